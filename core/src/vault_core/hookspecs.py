@@ -1,0 +1,39 @@
+"""The hookspecs. Each docstring is the contract.
+
+A hook is a plain function at module level of the module that an entry point names. It returns a tuple of frozen
+specs and does no work: no I/O, no SDK import. The entry point's *name* is what the user types and must equal the
+``name`` of one of the returned specs; its *group* is the kind and the API version (:data:`GROUPS`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vault_core.api import MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+
+hookspec = pluggy.HookspecMarker("vault")
+
+
+@hookspec
+def vault_storage_backends() -> Sequence[StorageSpec]:  # type: ignore[empty-body]
+    """Offer storage backends: places that keep items (group ``vault.storage.v1``)."""
+
+
+@hookspec
+def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:  # type: ignore[empty-body]
+    """Offer passphrase sources: where the secret that opens a store comes from (group ``vault.passphrase.v1``)."""
+
+
+@hookspec
+def vault_session_providers() -> Sequence[SessionSpec]:  # type: ignore[empty-body]
+    """Offer session providers: what turns a profile into short-lived credentials (group ``vault.session.v1``)."""
+
+
+@hookspec
+def vault_mfa_sources() -> Sequence[MfaSourceSpec]:  # type: ignore[empty-body]
+    """Offer MFA sources: what answers a device's serial number with its code (group ``vault.mfa.v1``)."""

@@ -1,0 +1,92 @@
+"""A :class:`~vault_core.api.Context` whose answers a test chooses beforehand."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vault_core.api import Option, PassphraseError, QuestionRefused, RunResult, Secret, SourceUnavailable, WrongSecret
+
+
+class FakeContext:
+    """A context for tests.
+
+    :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` lie in it.
+    :param declared: the spec's options; ``options`` overrides their defaults.
+    :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
+    :param answers: what a person would type at :meth:`ask`; None declines.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        store: str = "test",
+        declared: Iterable[Option] = (),
+        options: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        passphrases: Iterable[str] = (),
+        answers: Iterable[str | None] = (),
+    ) -> None:
+        self.store = store
+        self.options: Mapping[str, Any] = {option.name: option.default for option in declared} | dict(options or {})
+        self.environ: Mapping[str, str] = MappingProxyType(dict(environ or {}))
+        self.data_dir = root / "data"
+        self.state_dir = root / "state"
+        self.passphrases = [Secret(text) for text in passphrases]
+        self.answers = list(answers)
+        self.questions: list[str] = []
+        self.notes: list[str] = []
+        self.unlocked: list[str] = []
+        """The ``key_id`` of every call of :meth:`unlock`."""
+
+    def unlock(
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+    ) -> Secret:
+        self.unlocked.append(key_id)
+        wrong: WrongSecret | None = None
+        for passphrase in self.passphrases:
+            try:
+                return derive(passphrase)
+            except WrongSecret as error:
+                wrong = error
+        raise wrong or PassphraseError("no passphrase for this test")
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        self.questions.append(question)
+        if not self.answers:
+            raise SourceUnavailable("nobody can be asked in this test")
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise QuestionRefused("declined")
+        return Secret(answer)
+
+    def confirm(self, question: str) -> bool:
+        self.questions.append(question)
+        return bool(self.answers) and self.answers.pop(0) == "y"
+
+    def notify(self, message: str) -> None:
+        self.notes.append(message)
+
+    def run(
+        self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
+    ) -> RunResult:
+        names = ("PATH", "HOME", "LANG", *env)
+        try:
+            done = subprocess.run(
+                list(argv),
+                input=input.reveal() if input else b"",
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+                env={name: self.environ[name] for name in names if name in self.environ},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SourceUnavailable(f"{argv[0]}: {type(error).__name__}") from None
+        return RunResult(returncode=done.returncode, stdout=Secret(done.stdout), stderr=done.stderr.decode())
+
+    def check(self) -> None:
+        return None

@@ -1,0 +1,1 @@
+"""awsv: session providers on boto3."""

@@ -1,0 +1,1 @@
+"""awsv: the passphrase from the environment, a file, a descriptor or a command."""

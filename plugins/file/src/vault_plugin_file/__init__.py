@@ -1,0 +1,1 @@
+"""awsv: the encrypted file store, the default backend."""

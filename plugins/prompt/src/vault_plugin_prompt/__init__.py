@@ -1,0 +1,1 @@
+"""awsv: passphrase and MFA code from the terminal."""
