@@ -1,0 +1,69 @@
+"""The fixtures that every test of every distribution may use; the workspace's ``conftest.py`` loads them.
+
+``moto`` and ``front`` are AWS, ``home`` is a person's machine, ``aws_v1``, ``aws_v2`` and ``node`` are clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import clients, parts
+from support.front import Front, running
+from support.home import Home
+from support.moto import MotoServer
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
+    """A real moto server with the IAM user ``alice`` and the roles ``RoleA`` and ``RoleB``."""
+    parts.need("moto_server", MotoServer.program(), how="pip install 'moto[server]'")
+    server = MotoServer(tmp_path_factory.mktemp("moto"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def front(moto: MotoServer) -> Iterator[Front]:
+    """A recording front before moto, with an empty record."""
+    with running(moto.url) as front:
+        yield front
+
+
+@pytest.fixture
+def home(tmp_path: Path, front: Front) -> Home:
+    """An empty home whose AWS is the front."""
+    return Home(tmp_path / "machine", front.url)
+
+
+@pytest.fixture
+def aws_v1() -> Path:
+    """The AWS CLI v1."""
+    return parts.need("AWS CLI v1", clients.aws_v1(), how="pip install awscli")
+
+
+@pytest.fixture
+def aws_v2() -> Path:
+    """The AWS CLI v2; it needs ``--endpoint-url``."""
+    return parts.need("AWS CLI v2", clients.aws_v2(), how="apt-get install awscli")
+
+
+@pytest.fixture
+def node() -> clients.Node:
+    """Node.js with the AWS SDK for JavaScript v3."""
+    found = clients.node()
+    name = "AWS SDK for JavaScript"
+    if isinstance(found, str):
+        return parts.need(name, None, how=found)
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End the run with the table of absent parts."""
+    lines = parts.summary()
+    if lines:
+        terminalreporter.section("absent parts")
+        for line in lines:
+            terminalreporter.line(line)
