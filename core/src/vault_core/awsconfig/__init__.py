@@ -1,0 +1,1 @@
+"""The AWS shared config file: reading it as botocore does, and editing it without loss."""

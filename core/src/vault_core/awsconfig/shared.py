@@ -1,0 +1,171 @@
+"""The AWS shared config file and the credentials file, as botocore understands them.
+
+Every profile, key and value equals what ``botocore.configloader`` returns, and what it rejects is rejected here. Two
+things differ on purpose: a file that exists but cannot be read is an error (botocore takes it for empty), and a
+profile without a name is no profile.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vault_core.awsconfig import ini
+from vault_core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of a section with its value, and where it stands."""
+
+    key: str
+    """In lower case."""
+    value: str
+    """A nested block keeps its line breaks and begins with one."""
+    path: Path
+    line: int
+    """Counted from 1. It lies outside the section where the key comes from ``[DEFAULT]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A profile, an ``sso-session``, or a section of the credentials file."""
+
+    name: str
+    path: Path
+    line: int
+    """Of the header, counted from 1."""
+    entries: Mapping[str, Entry]
+    """By key in lower case."""
+
+    def get(self, key: str) -> str | None:
+        """The value; None where the key is absent or empty."""
+        entry = self.entries.get(key)
+        return (entry.value or None) if entry else None
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """Both files. Immutable: what they said when they were read."""
+
+    config_file: Path
+    credentials_file: Path
+    profiles: Mapping[str, Section] = field(default_factory=dict)
+    """``[default]`` and ``[profile NAME]`` of the config file, by name. Where two headers come to one name, the later
+    one stands."""
+    credentials: Mapping[str, Section] = field(default_factory=dict)
+    """The credentials file, by header. Holds secrets: only its keys and lines are of use here."""
+    sso_sessions: Mapping[str, Section] = field(default_factory=dict)
+    services: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    """``[services NAME]``: service to key to value."""
+
+    @classmethod
+    def load(cls, config_file: Path, credentials_file: Path) -> AwsConfig:
+        """Read both files; one that does not exist is empty.
+
+        :raises ConfigError: one cannot be read, or botocore would reject it; names the file and the line.
+        """
+        return cls.parse(read(config_file), read(credentials_file), config_file, credentials_file)
+
+    @classmethod
+    def parse(cls, config: bytes, credentials: bytes, config_file: Path, credentials_file: Path) -> AwsConfig:
+        """The same from what the files hold.
+
+        :raises ConfigError: as :meth:`load`.
+        """
+        profiles: dict[str, Section] = {}
+        sso_sessions: dict[str, Section] = {}
+        services: dict[str, Mapping[str, Mapping[str, str]]] = {}
+        for header, section in _sections(config, config_file):
+            kind, name = classify(header)
+            named = Section(name, section.path, section.line, section.entries)
+            if kind == "profile":
+                profiles[name] = named
+            elif kind == "sso-session":
+                sso_sessions[name] = named
+            elif kind == "services":
+                services[name] = {
+                    key: nested(entry) for key, entry in section.entries.items() if entry.value.startswith("\n")
+                }
+        return cls(
+            config_file,
+            credentials_file,
+            profiles,
+            dict(_sections(credentials, credentials_file)),
+            sso_sessions,
+            services,
+        )
+
+
+def read(path: Path) -> bytes:
+    """What a config file holds; nothing where there is none, or where it is a device such as ``/dev/null``.
+
+    :raises ConfigError: it is a directory, or cannot be read.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ConfigError(
+                f"{path} is a directory, not a config file", hint="name a file, or move the directory away"
+            )
+        return path.read_bytes() if stat.S_ISREG(mode) else b""
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"make {path} readable for you") from None
+
+
+def classify(header: str) -> tuple[str, str]:
+    """What a header of the config file stands for: ``profile``, ``sso-session``, ``services`` or nothing, and its name.
+
+    As in botocore, the first word need only begin so, and a header that does not come to two words is ignored.
+    """
+    for kind in ("profile", "sso-session", "services"):
+        if header.startswith(kind):
+            words = _words(header)
+            return (kind, words[1]) if len(words) == 2 and words[1] else ("", "")
+    return ("profile", header) if header == "default" else ("", "")
+
+
+def nested(entry: Entry) -> dict[str, str]:
+    """The keys of a nested block, such as ``s3 =`` with indented lines below it.
+
+    :raises ConfigError: one of its lines has no ``=``.
+    """
+    pairs = {}
+    for line in filter(None, map(str.strip, entry.value.splitlines())):
+        key, delimiter, value = line.partition("=")
+        if not delimiter:
+            raise ConfigError(
+                f"{entry.path}:{entry.line}: {entry.key} begins a nested block, and a line of it has no '='",
+                hint="write 'key = value' in each of its lines, or the value behind the first '='",
+            )
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _sections(raw: bytes, path: Path) -> Iterator[tuple[str, Section]]:
+    blocks = ini.parse(ini.split_lines(ini.decode(raw, path)), path)
+    shared = [pair for block in blocks if block.header == ini.DEFAULTS for pair in block.pairs.values()]
+    for block in blocks:
+        if block.header == ini.DEFAULTS:
+            continue
+        pairs = {pair.key: pair for pair in shared} | block.pairs
+        entries = {key: Entry(key, pair.value, path, pair.first + 1) for key, pair in pairs.items()}
+        for entry in entries.values():
+            if entry.value.startswith("\n"):
+                nested(entry)
+        yield block.header, Section(block.header, path, block.line + 1, entries)
+
+
+def _words(header: str) -> list[str]:
+    if not any(char in header for char in "\"'\\"):
+        return [word for word in header.replace("\t", " ").split(" ") if word]
+    import shlex
+
+    try:
+        return shlex.split(header)
+    except ValueError:  # an open quotation: botocore ignores the section
+        return []
