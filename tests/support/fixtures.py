@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from support import clients, parts
 from support.front import Front, running
 from support.home import Home
 from support.moto import MotoServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _caller_has_no_aws() -> Iterator[None]:
+    """Keep the AWS settings of whoever runs the tests out of this process (children get a clean environment)."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from xml.sax.saxutils import escape
 
 CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]*)/(?P<service>[^/]+)/")
@@ -155,10 +156,13 @@ class _Planned:
 class Front:
     """An HTTP server on loopback that passes requests on to moto.
 
+    It also serves as a client's plain HTTP proxy: whatever host is asked for, moto answers.
+
     :param upstream: moto's URL.
+    :param tls: a server's context with its certificate; None: plain HTTP.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.upstream = urlsplit(upstream)
         self._lock = threading.Lock()
         self._calls: list[Call] = []
@@ -167,6 +171,9 @@ class Front:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.front = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = self.url.replace("http:", "https:")
         # 20 ms: how long closing takes at most.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -218,9 +225,9 @@ class Front:
 
 
 @contextmanager
-def running(upstream: str) -> Iterator[Front]:
+def running(upstream: str, *, tls: ssl.SSLContext | None = None) -> Iterator[Front]:
     """A front before ``upstream`` for the time of a ``with``."""
-    front = Front(upstream)
+    front = Front(upstream, tls=tls)
     try:
         yield front
     finally:
@@ -282,8 +289,11 @@ class _Handler(BaseHTTPRequestHandler):
         upstream = self.server.front.upstream
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=UPSTREAM_SECONDS)
         try:
+            # A client that takes us for its proxy sends the whole URL.
+            url = urlsplit(self.path)
+            path = urlunsplit(("", "", url.path or "/", url.query, ""))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in {"connection"}}
-            connection.request(self.command, self.path, body=body, headers=headers)
+            connection.request(self.command, path, body=body, headers=headers)
             answer = connection.getresponse()
             kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
             return replace(fault, status=answer.status, body=answer.read(), headers=kept)

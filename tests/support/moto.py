@@ -90,6 +90,7 @@ class MotoServer:
         :param key: whose; None: somebody who may do everything.
         """
         import boto3
+        from botocore.config import Config
 
         who = key or Key("AKIAIOSFODNN7TESTING", "not-a-secret")
         return boto3.client(
@@ -98,6 +99,7 @@ class MotoServer:
             region_name=REGION,
             aws_access_key_id=who.access_key_id,
             aws_secret_access_key=who.secret_access_key,
+            config=Config(proxies={}),
         )
 
     def create_user(self, name: str) -> Key:

@@ -1,0 +1,147 @@
+"""An STS client of botocore that is made of its arguments alone.
+
+Neither the AWS config files nor the process environment nor a metadata service decides anything: credentials, region,
+endpoint, proxies and CA bundle are given. Botocore's loggers are off, as at DEBUG they print session tokens and keys.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from vault_core.api import ConfigError, Credentials
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 8
+GLOBAL = "aws-global"
+"""Botocore's name of https://sts.amazonaws.com, signed for us-east-1."""
+LOGGERS = ("botocore", "boto3", "urllib3", "s3transfer")
+PROXY_SCHEMES = ("http", "https")
+
+
+def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
+    """A client that makes each call once, without repeating it.
+
+    :param parameters: of the session; ``region``, ``endpoint_url`` and their like are read.
+    :param source: whose credentials sign.
+    :param environ: proxies and CA bundle.
+    :raises botocore.exceptions.BotoCoreError: there is no such endpoint.
+    """
+    silence()
+    session = _session(parameters)
+    proxies = _proxies(environ)
+    client = _client(session, parameters, source, environ, proxies)
+    if proxies and _bypassed(client.meta.endpoint_url, environ):
+        # Only a client knows its endpoint, and only the endpoint's name tells whether the proxy is for it.
+        client.close()
+        client = _client(session, parameters, source, environ, {})
+    return client
+
+
+def silence() -> None:
+    """Turn the loggers of the SDK off, whatever level the root logger has."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL + 1)
+        logger.propagate = False
+
+
+def ca_bundle(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    """The file of trusted certificates, in botocore's order; None: the ones that come with it.
+
+    :raises ConfigError: it cannot be read. It names where the path is from.
+    """
+    named = {
+        "ca_bundle": parameters.get("ca_bundle"),
+        "AWS_CA_BUNDLE": environ.get("AWS_CA_BUNDLE"),
+        "REQUESTS_CA_BUNDLE": environ.get("REQUESTS_CA_BUNDLE"),
+    }
+    for key, text in named.items():
+        if not text:
+            continue
+        path = Path(text).expanduser()
+        if not path.exists():
+            raise ConfigError(f"no such CA bundle: {path}", hint=f"correct {key}")
+        return str(path)
+    return None
+
+
+def _session(parameters: Mapping[str, Any]) -> Session:
+    from botocore.loaders import Loader
+    from botocore.plugin import PluginContext, set_plugin_context
+    from botocore.session import Session
+
+    # Each variable is (config key, environment variable, default, conversion): keep the default alone.
+    variables = {name: (None, None, *rest) for name, (_, _, *rest) in Session.SESSION_VARIABLES.items()}
+    for name in ("config_file", "credentials_file"):
+        variables[name] = (None, None, None, None)
+    if "sts_regional_endpoints" in parameters:
+        variables["sts_regional_endpoints"] = (None, None, parameters["sts_regional_endpoints"], None)
+    # An environment variable names modules that botocore would import; this is the thread's own context.
+    set_plugin_context(PluginContext(plugins="DISABLED"))
+    session = Session(session_vars=variables)
+    # Without ~/.aws/models, where a file could redefine STS.
+    builtin = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    session.register_component("data_loader", builtin)
+    return session
+
+
+def _client(
+    session: Session,
+    parameters: Mapping[str, Any],
+    source: Credentials,
+    environ: Mapping[str, str],
+    proxies: Mapping[str, str],
+) -> Any:
+    from botocore.config import Config
+
+    fips, dualstack = (parameters.get(f"use_{kind}_endpoint", False) for kind in ("fips", "dualstack"))
+    # The global endpoint has neither variant; us-east-1 is the region that signs for it.
+    nowhere = "us-east-1" if fips or dualstack else GLOBAL
+    return session.create_client(
+        "sts",
+        region_name=parameters.get("region", nowhere),
+        endpoint_url=parameters.get("endpoint_url"),
+        verify=ca_bundle(parameters, environ) or True,
+        aws_access_key_id=source.access_key_id,
+        aws_secret_access_key=source.secret_access_key.reveal_text(),
+        aws_session_token=source.session_token.reveal_text() if source.session_token else None,
+        config=Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            # Repeating is sts.py's business: botocore would also repeat a call that has used up an MFA code.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            proxies=dict(proxies),
+            use_fips_endpoint=fips,
+            use_dualstack_endpoint=dualstack,
+            ignore_configured_endpoint_urls=True,
+        ),
+    )
+
+
+def _either_case(environ: Mapping[str, str], name: str) -> str:
+    """A variable that is read in lower case first, as every tool does that knows it."""
+    return environ.get(name) or environ.get(name.upper()) or ""
+
+
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Scheme to proxy URL."""
+    found = {scheme: _either_case(environ, f"{scheme}_proxy") for scheme in PROXY_SCHEMES}
+    if "REQUEST_METHOD" in environ:
+        # In a CGI program HTTP_PROXY is the request's ``Proxy`` header, so anybody's ("httpoxy").
+        found["http"] = environ.get("http_proxy", "")
+    return {scheme: url for scheme, url in found.items() if url}
+
+
+def _bypassed(endpoint: str, environ: Mapping[str, str]) -> bool:
+    """``no_proxy`` names the endpoint's host, a domain that it is in, or everything (``*``)."""
+    url = urlsplit(endpoint)
+    names = [f".{url.hostname}", f".{url.netloc}"]
+    entries = [entry.strip().lower().lstrip(".") for entry in _either_case(environ, "no_proxy").split(",")]
+    return any(entry == "*" or (entry and name.endswith(f".{entry}")) for entry in entries for name in names)

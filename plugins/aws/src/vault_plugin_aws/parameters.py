@@ -1,0 +1,153 @@
+"""From a profile to the parameters of an STS call. Pure: the same profile gives the same parameters.
+
+The limits are those of the STS API reference (AssumeRole, GetSessionToken, Tag). Checking them here means that a
+mistake is reported with the name of its key, before anybody is asked for an MFA code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from vault_core.api import ConfigError, Profile, boolean
+
+DEFAULT_SECONDS = 3600
+ASSUME_ROLE_SECONDS = range(900, 43200 + 1)
+SESSION_TOKEN_SECONDS = range(900, 129600 + 1)
+MAX_TAGS = 50
+MAX_SHOWN = 200
+
+ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
+SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+MFA_SERIAL = re.compile(r"[\w+=/:,.@-]{9,256}", re.ASCII)
+REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+ENDPOINT = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
+TAG_KEY = re.compile(r"[\w .:/=+@-]{1,128}")
+TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
+
+
+def parameters(_options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
+    """AssumeRole for a profile with ``role_arn``, else GetSessionToken; only what is set is in the result.
+
+    :raises ConfigError: a value makes no sense; it names the profile and the key.
+    """
+    keys = _Keys(profile)
+    action = _assume_role(keys) if "role_arn" in profile.keys else _session_token(keys)
+    return {**action, **_endpoint(keys)}
+
+
+def _assume_role(keys: _Keys) -> dict[str, Any]:
+    tags = keys.tags()
+    found = {
+        "action": "AssumeRole",
+        "role_arn": keys.matching("role_arn", ROLE_ARN, "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)"),
+        "role_session_name": keys.matching("role_session_name", SESSION_NAME, "2 to 64 of A-Z a-z 0-9 _ + = , . @ -"),
+        "external_id": keys.matching("external_id", EXTERNAL_ID, "2 to 1224 of A-Z a-z 0-9 _ + = , . @ : / -"),
+        "source_identity": keys.matching("source_identity", SESSION_NAME, "2 to 64 of A-Z a-z 0-9 _ + = , . @ -"),
+        "mfa_serial": keys.mfa_serial(),
+        "duration_seconds": keys.seconds(ASSUME_ROLE_SECONDS),
+        "session_tags": tags,
+        "transitive_session_tags": keys.transitive(tags or {}),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _session_token(keys: _Keys) -> dict[str, Any]:
+    found = {
+        "action": "GetSessionToken",
+        "mfa_serial": keys.mfa_serial(),
+        "duration_seconds": keys.seconds(SESSION_TOKEN_SECONDS),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _endpoint(keys: _Keys) -> dict[str, Any]:
+    """Where the call goes. A token of the global endpoint works in fewer regions, so this changes the session."""
+    found = {
+        "region": keys.matching("region", REGION, "the name of an AWS region"),
+        "sts_regional_endpoints": keys.legacy(),
+        "endpoint_url": keys.matching("endpoint_url", ENDPOINT, "a URL that starts with https:// or http://"),
+        "use_fips_endpoint": keys.switch("use_fips_endpoint"),
+        "use_dualstack_endpoint": keys.switch("use_dualstack_endpoint"),
+        "ca_bundle": keys.text("ca_bundle"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+class _Keys:
+    """The keys of a profile, each checked as it is read."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def text(self, key: str) -> str | None:
+        return self._profile.keys.get(key)
+
+    def wrong(self, key: str, expected: str) -> ConfigError:
+        # A URL may hold a password where it should not.
+        shown = re.sub(r"//[^/]*@", "//***@", self.text(key) or "")[:MAX_SHOWN]
+        return ConfigError(f"profile '{self._profile.name}': {key} is not {expected}: {shown!r}")
+
+    def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str | None:
+        text = self.text(key)
+        if text is not None and not pattern.fullmatch(text):
+            raise self.wrong(key, expected)
+        return text
+
+    def mfa_serial(self) -> str | None:
+        return self.matching("mfa_serial", MFA_SERIAL, "the ARN or the serial number of an MFA device")
+
+    def seconds(self, allowed: range) -> int:
+        text = self.text("duration_seconds")
+        if text is None:
+            return DEFAULT_SECONDS
+        # ASCII digits only, and few: int() takes other scripts' digits, and spends long on a million of them.
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in allowed:
+            raise self.wrong("duration_seconds", f"a number of seconds from {allowed.start} to {allowed.stop - 1}")
+        return int(text)
+
+    def switch(self, key: str) -> bool | None:
+        """True, or None: what is off is not set."""
+        try:
+            return boolean(self.text(key) or "false") or None
+        except ValueError:
+            raise self.wrong(key, "true or false") from None
+
+    def legacy(self) -> str | None:
+        """``legacy``, or None for the regional endpoints, which are the default."""
+        text = self.text("sts_regional_endpoints")
+        if text not in {None, "legacy", "regional"}:
+            raise self.wrong("sts_regional_endpoints", "legacy or regional")
+        return text if text == "legacy" else None
+
+    def tags(self) -> dict[str, str] | None:
+        """``k=v,k=v``; a value may hold ``=`` but no comma."""
+        text = self.text("session_tags")
+        if text is None:
+            return None
+        found: dict[str, str] = {}
+        for pair in text.split(","):
+            name, separator, value = (part.strip() for part in pair.partition("="))
+            if not separator or not TAG_KEY.fullmatch(name) or not TAG_VALUE.fullmatch(value):
+                raise self.wrong("session_tags", "a list key=value,key=value")
+            # AWS compares tag keys without regard to case.
+            if name.casefold() in {known.casefold() for known in found}:
+                raise self.wrong("session_tags", f"a list of different keys ('{name}' is there twice)")
+            found[name] = value
+        if len(found) > MAX_TAGS:
+            raise self.wrong("session_tags", f"a list of at most {MAX_TAGS} tags")
+        return found
+
+    def transitive(self, tags: Mapping[str, str]) -> list[str] | None:
+        """``k,k``, each of them a session tag."""
+        text = self.text("transitive_session_tags")
+        if text is None:
+            return None
+        names = [name.strip() for name in text.split(",")]
+        known = {name.casefold() for name in tags}
+        for name in names:
+            if name.casefold() not in known:
+                raise self.wrong("transitive_session_tags", f"a list of keys of session_tags ('{name}' is none)")
+        return names
