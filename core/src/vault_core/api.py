@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import pluggy
 
+from vault_core import sealing
 from vault_core.errors import (
     AccessDenied,
     Cancelled,
@@ -85,6 +86,7 @@ __all__ = [
     "WrongSecret",
     "boolean",
     "hookimpl",
+    "sealing",
 ]
 
 hookimpl = pluggy.HookimplMarker("vault")

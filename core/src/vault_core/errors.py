@@ -6,8 +6,6 @@ Neither may hold a secret. An exception that is not a :class:`VaultError` is a b
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class VaultError(Exception):
     """An expected failure.
@@ -16,7 +14,7 @@ class VaultError(Exception):
     :param hint: the next action, or None where there is none.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -49,6 +49,11 @@ class Block:
     """The index of the header's line."""
     pairs: dict[str, Pair] = field(default_factory=dict)
 
+    @property
+    def last(self) -> int:
+        """The index of the last line that says something."""
+        return max((pair.last for pair in self.pairs.values()), default=self.line)
+
 
 def decode(raw: bytes, path: Path) -> str:
     """The file's text.
@@ -81,6 +86,11 @@ def parse(lines: list[str], path: Path) -> list[Block]:
     :raises ConfigError: a line or section that botocore rejects.
     """
     return _Parser(path).run(lines)
+
+
+def contents(blocks: list[Block]) -> list[tuple[str, dict[str, str]]]:
+    """What the sections say, without where and how: two files with equal contents mean the same."""
+    return [(block.header, {key: pair.value for key, pair in block.pairs.items()}) for block in blocks]
 
 
 class _Parser:

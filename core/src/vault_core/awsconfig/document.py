@@ -1,0 +1,154 @@
+"""A config file that is edited without loss: no byte changes but those that an edit is about.
+
+Comments, indentation, line ends and a missing last line end stay. The result is read back, and one that says anything
+but what the edits say is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from vault_core.awsconfig import ini
+from vault_core.errors import ConfigError
+
+
+class Document:
+    """The config file as text, and edits of it.
+
+    Edits are collected; :meth:`edited` applies them. Each section and key is named as it was before the first edit,
+    and each line is edited once.
+
+    :param raw: what the file holds.
+    :param path: names the file in errors.
+    :raises ConfigError: botocore would reject the file.
+    """
+
+    def __init__(self, raw: bytes, path: Path) -> None:
+        self.path = path
+        self.lines = ini.split_lines(ini.decode(raw, path))
+        blocks = ini.parse(self.lines, path)
+        self.blocks = {block.header: block for block in blocks if block.header != ini.DEFAULTS}
+        """The sections by header."""
+        self._intended = ini.contents(blocks)
+        """What the file says after the edits; ``DEFAULT`` may be there more than once."""
+        self._by_header = {header: pairs for header, pairs in self._intended if header != ini.DEFAULTS}
+        self._changed: dict[int, str | None] = {}
+        """Index of a line to its new content without the line end; None removes it."""
+        self._added: dict[int, list[str]] = {}
+        """Index of a line to the content of the lines that follow it now."""
+
+    def add(self, header: str, key: str, value: str) -> None:
+        """Add a line at the end of a section."""
+        block = self.blocks[header]
+        self._added.setdefault(block.last, []).insert(0, f"{self._indentation(block)}{key} = {value}")
+        self._by_header[header][key] = value
+
+    def replace(self, header: str, key: str, value: str) -> None:
+        """Give a key another value, in the place of all lines of the old one."""
+        pair = self.blocks[header].pairs[key]
+        self._remove(pair.first, pair.last)
+        self._changed[pair.first] = f"{_margin(self.lines[pair.first])}{pair.spelled} = {value}"
+        self._by_header[header][key] = value
+
+    def rename(self, header: str, key: str, spelled: str) -> None:
+        """Call a key otherwise; nothing but the bytes of its name changes.
+
+        :raises ConfigError: the section has the new name already.
+        """
+        pairs = self.blocks[header].pairs
+        pair, there = pairs[key], pairs.get(spelled.lower())
+        if there is not None:
+            raise ConfigError(
+                f"{self.path}:{pair.first + 1}: {key} cannot be renamed to {spelled}, which is in line"
+                f" {there.first + 1} of the same section",
+                hint="remove one of the two",
+            )
+        line, margin = _content(self.lines[pair.first]), _margin(self.lines[pair.first])
+        self._changed[pair.first] = margin + spelled + line[len(margin) + len(pair.spelled) :]
+        said = self._by_header[header]
+        said[spelled.lower()] = said.pop(key)
+
+    def remove(self, header: str, key: str) -> None:
+        """Remove a key with all lines of its value."""
+        pair = self.blocks[header].pairs[key]
+        self._remove(pair.first, pair.last)
+        del self._by_header[header][key]
+
+    def append_section(self, header: str, pairs: Mapping[str, str], comment: str) -> None:
+        """Add a section at the end, a comment above it, behind an empty line."""
+        last = len(self.lines) - 1
+        section = [f"# {comment}", f"[{header}]", *(f"{key} = {value}" for key, value in pairs.items())]
+        tail = self._added.setdefault(last, [])
+        tail += ["", *section] if self.lines or tail else section
+        self._intended.append((header, dict(pairs)))
+
+    def is_appended(self, header: str, comment: str) -> bool:
+        """Whether a section is one of :meth:`append_section`, with nothing between its lines."""
+        block = self.blocks[header]
+        above = self.lines[block.line - 1].strip() if block.line else ""
+        return above == f"# {comment}" and block.last - block.line == len(block.pairs)
+
+    def remove_appended(self, header: str) -> None:
+        """Remove a section for which :meth:`is_appended` holds, with its comment and the empty line above."""
+        block = self.blocks[header]
+        first = block.line - 1
+        if first and not self.lines[first - 1].strip():
+            first -= 1
+        self._remove(first, block.last)
+        self._intended = [one for one in self._intended if one[0] != header]
+
+    def edited(self) -> bytes:
+        """The file after the edits.
+
+        :raises ConfigError: read back, it says something else than the edits meant.
+        """
+        raw = self._text().encode()
+        if Document(raw, self.path)._intended != self._intended:
+            raise ConfigError(
+                f"{self.path} is written in a way in which a change of one key would change another",
+                hint="give its keys and sections a regular indentation",
+            )
+        return raw
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _remove(self, first: int, last: int) -> None:
+        for index in range(first, last + 1):
+            self._changed[index] = None
+
+    def _indentation(self, block: ini.Block) -> str:
+        """The margin with which a new last key neither continues the line above nor is continued by the one below."""
+        if block.pairs:
+            return _margin(self.lines[max(pair.first for pair in block.pairs.values())])
+        following = min((one.line for one in self.blocks.values() if one.line > block.line), default=block.line)
+        return max(_margin(self.lines[block.line]), _margin(self.lines[following]), key=len)
+
+    def _text(self) -> str:
+        """The lines put together, each new one with the line end of the line above it.
+
+        Where the file ended without a line end, it still does.
+        """
+        ends = [_end(line) for line in self.lines]
+        usual = next(filter(None, ends), "\n")
+        parts: list[str] = [line + usual for line in self._added.get(-1, ())]
+        for index, line in enumerate(self.lines):
+            end = ends[index] or usual
+            content = self._changed.get(index, _content(line))
+            parts += [] if content is None else [content + end]
+            parts += [new + end for new in self._added.get(index, ())]
+        if ends and not ends[-1] and parts:
+            parts[-1] = _content(parts[-1])
+        return "".join(parts)
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _content(line: str) -> str:
+    return line.rstrip("\r\n")
+
+
+def _end(line: str) -> str:
+    return line[len(_content(line)) :]

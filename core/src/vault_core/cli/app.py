@@ -1,0 +1,235 @@
+"""What every command works with: settings, plugins, the AWS config, output and questions.
+
+A command is a ``click`` command made with :func:`command`; it gets the :class:`App` by ``@click.pass_obj``. It writes
+data with :meth:`App.write` or :meth:`App.write_json`, tells people things with :meth:`App.note`, and raises a
+:class:`~vault_core.errors.VaultError` for every failure: :mod:`vault_core.cli.commands` prints it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vault_core import output
+from vault_core.errors import UsageError
+from vault_core.plugins.host import Host
+from vault_core.plugins.loader import Plugins
+from vault_core.settings import Settings
+
+if TYPE_CHECKING:
+    from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.secret import Secret
+    from vault_core.sessions.cache import Cache
+    from vault_core.sessions.engine import Engine
+    from vault_core.sessions.generations import Generations
+    from vault_core.sessions.plan import Planner
+    from vault_core.sessions.profiles import Flags, Profiles
+    from vault_core.vault import Vault
+
+MACHINE_QUESTION_LIMIT = 45.0
+"""Seconds that a person has for an answer when a program waits for our output: SDKs and editors give up at a minute."""
+
+
+@dataclass
+class App:
+    """One run of the program."""
+
+    settings: Settings = field(default_factory=Settings)
+    plugins: Plugins = field(default_factory=Plugins)
+    debug: bool = False
+    child: bool = False
+    """A child command was given: awsv's own failure is exit code 125."""
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def host(self) -> Host:
+        """Serves the plugins; ``may_ask``, ``purpose`` and ``question_limit`` are the command's to set."""
+        return Host(self.settings, self.plugins, may_ask="no-input" not in self.settings.flags)
+
+    @cached_property
+    def aws_config(self) -> AwsConfig:
+        """The AWS config and credentials files.
+
+        :raises ConfigError: they cannot be read.
+        """
+        from vault_core.awsconfig.shared import AwsConfig
+
+        return AwsConfig.load(self.settings.aws_config_file, self.settings.aws_credentials_file)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """The profiles as awsv understands them."""
+        from vault_core.sessions.profiles import Profiles
+
+        return Profiles(self.aws_config, self.settings.environ)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The live sessions."""
+        from vault_core.sessions.cache import Cache
+
+        return Cache(self.settings)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """The generations of stored keys."""
+        from vault_core.sessions.generations import Generations
+
+        return Generations(self.settings.state_dir / "generations")
+
+    def planner(self, flags: Flags) -> Planner:
+        """Makes plans with these flags."""
+        from vault_core.sessions.plan import Planner
+
+        return Planner(self.host, self.profiles, self.generations, flags)
+
+    def engine(self, planner: Planner, *, machine: bool, mfa_token: Secret | None = None) -> Engine:
+        """Carries out the planner's plans.
+
+        :param machine: a program reads our output (``exec -j``, ``export``): questions end after 45 seconds, and a
+            failure of another process just now is taken over instead of asking again.
+        """
+        from vault_core.sessions.engine import Engine
+        from vault_core.sessions.flight import Flights
+        from vault_core.sessions.profiles import seconds_of
+
+        wait = self.settings.value("wait")
+        limit = MACHINE_QUESTION_LIMIT if machine else float(seconds_of(wait.origin, wait.text))
+        self.host.question_limit = limit
+        foreground = not machine and self.host.why_nobody_can_be_asked() is None
+        flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground)
+        return Engine(self.host, self.profiles, planner.stores, self.cache, flights, mfa_token)
+
+    def vault(self, profile: str | None = None) -> Vault:
+        """The vault that a profile's key lies in, by the settings and the profile's own ``vault_backend``."""
+        from vault_core.vault import Store, Vault
+
+        section = self.aws_config.profiles.get(profile) if profile is not None else None
+        keys = {key: entry.value for key, entry in section.entries.items()} if section else {}
+        return Vault(self.host, Store.choose(self.host, keys))
+
+    def forget_sessions(self, vault: Vault, name: str) -> int:
+        """The key of a name has changed: drop every session made from it; how many there were."""
+        self.generations.advance(vault.store.identity, name)
+        return self.cache.drop(name)
+
+    @property
+    def launcher(self) -> Path:
+        """The absolute path of this program, for lines that other programs run."""
+        script = Path(sys.argv[0]).absolute()
+        return script if script.name.startswith("awsv") else Path(sys.executable).with_name("awsv")
+
+    # -- talking -----------------------------------------------------------------------------------------------------
+
+    def write(self, text: str) -> None:
+        """Data for standard output; a newline is added."""
+        output.write(f"{text}\n")
+
+    def write_json(self, value: Any) -> None:
+        """Data for a program."""
+        output.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+
+    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Data for a person: columns of equal width; control characters in names are escaped."""
+        cells = [
+            [output.printable(cell) for cell in row] for row in (head, ["=" * len(title) for title in head], *rows)
+        ]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+        for row in cells:
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            output.write(f"{line.rstrip()}\n")
+
+    def note(self, message: str) -> None:
+        """One line on standard error."""
+        output.note(message)
+
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask yes or no at the terminal.
+
+        :param flag: what to give where nobody can be asked, for the hint.
+        :raises UsageError: nobody can be asked.
+        """
+        reason = self.host.why_nobody_can_be_asked()
+        if reason:
+            raise UsageError(f"this needs a yes or no, and nobody can be asked: {reason}", hint=f"give {flag}")
+        return self.host.terminal.confirm(f"{question} (y/N) ", default=False)
+
+
+GLOBAL_OPTIONS: Mapping[str, str] = {
+    "backend": "The store: a storage plugin's name, or a [store.NAME] of config.toml.",
+    "passphrase-source": "Where passphrases come from, in order (env,prompt).",
+    "prompt": "Where MFA codes come from, in order (terminal).",
+}
+
+
+def _set_flag(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        assert parameter.name is not None  # noqa: S101 - click gives every option a name
+        ctx.ensure_object(App).settings.flags[parameter.name.replace("_", "-")] = "1" if value is True else value
+
+
+def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    app = ctx.ensure_object(App)
+    app.debug = app.debug or value
+
+
+def global_options(*, hidden: bool) -> list[click.Parameter]:
+    """The options of the program, which every command takes too, as aws-vault's do."""
+    options: list[click.Parameter] = [
+        click.Option([f"--{name}"], metavar="NAME", help=text, hidden=hidden, expose_value=False, callback=_set_flag)
+        for name, text in GLOBAL_OPTIONS.items()
+    ]
+    options.append(
+        click.Option(
+            ["--no-input"],
+            is_flag=True,
+            help="Ask nobody: fail instead.",
+            hidden=hidden,
+            expose_value=False,
+            callback=_set_flag,
+        )
+    )
+    options.append(
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            help="Show where a failure came from.",
+            hidden=hidden,
+            expose_value=False,
+            callback=_set_debug,
+        )
+    )
+    return options
+
+
+def command(
+    name: str, *, cls: type[click.Command] = click.Command, **attributes: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command of the program: ``click.command`` with the global options added, hidden.
+
+    The docstring of the function is its help; the first line is what the program's own ``--help`` shows.
+    """
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        made = click.command(name, cls=cls, **attributes)(function)
+        made.params.extend(global_options(hidden=True))
+        return made
+
+    return decorate
+
+
+def profile_name(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Callback of every profile argument: the name (or names) can be one."""
+    from vault_core.vault import check_name
+
+    if isinstance(value, tuple):
+        return tuple(check_name(name) for name in value)
+    return None if value is None else check_name(value)

@@ -1,0 +1,157 @@
+"""The program: which commands there are, and how a failure is shown."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from vault_core import output
+from vault_core.cli.app import App, global_options
+from vault_core.cli.protect import protect
+from vault_core.errors import Cancelled, UsageError, VaultError
+
+COMMANDS = {
+    "add": "Store the AWS keys of a profile.",
+    "clear": "Forget sessions.",
+    "config": "Make AWS tools ask awsv.",
+    "exec": "Run a program, or a shell, with a profile's credentials.",
+    "explain": "Show how a profile gets its credentials; ask nobody.",
+    "export": "Print a profile's credentials.",
+    "list": "List profiles, stored keys and sessions.",
+    "plugins": "Show the installed plugins.",
+    "ready": "Make the sessions of many profiles at once.",
+    "remove": "Remove the stored keys of a profile.",
+}
+"""Command to its line in ``--help``, so that showing it imports none of them."""
+
+ALIASES = {"ls": "list", "rm": "remove"}
+CHILD_FAILED = 125
+"""The exit code of awsv's own failure where a child command was given, as with env(1) and timeout(1)."""
+
+HELP = """Keep AWS keys in a vault, and hand short-lived credentials to any AWS tool.
+
+\b
+Start:
+  awsv add work                     store the keys of profile "work"
+  awsv exec work -- aws s3 ls       run a program with a session of it
+  awsv config credential-process work --as work-sdk    let every AWS SDK ask awsv
+"""
+
+
+class Program(click.Group):
+    """The commands, imported one by one as they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        made: click.Command = importlib.import_module(f"vault_core.cli.{name}").command
+        return made
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            raise UsageError(
+                f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command line; the exit code. Everything that goes wrong is told here, and only here."""
+    protect()
+    app = App()
+    try:
+        app.settings.flags.update(take_plugin_flags(app, rest := list(argv)))
+        program = Program("awsv", help=HELP, params=global_options(hidden=False), no_args_is_help=True)
+        result = program.main(rest, prog_name="awsv", standalone_mode=False, obj=app)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except VaultError as error:
+        tell(app, error)
+        code = error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.write(f"{error.ctx.get_help() if error.ctx else HELP}\n")
+        return 2
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "awsv"
+        message = error.format_message().rstrip(".")
+        tell(app, UsageError(message[:1].lower() + message[1:], hint=f"{where} --help"))
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        tell(app, Cancelled("interrupted"))
+        return Cancelled.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads: the interpreter's own flush must not complain
+        return 1
+    except Exception as error:
+        tell(
+            app,
+            VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where"),
+            error,
+        )
+        code = 1
+    return CHILD_FAILED if code and app.child and code not in (126, 127, Cancelled.exit_code) else code
+
+
+def tell(app: App, error: VaultError, cause: BaseException | None = None) -> None:
+    """A failure for a person: what, then the next action; with ``--debug`` where, without any value."""
+    if app.debug:
+        import traceback
+
+        at: BaseException | None = cause or error
+        while at is not None:
+            # Frames and types only: a vendor's message may hold a secret.
+            for line in traceback.format_tb(at.__traceback__):
+                os.write(2, line.encode("utf-8", "backslashreplace"))
+            os.write(2, f"{type(at).__name__}\n".encode())
+            at = at.__cause__ or at.__context__
+    output.note(error.message)
+    if error.hint:
+        os.write(2, f"hint: {output.printable(error.hint)}\n".encode("utf-8", "backslashreplace"))
+
+
+def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
+    """Take ``--PLUGIN-OPTION VALUE`` out of the words before the first one that is a profile's or a child's.
+
+    Which options a plugin has is known only when it is loaded, so the name before the first ``-`` decides: it must be
+    an installed plugin's.
+    """
+    found: dict[str, str] = {}
+    position = 0
+    words = 0
+    while position < len(argv) and words < 2 and argv[position] != "--":
+        word = argv[position]
+        flag, equals, value = word[2:].partition("=")
+        if not word.startswith("--") or not _is_plugin_flag(app, flag):
+            words += not word.startswith("-")
+            position += 1
+            continue
+        if not equals:
+            if position + 1 == len(argv):
+                raise UsageError(f"option --{flag} needs a value")
+            value = argv.pop(position + 1)
+        del argv[position]
+        found[flag] = value
+    return found
+
+
+def _is_plugin_flag(app: App, flag: str) -> bool:
+    core: set[Any] = {"passphrase-source", "no-input", "no-session", "no-color"}
+    return flag not in core and any(flag.startswith(f"{offer.name}-") for offer in app.plugins.offers())

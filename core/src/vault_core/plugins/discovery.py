@@ -1,0 +1,111 @@
+"""Which plugins are installed, from the metadata of distributions alone. Nothing of theirs is imported.
+
+``importlib.metadata`` would do the same for 50 ms of imports, which every cached ``credential_process`` call would
+pay, so the entry-point files are read here; ``importlib.metadata`` is asked only when a name was not found (zip files,
+unusual finders). Only absolute entries of ``sys.path`` count: metadata dropped in the working folder is never seen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+GROUPS = {
+    "storage": "vault.storage.v1",
+    "passphrase": "vault.passphrase.v1",
+    "session": "vault.session.v1",
+    "mfa": "vault.mfa.v1",
+}
+"""Kind of plugin to entry-point group; the group carries the API version."""
+
+_KINDS = {group: kind for kind, group in GROUPS.items()}
+_DIST_INFO = re.compile(r"(?P<name>[^/]+?)-(?P<version>[^-/]+)\.dist-info\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Offer:
+    """One entry point of one distribution."""
+
+    kind: str
+    name: str
+    distribution: str
+    """Normalised as the packaging specifications say."""
+    version: str
+    module: str
+
+
+def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
+    """Every offer on the path, sorted. The first distribution of a name wins, as it does for imports."""
+    seen: set[str] = set()
+    offers: list[Offer] = []
+    for folder in sys.path if path is None else path:
+        if not os.path.isabs(folder):
+            continue
+        for distribution, version, text in _entry_point_files(folder):
+            if distribution not in seen:
+                seen.add(distribution)
+                offers.extend(_parse(text, distribution, version))
+    return tuple(sorted(offers))
+
+
+def scan_slowly() -> tuple[Offer, ...]:
+    """The same through ``importlib.metadata``, for what no plain folder holds."""
+    import importlib.metadata
+
+    seen: set[str] = set()
+    offers: list[Offer] = []
+    for found in importlib.metadata.distributions(path=[folder for folder in sys.path if os.path.isabs(folder)]):
+        distribution = normalise(found.metadata["Name"] or "")
+        text = found.read_text("entry_points.txt")
+        if distribution not in seen:
+            seen.add(distribution)
+            offers.extend(_parse(text or "", distribution, found.version))
+    return tuple(sorted(offers))
+
+
+def version_of(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    for folder in filter(os.path.isabs, sys.path):
+        for name, version, _ in _entry_point_files(folder):
+            if name == distribution:
+                return version
+    return None
+
+
+def normalise(name: str) -> str:
+    """A distribution's name as the packaging specifications compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return
+    for name in names:
+        if not name.endswith(".dist-info"):
+            continue
+        match = _DIST_INFO.match(name)
+        if match is None:
+            continue
+        try:
+            with open(os.path.join(folder, name, "entry_points.txt"), encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError):
+            # Without entry points it still takes the place of a later distribution of the same name.
+            text = ""
+        yield normalise(match["name"]), match["version"], text
+
+
+def _parse(text: str, distribution: str, version: str) -> Iterator[Offer]:
+    kind: str | None = None
+    for raw in text.splitlines():
+        line = raw.strip()
+        if line.startswith("[") and line.endswith("]"):
+            kind = _KINDS.get(line[1:-1].strip())
+        elif kind and "=" in line and not line.startswith(("#", ";")):
+            name, _, module = (part.strip() for part in line.partition("="))
+            yield Offer(kind, name, distribution, version, module)

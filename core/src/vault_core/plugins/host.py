@@ -1,0 +1,164 @@
+"""The host context: what a plugin may ask of awsv, and how it is answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vault_core import output
+from vault_core.api import Option, RunResult
+from vault_core.errors import Cancelled, ConfigError, SourceUnavailable
+from vault_core.plugins.loader import Plugins
+from vault_core.secret import Secret
+from vault_core.settings import Settings, StoreSettings, Value
+from vault_core.terminal import Terminal
+
+_RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
+
+
+@dataclass
+class Host:
+    """What all contexts of one command share."""
+
+    settings: Settings
+    plugins: Plugins
+    terminal: Terminal = field(default_factory=Terminal)
+    may_ask: bool = True
+    """False under ``--no-input``, and while listing."""
+    question_limit: float | None = None
+    """Seconds that a person has for an answer; None: as long as it takes."""
+    ends: float | None = None
+    """When whoever waits in a plugin must give up, on :func:`time.monotonic`'s clock; None: never."""
+    purpose: str = ""
+    """What the command is about (``profile prod``), for the line that names who asks."""
+    secret_variables: set[str] = field(default_factory=set)
+    """Variables behind the secret options of the plugins that were opened: removed from children."""
+    keys: dict[str, Secret] = field(default_factory=dict)
+    """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
+
+    def why_nobody_can_be_asked(self) -> str | None:
+        """None if a person can be asked; else the reason."""
+        return self.terminal.why_not() if self.may_ask else "asking is not allowed here"
+
+    def deadline(self) -> float | None:
+        """When a question that is asked now ends, on :func:`time.monotonic`'s clock."""
+        return None if self.question_limit is None else time.monotonic() + self.question_limit
+
+    @cached_property
+    def asker(self) -> str:
+        """Who asks: what for, which program started us, where."""
+        import os
+
+        parent = os.getppid()
+        try:
+            program = Path(f"/proc/{parent}/comm").read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            program = "a program"
+        try:
+            folder = str(Path.cwd())
+        except OSError:
+            folder = "a folder that is gone"
+        return f"awsv for {self.purpose or 'a command'}, started by {program} (pid {parent}) in {folder}"
+
+    def context(
+        self,
+        kind: str,
+        name: str,
+        declared: Sequence[Option],
+        *,
+        store: StoreSettings | None = None,
+        profile: Mapping[str, str] | None = None,
+    ) -> HostContext:
+        """The context for one plugin.
+
+        :raises ConfigError: an option does not parse; the message says where it was set.
+        """
+        options: dict[str, Any] = {}
+        for option in declared:
+            value = self.settings.option(name, option.name, store, profile)
+            options[option.name] = option.default if value is None else _parse(name, option, value)
+            if option.secret:
+                self.secret_variables.add(f"AWS_VAULT_{name}_{option.name}".replace("-", "_").upper())
+        return HostContext(self, kind, name, MappingProxyType(options), store)
+
+
+def _parse(plugin: str, option: Option, value: Value) -> Any:
+    try:
+        return option.parse(value.text)
+    except ValueError as error:
+        shown = "" if option.secret else f" {value.text!r}"
+        raise ConfigError(
+            f"option {option.name!r} of {plugin}:{shown} from {value.origin}: {error}", hint=f"it is: {option.help}"
+        ) from None
+
+
+class HostContext:
+    """The :class:`vault_core.api.Context` of one plugin."""
+
+    def __init__(
+        self, host: Host, kind: str, plugin: str, options: Mapping[str, Any], store: StoreSettings | None
+    ) -> None:
+        self._host = host
+        self._kind = kind
+        self._plugin = plugin
+        self.options = options
+        self.store = store.name if store else ""
+        self.environ = host.settings.environ
+        self.data_dir = host.settings.data_dir
+        self.state_dir = host.settings.state_dir
+
+    def unlock(
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+    ) -> Secret:
+        from vault_core.plugins.unlock import unlock
+
+        if key_id not in self._host.keys:
+            self._host.keys[key_id] = unlock(self._host, self.store, key_id, derive, create=create, factor=factor)
+        return self._host.keys[key_id]
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        reason = self._host.why_nobody_can_be_asked()
+        if reason:
+            raise SourceUnavailable(reason)
+        return self._host.terminal.ask(question, secret=secret, asker=self._host.asker, deadline=self._host.deadline())
+
+    def confirm(self, question: str) -> bool:
+        if self._host.why_nobody_can_be_asked():
+            return False
+        return self._host.terminal.confirm(question, asker=self._host.asker)
+
+    def notify(self, message: str) -> None:
+        output.note(message)
+
+    def run(
+        self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
+    ) -> RunResult:
+        import subprocess
+
+        environ = {name: self.environ[name] for name in (*_RUN_ENVIRONMENT, *env) if name in self.environ}
+        try:
+            done = subprocess.run(
+                list(argv),
+                input=input.reveal() if input else b"",
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+                env=environ,
+                process_group=0,
+            )
+        except subprocess.TimeoutExpired:
+            raise SourceUnavailable(f"{argv[0]} did not end within {timeout:g} s") from None
+        except OSError as error:
+            raise SourceUnavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
+        stderr = done.stderr.decode("utf-8", "replace")
+        return RunResult(returncode=done.returncode, stdout=Secret(done.stdout), stderr=stderr)
+
+    def check(self) -> None:
+        # Ctrl-C arrives as KeyboardInterrupt in the main thread; what is left to look at is the clock.
+        if self._host.ends is not None and time.monotonic() > self._host.ends:
+            raise Cancelled("the time for this is over")

@@ -1,0 +1,177 @@
+"""Load the one plugin that was named, and check it against the hookspecs.
+
+A plugin that cannot be imported, that raises, exits or prints hurts only who named it: nothing is imported before it
+is named, whatever it raises becomes a :class:`PluginError` with its distribution's name, and what it prints goes to
+standard error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, overload
+
+from vault_core import output
+from vault_core.errors import PluginConflict, PluginLoadError, PluginNotFound, VaultError
+from vault_core.plugins.discovery import Offer, scan, scan_slowly
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    import pluggy
+
+    from vault_core.api import MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+
+OURS = {
+    ("storage", "file"): "vault-plugin-file",
+    ("passphrase", "env"): "vault-plugin-env",
+    ("passphrase", "prompt"): "vault-plugin-prompt",
+    ("mfa", "terminal"): "vault-plugin-prompt",
+    ("session", "sts"): "vault-plugin-aws",
+}
+"""The names of this repository. Only for these an install command is shown: anybody may register any other name."""
+
+_HOOKS = {
+    "storage": ("vault_storage_backends", "StorageSpec"),
+    "passphrase": ("vault_passphrase_sources", "PassphraseSourceSpec"),
+    "session": ("vault_session_providers", "SessionSpec"),
+    "mfa": ("vault_mfa_sources", "MfaSourceSpec"),
+}
+_NAMES = {
+    "storage": "storage backend",
+    "passphrase": "passphrase source",
+    "session": "session provider",
+    "mfa": "MFA source",
+}
+_NAME = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
+
+
+class Plugins:
+    """The installed plugins. One object a process: a module is imported and registered once."""
+
+    def __init__(self) -> None:
+        self._offers: tuple[Offer, ...] | None = None
+        self._manager: pluggy.PluginManager | None = None
+        self._loaded: dict[tuple[str, str], Any] = {}
+
+    def offers(self) -> tuple[Offer, ...]:
+        """What is installed, by metadata."""
+        if self._offers is None:
+            self._offers = scan()
+        return self._offers
+
+    @overload
+    def load(self, kind: Literal["storage"], name: str) -> StorageSpec: ...
+    @overload
+    def load(self, kind: Literal["passphrase"], name: str) -> PassphraseSourceSpec: ...
+    @overload
+    def load(self, kind: Literal["session"], name: str) -> SessionSpec: ...
+    @overload
+    def load(self, kind: Literal["mfa"], name: str) -> MfaSourceSpec: ...
+    def load(self, kind: str, name: str) -> Any:
+        """The spec of the plugin with this name.
+
+        :raises PluginNotFound: no distribution offers it.
+        :raises PluginConflict: several do; nothing was imported.
+        :raises PluginLoadError: its module or its hooks are broken.
+        """
+        if (kind, name) not in self._loaded:
+            self._loaded[kind, name] = self._load(kind, self._find(kind, name))
+        return self._loaded[kind, name]
+
+    @contextmanager
+    def blame(self, kind: str, name: str) -> Iterator[None]:
+        """Around every call into a plugin: what it raises and should not is a bug of its distribution.
+
+        The exception's text is not shown, as a vendor's may hold a secret; ``--debug`` shows where it happened.
+        """
+        try:
+            yield
+        except VaultError:
+            raise
+        except (Exception, SystemExit) as error:
+            owner = ", ".join(offer.distribution for offer in self.offers() if (offer.kind, offer.name) == (kind, name))
+            raise VaultError(
+                f"{_NAMES[kind]} {name!r} failed with {type(error).__name__}",
+                hint=f"this is a bug of {owner or name}; --debug shows where",
+            ) from error
+
+    def _find(self, kind: str, name: str) -> Offer:
+        found = [offer for offer in self.offers() if (offer.kind, offer.name) == (kind, name)]
+        if not found and _NAME.match(name):
+            self._offers = scan_slowly()
+            found = [offer for offer in self.offers() if (offer.kind, offer.name) == (kind, name)]
+        if not found:
+            raise PluginNotFound(f"no {_NAMES[kind]} named {name!r} is installed", hint=self._hint(kind, name))
+        if len(found) > 1:
+            both = " and ".join(offer.distribution for offer in found)
+            raise PluginConflict(f"{_NAMES[kind]} {name!r} is offered by {both}", hint="uninstall one of them")
+        return found[0]
+
+    def _hint(self, kind: str, name: str) -> str:
+        if (kind, name) in OURS:
+            return f"pip install {OURS[kind, name]}"
+        import difflib
+
+        known = sorted(
+            {offer.name for offer in self.offers() if offer.kind == kind} | {n for k, n in OURS if k == kind}
+        )
+        near = difflib.get_close_matches(name, known, n=1)
+        return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
+
+    def _load(self, kind: str, offer: Offer) -> Any:
+        output.guard()
+        try:
+            specs = self._specs(kind, offer)
+        except VaultError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginLoadError(
+                f"{_NAMES[kind]} {offer.name!r} from {offer.distribution} {offer.version} cannot be loaded:"
+                f" {_brief(error)}",
+                hint=f"update or uninstall {offer.distribution}, or name another plugin",
+            ) from error
+        expected = _HOOKS[kind][1]
+        for spec in specs:
+            if type(spec).__name__ == expected and spec.name == offer.name:
+                return spec
+        raise PluginLoadError(
+            f"{offer.distribution} {offer.version} offers {_NAMES[kind]} {offer.name!r}, but no {expected} of that"
+            " name",
+            hint=f"this is a bug of {offer.distribution}",
+        )
+
+    def _specs(self, kind: str, offer: Offer) -> list[Any]:
+        import pluggy
+
+        from vault_core import hookspecs
+
+        if self._manager is None:
+            self._manager = pluggy.PluginManager("vault")
+            self._manager.add_hookspecs(hookspecs)
+        module = importlib.import_module(offer.module)
+        if not self._manager.is_registered(module):
+            self._manager.register(module, name=offer.module)
+            try:
+                self._manager.check_pending()
+            except Exception:
+                self._manager.unregister(module)  # a half-checked plugin must not answer for another name
+                raise
+        hook = getattr(module, _HOOKS[kind][0], None)
+        if hook is None:
+            raise PluginLoadError(
+                f"{offer.distribution} {offer.version} offers {_NAMES[kind]} {offer.name!r}, but {offer.module} has no"
+                f" hook {_HOOKS[kind][0]}",
+                hint=f"this is a bug of {offer.distribution}",
+            )
+        others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
+        caller = self._manager.subset_hook_caller(_HOOKS[kind][0], remove_plugins=others)
+        return [spec for specs in caller() for spec in specs]
+
+
+def _brief(error: BaseException) -> str:
+    """The first line of an exception, which may be anybody's."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,124 @@
+"""The chain of passphrase sources: retries, confirmation, one derivation at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vault_core import output
+from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.errors import PassphraseError, QuestionRefused, SourceUnavailable, WrongSecret
+from vault_core.settings import REMOVED
+
+if TYPE_CHECKING:
+    from vault_core.plugins.host import Host
+    from vault_core.secret import Secret
+
+TRIES = 3
+"""How often an interactive source is asked."""
+
+
+def unlock(
+    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], *, create: bool, factor: str | None
+) -> Secret:
+    """The key behind ``key_id``: see :meth:`vault_core.api.Context.unlock`."""
+    tried: list[str] = []
+    names = (factor,) if factor else host.settings.names("passphrase_source")
+    for position, name in enumerate(names):
+        spec = host.plugins.load("passphrase", name)
+        with host.plugins.blame("passphrase", name):
+            source = spec.open(host.context("passphrase", name, spec.options, store=host.settings.store(store)))
+        asks_later = any(host.plugins.load("passphrase", later).interactive for later in names[position + 1 :])
+        if asks_later and host.why_nobody_can_be_asked():
+            asks_later = False
+        key = _try_source(host, spec, source, _request(host, store, key_id, create), derive, tried, asks_later)
+        if key is not None:
+            return key
+    raise _nothing(host, store, tried)
+
+
+def _request(host: Host, store: str, key_id: str, create: bool) -> PassphraseRequest:
+    return PassphraseRequest(
+        store=store,
+        key_id=key_id,
+        purpose=Purpose.CREATE if create else Purpose.UNLOCK,
+        may_ask=host.why_nobody_can_be_asked() is None,
+        deadline=host.deadline(),
+    )
+
+
+def _try_source(
+    host: Host,
+    spec: PassphraseSourceSpec,
+    source: PassphraseSource,
+    request: PassphraseRequest,
+    derive: Callable[[Secret], Secret],
+    tried: list[str],
+    asks_later: bool,
+) -> Secret | None:
+    """The key, or None where the next source is to be tried; ``tried`` says why."""
+    import dataclasses
+
+    for attempt in range(1, TRIES + 1 if spec.interactive else 2):
+        try:
+            with host.plugins.blame("passphrase", spec.name):
+                secret = source.get(dataclasses.replace(request, attempt=attempt))
+        except SourceUnavailable as error:
+            tried.append(f"{spec.name} ({error.message})")
+            if not spec.interactive:
+                output.note(f"passphrase source {spec.name!r}: {error.message}")
+            return None
+        except QuestionRefused:
+            raise PassphraseError(f"no passphrase was given for store {request.store!r}") from None
+        if secret is None:
+            reason = host.why_nobody_can_be_asked() if spec.interactive else None
+            tried.append(f"{spec.name} ({reason or 'not set'})")
+            return None
+        try:
+            with _one_at_a_time(host):
+                return derive(secret)
+        except WrongSecret:
+            if spec.interactive:
+                continue
+            if not asks_later:
+                raise WrongSecret(
+                    f"the passphrase from source {spec.name!r} does not open store {request.store!r}",
+                    hint="check where it comes from; 'awsv explain PROFILE' names the sources",
+                ) from None
+            output.note(f"the passphrase from source {spec.name!r} does not open store {request.store!r}")
+            tried.append(f"{spec.name} (wrong)")
+            return None
+    raise WrongSecret(f"wrong passphrase for store {request.store!r}, three times")
+
+
+def _nothing(host: Host, store: str, tried: list[str]) -> PassphraseError:
+    removed = [name for name in host.settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
+    message = f"no passphrase for store {store!r}: tried {', '.join(tried)}"
+    if removed:
+        return PassphraseError(
+            f"{message}; awsv removed {' and '.join(removed)} from the environment of what it started",
+            hint=f"run this outside of 'awsv exec', or start that one with --keep-env {removed[0]}",
+        )
+    variable = "".join(char if char.isalnum() else "_" for char in store.upper())
+    return PassphraseError(message, hint=f"run it in a terminal, or set AWS_VAULT_{variable}_PASSPHRASE_FILE")
+
+
+@contextmanager
+def _one_at_a_time(host: Host) -> Iterator[None]:
+    """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
+    from filelock import FileLock, Timeout
+
+    folder = host.settings.state_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(folder / "derive.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=30)
+    except (Timeout, OSError):
+        # A courtesy to the machine, not a matter of correctness: a full disk must not lock anybody out.
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()

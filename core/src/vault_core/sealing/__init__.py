@@ -1,0 +1,58 @@
+"""Key derivation, key slots and sealed values: the only cryptography of the core (``docs/file-format.md``).
+
+A storage plugin that encrypts by itself (``at_rest=BACKEND``) finds here what the core's own sealed stores are made of,
+as ``from vault_core.api import sealing``. Importing this package costs nothing: a name is loaded when it is first used,
+and ``cryptography`` with the first primitive.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "SEALED_EXTRA",
+    "Argon2id",
+    "Forged",
+    "NewerFormat",
+    "SlotTable",
+    "canonical",
+    "decrypt",
+    "encrypt",
+    "fields",
+    "from_base64",
+    "hkdf",
+    "integer",
+    "lp",
+    "mac",
+    "parse_canonical",
+    "same",
+    "seal",
+    "to_base64",
+    "unseal",
+]
+
+if TYPE_CHECKING:
+    from vault_core.sealing.encoding import (
+        NewerFormat,
+        canonical,
+        fields,
+        from_base64,
+        integer,
+        lp,
+        parse_canonical,
+        to_base64,
+    )
+    from vault_core.sealing.kdf import Argon2id
+    from vault_core.sealing.primitives import SEALED_EXTRA, Forged, decrypt, encrypt, hkdf, mac, same, seal, unseal
+    from vault_core.sealing.slots import SlotTable
+else:
+    _HOMES = {"Argon2id": "kdf", "SlotTable": "slots"}
+    _HOMES |= dict.fromkeys(
+        ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "primitives"
+    )
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'encoding')}"), name)

@@ -1,0 +1,93 @@
+"""How sealed stores write bytes and objects (``docs/file-format.md`` §1): one spelling each, any other is refused.
+
+Every function that reads raises :class:`ValueError` with a reason fit for a person, or :class:`NewerFormat` where the
+text must come from a newer version. Nothing here is secret.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+
+class NewerFormat(ValueError):
+    """The text uses something that this version does not know."""
+
+
+def lp(*fields: bytes | int) -> bytes:
+    """Join fields without ambiguity: each after its length as u32; integers as u64 (both big-endian)."""
+    parts = []
+    for field in fields:
+        data = field.to_bytes(8, "big") if isinstance(field, int) else field
+        parts += [len(data).to_bytes(4, "big"), data]
+    return b"".join(parts)
+
+
+def to_base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def from_base64(text: object, name: str, *, least: int, most: int | None = None) -> bytes:
+    """Decode a canonical base64 string.
+
+    :param name: the field, for the message.
+    :param least: the fewest bytes; with ``most`` left out, the exact number.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{name} is not a string")
+    try:
+        data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise ValueError(f"{name} is not base64") from None
+    if to_base64(data) != text:
+        raise ValueError(f"{name} is not canonical base64")
+    if not least <= len(data) <= (least if most is None else most):
+        raise ValueError(f"{name} has {len(data)} bytes")
+    return data
+
+
+def canonical(value: object) -> bytes:
+    """The only accepted spelling of a JSON value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def parse_canonical(data: bytes, name: str) -> Any:
+    """Parse canonical JSON.
+
+    :param name: what the text is, for the message.
+    """
+    try:
+        value = json.loads(data.decode("ascii"), parse_float=_refuse, parse_constant=_refuse)
+        same = canonical(value) == data
+    except (ValueError, RecursionError):
+        raise ValueError(f"{name} is not the JSON that this format allows") from None
+    if not same:
+        raise ValueError(f"{name} is not canonical JSON")
+    return value
+
+
+def _refuse(token: str) -> NoReturn:
+    raise ValueError(token)
+
+
+def fields(value: object, names: Iterable[str], name: str) -> dict[str, Any]:
+    """``value`` as an object with exactly the given fields."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is not an object")
+    wanted = set(names)
+    if unknown := sorted(value.keys() - wanted):
+        raise ValueError(f"{name} has an unknown field {unknown[0]!a:.40}")
+    if missing := sorted(wanted - value.keys()):
+        raise ValueError(f"{name} has no field {missing[0]!r}")
+    return value
+
+
+def integer(value: object, name: str, *, least: int, most: int) -> int:
+    """``value`` as an integer within limits; true, 1.0 and "1" are none."""
+    if type(value) is not int:
+        raise ValueError(f"{name} is not an integer")
+    if not least <= value <= most:
+        raise ValueError(f"{name} is not between {least} and {most}")
+    return value

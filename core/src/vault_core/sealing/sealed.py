@@ -1,0 +1,171 @@
+"""Sealing for storage backends that do not encrypt by themselves (``docs/file-format.md`` §5).
+
+:class:`SealedBackend` wraps any backend with ``at_rest=CORE``. The backend sees keys, and values of printable ASCII
+that it can neither read nor change nor exchange; it can delete a value or bring back an older one. Nothing is asked
+before the first value is read or written; keys are listed and deleted without unlocking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import NoReturn
+
+from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, StorageBackend, Version
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied
+from vault_core.sealing.encoding import (
+    NewerFormat,
+    canonical,
+    fields,
+    from_base64,
+    integer,
+    lp,
+    parse_canonical,
+    to_base64,
+)
+from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.slots import SlotTable
+from vault_core.secret import Secret
+
+SLOTS_KEY = "meta/slots"
+"""The reserved key that holds the slot table."""
+_PREFIX = "vlt1:"
+_EXTRA = 48  # salt and tag of a sealed value
+
+
+def plain_limit(max_value: int | None) -> int | None:
+    """The most bytes a value may have so that, sealed, it still fits a backend's ``max_value``."""
+    return None if max_value is None else max((max_value - len(_PREFIX)) // 4 * 3 - _EXTRA, 0)
+
+
+class SealedBackend(StorageBackend):
+    """A backend that seals what it passes on.
+
+    :param inner: the backend that keeps the sealed values.
+    :param ctx: unlocks, and names the store.
+    :param capabilities: those of ``inner``; they are also this one's.
+    :param cost: of the key derivation of a store that is created here; None means the default.
+    """
+
+    def __init__(
+        self, inner: StorageBackend, ctx: Context, capabilities: Capability, *, cost: Argon2id | None = None
+    ) -> None:
+        self._inner = inner
+        self._ctx = ctx
+        self._where = f"store {ctx.store}"
+        self._exclusive = Capability.CREATE_ONLY in capabilities
+        self._cost = cost
+        self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
+
+    def get(self, key: str) -> Item | None:
+        self._refuse_reserved(key)
+        item = self._inner.get(key)
+        if item is None:
+            return None
+        store, dek = self._open()
+        return Item(value=self._unseal(key, item.value, store, dek), version=item.version)
+
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        from vault_core.sealing import primitives
+
+        self._refuse_reserved(key)
+        store, dek = self._open(create=True)
+        sealed = primitives.seal(dek.reveal(), _value_info(store, key), value.reveal())
+        return self._inner.put(key, Secret(_PREFIX + to_base64(sealed)), expect=expect)
+
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+        self._refuse_reserved(key)
+        return self._inner.delete(key, expect=expect)
+
+    def keys(self) -> Iterator[str]:
+        return filter(lambda key: key != SLOTS_KEY, self._inner.keys())
+
+    def close(self) -> None:
+        self._opened = None
+        self._inner.close()
+
+    def _open(self, *, create: bool = False) -> tuple[bytes, Secret]:
+        """Identity and DEK; unlocks at the first call."""
+        if self._opened is None:
+            found = self._inner.get(SLOTS_KEY)
+            if found is None and (not create or next(self.keys(), None) is not None):
+                found = self._inner.get(SLOTS_KEY)  # another process may just have created the store
+                if found is None:
+                    raise StorageCorrupt(
+                        f"{self._where} holds sealed values, but its slot table ({SLOTS_KEY}) is missing",
+                        hint=f"restore {SLOTS_KEY} from the service's own history or backup",
+                    )
+            self._opened = self._unlock(found.value) if found else self._create()
+        return self._opened
+
+    def _create(self) -> tuple[bytes, Secret]:
+        table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)
+        text = canonical({**_body(table), "mac": to_base64(_table_mac(table, dek))})
+        with contextlib.suppress(StorageConflict):  # another process was first: its table is the store's
+            self._inner.put(SLOTS_KEY, Secret(text), expect=ABSENT if self._exclusive else ANY)
+        stored = self._inner.get(SLOTS_KEY)
+        if stored is None:
+            raise StorageCorrupt(f"{self._where} does not keep what is put there")
+        if stored.value.reveal() == text:
+            return table.store, dek
+        return self._unlock(stored.value)
+
+    def _unlock(self, text: Secret) -> tuple[bytes, Secret]:
+        try:
+            value = parse_canonical(text.reveal(), "the slot table")
+            version = integer(value.get("format") if isinstance(value, dict) else None, "format", least=1, most=2**32)
+            if version != 1:
+                raise NewerFormat(f"format {version}")
+            table_fields = fields(value, ("format", "mac", "slots", "store"), "the slot table")
+            expected = from_base64(table_fields["mac"], "mac", least=32)
+            table = SlotTable.parse(table_fields["store"], table_fields["slots"])
+        except NewerFormat as error:
+            raise StorageCorrupt(
+                f"{self._where} was written by a newer version of awsv: {error}", hint="update awsv"
+            ) from None
+        except ValueError as error:
+            self._damaged(SLOTS_KEY, str(error))
+        dek = table.open(self._ctx, self._where)
+        from vault_core.sealing import primitives
+
+        if not primitives.same(_table_mac(table, dek), expected):
+            self._damaged(SLOTS_KEY, "its authentication code is wrong")
+        return table.store, dek
+
+    def _unseal(self, key: str, value: Secret, store: bytes, dek: Secret) -> Secret:
+        from vault_core.sealing import primitives
+
+        text = value.reveal().decode("ascii", "replace")
+        if not text.startswith(_PREFIX):
+            self._damaged(key, "it is not a sealed value")
+        try:
+            sealed = from_base64(text.removeprefix(_PREFIX), "it", least=_EXTRA + 1, most=len(text))
+            return Secret(primitives.unseal(dek.reveal(), _value_info(store, key), sealed))
+        except primitives.Forged:
+            self._damaged(key, "it was changed, or belongs to another key or store")
+        except ValueError as error:
+            self._damaged(key, str(error))
+
+    def _damaged(self, key: str, reason: str) -> NoReturn:
+        raise StorageCorrupt(
+            f"{key} in {self._where} is damaged: {reason}",
+            hint="restore it from the service's own history or backup, or remove it and add it again",
+        ) from None
+
+    def _refuse_reserved(self, key: str) -> None:
+        if key == SLOTS_KEY:
+            raise StorageDenied(f"the key {SLOTS_KEY} of {self._where} is reserved for its key slots")
+
+
+def _body(table: SlotTable) -> dict[str, object]:
+    return {"format": 1, **table.to_json()}
+
+
+def _table_mac(table: SlotTable, dek: Secret) -> bytes:
+    from vault_core.sealing import primitives
+
+    return primitives.mac(primitives.hkdf(dek.reveal(), table.store, b"vlt/v1/table-mac"), canonical(_body(table)))
+
+
+def _value_info(store: bytes, key: str) -> bytes:
+    return b"vlt/v1/value" + lp(store, key.encode("ascii"))

@@ -1,0 +1,251 @@
+"""Live sessions of this user on this machine: sealed files in the state folder, one a step.
+
+They are a cache: never in a storage backend, safe to delete, gone after a reboot where the runtime folder is. The key
+lies 0600 in the private runtime folder, so whoever runs as the user while the user is logged in can read live
+sessions, and never stored keys. File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated
+data)``; the name is HMAC-SHA256(key, cache key), so it tells nothing without the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vault_core import output
+from vault_core.api import Credentials
+from vault_core.errors import ConfigError
+from vault_core.secret import Secret
+
+if TYPE_CHECKING:
+    from vault_core.settings import Settings
+
+SERVED_UNTIL = 16 * 60
+"""Seconds before its end up to which a session is served: the AWS SDKs come back at 15 minutes."""
+
+_SUFFIX = ".session"
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session in the cache."""
+
+    credentials: Credentials
+    issued: datetime
+    kind: str
+    """For people: ``sts.GetSessionToken``."""
+    profiles: tuple[str, ...]
+    """The profiles that it depends on, the stored key's first and its own last."""
+
+    def left(self) -> float:
+        """Seconds until it ends."""
+        assert self.credentials.expires is not None  # noqa: S101 - only sessions that end are kept, see Cache.put
+        return self.credentials.expires.timestamp() - time.time()
+
+    def usable(self, minimum: float | None) -> bool:
+        """Whether enough of it remains to hand it out."""
+        if minimum is None:
+            minimum = min(SERVED_UNTIL, (self.left() + time.time() - self.issued.timestamp()) / 2)
+        return self.left() > max(minimum, 0)
+
+
+class Cache:
+    """The sessions of this user.
+
+    :raises ConfigError: ``session_cache`` or ``AWS_MIN_TTL`` is none of the known values.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        mode = settings.value("session_cache")
+        if mode.text not in ("runtime", "off"):
+            raise ConfigError(f"{mode.origin}: session_cache is 'runtime' or 'off', not {mode.text!r}")
+        self._off = mode.text == "off"
+        self._runtime = settings.runtime_dir
+        self._folder = settings.state_dir / "sessions"
+        self._minimum = _minimum(settings.environ.get("AWS_MIN_TTL"))
+
+    def name(self, cache_key: str) -> str:
+        """The file name of a step, which says nothing to who has not the key."""
+        return hmac.new(self._key or b"", cache_key.encode(), hashlib.sha256).hexdigest()
+
+    def get(self, cache_key: str) -> Session | None:
+        """The session of a step, if enough of it is left."""
+        session = self._read(self._folder / (self.name(cache_key) + _SUFFIX)) if self._key else None
+        return session if session is not None and session.usable(self._minimum) else None
+
+    def put(self, cache_key: str, session: Session) -> None:
+        """Keep a session. One that cannot be kept is no failure: it is only made again."""
+        if self._key is None or session.credentials.expires is None:
+            return
+        name = self.name(cache_key) + _SUFFIX
+        temporary = self._folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = nonce + _aead(self._key).encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(sealed)
+            temporary.replace(self._folder / name)
+        except OSError as error:
+            output.note(f"the session is not kept: {self._folder}: {error.strerror}")
+            with suppress(OSError):
+                temporary.unlink()
+        self._sweep()
+
+    def sessions(self) -> Iterator[Session]:
+        """Every session that has not ended."""
+        for path in self._files():
+            session = self._read(path)
+            if session is not None and session.left() > 0:
+                yield session
+
+    def drop(self, profile: str | None = None) -> int:
+        """Forget the sessions that depend on a profile, or all of them; how many there were."""
+        dropped = 0
+        for path in self._files():
+            session = self._read(path)
+            # Without a profile what cannot be read any more goes as well, but does not count.
+            if profile is None or (session is not None and profile in session.profiles):
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                    dropped += session is not None and session.left() > 0
+        return dropped
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
+
+    def _sweep(self) -> None:
+        """Remove what has ended, what no key opens any more, and what a killed process left behind."""
+        for path in self._files():
+            session = self._read(path)
+            if session is None or session.left() <= 0:
+                with suppress(OSError):
+                    path.unlink()
+        for path in self._folder.glob(".*.tmp"):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - 60:
+                    path.unlink()
+
+    def _read(self, path: Path) -> Session | None:
+        """A file's session; None where there is none or it is not ours: a cache has no damaged state."""
+        if self._key is None:
+            return None
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                sealed = file.read(1 << 16)
+            opened = _aead(self._key).decrypt(sealed[:_NONCE], sealed[_NONCE:], path.name.encode())
+            return _from_json(json.loads(opened))
+        except Exception as error:
+            if isinstance(error, OSError | ValueError | KeyError | TypeError) or type(error).__name__ == "InvalidTag":
+                return None
+            raise
+
+    @cached_property
+    def _key(self) -> bytes | None:
+        """The cache's key, made when there is none; None where there is no private place for it."""
+        if self._off:
+            return None
+        try:
+            _private_folder(self._runtime)
+            return _read_or_make_key(self._runtime / "session.key")
+        except OSError as error:
+            output.note(f"sessions are not kept: {self._runtime}: {error.strerror or error}")
+            return None
+
+
+def _private_folder(folder: Path) -> None:
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # The fallback of the runtime folder lies in a place where others may have been first.
+    for path in (folder, folder.parent):
+        found = path.lstat()
+        mine = found.st_uid == os.geteuid() and not found.st_mode & 0o022
+        if not (stat.S_ISDIR(found.st_mode) and mine):
+            raise OSError(None, f"{path} is not a folder of yours alone")
+    if folder.lstat().st_mode & 0o077:
+        raise OSError(None, f"{folder} is open to others")
+
+
+def _read_or_make_key(path: Path) -> bytes:
+    for _ in range(2):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            _make_key(path)
+            continue
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise OSError(None, f"{path} is open to others")
+            key = file.read(33)
+        if len(key) == 32:
+            return key
+        path.unlink()  # half written by a machine that went down: sessions of that key are gone with it
+    raise OSError(None, f"{path} cannot be made")
+
+
+def _make_key(path: Path) -> None:
+    """Put a new key there, unless another process is first."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()
+
+
+def _aead(key: bytes) -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
+
+
+def _minimum(text: str | None) -> float | None:
+    if not text:
+        return None
+    from vault_core.sessions.profiles import seconds_of
+
+    return float(seconds_of("AWS_MIN_TTL", text))
+
+
+def _to_json(session: Session) -> dict[str, Any]:
+    credentials = session.credentials
+    assert credentials.expires is not None  # noqa: S101 - checked by Cache.put
+    token = credentials.session_token
+    return {
+        "id": credentials.access_key_id,
+        "secret": credentials.secret_access_key.reveal_text(),
+        "token": token.reveal_text() if token else None,
+        "expires": credentials.expires.timestamp(),
+        "issued": session.issued.timestamp(),
+        "kind": session.kind,
+        "profiles": list(session.profiles),
+    }
+
+
+def _from_json(fields: dict[str, Any]) -> Session:
+    credentials = Credentials(
+        access_key_id=fields["id"],
+        secret_access_key=Secret(fields["secret"]),
+        session_token=Secret(fields["token"]) if fields["token"] else None,
+        expires=datetime.fromtimestamp(fields["expires"], UTC),
+    )
+    issued = datetime.fromtimestamp(fields["issued"], UTC)
+    return Session(credentials, issued, fields["kind"], tuple(fields["profiles"]))

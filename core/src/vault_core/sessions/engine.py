@@ -1,0 +1,155 @@
+"""Walk a plan from its nearest live step: nothing is asked, derived or fetched that is still there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from vault_core.api import Credentials, SessionRequest
+from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
+from vault_core.sessions.cache import Cache, Session
+from vault_core.sessions.flight import NETWORK_LIMIT, Flight, Flights
+from vault_core.sessions.mfa import TRIES, MfaCodes
+from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
+
+if TYPE_CHECKING:
+    from vault_core.plugins.host import Host
+    from vault_core.secret import Secret
+    from vault_core.sessions.profiles import Profiles
+    from vault_core.vault import Store, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The credentials of a profile."""
+
+    credentials: Credentials
+    cached: bool
+    """They came from the session cache as they are."""
+
+
+class Engine:
+    """Makes sessions. One object a command.
+
+    :param stores: the stores of the plans, by name (:attr:`Planner.stores`).
+    :param mfa_token: the code of ``--mfa-token``.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        profiles: Profiles,
+        stores: dict[str, Store],
+        cache: Cache,
+        flights: Flights,
+        mfa_token: Secret | None = None,
+    ) -> None:
+        self._host = host
+        self._profiles = profiles
+        self._stores = stores
+        self._vaults: dict[str, Vault] = {}
+        self._cache = cache
+        self._flights = flights
+        self._codes = MfaCodes(host, mfa_token)
+        self._done: dict[str, Credentials] = {}
+
+    def credentials(self, plan: Plan) -> Issued:
+        """The credentials of a plan.
+
+        :raises VaultError: with the exit code of what failed: 4 the store, 5 the passphrase, 6 MFA or AWS.
+        """
+        if isinstance(plan.last, SessionStep) and (live := self.live(plan.last)) is not None:
+            return Issued(live.credentials, cached=True)
+        return Issued(self.obtain(plan.last), cached=False)
+
+    def live(self, step: SessionStep) -> Session | None:
+        """The step's session in the cache, if it is good for a while. Asks nobody."""
+        return self._cache.get(step.cache_key)
+
+    def obtain(self, step: Step) -> Credentials:
+        """The credentials of a step, made if they are not there."""
+        if step.cache_key not in self._done:
+            self._done[step.cache_key] = self._key(step) if isinstance(step, KeyStep) else self._session(step)
+        return self._done[step.cache_key]
+
+    def _key(self, step: KeyStep) -> Credentials:
+        from vault_core.vault import Vault
+
+        if step.store not in self._vaults:
+            self._vaults[step.store] = Vault(self._host, self._stores[step.store])
+        vault = self._vaults[step.store]
+        key = vault.get(step.name)
+        if key is None:
+            raise self._no_key(step, vault)
+        return key
+
+    def _no_key(self, step: KeyStep, vault: Vault) -> VaultError:
+        known = step.name in self._profiles.config.profiles
+        named = f", which {step.named_by} names" if step.named_by else ""
+        if known:
+            return StorageError(
+                f"no key is stored for profile {step.name!r}{named} in store {step.store!r} ({vault.store.place})",
+                hint=f"awsv add {step.name}",
+            )
+        return ConfigError(
+            f"unknown profile {step.name!r}{named}: it is neither in {self._profiles.config.config_file}"
+            f" nor in store {step.store!r}",
+            hint=self._profiles.suggestions(step.name, vault.names()),
+        )
+
+    def _session(self, step: SessionStep) -> Credentials:
+        def landed() -> Session | None:
+            return self._cache.get(step.cache_key)
+
+        session = landed()
+        if session is None:
+            session = self._flights.join(
+                self._cache.name(step.cache_key), landed, lambda flight: self._lead(step, flight)
+            )
+        return session.credentials
+
+    def _lead(self, step: SessionStep, flight: Flight) -> Session:
+        source = self.obtain(step.source) if step.source is not None else None
+        issued = datetime.now(UTC)
+        credentials = self._issue(step, source, flight)
+        session = Session(credentials, issued, kind_of(step), profiles_of(step))
+        self._cache.put(step.cache_key, session)
+        return session
+
+    def _issue(self, step: SessionStep, source: Credentials | None, flight: Flight) -> Credentials:
+        spec = self._host.plugins.load("session", step.provider)
+        context = self._host.context("session", step.provider, spec.options, profile=step.options)
+        serial = step.parameters.get("mfa_serial")
+        for attempt in range(1, TRIES + 1):
+            code: Secret | None = None
+            if serial:
+                flight.phase("question")
+                code = self._codes.code(str(serial), step.profile, attempt)
+            flight.phase("network")
+            try:
+                with self._host.plugins.blame("session", step.provider):
+                    return spec.open(context).issue(_request(step, source, code))
+            except MfaRejected:
+                if attempt == TRIES or self._host.why_nobody_can_be_asked():
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _request(step: SessionStep, source: Credentials | None, code: Secret | None) -> SessionRequest:
+    def mfa() -> Secret:
+        if code is None:
+            raise SessionError(
+                f"session provider {step.provider!r} asks for an MFA code that its parameters do not name"
+            )
+        return code
+
+    deadline = time.monotonic() + NETWORK_LIMIT
+    return SessionRequest(parameters=step.parameters, source=source, mfa=mfa, deadline=deadline)
+
+
+def kind_of(step: SessionStep) -> str:
+    """What a session is called in a table: ``sts.AssumeRole``."""
+    action = step.parameters.get("action")
+    return f"{step.provider}.{action}" if action else step.provider

@@ -1,0 +1,219 @@
+"""One flight per step: of all processes of this user that need a session, one makes it and the others wait for it.
+
+The lock is the operating system's, so death releases it. Those who wait take the leader's outcome, failure included:
+a refused question, an MFA code rejected three times or a denial ends them all with the same error, and nobody is
+asked again for :data:`QUIET` seconds, except by a command that a person just started. Only a dead leader, which leaves
+neither a session nor a failure, hands over to the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vault_core import output
+from vault_core.errors import Cancelled, SessionError, VaultError
+
+QUIET = 10.0
+"""Seconds for which a failure is remembered."""
+NETWORK_LIMIT = 30.0
+"""Seconds that a leader may spend with the network."""
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_POLL = 0.03
+_TOLD_AFTER = 2.0
+
+T = TypeVar("T")
+
+
+class Flights:
+    """The flights of this user.
+
+    :param folder: made when it is first needed; private to the user.
+    :param question_limit: seconds that a person has for an answer.
+    :param foreground: a person just started this command and can be asked.
+    """
+
+    def __init__(self, folder: Path, question_limit: float, *, foreground: bool) -> None:
+        self._folder = folder
+        self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
+        self._limits["waiting"] = sum(self._limits.values())
+        self._foreground = foreground
+        self._started = time.time()
+
+    def join(self, name: str, landed: Callable[[], T | None], lead: Callable[[Flight], T]) -> T:
+        """What ``landed`` finds, or what ``lead`` makes if this process is the first.
+
+        :param name: names the step; a file name.
+        :param landed: looks for a finished session; cheap.
+        :param lead: makes it and puts it where ``landed`` looks.
+        :raises VaultError: the leader's failure, whichever process that was.
+        """
+        from filelock import FileLock
+
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flight = Flight(self._folder / name)
+        lock = FileLock(self._folder / f"{name}.lock", mode=0o600)
+        try:
+            found = self._wait(flight, lock, landed)
+        except KeyboardInterrupt:
+            # Ctrl-C at a question goes to every process of the terminal: the leader's answer to it is ours.
+            raise self._outcome_soon(flight) or Cancelled("interrupted") from None
+        if found is not None:
+            return found
+        try:
+            with flight.leading():
+                return lead(flight)
+        finally:
+            lock.release()
+
+    def _wait(self, flight: Flight, lock: BaseFileLock, landed: Callable[[], T | None]) -> T | None:
+        from filelock import Timeout
+
+        waited = Waiting(flight, self._limits)
+        while True:
+            self._raise_failure(flight)
+            with suppress(Timeout):
+                lock.acquire(timeout=0)
+            if lock.is_locked:
+                break
+            if (found := landed()) is not None:
+                return found
+            waited.check()
+            time.sleep(_POLL)
+        try:
+            self._raise_failure(flight)
+            found = landed()
+        except BaseException:
+            lock.release()
+            raise
+        if found is not None:
+            lock.release()
+        return found
+
+    def _raise_failure(self, flight: Flight) -> None:
+        failure = flight.failure()
+        if failure is None:
+            return
+        error, at = failure
+        if at >= self._started or (not self._foreground and abs(time.time() - at) < QUIET):
+            raise error
+
+    def _outcome_soon(self, flight: Flight) -> VaultError | None:
+        until = time.monotonic() + 0.7
+        while time.monotonic() < until:
+            failure = flight.failure()
+            if failure is not None and failure[1] >= self._started:
+                return failure[0]
+            time.sleep(_POLL)
+        return None
+
+
+class Waiting:
+    """Somebody waits for a leader: for how long, and what they are told."""
+
+    def __init__(self, flight: Flight, limits: dict[str, float]) -> None:
+        self._flight = flight
+        self._limits = limits
+        self._phase = ""
+        self._since = self._began = time.monotonic()
+        self._told = False
+
+    def check(self) -> None:
+        """Raise after the limit of the phase the leader is in; tell the person once that there is a wait."""
+        pid, phase = self._flight.leader()
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._since = phase, now
+        if now - self._since > self._limits.get(phase, self._limits["waiting"]):
+            raise SessionError(
+                f"process {pid} is making this session and does not get on (it is at: {phase or 'start'})",
+                hint=f"look at process {pid}, and end it if it hangs",
+            )
+        if not self._told and now - self._began > _TOLD_AFTER:
+            self._told = True
+            what = "somebody to answer its question" if phase == "question" else "AWS"
+            output.note(f"waiting for process {pid}, which waits for {what}")
+
+
+class Flight:
+    """One step's files: who leads, and how the last one failed."""
+
+    def __init__(self, path: Path) -> None:
+        self._leader = path.with_name(f"{path.name}.leader")
+        self._failed = path.with_name(f"{path.name}.failed")
+
+    def phase(self, phase: str) -> None:
+        """The leader says what it is at: ``waiting``, ``question`` or ``network``."""
+        _write(self._leader, {"pid": os.getpid(), "phase": phase})
+
+    def leader(self) -> tuple[int, str]:
+        """Process id and phase of the leader; zero and nothing where nobody has said."""
+        fields = _read(self._leader)
+        return int(fields.get("pid", 0)), str(fields.get("phase", ""))
+
+    def failure(self) -> tuple[VaultError, float] | None:
+        """How the last leader failed, and when by :func:`time.time`."""
+        fields = _read(self._failed)
+        if not fields:
+            return None
+        error = VaultError(str(fields["message"]), hint=fields.get("hint"))
+        error.exit_code = int(fields["exit_code"])
+        return error, float(fields["at"])
+
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """Around the leader's work: what it raises is kept for the others."""
+        with suppress(FileNotFoundError):
+            self._failed.unlink()
+        self.phase("waiting")
+        try:
+            yield
+        except VaultError as error:
+            self._keep(error)
+            raise
+        except KeyboardInterrupt:
+            self._keep(Cancelled("interrupted"))
+            raise
+        finally:
+            with suppress(FileNotFoundError):
+                self._leader.unlink()
+
+    def _keep(self, error: VaultError) -> None:
+        _write(
+            self._failed,
+            {
+                "message": f"{error.message} (process {os.getpid()} tried)",
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+                "at": time.time(),
+            },
+        )
+
+
+def _write(path: Path, fields: dict[str, object]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(fields, file)
+        temporary.replace(path)
+    except OSError:  # a full disk: the others find out for themselves
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) else {}

@@ -1,0 +1,67 @@
+"""The chain of MFA sources: ``--mfa-token`` first, then the sources that the user ordered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vault_core import output
+from vault_core.api import MfaRequest
+from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
+
+if TYPE_CHECKING:
+    from vault_core.plugins.host import Host
+    from vault_core.secret import Secret
+
+TRIES = 3
+"""How many codes AWS may reject before the session fails."""
+
+
+class MfaCodes:
+    """Where codes come from.
+
+    :param given: the code of ``--mfa-token``; used once.
+    """
+
+    def __init__(self, host: Host, given: Secret | None) -> None:
+        self._host = host
+        self._given = given
+
+    def code(self, serial: str, profile: str, attempt: int) -> Secret:
+        """The code of a device.
+
+        :param attempt: 1, and one more for every code that AWS rejected.
+        :raises MfaError: no source has one, or the person declined.
+        """
+        if self._given is not None:
+            code, self._given = self._given, None
+            return code
+        tried: list[str] = []
+        for name in self._host.settings.names("prompt"):
+            code_or_none = self._from_source(name, serial, profile, attempt, tried)
+            if code_or_none is not None:
+                return code_or_none
+        raise MfaError(
+            f"profile {profile!r} needs an MFA code of {serial}: tried {', '.join(tried)}",
+            hint=f"run 'awsv ready {profile}' in a terminal, then repeat",
+        )
+
+    def _from_source(self, name: str, serial: str, profile: str, attempt: int, tried: list[str]) -> Secret | None:
+        host = self._host
+        spec = host.plugins.load("mfa", name)
+        nobody = host.why_nobody_can_be_asked()
+        request = MfaRequest(
+            serial=serial, profile=profile, attempt=attempt, may_ask=nobody is None, deadline=host.deadline()
+        )
+        try:
+            with host.plugins.blame("mfa", name):
+                code = spec.open(host.context("mfa", name, spec.options)).code(request)
+        except SourceUnavailable as error:
+            tried.append(f"{name} ({error.message})")
+            if not spec.interactive:
+                output.note(f"MFA source {name!r}: {error.message}")
+            return None
+        except QuestionRefused:
+            raise MfaError(f"no MFA code was given for profile {profile!r}") from None
+        if code is None:
+            tried.append(f"{name} ({nobody if spec.interactive and nobody else 'does not know the device'})")
+        return code

@@ -1,0 +1,238 @@
+"""The plan: which steps lead from a stored key to the credentials of a profile. Pure data, nothing is asked.
+
+``stored key → session token with MFA → role A → role B``: a step is a session provider with parameters on top of the
+step before. Two profiles that need the same step have it with the same cache key, so it is made, and its MFA code is
+asked, once for all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vault_core.api import Profile, Source
+from vault_core.errors import ConfigError
+from vault_core.sessions.profiles import AwsProfile, Flags, Profiles, seconds_of
+
+if TYPE_CHECKING:
+    from vault_core.plugins.host import Host
+    from vault_core.sessions.generations import Generations
+    from vault_core.vault import Store
+
+CHAINED_ROLE_MAX = 3600
+"""The most seconds that AWS gives a role assumed by a role ("role chaining" in the IAM user guide)."""
+
+TOKEN_TTL = 3600
+CHAINED_TOKEN_TTL = 8 * 3600
+ROLE_TTL = 3600
+"""Seconds; aws-vault's defaults of AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL and AWS_ASSUME_ROLE_TTL."""
+
+STS = "sts"
+"""The session provider of a profile that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStep:
+    """The key stored under a name."""
+
+    name: str
+    store: str
+    cache_key: str
+    named_by: str = ""
+    """For messages: the profile and the place that name it, where that is not the profile asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStep:
+    """A session that a provider issues, on top of another step or of nothing."""
+
+    provider: str
+    profile: str
+    parameters: Mapping[str, Any]
+    source: Step | None
+    cache_key: str
+    """Covers everything that can change the session."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The profile's keys, from which the provider's own options are read."""
+
+
+Step = KeyStep | SessionStep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a profile needs."""
+
+    profile: str
+    last: Step
+    region: str | None
+    """For the child; None where neither the config nor the environment nor a flag says."""
+    chain: tuple[AwsProfile, ...]
+    notes: tuple[str, ...] = ()
+
+    def steps(self) -> tuple[Step, ...]:
+        """From the stored key to the credentials."""
+        return steps_to(self.last)
+
+
+def steps_to(step: Step | None) -> tuple[Step, ...]:
+    """A step and those that it stands on, the stored key first."""
+    steps: list[Step] = []
+    while step is not None:
+        steps.append(step)
+        step = None if isinstance(step, KeyStep) else step.source
+    return tuple(reversed(steps))
+
+
+def profiles_of(step: Step) -> tuple[str, ...]:
+    """The profiles that a step depends on, the stored key's first."""
+    return tuple(dict.fromkeys(one.name if isinstance(one, KeyStep) else one.profile for one in steps_to(step)))
+
+
+class Planner:
+    """Makes plans from the profiles, the flags and the settings."""
+
+    def __init__(self, host: Host, profiles: Profiles, generations: Generations, flags: Flags) -> None:
+        self._host = host
+        self._profiles = profiles
+        self._generations = generations
+        self._flags = flags
+        self.stores: dict[str, Store] = {}
+        """Store names of the plans made so far, to the stores."""
+
+    def plan(self, name: str) -> Plan:
+        """The plan of a profile.
+
+        :raises ConfigError: the profile, or one that it stands on, does not make sense.
+        :raises PluginError: a session provider or storage backend that it names cannot be loaded.
+        """
+        chain = self._profiles.chain(name)
+        notes: list[str] = []
+        last = self._steps(chain, notes)
+        region = self._flags.region or self._child_region(chain[0])
+        return Plan(name, last, region, chain, tuple(notes))
+
+    def _child_region(self, profile: AwsProfile) -> str | None:
+        environ = self._host.settings.environ
+        return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.keys.get("region")
+
+    def _steps(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
+        foreign = next((number for number, profile in enumerate(chain) if self._provider(profile) != STS), None)
+        if foreign == 0:
+            return self._foreign(chain, notes)
+        roles = [profile for profile in reversed(chain[:foreign]) if profile.role]
+        serial = next((role.keys["mfa_serial"] for role in roles if "mfa_serial" in role.keys), None)
+        if foreign is not None:
+            return self._roles(roles, chain[0], self._steps(chain[foreign:], notes), serial, notes)
+        key = self._key(chain)
+        if self._flags.no_session:
+            return self._roles(roles, chain[0], key, serial, notes)
+        if not roles:
+            return self._token(chain[-1], key, self._serial(chain), shown=True)
+        if serial is None or self._long_single_role(roles, chain[0]):
+            return self._roles(roles, chain[0], key, serial, notes)
+        return self._roles(roles, chain[0], self._token(chain[-1], key, serial, shown=False), None, notes)
+
+    def _provider(self, profile: AwsProfile) -> str:
+        return self._host.settings.value("session_provider", profile.keys).text or STS
+
+    def _roles(
+        self, roles: Sequence[AwsProfile], target: AwsProfile, step: Step, serial: str | None, notes: list[str]
+    ) -> Step:
+        """The roles one behind the other; the MFA code, where there is one to give, goes to the first."""
+        for number, role in enumerate(roles):
+            step = self._role(role, step, serial if number == 0 else None, role is target, number > 0, notes)
+        return step
+
+    def _serial(self, chain: Sequence[AwsProfile]) -> str | None:
+        return next((profile.keys["mfa_serial"] for profile in chain if "mfa_serial" in profile.keys), None)
+
+    def _long_single_role(self, roles: Sequence[AwsProfile], target: AwsProfile) -> bool:
+        """One role for longer than an hour: STS grants that to the long-term key, not to a session token."""
+        return len(roles) == 1 and self._role_seconds(roles[0], roles[0] is target) > CHAINED_ROLE_MAX
+
+    def _key(self, chain: Sequence[AwsProfile]) -> KeyStep:
+        from vault_core.vault import Store, check_name
+
+        base = chain[-1]
+        check_name(base.name)
+        store = Store.choose(self._host, base.keys)
+        self.stores[store.name] = store
+        cache_key = _digest(
+            "stored key", store.identity, base.name, self._generations.current(store.identity, base.name)
+        )
+        named_by = ""
+        if len(chain) > 1:
+            key = "source_profile" if "source_profile" in chain[-2].keys else "credential_process"
+            named_by = f"profile {chain[-2].name!r} ({chain[-2].origins[key]})"
+        return KeyStep(base.name, store.name, cache_key, named_by)
+
+    def _token(self, base: AwsProfile, key: KeyStep, serial: str | None, *, shown: bool) -> SessionStep:
+        """A session token. With MFA it is the long one that roles also start from, so that one code serves both.
+
+        :param shown: the token itself is what was asked for, not what roles start from.
+        """
+        seconds = (self._flags.duration or self._seconds("AWS_SESSION_TOKEN_TTL")) if shown else None
+        if seconds is None and (serial is not None or not shown):
+            seconds = self._seconds("AWS_CHAINED_SESSION_TOKEN_TTL") or CHAINED_TOKEN_TTL
+        keys = {name: value for name, value in base.keys.items() if name not in ("role_arn", "mfa_serial")}
+        keys["duration_seconds"] = str(seconds or TOKEN_TTL)
+        if serial is not None:
+            keys["mfa_serial"] = serial
+        return self._session(STS, base.name, keys, key)
+
+    def _role(
+        self, role: AwsProfile, source: Step, serial: str | None, is_target: bool, chained: bool, notes: list[str]
+    ) -> SessionStep:
+        keys = {name: value for name, value in role.keys.items() if name != "mfa_serial"}
+        seconds = self._role_seconds(role, is_target)
+        if chained and seconds > CHAINED_ROLE_MAX:
+            notes.append(
+                f"role of profile {role.name!r}: {seconds} s shortened to 3600, AWS's limit behind another role"
+            )
+            seconds = CHAINED_ROLE_MAX
+        keys["duration_seconds"] = str(seconds)
+        if serial is not None:
+            keys["mfa_serial"] = serial
+        return self._session(STS, role.name, keys, source)
+
+    def _role_seconds(self, role: AwsProfile, is_target: bool) -> int:
+        if is_target and self._flags.duration:
+            return self._flags.duration
+        if (seconds := self._seconds("AWS_ASSUME_ROLE_TTL")) is not None:
+            return seconds
+        if (text := role.keys.get("duration_seconds")) is None:
+            return ROLE_TTL
+        if not (text.isascii() and text.isdigit()):
+            raise ConfigError(f"{role.origins['duration_seconds']}: duration_seconds {text!r} is not a number")
+        return int(text)
+
+    def _seconds(self, variable: str) -> int | None:
+        text = self._host.settings.environ.get(variable)
+        return seconds_of(variable, text) if text else None
+
+    def _foreign(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
+        """A profile that names its session provider: the rest of its chain is what the provider works on."""
+        provider = self._provider(chain[0])
+        need = self._host.plugins.load("session", provider).source
+        source: Step | None = None
+        if need is not Source.NEVER and len(chain) > 1:
+            source = self._steps(chain[1:], notes)
+        elif need is Source.REQUIRED:
+            source = self._key(chain)
+        return self._session(provider, chain[0].name, dict(chain[0].keys), source)
+
+    def _session(self, provider: str, name: str, keys: Mapping[str, str], source: Step | None) -> SessionStep:
+        spec = self._host.plugins.load("session", provider)
+        context = self._host.context("session", provider, spec.options, profile=keys)
+        with self._host.plugins.blame("session", provider):
+            parameters = dict(spec.parameters(context.options, Profile(name=name, keys=keys)))
+        cache_key = _digest(provider, parameters, source.cache_key if source else "")
+        return SessionStep(provider, name, parameters, source, cache_key, keys)
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

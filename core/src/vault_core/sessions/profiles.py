@@ -1,0 +1,239 @@
+"""What an AWS profile comes to for awsv: its keys, the environment and the flags, and what it stands on.
+
+The config decides, never what happens to be stored. A profile that needs what awsv does not do yet is refused by the
+name of the key, because a key that is ignored means other credentials than the ones asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vault_core.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from vault_core.awsconfig.shared import AwsConfig, Section
+
+NOT_YET = (
+    "credential_source",
+    "include_profile",
+    "login_session",
+    "mfa_process",
+    "sso_account_id",
+    "sso_role_name",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+    "web_identity_token_process",
+)
+"""Keys that change whose credentials a profile means and that no provider here understands."""
+
+RENAMED = ("role_arn", "source_profile", "mfa_serial")
+"""Keys that also count as ``vault_…``: the SDKs do not know those and so ask the profile's ``credential_process``."""
+
+OWN_COMMANDS = ("awsv", "aws-vault")
+"""Programs whose ``credential_process`` line means awsv itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says about sessions."""
+
+    duration: int | None = None
+    """Seconds, for the session of the profile that was asked for."""
+    no_session: bool = False
+    region: str | None = None
+    """For the child; where STS is asked does not depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsProfile:
+    """One profile, as far as it alone says."""
+
+    name: str
+    keys: Mapping[str, str]
+    """Lower-case keys to values; empty ones are left out, the ``vault_`` ones of :data:`RENAMED` are in their place."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Key to where its value comes from: ``FILE:LINE`` or a variable."""
+    source: str | None = None
+    """The profile whose credentials it starts from; None: the key stored under its own name."""
+
+    @property
+    def role(self) -> bool:
+        return "role_arn" in self.keys
+
+
+class Profiles:
+    """The profiles of the AWS config file, seen with the environment.
+
+    :param environ: the variables that the AWS tools and aws-vault honour are read from here.
+    """
+
+    def __init__(self, config: AwsConfig, environ: Mapping[str, str]) -> None:
+        self.config = config
+        self._environ = environ
+
+    def chain(self, name: str) -> tuple[AwsProfile, ...]:
+        """The profile, the profile it starts from, and so on down to the one that stands on a stored key.
+
+        :raises ConfigError: a cycle, a missing ``source_profile``, or a key that awsv does not understand yet.
+        """
+        chain = [self.profile(name, target=True)]
+        while chain[-1].source is not None:
+            source = chain[-1].source
+            if source in (profile.name for profile in chain):
+                path = " → ".join([*(profile.name for profile in chain), source])
+                raise ConfigError(
+                    f"the profiles {path} go round in a circle", hint=f"mend {self._where(chain[-1], 'source_profile')}"
+                )
+            chain.append(self.profile(source, target=False))
+        return tuple(chain)
+
+    def profile(self, name: str, *, target: bool) -> AwsProfile:
+        """One profile.
+
+        :param target: it is the one asked for; the variables that speak of "the" role count for it alone.
+        """
+        section = self.config.profiles.get(name)
+        keys, origins = self._keys(section, target)
+        for key in NOT_YET:
+            if key in keys:
+                raise ConfigError(
+                    f"profile {name!r} needs {key} ({origins[key]}), which awsv cannot do yet",
+                    hint="leave this profile to the AWS CLI, or remove the key",
+                )
+        return AwsProfile(name, keys, origins, self._source(name, keys, origins))
+
+    def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
+        """A hint for a name that nobody knows."""
+        import difflib
+
+        near = difflib.get_close_matches(name, sorted({*self.config.profiles, *stored}), n=3)
+        if near:
+            return f"did you mean {' or '.join(repr(one) for one in near)}?"
+        return "'awsv list' shows the profiles, 'awsv add PROFILE' stores a key"
+
+    def _keys(self, section: Section | None, target: bool) -> tuple[dict[str, str], dict[str, str]]:
+        keys: dict[str, str] = {}
+        origins: dict[str, str] = {}
+        for key, entry in (section.entries if section else {}).items():
+            if entry.value:
+                keys[key] = entry.value
+                origins[key] = f"{entry.path}:{entry.line}"
+        for key in RENAMED:
+            if f"vault_{key}" in keys:
+                keys[key] = keys.pop(f"vault_{key}")
+                origins[key] = origins.pop(f"vault_{key}")
+        for variable, key in self._variables(target):
+            if self._environ.get(variable):
+                keys[key] = self._environ[variable]
+                origins[key] = variable
+        self._endpoint(keys, origins)
+        return keys, origins
+
+    def _variables(self, target: bool) -> Iterable[tuple[str, str]]:
+        yield "AWS_MFA_SERIAL", "mfa_serial"
+        yield "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints"
+        yield "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"
+        yield "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"
+        yield "AWS_CA_BUNDLE", "ca_bundle"
+        if target:
+            yield "AWS_ROLE_ARN", "role_arn"
+            yield "AWS_ROLE_SESSION_NAME", "role_session_name"
+            yield "AWS_SOURCE_IDENTITY", "source_identity"
+            yield "AWS_SESSION_TAGS", "session_tags"
+            yield "AWS_TRANSITIVE_TAGS", "transitive_session_tags"
+
+    def _endpoint(self, keys: dict[str, str], origins: dict[str, str]) -> None:
+        """Where STS is asked, in the order of the AWS SDKs. The region: the profile's, else the environment's.
+
+        The environment's region does not win here as it does in the AWS CLI: a session is valid in every region of
+        its partition, and twelve shells with twelve regions shall share one.
+        """
+        if "region" not in keys:
+            for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+                if self._environ.get(variable):
+                    keys["region"], origins["region"] = self._environ[variable], variable
+                    break
+        for variable in ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
+            if self._environ.get(variable):
+                keys["endpoint_url"], origins["endpoint_url"] = self._environ[variable], variable
+                return
+        if self._environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+            keys.pop("endpoint_url", None)
+            return
+        services = self.config.services.get(keys.get("services", ""), {})
+        if services.get("sts", {}).get("endpoint_url"):
+            keys["endpoint_url"] = services["sts"]["endpoint_url"]
+            origins["endpoint_url"] = f"[services {keys['services']}]"
+
+    def _source(self, name: str, keys: Mapping[str, str], origins: Mapping[str, str]) -> str | None:
+        source = keys.get("source_profile")
+        if source is not None and source != name:
+            return source  # which needs no section: it may be the name of a stored key
+        process = keys.get("credential_process")
+        if source is None and process is not None and "role_arn" not in keys:
+            asked = own_profile(process)
+            if asked is None:
+                raise ConfigError(
+                    f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv cannot"
+                    " run yet",
+                    hint=f"use the AWS CLI's own --profile {shlex.quote(name)}, or remove the key",
+                )
+            return asked if asked != name else None
+        return None
+
+    def _where(self, profile: AwsProfile, key: str) -> str:
+        return profile.origins.get(key) or profile.origins.get("credential_process") or f"profile {profile.name!r}"
+
+
+def own_profile(process: str) -> str | None:
+    """The profile that a ``credential_process`` line asks of awsv; None if the line is another program's."""
+    try:
+        words = shlex.split(process)
+    except ValueError:
+        return None
+    if not words or words[0].rpartition("/")[2] not in OWN_COMMANDS:
+        return None
+    values = ("-d", "--duration", "--region", "-t", "--mfa-token", "--format", "--backend", "--prompt", "--file-dir")
+    names: list[str] = []
+    skip = False
+    for word in words[1:]:
+        if skip:
+            skip = False
+        elif word == "--":
+            break
+        elif word.startswith("-"):
+            skip = word in values
+        else:
+            names.append(word)
+    return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None
+
+
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def duration(text: str) -> int:
+    """Seconds from ``90m``, ``1h30m`` or ``3600``.
+
+    :raises UsageError: neither a number of seconds nor hours, minutes and seconds.
+    """
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if not re.fullmatch(r"(\d+[hms])+", text, re.ASCII):
+        raise UsageError(f"{text!r} is not a duration", hint="for example 90m, 1h30m or 3600")
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
+
+
+def seconds_of(variable: str, text: str) -> int:
+    """The duration in a variable.
+
+    :raises ConfigError: it is none; the message names the variable.
+    """
+    try:
+        return duration(text)
+    except UsageError as error:
+        raise ConfigError(f"{variable}: {error.message}", hint=error.hint) from None

@@ -1,0 +1,235 @@
+"""Where every setting comes from, and the only reader of ``os.environ``.
+
+The order is: flag, AWS profile key, environment, ``config.toml``, default. Setting ``backend`` is the flag
+``--backend``, the profile key ``vault_backend``, the variable ``AWS_VAULT_BACKEND`` and ``backend`` in
+``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``vault_file_dir``, ``AWS_VAULT_FILE_DIR`` and
+``dir`` in ``[plugin.file]``, or in the ``[store.NAME]`` that is being opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vault_core.errors import ConfigError
+
+APP = "awsv"
+
+DEFAULTS: Mapping[str, str] = {
+    "backend": "file",
+    "passphrase_source": "env,prompt",
+    "prompt": "terminal",
+    "session_cache": "runtime",
+    "session_provider": "",
+    "wait": "300",
+}
+"""Every setting of the core, with its default."""
+
+REMOVED = "AWS_VAULT_REMOVED"
+"""Set for a child of ``exec``: the names of the variables that awsv removed, so that a nested call can say so."""
+
+_SECRET_VARIABLE = re.compile(r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|VAULT_TOKEN)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting's text and where it came from (``--backend``, ``AWS_VAULT_BACKEND``, a file, ``default``)."""
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """A store: a plugin name with default options, or ``[store.NAME]`` of ``config.toml``."""
+
+    name: str
+    backend: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether the variable holds a secret by its name. It errs on the side of removing too much from children."""
+    return _SECRET_VARIABLE.match(name) is not None
+
+
+class Settings:
+    """One process's settings: a snapshot of the environment, the flags, and ``config.toml`` when it is first needed.
+
+    :param environ: the environment; default: this process's own.
+    :param flags: ``backend`` or ``file-dir`` to text, as given on the command line.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None) -> None:
+        self.environ: Mapping[str, str] = MappingProxyType(dict(os.environ if environ is None else environ))
+        self.flags: dict[str, str] = dict(flags or {})
+
+    # -- folders and files -------------------------------------------------------------------------------------------
+
+    def _folder(self, variable: str, fallback: str) -> Path:
+        given = self.environ.get(variable, "")
+        # The XDG specification has relative paths ignored.
+        return Path(given) / APP if given.startswith("/") else self.home / fallback / APP
+
+    @cached_property
+    def home(self) -> Path:
+        """The home folder: ``HOME``, else the password database's.
+
+        :raises ConfigError: there is none.
+        """
+        try:
+            return Path(self.environ.get("HOME") or Path("~").expanduser())
+        except RuntimeError:
+            raise ConfigError("there is no home folder", hint="set HOME") from None
+
+    @cached_property
+    def config_dir(self) -> Path:
+        """``config.toml``'s folder."""
+        return self._folder("XDG_CONFIG_HOME", ".config")
+
+    @cached_property
+    def data_dir(self) -> Path:
+        """Durable data: the default place of stores."""
+        return self._folder("XDG_DATA_HOME", ".local/share")
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Disposable state of this machine: sessions, flights."""
+        return self._folder("XDG_STATE_HOME", ".local/state")
+
+    @cached_property
+    def runtime_dir(self) -> Path:
+        """Private and gone after logout or reboot, where the system has such a place. Not checked, may not exist."""
+        given = self.environ.get("XDG_RUNTIME_DIR", "")
+        if given.startswith("/"):
+            return Path(given) / APP
+        import platformdirs  # costs milliseconds, and most systems set the variable
+
+        return Path(platformdirs.user_runtime_dir(APP))
+
+    @cached_property
+    def config_file(self) -> Path:
+        return self.config_dir / "config.toml"
+
+    def _aws_file(self, variable: str, name: str) -> Path:
+        given = self.environ.get(variable)
+        if not given:
+            return self.home / ".aws" / name
+        if given == "~" or given.startswith("~/"):
+            return self.home / given[2:]
+        return Path(given).absolute()
+
+    @cached_property
+    def aws_config_file(self) -> Path:
+        """``AWS_CONFIG_FILE``, else ``~/.aws/config``."""
+        return self._aws_file("AWS_CONFIG_FILE", "config")
+
+    @cached_property
+    def aws_credentials_file(self) -> Path:
+        """``AWS_SHARED_CREDENTIALS_FILE``, else ``~/.aws/credentials``."""
+        return self._aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")
+
+    # -- config.toml -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """``config.toml``; empty where there is none.
+
+        :raises ConfigError: it cannot be read, is not TOML, or has a key that nobody knows.
+        """
+        try:
+            raw = self.config_file.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ConfigError(f"cannot read {self.config_file}: {error.strerror}") from None
+        import tomllib
+
+        try:
+            config = tomllib.loads(raw.decode("utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{self.config_file}: {error}", hint="mend the file, or move it away") from None
+        for key, value in config.items():
+            if key in ("store", "plugin"):
+                if not (isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())):
+                    raise ConfigError(f"{self.config_file}: {key} is made of tables, as in [{key}.NAME]")
+            elif key not in DEFAULTS:
+                raise ConfigError(
+                    f"{self.config_file}: unknown setting {key!r}",
+                    hint=f"known are {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
+                )
+        return config
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def value(self, name: str, profile: Mapping[str, str] | None = None) -> Value:
+        """A setting of the core.
+
+        :param name: a key of :data:`DEFAULTS`.
+        :param profile: the AWS profile's keys, where there is a profile.
+        """
+        found = self._lookup(name.replace("_", "-"), name, profile or {}, self.config.get(name), str(self.config_file))
+        return found or Value(DEFAULTS[name], "default")
+
+    def option(
+        self, plugin: str, option: str, store: StoreSettings | None = None, profile: Mapping[str, str] | None = None
+    ) -> Value | None:
+        """An option of a plugin, or None where nobody sets it.
+
+        :param store: the named store being opened, whose own options win over ``[plugin.NAME]``.
+        """
+        key = f"{plugin}_{option}".replace("-", "_")
+        table: Mapping[str, Any] = self.config.get("plugin", {}).get(plugin, {})
+        where = f"[plugin.{plugin}] of {self.config_file}"
+        if store and store.backend == plugin and option in store.options:
+            # A named store says where *it* is; the environment speaks of the store with the plugin's own name.
+            return Value(_text(store.options[option]), f"[store.{store.name}] of {self.config_file}")
+        return self._lookup(f"{plugin}-{option}", key, profile or {}, table.get(option), where)
+
+    def _lookup(self, flag: str, key: str, profile: Mapping[str, str], configured: Any, where: str) -> Value | None:
+        if flag in self.flags:
+            return Value(self.flags[flag], f"--{flag}")
+        if profile.get(f"vault_{key}"):
+            return Value(profile[f"vault_{key}"], f"vault_{key}")
+        variable = f"AWS_VAULT_{key.upper()}"
+        if self.environ.get(variable):
+            return Value(self.environ[variable], variable)
+        if configured is not None:
+            return Value(_text(configured), where)
+        return None
+
+    def names(self, name: str, profile: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """A setting that is a list of names, in order, without repetition."""
+        value = self.value(name, profile)
+        names = tuple(dict.fromkeys(part.strip() for part in value.text.split(",") if part.strip()))
+        if not names:
+            raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
+        return names
+
+    def store(self, name: str) -> StoreSettings:
+        """What a store's name means.
+
+        :raises ConfigError: ``[store.NAME]`` has no ``backend``.
+        """
+        table = self.config.get("store", {}).get(name)
+        if table is None:
+            return StoreSettings(name, name)
+        backend = table.get("backend")
+        if not isinstance(backend, str):
+            raise ConfigError(f"{self.config_file}: [store.{name}] has no backend", hint='add backend = "file"')
+        return StoreSettings(name, backend, {key: value for key, value in table.items() if key != "backend"})
+
+
+def _text(value: Any) -> str:
+    """A TOML value as the text that a variable would hold."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(_text(part) for part in value)
+    return str(value)

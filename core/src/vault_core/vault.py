@@ -1,0 +1,160 @@
+"""The vault: AWS keys by profile name, over one store.
+
+It opens the store that the settings name, adds the core's sealing where the backend has none of its own, and turns
+names and keys into what every backend can hold: item keys over ``[a-z0-9._-]`` and printable ASCII values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vault_core.api import ABSENT, ANY, AtRest, Capability, Credentials, StorageBackend, StorageSpec
+from vault_core.errors import StorageConflict, StorageCorrupt, UsageError
+from vault_core.secret import Secret
+
+if TYPE_CHECKING:
+    from vault_core.plugins.host import Host, HostContext
+
+CREDENTIALS = "credentials/"
+"""The kind of the items that hold AWS keys."""
+MAX_NAME = 255
+"""The most bytes a profile name may have: three times that and the kind fit into an item key of 900."""
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Which store a command works on: its name, its plugin, and everything that tells it from another one."""
+
+    name: str
+    spec: StorageSpec
+    context: HostContext
+
+    @classmethod
+    def choose(cls, host: Host, profile: Mapping[str, str] | None = None) -> Store:
+        """The store that the settings name. Opens nothing."""
+        settings = host.settings.store(host.settings.value("backend", profile).text)
+        spec = host.plugins.load("storage", settings.backend)
+        return cls(
+            settings.name, spec, host.context("storage", spec.name, spec.options, store=settings, profile=profile)
+        )
+
+    @property
+    def identity(self) -> str:
+        """Equal for two stores only if they are the same: part of the cache key of every session."""
+        declared = [option for option in self.spec.options if not option.secret]
+        options = {option.name: str(self.context.options[option.name]) for option in declared}
+        return json.dumps([self.name, self.spec.name, options, str(self.context.data_dir)], sort_keys=True)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return self.spec.locate(self.context) if self.spec.locate else self.name
+
+
+class Vault:
+    """An open vault; the store behind it is opened at the first need."""
+
+    def __init__(self, host: Host, store: Store) -> None:
+        self.store = store
+        self._host = host
+
+    @cached_property
+    def _backend(self) -> StorageBackend:
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            backend = self.store.spec.open(self.store.context)
+        if self.store.spec.at_rest is AtRest.CORE:
+            from vault_core.sealing.sealed import SealedBackend
+
+            return SealedBackend(backend, self.store.context, self.store.spec.capabilities)
+        return backend
+
+    def get(self, name: str) -> Credentials | None:
+        """The key stored under a name, or None.
+
+        :raises StorageCorrupt: the item is not a key.
+        """
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            item = self._backend.get(CREDENTIALS + encode(name))
+        if item is None:
+            return None
+        try:
+            fields = json.loads(item.value.reveal())
+            return Credentials(
+                access_key_id=fields["access_key_id"], secret_access_key=Secret(fields["secret_access_key"])
+            )
+        except (ValueError, KeyError, TypeError):
+            # The decoder's own exception holds the text of the item.
+            raise StorageCorrupt(
+                f"the item of {name!r} in {self.store.place} is not an AWS key",
+                hint=f"restore the store from a backup, or 'awsv add --overwrite {name}'",
+            ) from None
+
+    def put(self, name: str, key: Credentials, *, overwrite: bool) -> None:
+        """Keep a key under a name.
+
+        :raises StorageConflict: the name is taken, and ``overwrite`` is False.
+        """
+        fields = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key.reveal_text()}
+        value = Secret(json.dumps(fields, ensure_ascii=True))
+        item_key = CREDENTIALS + encode(name)
+        creates = bool(self.store.spec.capabilities & (Capability.CREATE_ONLY | Capability.CAS))
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            if not overwrite and not creates and self._backend.get(item_key) is not None:
+                raise StorageConflict(f"{name!r} is taken")
+            self._backend.put(item_key, value, expect=ABSENT if creates and not overwrite else ANY)
+
+    def delete(self, name: str) -> bool:
+        """Forget the key of a name; True if there was one."""
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            return self._backend.delete(CREDENTIALS + encode(name))
+
+    def names(self) -> Iterator[str]:
+        """The names with a key, sorted."""
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            keys = list(self._backend.keys())
+        yield from sorted(decode(key.removeprefix(CREDENTIALS)) for key in keys if key.startswith(CREDENTIALS))
+
+
+def check_name(name: str) -> str:
+    """A profile name that can be stored: UTF-8, 1 to 255 bytes, no NUL.
+
+    :raises UsageError: it cannot.
+    """
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise UsageError(f"the profile name {name!r} is not UTF-8") from None
+    if not size:
+        raise UsageError("the profile name is empty")
+    if size > MAX_NAME:
+        raise UsageError(f"the profile name has {size} bytes; {MAX_NAME} is the most")
+    if "\0" in name:
+        raise UsageError("the profile name holds a NUL byte")
+    return name
+
+
+def encode(name: str) -> str:
+    """A name over the alphabet of item keys: every byte but ``[a-z0-9_-]`` becomes ``.`` and two hex digits."""
+    return "".join(chr(byte) if byte in _PLAIN else f".{byte:02x}" for byte in name.encode("utf-8"))
+
+
+def decode(encoded: str) -> str:
+    """The inverse of :func:`encode`.
+
+    :raises StorageCorrupt: nothing that :func:`encode` makes.
+    """
+    head, *parts = encoded.split(".")
+    try:
+        data = head.encode("ascii") + b"".join(bytes([int(part[:2], 16)]) + part[2:].encode("ascii") for part in parts)
+        name = data.decode("utf-8")
+    except (ValueError, UnicodeError):
+        name = ""
+    if not name or encode(name) != encoded:
+        raise StorageCorrupt(f"the store holds an item with the name {encoded!r}, which awsv did not write")
+    return name
