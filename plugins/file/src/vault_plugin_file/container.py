@@ -1,0 +1,185 @@
+"""The bytes of ``store.vlt`` (``docs/file-format.md`` §4), as pure functions.
+
+Reading goes in three steps, each of which trusts only what the one before has shown: :func:`parse` looks at the form,
+:func:`decrypt` needs the key and proves header and payload, :func:`open_entry` opens one entry and no other. Whatever
+is not exactly of the format raises :class:`ValueError` with a reason for people (``sealing.NewerFormat``, a subclass,
+where a newer version wrote it). Nothing is ever repaired.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vault_core.api import Secret, sealing
+
+MAGIC = b"\x89VLT\r\n\x1a\n"
+VERSION = 1
+MAX_FILE = 16 * 1024 * 1024
+MAX_HEADER = 65_536
+MAX_EPOCH = 2**63 - 1
+_FIXED = 16  # magic, version, flags, header length
+_MAC = 32
+_TAG = 16
+_BLOCK = 4096
+_FSALT = 32
+_NAME = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
+_MAX_NAME = 900
+
+
+class Foreign(ValueError):
+    """The file is not a store at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A file of the right form; nothing in it is proven yet."""
+
+    table: sealing.SlotTable
+    epoch: int
+    fsalt: bytes
+    signed: bytes
+    """Everything before the header MAC."""
+    mac: bytes
+    payload: bytes
+
+    def made_with(self, dek: Secret) -> bool:
+        """Whether the header was written by somebody who had this key."""
+        return sealing.same(_header_mac(self.table, dek, self.signed), self.mac)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as the index holds it."""
+
+    version: int
+    """The epoch of the write that made it."""
+    sealed: str
+    """Base64."""
+
+
+def is_name(text: str) -> bool:
+    """Whether an entry may have this name."""
+    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
+
+
+def parse(data: bytes) -> Envelope:
+    """Check the form of a whole file.
+
+    :raises Foreign: it is something else.
+    """
+    if len(data) > MAX_FILE:
+        raise ValueError(f"it has more than {MAX_FILE} bytes")
+    if not data.startswith(MAGIC):
+        raise ValueError("it is truncated") if MAGIC.startswith(data) else Foreign("it does not begin like one")
+    if len(data) < _FIXED:
+        raise ValueError("it is truncated")
+    version, flags = int.from_bytes(data[8:10], "big"), int.from_bytes(data[10:12], "big")
+    if version != VERSION:
+        raise sealing.NewerFormat(f"format version {version}, this one reads {VERSION}")
+    if flags:
+        raise sealing.NewerFormat(f"unknown flags {flags:#06x}")
+    length = int.from_bytes(data[12:16], "big")
+    if not 1 <= length <= MAX_HEADER:
+        raise ValueError(f"its header length is {length}")
+    end = _FIXED + length
+    payload = len(data) - end - _MAC - _TAG
+    if payload < _BLOCK or payload % _BLOCK:
+        raise ValueError("it is truncated, or something was added to it")
+    return _parse_header(data, end)
+
+
+def _parse_header(data: bytes, end: int) -> Envelope:
+    header = sealing.parse_canonical(data[_FIXED:end], "its header")
+    found = sealing.fields(header, ("epoch", "fsalt", "slots", "store"), "its header")
+    return Envelope(
+        table=sealing.SlotTable.parse(found["store"], found["slots"]),
+        epoch=sealing.integer(found["epoch"], "epoch", least=1, most=MAX_EPOCH),
+        fsalt=sealing.from_base64(found["fsalt"], "fsalt", least=_FSALT),
+        signed=data[:end],
+        mac=data[end : end + _MAC],
+        payload=data[end + _MAC :],
+    )
+
+
+def decrypt(envelope: Envelope, dek: Secret) -> dict[str, Entry]:
+    """Prove the header and read the index.
+
+    :returns: entries by name; their values stay sealed.
+    """
+    if not envelope.made_with(dek):
+        raise ValueError("its header was changed")
+    key = _payload_key(envelope.table, dek, envelope.epoch, envelope.fsalt)
+    try:
+        plaintext = sealing.decrypt(key, envelope.payload, envelope.signed + envelope.mac)
+    except sealing.Forged:
+        raise ValueError("its payload was changed") from None
+    length = int.from_bytes(plaintext[:4], "big")
+    index, padding = plaintext[4 : 4 + length], plaintext[4 + length :]
+    if len(index) != length or len(padding) >= _BLOCK or any(padding):
+        raise ValueError("its payload has the wrong length")
+    return _parse_index(index, envelope.epoch)
+
+
+def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
+    index = sealing.parse_canonical(text, "its index")
+    if not isinstance(index, dict):
+        raise ValueError("its index is not an object")
+    entries = {}
+    for name, value in index.items():
+        if not is_name(name):
+            raise ValueError("its index has a malformed name")
+        found = sealing.fields(value, ("s", "v"), "an entry of its index")
+        if not isinstance(found["s"], str):
+            raise ValueError("an entry of its index is malformed")
+        version = sealing.integer(found["v"], "version of an entry", least=1, most=epoch)
+        entries[name] = Entry(version, found["s"])
+    return entries
+
+
+def encode(table: sealing.SlotTable, dek: Secret, epoch: int, entries: Mapping[str, Entry]) -> bytes:
+    """A whole file, with a salt of its own.
+
+    :raises ValueError: it would be larger than a store may be.
+    """
+    fsalt = os.urandom(_FSALT)
+    header = sealing.canonical({**table.to_json(), "epoch": epoch, "fsalt": sealing.to_base64(fsalt)})
+    index = sealing.canonical({name: {"s": entry.sealed, "v": entry.version} for name, entry in entries.items()})
+    plaintext = len(index).to_bytes(4, "big") + index
+    plaintext += bytes(-len(plaintext) % _BLOCK)
+    numbers = VERSION.to_bytes(2, "big") + bytes(2) + len(header).to_bytes(4, "big")
+    signed = MAGIC + numbers + header
+    head = signed + _header_mac(table, dek, signed)
+    data = head + sealing.encrypt(_payload_key(table, dek, epoch, fsalt), plaintext, head)
+    if len(data) > MAX_FILE:
+        raise ValueError(f"it would have {len(data)} bytes, and a store has at most {MAX_FILE}")
+    return data
+
+
+def seal_entry(table: sealing.SlotTable, dek: Secret, name: str, version: int, value: Secret) -> Entry:
+    """Seal a value as this version of this name in this store."""
+    sealed = sealing.seal(dek.reveal(), _entry_info(table, name, version), value.reveal())
+    return Entry(version, sealing.to_base64(sealed))
+
+
+def open_entry(table: sealing.SlotTable, dek: Secret, name: str, entry: Entry) -> Secret:
+    """Open one entry.
+
+    :raises ValueError: it was made for another name, version or store.
+    """
+    sealed = sealing.from_base64(entry.sealed, "it", least=sealing.SEALED_EXTRA + 1, most=MAX_FILE)
+    return Secret(sealing.unseal(dek.reveal(), _entry_info(table, name, entry.version), sealed))
+
+
+def _header_mac(table: sealing.SlotTable, dek: Secret, signed: bytes) -> bytes:
+    return sealing.mac(sealing.hkdf(dek.reveal(), table.store, b"vlt/v1/header-mac"), signed)
+
+
+def _payload_key(table: sealing.SlotTable, dek: Secret, epoch: int, fsalt: bytes) -> bytes:
+    return sealing.hkdf(dek.reveal(), fsalt, b"vlt/v1/payload" + sealing.lp(table.store, epoch))
+
+
+def _entry_info(table: sealing.SlotTable, name: str, version: int) -> bytes:
+    return b"vlt/v1/entry" + sealing.lp(table.store, name.encode("ascii"), version)

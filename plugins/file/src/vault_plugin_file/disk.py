@@ -1,0 +1,335 @@
+"""One small file that is only ever replaced as a whole, in a folder that is only ours.
+
+Readers take no lock and see the old file or the new one. A writer holds an OS lock that its death releases, writes a
+temporary file beside, makes it durable, renames it and makes the folder durable. Nothing is followed that is a symbolic
+link, and nothing is used that other people can read or that belongs to somebody else. Content is opaque here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shlex
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vault_core.api import StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
+
+LOCK_SECONDS = 10.0
+"""How long a writer waits for another one."""
+_POLL = 0.02
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TEMP_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+class Unconfirmed(Exception):
+    """The new file may or may not be in place: the failure came at the rename or after it."""
+
+
+class SafeFile:
+    """The file ``name`` in ``folder``.
+
+    :param limit: the most bytes it may have.
+    """
+
+    def __init__(self, folder: Path, name: str, *, limit: int) -> None:
+        self.folder = folder
+        self.path = folder / name
+        self._name = name
+        self._limit = limit
+        self._temp_name = re.compile(rf"\.{re.escape(name)}\.\d+\.[0-9a-f]{{16}}\.tmp")
+
+    def read(self) -> bytes | None:
+        """The whole content, or None where the file or its folder does not exist.
+
+        :raises StorageDenied: it is not a plain file of our own that nobody else can read.
+        :raises StorageCorrupt: it is too large.
+        :raises StorageUnavailable: the system cannot read it.
+        """
+        with self._open_folder() as folder:
+            return None if folder is None else self._read(folder)
+
+    @contextlib.contextmanager
+    def locked(self, check: Callable[[], None]) -> Iterator[LockedFile]:
+        """Hold the lock; makes the folder (0700) where there is none.
+
+        :param check: called while waiting; may raise.
+        :raises StorageUnavailable: another process holds it for longer than :data:`LOCK_SECONDS`.
+        :raises StorageDenied: the folder is not ours alone, or read-only.
+        """
+        self._make_folder()
+        with self._open_folder() as folder:
+            if folder is None:
+                raise StorageUnavailable(f"{self.folder} disappeared", hint="repeat the command")
+            with self._lock(folder, check):
+                self._sweep(folder)
+                yield LockedFile(self, folder)
+
+    # -- folder --------------------------------------------------------------------------------------------------------
+
+    def _make_folder(self) -> None:
+        missing = [path for path in (self.folder, *self.folder.parents) if not os.path.lexists(path)]
+        try:
+            for path in reversed(missing):
+                with contextlib.suppress(FileExistsError):  # another process may be as far as we are
+                    path.mkdir(mode=0o700)
+                _make_entry_durable(path)
+        except OSError as error:
+            raise _trouble(error, self.folder, "cannot be created") from None
+
+    @contextlib.contextmanager
+    def _open_folder(self) -> Iterator[int | None]:
+        try:
+            fd = os.open(self.folder, _FOLDER_FLAGS)
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as error:
+            raise self._refused_folder(error) from None
+        try:
+            self._check_owner(os.fstat(fd), self.folder, "700")
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _refused_folder(self, error: OSError) -> StorageError:
+        if self.folder.is_symlink():
+            return StorageDenied(
+                f"{self.folder} is a symbolic link, which the file store does not follow",
+                hint=f"set its folder to the real one: AWS_VAULT_FILE_DIR={_quoted(os.path.realpath(self.folder))}",
+            )
+        if error.errno == errno.ENOTDIR:
+            return StorageDenied(
+                f"{self.folder} is not a folder", hint="set AWS_VAULT_FILE_DIR to a folder, or to one to be made"
+            )
+        return _trouble(error, self.folder, "cannot be opened")
+
+    def _check_owner(self, status: os.stat_result, path: Path, mode: str) -> None:
+        if status.st_uid != os.geteuid():
+            raise StorageDenied(
+                f"{path} belongs to user id {status.st_uid}, and you are {os.geteuid()}",
+                hint=f"run awsv as its owner, or: chown {os.geteuid()} {_quoted(path)}",
+            )
+        if others := stat.S_IMODE(status.st_mode) & 0o077:
+            who = "others" if others & 0o007 else "its group"
+            raise StorageDenied(
+                f"{path} is open to {who} (mode {stat.S_IMODE(status.st_mode):04o})",
+                hint=f"if that was not on purpose: chmod {mode} {_quoted(path)}",
+            )
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read(self, folder: int) -> bytes | None:
+        try:
+            fd = os.open(self._name, _READ_FLAGS, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._check_kind(folder)
+            raise _trouble(error, self.path, "cannot be read") from None
+        try:
+            self._check_file(os.fstat(fd))
+            return self._read_all(fd)
+        except OSError as error:
+            raise _trouble(error, self.path, "cannot be read") from None
+        finally:
+            os.close(fd)
+
+    def _check_kind(self, folder: int) -> None:
+        """Refuse what is not a plain file, by its kind."""
+        with contextlib.suppress(OSError):
+            self._check_plain(os.stat(self._name, dir_fd=folder, follow_symlinks=False))
+
+    def _check_plain(self, status: os.stat_result) -> None:
+        if stat.S_ISREG(status.st_mode):
+            return
+        kind = next((name for matches, name in _KINDS if matches(status.st_mode)), "a device")
+        if stat.S_ISLNK(status.st_mode):
+            real = Path(os.path.realpath(self.path)).parent
+            hint = f"set its folder to the real one: AWS_VAULT_FILE_DIR={_quoted(real)}"
+        else:
+            hint = "move it away, or set AWS_VAULT_FILE_DIR to another folder"
+        raise StorageDenied(f"{self.path} is {kind}, not a plain file", hint=hint)
+
+    def _check_file(self, status: os.stat_result) -> None:
+        self._check_plain(status)
+        self._check_owner(status, self.path, "600")
+        if status.st_nlink > 1:  # 0 is a file that was replaced since we opened it, and as good as any
+            raise StorageDenied(
+                f"{self.path} has a second name (hard link)", hint=f"find it: find -samefile {_quoted(self.path)}"
+            )
+        if status.st_size > self._limit:
+            raise self._too_large(status.st_size)
+
+    def _read_all(self, fd: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while part := os.read(fd, 1_048_576):
+            parts.append(part)
+            size += len(part)
+            if size > self._limit:
+                raise self._too_large(size)
+        return b"".join(parts)
+
+    def _too_large(self, size: int) -> StorageCorrupt:
+        return StorageCorrupt(
+            f"{self.path} is too large for a store ({size} bytes, at most {self._limit})",
+            hint="move it away, or restore it from a backup",
+        )
+
+    # -- locking -------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _lock(self, folder: int, check: Callable[[], None]) -> Iterator[None]:
+        """flock, not lockf: that one is dropped by any close in the process. The lock file is never deleted."""
+        fd = self._open_lock(folder)
+        try:
+            self._acquire(fd, check)
+            with contextlib.suppress(OSError):  # only for the message of whoever waits
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+            yield
+        finally:
+            os.close(fd)
+
+    def _open_lock(self, folder: int) -> int:
+        path = self.folder / f"{self._name}.lock"
+        try:
+            fd = os.open(path.name, _LOCK_FLAGS, 0o600, dir_fd=folder)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}") from None
+            raise _trouble(error, self.folder, "cannot be written") from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}")
+        return fd
+
+    def _acquire(self, fd: int, check: Callable[[], None]) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                check()
+            except OSError as error:
+                raise _trouble(error, self.folder, "is on a file system without locks") from None
+            if time.monotonic() > deadline:
+                raise self._lock_timeout(fd)
+            time.sleep(_POLL)
+
+    def _lock_timeout(self, fd: int) -> StorageUnavailable:
+        text = os.pread(fd, 32, 0).strip()
+        holder = f"process {int(text)}" if text.isdigit() else "another process"
+        return StorageUnavailable(
+            f"{self.path} has been locked by {holder} for more than {LOCK_SECONDS:.0f} s",
+            hint=f"let {holder} finish, or end it; then repeat the command",
+        )
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def _sweep(self, folder: int) -> None:
+        """Remove what writers left that were killed. Only under the lock: no other writer is alive then."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if self._temp_name.fullmatch(name):
+                    with contextlib.suppress(OSError):
+                        os.unlink(name, dir_fd=folder)
+
+    def _replace(self, folder: int, data: bytes) -> None:
+        temp = f".{self._name}.{os.getpid()}.{os.urandom(8).hex()}.tmp"
+        try:
+            self._write_temp(folder, temp, data)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temp, dir_fd=folder)
+            if isinstance(error, OSError):
+                raise _trouble(error, self.path, "cannot be written, and is as it was") from None
+            raise
+        try:
+            os.rename(temp, self._name, src_dir_fd=folder, dst_dir_fd=folder)
+            _make_durable(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temp, dir_fd=folder)
+            raise Unconfirmed(os.strerror(error.errno or 0)) from None
+
+    @staticmethod
+    def _write_temp(folder: int, temp: str, data: bytes) -> None:
+        fd = os.open(temp, _TEMP_FLAGS, 0o600, dir_fd=folder)
+        try:
+            os.fchmod(fd, 0o600)  # whatever the umask
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            _make_durable(fd)
+        finally:
+            os.close(fd)
+
+
+class LockedFile:
+    """The file while its lock is held."""
+
+    def __init__(self, file: SafeFile, folder: int) -> None:
+        self._file = file
+        self._folder = folder
+
+    def read(self) -> bytes | None:
+        """As :meth:`SafeFile.read`."""
+        return self._file._read(self._folder)
+
+    def replace(self, data: bytes) -> None:
+        """Put ``data`` in the place of the file; it is durable when this returns.
+
+        :raises StorageUnavailable: it could not be written; the file is as it was. Also StorageDenied.
+        :raises Unconfirmed: the file is the old one or the new one: look.
+        """
+        self._file._replace(self._folder, data)
+
+
+def _make_entry_durable(path: Path) -> None:
+    """A folder that a crash takes away would take the store with it."""
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _make_durable(fd)
+    finally:
+        os.close(fd)
+
+
+def _make_durable(fd: int) -> None:
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError):  # not every file system has it; fsync is the next best
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(fd)
+
+
+def _trouble(error: OSError, path: Path, what: str) -> StorageError:
+    """The system's refusal as an error that names the path and the next step."""
+    reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return StorageDenied(f"{path} {what}: {reason}", hint=f"look at its permissions: ls -ld {_quoted(path)}")
+        case errno.EROFS:
+            return StorageDenied(f"{path} {what}: {reason}", hint="set AWS_VAULT_FILE_DIR to a writable folder")
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return StorageUnavailable(f"{path} {what}: {reason}", hint="free some space, then repeat the command")
+    return StorageUnavailable(f"{path} {what}: {reason}", hint="check the disk, then repeat the command")
+
+
+def _quoted(path: Path | str) -> str:
+    return shlex.quote(str(path))

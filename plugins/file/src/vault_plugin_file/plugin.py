@@ -1,0 +1,66 @@
+"""The storage backend ``file``: one encrypted file, ``store.vlt``, in a folder of the user's own.
+
+This module only describes it; the rest is imported when the store is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vault_core.api import AtRest, Capability, Context, Option, StorageSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vault_plugin_file.backend import FileBackend
+
+STORE_NAME = "store.vlt"
+
+
+def _folder_text(text: str) -> str:
+    if not text.startswith(("/", "~/")) and text != "~":
+        raise ValueError("a folder is named from the root (/…) or from home (~/…)")
+    return text
+
+
+def folder(ctx: Context) -> Path:
+    """The folder of the store: option ``dir``, else the user's data folder."""
+    chosen = ctx.options.get("dir")
+    if chosen is None:
+        return ctx.data_dir
+    text = str(chosen)
+    home = ctx.environ.get("HOME")
+    if home and (text == "~" or text.startswith("~/")):
+        return Path(home + text[1:])
+    return Path(text).expanduser()
+
+
+def _locate(ctx: Context) -> str:
+    return str(folder(ctx) / STORE_NAME)
+
+
+def _open(ctx: Context) -> FileBackend:
+    from vault_plugin_file.backend import FileBackend
+
+    return FileBackend(ctx, folder(ctx))
+
+
+@hookimpl
+def vault_storage_backends() -> Sequence[StorageSpec]:
+    return (
+        StorageSpec(
+            name="file",
+            summary="one encrypted file in your data folder, opened with a passphrase",
+            open=_open,
+            at_rest=AtRest.BACKEND,
+            capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS,
+            options=(
+                Option(
+                    name="dir",
+                    help=f"folder that holds {STORE_NAME} (default: awsv's data folder)",
+                    parse=_folder_text,
+                ),
+            ),
+            locate=_locate,
+        ),
+    )
