@@ -27,10 +27,10 @@ class Document:
     def __init__(self, raw: bytes, path: Path) -> None:
         self.path = path
         self.lines = ini.split_lines(ini.decode(raw, path))
-        blocks = ini.parse(self.lines, path)
-        self.blocks = {block.header: block for block in blocks if block.header != ini.DEFAULTS}
+        self.every_block = ini.parse(self.lines, path)
+        self.blocks = {block.header: block for block in self.every_block if block.header != ini.DEFAULTS}
         """The sections by header."""
-        self._intended = ini.contents(blocks)
+        self._intended = ini.contents(self.every_block)
         """What the file says after the edits; ``DEFAULT`` may be there more than once."""
         self._by_header = {header: pairs for header, pairs in self._intended if header != ini.DEFAULTS}
         self._changed: dict[int, str | None] = {}
@@ -52,18 +52,8 @@ class Document:
         self._by_header[header][key] = value
 
     def rename(self, header: str, key: str, spelled: str) -> None:
-        """Call a key otherwise; nothing but the bytes of its name changes.
-
-        :raises ConfigError: the section has the new name already.
-        """
-        pairs = self.blocks[header].pairs
-        pair, there = pairs[key], pairs.get(spelled.lower())
-        if there is not None:
-            raise ConfigError(
-                f"{self.path}:{pair.first + 1}: {key} cannot be renamed to {spelled}, which is in line"
-                f" {there.first + 1} of the same section",
-                hint="remove one of the two",
-            )
+        """Call a key otherwise; nothing but the bytes of its name changes."""
+        pair = self.blocks[header].pairs[key]
         line, margin = _content(self.lines[pair.first]), _margin(self.lines[pair.first])
         self._changed[pair.first] = margin + spelled + line[len(margin) + len(pair.spelled) :]
         said = self._by_header[header]

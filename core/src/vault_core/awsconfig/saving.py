@@ -1,0 +1,101 @@
+"""Write a config file: all of it or nothing, and only over what was read.
+
+A symbolic link is followed and stays; the file keeps its owner and mode; what is new is for its owner alone.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from vault_core.errors import ConfigError
+
+
+def save(path: Path, before: bytes, after: bytes) -> None:
+    """Replace a file. It is durable when this returns.
+
+    :param before: what was read; empty also means that there was no file.
+    :raises ConfigError: it has changed since, is read-only, or cannot be written; it is as it was.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        # 0700: nobody else reads, or replaces, what the AWS tools take as their configuration.
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if target.exists():
+            _replace(target, before, after)
+        else:
+            _create(target, before, after)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror or error}", hint="make it writable, or apply the change by hand"
+        ) from None
+
+
+def _replace(target: Path, before: bytes, after: bytes) -> None:
+    import fcntl
+
+    with target.open("rb") as file:
+        # Keeps out other awsv processes. Whoever else writes is noticed unless in the instant before the rename.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status = os.fstat(file.fileno())
+        if not status.st_mode & 0o222:  # asked of the mode, because root may write everything
+            raise ConfigError(
+                f"cannot write {target}: it is read-only", hint="make it writable, or apply the change by hand"
+            )
+        if not os.access(target, os.W_OK):
+            raise PermissionError(0, "permission denied")
+        temporary = _written(target, after, status)
+        try:
+            if file.read() != before or target.stat().st_ino != status.st_ino:
+                raise _changed(target)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink()
+            raise
+    _sync_folder(target.parent)
+
+
+def _create(target: Path, before: bytes, after: bytes) -> None:
+    temporary = _written(target, after, None)
+    try:
+        if before:
+            raise _changed(target)
+        os.link(temporary, target)  # unlike a rename, fails where somebody was faster
+    except FileExistsError:
+        raise _changed(target) from None
+    finally:
+        temporary.unlink()
+    _sync_folder(target.parent)
+
+
+def _written(target: Path, after: bytes, status: os.stat_result | None) -> Path:
+    """A new file beside the target, complete and on the disk, for its owner alone or like the one it replaces."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(after)
+            file.flush()
+            if status is not None:
+                own = os.fstat(descriptor)
+                if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+                    os.fchown(descriptor, status.st_uid, status.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            os.fsync(descriptor)
+    except BaseException:
+        Path(name).unlink()
+        raise
+    return Path(name)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _changed(target: Path) -> ConfigError:
+    return ConfigError(f"{target} has been changed by another program meanwhile", hint="repeat the command")
