@@ -102,12 +102,13 @@ def _client(
     from botocore.config import Config
 
     fips, dualstack = (parameters.get(f"use_{kind}_endpoint", False) for kind in ("fips", "dualstack"))
+    endpoint = parameters.get("endpoint_url")
     # The global endpoint has neither variant; us-east-1 is the region that signs for it.
-    nowhere = "us-east-1" if fips or dualstack else GLOBAL
+    nowhere = "us-east-1" if fips or dualstack or endpoint else GLOBAL
     return session.create_client(
         "sts",
         region_name=parameters.get("region", nowhere),
-        endpoint_url=parameters.get("endpoint_url"),
+        endpoint_url=endpoint,
         verify=ca_bundle(parameters, environ) or True,
         aws_access_key_id=source.access_key_id,
         aws_secret_access_key=source.secret_access_key.reveal_text(),

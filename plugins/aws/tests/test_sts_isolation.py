@@ -1,0 +1,272 @@
+"""Nothing of the environment decides, and no secret leaves by a log, a message or a traceback."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import logging
+import ssl
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import front as fault
+from support.front import Fault, Front, running
+from support.moto import MotoServer
+from vault_core.api import SessionError, VaultError
+from vault_plugin_aws import client
+
+MFA = "arn:aws:iam::123456789012:mfa/phone"
+SDKS = ("boto3", "botocore", "urllib3", "s3transfer")
+
+
+@pytest.fixture
+def everything_logged() -> Iterator[list[str]]:
+    """What all loggers say at DEBUG, formatted with tracebacks, however they were set up before."""
+    lines: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(logging.Formatter("%(name)s %(message)s").format(record))
+
+    root = logging.getLogger()
+    handler, level = Keep(), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    for name in SDKS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+        logging.getLogger(name).propagate = True
+    yield lines
+    root.removeHandler(handler)
+    root.setLevel(level)
+    client.silence()
+
+
+def whole(error: BaseException | None) -> str:
+    """All text of an exception and of whatever hangs on it, suppressed or not."""
+    seen: list[str] = []
+    while error is not None:
+        seen += [*traceback.format_exception(error), repr(error), str(vars(error))]
+        assert error.__cause__ is None or error.__context__ is error.__cause__
+        error = error.__context__
+    return "".join(seen)
+
+
+SECRET_ANSWER = (
+    b'<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+    b"<AccessKeyId>ASIACANARY</AccessKeyId><SecretAccessKey>secret-canary</SecretAccessKey>"
+    b"<SessionToken>token-canary</SessionToken><Expiration>%s</Expiration>%s"
+)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Fault(),
+        fault.deny(),
+        fault.deny_mfa(),
+        fault.throttle(),
+        fault.clock_skew(3600),
+        fault.drop(),
+        fault.hang(),
+        fault.garbage(SECRET_ANSWER % (b"2040-01-01T00:00:00Z", b"")),
+        fault.garbage(SECRET_ANSWER % (b"never", b"</Credentials></AssumeRoleResult></AssumeRoleResponse>")),
+        fault.garbage(
+            SECRET_ANSWER % (b"2020-01-01T00:00:00Z", b"</Credentials></AssumeRoleResult></AssumeRoleResponse>")
+        ),
+    ],
+)
+def test_no_secret_in_logs_or_exceptions(aws, front: Front, everything_logged: list[str], answer: Fault) -> None:
+    session = aws.assume()
+    aws.source = session
+    secrets = [session.secret_access_key.reveal_text(), session.session_token.reveal_text(), aws.code]
+    secrets += ["secret-canary", "token-canary"]
+    front.on("AssumeRole", answer)
+    text = ""
+    try:
+        found = aws.assume(mfa_serial=MFA)
+        secrets += [found.secret_access_key.reveal_text(), found.session_token.reveal_text()]
+    except VaultError as error:
+        text = whole(error)
+    text += "\n".join(everything_logged)
+    assert [secret for secret in secrets if secret in text] == []
+
+
+def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
+    aws.source = aws.assume()
+    token = aws.source.session_token.reveal_text()
+    for answer in (fault.bad_signature(token), fault.deny(f"token {token}, code {aws.code}, account 1{aws.code}")):
+        front.forget()
+        front.on("AssumeRole", answer)
+        with pytest.raises(VaultError) as caught:
+            aws.assume(mfa_serial=MFA)
+        assert token not in whole(caught.value)
+    assert f"token ***, code ***, account 1{aws.code}" in caught.value.message
+
+
+def test_a_hostile_environment_changes_nothing(
+    aws, front: Front, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[[[ not a config\n")
+    models = tmp_path / ".aws/models/sts/2099-01-01"
+    models.mkdir(parents=True)
+    (models / "service-2.json").write_text("not a model")
+    (tmp_path / "hostile.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, value in {
+        "HOME": str(tmp_path),
+        "AWS_ACCESS_KEY_ID": "AKIAHOSTILE",
+        "AWS_SECRET_ACCESS_KEY": "hostile",
+        "AWS_SESSION_TOKEN": "hostile",
+        "AWS_PROFILE": "nonexistent",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SHARED_CREDENTIALS_FILE": str(config),
+        "AWS_DATA_PATH": str(tmp_path / ".aws/models"),
+        "AWS_DEFAULT_REGION": "hostile-1",
+        "AWS_REGION": "hostile-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "many",
+        "AWS_RETRY_MODE": "hostile",
+        "AWS_STS_REGIONAL_ENDPOINTS": "hostile",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+        "AWS_CA_BUNDLE": "/nowhere",
+        "REQUESTS_CA_BUNDLE": "/nowhere",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "AWS_BEARER_TOKEN_STS": "hostile",
+        "BOTOCORE_EXPERIMENTAL__PLUGINS": "evil=hostile",
+    }.items():
+        monkeypatch.setenv(name, value)
+    aws.assume()
+    [call] = front.calls
+    assert (call.access_key_id, call.session_token) == (moto.alice.access_key_id, "")
+    assert call.region == "us-east-1"
+    assert "hostile" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("keys", "url", "region"),
+    [
+        ({}, "https://sts.amazonaws.com", "us-east-1"),
+        ({"region": "eu-west-1"}, "https://sts.eu-west-1.amazonaws.com", "eu-west-1"),
+        ({"region": "eu-west-1", "sts_regional_endpoints": "legacy"}, "https://sts.amazonaws.com", "us-east-1"),
+        (
+            {"region": "ap-east-1", "sts_regional_endpoints": "legacy"},
+            "https://sts.ap-east-1.amazonaws.com",
+            "ap-east-1",
+        ),
+        ({"region": "cn-north-1"}, "https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ({"region": "us-gov-west-1"}, "https://sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ({"region": "eu-west-1", "use_fips_endpoint": True}, "https://sts-fips.eu-west-1.amazonaws.com", "eu-west-1"),
+        ({"use_fips_endpoint": True}, "https://sts-fips.us-east-1.amazonaws.com", "us-east-1"),
+        ({"region": "eu-west-1", "use_dualstack_endpoint": True}, "https://sts.eu-west-1.api.aws", "eu-west-1"),
+        ({"region": "mars-1", "endpoint_url": "https://sts.test:1/x"}, "https://sts.test:1/x", "mars-1"),
+    ],
+)
+def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str) -> None:
+    """Seen in the request as it would be sent: nothing reaches the network."""
+    made = client.connect(keys, aws.source, {})
+    sent = []
+
+    class Stop(Exception):
+        pass
+
+    def keep(request, **_: object) -> None:
+        sent.append((request.url.rstrip("/"), request.headers["Authorization"].decode().split("/")[2]))
+        raise Stop
+
+    made.meta.events.register("before-send.sts", keep)
+    with pytest.raises(Stop):
+        made.get_caller_identity()
+    made.close()
+    assert sent == [(url, region)]
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
+    aws.environ = {name: front.url}
+    assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
+    assert front.actions == ["AssumeRole"]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("exempt", ["sts.corp.invalid", "CORP.invalid", "x, .invalid", "*", "sts.corp.invalid:80"])
+def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
+    aws.environ = {"http_proxy": front.url, "NO_PROXY": exempt}
+    with pytest.raises(SessionError, match="cannot be reached"):
+        aws.assume(endpoint_url="http://sts.corp.invalid:80", mfa_serial=MFA)
+    assert front.calls == []
+
+
+@pytest.mark.parametrize("exempt", ["", "orp.invalid", "127.0.0.1", ",", "other.invalid"])
+def test_no_proxy_of_others_is_not_ours(aws, front: Front, exempt: str) -> None:
+    aws.environ = {"http_proxy": front.url, "no_proxy": exempt}
+    assert aws.assume(endpoint_url="http://sts.corp.invalid:80").session_token
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_proxy_that_is_away(aws) -> None:
+    aws.environ = {"https_proxy": "http://me:hunter2@127.0.0.1:9"}
+    with pytest.raises(SessionError, match="through the proxy") as caught:
+        aws.assume(endpoint_url="https://sts.corp.invalid")
+    assert "hunter2" not in whole(caught.value)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1, with its key, that no machine trusts."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.mark.parametrize("named", ["ca_bundle", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", ""])
+def test_a_ca_bundle(aws, moto: MotoServer, certificate: Path, named: str) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    keys = {"ca_bundle": str(certificate)} if named == "ca_bundle" else {}
+    aws.environ = {named: str(certificate)} if named.isupper() else {}
+    with running(moto.url, tls=tls) as front:
+        if named:
+            assert aws.assume(endpoint_url=front.url, **keys).session_token
+            return
+        with pytest.raises(SessionError, match="does not trust"):
+            aws.assume(endpoint_url=front.url)
+        assert front.calls == []
+
+
+def test_the_entry_module_imports_no_sdk() -> None:
+    program = (
+        "import sys, vault_plugin_aws.plugin as plugin; from vault_core.api import Profile;"
+        "[spec] = plugin.vault_session_providers(); spec.parameters({}, Profile(name='x'));"
+        "print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "vault_plugin_aws" in loaded
+    assert loaded & {*SDKS, "requests", "cryptography", "click", "logging", "http"} == set()
