@@ -1,7 +1,7 @@
 """What every command works with: settings, plugins, the AWS config, output and questions.
 
-A command is a ``click`` command made with :func:`command`; it gets the :class:`App` by ``@click.pass_obj``. It writes
-data with :meth:`App.write` or :meth:`App.write_json`, tells people things with :meth:`App.note`, and raises a
+A command is a ``click`` command made with :func:`subcommand`; it gets the :class:`App` by ``@click.pass_obj``. It
+writes data with :meth:`App.write` or :meth:`App.write_json`, tells people things with :meth:`App.note`, and raises a
 :class:`~vault_core.errors.VaultError` for every failure: :mod:`vault_core.cli.commands` prints it.
 """
 
@@ -210,7 +210,7 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
     return options
 
 
-def command(
+def subcommand(
     name: str, *, cls: type[click.Command] = click.Command, **attributes: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """A command of the program: ``click.command`` with the global options added, hidden.

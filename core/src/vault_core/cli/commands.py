@@ -100,7 +100,7 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads: the interpreter's own flush must not complain
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is told in one line, without values
         tell(
             app,
             VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where"),

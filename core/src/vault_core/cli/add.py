@@ -1,0 +1,151 @@
+"""``awsv add``: put a profile's keys into the vault."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Any
+
+import click
+
+from vault_core.api import Credentials
+from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.errors import Cancelled, ConfigError, QuestionRefused, StorageConflict, UsageError
+from vault_core.secret import Secret
+from vault_core.vault import Vault
+
+_KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z2-7]{16}\Z")
+"""An access key's id (IAM user guide, "IAM identifiers": AKIA for users, ASIA for sessions)."""
+_SECRET_LENGTH = 40
+_STDIN_LIMIT = 1 << 16
+"""Bytes; two keys take two hundred."""
+
+
+@subcommand("add")
+@click.argument("profile", callback=profile_name)
+@click.option("--env", "from_env", is_flag=True, help="Take the keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+@click.option("--overwrite", is_flag=True, help="Replace a stored key without asking.")
+@click.pass_obj
+def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
+    """Store the AWS keys of a profile.
+
+    Asks for them at the terminal; --env takes them from the environment; and standard input may hold what
+    "aws iam create-access-key" prints.
+
+    \b
+    Examples:
+      awsv add work
+      aws iam create-access-key | awsv add work
+    """
+    app.host.purpose = f"adding the key of profile {profile}"
+    _refuse_useless(app, profile)
+    vault = app.vault(profile)
+    old = vault.get(profile)
+    if old is not None and not overwrite:
+        question = f"Profile {profile!r} has the key {old.access_key_id} already. Replace it?"
+        if not app.confirm(question, flag="--overwrite"):
+            app.note("nothing was changed")
+            return
+    key = _from_environment(app) if from_env else _from_stdin() or _from_terminal(app)
+    for doubt in doubts(key):
+        app.note(f"warning: {doubt}")
+    try:
+        vault.put(profile, key, overwrite=old is not None)
+    except StorageConflict:
+        raise StorageConflict(
+            f"somebody else stored a key for profile {profile!r} just now; nothing was changed",
+            hint=f"awsv add --overwrite {profile}, to replace it",
+        ) from None
+    app.forget_sessions(vault, profile)
+    _report(app, vault, profile, key, old)
+
+
+def _refuse_useless(app: App, profile: str) -> None:
+    """A profile that starts from another one never uses a key of its own."""
+    found = app.profiles.profile(profile, target=False) if profile in app.aws_config.profiles else None
+    if found is not None and found.source is not None:
+        raise ConfigError(
+            f"profile {profile!r} uses the credentials of {found.source!r}: a key of its own would have no effect",
+            hint=f"awsv add {found.source}",
+        )
+
+
+def _report(app: App, vault: Vault, profile: str, key: Credentials, old: Credentials | None) -> None:
+    replaced = f" in place of {old.access_key_id}" if old is not None else ""
+    sources = ",".join(app.settings.names("passphrase_source"))
+    app.write(f"Added credentials to profile {json.dumps(profile, ensure_ascii=False)} in vault")
+    app.note(f"{key.access_key_id}{replaced} is in {vault.store.place}; a passphrase opens it (sources: {sources})")
+
+
+def _from_environment(app: App) -> Credentials:
+    environ = app.settings.environ
+    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} not set", hint="export them, or leave --env away to be asked")
+    if environ.get("AWS_SESSION_TOKEN"):
+        app.note("warning: AWS_SESSION_TOKEN is set: these look like keys of a session, which soon ends")
+    return Credentials(
+        access_key_id=environ["AWS_ACCESS_KEY_ID"], secret_access_key=Secret(environ["AWS_SECRET_ACCESS_KEY"])
+    )
+
+
+def _from_stdin() -> Credentials | None:
+    """The keys in a JSON document on standard input; None where it is a terminal, closed or empty."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    raw = b""
+    while len(raw) < _STDIN_LIMIT and (chunk := os.read(0, _STDIN_LIMIT)):
+        raw += chunk
+    if not raw.strip():
+        return None
+    try:
+        document: Any = json.loads(raw)
+        fields = document.get("AccessKey", document)
+        key_id, secret = fields["AccessKeyId"], fields["SecretAccessKey"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        key_id = secret = None
+    if not (isinstance(key_id, str) and isinstance(secret, str) and key_id and secret):
+        # The decoder's own exception would hold the document.
+        raise UsageError(
+            "standard input is not JSON with AccessKeyId and SecretAccessKey",
+            hint="pipe the output of 'aws iam create-access-key' in, or run it in a terminal",
+        )
+    return Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
+
+
+def _from_terminal(app: App) -> Credentials:
+    reason = app.host.why_nobody_can_be_asked()
+    if reason:
+        raise UsageError(
+            f"no keys: standard input is empty, and nobody can be asked: {reason}",
+            hint="give --env, or pipe the output of 'aws iam create-access-key' in",
+        )
+    terminal = app.host.terminal
+    try:
+        key_id = terminal.ask("Enter Access Key ID: ", secret=False)
+        secret = terminal.ask("Enter Secret Access Key: ", secret=True)
+    except QuestionRefused:
+        raise Cancelled("no keys were given; nothing was changed") from None
+    try:
+        return Credentials(access_key_id=key_id.reveal_text().strip(), secret_access_key=_stripped(secret))
+    except ValueError:
+        raise UsageError("what was typed is not UTF-8 text") from None
+
+
+def _stripped(secret: Secret) -> Secret:
+    """Without the blanks that come along when a key is pasted."""
+    return Secret(secret.reveal_text().strip())
+
+
+def doubts(key: Credentials) -> list[str]:
+    """Why these may not be AWS keys. They are stored all the same: AWS decides what a key is, not awsv."""
+    found = []
+    if not _KEY_ID.match(key.access_key_id):
+        found.append("the access key id does not look like one (AKIA and 16 capital letters and digits)")
+    elif key.access_key_id.startswith("ASIA"):
+        found.append("this is the key of a session (ASIA…), which soon ends; the vault is for a user's own key (AKIA…)")
+    if len(key.secret_access_key.reveal()) != _SECRET_LENGTH:
+        found.append(f"the secret access key does not have {_SECRET_LENGTH} characters")
+    return found

@@ -1,0 +1,126 @@
+"""``awsv explain``: the plan of a profile. It asks nobody and makes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.formats import timestamp
+from vault_core.cli.sessions import OPTIONS
+from vault_core.errors import PassphraseError, StorageError
+from vault_core.sessions.engine import Engine, kind_of
+from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
+from vault_core.sessions.profiles import Flags
+from vault_core.vault import Vault
+
+
+@subcommand("explain")
+@click.argument("profile", callback=profile_name)
+@OPTIONS[0]
+@OPTIONS[1]
+@OPTIONS[2]
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def command(app: App, profile: str, duration: int | None, no_session: bool, region: str | None, as_json: bool) -> None:
+    """Show how a profile gets its credentials: each step, where each value came from, what is cached.
+
+    \b
+    Example:
+      awsv explain work
+    """
+    app.host.may_ask = False
+    planner = app.planner(Flags(duration, no_session, region))
+    plan = planner.plan(profile)
+    described = describe(app, plan, planner)
+    if as_json:
+        app.write_json(described)
+    else:
+        for line in lines(described):
+            app.write(line)
+
+
+def describe(app: App, plan: Plan, planner: Planner) -> dict[str, Any]:
+    """The plan as data: what ``--json`` prints."""
+    engine = app.engine(planner, machine=True)
+    return {
+        "profile": plan.profile,
+        "region": plan.region,
+        "steps": [_step(app, step, planner, engine) for step in plan.steps()],
+        "values": [
+            {"profile": profile.name, "key": key, "value": value, "from": profile.origins[key]}
+            for profile in plan.chain
+            for key, value in profile.keys.items()
+            if key in profile.origins and not _secret(key)
+        ],
+        "settings": {
+            name: {"value": value.text, "from": value.origin}
+            for name in ("backend", "passphrase_source", "prompt")
+            for value in [app.settings.value(name, plan.chain[-1].keys)]
+        },
+        "notes": list(plan.notes),
+    }
+
+
+def _secret(key: str) -> bool:
+    """Static keys in the config file are nobody's business here."""
+    return key in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+
+
+def _step(app: App, step: Step, planner: Planner, engine: Engine) -> dict[str, Any]:
+    if isinstance(step, KeyStep):
+        store = planner.stores[step.store]
+        state = _stored(app, step, planner)
+        return {"step": "stored key", "profile": step.name, "store": step.store, "place": store.place, "state": state}
+    live = engine.live(step)
+    expires = live.credentials.expires if live else None
+    return {
+        "step": kind_of(step),
+        "profile": step.profile,
+        "provider": step.provider,
+        "parameters": dict(step.parameters),
+        "cached_until": timestamp(expires) if expires else None,
+    }
+
+
+def _stored(app: App, step: KeyStep, planner: Planner) -> str:
+    try:
+        key = Vault(app.host, planner.stores[step.store]).get(step.name)
+    except PassphraseError:
+        return "not checked: locked"
+    except StorageError as error:
+        return f"not checked: {error.message}"
+    return f"stored: {key.access_key_id}" if key else "missing"
+
+
+def lines(described: dict[str, Any]) -> list[str]:
+    """The same for a person."""
+    import json
+
+    from vault_core.output import printable
+
+    found = [f"profile {printable(described['profile'])}, region {described['region'] or 'not set'}", "", "steps"]
+    for number, step in enumerate(described["steps"], 1):
+        if step["step"] == "stored key":
+            found.append(
+                f"  {number}. stored key of {step['profile']!r} in store {step['store']!r} ({step['place']}):"
+                f" {step['state']}"
+            )
+            continue
+        state = f"cached until {step['cached_until']}" if step["cached_until"] else "not cached"
+        found.append(f"  {number}. {step['step']} for profile {step['profile']!r}: {state}")
+        found.extend(
+            f"       {key} = {printable(value if isinstance(value, str) else json.dumps(value))}"
+            for key, value in step["parameters"].items()
+            if key != "action"
+        )
+    found += ["", "values"]
+    found.extend(
+        f"  {printable(value['profile'])}: {value['key']} = {printable(value['value'])}  ({value['from']})"
+        for value in described["values"]
+    )
+    found += ["", "settings"]
+    found.extend(f"  {name} = {value['value']}  ({value['from']})" for name, value in described["settings"].items())
+    found.extend(f"note: {note}" for note in described["notes"])
+    return found

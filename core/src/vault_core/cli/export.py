@@ -1,0 +1,29 @@
+"""``awsv export``: a profile's credentials as text."""
+
+from __future__ import annotations
+
+import click
+
+from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.formats import FORMATS
+from vault_core.cli.sessions import obtain, session_options
+from vault_core.sessions.profiles import Flags
+
+
+@subcommand("export")
+@click.argument("profile", callback=profile_name)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="How.")
+@session_options
+@click.pass_obj
+def command(
+    app: App, profile: str, form: str, duration: int | None, no_session: bool, region: str | None, mfa_token: str | None
+) -> None:
+    """Print a profile's credentials.
+
+    \b
+    Example:
+      eval "$(awsv export --format=export-env work)"
+    """
+    flags = Flags(duration, no_session, region)
+    plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
+    app.write(FORMATS[form](profile, issued.credentials, plan.region))

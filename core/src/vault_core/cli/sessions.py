@@ -1,0 +1,50 @@
+"""What ``exec``, ``export`` and ``ready`` share: their options, and the way to credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from vault_core.cli.app import App
+from vault_core.secret import Secret
+from vault_core.sessions.engine import Issued
+from vault_core.sessions.plan import Plan
+from vault_core.sessions.profiles import Flags, duration
+
+
+def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else duration(value)
+
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "-d", "--duration", metavar="TIME", callback=_duration, help="How long the session lasts: 90m, 1h30m, 3600."
+    ),
+    click.option("-n", "--no-session", is_flag=True, help="Without GetSessionToken: hands out the stored key itself."),
+    click.option("--region", metavar="REGION", help="The region for what is run."),
+    click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
+)
+
+
+def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that aws-vault's ``exec`` and ``export`` have."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+def obtain(app: App, profile: str, *, flags: Flags, machine: bool, mfa_token: str | None = None) -> tuple[Plan, Issued]:
+    """The plan of a profile, and its credentials.
+
+    :param machine: a program waits for the output.
+    :raises VaultError: with the exit code of what failed.
+    """
+    app.host.purpose = f"profile {profile}"
+    planner = app.planner(flags)
+    plan = planner.plan(profile)
+    for note in plan.notes:
+        app.note(note)
+    engine = app.engine(planner, machine=machine, mfa_token=Secret(mfa_token) if mfa_token else None)
+    return plan, engine.credentials(plan)
