@@ -1,0 +1,75 @@
+"""The known values of docs/file-format.md §8, through the product and through the second implementation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vault_core.sealing import primitives, slots
+from vault_core.sealing.encoding import canonical, lp, to_base64
+from vault_core.secret import Secret
+
+DOC = Path(__file__).parents[3] / "docs" / "file-format.md"
+STORE, DEK, R = bytes(range(16)), bytes(range(0x20, 0x40)), bytes(range(0x40, 0x60))
+SALT, SEAL_SALT = bytes(range(0x60, 0x70)), bytes(range(0x80, 0xA0))
+PASSPHRASE = "correct horse bättery staple"
+RECOVERY_HEAD = {"id": "0011223344556677", "label": "Büro", "type": "recovery"}
+KDF = {"alg": "argon2id", "m": 65536, "p": 4, "salt": to_base64(SALT), "t": 3}
+PASSPHRASE_HEAD = {"id": "0011223344556677", "kdf": KDF, "label": "", "type": "passphrase"}
+
+
+@pytest.fixture(scope="module")
+def known():
+    """The blocks of §8: title to its lines joined."""
+    text = re.search(r"## 8 .*?```\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)[1]
+    blocks = (block.splitlines() for block in text.strip().split("\n\n"))
+    return {lines[0]: [line.strip() for line in lines[1:]] for lines in blocks}
+
+
+def joined(known, start):
+    (lines,) = [lines for title, lines in known.items() if title.startswith(start)]
+    return lines
+
+
+def test_encodings_and_keys(known, independent, monkeypatch):
+    assert lp(b"a", b"", 258).hex() == independent.lp(b"a", b"", 258).hex() == joined(known, "lp(")[0]
+    for hkdf in (primitives.hkdf, independent.hkdf):
+        assert hkdf(DEK, STORE, b"vlt/v1/header-mac", 32).hex() == joined(known, "header MAC key")[0]
+        info = b"vlt/v1/payload" + lp(STORE, 7)
+        assert hkdf(DEK, SEAL_SALT, info, 32).hex() == joined(known, "payload key")[0]
+
+
+def test_sealed_values(known, independent, monkeypatch):
+    monkeypatch.setattr(primitives.os, "urandom", lambda count: SEAL_SALT[:count])
+    entry_info, value_info = (
+        b"vlt/v1/entry" + lp(STORE, b"credentials/a", 7),
+        b"vlt/v1/value" + lp(STORE, b"credentials/a"),
+    )
+    entry = primitives.seal(DEK, entry_info, b"value")
+    assert entry.hex() == "".join(joined(known, "entry"))
+    assert independent.unseal(DEK, entry_info, entry) == primitives.unseal(DEK, entry_info, entry) == b"value"
+    kept = joined(known, "sealed value")[0]
+    assert "vlt1:" + to_base64(primitives.seal(DEK, value_info, b"value")) == kept
+    assert independent.read_value(STORE, DEK, "credentials/a", kept.encode()) == b"value"
+
+
+def test_recovery_text(known, independent):
+    text = joined(known, "recovery key")[0]
+    assert independent.recovery_text(R) == text
+    assert independent.recovery_bytes(text.lower().replace("O", "0").replace("-", " ")) == R
+
+
+@pytest.mark.parametrize(
+    ("title", "head", "secret"),
+    [("recovery slot", RECOVERY_HEAD, None), ("passphrase slot", PASSPHRASE_HEAD, PASSPHRASE)],
+)
+def test_slots(known, independent, title, head, secret):
+    text, wrap_key, commitment, wrap = joined(known, title)
+    assert canonical(head).decode() == text
+    theirs = independent.slot_key(STORE, head, secret or independent.recovery_text(R))
+    assert theirs.hex() == wrap_key + commitment
+    if secret:
+        assert slots._passphrase_key(STORE, head, Secret(secret)).reveal() == theirs
+    assert primitives.encrypt(theirs[:32], DEK, canonical(head)).hex() == wrap
