@@ -10,12 +10,13 @@ from typing import Any
 import botocore.configloader
 import botocore.exceptions
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vault_core.awsconfig.shared import AwsConfig, Section, nested
 from vault_core.errors import ConfigError
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 HERE = Path("/home/someone/.aws/config")
 CREDENTIALS = Path("/home/someone/.aws/credentials")
 
@@ -163,11 +164,13 @@ FILES = st.lists(LINES, max_size=14).flatmap(
 )
 
 
+@PATIENT
 @given(raw=FILES)
 def test_generated_files_are_the_same(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     compare(raw, tmp_path_factory.getbasetemp())
 
 
+@PATIENT
 @given(raw=st.binary(max_size=40).map(lambda noise: b"[profile a]\nx = 1\n" + noise))
 def test_noise_is_the_same(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     compare(raw, tmp_path_factory.getbasetemp())

@@ -111,7 +111,7 @@ class Document:
         """The margin with which a new last key neither continues the line above nor is continued by the one below."""
         if block.pairs:
             return _margin(self.lines[max(pair.first for pair in block.pairs.values())])
-        following = min((one.line for one in self.blocks.values() if one.line > block.line), default=block.line)
+        following = next((one.line for one in self.every_block if one.line > block.line), block.line)
         return max(_margin(self.lines[block.line]), _margin(self.lines[following]), key=len)
 
     def _text(self) -> str:
