@@ -1,0 +1,361 @@
+"""The source ``env``: real files, pipes, descriptors and commands."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from vault_core.api import Cancelled, PassphraseError, PassphraseRequest, Purpose, Secret, SourceUnavailable
+from vault_core.testing import FakeContext
+from vault_plugin_env import plugin, reading
+
+NAME = "AWS_VAULT_FILE_PASSPHRASE"
+EVERY = "AWS_VAULT_PASSPHRASE"
+CANARY = "canary Zk3 läßt grüßen"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    reading._read_once.clear()
+    yield
+    reading._read_once.clear()
+
+
+def context(tmp_path: Path, environ: Mapping[str, str]) -> FakeContext:
+    return FakeContext(tmp_path, store="file", environ={"PATH": os.environ["PATH"], **environ})
+
+
+def get(context: FakeContext, *, store: str = "file", deadline: float | None = None, attempt: int = 1) -> Secret | None:
+    [spec] = plugin.vault_passphrase_sources()
+    request = PassphraseRequest(store=store, key_id="file/1", attempt=attempt, deadline=deadline)
+    return spec.open(context).get(request)
+
+
+def refusal(tmp_path: Path, environ: Mapping[str, str], error: type[Exception] = PassphraseError) -> str:
+    """The message; the canary is nowhere in what was raised or said."""
+    asked = context(tmp_path, environ)
+    with pytest.raises(error) as caught:
+        get(asked)
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + "".join(asked.notes)
+    assert CANARY not in told
+    assert not asked.questions
+    return str(caught.value)
+
+
+def file(tmp_path: Path, content: str | bytes = CANARY + "\n", mode: int = 0o600) -> Path:
+    path = tmp_path / "passphrase"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The ends of a pipe, the reading one as a parent process would have passed it on."""
+    ends = os.pipe()
+    os.set_inheritable(ends[0], True)
+    inode = os.fstat(ends[0]).st_ino
+    yield ends
+    for end in ends:
+        with suppress(OSError):  # closed meanwhile, and the number perhaps in use for something else
+            if os.fstat(end).st_ino == inode:
+                os.close(end)
+
+
+# -- which variable ----------------------------------------------------------------------------------------------------
+
+
+def test_the_entry_point_names_the_spec() -> None:
+    [spec] = plugin.vault_passphrase_sources()
+    [entry] = entry_points(group="vault.passphrase.v1", name="env")
+    assert entry.load() is plugin
+    assert spec.name == "env"
+    assert not spec.interactive
+
+
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [("file", NAME), ("team-2", "AWS_VAULT_TEAM_2_PASSPHRASE"), ("a.b_ü", "AWS_VAULT_A_B___PASSPHRASE")],
+)
+def test_the_name_of_a_store(tmp_path: Path, store: str, name: str) -> None:
+    assert get(context(tmp_path, {name: CANARY}), store=store) == Secret(CANARY)
+
+
+def test_nothing_set_is_the_next_sources_turn(tmp_path: Path) -> None:
+    others = {"AWS_VAULT_OTHER_PASSPHRASE": CANARY, "AWS_VAULT_PASSPHRASE_SOURCE": "env", "FILE_PASSPHRASE": CANARY}
+    assert get(context(tmp_path, others)) is None
+
+
+def test_the_stores_own_variable_comes_before_the_common_one(tmp_path: Path) -> None:
+    assert get(context(tmp_path, {EVERY: "common"})) == Secret("common")
+    assert get(context(tmp_path, {EVERY: "common", NAME: "own"})) == Secret("own")
+    assert get(context(tmp_path, {EVERY: "common", NAME + "_FILE": str(file(tmp_path, "own"))})) == Secret("own")
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_it_answers_for_every_purpose_and_every_attempt_the_same(tmp_path: Path, purpose: Purpose) -> None:
+    [spec] = plugin.vault_passphrase_sources()
+    source = spec.open(context(tmp_path, {NAME: CANARY}))
+    for attempt in (1, 2):
+        request = PassphraseRequest(store="file", key_id="k", purpose=purpose, attempt=attempt, may_ask=False)
+        assert source.get(request) == Secret(CANARY)
+
+
+@pytest.mark.parametrize(("one", "other"), [("", "_FILE"), ("_FILE", "_FD"), ("_FD", "_COMMAND"), ("", "_COMMAND")])
+@pytest.mark.parametrize("name", [NAME, EVERY])
+def test_two_forms_at_once(tmp_path: Path, name: str, one: str, other: str) -> None:
+    message = refusal(tmp_path, {name + one: CANARY, name + other: ""})
+    assert message == f"{name + one} and {name + other} are set at the same time"
+
+
+@pytest.mark.parametrize("form", ["", "_FILE", "_FD", "_COMMAND"])
+@pytest.mark.parametrize("name", [NAME, EVERY])
+def test_set_but_empty(tmp_path: Path, name: str, form: str) -> None:
+    assert refusal(tmp_path, {name + form: ""}) == f"{name + form} is set but empty"
+
+
+def test_an_empty_own_variable_is_not_passed_over(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {NAME: "", EVERY: CANARY}) == f"{NAME} is set but empty"
+
+
+# -- the value itself --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [CANARY, " ", "ends with a newline\n", "tab\tand\x01"])
+def test_the_value_to_the_byte(tmp_path: Path, value: str) -> None:
+    assert get(context(tmp_path, {NAME: value})) == Secret(value)
+
+
+def test_a_value_that_is_not_utf_8(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {NAME: CANARY + "\udcff"}) == f"{NAME}: the passphrase is not UTF-8 text"
+
+
+# -- a file ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (CANARY, CANARY),
+        (CANARY + "\n", CANARY),
+        (CANARY + "\r\n", CANARY),
+        (CANARY + "\n\n", CANARY + "\n"),
+        (CANARY + "\r", CANARY + "\r"),
+        ("two\nlines\n", "two\nlines"),
+        ("nul\0", "nul\0"),
+        ("x" * reading.LIMIT + "\r\n", "x" * reading.LIMIT),
+    ],
+)
+def test_a_file(tmp_path: Path, content: str, expected: str) -> None:
+    asked = context(tmp_path, {NAME + "_FILE": str(file(tmp_path, content))})
+    assert get(asked) == Secret(expected)
+    assert asked.notes == []
+
+
+def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
+    asked = context(tmp_path, {NAME + "_FILE": str(file(tmp_path, "old"))})
+    assert get(asked) == Secret("old")
+    file(tmp_path, "new")
+    assert get(asked) == Secret("new")
+
+
+def test_a_tilde_is_the_home_of_the_given_environment(tmp_path: Path) -> None:
+    file(tmp_path)
+    assert get(context(tmp_path, {NAME + "_FILE": "~/passphrase", "HOME": str(tmp_path)})) == Secret(CANARY)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\r\n"])
+def test_an_empty_file(tmp_path: Path, content: str) -> None:
+    assert refusal(tmp_path, {NAME + "_FILE": str(file(tmp_path, content))}) == f"{NAME}_FILE is set but empty"
+
+
+def test_a_file_that_others_can_read(tmp_path: Path) -> None:
+    path = file(tmp_path, mode=0o644)
+    asked = context(tmp_path, {NAME + "_FILE": str(path)})
+    assert get(asked) == Secret(CANARY)
+    assert asked.notes == [f"{NAME}_FILE: every user of this machine can read {path}"]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    name = f"{NAME}_FILE"
+    absent = tmp_path / "absent"
+    assert refusal(tmp_path, {name: str(absent)}) == f"{name}: {absent} cannot be read: no such file or directory"
+    assert refusal(tmp_path, {name: str(tmp_path)}) == f"{name}: {tmp_path} is neither a file nor a named pipe"
+    assert refusal(tmp_path, {name: "/dev/zero"}) == f"{name}: /dev/zero is neither a file nor a named pipe"
+    assert refusal(tmp_path, {name: "a\0b"}) == f"{name}: a\0b cannot be read: not a path"
+
+
+def test_a_file_that_is_too_long(tmp_path: Path) -> None:
+    path = file(tmp_path, CANARY + "x" * reading.LIMIT)
+    message = refusal(tmp_path, {NAME + "_FILE": str(path)})
+    assert message == f"{NAME}_FILE: {path} is longer than a passphrase can be (1048576 bytes)"
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = file(tmp_path, CANARY.encode("latin-1"))
+    assert refusal(tmp_path, {NAME + "_FILE": str(path)}) == f"{NAME}_FILE: the passphrase is not UTF-8 text"
+
+
+# -- a named pipe ------------------------------------------------------------------------------------------------------
+
+
+def test_a_named_pipe_is_waited_for_read_to_its_end_and_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+
+    def write() -> None:
+        time.sleep(0.1)  # the reader is there first
+        with path.open("w") as end:
+            end.write(CANARY[:5])
+            end.flush()
+            time.sleep(0.1)
+            end.write(CANARY[5:] + "\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    environ = {NAME + "_FILE": str(path)}
+    assert get(context(tmp_path, environ)) == Secret(CANARY)
+    writer.join()
+    assert get(context(tmp_path, environ)) == Secret(CANARY)
+
+
+def test_a_named_pipe_without_a_writer_ends_with_the_deadline_or_the_host(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    asked = context(tmp_path, {NAME + "_FILE": str(path)})
+    with pytest.raises(SourceUnavailable, match=f"{NAME}_FILE: .* gave nothing in time"):
+        get(asked, deadline=time.monotonic() + 0.1)
+
+    class Impatient(FakeContext):
+        def check(self) -> NoReturn:
+            raise Cancelled("interrupted")
+
+    with pytest.raises(Cancelled):
+        get(Impatient(tmp_path, environ=asked.environ))
+
+
+# -- a descriptor ------------------------------------------------------------------------------------------------------
+
+
+def test_a_descriptor_is_read_once_closed_and_remembered(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], f"{CANARY}\n".encode())
+    os.close(pipe[1])
+    environ = {NAME + "_FD": str(pipe[0])}
+    assert get(context(tmp_path, environ)) == Secret(CANARY)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(pipe[0])
+    assert get(context(tmp_path, environ)) == Secret(CANARY)
+
+
+def test_two_threads_at_one_descriptor(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    answers: list[Secret | None] = []
+    asked = context(tmp_path, {NAME + "_FD": str(pipe[0])})
+    threads = [threading.Thread(target=lambda: answers.append(get(asked))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for part in (CANARY[:5], CANARY[5:]):
+        time.sleep(0.05)
+        os.write(pipe[1], part.encode())
+    os.close(pipe[1])
+    for thread in threads:
+        thread.join()
+    assert answers == [Secret(CANARY)] * 2
+
+
+def test_an_empty_descriptor(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    os.close(pipe[1])
+    assert refusal(tmp_path, {NAME + "_FD": str(pipe[0])}) == f"{NAME}_FD is set but empty"
+
+
+def test_descriptors_that_nobody_gave(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    name = f"{NAME}_FD"
+    assert refusal(tmp_path, {name: "999"}) == f"{name}: descriptor 999 is not open"
+    assert refusal(tmp_path, {name: "9" * 30}) == f"{name}: descriptor {'9' * 30} is not open"
+    os.set_inheritable(pipe[0], False)
+    os.write(pipe[1], CANARY.encode())
+    assert refusal(tmp_path, {name: str(pipe[0])}) == f"{name}: descriptor {pipe[0]} is not open"
+    for text in ("-1", "x", "1.0", CANARY):
+        assert refusal(tmp_path, {name: text}) == f"{name} is not the number of a descriptor"
+
+
+def test_the_writing_end_is_no_descriptor_to_read_from(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    os.set_inheritable(pipe[1], True)
+    message = refusal(tmp_path, {NAME + "_FD": str(pipe[1])})
+    assert message == f"{NAME}_FD: descriptor {pipe[1]} is open for writing only"
+
+
+def test_a_terminal_is_no_descriptor_to_read_from(tmp_path: Path) -> None:
+    ends = pty.openpty()
+    try:
+        os.set_inheritable(ends[1], True)
+        message = refusal(tmp_path, {NAME + "_FD": str(ends[1])})
+    finally:
+        for end in ends:
+            os.close(end)
+    assert message == f"{NAME}_FD: descriptor {ends[1]} is a terminal, which would show the passphrase"
+
+
+# -- a command ---------------------------------------------------------------------------------------------------------
+
+
+def script(tmp_path: Path, body: str) -> str:
+    path = tmp_path / "a script.py"
+    path.write_text(f"#!{sys.executable}\nimport os, sys\n{body}\n")
+    path.chmod(0o700)
+    return f"'{path}'"
+
+
+def test_a_command_is_split_but_no_shell_runs(tmp_path: Path) -> None:
+    command = script(tmp_path, "print('|'.join(sys.argv[1:]))")
+    asked = context(tmp_path, {NAME + "_COMMAND": f"{command} 'two words' $HOME ';' *"})
+    assert get(asked) == Secret("two words|$HOME|;|*")
+
+
+def test_a_command_sees_the_environment_but_no_passphrase(tmp_path: Path) -> None:
+    command = script(tmp_path, "print(' '.join(sorted(os.environ)))")
+    environ = {"GNUPGHOME": "/x", "AWS_VAULT_OTHER_PASSPHRASE": CANARY, EVERY: CANARY, "AWS_VAULT_BACKEND": "file"}
+    names = get(context(tmp_path, {**environ, NAME + "_COMMAND": command}))
+    assert names is not None
+    seen = names.reveal_text().split()
+    assert {"GNUPGHOME", "AWS_VAULT_BACKEND", "PATH"} <= set(seen)
+    assert not [name for name in seen if "PASSPHRASE" in name]
+
+
+def test_a_command_that_fails(tmp_path: Path) -> None:
+    command = script(tmp_path, f"print({CANARY!r}); print({CANARY!r}, file=sys.stderr); sys.exit(3)")
+    message = refusal(tmp_path, {NAME + "_COMMAND": f"{command} '{CANARY}'"}, SourceUnavailable)
+    assert message == f"{NAME}_COMMAND: {command[1:-1]} ended with exit code 3"
+
+
+@pytest.mark.parametrize("output", ["", "\\n"])
+def test_a_command_that_prints_nothing(tmp_path: Path, output: str) -> None:
+    command = script(tmp_path, f"sys.stdout.write('{output}')")
+    assert refusal(tmp_path, {NAME + "_COMMAND": command}) == f"{NAME}_COMMAND is set but empty"
+
+
+def test_commands_that_cannot_run(tmp_path: Path) -> None:
+    name = f"{NAME}_COMMAND"
+    message = refusal(tmp_path, {name: f"echo '{CANARY}"})
+    assert message == f"{name} cannot be split into words: no closing quotation"
+    refusal(tmp_path, {name: f"/nonexistent/command '{CANARY}'"}, SourceUnavailable)
+
+
+def test_a_command_has_until_the_deadline(tmp_path: Path) -> None:
+    asked = context(tmp_path, {NAME + "_COMMAND": "sleep 20"})
+    start = time.monotonic()
+    with pytest.raises(SourceUnavailable):
+        get(asked, deadline=time.monotonic() + 0.1)
+    with pytest.raises(SourceUnavailable, match=f"{NAME}_COMMAND: no time left to run sleep"):
+        get(asked, deadline=time.monotonic() - 1)
+    assert time.monotonic() - start < 5
