@@ -73,10 +73,10 @@ def _npm_install(package: Path, folder: Path) -> str | None:
     npm = shutil.which("npm")
     if npm is None:
         return "install npm"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(package, folder)
     argv = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(package, folder)
         done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=NPM_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"npm install: {type(error).__name__}"

@@ -114,9 +114,6 @@ def test_a_hostile_environment_changes_nothing(
 ) -> None:
     config = tmp_path / "config"
     config.write_text("[[[ not a config\n")
-    models = tmp_path / ".aws/models/sts/2099-01-01"
-    models.mkdir(parents=True)
-    (models / "service-2.json").write_text("not a model")
     (tmp_path / "hostile.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
     for name, value in {
@@ -127,7 +124,7 @@ def test_a_hostile_environment_changes_nothing(
         "AWS_PROFILE": "nonexistent",
         "AWS_CONFIG_FILE": str(config),
         "AWS_SHARED_CREDENTIALS_FILE": str(config),
-        "AWS_DATA_PATH": str(tmp_path / ".aws/models"),
+        "AWS_DATA_PATH": str(tmp_path),
         "AWS_DEFAULT_REGION": "hostile-1",
         "AWS_REGION": "hostile-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -151,6 +148,29 @@ def test_a_hostile_environment_changes_nothing(
     assert "hostile" not in sys.modules
 
 
+@pytest.mark.parametrize("variable", ["HOME", "AWS_DATA_PATH"])
+def test_a_model_of_the_machine_does_not_redefine_sts(tmp_path: Path, variable: str) -> None:
+    """Botocore looks for these folders as it is imported, so this needs a process."""
+    folder = tmp_path / (".aws/models" if variable == "HOME" else "") / "sts/2099-01-01"
+    folder.mkdir(parents=True)
+    (folder / "service-2.json").write_text("not a model")
+    program = (
+        "from vault_core.api import Credentials, Secret; from vault_plugin_aws.client import connect;"
+        "key = Credentials(access_key_id='AKIA', secret_access_key=Secret('s'));"
+        "print(connect({}, key, {}).meta.service_model.api_version)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={variable: str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("2011-06-15\n", "")
+
+
+def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.plugin", None)
+    with pytest.raises(SessionError, match=r"the AWS SDK lacks botocore\.plugin"):
+        aws.issue()
+
+
 @pytest.mark.parametrize(
     ("keys", "url", "region"),
     [
@@ -170,8 +190,10 @@ def test_a_hostile_environment_changes_nothing(
         ({"region": "mars-1", "endpoint_url": "https://sts.test:1/x"}, "https://sts.test:1/x", "mars-1"),
     ],
 )
-def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str) -> None:
+def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen in the request as it would be sent: nothing reaches the network."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_REGION", "hostile-1")
     made = client.connect(keys, aws.source, {})
     sent = []
 
@@ -246,7 +268,9 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("named", ["ca_bundle", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", ""])
-def test_a_ca_bundle(aws, moto: MotoServer, certificate: Path, named: str) -> None:
+def test_a_ca_bundle(aws, moto: MotoServer, certificate: Path, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(variable, str(certificate))  # of the process, not of the context: not looked at
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     keys = {"ca_bundle": str(certificate)} if named == "ca_bundle" else {}

@@ -230,6 +230,9 @@ def _transport(error: Exception, attempt: Attempt) -> Failure:
 
 def _unexpected(error: Exception, attempt: Attempt) -> Failure:
     """An answer that botocore cannot read, or a bug. Where, but not what: the text may hold the answer."""
+    if isinstance(error, ImportError):
+        text = f"the AWS SDK lacks {error.name}"
+        return Failure(SessionError(text, hint="pip install --upgrade vault-plugin-aws"))
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     text = f"{attempt.host} did not answer as STS does ({type(error).__name__}{where})"

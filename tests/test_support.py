@@ -1,0 +1,69 @@
+"""The test support itself, where a mistake would make other tests pass for nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.front import Front, deny
+from support.home import Home
+from support.moto import MotoServer
+
+ROOT = Path(__file__).parents[1]
+ASK_FOR_NOTHING = """
+import pytest
+from support import parts
+
+def test_it():
+    parts.need("a unicorn", None, how="wait for it")
+"""
+
+
+@pytest.mark.parametrize(("required", "code", "outcome"), [("", 0, "1 skipped"), ("1", 1, "1 failed")])
+def test_an_absent_part_is_told(tmp_path: Path, required: str, code: int, outcome: str) -> None:
+    test = tmp_path / "test_absent.py"
+    test.write_text(ASK_FOR_NOTHING)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "support.fixtures", test],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "tests"), "AWSV_REQUIRE_ALL": required},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert outcome in done.stdout
+    assert "a unicorn    1 tests  wait for it" in done.stdout
+
+
+def test_a_home_shows_nothing_of_the_caller(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/of/the/caller")
+    program = "import os, sys; print(os.environ.get('AWS_CA_BUNDLE'), os.getcwd(), sys.stdin.read())"
+    done = home.run(sys.executable, "-c", program, input="typed")
+    assert done.stdout == f"None {home.cwd} typed\n"
+
+
+def test_a_home_without_terminal_and_with_one(home: Home) -> None:
+    program = "open('/dev/tty').close(); print('a terminal')"
+    assert home.run(sys.executable, "-c", program).returncode == 1
+    child = home.spawn("-c", program, program=sys.executable)
+    child.expect_exact("a terminal")
+    child.wait()
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_the_front_records_and_lies_as_told(home: Home, front: Front, moto: MotoServer, aws_v1: Path) -> None:
+    key = {"AWS_ACCESS_KEY_ID": moto.alice.access_key_id, "AWS_SECRET_ACCESS_KEY": moto.alice.secret_access_key}
+    front.on("GetCallerIdentity", deny("not today"), times=1)
+    ask = (aws_v1, "sts", "get-caller-identity")
+    refused = home.run(*ask, env={**key})
+    assert "not today" in refused.stderr
+    assert json.loads(home.run(*ask, env={**key}).stdout)["Arn"].endswith(":user/alice")
+    assert front.actions == ["GetCallerIdentity"] * 2
+    assert {call.access_key_id for call in front.calls} == {moto.alice.access_key_id}
+    assert not any(call.session_token for call in front.calls)
