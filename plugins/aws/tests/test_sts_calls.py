@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -140,6 +141,13 @@ def test_a_code_is_not_sent_twice_to_a_service_that_may_have_seen_it(aws, front:
     with pytest.raises(SessionError, match="503"):
         aws.assume(mfa_serial="GAHTPHONE")
     assert front.actions == ["AssumeRole"]
+
+
+def test_a_dozen_at_a_time(aws, front: Front) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda _: aws.assume(), range(12)))
+    assert front.actions == ["AssumeRole"] * 12
+    assert len({session.access_key_id for session in found}) == 12
 
 
 def test_the_key_that_signs_is_the_given_one(aws, front: Front, moto: MotoServer) -> None:

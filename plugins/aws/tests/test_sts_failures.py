@@ -166,6 +166,7 @@ def test_the_time_for_the_code_is_not_the_network_s(aws, front: Front, monkeypat
         return answer()
 
     monkeypatch.setattr(aws, "_answer", slowly)
+    front.on("GetSessionToken", fault.slow(0.2))
     assert aws.issue(mfa_serial=MFA, seconds=0.4).session_token
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from vault_core.api import ConfigError, Credentials
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
     from botocore.session import Session
 
 CONNECT_SECONDS = 5
@@ -73,7 +75,6 @@ def ca_bundle(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> str 
 
 
 def _session(parameters: Mapping[str, Any]) -> Session:
-    from botocore.loaders import Loader
     from botocore.plugin import PluginContext, set_plugin_context
     from botocore.session import Session
 
@@ -86,10 +87,19 @@ def _session(parameters: Mapping[str, Any]) -> Session:
     # An environment variable names modules that botocore would import; this is the thread's own context.
     set_plugin_context(PluginContext(plugins="DISABLED"))
     session = Session(session_vars=variables)
-    # Without ~/.aws/models, where a file could redefine STS.
-    builtin = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    session.register_component("data_loader", builtin)
+    session.register_component("data_loader", _models())
     return session
+
+
+@cache
+def _models() -> Loader:
+    """What botocore knows of the services, without ~/.aws/models, where a file could redefine STS.
+
+    Kept for the process: a dozen sessions that are made at a time read the files once.
+    """
+    from botocore.loaders import Loader
+
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 def _client(
