@@ -290,7 +290,9 @@ def read_file(data, secret, kind="passphrase"):
     (size,) = struct.unpack(">I", plain[:4])
     index, padding = plain[4 : 4 + size], plain[4 + size :]
     need(len(index) == size and len(padding) < 4096 and not padding.strip(b"\0"), "padding")
-    return epoch, {name: read_entry(dek, store, epoch, name, value) for name, value in parse(index).items()}
+    entries = parse(index)
+    need(isinstance(entries, dict), "index")
+    return epoch, {name: read_entry(dek, store, epoch, name, value) for name, value in entries.items()}
 
 
 def read_entry(dek, store, epoch, name, value):

@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 _TOKEN = re.compile(rb"(eyJ[A-Za-z0-9_-]+)(?:\.[A-Za-z0-9_-]*){4}\s*")
+_START = b"eyJ"  # base64url of {"
 _LARGEST = 1_048_576  # bytes; real items have about 700, cached sessions 2,000
 
 
@@ -31,10 +32,15 @@ def _is_item(path: Path) -> bool:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode) or file.read(3) != b"eyJ":
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             return False
-        match = _TOKEN.fullmatch(b"eyJ" + file.read(_LARGEST))
+        start = os.read(fd, len(_START))
+        match = _TOKEN.fullmatch(start + os.read(fd, _LARGEST)) if start == _START else None
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
     return match is not None and _is_jwe_header(match[1])
 
 

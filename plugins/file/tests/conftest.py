@@ -1,0 +1,97 @@
+"""Fixtures for the file store: a folder, contexts, cheap key derivation done once for each input."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import sealing
+from vault_core.sealing import primitives, slots
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.backend import FileBackend
+
+CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "sealing" / "independent.py"
+
+
+@pytest.fixture(scope="session")
+def independent():
+    """The second implementation of the format."""
+    spec = importlib.util.spec_from_file_location("awsv_independent_format_for_files", INDEPENDENT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def memo():
+    return functools.cache(primitives.argon2id)
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch, memo):
+    monkeypatch.setattr(slots, "DEFAULT_COST", CHEAP)
+    monkeypatch.setattr(primitives, "argon2id", memo)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the store is to be; not made yet."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    return FakeContext(tmp_path, store="file", passphrases=["right"], environ={"HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def opened(folder, ctx):
+    """A function that opens the store anew, with this context or another."""
+    return lambda context=ctx, where=folder: FileBackend(context, where)
+
+
+@pytest.fixture
+def snapshot(folder):
+    """A function that describes everything in the folder: names, bytes, modes and times."""
+
+    def look():
+        found = {}
+        for path in sorted(folder.rglob("*")):
+            status = path.lstat()
+            data = path.read_bytes() if stat.S_ISREG(status.st_mode) and path.suffix != ".lock" else None
+            found[path.name] = (status.st_mode, data, None if path.suffix == ".lock" else status.st_mtime_ns)
+        return found
+
+    return look
+
+
+def in_child(work, *, user=None, umask=None):
+    """Run ``work()`` in a forked child, as another user if we are root; its exit status. 0 only if it returned True."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if umask is not None:
+                os.umask(umask)
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+            os._exit(0 if work() is True else 1)
+        except BaseException as error:  # a child must never come back to the test runner
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.fixture
+def child():
+    """The function :func:`in_child`."""
+    return in_child

@@ -1,0 +1,123 @@
+"""Folders that are aws-vault's: recognised by content, never written into, and told about.
+
+``aws-vault/stores.tgz`` holds two stores that aws-vault 7.2.0 wrote, with made-up keys.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import Secret, StorageDenied
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.awsvault import count_items
+from vault_plugin_file.backend import FileBackend
+
+ARCHIVE = Path(__file__).with_name("aws-vault") / "stores.tgz"
+KEY = "credentials/dev"
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    root = tmp_path_factory.mktemp("aws-vault")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(root, filter="data")
+    for keys in root.glob("*/keys"):
+        keys.chmod(0o700)
+    return root
+
+
+@pytest.mark.parametrize("name", ["store", "store-with-sessions"])
+def test_every_real_item_counts(stores, name):
+    keys = stores / name / "keys"
+    assert count_items(keys) == len(list(keys.iterdir())) >= 12
+    assert count_items(stores / name) == 0
+
+
+def test_what_is_no_item(tmp_path, stores):
+    item = (stores / "store" / "keys" / "default").read_bytes()
+    header, rest = item.split(b".", 1)
+    for number, data in enumerate(
+        (
+            b"",
+            b"eyJ",
+            b"[default]\n",
+            header + b".a.b",
+            item + b".x",
+            header[:-6] + b"." + rest,
+            b"eyJ!" + item,
+            b"x" + item,
+        )
+    ):
+        (tmp_path / f"f{number}").write_bytes(data)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(stores / "store" / "keys" / "default")
+    assert count_items(tmp_path) == 0
+    (tmp_path / "item with newline").write_bytes(item + b"\n")
+    assert count_items(tmp_path) == 1
+    assert count_items(tmp_path / "missing") == 0
+    assert count_items(tmp_path / "f1") == 0
+
+
+def test_never_written_into(stores, tmp_path, ctx):
+    keys = stores / "store" / "keys"
+    before = {path.name: path.read_bytes() for path in keys.iterdir()}
+    with pytest.raises(StorageDenied) as caught:
+        FileBackend(ctx, keys).put(KEY, Secret("x"))
+    assert caught.value.message == f"{keys} holds {len(before)} items of aws-vault, and awsv never writes among them"
+    assert caught.value.hint == (
+        f"for each profile: aws-vault exec -n PROFILE -- env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv add --env PROFILE"
+    )
+    assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
+    assert ctx.unlocked == []
+
+
+def test_never_written_into_even_beside_our_store(stores, folder, ctx):
+    FileBackend(ctx, folder).put(KEY, Secret("x"))
+    (folder / "default").write_bytes((stores / "store" / "keys" / "default").read_bytes())
+    names = sorted(path.name for path in folder.iterdir())
+    store = FileBackend(ctx, folder)
+    for call in (lambda: store.put(KEY, Secret("y")), lambda: store.delete(KEY)):
+        with pytest.raises(StorageDenied, match="holds 1 item of aws-vault"):
+            call()
+    assert store.get(KEY).value == Secret("x")
+    assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_reading_the_wrong_folder_tells_once(stores, tmp_path, ctx):
+    keys = stores / "store" / "keys"
+    store = FileBackend(ctx, keys)
+    assert store.get(KEY) is None
+    assert list(store.keys()) == []
+    (note,) = ctx.notes
+    assert note.startswith(
+        f"no store at {keys}/store.vlt yet, but {len(list(keys.iterdir()))} items of aws-vault in {keys}; "
+    )
+    assert f"env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv add --env PROFILE" in note
+
+
+def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
+    home = tmp_path / "home"
+    (home / ".awsvault").mkdir(parents=True)
+    (home / ".awsvault" / "keys").symlink_to(stores / "store" / "keys")
+    context = FakeContext(tmp_path, passphrases=["right"], environ={"HOME": str(home)})
+    store = FileBackend(context, folder)
+    assert store.get(KEY) is None
+    (note,) = context.notes
+    assert f"items of aws-vault in {home}/.awsvault/keys; " in note
+    assert note.endswith("for each profile: aws-vault exec -n PROFILE -- awsv add --env PROFILE")
+    store.put(KEY, Secret("x"))  # that folder is not ours to write, but this one is
+    assert FileBackend(context, folder).get("credentials/none") is None
+    assert len(context.notes) == 1
+
+
+def test_silent_where_there_is_nothing(ctx, folder):
+    assert FileBackend(ctx, folder).get(KEY) is None
+    assert ctx.notes == []
+
+
+def test_our_own_store_is_no_item_of_aws_vault(ctx, folder):
+    FileBackend(ctx, folder).put(KEY, Secret("x"))
+    assert count_items(folder) == 0

@@ -1,0 +1,452 @@
+"""Damage of every kind: S1 to S7 and S17 on the bytes of a store. Never an answer, never another exception."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault_core.api import Secret, StorageCorrupt, StorageError, VaultError, WrongSecret, sealing
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
+from vault_plugin_file.backend import FileBackend
+
+VALUES = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
+HEAD = 16
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, memo, independent):
+    """A store with two slots and three entries: its bytes, table, DEK and entries."""
+    context = FakeContext(tmp_path_factory.mktemp("made"), passphrases=["right"])
+    table, dek = sealing.SlotTable.create(context, "x", cost=sealing.Argon2id(19_456, 2, 1))
+    first = table.to_json()
+    kdf = {**first["slots"][0]["kdf"], "salt": sealing.to_base64(bytes(16))}
+    second = independent.make_slot(table.store, dek.reveal(), "other", type="passphrase", kdf=kdf, label="a second")
+    table = sealing.SlotTable.parse(first["store"], [first["slots"][0], second])
+    entries = {
+        name: container.seal_entry(table, dek, name, number, Secret(value))
+        for number, (name, value) in enumerate(VALUES.items(), 1)
+    }
+    return container.encode(table, dek, 3, entries), table, dek, entries
+
+
+def read(data, dek):
+    """Everything that a reader proves, the derivation of the slot key excepted."""
+    envelope = container.parse(data)
+    entries = container.decrypt(envelope, dek)
+    return {name: container.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
+
+
+def refused(data, dek):
+    with pytest.raises(ValueError):
+        read(data, dek)
+    return True
+
+
+def through_backend(folder, data, passphrase="right"):
+    """The error of reading these bytes as a store, or None."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / "store.vlt"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    store = FileBackend(FakeContext(folder, passphrases=[passphrase]), folder)
+    try:
+        for key in store.keys():  # noqa: SIM118 - a backend is no dictionary
+            store.get(key)
+    except VaultError as error:
+        return error
+    return None
+
+
+def test_it_reads(made, folder):
+    data, _, dek, _ = made
+    assert {name: value.reveal_text() for name, value in read(data, dek).items()} == VALUES
+    assert through_backend(folder, data) is None
+
+
+# -- S1, S2: bits and lengths ------------------------------------------------------------------------------------------
+
+
+def test_s1_every_flipped_bit(made):
+    data, _, dek, _ = made
+    changed = bytearray(data)
+    for bit in range(len(data) * 8):
+        changed[bit // 8] ^= 1 << bit % 8
+        assert refused(bytes(changed), dek)
+        changed[bit // 8] ^= 1 << bit % 8
+    assert bytes(changed) == data
+
+
+def test_s1_through_the_whole_reader(made, folder):
+    """The errors are typed, and a damaged slot never reads as a success."""
+    data, _, _, _ = made
+    outcomes = set()
+    for bit in random.Random(1).sample(range(len(data) * 8), 300):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        error = through_backend(folder, bytes(changed))
+        assert isinstance(error, (StorageError, WrongSecret)), bit
+        assert str(folder / "store.vlt") in error.message
+        outcomes.add(error.exit_code)
+    assert outcomes <= {4, 5}
+    assert 4 in outcomes
+
+
+def test_s2_every_truncation(made):
+    data, _, dek, _ = made
+    assert all(refused(data[:length], dek) for length in range(len(data)))
+
+
+def test_s2_deletions_insertions_and_appends(made):
+    data, _, dek, _ = made
+    for position in range(0, len(data), 3):
+        assert refused(data[:position] + data[position + 1 :], dek)
+        assert refused(data[:position] + b"\0" + data[position:], dek)
+    for count in (1, 15, 16, 17, 4095, 4096, 8192):
+        assert refused(data + bytes(count), dek)
+        assert refused(data + data[-count:], dek)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 15, 16, 100, 1200, 4000])
+def test_a_truncated_file_says_so(made, folder, length):
+    error = through_backend(folder, made[0][:length])
+    assert isinstance(error, StorageCorrupt)
+    assert "store.vlt is damaged: it is truncated" in error.message
+    assert error.hint
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(made, tail):
+    data, _, dek, _ = made
+    for candidate in (tail, container.MAGIC + tail, data[:HEAD] + tail, data[: len(data) // 2] + tail):
+        assert refused(candidate, dek)
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04" + bytes(100), b"not a store\n", b"\x89PNG\r\n\x1a\n" + bytes(99)])
+def test_a_foreign_file(folder, data):
+    error = through_backend(folder, data)
+    assert isinstance(error, StorageCorrupt)
+    assert "is not a store of awsv" in error.message
+    assert (folder / "store.vlt").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "break_",
+    [lambda d: d.replace(b"\r\n", b"\n"), lambda d: d.replace(b"\n", b"\r\n"), lambda d: bytes(b & 127 for b in d)],
+)
+def test_text_mode_damage_fails_at_once(made, break_):
+    with pytest.raises(ValueError):
+        container.parse(break_(made[0]))
+
+
+# -- S3: header --------------------------------------------------------------------------------------------------------
+
+
+def with_header(data, text):
+    """The file with another header text, its length right, the rest as it was."""
+    length = int.from_bytes(data[12:16], "big")
+    return data[:12] + len(text).to_bytes(4, "big") + text + data[16 + length :]
+
+
+def header_of(data):
+    return json.loads(data[16 : 16 + int.from_bytes(data[12:16], "big")])
+
+
+TEXTS = {
+    "duplicate key": lambda text: text.replace(b'{"epoch":3,', b'{"epoch":3,"epoch":3,'),
+    "reordered": lambda text: b'{"fsalt"' + text.split(b',"fsalt"')[1][:-1] + b',"epoch":3}',
+    "float epoch": lambda text: text.replace(b'"epoch":3', b'"epoch":3.0'),
+    "exponent": lambda text: text.replace(b'"epoch":3', b'"epoch":3e0'),
+    "NaN epoch": lambda text: text.replace(b'"epoch":3', b'"epoch":NaN'),
+    "infinite epoch": lambda text: text.replace(b'"epoch":3', b'"epoch":Infinity'),
+    "byte order mark": lambda text: b"\xef\xbb\xbf" + text,
+    "CRLF": lambda text: text.replace(b",", b",\r\n", 1),
+    "space": lambda text: text.replace(b":", b": ", 1),
+    "trailing newline": lambda text: text + b"\n",
+    "two objects": lambda text: text + text,
+    "UTF-16": lambda text: text.decode().encode("utf-16"),
+    "needless escape": lambda text: text.replace(b'"epoch"', b'"\\u0065poch"'),
+    "raw UTF-8": lambda text: text.replace(b"a second", "zweiter ü".encode()),
+    "deep": lambda text: b"[" * 60_000,
+    "empty": lambda text: b"{}",
+    "huge number": lambda text: text.replace(b'"epoch":3', b'"epoch":' + b"9" * 5000),
+    "null": lambda text: b"null",
+}
+FIELDS = {
+    "unknown key": {"extra": 1},
+    "epoch 0": {"epoch": 0},
+    "negative epoch": {"epoch": -1},
+    "epoch 2^63": {"epoch": 2**63},
+    "epoch true": {"epoch": True},
+    "epoch text": {"epoch": "3"},
+    "epoch null": {"epoch": None},
+    "fsalt short": {"fsalt": sealing.to_base64(bytes(31))},
+    "fsalt not canonical": {"fsalt": "A" * 42 + "B="},
+    "fsalt url alphabet": {"fsalt": "-" * 43 + "="},
+    "fsalt without padding": {"fsalt": "A" * 43},
+    "store short": {"store": sealing.to_base64(bytes(15))},
+    "store null": {"store": None},
+    "no slots": {"slots": []},
+    "slots null": {"slots": None},
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_s3_header_texts(made, independent, name):
+    data, _, dek, _ = made
+    length = int.from_bytes(data[12:16], "big")
+    text = TEXTS[name](data[16 : 16 + length])
+    assert text != data[16 : 16 + length]
+    changed = with_header(data, text)
+    assert refused(changed, dek)
+    with pytest.raises((independent.Damaged, independent.Newer)):
+        independent.read_file(changed, "right")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_s3_header_fields(made, independent, name):
+    """Refused for the form, whatever the authentication code would say."""
+    data = made[0]
+    changed = with_header(data, sealing.canonical({**header_of(data), **FIELDS[name]}))
+    with pytest.raises(ValueError):
+        container.parse(changed)
+    with pytest.raises((independent.Damaged, independent.Newer)):
+        independent.read_file(changed, "right")
+
+
+@pytest.mark.parametrize("field", ["epoch", "fsalt", "slots", "store"])
+def test_s3_missing_fields(made, field):
+    header = header_of(made[0])
+    del header[field]
+    with pytest.raises(ValueError, match=f"no field '{field}'"):
+        container.parse(with_header(made[0], sealing.canonical(header)))
+
+
+def test_s3_nine_slots_and_two_of_one_id(made):
+    header = header_of(made[0])
+    for slots in ([{**header["slots"][0], "id": f"{n:016x}"} for n in range(9)], [header["slots"][0]] * 2):
+        with pytest.raises(ValueError, match=r"1 to 8|one id"):
+            container.parse(with_header(made[0], sealing.canonical({**header, "slots": slots})))
+
+
+@pytest.mark.parametrize("length", [0, 65_537, 2**32 - 1])
+def test_header_lengths(made, length):
+    data = made[0]
+    with pytest.raises(ValueError, match=f"header length is {length}"):
+        container.parse(data[:12] + length.to_bytes(4, "big") + data[16:])
+
+
+# -- S4: versions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [0, 2, 65_535])
+@pytest.mark.parametrize("write", [False, True])
+def test_s4_other_versions(made, folder, snapshot, version, write):
+    data = made[0][:8] + version.to_bytes(2, "big") + made[0][10:]
+    error = through_backend(folder, data)
+    before = snapshot()
+    context = FakeContext(folder, passphrases=["right"])
+    store = FileBackend(context, folder)
+    calls = [lambda: store.get("a/b"), lambda: list(store.keys())]
+    if write:
+        calls = [lambda: store.put("a/b", Secret("x")), lambda: store.delete("a/b")]
+    for call in calls:
+        with pytest.raises(StorageCorrupt, match="was written by a newer version of awsv") as caught:
+            call()
+        assert caught.value.exit_code == 4
+        assert caught.value.message == error.message
+    assert context.unlocked == []  # nobody is asked for a passphrase that cannot help
+    assert snapshot() == before
+
+
+def test_flags(made, folder):
+    error = through_backend(folder, made[0][:10] + b"\x80\0" + made[0][12:])
+    assert "newer version of awsv: unknown flags 0x8000" in error.message
+
+
+# -- S5, S6: parameters ------------------------------------------------------------------------------------------------
+
+
+def with_slot(data, **changes):
+    header = header_of(data)
+    kdf = changes.pop("kdf", {})
+    header["slots"] = [copy.deepcopy(header["slots"][0])]
+    header["slots"][0].update(changes)
+    header["slots"][0]["kdf"].update(kdf)
+    return with_header(data, sealing.canonical(header))
+
+
+@pytest.mark.parametrize(
+    "kdf", [{"m": 2**32 - 1}, {"m": 2**40}, {"t": 10**9}, {"p": 10**6}, {"m": 1}, {"t": 0}, {"m": True}]
+)
+def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(made, folder, kdf):
+    path = folder / "store.vlt"
+    context = FakeContext(folder, passphrases=["right"])
+    assert through_backend(folder, with_slot(made[0], kdf=kdf)).exit_code == 4
+    with pytest.raises(StorageCorrupt, match="is damaged: argon2id"):
+        FileBackend(context, folder).put("a/b", Secret("x"))
+    assert context.unlocked == []
+    assert path.read_bytes() == with_slot(made[0], kdf=kdf)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kdf": {"m": 19_457}},
+        {"kdf": {"t": 3}},
+        {"kdf": {"p": 2}},
+        {"kdf": {"salt": sealing.to_base64(bytes(16))}},
+        {"commit": sealing.to_base64(bytes(32))},
+    ],
+)
+def test_s6_changed_parameters_within_the_limits_are_never_adopted(made, folder, change):
+    data = with_slot(made[0], **change)
+    assert isinstance(through_backend(folder, data), WrongSecret)
+    with pytest.raises(WrongSecret):
+        FileBackend(FakeContext(folder, passphrases=["right"]), folder).put("a/b", Secret("x"))
+    assert (folder / "store.vlt").read_bytes() == data
+
+
+def test_s6_a_right_passphrase_and_a_damaged_slot(made, folder):
+    error = through_backend(folder, with_slot(made[0], wrap=sealing.to_base64(bytes(48))))
+    assert isinstance(error, StorageCorrupt)
+    assert "the passphrase is right" in error.message
+
+
+def test_s6_removed_added_or_relabelled_slots(made, folder):
+    header = header_of(made[0])
+    for slots in (
+        header["slots"][:1],
+        header["slots"][::-1],
+        [*header["slots"], {**header["slots"][1], "id": "1" * 16}],
+        [header["slots"][0], {**header["slots"][1], "label": "other"}],
+    ):
+        error = through_backend(folder, with_header(made[0], sealing.canonical({**header, "slots": slots})))
+        assert isinstance(error, StorageCorrupt)
+        assert "its header was changed" in error.message
+
+
+# -- S7: exchanges -----------------------------------------------------------------------------------------------------
+
+
+def test_s7_exchanged_entries(made, folder):
+    _, table, dek, entries = made
+    a, b = entries["credentials/a"], entries["credentials/b"]
+    older = container.seal_entry(table, dek, "seeds/c", 2, Secret("older"))
+    for changed in (
+        {**entries, "credentials/a": b, "credentials/b": a},
+        {**entries, "credentials/a": container.Entry(a.version, b.sealed)},
+        {**entries, "credentials/a": container.Entry(a.version + 1, a.sealed)},
+        {**entries, "credentials/a": container.Entry(1, older.sealed)},
+        {**entries, "credentials/a": container.Entry(1, "")},
+        {**entries, "credentials/a": container.Entry(1, "AAAA")},
+    ):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "store.vlt").write_bytes(container.encode(table, dek, 3, changed))
+        (folder / "store.vlt").chmod(0o600)
+        store = FileBackend(FakeContext(folder, passphrases=["right"]), folder)
+        with pytest.raises(StorageCorrupt, match=r"entry credentials/a of .*store.vlt is damaged"):
+            store.get("credentials/a")
+        assert store.get("seeds/c").value == Secret("three")
+
+
+def test_s7_an_entry_of_another_store(made, tmp_path):
+    _, table, dek, entries = made
+    other, _ = sealing.SlotTable.create(FakeContext(tmp_path, passphrases=["right"]), "x")
+    foreign = container.seal_entry(other, dek, "credentials/a", 1, Secret("x"))  # even under the same key
+    for entry in (foreign, entries["credentials/b"]):
+        with pytest.raises(ValueError):
+            container.open_entry(table, dek, "credentials/a", entry)
+
+
+def test_old_and_new_parts_do_not_mix(made):
+    data, table, dek, entries = made
+    other = container.encode(table, dek, 3, entries)
+    assert len(other) == len(data)
+    payload = len(data) - 4096 - 16
+    for cut in (payload, payload - 32):
+        assert refused(data[:cut] + other[cut:], dek)
+        assert refused(other[:cut] + data[cut:], dek)
+
+
+# -- the payload's own form: only somebody with the key can get here ---------------------------------------------------
+
+
+def rebuilt(made, plaintext):
+    """The store with another plaintext, all keys right."""
+    data, table, dek, _ = made
+    envelope = container.parse(data)
+    head = envelope.signed + envelope.mac
+    key = sealing.hkdf(dek.reveal(), envelope.fsalt, b"vlt/v1/payload" + sealing.lp(table.store, 3))
+    return head + sealing.encrypt(key, plaintext, head)
+
+
+def framed(index, size=None, fill=b"\0"):
+    text = (len(index) if size is None else size).to_bytes(4, "big") + index
+    return text + fill * (-len(text) % 4096)
+
+
+SEALED = sealing.to_base64(bytes(60))
+
+
+@pytest.mark.parametrize(
+    "plaintext",
+    [
+        framed(b"{}", size=2**32 - 1),
+        framed(b"{}", size=3),
+        framed(b"{}", size=1),
+        framed(b"{}", fill=b"\1"),
+        framed(b"{}") + bytes(4096),
+        framed(b""),
+        framed(b"[]"),
+        framed(b"{} "),
+        framed(b'{"a/b":1}'),
+        framed(b'{"a/b":{"s":"","v":1},"a/b":{"s":"","v":1}}'),
+        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 0}})),
+        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 4}})),
+        framed(sealing.canonical({"a/b": {"s": SEALED, "v": True}})),
+        framed(sealing.canonical({"a/b": {"s": 1, "v": 1}})),
+        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 1, "x": 1}})),
+        framed(sealing.canonical({"ab": {"s": SEALED, "v": 1}})),
+        framed(sealing.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
+    ],
+)
+def test_payload_forms(made, independent, plaintext):
+    data = rebuilt(made, plaintext)
+    assert refused(data, made[2])
+    with pytest.raises(independent.Damaged):
+        independent.read_file(data, "right")
+
+
+def test_an_empty_index_and_a_full_block(made):
+    dek = made[2]
+    assert read(rebuilt(made, framed(b"{}")), dek) == {}
+    _, table, dek, entries = made
+    for size in range(2200, 2216):  # some of these end exactly at a block
+        more = {**entries, "x/y": container.seal_entry(table, dek, "x/y", 3, Secret("v" * size))}
+        data = container.encode(table, dek, 3, more)
+        assert read(data, dek)["x/y"] == Secret("v" * size)
+
+
+# -- S17: fresh keys ---------------------------------------------------------------------------------------------------
+
+
+def test_s17_two_writes_of_one_content_share_nothing(made):
+    _, table, dek, entries = made
+    one, two = (container.parse(container.encode(table, dek, 3, entries)) for _ in range(2))
+    blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
+    assert not blocks[0] & blocks[1]
+    assert one.fsalt != two.fsalt
+    sealed = {container.seal_entry(table, dek, "a/b", 1, Secret("x")).sealed for _ in range(1000)}
+    assert len({text[:40] for text in sealed}) == 1000
+
+
+def test_names_and_values_are_not_in_the_file(made):
+    data = made[0]
+    for text in (*VALUES, *VALUES.values(), "credentials", "seeds"):
+        assert text.encode() not in data[16:]

@@ -1,0 +1,408 @@
+"""The four methods on the file store, who is asked when, and what is decrypted."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    AtRest,
+    Capability,
+    PassphraseError,
+    Secret,
+    StorageConflict,
+    StorageCorrupt,
+    StorageError,
+    WrongSecret,
+    sealing,
+)
+from vault_core.sealing import primitives
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
+from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.plugin import vault_storage_backends
+
+KEY = "credentials/dev"
+
+
+# -- the spec ----------------------------------------------------------------------------------------------------------
+
+
+def spec():
+    (only,) = vault_storage_backends()
+    return only
+
+
+def test_spec():
+    assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
+    assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS
+
+
+@pytest.mark.parametrize(
+    ("chosen", "home", "expected"),
+    [
+        (None, "/h", "data/store.vlt"),
+        ("~/v", "/h", "/h/v/store.vlt"),
+        ("~", "/h", "/h/store.vlt"),
+        ("/x/y/", None, "/x/y/store.vlt"),
+    ],
+)
+def test_where_it_is(tmp_path, chosen, home, expected):
+    context = FakeContext(
+        tmp_path,
+        declared=spec().options,
+        options={"dir": chosen} if chosen else {},
+        environ={"HOME": home} if home else {},
+    )
+    assert spec().locate(context) == str(tmp_path / expected)
+    assert not context.data_dir.exists()
+
+
+@pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])
+def test_a_folder_that_depends_on_where_you_stand_is_refused(text):
+    with pytest.raises(ValueError, match="from the root"):
+        spec().options[0].parse(text)
+
+
+def test_open_through_the_spec(tmp_path):
+    context = FakeContext(tmp_path, declared=spec().options, passphrases=["right"])
+    spec().open(context).put(KEY, Secret("x"))
+    assert (context.data_dir / "store.vlt").is_file()
+
+
+# -- the four methods --------------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_does_not_exist_asks_nothing(opened, ctx, folder):
+    store = opened()
+    assert store.get(KEY) is None
+    assert list(store.keys()) == []
+    assert store.delete(KEY) is False
+    with pytest.raises(StorageConflict):
+        store.put(KEY, Secret("x"), expect="1-AAAA")
+    with pytest.raises(StorageConflict):
+        store.delete(KEY, expect="1-AAAA")
+    assert (ctx.unlocked, ctx.notes) == ([], [])
+    assert not folder.exists()
+
+
+def test_put_get_keys_delete(opened):
+    store = opened()
+    store.put("credentials/b", Secret("two"))
+    store.put("credentials/a", Secret("one"), expect=ABSENT)
+    for again in (store, opened()):
+        assert list(again.keys()) == ["credentials/a", "credentials/b"]
+        assert again.get("credentials/a").value == Secret("one")
+        assert again.get("credentials/c") is None
+    assert opened().delete("credentials/a") is True
+    assert store.delete("credentials/a") is False
+    assert list(store.keys()) == ["credentials/b"]
+
+
+def test_versions(opened):
+    store = opened()
+    versions = [store.put(KEY, Secret("same")) for _ in range(3)]
+    store.delete(KEY)
+    versions.append(store.put(KEY, Secret("same"), expect=ABSENT))
+    assert len(set(versions)) == 4
+    assert opened().get(KEY).version == versions[-1]
+    other = store.put("credentials/other", Secret("x"))
+    assert opened().get(KEY).version == versions[-1] != other
+
+
+def test_expectations(opened, snapshot):
+    store = opened()
+    first = store.put(KEY, Secret("1"), expect=ABSENT)
+    second = opened().put(KEY, Secret("2"), expect=first)
+    before = snapshot()
+    refused = [
+        (lambda: store.put(KEY, Secret("3"), expect=ABSENT), "exists already"),
+        (lambda: store.put(KEY, Secret("3"), expect=first), "changed meanwhile"),
+        (lambda: store.put("a/none", Secret("3"), expect=first), "not there any more"),
+        (lambda: store.delete(KEY, expect=first), "changed meanwhile"),
+        (lambda: store.delete("a/none", expect=first), "not there any more"),
+    ]
+    for call, reason in refused:
+        with pytest.raises(StorageConflict, match=reason):
+            call()
+    assert snapshot() == before
+    assert store.delete(KEY, expect=second) is True
+
+
+def test_one_question_for_one_object(opened, ctx):
+    store = opened()
+    store.put("a/1", Secret("1"))
+    store.put("a/2", Secret("2"))
+    opened(ctx).put("a/3", Secret("3"))
+    assert [store.get(key).value.reveal() for key in store.keys()] == [b"1", b"2", b"3"]  # noqa: SIM118 - no dictionary
+    assert len(ctx.unlocked) == 2
+    store.close()
+    store.close()
+    assert store.get("a/1").value == Secret("1")
+    assert len(ctx.unlocked) == 3
+
+
+def test_creating_says_so_to_the_host(opened, ctx, monkeypatch):
+    seen = []
+    real = ctx.unlock
+    monkeypatch.setattr(
+        ctx,
+        "unlock",
+        lambda key_id, derive, **more: (seen.append(more.get("create", False)), real(key_id, derive, **more))[1],
+    )
+    opened().put(KEY, Secret("x"))
+    opened().get(KEY)
+    assert seen == [True, False]
+
+
+def test_nobody_gives_a_passphrase(opened, folder, tmp_path):
+    with pytest.raises(PassphraseError):
+        opened(FakeContext(tmp_path)).put(KEY, Secret("x"))
+    assert not folder.exists()
+
+
+def test_wrong_passphrase_changes_nothing(opened, tmp_path, snapshot):
+    opened().put(KEY, Secret("x"))
+    before = snapshot()
+    wrong = opened(FakeContext(tmp_path, passphrases=["wrong"]))
+    for call in (
+        lambda: wrong.get(KEY),
+        lambda: list(wrong.keys()),
+        lambda: wrong.put(KEY, Secret("y")),
+        lambda: wrong.delete(KEY),
+    ):
+        with pytest.raises(WrongSecret, match=r"wrong passphrase for .*store.vlt") as caught:
+            call()
+        assert caught.value.exit_code == 5
+    assert snapshot() == before
+
+
+def test_no_passphrase_is_wanted_under_the_lock(opened, ctx, folder, monkeypatch):
+    """Another writer can work while a person thinks."""
+    real = ctx.unlock
+
+    def slow(key_id, derive, **more):
+        if len(ctx.unlocked) == 0:
+            ctx.unlocked.append("asking")
+            FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder).put("credentials/other", Secret("o"))
+        return real(key_id, derive, **more)
+
+    monkeypatch.setattr(ctx, "unlock", slow)
+    opened().put(KEY, Secret("x"))
+    assert list(opened().keys()) == [KEY, "credentials/other"]
+
+
+def test_two_create_with_different_passphrases(opened, ctx, folder, monkeypatch, tmp_path):
+    real = ctx.unlock
+
+    def late(key_id, derive, *, create=False, factor=None):
+        if create:
+            FileBackend(FakeContext(tmp_path, passphrases=["first"]), folder).put("a/first", Secret("1"))
+        return real(key_id, derive, create=create, factor=factor)
+
+    monkeypatch.setattr(ctx, "unlock", late)
+    with pytest.raises(WrongSecret):
+        opened().put("a/second", Secret("2"))
+    assert list(opened(FakeContext(tmp_path, passphrases=["first"])).keys()) == ["a/first"]
+
+
+def test_the_index_is_decrypted_once_and_other_entries_never(opened, monkeypatch):
+    opened().put("a/1", Secret("1"))
+    opened().put("a/2", Secret("2"))
+    seen = []
+    real = primitives.decrypt
+    monkeypatch.setattr(
+        primitives, "decrypt", lambda key, data, aad: (seen.append(bytes(aad[:13])), real(key, data, aad))[1]
+    )
+    store = opened()
+    for _ in range(3):
+        store.get("a/1")
+        list(store.keys())
+    payloads = [aad for aad in seen if aad.startswith(b"\x89VLT")]
+    entries = [aad for aad in seen if aad.startswith(b"vlt/v1/entry")]
+    assert (len(payloads), len(entries)) == (1, 3)
+    opened().put("a/3", Secret("3"))
+    seen.clear()
+    assert list(store.keys()) == ["a/1", "a/2", "a/3"]
+    assert len(seen) == 1
+
+
+def test_an_old_copy_of_an_entry_under_a_new_key_of_the_store(opened, folder, ctx):
+    """Another store in the same place is noticed: its own passphrase is asked for."""
+    store = opened()
+    store.put(KEY, Secret("old"))
+    (folder / "store.vlt").unlink()
+    opened().put(KEY, Secret("new"))
+    asked = len(ctx.unlocked)
+    assert store.get(KEY).value == Secret("new")
+    assert store.put(KEY, Secret("newer"))
+    assert len(ctx.unlocked) == asked + 1
+
+
+@pytest.mark.parametrize("key", ["", "a", "/a", "a/", "a/b/c", "A/b", "a/ü", "a/b\n", "a/" + "b" * 899])
+def test_what_is_no_key(opened, folder, key):
+    with pytest.raises(StorageError, match="not a key"):
+        opened().put(key, Secret("x"))
+    assert opened().get(key) is None
+    assert not folder.exists()
+
+
+def test_the_longest_key_and_an_empty_value(opened):
+    store = opened()
+    store.put("a/" + "b" * 898, Secret("x"))
+    assert list(opened().keys()) == ["a/" + "b" * 898]
+    with pytest.raises(StorageError, match="not a key and a value"):
+        store.put(KEY, Secret(""))
+
+
+def test_a_full_store_says_so_and_stays_as_it_is(opened, snapshot):
+    store = opened()
+    store.put(KEY, Secret("x"))
+    before = snapshot()
+    with pytest.raises(StorageError, match=r"store.vlt is full: it would have .* bytes") as caught:
+        store.put("a/large", Secret(b"x" * 13_000_000))
+    assert caught.value.exit_code == 4
+    assert snapshot() == before
+
+
+def test_ten_thousand_entries(opened):
+    store = opened()
+    store.put("a/0", Secret("x"))
+    table, dek, entries = store._seen.table, store._seen.dek, dict(store._seen.entries)
+    for number in range(1, 10_000):
+        entries[f"a/{number}"] = container.seal_entry(table, dek, f"a/{number}", 1, Secret("x" * 100))
+    store._file.path.write_bytes(container.encode(table, dek, 2, entries))
+    again = opened()
+    assert len(list(again.keys())) == 10_000
+    again.put("a/new", Secret("y"))
+    assert again.get("a/9999").value == Secret("x" * 100)
+
+
+def test_weaker_but_legal_derivation_opens_and_is_kept(folder, ctx, opened):
+    FileBackend(ctx, folder, cost=sealing.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
+    header = container.parse((folder / "store.vlt").read_bytes()).table.to_json()
+    opened().put(KEY, Secret("y"))
+    assert container.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
+
+
+def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, independent):
+    store = opened()
+    store.put(KEY, Secret("x"))
+    state = store._seen
+    recovery = independent.recovery_text(os.urandom(32))
+    slot = independent.make_slot(state.table.store, state.dek.reveal(), recovery, type="recovery", label="printed")
+    value = state.table.to_json()
+    table = sealing.SlotTable.parse(value["store"], [slot, *value["slots"]])
+    (folder / "store.vlt").write_bytes(container.encode(table, state.dek, 2, state.entries))
+    opened().put("credentials/b", Secret("y"))
+    data = (folder / "store.vlt").read_bytes()
+    for secret, kind in (("right", "passphrase"), (recovery, "recovery")):
+        assert independent.read_file(data, secret, kind) == (3, {KEY: b"x", "credentials/b": b"y"})
+
+
+def test_only_other_slots(opened, folder, independent, ctx):
+    store = opened()
+    store.put(KEY, Secret("x"))
+    state = store._seen
+    text = sealing.to_base64(bytes(32))
+    slot = independent.make_slot(state.table.store, state.dek.reveal(), text, type="key", source="keychain")
+    table = sealing.SlotTable.parse(state.table.to_json()["store"], [slot])
+    (folder / "store.vlt").write_bytes(container.encode(table, state.dek, 2, state.entries))
+    with pytest.raises(StorageError, match="opens only with a key slot") as caught:
+        opened().get(KEY)
+    assert str(folder / "store.vlt") in caught.value.message
+    assert not isinstance(caught.value, StorageCorrupt)
+
+
+def test_the_last_epoch(opened, folder):
+    store = opened()
+    store.put(KEY, Secret("x"))
+    state = store._seen
+    (folder / "store.vlt").write_bytes(container.encode(state.table, state.dek, container.MAX_EPOCH, state.entries))
+    assert opened().get(KEY).value == Secret("x")
+    with pytest.raises(StorageError, match="as often as its format can count"):
+        opened().put(KEY, Secret("y"))
+
+
+def test_no_secret_in_what_is_printed(opened, tmp_path):
+    canary = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    store = opened()
+    store.put(KEY, Secret(canary))
+    item = store.get(KEY)
+    shown = f"{store!r} {item!r} {store._seen!r} {store._key!r} {vars(store)!r}"
+    assert canary not in shown
+    assert str(store._seen.dek.reveal()) not in shown
+
+
+# -- against a dictionary ----------------------------------------------------------------------------------------------
+
+
+class AgainstDictionary(RuleBasedStateMachine):
+    """Any sequence of calls, by two objects on one file, does what a dictionary would."""
+
+    KEYS = st.sampled_from(["a/1", "a/2", "b/1"])
+    VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)
+    WHO = st.sampled_from([0, 1])
+    root = None
+
+    def __init__(self):
+        super().__init__()
+        folder = self.root / os.urandom(8).hex()
+        context = FakeContext(self.root, passphrases=["right"])
+        self.stores = [FileBackend(context, folder) for _ in range(2)]
+        self.model, self.versions = {}, {}
+
+    @rule(who=WHO, key=KEYS, value=VALUES)
+    def put(self, who, key, value):
+        self.versions[key] = self.stores[who].put(key, Secret(value), expect=ANY)
+        self.model[key] = value
+
+    @rule(who=WHO, key=KEYS, value=VALUES)
+    def add(self, who, key, value):
+        try:
+            self.versions[key] = self.stores[who].put(key, Secret(value), expect=ABSENT)
+        except StorageConflict:
+            assert key in self.model
+        else:
+            assert key not in self.model
+            self.model[key] = value
+
+    @rule(who=WHO, key=KEYS, other=KEYS, value=VALUES)
+    def check_and_set(self, who, key, other, value):
+        expect = self.versions.get(other, "9-none")
+        try:
+            version = self.stores[who].put(key, Secret(value), expect=expect)
+        except StorageConflict:
+            assert key not in self.model or self.versions[key] != expect
+        else:
+            assert key == other
+            assert key in self.model
+            self.model[key], self.versions[key] = value, version
+
+    @rule(who=WHO, key=KEYS)
+    def delete(self, who, key):
+        assert self.stores[who].delete(key) == (self.model.pop(key, None) is not None)
+
+    @invariant()
+    def same(self):
+        for store in self.stores:
+            found = {key: store.get(key) for key in store.keys()}  # noqa: SIM118 - a backend is no dictionary
+            assert {key: item.value.reveal_text() for key, item in found.items()} == self.model
+            assert all(item.version == self.versions[key] for key, item in found.items())
+
+
+def test_against_a_dictionary(tmp_path, monkeypatch):
+    real = os.urandom  # one KDF salt for all stores, so the derivation is done once
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(16) if count == 16 else real(count))
+    AgainstDictionary.root = tmp_path
+    run = AgainstDictionary.TestCase
+    run.settings = settings(
+        max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run().runTest()

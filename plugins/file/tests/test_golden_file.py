@@ -1,0 +1,41 @@
+"""S19: a file written once must open for ever, with the product and with the second implementation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import Secret
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.backend import FileBackend
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return json.loads((GOLDEN / "passphrase.json").read_text("utf-8"))
+
+
+def test_second_implementation(independent, expected):
+    epoch, entries = independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), expected["passphrase"])
+    assert epoch == expected["epoch"]
+    assert {name: value.decode() for name, value in entries.items()} == expected["entries"]
+    with pytest.raises(independent.Wrong):
+        independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), "wrong")
+
+
+def test_product_reads_it_and_goes_on_writing(independent, expected, folder):
+    folder.mkdir(mode=0o700)
+    path = Path(shutil.copyfile(GOLDEN / "passphrase.vlt", folder / "store.vlt"))
+    path.chmod(0o600)
+    store = FileBackend(FakeContext(folder, passphrases=[expected["passphrase"]]), folder)
+    assert {key: store.get(key).value.reveal_text() for key in store.keys()} == expected["entries"]  # noqa: SIM118
+    store.put("credentials/new", Secret("new"))
+    epoch, entries = independent.read_file(path.read_bytes(), expected["passphrase"])
+    assert epoch == expected["epoch"] + 1
+    assert entries.pop("credentials/new") == b"new"
+    assert {name: value.decode() for name, value in entries.items()} == expected["entries"]
