@@ -120,7 +120,7 @@ class Document:
         Where the file ended without a line end, it still does.
         """
         ends = [_end(line) for line in self.lines]
-        usual = next(filter(None, ends), "\n")
+        usual = next(filter(None, reversed(ends)), "\n")
         parts: list[str] = [line + usual for line in self._added.get(-1, ())]
         for index, line in enumerate(self.lines):
             end = ends[index] or usual

@@ -1,0 +1,161 @@
+"""``awsv config``: make the AWS tools ask awsv. What would be written is shown before it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vault_core import output
+from vault_core.awsconfig.shared import AwsConfig, read
+from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.list import stored_names
+from vault_core.errors import ConfigError, PassphraseError, StorageLocked, UsageError
+
+if TYPE_CHECKING:
+    from vault_core.awsconfig.wiring import Proposal
+
+
+@click.group("config")
+def command() -> None:
+    """Make AWS tools ask awsv."""
+
+
+@subcommand("credential-process")
+@click.argument("profiles", metavar="[PROFILE]...", nargs=-1, callback=profile_name)
+@click.option("--all", "every", is_flag=True, help="Every profile of the AWS config, and every stored key.")
+@click.option(
+    "--as", "as_name", metavar="NAME", callback=profile_name, help="Leave PROFILE as it is; add profile NAME."
+)
+@click.option("--undo", is_flag=True, help="Take it back: the file is as it was before.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print the change and write nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def credential_process(
+    app: App, profiles: tuple[str, ...], every: bool, as_name: str | None, undo: bool, dry_run: bool, yes: bool
+) -> None:
+    """Make every AWS SDK ask awsv for a profile's credentials.
+
+    One line is added to the profile in the AWS config file. SDKs ignore that line in a profile with role_arn, so the
+    keys role_arn, source_profile and mfa_serial are renamed to vault_role_arn and so on, which awsv understands; or
+    PROFILE stays as it is, and --as adds a second profile. Nothing else in the file changes.
+
+    \b
+    Examples:
+      awsv config credential-process work
+      awsv config credential-process admin --as admin-sdk
+      awsv config credential-process --all --dry-run
+    """
+    from vault_core.awsconfig.patch import patch
+    from vault_core.awsconfig.saving import save
+    from vault_core.awsconfig.wiring import propose
+
+    if bool(profiles) == every:
+        raise UsageError("give either PROFILE or --all", hint="awsv config credential-process --help")
+    if as_name is not None and len(profiles) != 1:
+        raise UsageError("--as goes with one PROFILE")
+    path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
+    raw = read(path)
+    config = AwsConfig.parse(raw, read(credentials), path, credentials)
+    names = _every(app, config, undo=undo) if every else list(dict.fromkeys(profiles))
+    check = _Check(app, config, every=every)
+    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check)
+    _report(app, proposal, every=every)
+    if not proposal.changed:
+        return
+    lines = [output.printable(line) for line in patch(raw, proposal.after, path).splitlines()]
+    if dry_run:
+        app.write("\n".join(lines))
+        return
+    click.echo("\n".join(lines), err=True)
+    if not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
+        app.note("nothing was changed")
+        return
+    save(path, raw, proposal.after)
+    listed = ", ".join(map(repr, proposal.changed))
+    app.note(f"{path}: {'taken back for' if undo else 'the AWS SDKs now ask awsv for'} {listed}")
+
+
+command.add_command(credential_process)
+
+
+def _every(app: App, config: AwsConfig, *, undo: bool) -> list[str]:
+    """What ``--all`` means: the profiles, and the stored keys that can be seen without asking anybody."""
+    from vault_core.awsconfig.quoting import PROCESS, process_profile
+
+    if undo:
+        lines = [(name, section.get(PROCESS)) for name, section in config.profiles.items()]
+        return [name for name, line in lines if line and process_profile(line, app.launcher) is not None]
+    stored = stored_names(app, unlock=False)
+    if stored is None:
+        app.note("the store is locked: which profiles have a stored key was not checked")
+    return list(dict.fromkeys([*config.profiles, *(stored or ())]))
+
+
+class _Check:
+    """Whether awsv can serve a profile, as far as that can be seen without asking anybody.
+
+    :param every: nobody named the profiles, so one without a stored key is not meant.
+    """
+
+    def __init__(self, app: App, config: AwsConfig, *, every: bool) -> None:
+        from vault_core.sessions.profiles import Flags
+
+        self._app = app
+        self._config = config
+        self._every = every
+        self._planner = app.planner(Flags())
+        self._stored: dict[str, frozenset[str] | None] = {}
+
+    def __call__(self, name: str) -> None:
+        """Raise the VaultError that says why not."""
+        from vault_core.sessions.plan import KeyStep
+
+        first = self._planner.plan(name).steps()[0]
+        if not isinstance(first, KeyStep) or not (self._every or name not in self._config.profiles):
+            return
+        stored = self._names(first.store)
+        if stored is None or first.name in stored:
+            return
+        place = f"store {first.store!r} ({self._planner.stores[first.store].place})"
+        if name in self._config.profiles:
+            raise ConfigError(
+                f"profile {name!r}: no key is stored for {first.name!r} in {place}", hint=f"awsv add {first.name}"
+            )
+        raise ConfigError(
+            f"unknown profile {name!r}: it is neither in {self._config.config_file} nor in {place}",
+            hint=self._app.profiles.suggestions(name, stored),
+        )
+
+    def _names(self, store: str) -> frozenset[str] | None:
+        """The names in a store; None where it is locked."""
+        from vault_core.vault import Vault
+
+        if store not in self._stored:
+            allowed, self._app.host.may_ask = self._app.host.may_ask, False
+            try:
+                self._stored[store] = frozenset(Vault(self._app.host, self._planner.stores[store]).names())
+            except (PassphraseError, StorageLocked):
+                self._stored[store] = None
+            finally:
+                self._app.host.may_ask = allowed
+        return self._stored[store]
+
+
+def _report(app: App, proposal: Proposal, *, every: bool) -> None:
+    """Say what is left alone, and why.
+
+    :raises VaultError: a plain key would still win, or a profile that was named cannot be wired. Nothing is written.
+    """
+    if proposal.blocked:
+        errors = list(proposal.blocked.values())
+        raise ConfigError("; ".join(error.message for error in errors), hint=errors[0].hint)
+    for error in proposal.skipped.values():
+        if not every:
+            raise error
+        app.note(f"left alone: {error.message}")
+    if not every:
+        for reason in proposal.nothing.values():
+            app.note(f"nothing to do: {reason}")
+    elif not proposal.changed:
+        app.note("nothing to do" + (f": {len(proposal.nothing)} profiles ask awsv already" if proposal.nothing else ""))
