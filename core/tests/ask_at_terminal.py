@@ -35,9 +35,22 @@ def answer(call: dict[str, Any]) -> dict[str, Any]:
             case "write":
                 terminal.write(call["question"])
                 return {"answer": None}
+            case "what_is_left":
+                return {"answer": what_is_left()}
     except VaultError as error:
         return {"error": type(error).__name__, "message": error.message}
     raise ValueError(call["do"])
+
+
+def what_is_left() -> str:
+    """What the next program at this terminal would read."""
+    fd = os.open("/dev/tty", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.read(fd, 4096).decode()
+    except BlockingIOError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def modes() -> list[Any]:
@@ -55,6 +68,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     before = modes() if plan.get("modes") else None
+    descriptors = os.listdir("/dev/fd")  # noqa: PTH208 - names are wanted
     time.sleep(plan.get("wait", 0))
 
     results: list[dict[str, Any]] = []
@@ -71,6 +85,7 @@ def main() -> None:
     assert handlers == {number: signal.getsignal(number) for number in signal.valid_signals()}
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
     assert signal.set_wakeup_fd(-1) == -1
+    assert descriptors == os.listdir("/dev/fd")  # noqa: PTH208 - names are wanted
     if before:
         assert modes() == before
     result = Path(plan["result"])

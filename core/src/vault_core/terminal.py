@@ -32,7 +32,7 @@ from vault_core.errors import Cancelled, QuestionRefused, SourceUnavailable
 from vault_core.secret import Secret
 
 _PATH: Final = "/dev/tty"
-_BEAT: Final = 1.0
+_BEAT: Final = 0.5
 """Seconds between two looks at whether we are still in the foreground: no signal tells."""
 _CONFIRM_TRIES: Final = 3
 
