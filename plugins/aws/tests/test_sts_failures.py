@@ -114,14 +114,26 @@ def test_an_answer_cannot_steer_the_terminal_or_flood_it(aws, front: Front) -> N
     assert len(message) < 700
 
 
-def test_a_session_that_has_expired_is_none(aws, front: Front) -> None:
+def answer(*, secret: str = "s", expires: str = "2040-01-01T00:00:00Z") -> Fault:
     body = (
-        b'<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
-        b"<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-        b"<Expiration>2020-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+        f"<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>t</SessionToken>"
+        f"<Expiration>{expires}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
     )
-    front.on("AssumeRole", fault.garbage(body))
+    return fault.garbage(body.encode())
+
+
+def test_a_session_that_has_expired_is_none(aws, front: Front) -> None:
+    front.on("AssumeRole", answer(expires="2020-01-01T00:00:00Z"))
     assert "a session that has expired" in failure(aws).message
+
+
+@pytest.mark.parametrize("secret", ["", "é", "a\nb"])
+def test_credentials_that_are_none(aws, front: Front, secret: str) -> None:
+    front.on("AssumeRole", answer(), times=1)
+    assert aws.assume().access_key_id == "ASIA"
+    front.on("AssumeRole", answer(secret=secret))
+    assert "did not answer as STS does" in failure(aws).message
 
 
 def test_nothing_listens(aws) -> None:
