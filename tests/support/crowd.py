@@ -1,0 +1,123 @@
+"""Many programs at once: all on one pseudo-terminal, in its foreground process group, or without any terminal.
+
+``python crowd.py SPEC`` is the process that starts them; a test uses :class:`Crowd`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from support.home import Home
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of one program."""
+
+    code: int
+    """As :mod:`subprocess` gives it: the negative number of the signal that ended it."""
+    stdout: str
+    stderr: str
+    at: float
+    """When, on :func:`time.monotonic`'s clock, which all processes of a machine share."""
+
+
+class Crowd:
+    """Programs that run together.
+
+    :param commands: their words.
+    :param terminal: give them one; :attr:`terminal` is then its ``pexpect`` side. Their output goes to files either
+        way, so what appears at the terminal are questions.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        commands: Sequence[Sequence[str | Path]],
+        *,
+        terminal: bool,
+        env: Mapping[str, str | None] | None = None,
+    ) -> None:
+        number = len(list(home.root.glob("crowd-*")))
+        self._folder = home.root / f"crowd-{number}"
+        self._folder.mkdir()
+        self._size = len(commands)
+        (self._folder / "commands").write_text(json.dumps([[str(word) for word in words] for words in commands]))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.terminal: Any = None
+        if terminal:
+            self.terminal = home.spawn(__file__, self._folder, program=sys.executable, env=env)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(self._folder)],
+                env=home.environment(env),
+                cwd=home.cwd,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    @property
+    def pids(self) -> list[int]:
+        """Their process ids, in the order of the commands."""
+        pids: list[int] = json.loads(_appearing(self._folder / "pids", 10))
+        return pids
+
+    def ended(self, timeout: float = 60) -> list[Ended]:
+        """Wait for all of them."""
+        found = json.loads(_appearing(self._folder / "ended", timeout))
+        if self._process is not None:
+            self._process.wait(10)
+        if self.terminal is not None:
+            self.terminal.close()
+        return [
+            Ended(code, self._output(number, "stdout"), self._output(number, "stderr"), at)
+            for number, (code, at) in enumerate(found)
+        ]
+
+    def _output(self, number: int, name: str) -> str:
+        return (self._folder / f"{number}.{name}").read_text(errors="surrogateescape")
+
+
+def _appearing(path: Path, timeout: float) -> str:
+    until = time.monotonic() + timeout
+    while not path.exists():
+        if time.monotonic() > until:
+            raise TimeoutError(f"{path.name} did not appear within {timeout} s")
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def _write(path: Path, value: Any) -> None:
+    path.with_suffix(".new").write_text(json.dumps(value))
+    path.with_suffix(".new").rename(path)
+
+
+def _main(folder: Path) -> None:
+    # A handler, so that Ctrl-C is theirs alone: what is ignored would stay ignored in them.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    commands = json.loads((folder / "commands").read_text())
+    programs = []
+    for number, words in enumerate(commands):
+        with (folder / f"{number}.stdout").open("wb") as out, (folder / f"{number}.stderr").open("wb") as err:
+            programs.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err))
+    _write(folder / "pids", [program.pid for program in programs])
+    number_of = {program.pid: number for number, program in enumerate(programs)}
+    ended: dict[int, tuple[int, float]] = {}
+    while len(ended) < len(programs):
+        pid, status = os.wait()
+        ended[number_of[pid]] = (os.waitstatus_to_exitcode(status), time.monotonic())
+    _write(folder / "ended", [ended[number] for number in range(len(programs))])
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

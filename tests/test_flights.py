@@ -1,0 +1,199 @@
+"""One flight per step: however many processes need a session, one makes it and one question is asked.
+
+Every test runs real processes against a real STS behind the recording front; those with questions sit together in
+the foreground of one real pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+
+import pexpect
+import pytest
+
+from support.crowd import Crowd, Ended
+from support.front import Front, deny, slow
+from support.home import PROGRAM, Home
+from support.moto import ACCOUNT, MotoServer
+from support.vaults import CODE, MFA, UNLOCKED, add, leaders, until
+
+ROLES = [f"role{number}" for number in range(12)]
+QUESTION = "MFA code for"
+
+
+@pytest.fixture
+def team(home: Home, moto: MotoServer) -> Home:
+    """A user ``work`` with a stored key and an MFA device, and twelve roles behind it."""
+    sections = [f"[profile work]\nregion = eu-west-1\nmfa_serial = {MFA}\n", "[profile plain]\nregion = eu-west-1\n"]
+    sections += [
+        f"[profile {name}]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/{name}\nsource_profile = work\nmfa_serial = {MFA}\n"
+        for name in ROLES
+    ]
+    home.configure("\n".join(sections))
+    add(home, moto.alice, "work", "plain")
+    return home
+
+
+def json_of(*profiles: str) -> list[list[str]]:
+    return [[str(PROGRAM), "exec", "-j", profile] for profile in profiles]
+
+
+def all_wait(home: Home, steps: int) -> None:
+    """Wait until so many steps have a leader, of which one asks."""
+    until(
+        lambda: len(leaders(home)) == steps and any(one["phase"] == "question" for one in leaders(home)),
+        f"{steps} leaders, one of them at its question",
+    )
+
+
+def keys_of(crowd: list[Ended]) -> set[str]:
+    assert [one.code for one in crowd] == [0] * len(crowd), crowd
+    return {json.loads(one.stdout)["AccessKeyId"] for one in crowd}
+
+
+def test_sixteen_cold_processes_make_one_call(team: Home, front: Front) -> None:
+    crowd = Crowd(team, json_of(*["plain"] * 16), terminal=False, env=UNLOCKED)
+    assert len(keys_of(crowd.ended())) == 1
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_twelve_roles_behind_one_user_ask_once(team: Home, front: Front) -> None:
+    crowd = Crowd(team, json_of(*ROLES), terminal=True, env=UNLOCKED)
+    crowd.terminal.expect(QUESTION)
+    all_wait(team, 13)
+    crowd.terminal.sendline(CODE)
+    assert len(keys_of(crowd.ended())) == 12
+    assert QUESTION not in str(crowd.terminal.before)
+    assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 12}
+    [token] = front.named("GetSessionToken")
+    assert (token.parameters["SerialNumber"], token.parameters["TokenCode"]) == (MFA, CODE)
+    assert all("TokenCode" not in call.parameters for call in front.named("AssumeRole"))
+
+
+def test_ctrl_c_at_the_question_ends_all_twelve(team: Home, front: Front) -> None:
+    crowd = Crowd(team, json_of(*ROLES), terminal=True, env=UNLOCKED)
+    crowd.terminal.expect(QUESTION)
+    all_wait(team, 13)
+    pressed = time.monotonic()
+    crowd.terminal.sendintr()
+    ended = crowd.ended()
+    assert [one.code for one in ended] == [6] * 12
+    assert max(one.at for one in ended) - pressed < 1
+    assert {one.stdout for one in ended} == {""}
+    assert all("no MFA code was given" in one.stderr for one in ended)
+    assert front.calls == []
+    late = team.spawn("exec", "-j", "role0", env=UNLOCKED)
+    late.expect(pexpect.EOF)
+    late.close()
+    assert late.exitstatus == 6
+    assert QUESTION not in late.before
+    person = team.spawn("exec", "role0", "--", "true", env=UNLOCKED)
+    person.expect(QUESTION)
+    person.sendline(CODE)
+    person.expect(pexpect.EOF)
+    person.close()
+    assert person.exitstatus == 0
+    assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 1}
+
+
+def test_a_denied_step_is_tried_once(team: Home, front: Front) -> None:
+    front.on("GetSessionToken", deny())
+    ended = Crowd(team, json_of(*["plain"] * 16), terminal=False, env=UNLOCKED).ended()
+    assert [one.code for one in ended] == [6] * 16
+    assert all("AWS refused" in one.stderr for one in ended)
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_a_denied_role_is_tried_once_each(team: Home, front: Front) -> None:
+    front.on("AssumeRole", deny())
+    crowd = Crowd(team, json_of(*ROLES[:3], *ROLES[:3]), terminal=True, env=UNLOCKED)
+    crowd.terminal.expect(QUESTION)
+    crowd.terminal.sendline(CODE)
+    assert [one.code for one in crowd.ended()] == [6] * 6
+    assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
+
+
+def test_a_leader_killed_at_its_question_hands_over_to_one(team: Home, front: Front) -> None:
+    crowd = Crowd(team, json_of(*["work"] * 4), terminal=True, env=UNLOCKED)
+    crowd.terminal.expect(QUESTION)
+    all_wait(team, 1)
+    [leader] = leaders(team)
+    assert leader["pid"] in crowd.pids
+    os.kill(leader["pid"], signal.SIGKILL)
+    crowd.terminal.expect(QUESTION)
+    crowd.terminal.sendline(CODE)
+    ended = crowd.ended()
+    assert Counter(one.code for one in ended) == {0: 3, -signal.SIGKILL: 1}
+    assert QUESTION not in crowd.terminal.before
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_a_leader_killed_at_the_network_hands_over_to_one(team: Home, front: Front) -> None:
+    front.on("GetSessionToken", slow(60), times=1)
+    crowd = Crowd(team, json_of(*["plain"] * 4), terminal=False, env=UNLOCKED)
+    until(lambda: len(front.calls) == 1, "a first call")
+    [leader] = leaders(team)
+    assert leader["phase"] == "network"
+    os.kill(leader["pid"], signal.SIGKILL)
+    assert Counter(one.code for one in crowd.ended()) == {0: 3, -signal.SIGKILL: 1}
+    assert front.actions == ["GetSessionToken"] * 2
+
+
+def test_a_stopped_leader_is_named_to_those_who_wait(team: Home, front: Front) -> None:
+    first = team.spawn("exec", "-j", "work", env=UNLOCKED)
+    first.expect(QUESTION)
+    [leader] = leaders(team)
+    os.kill(leader["pid"], signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = team.awsv("exec", "work", "--", "true", env={**UNLOCKED, "AWS_VAULT_WAIT": "1"})
+        assert time.monotonic() - began < 9
+        assert done.returncode == 125
+        assert f"process {leader['pid']} is making this session and does not get on" in done.stderr
+        assert f"hint: look at process {leader['pid']}" in done.stderr
+    finally:
+        os.kill(leader["pid"], signal.SIGCONT)
+    first.expect(QUESTION)
+    first.sendline(CODE)
+    first.expect(pexpect.EOF)
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_another_terminal_waits_for_the_answer_in_the_first(team: Home, front: Front) -> None:
+    first = team.spawn("exec", "-j", "role0", env=UNLOCKED)
+    first.expect(QUESTION)
+    second = team.spawn("exec", "role1", "--", "printenv", "AWS_VAULT", env=UNLOCKED)
+    second.expect(r"waiting for process \d+, which waits for somebody to answer its question")
+    first.sendline(CODE)
+    second.expect("role1")
+    second.expect(pexpect.EOF)
+    assert QUESTION not in second.before
+    first.expect(pexpect.EOF)
+    assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 2}
+
+
+def test_the_passphrase_is_asked_once_for_sixteen(team: Home, front: Front) -> None:
+    crowd = Crowd(team, json_of(*["plain"] * 16), terminal=True)
+    crowd.terminal.expect("Passphrase to unlock")
+    until(lambda: len(leaders(team)) == 1, "a leader")
+    time.sleep(1)  # nobody else asks meanwhile
+    crowd.terminal.sendline(UNLOCKED["AWS_VAULT_FILE_PASSPHRASE"])
+    assert len(keys_of(crowd.ended())) == 1
+    assert "Passphrase" not in crowd.terminal.before
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_ctrl_c_at_the_passphrase_ends_all(team: Home, front: Front) -> None:
+    crowd = Crowd(team, json_of(*["plain"] * 4), terminal=True)
+    crowd.terminal.expect("Passphrase to unlock")
+    time.sleep(1)
+    pressed = time.monotonic()
+    crowd.terminal.sendintr()
+    ended = crowd.ended()
+    assert [one.code for one in ended] == [5] * 4
+    assert max(one.at for one in ended) - pressed < 1
+    assert front.calls == []
