@@ -1,0 +1,58 @@
+# All it takes is Python 3.11 or later, pip, make and a package index: each target makes what it needs in .venv.
+# Another interpreter: make demo PYTHON=/path/to/python3.12
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PARTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
+SOURCES := core/src $(wildcard plugins/*/src)
+
+# Modules of somebody's working folder have no place in what is tested.
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help demo test test-here test-others lint format bench build clean
+
+help:
+	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
+	@echo 'make test    lint, and the tests on every installed Python 3.11, 3.12, 3.13'
+	@echo 'make lint    ruff and mypy'
+	@echo 'make format  let ruff rewrite the sources'
+	@echo 'make bench   how long commands take, against "python -c pass" (N=rounds)'
+	@echo 'make build   wheels of every distribution, in dist/'
+	@echo 'make clean   remove what the other targets made'
+
+$(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
+		constraints.txt tests/requirements.txt scripts/environment $(PARTS)
+	@scripts/environment $(@D) $(PYTHON)
+
+demo: $(VENV)/.installed
+	@$(BIN)/python demo/day.py
+
+test: lint test-here test-others
+
+test-here: $(VENV)/.installed
+	@scripts/run-tests $(VENV)
+
+test-others: $(VENV)/.installed
+	@scripts/test-others $(VENV)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	MYPYPATH=demo $(BIN)/mypy $(SOURCES) demo
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+N ?= 20
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/commands.py --rounds $(N)
+
+build: $(VENV)/.installed
+	@rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $(dir $(PARTS:%=./%))
+	@ls dist
+
+clean:
+	rm -rf .venv .venv-* .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

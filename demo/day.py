@@ -1,0 +1,283 @@
+"""``make demo``: a day with awsv, on real programs.
+
+AWS is a moto server on this machine, the AWS CLI is the real one, questions are answered on a real pseudo-terminal,
+and everything lives in a temporary home that is removed at the end. Every step checks what came back: the exit code
+is 0 only if all of it is what it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from machine import ADMIN, REGION, Answer, Failed, Machine, Result
+
+ACCOUNT = "123456789012"
+MFA = f"arn:aws:iam::{ACCOUNT}:mfa/ops"
+PASSPHRASE = "correct horse battery staple"  # noqa: S105 - of a store that lives for seconds
+WHO = "aws sts get-caller-identity"
+STATES = 6
+
+ROLES = f"""
+[profile ops]
+region = {REGION}
+
+[profile deploy]
+region = {REGION}
+role_arn = arn:aws:iam::{ACCOUNT}:role/Deploy
+source_profile = ops
+mfa_serial = {MFA}
+
+[profile admin]
+region = {REGION}
+role_arn = arn:aws:iam::{ACCOUNT}:role/Admin
+source_profile = deploy
+"""
+
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}],
+    }
+)
+
+COLOURED = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def say(text: str = "", style: str = "") -> None:
+    """One line for the reader, at once."""
+    encoding = sys.stdout.encoding or "ascii"
+    text = text.encode(encoding, "replace").decode(encoding)
+    sys.stdout.write(f"\x1b[{style}m{text}\x1b[0m\n" if style and COLOURED else f"{text}\n")
+    sys.stdout.flush()
+
+
+def chapter(title: str) -> None:
+    say()
+    say(title, "1")
+
+
+def shown(command: str, result: Result) -> None:
+    """A command, what it printed, how long it took, and how often it called AWS."""
+    say(f"  $ {command}", "36")
+    for line in (result.stdout + result.stderr).splitlines():
+        say(f"    {line}".rstrip(), "2")
+    calls = {0: "no call to AWS", 1: "1 call to AWS"}.get(result.calls, f"{result.calls} calls to AWS")
+    say(f"    {'':<44}{result.seconds * 1000:>7.0f} ms   {calls}", "2")
+
+
+def good(text: str) -> None:
+    say(f"    ok: {text}", "32")
+
+
+def expect(what: str, found: object, wanted: object) -> None:
+    """:raises Failed: they differ."""
+    if found != wanted:
+        raise Failed(f"{what}: {found!r} instead of {wanted!r}")
+
+
+def identity(text: str) -> str:
+    """Whose credentials the AWS CLI had, by AWS's own answer."""
+    found = re.search(r'"Arn": "([^"]+)"', text)
+    if found is None:
+        raise Failed(f"no identity in:\n{text}")
+    return found[1]
+
+
+def assumed(role: str, text: str) -> str:
+    """The identity, which must be a session of this role."""
+    arn = identity(text)
+    if not arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/"):
+        raise Failed(f"identity {arn} instead of a session of role {role}")
+    return arn
+
+
+class Day:
+    """The steps, in their order. What one of them makes, the next ones use."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.timings: list[tuple[str, Result, Result]] = []
+        self.secrets: list[str] = []
+
+    def run(self, command: str) -> Result:
+        """Show a command that asks nothing, and what it did."""
+        result = self.machine.run(command)
+        shown(command, result)
+        return result
+
+    def type(self, command: str, *answers: Answer, env: dict[str, str] | None = None) -> Result:
+        """Show a command that asks questions on its terminal."""
+        result = self.machine.type(command, answers, env=env)
+        shown(command, result)
+        return result
+
+    def account(self) -> None:
+        """The AWS account: an IAM user for the program at work, one behind MFA, and two roles."""
+        chapter("0. An AWS account (moto), two IAM users with keys, two roles")
+        steps = [f"aws iam create-user --user-name {user}" for user in ("work", "ops")]
+        steps += [
+            f"aws iam create-role --role-name {role} --assume-role-policy-document '{TRUST}'"
+            for role in ("Deploy", "Admin")
+        ]
+        for step in steps:
+            made = json.loads(self.machine.run(step, env=ADMIN).stdout)
+            say(f"  {(made.get('User') or made['Role'])['Arn']}", "2")
+        self.machine.config.write_text(f"[default]\nregion = {REGION}\n\n[profile work]\nregion = {REGION}\n")
+        say(f"  AWS is {self.machine.env['AWS_ENDPOINT_URL']}, process {self.machine.server_pid}", "2")
+        say(f"  home is {self.machine.home}", "2")
+
+    def new_key(self, user: str) -> tuple[str, str]:
+        """A new access key of an IAM user, as the console would show it once."""
+        made = json.loads(self.machine.run(f"aws iam create-access-key --user-name {user}", env=ADMIN).stdout)
+        return made["AccessKey"]["AccessKeyId"], made["AccessKey"]["SecretAccessKey"]
+
+    def store(self) -> None:
+        """Two keys go into the vault, by two ways."""
+        chapter("1. Two keys into the vault: one from the environment, one piped in")
+        key_id, secret = self.new_key("work")
+        self.secrets.append(secret)
+        added = self.type(
+            "awsv add work --env",
+            Answer(r"New passphrase for store 'file': ", PASSPHRASE),
+            Answer(r"The same again: ", PASSPHRASE),
+            env={"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret},
+        )
+        expect("the new key is named", key_id in added.stdout, True)
+        expect("the passphrase is on the screen", PASSPHRASE in added.stdout, False)
+        say()
+        say("  From here on the passphrase comes from AWS_VAULT_FILE_PASSPHRASE.")
+        self.machine.env["AWS_VAULT_FILE_PASSPHRASE"] = PASSPHRASE
+        key_id, secret = self.new_key("ops")
+        self.secrets.append(secret)
+        document = self.machine.root / "ops.json"
+        document.write_text(json.dumps({"AccessKey": {"AccessKeyId": key_id, "SecretAccessKey": secret}}))
+        piped = self.machine.run(f"cat {document} | awsv add ops")
+        document.unlink()
+        shown("aws iam create-access-key --user-name ops | awsv add ops", piped)
+        expect("the new key is named", key_id in piped.stderr, True)
+        self.search("both are stored, neither is readable")
+
+    def search(self, text: str) -> None:
+        """No file of the home holds a secret key."""
+        files = [path for path in self.machine.home.rglob("*") if path.is_file()]
+        plain = [path for path in files for secret in self.secrets if secret.encode() in path.read_bytes()]
+        expect("files with a plain secret key", plain, [])
+        good(f"{text}: {len(files)} files in the home, none holds a secret key")
+
+    def look(self) -> None:
+        chapter("2. What is there")
+        with self.machine.config.open("a") as config:
+            config.write(ROLES)
+        listed = self.run("awsv list")
+        rows = [line.split() for line in listed.stdout.splitlines()]
+        for row in (["work", "work", "-"], ["ops", "ops", "-"], ["admin", "-", "-"]):
+            expect(f"row of {row[0]} in the list", row in rows, True)
+        good("both keys are there")
+
+    def execute(self) -> None:
+        chapter("3. A program with a session of profile work, twice")
+        command = f"awsv exec work -- {WHO}"
+        first, again = self.run(command), self.run(command)
+        for result in (first, again):
+            expect("identity", identity(result.stdout), f"arn:aws:sts::{ACCOUNT}:user/moto")
+        expect("calls to AWS (session, identity)", first.calls, 2)
+        expect("calls to AWS (identity)", again.calls, 1)
+        self.timings.append((command, first, again))
+        good("the second one was served from the cache (moto calls every user's session 'moto')")
+
+    def sdk(self) -> None:
+        chapter("4. Every AWS SDK on this machine, by credential_process")
+        self.type("awsv config credential-process work --as work-sdk", Answer(r"like this\? .*\[y/N\] ", "y"))
+        result = self.run(f"{WHO} --profile work-sdk")
+        expect("identity", identity(result.stdout), f"arn:aws:sts::{ACCOUNT}:user/moto")
+        expect("calls to AWS (identity)", result.calls, 1)
+        good("the AWS CLI asked awsv, awsv asked nobody: its session was live")
+
+    def chain(self) -> None:
+        chapter("5. A role behind a role, behind MFA")
+        command = f"awsv exec admin -- {WHO}"
+        first = self.type(command, Answer(rf"MFA code for {re.escape(MFA)}: ", "123456"))
+        arn = assumed("Admin", first.stdout)
+        expect("calls to AWS (session with MFA, Deploy, Admin, identity)", first.calls, 4)
+        again = self.run(command)
+        assumed("Admin", again.stdout)
+        expect("calls to AWS (identity)", again.calls, 1)
+        self.timings.append((command, first, again))
+        good(f"{arn}, after one question, then none")
+
+    def ready(self) -> None:
+        chapter(f"6. One code for {STATES} profiles")
+        names = [f"tf-{number}" for number in range(1, STATES + 1)]
+        with self.machine.config.open("a") as config:
+            for name in names:
+                config.write(f"\n[profile {name}]\nregion = {REGION}\nrole_arn = arn:aws:iam::{ACCOUNT}:role/Deploy\n")
+                config.write(f"role_session_name = {name}\nsource_profile = ops\nmfa_serial = {MFA}\n")
+        self.run("awsv clear")
+        command = "awsv ready 'tf-*'"
+        first = self.type(command, Answer(rf"MFA code for {re.escape(MFA)}: ", "654321"))
+        expect("calls to AWS (session with MFA, one for each role)", first.calls, 1 + STATES)
+        again = self.run(command)
+        expect("calls to AWS", again.calls, 0)
+        expect("profiles that are still live", again.stdout.count("still live"), STATES)
+        self.timings.append((command, first, again))
+        used = self.run(f"awsv exec tf-{STATES} -- {WHO}")
+        expect("identity", assumed("Deploy", used.stdout).rpartition("/")[2], f"tf-{STATES}")
+        good(f"{STATES} sessions behind one question")
+
+    def offline(self) -> None:
+        chapter("7. AWS is switched off, and the passphrase is gone")
+        self.machine.stop_aws()
+        del self.machine.env["AWS_VAULT_FILE_PASSPHRASE"]
+        command = "awsv exec -j tf-1"
+        result = self.machine.run(command)
+        answer = json.loads(result.stdout)
+        expect("fields", sorted(answer), ["AccessKeyId", "Expiration", "SecretAccessKey", "SessionToken", "Version"])
+        self.secrets += [answer["SecretAccessKey"], answer["SessionToken"]]
+        hidden = {**answer, "SecretAccessKey": "…", "SessionToken": "…"}
+        shown(command, Result(json.dumps(hidden, ensure_ascii=False), "", result.seconds, result.calls))
+        good("a live session needs no network and no passphrase")
+        self.search("the sessions are sealed, too")
+
+    def summary(self) -> None:
+        chapter("The same command again")
+        say(f"  {'':<46}{'first':>10}{'again':>10}   calls to AWS")
+        for command, first, again in self.timings:
+            calls = f"{first.calls}, then {again.calls}"
+            say(f"  {command:<46}{first.seconds * 1000:>7.0f} ms{again.seconds * 1000:>7.0f} ms   {calls}")
+
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.account, self.store, self.look, self.execute, self.sdk, self.chain, self.ready, self.offline]
+
+
+def main() -> int:
+    """The exit code: 0 if every step returned what it should."""
+    start = time.perf_counter()
+    # Being terminated ends this process as Ctrl-C does: the server is stopped and the folder removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    machine = Machine()
+    try:
+        day = Day(machine)
+        for step in day.steps():
+            step()
+        day.summary()
+    except Failed as error:
+        say()
+        say(f"demo failed: {error}", "31")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        machine.close()
+    say()
+    say(f"done in {time.perf_counter() - start:.1f} s; the server is stopped, {machine.root} is removed", "1")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
