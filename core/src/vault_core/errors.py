@@ -22,6 +22,17 @@ class VaultError(Exception):
         self.hint = hint
 
 
+class OutputError(VaultError):
+    """Standard output takes no more (exit code 1).
+
+    :param reader_left: whoever read it went away; nothing is said about it.
+    """
+
+    def __init__(self, message: str, *, reader_left: bool = False) -> None:
+        super().__init__(message)
+        self.reader_left = reader_left
+
+
 class UsageError(VaultError):
     """The command line does not make sense (exit code 2)."""
 

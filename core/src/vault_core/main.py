@@ -1,27 +1,50 @@
-"""The console script ``awsv``.
+"""What the launcher ``awsv`` calls, once nothing can be imported from where others may have put it.
 
-It runs before anything else is imported, because what is imported from where must be decided first: the working
-folder and ``PYTHONPATH`` may hold a ``json.py`` of somebody else's, and this process is about to hold secrets.
+Only what every run needs is imported here: ``--version`` answers without click, plugins or settings.
 """
+
+from __future__ import annotations
 
 import os
 import sys
 
-
-def _trusted_path() -> None:
-    """Take ``''``, relative entries and ``PYTHONPATH`` off ``sys.path``, and away from children that are Python."""
-    foreign = {os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)}  # noqa: PTH100 - pathlib is not imported yet, and must not be
-    sys.path[:] = [entry for entry in sys.path if os.path.isabs(entry) and entry not in foreign]  # noqa: PTH117 - see above
+INTERRUPTED = 130
 
 
 def main() -> int:
     """Run the command line; the exit code."""
-    _trusted_path()
-    if sys.argv[1:] in (["--version"], ["version"]):
-        from vault_core.plugins.discovery import version_of
+    _open_standard_descriptors()
+    try:
+        if sys.argv[1:] in (["--version"], ["version"]):
+            return _version()
+        from vault_core.cli.commands import run
 
-        print(f"awsv {version_of('vault-core') or 'of unknown version'}")  # noqa: T201 - no plugin was imported: standard output is still ours
-        return 0
-    from vault_core.cli.commands import run
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:  # before or after the command line could deal with it
+        return INTERRUPTED
 
-    return run(sys.argv[1:])
+
+def _version() -> int:
+    from vault_core import output
+    from vault_core.errors import OutputError
+    from vault_core.plugins.discovery import version_of
+
+    try:
+        output.write(f"awsv {version_of('vault-core') or 'of unknown version'}\n")
+    except OutputError as error:
+        output.tell(error)
+        return error.exit_code
+    return 0
+
+
+def _open_standard_descriptors() -> None:
+    """Have 0, 1 and 2 open: a closed one would be the next file that is opened, and what is written would go there.
+
+    Reading then finds the end, writing to standard output fails, writing to standard error goes nowhere. The children
+    of ``exec`` find them closed, as the caller left them.
+    """
+    for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest free number, which is this one

@@ -17,6 +17,7 @@ class Secret:
 
     :param value: the secret; text is kept as UTF-8.
     :raises TypeError: for anything but text or bytes, without showing the value.
+    :raises ValueError: for text that has no UTF-8 (half a surrogate pair), without showing it.
     """
 
     __slots__ = ("_value",)
@@ -24,7 +25,7 @@ class Secret:
 
     def __init__(self, value: str | bytes | bytearray) -> None:
         if isinstance(value, str):
-            self._value = value.encode("utf-8", "surrogateescape")
+            self._value = _encoded(value)
         elif isinstance(value, bytes | bytearray):
             self._value = bytes(value)
         else:
@@ -63,3 +64,10 @@ class Secret:
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a secret cannot be pickled or copied")
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # the exception holds the text
+        raise ValueError("the secret is not text") from None

@@ -3,7 +3,7 @@
 The order is: flag, AWS profile key, environment, ``config.toml``, default. Setting ``backend`` is the flag
 ``--backend``, the profile key ``vault_backend``, the variable ``AWS_VAULT_BACKEND`` and ``backend`` in
 ``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``vault_file_dir``, ``AWS_VAULT_FILE_DIR`` and
-``dir`` in ``[plugin.file]``, or in the ``[store.NAME]`` that is being opened.
+``dir`` in ``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two.
 """
 
 from __future__ import annotations
@@ -109,9 +109,13 @@ class Settings:
         given = self.environ.get("XDG_RUNTIME_DIR", "")
         if given.startswith("/"):
             return Path(given) / APP
+        import warnings
+
         import platformdirs  # costs milliseconds, and most systems set the variable
 
-        return Path(platformdirs.user_runtime_dir(APP))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the variable is not set; whoever uses the folder checks it
+            return Path(platformdirs.user_runtime_dir(APP))
 
     @cached_property
     def config_file(self) -> Path:
@@ -157,14 +161,27 @@ class Settings:
             raise ConfigError(f"{self.config_file}: {error}", hint="mend the file, or move it away") from None
         for key, value in config.items():
             if key in ("store", "plugin"):
-                if not (isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())):
-                    raise ConfigError(f"{self.config_file}: {key} is made of tables, as in [{key}.NAME]")
-            elif key not in DEFAULTS:
+                self._check_tables(key, value)
+            elif key in DEFAULTS:
+                self._check_plain(key, value)
+            else:
                 raise ConfigError(
                     f"{self.config_file}: unknown setting {key!r}",
                     hint=f"known are {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
                 )
         return config
+
+    def _check_tables(self, kind: str, tables: object) -> None:
+        if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):
+            raise ConfigError(f"{self.config_file}: {kind} is made of tables, as in [{kind}.NAME]")
+        for name, table in tables.items():
+            for key, value in table.items():
+                self._check_plain(f"[{kind}.{name}] {key}", value)
+
+    def _check_plain(self, key: str, value: object) -> None:
+        parts = value if isinstance(value, list) else [value]
+        if any(isinstance(part, dict | list) for part in parts):
+            raise ConfigError(f"{self.config_file}: {key} is neither one value nor a list of values")
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -174,29 +191,38 @@ class Settings:
         :param name: a key of :data:`DEFAULTS`.
         :param profile: the AWS profile's keys, where there is a profile.
         """
-        found = self._lookup(name.replace("_", "-"), name, profile or {}, self.config.get(name), str(self.config_file))
-        return found or Value(DEFAULTS[name], "default")
+        return (
+            self._explicit(name.replace("_", "-"), name, profile or {})
+            or self._ambient(name, self.config.get(name), str(self.config_file))
+            or Value(DEFAULTS[name], "default")
+        )
 
     def option(
         self, plugin: str, option: str, store: StoreSettings | None = None, profile: Mapping[str, str] | None = None
     ) -> Value | None:
         """An option of a plugin, or None where nobody sets it.
 
-        :param store: the named store being opened, whose own options win over ``[plugin.NAME]``.
+        :param store: the named store being opened, whose own options win over the environment and ``[plugin.NAME]``.
         """
         key = f"{plugin}_{option}".replace("-", "_")
-        table: Mapping[str, Any] = self.config.get("plugin", {}).get(plugin, {})
-        where = f"[plugin.{plugin}] of {self.config_file}"
+        if explicit := self._explicit(f"{plugin}-{option}", key, profile or {}):
+            return explicit
         if store and store.backend == plugin and option in store.options:
             # A named store says where *it* is; the environment speaks of the store with the plugin's own name.
             return Value(_text(store.options[option]), f"[store.{store.name}] of {self.config_file}")
-        return self._lookup(f"{plugin}-{option}", key, profile or {}, table.get(option), where)
+        table: Mapping[str, Any] = self.config.get("plugin", {}).get(plugin, {})
+        return self._ambient(key, table.get(option), f"[plugin.{plugin}] of {self.config_file}")
 
-    def _lookup(self, flag: str, key: str, profile: Mapping[str, str], configured: Any, where: str) -> Value | None:
+    def _explicit(self, flag: str, key: str, profile: Mapping[str, str]) -> Value | None:
+        """What was said about this command or this profile."""
         if flag in self.flags:
             return Value(self.flags[flag], f"--{flag}")
         if profile.get(f"vault_{key}"):
             return Value(profile[f"vault_{key}"], f"vault_{key}")
+        return None
+
+    def _ambient(self, key: str, configured: Any, where: str) -> Value | None:
+        """What holds for every command."""
         variable = f"AWS_VAULT_{key.upper()}"
         if self.environ.get(variable):
             return Value(self.environ[variable], variable)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vault_core.api import ABSENT, ANY, AtRest, Capability, Credentials, StorageBackend, StorageSpec
+from vault_core.api import ABSENT, ANY, AtRest, Capability, Credentials, Item, StorageBackend, StorageSpec
 from vault_core.errors import StorageConflict, StorageCorrupt, UsageError
 from vault_core.secret import Secret
 
@@ -81,6 +81,8 @@ class Vault:
         """
         with self._host.plugins.blame("storage", self.store.spec.name):
             item = self._backend.get(CREDENTIALS + encode(name))
+            if not isinstance(item, Item | None):
+                raise TypeError("get() returns an Item or None")
         if item is None:
             return None
         try:
@@ -117,8 +119,9 @@ class Vault:
     def names(self) -> Iterator[str]:
         """The names with a key, sorted."""
         with self._host.plugins.blame("storage", self.store.spec.name):
-            keys = list(self._backend.keys())
-        yield from sorted(decode(key.removeprefix(CREDENTIALS)) for key in keys if key.startswith(CREDENTIALS))
+            keys = self._backend.keys()
+            found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
+        yield from sorted(map(decode, found))
 
 
 def check_name(name: str) -> str:

@@ -160,7 +160,7 @@ class App:
         reason = self.host.why_nobody_can_be_asked()
         if reason:
             raise UsageError(f"this needs a yes or no, and nobody can be asked: {reason}", hint=f"give {flag}")
-        return self.host.terminal.confirm(f"{question} (y/N) ", default=False)
+        return self.host.terminal.confirm(question, default=False)
 
 
 GLOBAL_OPTIONS: Mapping[str, str] = {

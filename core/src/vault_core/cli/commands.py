@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
+import re
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from vault_core import output
-from vault_core.cli.app import App, global_options
+from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, UsageError, VaultError
 
@@ -78,70 +76,62 @@ def run(argv: Sequence[str]) -> int:
     protect()
     app = App()
     try:
-        app.settings.flags.update(take_plugin_flags(app, rest := list(argv)))
-        program = Program("awsv", help=HELP, params=global_options(hidden=False), no_args_is_help=True)
-        result = program.main(rest, prog_name="awsv", standalone_mode=False, obj=app)
-        code = result if isinstance(result, int) else 0
-        sys.stdout.flush()
+        code = _run(app, list(argv))
+        output.flush()
     except VaultError as error:
-        tell(app, error)
+        output.tell(error, trace=error if app.debug else None)
         code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        output.write(f"{error.ctx.get_help() if error.ctx else HELP}\n")
-        return 2
+        output.to_stderr(f"{error.ctx.get_help() if error.ctx else HELP}\n")  # nothing was asked for: this is no data
+        code = UsageError.exit_code
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "awsv"
         message = error.format_message().rstrip(".")
-        tell(app, UsageError(message[:1].lower() + message[1:], hint=f"{where} --help"))
-        code = 2
+        output.tell(UsageError(message[:1].lower() + message[1:], hint=f"{where} --help"))
+        code = UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
-        tell(app, Cancelled("interrupted"))
-        return Cancelled.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads: the interpreter's own flush must not complain
-        return 1
+        output.tell(Cancelled("interrupted"))
+        code = Cancelled.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is told in one line, without values
-        tell(
-            app,
-            VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where"),
-            error,
-        )
-        code = 1
+        bug = VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where")
+        output.tell(bug, trace=error if app.debug else None)
+        code = bug.exit_code
     return CHILD_FAILED if code and app.child and code not in (126, 127, Cancelled.exit_code) else code
 
 
-def tell(app: App, error: VaultError, cause: BaseException | None = None) -> None:
-    """A failure for a person: what, then the next action; with ``--debug`` where, without any value."""
-    if app.debug:
-        import traceback
+def _run(app: App, argv: list[str]) -> int:
+    app.settings.flags.update(take_plugin_flags(app, argv))
+    program = Program("awsv", help=HELP, params=global_options(hidden=False), no_args_is_help=True)
+    result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
+    return result if isinstance(result, int) else 0
 
-        at: BaseException | None = cause or error
-        while at is not None:
-            # Frames and types only: a vendor's message may hold a secret.
-            for line in traceback.format_tb(at.__traceback__):
-                os.write(2, line.encode("utf-8", "backslashreplace"))
-            os.write(2, f"{type(at).__name__}\n".encode())
-            at = at.__cause__ or at.__context__
-    output.note(error.message)
-    if error.hint:
-        os.write(2, f"hint: {output.printable(error.hint)}\n".encode("utf-8", "backslashreplace"))
+
+VALUED = {
+    *(f"--{name}" for name in GLOBAL_OPTIONS),
+    *("-d", "--duration", "--region", "-t", "--mfa-token", "--keep-env"),
+}
+"""The options of the program and of ``exec`` whose value is the next word: it is no profile and no command."""
+
+OWN_FLAGS = re.compile(r"(as|dry|keep|mfa|no|passphrase)-")
+"""How the commands' own options with a ``-`` in them begin: no plugin of such a name takes them away."""
 
 
 def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
-    """Take ``--PLUGIN-OPTION VALUE`` out of the words before the first one that is a profile's or a child's.
+    """Take ``--PLUGIN-OPTION VALUE`` out of the words, but not out of those of a child's command.
 
     Which options a plugin has is known only when it is loaded, so the name before the first ``-`` decides: it must be
     an installed plugin's.
     """
     found: dict[str, str] = {}
+    words: list[str] = []
     position = 0
-    words = 0
-    while position < len(argv) and words < 2 and argv[position] != "--":
+    while position < len(argv) and argv[position] != "--" and not (words[:1] == ["exec"] and len(words) > 2):
         word = argv[position]
         flag, equals, value = word[2:].partition("=")
         if not word.startswith("--") or not _is_plugin_flag(app, flag):
-            words += not word.startswith("-")
-            position += 1
+            if not word.startswith("-"):
+                words.append(word)
+            position += 2 if word in VALUED else 1
             continue
         if not equals:
             if position + 1 == len(argv):
@@ -153,5 +143,6 @@ def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
 
 
 def _is_plugin_flag(app: App, flag: str) -> bool:
-    core: set[Any] = {"passphrase-source", "no-input", "no-session", "no-color"}
-    return flag not in core and any(flag.startswith(f"{offer.name}-") for offer in app.plugins.offers())
+    if "-" not in flag or OWN_FLAGS.match(flag):
+        return False
+    return any(offer.usable and flag.startswith(f"{offer.name}-") for offer in app.plugins.offers())

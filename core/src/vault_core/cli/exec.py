@@ -133,7 +133,7 @@ def command(
 def child_environment(app: App, keep: Sequence[str] = ()) -> dict[str, str]:
     """The environment of a child, without credentials: no other identity, and no secret of ours."""
     environ = app.settings.environ
-    secret = {name for name in environ if is_secret_variable(name)} | (app.host.secret_variables & set(environ))
+    secret = {name for name in environ if is_secret_variable(name)} | (app.host.secret_variables() & set(environ))
     removed = sorted(secret - set(keep))
     left = {name: value for name, value in environ.items() if name not in CLEARED and name not in removed}
     before = [name for name in environ.get(REMOVED, "").split(",") if name and name not in environ]

@@ -22,7 +22,9 @@ GROUPS = {
 """Kind of plugin to entry-point group; the group carries the API version."""
 
 _KINDS = {group: kind for kind, group in GROUPS.items()}
-_DIST_INFO = re.compile(r"(?P<name>[^/]+?)-(?P<version>[^-/]+)\.dist-info\Z")
+_DIST_INFO = re.compile(r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)-(?P<version>[^-/]+)\.dist-info\Z")
+"""With a name as the packaging specifications have it: what an uninstallation that failed leaves (``~ame``) is none."""
+_USABLE = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,6 +37,11 @@ class Offer:
     """Normalised as the packaging specifications say."""
     version: str
     module: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether a plugin may have this name: anything else cannot be typed as a flag or a setting."""
+        return _USABLE.match(self.name) is not None
 
 
 def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
@@ -58,11 +65,14 @@ def scan_slowly() -> tuple[Offer, ...]:
     seen: set[str] = set()
     offers: list[Offer] = []
     for found in importlib.metadata.distributions(path=[folder for folder in sys.path if os.path.isabs(folder)]):
-        distribution = normalise(found.metadata["Name"] or "")
-        text = found.read_text("entry_points.txt")
+        try:
+            distribution, version = normalise(found.metadata["Name"]), found.version
+            text = found.read_text("entry_points.txt") or ""
+        except Exception:  # noqa: BLE001, S112 - damaged metadata of whatever is installed raises anything
+            continue
         if distribution not in seen:
             seen.add(distribution)
-            offers.extend(_parse(text or "", distribution, found.version))
+            offers.extend(_parse(text, distribution, version))
     return tuple(sorted(offers))
 
 
@@ -102,10 +112,13 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
 
 def _parse(text: str, distribution: str, version: str) -> Iterator[Offer]:
     kind: str | None = None
+    seen: set[tuple[str, str]] = set()
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
             kind = _KINDS.get(line[1:-1].strip())
         elif kind and "=" in line and not line.startswith(("#", ";")):
             name, _, module = (part.strip() for part in line.partition("="))
-            yield Offer(kind, name, distribution, version, module)
+            if (kind, name) not in seen:  # a distribution is not in conflict with itself
+                seen.add((kind, name))
+                yield Offer(kind, name, distribution, version, module)

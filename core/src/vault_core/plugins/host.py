@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vault_core import output
-from vault_core.api import Option, RunResult
-from vault_core.errors import Cancelled, ConfigError, SourceUnavailable
+from vault_core.api import MfaSourceSpec, Option, PassphraseSourceSpec, RunResult, StorageSpec
+from vault_core.errors import Cancelled, ConfigError, SourceUnavailable, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.settings import Settings, StoreSettings, Value
@@ -36,10 +37,29 @@ class Host:
     """When whoever waits in a plugin must give up, on :func:`time.monotonic`'s clock; None: never."""
     purpose: str = ""
     """What the command is about (``profile prod``), for the line that names who asks."""
-    secret_variables: set[str] = field(default_factory=set)
-    """Variables behind the secret options of the plugins that were opened: removed from children."""
+    _secret_variables: set[str] = field(default_factory=set)
     keys: dict[str, Secret] = field(default_factory=dict)
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
+
+    def secret_variables(self) -> set[str]:
+        """Variables behind the secret options of the plugins that the settings name: removed from children.
+
+        A plugin is loaded for this only if a variable of its own is set.
+        """
+        settings, load = self.settings, self.plugins.load
+        named: list[tuple[str, Callable[[str], StorageSpec | PassphraseSourceSpec | MfaSourceSpec]]] = [
+            (settings.store(settings.value("backend").text).backend, lambda name: load("storage", name)),
+            *((name, lambda name: load("passphrase", name)) for name in settings.names("passphrase_source")),
+            *((name, lambda name: load("mfa", name)) for name in settings.names("prompt")),
+        ]
+        for name, spec in named:
+            if any(variable.startswith(_variable(f"{name}_")) for variable in settings.environ):
+                with suppress(VaultError):  # broken, and not needed so far: that is told to who needs it
+                    self._note_secrets(name, spec(name).options)
+        return self._secret_variables
+
+    def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
+        self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
 
     def why_nobody_can_be_asked(self) -> str | None:
         """None if a person can be asked; else the reason."""
@@ -78,13 +98,28 @@ class Host:
 
         :raises ConfigError: an option does not parse; the message says where it was set.
         """
+        if kind == "storage" and store is not None:
+            _refuse_unknown(store, declared)
         options: dict[str, Any] = {}
         for option in declared:
             value = self.settings.option(name, option.name, store, profile)
             options[option.name] = option.default if value is None else _parse(name, option, value)
-            if option.secret:
-                self.secret_variables.add(f"AWS_VAULT_{name}_{option.name}".replace("-", "_").upper())
+        self._note_secrets(name, declared)
         return HostContext(self, kind, name, MappingProxyType(options), store)
+
+
+def _variable(name: str) -> str:
+    return f"AWS_VAULT_{name}".replace("-", "_").upper()
+
+
+def _refuse_unknown(store: StoreSettings, declared: Sequence[Option]) -> None:
+    known = sorted(option.name for option in declared)
+    for name in store.options:
+        if name not in known:  # a misspelt folder would be another store
+            raise ConfigError(
+                f"[store.{store.name}] sets {name!r}, which backend {store.backend!r} does not know",
+                hint=f"known are {', '.join(known) or 'no options'}",
+            )
 
 
 def _parse(plugin: str, option: Option, value: Value) -> Any:

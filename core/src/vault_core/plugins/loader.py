@@ -8,13 +8,12 @@ standard error.
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
 from vault_core import output
-from vault_core.errors import PluginConflict, PluginLoadError, PluginNotFound, VaultError
+from vault_core.errors import PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins.discovery import Offer, scan, scan_slowly
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ _NAMES = {
     "session": "session provider",
     "mfa": "MFA source",
 }
-_NAME = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
 
 
 class Plugins:
@@ -89,9 +87,9 @@ class Plugins:
         """
         try:
             yield
-        except VaultError:
+        except (VaultError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             owner = ", ".join(offer.distribution for offer in self.offers() if (offer.kind, offer.name) == (kind, name))
             raise VaultError(
                 f"{_NAMES[kind]} {name!r} failed with {type(error).__name__}",
@@ -99,10 +97,10 @@ class Plugins:
             ) from error
 
     def _find(self, kind: str, name: str) -> Offer:
-        found = [offer for offer in self.offers() if (offer.kind, offer.name) == (kind, name)]
-        if not found and _NAME.match(name):
+        found = self._offered(kind, name)
+        if not found:
             self._offers = scan_slowly()
-            found = [offer for offer in self.offers() if (offer.kind, offer.name) == (kind, name)]
+            found = self._offered(kind, name)
         if not found:
             raise PluginNotFound(f"no {_NAMES[kind]} named {name!r} is installed", hint=self._hint(kind, name))
         if len(found) > 1:
@@ -110,13 +108,17 @@ class Plugins:
             raise PluginConflict(f"{_NAMES[kind]} {name!r} is offered by {both}", hint="uninstall one of them")
         return found[0]
 
+    def _offered(self, kind: str, name: str) -> list[Offer]:
+        return [offer for offer in self.offers() if offer.usable and (offer.kind, offer.name) == (kind, name)]
+
     def _hint(self, kind: str, name: str) -> str:
         if (kind, name) in OURS:
             return f"pip install {OURS[kind, name]}"
         import difflib
 
         known = sorted(
-            {offer.name for offer in self.offers() if offer.kind == kind} | {n for k, n in OURS if k == kind}
+            {offer.name for offer in self.offers() if offer.kind == kind and offer.usable}
+            | {ours for of_kind, ours in OURS if of_kind == kind}
         )
         near = difflib.get_close_matches(name, known, n=1)
         return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
@@ -125,17 +127,19 @@ class Plugins:
         output.guard()
         try:
             specs = self._specs(kind, offer)
-        except VaultError:
+        except (PluginError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise PluginLoadError(
                 f"{_NAMES[kind]} {offer.name!r} from {offer.distribution} {offer.version} cannot be loaded:"
                 f" {_brief(error)}",
                 hint=f"update or uninstall {offer.distribution}, or name another plugin",
             ) from error
+        from vault_core import api
+
         expected = _HOOKS[kind][1]
         for spec in specs:
-            if type(spec).__name__ == expected and spec.name == offer.name:
+            if isinstance(spec, getattr(api, expected)) and spec.name == offer.name:
                 return spec
         raise PluginLoadError(
             f"{offer.distribution} {offer.version} offers {_NAMES[kind]} {offer.name!r}, but no {expected} of that"
@@ -153,8 +157,8 @@ class Plugins:
             self._manager.add_hookspecs(hookspecs)
         module = importlib.import_module(offer.module)
         if not self._manager.is_registered(module):
-            self._manager.register(module, name=offer.module)
             try:
+                self._manager.register(module, name=offer.module)
                 self._manager.check_pending()
             except Exception:
                 self._manager.unregister(module)  # a half-checked plugin must not answer for another name

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.errors import PassphraseError, QuestionRefused, SourceUnavailable, WrongSecret
+from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
-    from vault_core.secret import Secret
 
 TRIES = 3
 """How often an interactive source is asked."""
@@ -29,13 +29,23 @@ def unlock(
         spec = host.plugins.load("passphrase", name)
         with host.plugins.blame("passphrase", name):
             source = spec.open(host.context("passphrase", name, spec.options, store=host.settings.store(store)))
-        asks_later = any(host.plugins.load("passphrase", later).interactive for later in names[position + 1 :])
-        if asks_later and host.why_nobody_can_be_asked():
-            asks_later = False
-        key = _try_source(host, spec, source, _request(host, store, key_id, create), derive, tried, asks_later)
+        try:
+            key = _try_source(host, spec, source, _request(host, store, key_id, create), derive, tried)
+        except WrongSecret as error:
+            if spec.interactive or not _asks_somebody(host, names[position + 1 :]):
+                raise
+            output.note(error.message)
+            continue
         if key is not None:
             return key
     raise _nothing(host, store, tried)
+
+
+def _asks_somebody(host: Host, names: Sequence[str]) -> bool:
+    """Whether one of these sources is going to ask a person. Only now are they loaded: they may be broken."""
+    return host.why_nobody_can_be_asked() is None and any(
+        host.plugins.load("passphrase", name).interactive for name in names
+    )
 
 
 def _request(host: Host, store: str, key_id: str, create: bool) -> PassphraseRequest:
@@ -55,15 +65,19 @@ def _try_source(
     request: PassphraseRequest,
     derive: Callable[[Secret], Secret],
     tried: list[str],
-    asks_later: bool,
 ) -> Secret | None:
-    """The key, or None where the next source is to be tried; ``tried`` says why."""
+    """The key, or None where the source had no secret; ``tried`` says why.
+
+    :raises WrongSecret: it had one that is wrong.
+    """
     import dataclasses
 
     for attempt in range(1, TRIES + 1 if spec.interactive else 2):
         try:
             with host.plugins.blame("passphrase", spec.name):
                 secret = source.get(dataclasses.replace(request, attempt=attempt))
+                if not isinstance(secret, Secret | None):
+                    raise TypeError("get() returns a Secret or None")
         except SourceUnavailable as error:
             tried.append(f"{spec.name} ({error.message})")
             if not spec.interactive:
@@ -81,14 +95,11 @@ def _try_source(
         except WrongSecret:
             if spec.interactive:
                 continue
-            if not asks_later:
-                raise WrongSecret(
-                    f"the passphrase from source {spec.name!r} does not open store {request.store!r}",
-                    hint="check where it comes from; 'awsv explain PROFILE' names the sources",
-                ) from None
-            output.note(f"the passphrase from source {spec.name!r} does not open store {request.store!r}")
             tried.append(f"{spec.name} (wrong)")
-            return None
+            raise WrongSecret(
+                f"the passphrase from source {spec.name!r} does not open store {request.store!r}",
+                hint="check where it comes from; 'awsv explain PROFILE' names the sources",
+            ) from None
     raise WrongSecret(f"wrong passphrase for store {request.store!r}, three times")
 
 
@@ -110,9 +121,9 @@ def _one_at_a_time(host: Host) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = host.settings.state_dir
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(folder / "derive.lock", mode=0o600)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire(timeout=30)
     except (Timeout, OSError):
         # A courtesy to the machine, not a matter of correctness: a full disk must not lock anybody out.
