@@ -59,9 +59,11 @@ def test_the_cli_asks_awsv_and_undo_restores_every_byte(person: Home, front: Fro
 
 def test_a_second_profile(person: Home, aws_v1: Path) -> None:
     before = person.config.read_bytes()
-    assert person.awsv(*WIRE, "admin", "--as", "admin sdk", "-y").returncode == 0
+    done = person.awsv(*WIRE, "admin", "--as", "admin sdk", "-y")
+    assert done.returncode == 0, done.stderr
     after = person.config.read_bytes()
     assert after.startswith(before)
+    assert "SDK for JavaScript does not see profile 'admin sdk'" in done.stderr
     assert b'\n[profile "admin sdk"]\ncredential_process = ' in after
     assert ":assumed-role/RoleA/" in identity(person, aws_v1, "--profile", "admin sdk")
     assert person.awsv(*WIRE, "admin", "--as", "admin sdk", "--undo", "-y").returncode == 0
@@ -130,7 +132,7 @@ def test_without_a_terminal_the_change_is_shown_and_not_made(configured: Home) -
 def test_at_a_terminal_it_asks(configured: Home, answer: str, wired: bool) -> None:
     child = configured.spawn(*WIRE, "work")
     child.expect_exact("+  credential_process = ")
-    child.expect_exact("(y/N)")
+    child.expect_exact("like this?")
     child.sendline(answer)
     child.expect("now ask awsv|nothing was changed")
     child.wait()

@@ -79,6 +79,15 @@ def test_a_read_only_file_is_left_alone(tmp_path: Path) -> None:
     assert (path.read_bytes(), left(tmp_path)) == (b"old", ["config"])
 
 
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"  # and /dev/null likewise, which a mistake here would destroy
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="no ordinary file"):
+        save(pipe, b"", b"new")
+    assert pipe.is_fifo()
+    assert left(tmp_path) == ["pipe"]
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"cannot write .*config") as error:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from support.clients import Node
 from support.moto import MotoServer
-from vault_core.awsconfig.quoting import process_line, process_profile, section_header
+from vault_core.awsconfig.quoting import PORTABLE, process_line, process_profile, section_header
 from vault_core.awsconfig.saving import save
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.awsconfig.wiring import propose
@@ -161,17 +162,36 @@ def test_plain_keys_win_over_the_line_which_is_why_they_are_refused(machine: Mac
 
 
 @pytest.mark.parametrize("name", ["default", 'it\'s "both" ]#;', " Ünï "])
-def test_the_cli_asks_too(machine: Machine, name: str, aws_v1: Path, moto: MotoServer) -> None:
-    machine.config.write_text(
-        f"[{section_header(name)}]\nregion = eu-west-1\nrole_arn = x\nsource_profile = y\n", encoding="utf-8"
-    )
-    machine.wire(name)
-    done = run_cli(machine, aws_v1, ["--profile", name, "--endpoint-url", moto.url, "sts", "get-caller-identity"])
+@pytest.mark.parametrize("version", ["aws_v1", "aws_v2"])
+def test_the_cli_asks_too(
+    machine: Machine, name: str, version: str, request: pytest.FixtureRequest, moto: MotoServer
+) -> None:
+    aws = request.getfixturevalue(version)
+    a_role(machine, name)
+    done = run(machine, [aws, "--profile", name, "--endpoint-url", moto.url, "sts", "get-caller-identity"])
     assert (done.returncode, done.stderr) == (0, "")
     assert machine.asked() == ["exec", "-j", name]
 
 
-def run_cli(machine: Machine, aws: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+@pytest.mark.parametrize("name", ["default", "a@b.c/d:e", "50%+x"])
+def test_the_sdk_for_javascript_asks_too(machine: Machine, name: str, node: Node, moto: MotoServer) -> None:
+    a_role(machine, name)
+    done = run(machine, [node.program, node.identity, name, moto.url], **node.env)
+    assert done.returncode == 0, done.stderr
+    assert PORTABLE.fullmatch(name)
+    assert "AKIAWIRED" in done.stdout
+    assert machine.asked() == ["exec", "-j", name]
+
+
+def a_role(machine: Machine, name: str) -> None:
+    """A role's profile, wired."""
+    machine.config.write_text(
+        f"[{section_header(name)}]\nregion = eu-west-1\nrole_arn = x\nsource_profile = y\n", encoding="utf-8"
+    )
+    machine.wire(name)
+
+
+def run(machine: Machine, words: Sequence[str | Path], **environ: str) -> subprocess.CompletedProcess[str]:
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(machine.config.parent),
@@ -179,8 +199,9 @@ def run_cli(machine: Machine, aws: Path, words: Sequence[str]) -> subprocess.Com
         "AWS_CONFIG_FILE": str(machine.config),
         "AWS_SHARED_CREDENTIALS_FILE": str(machine.credentials),
         "AWS_EC2_METADATA_DISABLED": "true",
+        **environ,
     }
-    return subprocess.run([aws, *words], env=env, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
 NAMES = st.text(min_size=1, max_size=12) | st.text(

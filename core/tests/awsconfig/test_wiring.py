@@ -159,6 +159,13 @@ def test_as_a_profile_that_exists_is_refused() -> None:
     assert f"{HERE}:2" in refusal(proposed("[profile a]\n[profile b]\n", "a", as_name="b"), "a")
 
 
+def test_a_second_profile_is_left_as_it_is() -> None:
+    raw = f"[profile sdk]\ncredential_process = {AWSV} exec -j a\nvault_role_arn = mine\n"
+    proposal = proposed(raw, "sdk")
+    assert (proposal.changed, proposal.nothing) == ([], {"sdk": "profile 'sdk' asks awsv for 'a' already"})
+    assert proposed(raw, "sdk", undo=True).after == b"[profile sdk]\nvault_role_arn = mine\n"
+
+
 def test_a_line_of_somebody_else_is_not_undone() -> None:
     assert "did not write" in refusal(proposed("[profile a]\ncredential_process = x\n", "a", undo=True), "a")
 

@@ -16,6 +16,9 @@ from vault_core.errors import ConfigError
 
 PROCESS = "credential_process"
 
+PORTABLE = re.compile(r"[A-Za-z0-9_@+.%:/-]+")
+"""The profile names that every SDK reads: those of the SDK for JavaScript v3, which ignores sections of other names."""
+
 _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 _NOT_IN_DOUBLE_QUOTES = frozenset("\"'\\$`!")
 """Double quotes are what the AWS documentation shows; these mean something inside them to some SDK's shell."""

@@ -23,10 +23,12 @@ def save(path: Path, before: bytes, after: bytes) -> None:
     try:
         # 0700: nobody else reads, or replaces, what the AWS tools take as their configuration.
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if target.exists():
-            _replace(target, before, after)
-        else:
+        if not target.exists():
             _create(target, before, after)
+        elif target.is_file():
+            _replace(target, before, after)
+        else:  # such as /dev/null, which a rename would destroy
+            raise ConfigError(f"cannot write {path}: it is no ordinary file", hint="set AWS_CONFIG_FILE to a file")
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", hint="make it writable, or apply the change by hand"

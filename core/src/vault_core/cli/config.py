@@ -63,6 +63,8 @@ def credential_process(
     _report(app, proposal, every=every)
     if not proposal.changed:
         return
+    if not undo:
+        _warn_of_names(app, proposal.changed)
     lines = [output.printable(line) for line in patch(raw, proposal.after, path).splitlines()]
     if dry_run:
         app.write("\n".join(lines))
@@ -140,6 +142,16 @@ class _Check:
             finally:
                 self._app.host.may_ask = allowed
         return self._stored[store]
+
+
+def _warn_of_names(app: App, names: list[str]) -> None:
+    from vault_core.awsconfig.quoting import PORTABLE
+
+    for name in names:
+        if not PORTABLE.fullmatch(name):
+            app.note(
+                f"the AWS SDK for JavaScript does not see profile {name!r}: it reads only names of A-Z a-z 0-9 _@+.%:/-"
+            )
 
 
 def _report(app: App, proposal: Proposal, *, every: bool) -> None:
