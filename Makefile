@@ -39,7 +39,7 @@ test-others: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	MYPYPATH=demo $(BIN)/mypy $(SOURCES) demo
+	MYPYPATH=demo $(BIN)/mypy $(SOURCES) demo benchmarks
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix
@@ -47,7 +47,7 @@ format: $(VENV)/.installed
 
 N ?= 20
 bench: $(VENV)/.installed
-	@$(BIN)/python benchmarks/commands.py --rounds $(N)
+	@PYTHONPATH=demo $(BIN)/python benchmarks/commands.py --rounds $(N)
 
 build: $(VENV)/.installed
 	@rm -rf dist
