@@ -23,6 +23,7 @@ from vault_core.terminal import printable
 PROGRAM = str(Path(__file__).with_name("ask_at_terminal.py"))
 LEADER = str(Path(__file__).with_name("lose_the_foreground.py"))
 CANARY = "canary-Zk3-läßt-grüßen"
+BACKGROUND = "this process is in the background of its terminal"
 QUESTION = "Passphrase? "
 ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "dumb", "PS1": "READY> ", "HOME": "/nonexistent"}
 SECRET: dict[str, Any] = {"do": "ask", "question": QUESTION, "secret": True}
@@ -230,10 +231,9 @@ def test_confirm(session: Session, typed: str, default: bool, expected: bool) ->
 def test_confirm_asks_again_and_then_gives_up(session: Session) -> None:
     child = session.spawn(session.argv({"do": "confirm", "question": "Replace it?"}))
     child.expect_exact("[y/N] ")
-    for _ in range(2):
+    for shown in ("please answer y or n: ", "please answer y or n: ", "\r\n"):
         child.sendline("maybe")
-        child.expect_exact("please answer y or n: ")
-    child.sendline("maybe")
+        child.expect_exact(shown)
     assert ended(child) == (0, None)
     assert session.results() == [{"error": "QuestionRefused", "message": "no answer: neither y nor n"}]
 
@@ -344,8 +344,7 @@ def test_continued_in_the_background_fails_and_is_not_stopped_again(session: Ses
     shell.expect_exact("READY> ")
     shell.sendline("bg; wait %1; echo rc=$?")
     shell.expect_exact("rc=0\r\n")
-    [outcome] = session.results()
-    assert outcome == {"error": "SourceUnavailable", "message": "this process is in the background of its terminal"}
+    assert session.results() == [{"error": "SourceUnavailable", "message": BACKGROUND}]
     assert " -echo " not in stty(shell)
 
 
@@ -354,9 +353,8 @@ def test_a_background_job_fails_at_once_and_is_not_stopped(session: Session, bef
     shell = session.shell()
     shell.sendline(before + shlex.join(session.argv(*EVERY_CALL)) + " & wait %1; echo rc=$?")
     shell.expect_exact("rc=0\r\n")
-    reason = "this process is in the background of its terminal"
-    failed = {"error": "SourceUnavailable", "message": reason}
-    assert session.results() == [failed, failed, {"answer": reason}, {"answer": None}]
+    failed = {"error": "SourceUnavailable", "message": BACKGROUND}
+    assert session.results() == [failed, failed, {"answer": BACKGROUND}, {"answer": None}]
 
 
 def test_a_background_job_leaves_the_shells_input_alone(session: Session) -> None:
@@ -375,9 +373,7 @@ def test_the_foreground_lost_without_a_signal(session: Session, modes: str) -> N
     assert not echoes(leader)
     leader.kill(signal.SIGTTOU)
     until(session.result.exists)
-    assert session.results() == [
-        {"error": "SourceUnavailable", "message": "this process is in the background of its terminal"}
-    ]
+    assert session.results() == [{"error": "SourceUnavailable", "message": BACKGROUND}]
     # Restored, unless the new owner of the terminal has set modes of its own.
     assert echoes(leader) == (modes == "as-it-is")
     leader.kill(signal.SIGTTOU)
