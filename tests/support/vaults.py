@@ -1,74 +1,62 @@
-"""A vault with keys in it, and the ways that tests use it."""
+"""Stores that tests need before the first command: made in this process at the lowest cost the format allows.
+
+A store made by ``awsv add`` derives its key for a quarter of a second, and so does each command that opens it.
+"""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from support.home import Home
-from support.moto import ACCOUNT, Key
+from vault_core.api import Secret
+from vault_core.sealing import Argon2id
+from vault_core.testing import FakeContext
+from vault_core.vault import CREDENTIALS, encode
+from vault_plugin_file.backend import FileBackend
 
 PASSPHRASE = "correct horse battery staple"
 UNLOCKED = {"AWS_VAULT_FILE_PASSPHRASE": PASSPHRASE}
-"""For ``env=``: the store opens without a question."""
-MFA = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
-CODE = "123456"
+"""The environment that opens the store without asking."""
+CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
+NOWHERE = "http://127.0.0.1:9"
+"""An endpoint where nobody listens."""
+
+KEY_ID = "AKIAQ2QZ7YJ3LEXAMPLE"
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+OTHER_ID = "AKIA5TWXR7L2OEXAMPLE"
+OTHER_SECRET = "o7MDENGbPxRfiCYzEXAMPLEKEYwJalrXUtnFEMIa"
 
 
-_made: dict[tuple[Key, tuple[str, ...]], bytes] = {}
+def offline(tmp_path: Path) -> Home:
+    """A person's machine without AWS."""
+    return Home(tmp_path / "machine", NOWHERE)
 
 
-def add(home: Home, key: Key, *names: str) -> None:
-    """Store a key under names (``work`` if none is given).
-
-    ``awsv`` itself makes the store, and an empty home that wants the same one later gets a copy.
-    """
-    made = (key, names or ("work",))
-    store = store_file(home)
-    if store.exists() or made not in _made:
-        document = json.dumps({"AccessKeyId": key.access_key_id, "SecretAccessKey": key.secret_access_key})
-        new = not store.exists()
-        for name in made[1]:
-            done = home.awsv("add", name, input=document, env=UNLOCKED)
-            assert done.returncode == 0, done.stderr
-        if new:
-            _made[made] = store.read_bytes()
-        return
-    store.parent.mkdir(mode=0o700, parents=True)
-    store.touch(mode=0o600)
-    store.write_bytes(_made[made])
+def store_path(home: Home) -> Path:
+    """Where the default store of a home lies."""
+    return Path(home.env["XDG_DATA_HOME"], "awsv", "store.vlt")
 
 
-def store_file(home: Home) -> Path:
-    """The encrypted store."""
-    return Path(home.env["XDG_DATA_HOME"]) / "awsv/store.vlt"
+def fill(home: Home, keys: Mapping[str, tuple[str, str]], *, passphrase: str = PASSPHRASE) -> None:
+    """Put keys (name to key id and secret) into the default store of a home, as ``awsv add`` does."""
+    backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), store_path(home).parent, cost=CHEAP)
+    for name, (key_id, secret) in keys.items():
+        value = json.dumps({"access_key_id": key_id, "secret_access_key": secret})
+        backend.put(CREDENTIALS + encode(name), Secret(value))
+    backend.close()
 
 
-def state(home: Home, name: str) -> list[Path]:
-    """The files of a folder of the state folder (``sessions``, ``flights``)."""
-    folder = Path(home.env["XDG_STATE_HOME"]) / "awsv" / name
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def stored(home: Home, *, passphrase: str = PASSPHRASE) -> dict[str, tuple[str, str]]:
+    """What the default store of a home holds: name to key id and secret."""
+    from vault_core.vault import decode
 
-
-def leaders(home: Home) -> list[dict[str, Any]]:
-    """What the leaders of flights say that they are at."""
-    found = []
-    for path in state(home, "flights"):
-        if path.suffix == ".leader" and not path.name.startswith("."):
-            try:
-                found.append(json.loads(path.read_text()))
-            except (OSError, ValueError):  # it landed just now
-                continue
+    backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), store_path(home).parent)
+    found = {}
+    for key in backend.keys():  # noqa: SIM118 - a backend is no mapping
+        item = backend.get(key)
+        assert item is not None
+        fields = json.loads(item.value.reveal())
+        found[decode(key.removeprefix(CREDENTIALS))] = (fields["access_key_id"], fields["secret_access_key"])
     return found
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{seconds} s have passed, and not: {what}")
-        time.sleep(0.01)

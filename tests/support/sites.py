@@ -1,0 +1,71 @@
+"""A Python environment of a test's own, with plugins in it that nobody would want in the real one.
+
+It is the environment that runs the tests, by symbolic links, minus what a test takes away and plus what it installs.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from vault_core.plugins.discovery import normalise
+
+REAL = Path(sysconfig.get_paths()["purelib"])
+
+
+class Site:
+    """A virtual environment in a folder.
+
+    :param without: distributions of ours that are not installed here.
+    """
+
+    def __init__(self, root: Path, *, without: Iterable[str] = ()) -> None:
+        self.python = root / "bin/python"
+        self.awsv = root / "bin/awsv"
+        self.packages = root / Path(sysconfig.get_path("purelib", vars={"base": ".", "installed_base": "."}))
+        self.packages.mkdir(parents=True)
+        self.python.parent.mkdir()
+        self.python.symlink_to(Path(sys.executable).resolve())
+        (root / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+        absent = tuple(re.sub("[-_.]+", "_", name) for name in without)
+        for path in REAL.iterdir():
+            if not (absent and path.name.removeprefix("_editable_impl_").startswith(absent)):
+                (self.packages / path.name).symlink_to(path)
+        real = Path(sys.executable).with_name("awsv").read_text().partition("\n")[2]
+        self.awsv.write_text(f"#!{self.python}\n{real}")
+        self.awsv.chmod(0o755)
+
+    def install(
+        self,
+        distribution: str,
+        offers: Mapping[str, Mapping[str, str]],
+        files: Mapping[str, str],
+        *,
+        version: str = "1.0",
+    ) -> None:
+        """Put a distribution here as an installer does.
+
+        :param offers: entry-point group to names to modules.
+        :param files: path to source, dedented.
+        """
+        info = self.packages / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in offers.items()]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        for path, text in files.items():
+            (self.packages / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.packages / path).write_text(textwrap.dedent(text))
+        recorded = [f"{path},,\n" for path in files] + [f"{info.name}/RECORD,,\n"]
+        (info / "RECORD").write_text("".join(recorded))
+
+    def uninstall(self, distribution: str) -> None:
+        """Take away the metadata of what :meth:`install` put here."""
+        for path in self.packages.glob("*.dist-info"):
+            if normalise(path.name.partition("-")[0]) == normalise(distribution):
+                shutil.rmtree(path)

@@ -1,0 +1,126 @@
+"""What a command loads, and whether it opens the store: asserted as lists of modules and files, never as times."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import parts
+from support.front import Front
+from support.home import PROGRAM, Home
+from support.moto import MotoServer
+from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
+
+SDKS = {"boto3", "botocore", "hvac", "keyring", "requests", "urllib3", "s3transfer"}
+SLOW = {"importlib.metadata", "asyncio", "http.server", "http.client", "rich", "logging", "email", "ssl", "subprocess"}
+STORE = "store.vlt"
+CRYPTOGRAPHY = {"cryptography", "_cffi_backend"}
+QUIET = SDKS | SLOW
+
+
+def loaded(home: Home, *args: str, env: dict[str, str] | None = None) -> set[str]:
+    """Every module that a run imported, and every package above one, as the interpreter itself reports them."""
+    done = home.awsv(*args, env={"PYTHONPROFILEIMPORTTIME": "1", **(env or {})})
+    assert done.returncode == 0, done.stderr
+    names = {match[1] for match in re.finditer(r"^import time:[^|]*\|[^|]*\| +(\S+)$", done.stderr, re.MULTILINE)}
+    assert "vault_core.main" in names
+    return {name[:end] for name in names for end in [*(m.start() for m in re.finditer(r"\.", name)), len(name)]}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Home:
+    home = offline(tmp_path)
+    fill(home, {"work": (KEY_ID, SECRET)})
+    return home
+
+
+def test_the_report_of_imports_is_one(machine: Home) -> None:
+    done = machine.run(
+        sys.executable, "-c", "import http.server, importlib.metadata", env={"PYTHONPROFILEIMPORTTIME": "1"}
+    )
+    assert "http.server" in done.stderr
+    assert "importlib.metadata" in done.stderr
+
+
+def test_version_loads_next_to_nothing(machine: Home) -> None:
+    modules = loaded(machine, "--version")
+    assert (
+        modules & (QUIET | CRYPTOGRAPHY | {"click", "pluggy", "json", "pathlib", "typing", "vault_core.settings"})
+        == set()
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--help",), ("list",), ("list", "--json"), ("plugins", "list"), ("exec", "--help"), ("clear",)],
+    ids=" ".join,
+)
+def test_a_command_that_makes_no_session_loads_no_sdk(machine: Home, words: tuple[str, ...]) -> None:
+    modules = loaded(machine, *words)
+    assert modules & (QUIET | CRYPTOGRAPHY) == set()
+
+
+@pytest.mark.parametrize("words", [("--help",), ("plugins", "list"), ("list", "--profiles")], ids=" ".join)
+def test_no_plugin_is_loaded_to_look_at_it(machine: Home, words: tuple[str, ...]) -> None:
+    assert [module for module in loaded(machine, *words) if module.startswith("vault_plugin_")] == []
+
+
+def test_a_locked_list_derives_nothing(machine: Home) -> None:
+    done = machine.awsv("list", "--json")
+    assert [entry["stored"] for entry in json.loads(done.stdout)] == [None]
+    modules = loaded(machine, "list")
+    assert modules & (CRYPTOGRAPHY | {"filelock", "vault_core.sealing.primitives"}) == set()
+
+
+def test_a_list_that_a_variable_unlocks_loads_no_sdk(machine: Home) -> None:
+    modules = loaded(machine, "list", env=UNLOCKED)
+    assert modules & SDKS == set()
+    assert "cryptography" in modules  # so the test above could have seen it
+
+
+def test_a_command_loads_only_its_own_module(machine: Home) -> None:
+    modules = {name for name in loaded(machine, "list") if name.startswith("vault_core.cli.")}
+    assert modules <= {f"vault_core.cli.{name}" for name in ("app", "commands", "formats", "list", "protect")}
+
+
+@pytest.fixture
+def live(home: Home, moto: MotoServer) -> Home:
+    """A home with a live session of ``work``, and nothing in the environment that opens the store."""
+    home.configure("[profile work]\nregion = eu-west-1\n")
+    fill(home, {"work": (moto.alice.access_key_id, moto.alice.secret_access_key)})
+    done = home.awsv("exec", "-j", "work", env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: Front) -> None:
+    before = len(front.calls)
+    modules = loaded(live, "exec", "-j", "work")
+    assert len(front.calls) == before
+    assert modules & (SDKS | SLOW | {"filelock"}) == set()
+    assert modules & {"vault_plugin_aws.client", "vault_plugin_aws.sts", "vault_plugin_file.backend"} == set()
+
+
+def opened(home: Home, *args: str, env: dict[str, str] | None = None) -> set[str]:
+    """The last parts of the paths that a run opened, or tried to."""
+    strace = shutil.which("strace")
+    works = strace and subprocess.run([strace, "-qq", "true"], capture_output=True, check=False).returncode == 0
+    program = parts.need("strace", strace if works else None, how="apt-get install strace, and allow ptrace")
+    log = home.root / "strace.log"
+    done = home.run(program, "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", log, PROGRAM, *args, env=env)
+    assert done.returncode == 0, done.stderr
+    paths = re.findall(r'open(?:at2?)?\([^"]*"([^"]*)"', log.read_text(errors="replace"))
+    return {Path(path).name for path in paths}
+
+
+def test_a_live_session_opens_no_store(live: Home) -> None:
+    # The file is opened by its name in an open folder.
+    assert STORE not in opened(live, "exec", "-j", "work", env=UNLOCKED)
+    assert STORE not in opened(live, "list", "--sessions", env=UNLOCKED)
+    assert STORE in opened(live, "list", env=UNLOCKED)  # so the test could have seen it
