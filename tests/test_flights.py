@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -18,8 +20,8 @@ import pytest
 from support.crowd import Crowd, Ended
 from support.front import Front, deny, slow
 from support.home import PROGRAM, Home
-from support.moto import ACCOUNT, MotoServer
-from support.vaults import CODE, MFA, UNLOCKED, add, leaders, until
+from support.moto import ACCOUNT, Key, MotoServer
+from support.stored import CODE, MFA, UNLOCKED, add, leaders, until
 
 ROLES = [f"role{number}" for number in range(12)]
 QUESTION = "MFA code for"
@@ -184,6 +186,75 @@ def test_the_passphrase_is_asked_once_for_sixteen(team: Home, front: Front) -> N
     crowd.terminal.sendline(UNLOCKED["AWS_VAULT_FILE_PASSPHRASE"])
     assert len(keys_of(crowd.ended())) == 1
     assert "Passphrase" not in crowd.terminal.before
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_questions_at_one_terminal_come_one_after_another(team: Home, front: Front) -> None:
+    """Two users, so two questions: shown at once, a code would go to the wrong one."""
+    other = MFA.replace("alice", "bob")
+    team.configure(team.config.read_text() + f"[profile bob]\nregion = eu-west-1\nmfa_serial = {other}\n")
+    add(team, Key("AKIABOBBOBBOBBOBBOB2", "x" * 40), "bob")
+    crowd = Crowd(team, json_of("work", "bob"), terminal=True, env=UNLOCKED)
+    crowd.terminal.expect(f"{QUESTION} (\\S+): ")
+    first = crowd.terminal.match[1]
+    all_wait(team, 2)
+    time.sleep(0.5)
+    crowd.terminal.sendline("111111")
+    crowd.terminal.expect(f"{QUESTION} (\\S+): ")
+    assert QUESTION not in crowd.terminal.before
+    second = crowd.terminal.match[1]
+    crowd.terminal.sendline("222222")
+    assert [one.code for one in crowd.ended()] == [0, 0]
+    codes = {call.parameters["SerialNumber"]: call.parameters["TokenCode"] for call in front.calls}
+    assert codes == {first: "111111", second: "222222"}
+    assert {first, second} == {MFA, other}
+
+
+def test_ctrl_c_ends_the_questions_that_have_not_come_yet(team: Home, front: Front) -> None:
+    team.configure(team.config.read_text() + f"[profile bob]\nregion = eu-west-1\nmfa_serial = {MFA}\n")
+    add(team, Key("AKIABOBBOBBOBBOBBOB2", "x" * 40), "bob")
+    crowd = Crowd(team, json_of("work", "bob"), terminal=True, env=UNLOCKED)
+    crowd.terminal.expect(QUESTION)
+    all_wait(team, 2)
+    time.sleep(0.5)
+    crowd.terminal.sendintr()
+    assert [one.code for one in crowd.ended()] == [6, 6]
+    assert QUESTION not in crowd.terminal.before
+    assert front.calls == []
+
+
+def test_who_cannot_ask_decides_for_nobody_else(team: Home, front: Front) -> None:
+    """An editor without a terminal and without the passphrase fails; a moment later somebody who has both does not."""
+    assert team.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 6
+    assert team.awsv("exec", "-j", "work").returncode == 5
+    done = team.awsv("exec", "-j", "work", "-t", CODE, env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert front.actions == ["GetSessionToken"]
+
+
+def test_a_refusal_is_remembered_for_programs_only(team: Home, front: Front) -> None:
+    front.on("GetSessionToken", deny(), times=1)
+    first = team.awsv("exec", "-j", "plain", env=UNLOCKED)
+    second = team.awsv("exec", "-j", "plain", env=UNLOCKED)
+    assert (first.returncode, second.returncode) == (6, 6)
+    assert re.sub(r" \(process \d+ tried\)", "", second.stderr) == first.stderr
+    assert second.stderr != first.stderr
+    assert front.actions == ["GetSessionToken"]
+    person = team.spawn("exec", "plain", "--", "true", env=UNLOCKED)
+    person.expect(pexpect.EOF)
+    person.close()
+    assert person.exitstatus == 0
+    assert front.actions == ["GetSessionToken"] * 2
+
+
+def test_without_a_place_for_locks_everybody_works_alone(team: Home, front: Front) -> None:
+    folder = Path(team.env["XDG_STATE_HOME"]) / "awsv"
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_text("in the way")
+    done = team.awsv("exec", "-j", "plain", env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert "this session may be made twice" in done.stderr
+    assert "the session is not kept" in done.stderr
     assert front.actions == ["GetSessionToken"]
 
 

@@ -9,7 +9,7 @@ import click
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import timestamp
 from vault_core.cli.sessions import OPTIONS
-from vault_core.errors import PassphraseError, StorageError
+from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.sessions.engine import Engine, kind_of
 from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
 from vault_core.sessions.profiles import Flags
@@ -87,10 +87,10 @@ def _step(app: App, step: Step, planner: Planner, engine: Engine) -> dict[str, A
 def _stored(app: App, step: KeyStep, planner: Planner) -> str:
     try:
         key = Vault(app.host, planner.stores[step.store]).get(step.name)
+    except (StorageError, WrongSecret) as error:
+        return f"not checked: {error.message}"
     except PassphraseError:
         return "not checked: locked"
-    except StorageError as error:
-        return f"not checked: {error.message}"
     return f"stored: {key.access_key_id}" if key else "missing"
 
 

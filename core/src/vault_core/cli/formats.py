@@ -70,8 +70,9 @@ def as_ini(profile: str, credentials: Credentials, region: str | None) -> str:
         raise UsageError(f"the profile name {profile!r} cannot be the name of a section", hint="use --format json")
     found = variables(credentials, region)
     wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
-    lines = [f"[{profile}]", *(f"{name.lower()} = {found[name]}" for name in wanted if name in found)]
-    return "\n".join([*lines, *([f"region = {region}"] if region else [])])
+    lines = [f"[{profile}]", *(f"{name.lower()}={found[name]}" for name in wanted if name in found)]
+    # aws-vault ends every section with an empty line.
+    return "\n".join([*lines, *([f"region={region}"] if region else []), ""])
 
 
 FORMATS: dict[str, Callable[[str, Credentials, str | None], str]] = {

@@ -13,10 +13,11 @@ import click
 
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.formats import timestamp
-from vault_core.errors import ConfigError, PartlyDone, VaultError
+from vault_core.errors import ConfigError, PartlyDone, PassphraseError, VaultError
 from vault_core.secret import Secret
 from vault_core.sessions.engine import Engine
-from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, Step, steps_to
+from vault_core.sessions.mfa import MfaRefused
+from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
 from vault_core.sessions.profiles import Flags
 from vault_core.vault import check_name
 
@@ -39,7 +40,7 @@ class Outcome:
 @click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json: bool) -> int:
+def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json: bool) -> None:
     """Make the sessions of many profiles at once, and say until when they last.
 
     Profiles that start from one user share one MFA question. A pattern matches the profiles of the AWS config.
@@ -57,8 +58,12 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     engine = app.engine(planner, machine=False, mfa_token=Secret(mfa_token) if mfa_token else None)
     outcomes.update(make(engine, plans))
     ordered = [outcomes[name] for name in names]
+    _raise_if_none(app, ordered)
     show(app, ordered, as_json=as_json)
-    return _exit_code(app, ordered)
+    ready = sum(outcome.error is None for outcome in ordered)
+    if ready < len(ordered):
+        hint = next(outcome.error.hint for outcome in ordered if outcome.error is not None)
+        raise PartlyDone(f"{ready} of {len(ordered)} profiles are ready", hint=hint)
 
 
 def matching(patterns: Sequence[str], profiles: Iterable[str]) -> list[str]:
@@ -91,41 +96,53 @@ def _plans(planner: Planner, names: Sequence[str], outcomes: dict[str, Outcome])
 def make(engine: Engine, plans: Sequence[Plan]) -> dict[str, Outcome]:
     """Carry out the plans: what asks somebody one by one and first, the rest in parallel."""
     outcomes: dict[str, Outcome] = {}
-    failed: dict[str, VaultError] = {}
-    waiting: list[Plan] = []
+    asking = Asking(engine)
     for plan in plans:
         try:
-            if _prepare(engine, plan, failed):
-                waiting.append(plan)
-                continue
-            outcomes[plan.profile] = _finish(engine, plan)
+            asking.prepare(plan)
         except VaultError as error:
             outcomes[plan.profile] = Outcome(plan.profile, error=error)
+    left = [plan for plan in plans if plan.profile not in outcomes]
     with ThreadPoolExecutor(PARALLEL) as pool:
-        for outcome in pool.map(lambda plan: _finish(engine, plan), waiting):
-            outcomes[outcome.profile] = outcome
+        try:
+            for outcome in pool.map(lambda plan: _finish(engine, plan), left):
+                outcomes[outcome.profile] = outcome
+        except KeyboardInterrupt:
+            engine.cancel()
+            raise
     return outcomes
 
 
-def _prepare(engine: Engine, plan: Plan, failed: dict[str, VaultError]) -> bool:
-    """Do the steps that may ask, in this thread; whether something is left that asks nobody.
+class Asking:
+    """The steps that may ask a person. What failed for one profile is not tried again for the next."""
 
-    A step that failed for one profile is not tried again for the next.
-    """
-    last = plan.last
-    if isinstance(last, SessionStep) and engine.live(last) is not None:
-        return False
-    for step in steps_to(last):
-        if step is last and not _may_ask(step):
-            return True
-        if step.cache_key in failed:
-            raise failed[step.cache_key]
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._failed: dict[str, VaultError] = {}
+        self._refused: VaultError | None = None
+
+    def prepare(self, plan: Plan) -> None:
+        """Make what may ask, and what that stands on; the rest of the plan asks nobody.
+
+        :raises VaultError: the plan has failed.
+        """
+        steps = self._engine.missing(plan)
+        while steps and not _may_ask(steps[-1]):
+            steps.pop()
+        for step in steps:
+            self._make(step)
+
+    def _make(self, step: Step) -> None:
+        known = self._failed.get(step.cache_key) or (self._refused if _may_ask(step) else None)
+        if known is not None:
+            raise known
         try:
-            engine.obtain(step)
+            self._engine.obtain(step)
         except VaultError as error:
-            failed[step.cache_key] = error
+            self._failed[step.cache_key] = error
+            if isinstance(error, MfaRefused | PassphraseError):
+                self._refused = error
             raise
-    return False
 
 
 def _may_ask(step: Step) -> bool:
@@ -165,11 +182,13 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _exit_code(app: App, outcomes: Sequence[Outcome]) -> int:
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if not errors:
-        return 0
+def _raise_if_none(app: App, outcomes: Sequence[Outcome]) -> None:
+    """A failing command prints no data: where no profile is ready, the last line is the first one's failure."""
+    errors = {outcome.profile: outcome.error for outcome in outcomes if outcome.error is not None}
     if len(errors) < len(outcomes):
-        ready = len(outcomes) - len(errors)
-        raise PartlyDone(f"{ready} of {len(outcomes)} profiles are ready", hint=errors[0].hint)
-    raise errors[0]
+        return
+    first = errors[outcomes[0].profile]
+    for profile, error in errors.items():
+        if error.message != first.message:
+            app.note(f"{profile}: {error.message}")
+    raise first

@@ -37,6 +37,8 @@ class Host:
     """When whoever waits in a plugin must give up, on :func:`time.monotonic`'s clock; None: never."""
     purpose: str = ""
     """What the command is about (``profile prod``), for the line that names who asks."""
+    questions: int = 0
+    """How many a person was asked in this process."""
     _secret_variables: set[str] = field(default_factory=set)
     keys: dict[str, Secret] = field(default_factory=dict)
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
@@ -160,7 +162,12 @@ class HostContext:
         reason = self._host.why_nobody_can_be_asked()
         if reason:
             raise SourceUnavailable(reason)
-        return self._host.terminal.ask(question, secret=secret, asker=self._host.asker, deadline=self._host.deadline())
+        from vault_core.plugins.turns import turn
+
+        deadline = self._host.deadline()
+        with turn(self.state_dir, deadline):
+            self._host.questions += 1
+            return self._host.terminal.ask(question, secret=secret, asker=self._host.asker, deadline=deadline)
 
     def confirm(self, question: str) -> bool:
         if self._host.why_nobody_can_be_asked():

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SERVED_UNTIL = 16 * 60
 """Seconds before its end up to which a session is served: the AWS SDKs come back at 15 minutes."""
 
+LONGEST = 36 * 3600
+"""Seconds that a session lives at most: GetSessionToken's limit, and AssumeRole's is lower."""
+
 _SUFFIX = ".session"
 _NONCE = 12
 
@@ -72,7 +75,7 @@ class Cache:
         if mode.text not in ("runtime", "off"):
             raise ConfigError(f"{mode.origin}: session_cache is 'runtime' or 'off', not {mode.text!r}")
         self._off = mode.text == "off"
-        self._runtime = settings.runtime_dir
+        self._settings = settings
         self._folder = settings.state_dir / "sessions"
         self._minimum = _minimum(settings.environ.get("AWS_MIN_TTL"))
 
@@ -80,10 +83,16 @@ class Cache:
         """The file name of a step, which says nothing to who has not the key."""
         return hmac.new(self._key or b"", cache_key.encode(), hashlib.sha256).hexdigest()
 
-    def get(self, cache_key: str) -> Session | None:
-        """The session of a step, if enough of it is left."""
+    def get(self, cache_key: str, *, made_since: datetime | None = None) -> Session | None:
+        """The session of a step, if enough of it is left.
+
+        :param made_since: one that was made after this moment is good as long as it lives.
+        """
         session = self._read(self._folder / (self.name(cache_key) + _SUFFIX)) if self._key else None
-        return session if session is not None and session.usable(self._minimum) else None
+        if session is None:
+            return None
+        new = made_since is not None and session.issued >= made_since and session.left() > 0
+        return session if new or session.usable(self._minimum) else None
 
     def put(self, cache_key: str, session: Session) -> None:
         """Keep a session. One that cannot be kept is no failure: it is only made again."""
@@ -128,15 +137,19 @@ class Cache:
         return sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
 
     def _sweep(self) -> None:
-        """Remove what has ended, what no key opens any more, and what a killed process left behind."""
+        """Remove what has ended, and what a killed process left behind.
+
+        What our key does not open may be a live session of the same user: a login without ``XDG_RUNTIME_DIR`` has
+        another key. So it goes when every session of its age has ended.
+        """
         for path in self._files():
             session = self._read(path)
-            if session is None or session.left() <= 0:
+            if session.left() <= 0 if session is not None else _older(path, LONGEST):
                 with suppress(OSError):
                     path.unlink()
         for path in self._folder.glob(".*.tmp"):
-            with suppress(OSError):
-                if path.stat().st_mtime < time.time() - 60:
+            if _older(path, 60):
+                with suppress(OSError):
                     path.unlink()
 
     def _read(self, path: Path) -> Session | None:
@@ -160,11 +173,20 @@ class Cache:
         if self._off:
             return None
         try:
-            _private_folder(self._runtime)
-            return _read_or_make_key(self._runtime / "session.key")
+            runtime = self._settings.runtime_dir
+            _private_folder(runtime)
+            return _read_or_make_key(runtime / "session.key")
         except OSError as error:
-            output.note(f"sessions are not kept: {self._runtime}: {error.strerror or error}")
+            where = f"{error.filename}: " if error.filename else ""
+            output.note(f"sessions are not kept: {where}{error.strerror or error}")
             return None
+
+
+def _older(path: Path, seconds: float) -> bool:
+    try:
+        return path.stat(follow_symlinks=False).st_mtime < time.time() - seconds
+    except OSError:
+        return False
 
 
 def _private_folder(folder: Path) -> None:

@@ -54,6 +54,7 @@ class Engine:
         self._flights = flights
         self._codes = MfaCodes(host, mfa_token)
         self._done: dict[str, Credentials] = {}
+        self._began = datetime.now(UTC)
 
     def credentials(self, plan: Plan) -> Issued:
         """The credentials of a plan.
@@ -67,6 +68,20 @@ class Engine:
     def live(self, step: SessionStep) -> Session | None:
         """The step's session in the cache, if it is good for a while. Asks nobody."""
         return self._cache.get(step.cache_key)
+
+    def missing(self, plan: Plan) -> list[Step]:
+        """The steps that are to be made, the first one first: those behind the last live one. Asks nobody."""
+        steps: list[Step] = []
+        for step in reversed(plan.steps()):
+            if isinstance(step, SessionStep) and self.live(step) is not None:
+                break
+            steps.insert(0, step)
+        return steps
+
+    def cancel(self) -> None:
+        """Have every thread that makes a session give up soon."""
+        self._host.ends = time.monotonic()
+        self._flights.cancel()
 
     def obtain(self, step: Step) -> Credentials:
         """The credentials of a step, made if they are not there."""
@@ -101,7 +116,8 @@ class Engine:
 
     def _session(self, step: SessionStep) -> Credentials:
         def landed() -> Session | None:
-            return self._cache.get(step.cache_key)
+            # However short its life: what was made while we wait is as good as what we would get.
+            return self._cache.get(step.cache_key, made_since=self._began)
 
         session = landed()
         if session is None:
@@ -111,12 +127,20 @@ class Engine:
         return session.credentials
 
     def _lead(self, step: SessionStep, flight: Flight) -> Session:
-        source = self.obtain(step.source) if step.source is not None else None
-        issued = datetime.now(UTC)
-        credentials = self._issue(step, source, flight)
-        session = Session(credentials, issued, kind_of(step), profiles_of(step))
+        before = self._host.questions
+        try:
+            credentials = self._issue(step, self._source(step, flight), flight)
+        finally:
+            if self._host.questions > before:
+                flight.asked()
+        session = Session(credentials, datetime.now(UTC), kind_of(step), profiles_of(step))
         self._cache.put(step.cache_key, session)
         return session
+
+    def _source(self, step: SessionStep, flight: Flight) -> Credentials | None:
+        if isinstance(step.source, KeyStep):
+            flight.phase("question")  # for the passphrase, if it takes one
+        return self.obtain(step.source) if step.source is not None else None
 
     def _issue(self, step: SessionStep, source: Credentials | None, flight: Flight) -> Credentials:
         spec = self._host.plugins.load("session", step.provider)

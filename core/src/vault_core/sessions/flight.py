@@ -3,7 +3,8 @@
 The lock is the operating system's, so death releases it. Those who wait take the leader's outcome, failure included:
 a refused question, an MFA code rejected three times or a denial ends them all with the same error, and nobody is
 asked again for :data:`QUIET` seconds, except by a command that a person just started. Only a dead leader, which leaves
-neither a session nor a failure, hands over to the next.
+neither a session nor a failure, hands over to the next; and so does one that failed before it asked a person or AWS
+for anything, because what it lacked (a terminal, a variable) another process may have.
 """
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ NETWORK_LIMIT = 30.0
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+_AWAITED = {"question": "somebody to answer its question", "network": "AWS"}
 _POLL = 0.03
 _TOLD_AFTER = 2.0
 
 T = TypeVar("T")
+
+
+class TakenOver(VaultError):
+    """Another process's failure; it has that one's exit code."""
 
 
 class Flights:
@@ -44,10 +50,15 @@ class Flights:
 
     def __init__(self, folder: Path, question_limit: float, *, foreground: bool) -> None:
         self._folder = folder
+        self._cancelled = False
         self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
         self._foreground = foreground
         self._started = time.time()
+
+    def cancel(self) -> None:
+        """End the waiting of every thread: Ctrl-C reaches only the main one."""
+        self._cancelled = True
 
     def join(self, name: str, landed: Callable[[], T | None], lead: Callable[[Flight], T]) -> T:
         """What ``landed`` finds, or what ``lead`` makes if this process is the first.
@@ -59,14 +70,17 @@ class Flights:
         """
         from filelock import FileLock
 
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flight = Flight(self._folder / name)
         lock = FileLock(self._folder / f"{name}.lock", mode=0o600)
         try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self._wait(flight, lock, landed)
         except KeyboardInterrupt:
             # Ctrl-C at a question goes to every process of the terminal: the leader's answer to it is ours.
             raise self._outcome_soon(flight) or Cancelled("interrupted") from None
+        except OSError as error:
+            output.note(f"this session may be made twice: {error.filename or self._folder}: {error.strerror}")
+            return lead(flight)
         if found is not None:
             return found
         try:
@@ -87,6 +101,8 @@ class Flights:
                 break
             if (found := landed()) is not None:
                 return found
+            if self._cancelled:
+                raise Cancelled("interrupted")
             waited.check()
             time.sleep(_POLL)
         try:
@@ -140,8 +156,7 @@ class Waiting:
             )
         if not self._told and now - self._began > _TOLD_AFTER:
             self._told = True
-            what = "somebody to answer its question" if phase == "question" else "AWS"
-            output.note(f"waiting for process {pid}, which waits for {what}")
+            output.note(f"waiting for process {pid}, which waits for {_AWAITED.get(phase, 'another process')}")
 
 
 class Flight:
@@ -150,10 +165,16 @@ class Flight:
     def __init__(self, path: Path) -> None:
         self._leader = path.with_name(f"{path.name}.leader")
         self._failed = path.with_name(f"{path.name}.failed")
+        self._spent = False
 
     def phase(self, phase: str) -> None:
-        """The leader says what it is at: ``waiting``, ``question`` or ``network``."""
+        """The leader says what it is at: ``waiting`` for another flight, ``question`` or ``network``."""
+        self._spent = self._spent or phase == "network"
         _write(self._leader, {"pid": os.getpid(), "phase": phase})
+
+    def asked(self) -> None:
+        """The leader has asked a person: if it fails now, the others do not ask again."""
+        self._spent = True
 
     def leader(self) -> tuple[int, str]:
         """Process id and phase of the leader; zero and nothing where nobody has said."""
@@ -165,7 +186,7 @@ class Flight:
         fields = _read(self._failed)
         if not fields:
             return None
-        error = VaultError(str(fields["message"]), hint=fields.get("hint"))
+        error = TakenOver(str(fields["message"]), hint=fields.get("hint"))
         error.exit_code = int(fields["exit_code"])
         return error, float(fields["at"])
 
@@ -188,10 +209,13 @@ class Flight:
                 self._leader.unlink()
 
     def _keep(self, error: VaultError) -> None:
+        taken_over = isinstance(error, TakenOver)
+        if not (self._spent or taken_over):
+            return
         _write(
             self._failed,
             {
-                "message": f"{error.message} (process {os.getpid()} tried)",
+                "message": error.message if taken_over else f"{error.message} (process {os.getpid()} tried)",
                 "hint": error.hint,
                 "exit_code": error.exit_code,
                 "at": time.time(),

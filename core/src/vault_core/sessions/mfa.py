@@ -16,6 +16,10 @@ TRIES = 3
 """How many codes AWS may reject before the session fails."""
 
 
+class MfaRefused(MfaError):
+    """The person who was asked for a code declined."""
+
+
 class MfaCodes:
     """Where codes come from.
 
@@ -61,7 +65,7 @@ class MfaCodes:
                 output.note(f"MFA source {name!r}: {error.message}")
             return None
         except QuestionRefused:
-            raise MfaError(f"no MFA code was given for profile {profile!r}") from None
+            raise MfaRefused(f"no MFA code was given for profile {profile!r}") from None
         if code is None:
             tried.append(f"{name} ({nobody if spec.interactive and nobody else 'does not know the device'})")
         return code

@@ -144,7 +144,7 @@ class Planner:
     ) -> Step:
         """The roles one behind the other; the MFA code, where there is one to give, goes to the first."""
         for number, role in enumerate(roles):
-            step = self._role(role, step, serial if number == 0 else None, role is target, number > 0, notes)
+            step = self._role(role, step, serial if number == 0 else None, role is target, notes)
         return step
 
     def _serial(self, chain: Sequence[AwsProfile]) -> str | None:
@@ -185,14 +185,12 @@ class Planner:
         return self._session(STS, base.name, keys, key)
 
     def _role(
-        self, role: AwsProfile, source: Step, serial: str | None, is_target: bool, chained: bool, notes: list[str]
+        self, role: AwsProfile, source: Step, serial: str | None, is_target: bool, notes: list[str]
     ) -> SessionStep:
         keys = {name: value for name, value in role.keys.items() if name != "mfa_serial"}
         seconds = self._role_seconds(role, is_target)
-        if chained and seconds > CHAINED_ROLE_MAX:
-            notes.append(
-                f"role of profile {role.name!r}: {seconds} s shortened to 3600, AWS's limit behind another role"
-            )
+        if isinstance(source, SessionStep) and seconds > CHAINED_ROLE_MAX:
+            notes.append(f"role of profile {role.name!r}: {seconds} s shortened to 3600, AWS's limit behind a session")
             seconds = CHAINED_ROLE_MAX
         keys["duration_seconds"] = str(seconds)
         if serial is not None:
