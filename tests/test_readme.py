@@ -1,0 +1,176 @@
+"""What the README tells is so: its consoles are run, its tables are compared, its links lead somewhere.
+
+A fence after ``<!-- run -->`` is run in a home of its own, in the README's order: each question in it must be asked,
+no other may be, and each line must come, in that order (``…`` is any text). One after ``<!-- file: NAME -->`` is
+appended to that file of the home; ``<!-- run: pipx -->`` and ``<!-- run: uv -->`` are installations.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support import parts
+from support.home import Home
+from support.moto import MotoServer
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BIN = Path(sys.executable).parent
+FENCE = re.compile(r"^<!-- (?P<mark>run|file)(?:: (?P<argument>\S+))? -->\n```\w*\n(?P<text>.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?://)([^)]+)\)")
+INSTALL_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A marked fence of the README."""
+
+    mark: str
+    argument: str | None
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        return [line[2:] for line in self.text.splitlines() if line.startswith("$ ")]
+
+    @property
+    def output(self) -> list[str]:
+        return [line for line in self.text.splitlines() if not line.startswith("$ ")]
+
+
+def fences(mark: str | None = None, argument: str | None = None) -> list[Fence]:
+    found = [Fence(**match.groupdict()) for match in FENCE.finditer(README.read_text(encoding="utf-8"))]
+    return [fence for fence in found if mark is None or (fence.mark, fence.argument) == (mark, argument)]
+
+
+def answers(moto: MotoServer) -> Mapping[str, str]:
+    """What a person types at each question."""
+    return {
+        r"Enter Access Key ID: ": moto.alice.access_key_id,
+        r"Enter Secret Access Key: ": moto.alice.secret_access_key,
+        r"New passphrase for store 'file': ": "correct horse",
+        r"The same again: ": "correct horse",
+        r"Passphrase to unlock store 'file': ": "correct horse",
+        r"MFA code for \S+: ": "123456",
+        r"\[y/N\] ": "y",
+    }
+
+
+def questions(line: str, known: Sequence[str]) -> list[str]:
+    return [question for question in known if re.search(question, line + " ")]
+
+
+def act(home: Home, fence: Fence, typed: Mapping[str, str]) -> None:
+    """Run the commands on a terminal as a person would, and compare."""
+    import pexpect
+
+    known = list(typed)
+    script = "\n".join(["set -e; shopt -s expand_aliases", *fence.commands])
+    child = home.spawn("-c", script, program="/bin/bash", env={"PATH": f"{BIN}:{home.env['PATH']}"}, timeout=60)
+    asked, shown = [], ""
+    while (index := child.expect([pexpect.EOF, *known])) > 0:
+        asked.append(known[index - 1])
+        shown += child.before + child.after
+        child.sendline(typed[asked[-1]])
+    shown += child.before
+    child.close()
+    assert child.exitstatus == 0, shown
+    assert asked == [question for line in fence.output for question in questions(line, known)], shown
+    for line in fence.output:
+        if not questions(line, known):
+            pattern = r"\s+".join(".*".join(map(re.escape, word.split("…"))) for word in line.split())
+            found = re.search(pattern, shown)
+            assert found, f"{line!r} is not, or not in this place, in\n{shown}"
+            shown = shown[found.end() :]
+
+
+def test_the_consoles_do_what_they_show(home: Home, moto: MotoServer, aws_v1: Path) -> None:
+    typed = answers(moto)
+    done = 0
+    for fence in fences():
+        if fence.mark == "file":
+            assert fence.argument is not None
+            with (home.path / fence.argument).open("a", encoding="utf-8") as file:
+                file.write("\n" + fence.text)
+        elif fence.argument is None:
+            act(home, fence, typed)
+            done += 1
+    assert done >= 4
+
+
+@pytest.mark.parametrize("tool", ["pipx", "uv"])
+def test_the_installation_brings_core_and_plugins_together(tool: str, tmp_path: Path) -> None:
+    parts.need(tool, shutil.which(tool, path=str(BIN)), how=f"pip install {tool}")
+    # The caller's own environment, which knows how to reach a package index; only what is installed goes elsewhere.
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON", "VIRTUAL_ENV"))}
+    folders = ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "PIPX_COMPLETION_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR")
+    env |= {name: str(tmp_path / name.lower()) for name in folders}
+    env |= {"PATH": f"{BIN}:{env['PATH']}", "PIPX_DEFAULT_PYTHON": sys.executable, "UV_PYTHON": sys.executable}
+    (fence,) = fences("run", tool)
+    for command in fence.commands:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    awsv = tmp_path / ("pipx_bin_dir" if tool == "pipx" else "uv_tool_bin_dir") / "awsv"
+    listed = subprocess.run(
+        [awsv, "plugins", "list", "--json"], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    names = {plugin["name"] for plugin in json.loads(listed.stdout)}
+    assert names >= {"file", "env", "prompt", "terminal", "sts"}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under a heading, without its head, as the text of their cells."""
+    _, _, rest = README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    rows = []
+    for line in rest.splitlines():
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif rows:
+            break
+    return rows[2:]
+
+
+def test_the_table_of_commands_is_complete(home: Home) -> None:
+    from vault_core.cli.commands import COMMANDS
+
+    told = {match for row in table("Commands") for match in re.findall(r"`([a-z]+)", row[0])}
+    assert told == set(COMMANDS)
+
+
+def test_the_table_of_plugins_is_complete() -> None:
+    packages = {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
+    assert {re.findall(r"`vault-plugin-([a-z]+)`", row[0])[0] for row in table("Plugins")} == packages
+
+
+def test_the_table_of_exit_codes_is_the_code_of_the_errors() -> None:
+    from vault_core import errors
+
+    codes = {
+        value.exit_code
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.VaultError)
+    }
+    told = {int(code) for row in table("Exit codes") for code in row[0].split(", ")}
+    assert told == codes | {0, 125, 126, 127}
+
+
+def test_the_links_lead_somewhere() -> None:
+    for link in LINK.findall(README.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = ROOT / path
+        assert target.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, link
