@@ -203,7 +203,7 @@ def _private_folder(folder: Path) -> None:
 
 
 def _read_or_make_key(path: Path) -> bytes:
-    for _ in range(2):
+    for _ in range(3):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:

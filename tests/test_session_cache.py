@@ -1,0 +1,455 @@
+"""The session cache: what a live session costs, how long it is served, and what hostile or damaged files do."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from support import parts
+from support.crowd import Crowd
+from support.front import Front, slow
+from support.home import PROGRAM, Home
+from support.moto import ACCOUNT, MotoServer
+from support.stored import CODE, MFA, UNLOCKED, add, leaders, state, store_file, until
+from vault_core.api import Credentials, Secret
+from vault_core.sessions.cache import Cache, Session
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
+CONFIG = f"""
+[profile work]
+region = eu-west-1
+[profile role]
+region = eu-west-1
+role_arn = {ROLE}
+source_profile = work
+"""
+
+
+@pytest.fixture
+def laptop(home: Home, moto: MotoServer) -> Home:
+    home.configure(CONFIG)
+    add(home, moto.alice)
+    return home
+
+
+def key_of(home: Home, profile: str = "role", **options: object) -> str:
+    """The access key that ``exec -j`` hands out."""
+    done = home.awsv("exec", "-j", profile, **options)  # type: ignore[arg-type]  # passed through
+    assert done.returncode == 0, done.stderr
+    found: str = json.loads(done.stdout)["AccessKeyId"]
+    return found
+
+
+@pytest.fixture
+def live(laptop: Home, front: Front) -> Home:
+    """A home where ``role`` has a live session, and nothing else could make one."""
+    key_of(laptop, env=UNLOCKED)
+    front.forget()
+    return laptop
+
+
+# -- what a live session costs -----------------------------------------------------------------------------------------
+
+NEVER = ("boto3", "botocore", "hvac", "keyring", "requests", "filelock", "platformdirs", "argon2", "rich")
+
+
+@pytest.mark.parametrize("words", [["exec", "-j", "role"], ["export", "role"], ["list"], ["--version"]], ids=" ".join)
+def test_nothing_heavy_is_imported(live: Home, words: list[str]) -> None:
+    done = live.awsv(*words, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.returncode == 0
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "vault_core.main" in modules
+    assert not {name for name in modules if name.partition(".")[0] in NEVER}
+    assert "vault_core.sealing.kdf" not in modules or "cryptography.hazmat.primitives.kdf.argon2" not in modules
+
+
+def test_the_store_is_not_needed(live: Home, front: Front) -> None:
+    before = key_of(live)
+    store_file(live).unlink()
+    assert key_of(live) == before
+    assert live.awsv("exec", "role", "--", "true").returncode == 0
+    assert front.calls == []
+
+
+def test_the_store_is_not_opened(live: Home, tmp_path: Path) -> None:
+    strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    log = tmp_path / "strace"
+    done = live.run(strace, "-f", "-e", "trace=openat,open,connect", "-o", log, PROGRAM, "exec", "-j", "role")
+    if "ptrace" in done.stderr.lower() and not log.stat().st_size:
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    trace = log.read_text()
+    assert ".session" in trace
+    assert "store.vlt" not in trace
+    assert "connect(" not in trace
+
+
+def test_a_session_without_a_home_folder_for_it(laptop: Home, front: Front) -> None:
+    """``session_cache=off``: nothing is written, everything works."""
+    off = {**UNLOCKED, "AWS_VAULT_SESSION_CACHE": "off"}
+    assert key_of(laptop, env=off) != key_of(laptop, env=off)
+    assert front.actions == ["AssumeRole"] * 2
+    assert state(laptop, "sessions") == []
+    assert list(laptop.runtime.iterdir()) == []
+
+
+def test_files_are_private_and_tell_nothing(live: Home) -> None:
+    [session] = state(live, "sessions")
+    key = live.runtime / "awsv/session.key"
+    for path in (session, key):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert len(key.read_bytes()) == 32
+    assert set(session.stem) <= set("0123456789abcdef")
+    assert b"ASIA" not in session.read_bytes()
+
+
+# -- how long a session is served --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aged(live: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float], None]]:
+    """Replaces the live session by one that was made so many seconds ago and ends in so many."""
+    [path] = state(live, "sessions")
+    environ = {name: value for name, value in live.env.items() if name.startswith("XDG_")}
+    settings = SimpleNamespace(
+        value=lambda _: SimpleNamespace(text="runtime", origin="default"),
+        runtime_dir=Path(environ["XDG_RUNTIME_DIR"]) / "awsv",
+        state_dir=Path(environ["XDG_STATE_HOME"]) / "awsv",
+        environ={},
+    )
+    cache = Cache(settings)  # type: ignore[arg-type]  # the part of the settings that it reads
+    monkeypatch.setattr(cache, "name", lambda _: path.stem)
+
+    def make(ago: float, left: float) -> None:
+        now = datetime.now(UTC)
+        credentials = Credentials(
+            access_key_id="ASIAOLD",
+            secret_access_key=Secret("s"),
+            session_token=Secret("t"),
+            expires=now + timedelta(seconds=left),
+        )
+        cache.put("any", Session(credentials, now - timedelta(seconds=ago), "sts.AssumeRole", ("work", "role")))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("ago", "left", "minimum", "served"),
+    [
+        pytest.param(1800, 17 * 60, None, True, id="17 minutes left"),
+        pytest.param(1800, 15 * 60, None, False, id="15 minutes left: the SDKs come back now"),
+        pytest.param(300, 600, None, True, id="a short session, before its half"),
+        pytest.param(600, 300, None, False, id="a short session, behind its half"),
+        pytest.param(3500, 100, "1m", True, id="100 s left and a minute is enough"),
+        pytest.param(1800, 1800, "45m", False, id="half an hour left and it must be more"),
+        pytest.param(3599, 30, "0", True, id="to the end"),
+        pytest.param(3600, -1, "0", False, id="ended"),
+    ],
+)
+def test_how_long_it_is_served(
+    live: Home,
+    front: Front,
+    aged: Callable[[float, float], None],
+    ago: float,
+    left: float,
+    minimum: str | None,
+    served: bool,
+) -> None:
+    aged(ago, left)
+    found = key_of(live, env={**UNLOCKED, "AWS_MIN_TTL": minimum})
+    assert (found == "ASIAOLD") is served
+    assert front.actions == ([] if served else ["AssumeRole"])
+
+
+def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(laptop: Home, front: Front) -> None:
+    """No session is ever long enough for this person; those who wait still share one."""
+    env = {**UNLOCKED, "AWS_MIN_TTL": "20h"}
+    front.on("AssumeRole", slow(2), times=1)
+    crowd = Crowd(laptop, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
+    assert len({json.loads(one.stdout)["AccessKeyId"] for one in crowd.ended()}) == 1
+    assert front.actions == ["AssumeRole"]
+    key_of(laptop, env=env)
+    assert front.actions == ["AssumeRole"] * 2
+
+
+# -- damage and malice -------------------------------------------------------------------------------------------------
+
+
+def damage(path: Path, how: str) -> None:
+    whole = path.read_bytes()
+    match how:
+        case "empty":
+            path.write_bytes(b"")
+        case "truncated":
+            path.write_bytes(whole[: len(whole) // 2])
+        case "flipped":
+            path.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+        case "foreign":
+            path.write_bytes(b'{"id": "AKIAEVIL", "secret": "x"}')
+        case "of another step":
+            path.write_bytes(next(other for other in path.parent.iterdir() if other != path).read_bytes())
+        case "symlink":
+            (path.parent / "elsewhere").write_bytes(whole)
+            path.unlink()
+            path.symlink_to("elsewhere")
+        case "directory":
+            path.unlink()
+            path.mkdir()
+
+
+@pytest.mark.parametrize("how", ["empty", "truncated", "flipped", "foreign", "of another step", "symlink", "directory"])
+def test_a_damaged_session_is_none(live: Home, front: Front, how: str) -> None:
+    before = key_of(live)
+    [path] = state(live, "sessions")
+    key_of(live, "work", env=UNLOCKED)
+    front.forget()
+    damage(path, how)
+    assert key_of(live, env=UNLOCKED) != before
+    assert front.actions == ["AssumeRole"]
+    assert live.awsv("list").returncode == 0
+
+
+def test_a_new_key_makes_old_sessions_unreadable(live: Home, front: Front) -> None:
+    (live.runtime / "awsv/session.key").write_bytes(b"short")
+    key_of(live, env=UNLOCKED)
+    key_of(live)
+    assert front.actions == ["AssumeRole"]
+
+
+def test_two_logins_with_two_keys_keep_their_sessions(live: Home, front: Front) -> None:
+    """A login without the runtime folder has another key; each finds its own session again."""
+    other = live.root / "other"
+    other.mkdir(mode=0o700)
+    elsewhere = {**UNLOCKED, "XDG_RUNTIME_DIR": str(other)}
+    here, there = key_of(live), key_of(live, env=elsewhere)
+    assert here != there
+    assert (key_of(live), key_of(live, env=elsewhere)) == (here, there)
+    assert front.actions == ["AssumeRole"]
+
+
+def hostile(home: Home, how: str) -> str:
+    """Make the runtime folder hostile; what the note names."""
+    folder = home.runtime / "awsv"
+    match how:
+        case "key readable by others":
+            folder.mkdir(mode=0o700)
+            (folder / "session.key").write_bytes(b"k" * 32)
+            (folder / "session.key").chmod(0o644)
+            return "session.key is open to others"
+        case "key a symlink":
+            folder.mkdir(mode=0o700)
+            (home.root / "evil").write_bytes(b"k" * 32)
+            (folder / "session.key").symlink_to(home.root / "evil")
+            return "session.key"
+        case "writable by all":
+            folder.mkdir()
+            folder.chmod(0o777)
+            return "is not a folder of yours alone"
+        case "readable by all":
+            folder.mkdir(mode=0o755)
+            return "is open to others"
+        case "symlink":
+            (home.root / "evil").mkdir(mode=0o700)
+            folder.symlink_to(home.root / "evil")
+            return "is not a folder of yours alone"
+        case "file":
+            folder.write_text("in the way")
+            return "awsv"
+        case "parent writable by all":
+            home.runtime.chmod(0o777)
+            return "is not a folder of yours alone"
+        case "read-only":
+            home.runtime.chmod(0o500)
+            return "Permission denied"
+        case "not mine":
+            folder.mkdir(mode=0o700)
+            os.chown(folder, 65534, 65534)
+            return "is not a folder of yours alone"
+    raise AssertionError(how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "key readable by others",
+        "key a symlink",
+        "writable by all",
+        "readable by all",
+        "symlink",
+        "file",
+        "parent writable by all",
+        "read-only",
+        "not mine",
+    ],
+)
+def test_a_hostile_runtime_folder_keeps_nothing(laptop: Home, front: Front, how: str) -> None:
+    if how == "not mine" and os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    if how == "read-only" and os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    named = hostile(laptop, how)
+    try:
+        done = laptop.awsv("exec", "-j", "role", env=UNLOCKED)
+    finally:
+        laptop.runtime.chmod(0o700)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["Version"] == 1
+    assert done.stderr.startswith("awsv: sessions are not kept: ")
+    assert named in done.stderr
+    assert state(laptop, "sessions") == []
+
+
+def test_without_the_runtime_variable(laptop: Home, front: Front) -> None:
+    env = {**UNLOCKED, "XDG_RUNTIME_DIR": None}
+    if Path(f"/run/user/{os.geteuid()}").is_dir():
+        pytest.skip("the machine has a runtime folder of its own, which belongs to whoever runs the tests")
+    assert key_of(laptop, env=env) == key_of(laptop, env={**env, "AWS_VAULT_FILE_PASSPHRASE": None})
+    assert front.actions == ["AssumeRole"]
+    [key] = Path(laptop.env["TMPDIR"]).glob("runtime-*/awsv/session.key")
+    assert stat.S_IMODE(key.parent.parent.stat().st_mode) == 0o700
+
+
+def test_without_the_runtime_variable_and_somebody_was_first(laptop: Home) -> None:
+    if Path(f"/run/user/{os.geteuid()}").is_dir():
+        pytest.skip("the machine has a runtime folder of its own, which belongs to whoever runs the tests")
+    fallback = Path(laptop.env["TMPDIR"]) / f"runtime-{os.geteuid()}"
+    (laptop.root / "evil").mkdir()
+    fallback.symlink_to(laptop.root / "evil")
+    done = laptop.awsv("exec", "-j", "role", env={**UNLOCKED, "XDG_RUNTIME_DIR": None})
+    assert done.returncode == 0, done.stderr
+    assert "sessions are not kept" in done.stderr
+    assert list((laptop.root / "evil").iterdir()) == []
+
+
+def test_a_full_disk_keeps_nobody_from_their_credentials(laptop: Home, front: Front) -> None:
+    done = subprocess.run(
+        [PROGRAM, "exec", "-j", "role"],
+        env=laptop.environment(UNLOCKED),
+        cwd=laptop.cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["AccessKeyId"].startswith("ASIA")
+    assert "not kept" in done.stderr
+    assert [path for path in state(laptop, "sessions") if path.suffix != ".tmp"] == []
+
+
+# -- what a session depends on -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("RoleA", "RoleB"),
+        ("source_profile = work\n", "source_profile = work\nduration_seconds = 1800\n"),
+        ("source_profile = work\n", "source_profile = work\nexternal_id = x12\n"),
+        ("source_profile = work\n", "source_profile = work\nrole_session_name = me\n"),
+        (f"region = eu-west-1\nrole_arn = {ROLE}", f"region = eu-west-2\nrole_arn = {ROLE}"),
+        ("source_profile = work\n", "source_profile = second\n"),
+        ("source_profile = work\n", f"source_profile = work\nmfa_serial = {MFA}\n"),
+    ],
+    ids=lambda change: change[1].strip().rpartition("\n")[2],
+)
+def test_another_config_is_another_session(live: Home, moto: MotoServer, front: Front, change: tuple[str, str]) -> None:
+    before = key_of(live)
+    add(live, moto.alice, "second")
+    assert change[0] in CONFIG
+    live.configure(CONFIG.replace(*change))
+    done = live.awsv("exec", "-j", "role", "-t", CODE, env=UNLOCKED)
+    assert json.loads(done.stdout)["AccessKeyId"] != before
+    assert front.actions[-1] == "AssumeRole"
+    live.configure(CONFIG)
+    assert key_of(live) == before
+
+
+def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front: Front) -> None:
+    before = key_of(live)
+    fresh = moto.create_key("alice")
+    document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
+    assert live.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED).returncode == 0
+    assert state(live, "sessions") == []
+    assert key_of(live, env=UNLOCKED) != before
+    assert [call.access_key_id for call in front.calls] == [fresh.access_key_id]
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_a_key_that_changes_during_a_flight(laptop: Home, moto: MotoServer, front: Front, change: str) -> None:
+    """The session that is being made from the old key is nobody's any more when it is there."""
+    front.on("AssumeRole", slow(2), times=1)
+    flight = Crowd(laptop, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
+    until(lambda: bool(front.calls), "a call")
+    if change == "replaced":
+        fresh = moto.create_key("alice")
+        document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
+        done = laptop.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED)
+    else:
+        done = laptop.awsv("remove", "-f", "work", env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert leaders(laptop), "the flight was over too soon"
+    [old] = flight.ended()
+    assert old.code == 0
+    if change == "removed":
+        done = laptop.awsv("exec", "-j", "role", env=UNLOCKED)
+        assert (done.returncode, done.stdout) == (4, "")
+        return
+    assert key_of(laptop, env=UNLOCKED) != json.loads(old.stdout)["AccessKeyId"]
+    assert [call.access_key_id for call in front.calls] == [moto.alice.access_key_id, fresh.access_key_id]
+
+
+# -- clear and list ----------------------------------------------------------------------------------------------------
+
+
+def test_clear(live: Home, front: Front) -> None:
+    key_of(live, "work", env=UNLOCKED)
+    add(live, SimpleNamespace(access_key_id="AKIAOTHER", secret_access_key="x"), "other")  # type: ignore[arg-type]  # a key
+    key_of(live, "other", env=UNLOCKED)
+    assert live.awsv("clear", "role").stdout == "Cleared 1 sessions.\n"
+    assert live.awsv("clear", "role").stdout == "Cleared 0 sessions.\n"
+    assert live.awsv("clear").stdout == "Cleared 2 sessions.\n"
+    assert state(live, "sessions") == []
+
+
+def test_clear_of_a_user_takes_the_roles_behind_it(live: Home) -> None:
+    assert live.awsv("clear", "work").stdout == "Cleared 1 sessions.\n"
+    assert state(live, "sessions") == []
+
+
+def test_list_names_the_sessions(live: Home) -> None:
+    done = live.awsv("list")
+    lines = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert lines[0] == ["work", "locked", "-"]
+    assert lines[1][:2] == ["role", "locked"]
+    assert lines[1][2].startswith("sts.AssumeRole:59m")
+    assert live.awsv("list", "--sessions").stdout.startswith("sts.AssumeRole:59m")
+    assert live.awsv("list", "--profiles").stdout == "work\nrole\n"
+    [work, role] = json.loads(live.awsv("list", "--json", env=UNLOCKED).stdout)
+    assert (work["stored"], role["stored"]) == (True, False)
+    assert [session["kind"] for session in role["sessions"]] == ["sts.AssumeRole"]
+
+
+def test_what_a_killed_process_left_is_swept(live: Home) -> None:
+    [session] = state(live, "sessions")
+    for name, age in ((".dead.session.1.aa.tmp", 120), (".young.session.1.aa.tmp", 0), ("00.session", 40 * 3600)):
+        path = session.with_name(name)
+        path.write_bytes(b"x" * 64)
+        os.utime(path, (path.stat().st_atime - age, path.stat().st_mtime - age))
+    key_of(live, "work", env=UNLOCKED)
+    names = {path.name for path in state(live, "sessions")}
+    assert session.name in names
+    assert ".young.session.1.aa.tmp" in names
+    assert not names & {".dead.session.1.aa.tmp", "00.session"}
