@@ -29,19 +29,23 @@ def count_items(folder: Path) -> int:
 
 def _is_item(path: Path) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        token = _read_token(path)
     except OSError:
         return False
+    match = _TOKEN.fullmatch(token)
+    return match is not None and _is_jwe_header(match[1])
+
+
+def _read_token(path: Path) -> bytes:
+    """The whole file, if it may be an item; else nothing or the beginning."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return False
+            return b""
         start = os.read(fd, len(_START))
-        match = _TOKEN.fullmatch(start + os.read(fd, _LARGEST)) if start == _START else None
-    except OSError:
-        return False
+        return start + os.read(fd, _LARGEST) if start == _START else start
     finally:
         os.close(fd)
-    return match is not None and _is_jwe_header(match[1])
 
 
 def _is_jwe_header(part: bytes) -> bool:

@@ -101,10 +101,10 @@ class SafeFile:
         except OSError as error:
             raise self._refused_folder(error) from None
         try:
-            self._check_owner(os.fstat(fd), self.folder, "700")
+            self._check_owner(_status(fd, self.folder), self.folder, "700")
             yield fd
         finally:
-            os.close(fd)
+            _close(fd)
 
     def _refused_folder(self, error: OSError) -> StorageError:
         if self.folder.is_symlink():
@@ -147,7 +147,7 @@ class SafeFile:
         except OSError as error:
             raise _trouble(error, self.path, "cannot be read") from None
         finally:
-            os.close(fd)
+            _close(fd)
 
     def _check_kind(self, folder: int) -> None:
         """Refuse what is not a plain file, by its kind."""
@@ -204,7 +204,7 @@ class SafeFile:
                 os.pwrite(fd, b"%d\n" % os.getpid(), 0)
             yield
         finally:
-            os.close(fd)
+            _close(fd)
 
     def _open_lock(self, folder: int) -> int:
         path = self.folder / f"{self._name}.lock"
@@ -214,8 +214,8 @@ class SafeFile:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
                 raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}") from None
             raise _trouble(error, self.folder, "cannot be written") from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
+        if not stat.S_ISREG(_status(fd, path).st_mode):
+            _close(fd)
             raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}")
         return fd
 
@@ -227,13 +227,15 @@ class SafeFile:
             except BlockingIOError:
                 check()
             except OSError as error:
-                raise _trouble(error, self.folder, "is on a file system without locks") from None
+                raise _trouble(error, self.folder, "cannot be locked") from None
             if time.monotonic() > deadline:
                 raise self._lock_timeout(fd)
             time.sleep(_POLL)
 
     def _lock_timeout(self, fd: int) -> StorageUnavailable:
-        text = os.pread(fd, 32, 0).strip()
+        text = b""
+        with contextlib.suppress(OSError):
+            text = os.pread(fd, 32, 0).strip()
         holder = f"process {int(text)}" if text.isdigit() else "another process"
         return StorageUnavailable(
             f"{self.path} has been locked by {holder} for more than {LOCK_SECONDS:.0f} s",
@@ -299,6 +301,19 @@ class LockedFile:
         :raises Unconfirmed: the file is the old one or the new one: look.
         """
         self._file._replace(self._folder, data)
+
+
+def _status(fd: int, path: Path) -> os.stat_result:
+    try:
+        return os.fstat(fd)
+    except OSError as error:
+        raise _trouble(error, path, "cannot be looked at") from None
+
+
+def _close(fd: int) -> None:
+    """Close what nothing was written to; there is nothing to lose and nothing to tell."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 def _make_entry_durable(path: Path) -> None:
