@@ -108,14 +108,24 @@ def test_the_consoles_do_what_they_show(home: Home, moto: MotoServer, aws_v1: Pa
     assert done >= 4
 
 
+def reaches_an_index(uv: str) -> bool | None:
+    """True, or None: uv does not read pip's configuration, so where pip installs, uv may not."""
+    argv = [uv, "pip", "compile", "--quiet", "--no-deps", "--python", sys.executable, "-"]
+    done = subprocess.run(argv, input="pluggy", capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    return True if done.returncode == 0 else None
+
+
 @pytest.mark.parametrize("tool", ["pipx", "uv"])
 def test_the_installation_brings_core_and_plugins_together(tool: str, tmp_path: Path) -> None:
-    parts.need(tool, shutil.which(tool, path=str(BIN)), how=f"pip install {tool}")
+    program = parts.need(tool, shutil.which(tool, path=str(BIN)), how=f"pip install {tool}")
+    if tool == "uv":
+        parts.need("a package index for uv", reaches_an_index(program), how="configure uv as you did pip")
     # The caller's own environment, which knows how to reach a package index; only what is installed goes elsewhere.
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON", "VIRTUAL_ENV"))}
     folders = ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "PIPX_COMPLETION_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR")
     env |= {name: str(tmp_path / name.lower()) for name in folders}
     env |= {"PATH": f"{BIN}:{env['PATH']}", "PIPX_DEFAULT_PYTHON": sys.executable, "UV_PYTHON": sys.executable}
+    env["PIPX_DEFAULT_BACKEND"] = "pip"  # with uv beside it, pipx would use that
     (fence,) = fences("run", tool)
     for command in fence.commands:
         done = subprocess.run(
