@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 from vault_core import output
-from vault_core.api import MfaSourceSpec, Option, PassphraseSourceSpec, RunResult, StorageSpec
+from vault_core.api import Option, RunResult
 from vault_core.errors import Cancelled, ConfigError, SourceUnavailable, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
-from vault_core.settings import Settings, StoreSettings, Value
+from vault_core.settings import Settings, StoreSettings, Value, is_secret_variable
 from vault_core.terminal import Terminal
 
 _RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
@@ -44,20 +44,16 @@ class Host:
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
 
     def secret_variables(self) -> set[str]:
-        """Variables behind the secret options of the plugins that the settings name: removed from children.
+        """Variables behind the secret options of plugins: removed from children.
 
-        A plugin is loaded for this only if a variable of its own is set.
+        Whoever sets a variable of a plugin names that plugin, and only then it is loaded for this.
         """
-        settings, load = self.settings, self.plugins.load
-        named: list[tuple[str, Callable[[str], StorageSpec | PassphraseSourceSpec | MfaSourceSpec]]] = [
-            (settings.store(settings.value("backend").text).backend, lambda name: load("storage", name)),
-            *((name, lambda name: load("passphrase", name)) for name in settings.names("passphrase_source")),
-            *((name, lambda name: load("mfa", name)) for name in settings.names("prompt")),
-        ]
-        for name, spec in named:
-            if any(variable.startswith(_variable(f"{name}_")) for variable in settings.environ):
+        told = [variable for variable in self.settings.environ if not is_secret_variable(variable)]
+        for offer in self.plugins.offers():
+            prefix = _variable(f"{offer.name}_")
+            if offer.usable and any(variable.startswith(prefix) for variable in told):
                 with suppress(VaultError):  # broken, and not needed so far: that is told to who needs it
-                    self._note_secrets(name, spec(name).options)
+                    self._note_secrets(offer.name, self.plugins.options(offer))
         return self._secret_variables
 
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
@@ -128,9 +124,10 @@ def _parse(plugin: str, option: Option, value: Value) -> Any:
     try:
         return option.parse(value.text)
     except ValueError as error:
-        shown = "" if option.secret else f" {value.text!r}"
+        # Of a secret not even the reason is shown: int() and its like repeat the text in it.
+        reason = "cannot be understood" if option.secret else f"{value.text!r}: {error}"
         raise ConfigError(
-            f"option {option.name!r} of {plugin}:{shown} from {value.origin}: {error}", hint=f"it is: {option.help}"
+            f"option {option.name!r} of {plugin}, from {value.origin}: {reason}", hint=f"it is: {option.help}"
         ) from None
 
 

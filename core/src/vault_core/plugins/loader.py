@@ -8,7 +8,7 @@ standard error.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
-    from vault_core.api import MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+    from vault_core.api import MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
 
 OURS = {
     ("storage", "file"): "vault-plugin-file",
@@ -75,9 +75,15 @@ class Plugins:
         :raises PluginConflict: several do; nothing was imported.
         :raises PluginLoadError: its module or its hooks are broken.
         """
-        if (kind, name) not in self._loaded:
-            self._loaded[kind, name] = self._load(kind, self._find(kind, name))
-        return self._loaded[kind, name]
+        return self._spec(kind, name)
+
+    def options(self, offer: Offer) -> Sequence[Option]:
+        """The options of a plugin of any kind, which is loaded for it.
+
+        :raises PluginError: as :meth:`load`.
+        """
+        declared: Sequence[Option] = self._spec(offer.kind, offer.name).options
+        return declared
 
     @contextmanager
     def blame(self, kind: str, name: str) -> Iterator[None]:
@@ -95,6 +101,11 @@ class Plugins:
                 f"{_NAMES[kind]} {name!r} failed with {type(error).__name__}",
                 hint=f"this is a bug of {owner or name}; --debug shows where",
             ) from error
+
+    def _spec(self, kind: str, name: str) -> Any:
+        if (kind, name) not in self._loaded:
+            self._loaded[kind, name] = self._load(kind, self._find(kind, name))
+        return self._loaded[kind, name]
 
     def _find(self, kind: str, name: str) -> Offer:
         found = self._offered(kind, name)

@@ -1,0 +1,468 @@
+"""A plugin that is broken, noisy, missing, ambiguous or somebody else's: it concerns only who names it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from support.home import Home
+from support.sites import Site
+from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline
+from vault_core.plugins.loader import OURS
+
+CANARY = "canary-in-a-message"
+SAID = '"-".join(("canary", "in", "a", "message"))'
+"""The canary, as source that does not hold it: ``--debug`` shows lines of source."""
+STORAGE = "vault.storage.v1"
+PASSPHRASE = "vault.passphrase.v1"
+
+AT_IMPORT = {
+    "import-error": "import not_installed_anywhere",
+    "syntax-error": "def (",
+    "raises": "raise RuntimeError('no luck')",
+    "raises-ours": "from vault_core.api import ConfigError\nraise ConfigError('bad weather')",
+    "exits": "import sys\nsys.exit(0)",
+    "base-exception": "class Odd(BaseException): ...\nraise Odd",
+    "no-hook": "",
+    "unknown-hook": """
+        from vault_core.api import hookimpl
+        @hookimpl
+        def vault_nonsense(): return ()
+        @hookimpl
+        def vault_storage_backends(): return ()
+    """,
+    "wrong-argument": """
+        from vault_core.api import hookimpl
+        @hookimpl
+        def vault_storage_backends(config): return ()
+    """,
+    "wrong-type": """
+        from vault_core.api import hookimpl
+        class StorageSpec:
+            name = "wrong-type"
+        @hookimpl
+        def vault_storage_backends(): return (StorageSpec(),)
+    """,
+    "no-sequence": """
+        from vault_core.api import hookimpl
+        @hookimpl
+        def vault_storage_backends(): return 7
+    """,
+    "other-name": """
+        from vault_core.api import StorageSpec, hookimpl
+        @hookimpl
+        def vault_storage_backends(): return (StorageSpec(name="file", summary="s", open=print),)
+    """,
+    "hook-raises": """
+        from vault_core.api import hookimpl
+        @hookimpl
+        def vault_storage_backends(): return 1 / 0
+    """,
+}
+"""Name of a storage backend to the source of its module, which does not load."""
+
+WHEN_USED = {
+    "open-raises": f"def open_(ctx): raise RuntimeError({SAID})",
+    "open-exits": "def open_(ctx): sys.exit(0)",
+    "open-returns-none": "def open_(ctx): return None",
+    "get-raises": f"""
+class B(StorageBackend):
+    def get(self, key): raise KeyError({SAID})
+    put = delete = keys = get
+def open_(ctx): return B()
+""",
+    "get-returns-text": f"""
+class B(StorageBackend):
+    def get(self, key): return {SAID}
+    put = delete = keys = get
+def open_(ctx): return B()
+""",
+    "keys-of-numbers": """
+class B(StorageBackend):
+    def get(self, key): raise KeyError
+    put = delete = get
+    def keys(self): return iter([1])
+def open_(ctx): return B()
+""",
+}
+"""Name of a storage backend to a module that loads, and fails when it is used."""
+
+
+def module_of(name: str) -> str:
+    return f"vault_plugin_{name.replace('-', '_')}"
+
+
+def spec(name: str, at_rest: str = "SERVICE") -> str:
+    return f"""
+@hookimpl
+def vault_storage_backends():
+    return (StorageSpec(name={name!r}, summary="s", open=open_, at_rest=AtRest.{at_rest}),)
+"""
+
+
+def install(site: Site, name: str, source: str, *, group: str = STORAGE) -> str:
+    """Install a distribution with one plugin; its name."""
+    site.install(f"vault-plugin-{name}", {group: {name: module_of(name)}}, {f"{module_of(name)}.py": source})
+    return f"vault-plugin-{name}"
+
+
+HEADER = "from __future__ import annotations\nimport os, subprocess, sys\nfrom vault_core.api import *\n"
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """An environment with every broken plugin at once."""
+    site = Site(tmp_path_factory.mktemp("broken") / "site")
+    for name, source in AT_IMPORT.items():
+        install(site, name, source)
+    for name, source in WHEN_USED.items():
+        install(site, name, HEADER + source + spec(name))
+    site.install("vault-plugin-nowhere", {STORAGE: {"no-module": "vault_plugin_nowhere"}}, {})
+    return site
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = offline(tmp_path)
+    fill(home, {"work": (KEY_ID, SECRET)})
+    return home
+
+
+def failure(done: object, code: int, *words: str) -> str:
+    """Standard error of a failure as it should be."""
+    assert (done.returncode, done.stdout) == (code, ""), done  # type: ignore[attr-defined]  # a finished process
+    stderr: str = done.stderr  # type: ignore[attr-defined]  # see above
+    message, hint = [line for line in stderr.splitlines() if line.startswith(("awsv: ", "hint: "))][-2:]
+    assert message.startswith("awsv: ")
+    assert hint.startswith("hint: ")
+    assert "Traceback" not in stderr
+    for word in words:
+        assert word in stderr
+    return stderr
+
+
+@pytest.mark.parametrize("name", [*AT_IMPORT, "no-module"])
+def test_one_that_does_not_load(name: str, broken: Site, home: Home) -> None:
+    distribution = "vault-plugin-nowhere" if name == "no-module" else f"vault-plugin-{name}"
+    stderr = failure(home.run(broken.awsv, "list", "--unlock", env={"AWS_VAULT_BACKEND": name}), 3, distribution)
+    assert "1.0" in stderr  # of which version
+
+
+@pytest.mark.parametrize("name", WHEN_USED)
+def test_one_that_fails_when_it_is_used(name: str, broken: Site, home: Home) -> None:
+    words = ["list", "--unlock"] if name.startswith("keys") else ["exec", "-n", "-j", "work"]
+    for debug in ([], ["--debug"]):
+        done = home.run(broken.awsv, *debug, "--backend", name, *words)
+        assert CANARY not in done.stderr  # what a vendor's exception says may be a secret
+        if not debug:
+            failure(done, 1, f"vault-plugin-{name}")
+        else:
+            assert (done.returncode, done.stdout) == (1, "")
+            assert f"{module_of(name)}.py" in done.stderr or name.startswith(("open-returns", "get-returns", "keys"))
+
+
+def test_with_a_child_the_failure_is_ours(broken: Site, home: Home) -> None:
+    failure(home.run(broken.awsv, "--backend", "raises", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-raises")
+
+
+def test_nobody_else_is_disturbed(broken: Site, home: Home) -> None:
+    for words in (["--version"], ["list"], ["exec", "-n", "-j", "work"], ["--help"]):
+        here, there = (
+            home.run(program, *words, env=UNLOCKED) for program in (broken.awsv, "awsv-real"[:0] or broken.awsv)
+        )
+        assert (here.returncode, here.stderr) == (0, ""), words
+        assert here.stdout == there.stdout
+
+
+def test_they_are_listed_without_being_loaded(broken: Site, home: Home) -> None:
+    done = home.run(broken.awsv, "plugins", "list", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    assert set(found) >= {*AT_IMPORT, *WHEN_USED, "no-module", "file", "env", "prompt", "sts", "terminal"}
+    assert found["raises"] == {
+        "kind": "storage",
+        "name": "raises",
+        "distribution": "vault-plugin-raises",
+        "version": "1.0",
+        "state": "installed",
+    }
+
+
+NOISE = """
+print("noise: print")
+os.write(1, b"noise: write\\n")
+subprocess.run(["/bin/echo", "noise: child"])
+sys.stdout.write("noise: no newline")
+"""
+
+
+def test_a_noisy_one_keeps_out_of_standard_output(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    indented = NOISE.replace("\n", "\n    ").rstrip()
+    key = json.dumps({"access_key_id": KEY_ID, "secret_access_key": SECRET})
+    source = f"""{HEADER}{NOISE}
+def noise():{indented}
+class B(StorageBackend):
+    def get(self, key):
+        noise()
+        return Item(value=Secret({key!r}), version="1")
+    put = delete = keys = get
+def open_(ctx):
+    noise()
+    return B()
+"""
+    install(site, "noisy", source + spec("noisy"))
+    done = home.run(site.awsv, "--backend", "noisy", "exec", "-n", "-j", "work")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["AccessKeyId"] == KEY_ID
+    assert done.stderr.count("noise: child") == 3
+    child = home.run(
+        site.awsv, "--backend", "noisy", "exec", "-n", "work", "--", "/bin/sh", "-c", "echo mine; echo its >&2"
+    )
+    assert child.stdout == "mine\n"
+    assert child.stderr.count("noise: print") == 3
+    assert child.stderr.endswith("its\n")
+
+
+def test_two_that_offer_one_name(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    mark = tmp_path / "imported"
+    for distribution in ("Vault.Plugin_One", "vault-plugin-two"):
+        module = distribution.lower().replace(".", "_").replace("-", "_")
+        site.install(distribution, {STORAGE: {"twin": module}}, {f"{module}.py": f"open({str(mark)!r}, 'w')"})
+    stderr = failure(home.run(site.awsv, "--backend", "twin", "list", "--unlock"), 3, "'twin'")
+    assert "vault-plugin-one and vault-plugin-two" in stderr
+    assert not mark.exists()
+    listed = json.loads(home.run(site.awsv, "plugins", "list", "--json").stdout)
+    assert [entry["state"] for entry in listed if entry["name"] == "twin"] == ["conflict", "conflict"]
+    assert home.run(site.awsv, "exec", "-n", "-j", "work", env=UNLOCKED).returncode == 0
+    site.uninstall("vault-plugin-two")
+    failure(home.run(site.awsv, "--backend", "twin", "list", "--unlock"), 3, "vault-plugin-one")
+    assert mark.exists()
+
+
+def test_two_that_offer_the_default(tmp_path: Path, home: Home) -> None:
+    """Nobody takes over ``file`` by being installed: then it works for nobody, and both are named."""
+    site = Site(tmp_path / "site")
+    site.install("evil-file", {STORAGE: {"file": "evil_file"}}, {"evil_file.py": "raise SystemExit('imported')"})
+    failure(home.run(site.awsv, "list", env=UNLOCKED), 3, "evil-file and vault-plugin-file")
+
+
+USES: Mapping[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "storage": (("list", "--unlock"), {}),
+    "passphrase": (("list", "--unlock"), {}),
+    "session": (("exec", "-j", "work"), UNLOCKED),
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [one for one in OURS if one[0] in USES], ids="-".join)
+def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site", without=[OURS[kind, name]])
+    words, env = USES[kind]
+    sources = {"AWS_VAULT_PASSPHRASE_SOURCE": name} if kind == "passphrase" else {}
+    stderr = failure(home.run(site.awsv, *words, env={**env, **sources}), 3, repr(name))
+    assert stderr.splitlines()[-1] == f"hint: pip install {OURS[kind, name]}"
+
+
+def test_a_missing_source_is_no_matter_while_another_has_the_passphrase(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site", without=["vault-plugin-prompt"])
+    done = home.run(site.awsv, "exec", "-n", "-j", "work", env=UNLOCKED)
+    assert (done.returncode, done.stderr) == (0, "")
+    # Nor is it while a wrong one is refused: nobody can be asked here.
+    wrong = home.run(site.awsv, "list", env={"AWS_VAULT_FILE_PASSPHRASE": "wrong"})
+    assert wrong.returncode in (0, 5), wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "name", "hint"),
+    [
+        ("storage backend", "--backend", "fiel", "did you mean 'file'?"),
+        ("storage backend", "--backend", "vault-plugin-secrets", "known are file"),
+        ("storage backend", "--backend", "../file", "did you mean 'file'?"),
+        ("storage backend", "--backend", "FILE", "known are file"),
+        ("storage backend", "--backend", "x", "known are file"),
+        ("passphrase source", "--passphrase-source", "promt", "did you mean 'prompt'?"),
+        ("passphrase source", "--passphrase-source", "nobody-knows", "known are env, prompt"),
+    ],
+)
+def test_a_name_that_nobody_offers(kind: str, flag: str, name: str, hint: str, home: Home) -> None:
+    stderr = failure(home.awsv(flag, name, "list", "--unlock"), 3, f"no {kind} named {name!r} is installed")
+    assert stderr.splitlines()[-1] == f"hint: {hint}"
+    assert "pip install" not in stderr  # anybody may register any name
+
+
+def test_names_from_metadata_cannot_drive_the_terminal(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    odd = dict.fromkeys(("\x1b[2J", "UPPER", "no", "a" * 40, "mfa", "..", "-x", "ünï"), "m")
+    site.install("odd-names", {STORAGE: odd}, {"m.py": "raise SystemExit('imported')"}, version="1\x1b[31m")
+    done = home.run(site.awsv, "plugins", "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "\\x1b[2J" in done.stdout
+    # They take no flag of ours away, and those that cannot be typed cannot be loaded.
+    assert home.run(site.awsv, "exec", "--no-session", "--mfa-token", "1", "-j", "work", env=UNLOCKED).returncode == 0
+    failure(home.run(site.awsv, "--backend", "UPPER", "list", "--unlock"), 3, "'UPPER'")
+
+
+SOURCES = {
+    "source-raises": f"def get(self, request): raise ValueError({SAID})",
+    "source-returns-text": f"def get(self, request): return {SAID}",
+    "source-exits": "def get(self, request): sys.exit(3)",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_broken_source_is_blamed_and_not_the_store(name: str, tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    source = f"""{HEADER}
+class S(PassphraseSource):
+    {SOURCES[name]}
+@hookimpl
+def vault_passphrase_sources():
+    return (PassphraseSourceSpec(name={name!r}, summary="s", open=lambda ctx: S()),)
+"""
+    install(site, name, source, group=PASSPHRASE)
+    stderr = failure(home.run(site.awsv, "--passphrase-source", name, "exec", "-n", "-j", "work"), 1, name)
+    assert f"a bug of vault-plugin-{name}" in stderr
+    assert CANARY not in stderr
+    both = home.run(site.awsv, "--passphrase-source", f"env,{name}", "exec", "-n", "-j", "work", env=UNLOCKED)
+    assert (both.returncode, both.stderr) == (0, "")
+
+
+THIRD_PARTY = (
+    HEADER
+    + '''
+import json
+from pathlib import Path
+
+class Drawer(StorageBackend):
+    """A dictionary in a file; no cryptography."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def _read(self):
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def get(self, key):
+        value = self._read().get(key)
+        return None if value is None else Item(value=Secret(value), version=value)
+
+    def put(self, key, value, *, expect=ANY):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({**self._read(), key: value.reveal_text()}))
+        return value.reveal_text()
+
+    def delete(self, key, *, expect=ANY):
+        found = self._read()
+        there = found.pop(key, None) is not None
+        self.path.write_text(json.dumps(found))
+        return there
+
+    def keys(self):
+        return iter(self._read())
+
+def where(ctx):
+    return Path(ctx.options["place"] or ctx.data_dir / "drawer.json")
+
+@hookimpl
+def vault_storage_backends():
+    return (StorageSpec(
+        name="drawer", summary="a drawer", open=lambda ctx: Drawer(where(ctx)), locate=lambda ctx: str(where(ctx)),
+        options=(Option(name="place", help="a file"), Option(name="pin", help="digits", parse=int, secret=True)),
+    ),)
+'''
+)
+
+
+@pytest.fixture
+def third_party(tmp_path: Path) -> Site:
+    """An environment with a storage plugin of a stranger's, who wrote no cryptography."""
+    site = Site(tmp_path / "third")
+    install(site, "drawer", THIRD_PARTY)
+    return site
+
+
+DRAWER = {"AWS_VAULT_DRAWER_PASSPHRASE": "a long passphrase of the drawer"}
+NEW = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
+
+
+def test_a_third_party_backend_works_end_to_end(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
+    added = home.run(third_party.awsv, "add", "--env", "wörk/…", env={**env, **NEW})
+    assert added.returncode == 0, added.stderr
+    drawer = Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json")
+    kept = drawer.read_text()
+    assert OTHER_SECRET not in kept
+    assert OTHER_ID not in kept
+    assert all(re.fullmatch(r"[a-z]+/[a-z0-9._-]+", key) for key in json.loads(kept))
+    assert all(value.isascii() and value.isprintable() for value in json.loads(kept).values())
+    assert home.run(third_party.awsv, "list", "--credentials", env=env).stdout == "wörk/…\n"
+    key = json.loads(home.run(third_party.awsv, "exec", "-n", "-j", "wörk/…", env=env).stdout)
+    assert (key["AccessKeyId"], key["SecretAccessKey"]) == (OTHER_ID, OTHER_SECRET)
+    assert drawer.stat().st_mode & 0o777 == 0o600  # its author never thought of it
+    failure(
+        home.run(third_party.awsv, "exec", "-n", "-j", "wörk/…", env={"AWS_VAULT_BACKEND": "drawer"}), 5, "tried env"
+    )
+    wrong = home.run(third_party.awsv, "exec", "-n", "-j", "wörk/…", env={**env, "AWS_VAULT_DRAWER_PASSPHRASE": "no"})
+    failure(wrong, 5, "'drawer'")
+    assert home.run(third_party.awsv, "remove", "--force", "wörk/…", env=env).returncode == 0
+    assert home.run(third_party.awsv, "list", "--credentials", env=env).stdout == ""
+
+
+def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    config.parent.mkdir()
+    place = tmp_path / "elsewhere.json"
+    config.write_text(f'[store.office]\nbackend = "drawer"\nplace = "{place}"\n')
+    env = {"AWS_VAULT_BACKEND": "office", "AWS_VAULT_OFFICE_PASSPHRASE": "another long passphrase"}
+    assert home.run(third_party.awsv, "add", "--env", "work", env={**env, **NEW}).returncode == 0
+    assert place.exists()
+    # The environment speaks of the store with the plugin's own name; a flag is for this very command.
+    other = {**env, "AWS_VAULT_DRAWER_PLACE": str(tmp_path / "other.json")}
+    assert home.run(third_party.awsv, "list", "--credentials", env=other).stdout == "work\n"
+    flag = ("--drawer-place", str(tmp_path / "other.json"))
+    assert home.run(third_party.awsv, *flag, "list", "--credentials", env=env).stdout == ""
+    config.write_text(f'[store.office]\nbackend = "drawer"\nplaec = "{place}"\n')
+    failure(home.run(third_party.awsv, "list", "--credentials", env=env), 2, "[store.office]", "'plaec'", "pin, place")
+
+
+def test_its_options_are_flags_and_variables(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
+    place = str(tmp_path / "a")
+    added = home.run(third_party.awsv, "add", "--env", "work", f"--drawer-place={place}", env={**env, **NEW})
+    assert added.returncode == 0, added.stderr
+    by_flag = home.run(third_party.awsv, "exec", "-d", "1h", "--drawer-place", place, "-n", "-j", "work", env=env)
+    assert json.loads(by_flag.stdout)["AccessKeyId"] == OTHER_ID, by_flag.stderr
+    by_variable = home.run(third_party.awsv, "list", "--credentials", env={**env, "AWS_VAULT_DRAWER_PLACE": place})
+    assert by_variable.stdout == "work\n"
+    childs = ("exec", "-n", "work", "/bin/echo", "--drawer-place", "x")
+    done = home.run(third_party.awsv, f"--drawer-place={place}", *childs, env=env)
+    assert done.stdout == "--drawer-place x\n"
+
+
+def test_its_secret_option_is_shown_to_nobody(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER, "AWS_VAULT_DRAWER_PIN": "314159"}
+    assert home.run(third_party.awsv, "add", "--env", "work", env={**env, **NEW}).returncode == 0
+    child = home.run(third_party.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=env)
+    assert child.returncode == 0, child.stderr
+    assert "314159" not in child.stdout
+    assert "AWS_VAULT_REMOVED=AWS_VAULT_DRAWER_PASSPHRASE,AWS_VAULT_DRAWER_PIN" in child.stdout.splitlines()
+    # Not used for this command, and yet no business of the child.
+    fill(home, {"work": (KEY_ID, SECRET)})
+    env = {**env, **UNLOCKED, "AWS_VAULT_BACKEND": "file"}
+    child = home.run(third_party.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=env)
+    assert child.returncode == 0, child.stderr
+    assert "314159" not in child.stdout
+    env |= {"AWS_VAULT_BACKEND": "drawer", "AWS_VAULT_DRAWER_PIN": CANARY}
+    odd = home.run(third_party.awsv, "exec", "-n", "-j", "work", env=env)
+    stderr = failure(odd, 2, "AWS_VAULT_DRAWER_PIN")
+    assert CANARY not in stderr
