@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +17,7 @@ from vault_core.api import (
     ANY,
     AtRest,
     Capability,
+    ConfigError,
     PassphraseError,
     Secret,
     StorageConflict,
@@ -62,6 +66,27 @@ def test_where_it_is(tmp_path, chosen, home, expected):
     )
     assert spec().locate(context) == str(tmp_path / expected)
     assert not context.data_dir.exists()
+
+
+def test_a_home_that_is_not_there(tmp_path, monkeypatch):
+    def unknown(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(ConfigError, match="there is no HOME"):
+        spec().locate(FakeContext(tmp_path, options={"dir": "~/v"}))
+
+
+def test_describing_it_imports_nothing_heavy():
+    script = (
+        "import sys, vault_plugin_file.plugin as plugin\n"
+        "plugin.vault_storage_backends()\n"
+        "print([name for name in ('cryptography', 'json', 'vault_plugin_file.backend') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])

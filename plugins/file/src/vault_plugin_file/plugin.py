@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_core.api import AtRest, Capability, Context, Option, StorageSpec, hookimpl
+from vault_core.api import AtRest, Capability, ConfigError, Context, Option, StorageSpec, hookimpl
 
 if TYPE_CHECKING:
     from vault_plugin_file.backend import FileBackend
@@ -24,7 +24,10 @@ def _folder_text(text: str) -> str:
 
 
 def folder(ctx: Context) -> Path:
-    """The folder of the store: option ``dir``, else the user's data folder."""
+    """The folder of the store: option ``dir``, else the user's data folder.
+
+    :raises ConfigError: it is named from home, and this user has none.
+    """
     chosen = ctx.options.get("dir")
     if chosen is None:
         return ctx.data_dir
@@ -32,7 +35,10 @@ def folder(ctx: Context) -> Path:
     home = ctx.environ.get("HOME")
     if home and (text == "~" or text.startswith("~/")):
         return Path(home + text[1:])
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"the store's folder {text} is in your home, and there is no HOME", hint="set HOME") from None
 
 
 def _locate(ctx: Context) -> str:
