@@ -87,9 +87,10 @@ class Vault:
             return None
         try:
             fields = json.loads(item.value.reveal())
-            return Credentials(
-                access_key_id=fields["access_key_id"], secret_access_key=Secret(fields["secret_access_key"])
-            )
+            key_id, secret = fields["access_key_id"], fields["secret_access_key"]
+            if not (isinstance(key_id, str) and isinstance(secret, str)):
+                raise TypeError("not text")
+            return Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
         except (ValueError, KeyError, TypeError):
             # The decoder's own exception holds the text of the item.
             raise StorageCorrupt(

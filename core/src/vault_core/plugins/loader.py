@@ -172,7 +172,8 @@ class Plugins:
                 self._manager.register(module, name=offer.module)
                 self._manager.check_pending()
             except Exception:
-                self._manager.unregister(module)  # a half-checked plugin must not answer for another name
+                if self._manager.is_registered(module):
+                    self._manager.unregister(module)  # a half-checked plugin must not answer for another name
                 raise
         hook = getattr(module, _HOOKS[kind][0], None)
         if hook is None:

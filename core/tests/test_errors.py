@@ -1,0 +1,78 @@
+"""Every failure has an exit code of the documented list, and a message in the documented shape."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vault_core import errors
+from vault_core.errors import VaultError
+
+CODES = {
+    "VaultError": 1,
+    "OutputError": 1,
+    "SourceUnavailable": 1,
+    "UsageError": 2,
+    "ConfigError": 2,
+    "PluginError": 3,
+    "StorageError": 4,
+    "PassphraseError": 5,
+    "SessionError": 6,
+    "PartlyDone": 7,
+    "Cancelled": 130,
+}
+"""The classes that stand at the top of an exit code (docs: 0, 1, 2, 3, 4, 5, 6, 7, 130)."""
+
+CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_the_exit_code_is_the_one_of_its_family(kind: type[VaultError]) -> None:
+    family = next(base.__name__ for base in kind.__mro__ if base.__name__ in CODES)
+    assert kind.exit_code == CODES[family]
+
+
+def test_what_an_error_carries() -> None:
+    error = VaultError("the file is gone", hint="make one")
+    assert (str(error), error.message, error.hint, error.exit_code) == ("the file is gone",) * 2 + ("make one", 1)
+    assert VaultError("x").hint is None
+
+
+def raised() -> Iterator[tuple[str, str, str]]:
+    """Where, what kind and the beginning and end of the text of every error raised with a literal text."""
+    names = {kind.__name__ for kind in CLASSES}
+    root = Path(__file__).parents[2]
+    for path in sorted([*root.glob("core/src/**/*.py"), *root.glob("plugins/*/src/**/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+                texts = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "hint")]
+                for text in texts:
+                    yield from ((f"{path.name}:{node.lineno}", node.func.id, part) for part in shape(text))
+
+
+def shape(node: ast.expr) -> Iterator[str]:
+    """The literal text, with an ellipsis for each value put into it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=values):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in values)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from shape(body)
+            yield from shape(orelse)
+
+
+def test_messages_and_hints_have_one_shape() -> None:
+    """They start in lower case, or with a name that is spelt so, and have no full stop."""
+    found = list(raised())
+    assert len(found) > 100
+    spelt = ("AWS", "MFA", "STS", "Ctrl", "IAM", "…")
+    wrong = [
+        (where, text)
+        for where, _, text in found
+        if text.endswith(".") or "\n" in text or (text[:1].isupper() and not text.startswith(spelt))
+    ]
+    assert wrong == []

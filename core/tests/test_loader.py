@@ -1,0 +1,170 @@
+"""The one plugin that is named is loaded, once, and checked; what it raises is told with its distribution's name."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vault_core import output
+from vault_core.errors import ConfigError, PluginConflict, PluginLoadError, PluginNotFound, VaultError
+from vault_core.plugins.loader import OURS, Plugins
+
+HEAD = """
+    from vault_core.api import *
+    def opener(ctx): raise AssertionError
+    def storage(name): return StorageSpec(name=name, summary="s", open=opener)
+    def source(name): return PassphraseSourceSpec(name=name, summary="s", open=opener)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the path; whatever is imported from it is forgotten, and standard output stays the test's."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(output, "guard", lambda: None)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def install(folder: Path, distribution: str, entries: str, **modules: str) -> None:
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text(textwrap.dedent(entries))
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(HEAD) + textwrap.dedent(source))
+
+
+def test_only_the_named_one_is_imported_and_only_once(folder: Path) -> None:
+    entries = (
+        "[vault.storage.v1]\naa = loader_aa\nab = loader_aa\nbb = loader_bb\n[vault.passphrase.v1]\naa = loader_aa\n"
+    )
+    install(
+        folder,
+        "some",
+        entries,
+        loader_aa="""
+            count = 0
+            @hookimpl
+            def vault_storage_backends(): return (storage("aa"), storage("ab"))
+            @hookimpl
+            def vault_passphrase_sources(): return [source("aa")]
+        """,
+        loader_bb="raise SystemExit",
+    )
+    plugins = Plugins()
+    spec = plugins.load("storage", "aa")
+    assert spec.name == "aa"
+    assert plugins.load("storage", "aa") is spec
+    assert plugins.load("storage", "ab").name == "ab"
+    assert type(plugins.load("passphrase", "aa")).__name__ == "PassphraseSourceSpec"
+    assert "loader_bb" not in sys.modules
+
+
+def test_a_hook_of_another_plugin_never_answers(folder: Path) -> None:
+    """``cc`` is offered by both modules' hooks, and by the metadata of one distribution alone."""
+    hook = """
+        @hookimpl
+        def vault_storage_backends(): return (storage("cc"), storage({!r}))
+    """
+    install(
+        folder,
+        "good",
+        "[vault.storage.v1]\ncc = loader_cc\n",
+        loader_cc="@hookimpl\ndef vault_storage_backends(): return ()",
+    )
+    install(folder, "bad", "[vault.storage.v1]\ndd = loader_dd\n", loader_dd=textwrap.dedent(hook).format("dd"))
+    plugins = Plugins()
+    assert plugins.load("storage", "dd").name == "dd"
+    with pytest.raises(PluginLoadError, match=r"good 1\.0 offers .* 'cc', but no StorageSpec of that name"):
+        plugins.load("storage", "cc")
+
+
+def test_a_broken_module_stays_broken_for_its_other_names(folder: Path) -> None:
+    install(
+        folder,
+        "half",
+        "[vault.storage.v1]\nee = loader_ee\n[vault.passphrase.v1]\nff = loader_ee\n",
+        loader_ee="""
+            @hookimpl
+            def vault_storage_backends(surprise): return (storage("ee"),)
+            @hookimpl
+            def vault_passphrase_sources(): return (source("ff"),)
+        """,
+    )
+    plugins = Plugins()
+    for kind, name in (("storage", "ee"), ("passphrase", "ff"), ("storage", "ee")):
+        with pytest.raises(PluginLoadError, match=r"half 1\.0 cannot be loaded: PluginValidationError"):
+            plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+
+
+def test_a_conflict_names_both_and_imports_neither(folder: Path) -> None:
+    install(folder, "One_X", "[vault.storage.v1]\ngg = loader_gg\n", loader_gg="raise SystemExit")
+    install(folder, "two", "[vault.storage.v1]\ngg = loader_gg\n")
+    with pytest.raises(PluginConflict, match="storage backend 'gg' is offered by one-x and two"):
+        Plugins().load("storage", "gg")
+    assert "loader_gg" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        ("storage", "fiel", "did you mean 'file'[?]"),
+        ("passphrase", "file", "known are .*env.*, prompt.*"),
+        ("mfa", "zzz", "known are .*terminal.*"),
+        ("session", "stss", "did you mean 'sts'[?]"),
+        ("storage", "", "known are .*file.*"),
+        ("storage", "vault-plugin-file-store", "known are .*file.*"),
+    ],
+)
+def test_hints_for_names_that_nobody_offers(kind: str, name: str, hint: str) -> None:
+    with pytest.raises(PluginNotFound) as caught:
+        Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+    assert caught.value.hint is not None
+    assert (
+        caught.value.hint.startswith(hint.removesuffix("file"))
+        if hint.startswith("known")
+        else caught.value.hint == hint
+    )
+    assert "install" not in caught.value.hint
+
+
+@pytest.mark.parametrize(("kind", "name"), OURS)
+def test_an_install_line_only_for_our_own_names(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(PluginNotFound) as caught:
+        Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+    assert caught.value.hint == f"pip install {OURS[kind, name]}"
+
+
+def blamed(raised: BaseException) -> VaultError:
+    with pytest.raises(VaultError) as caught, Plugins().blame("storage", "file"):
+        raise raised
+    return caught.value
+
+
+class Odd(BaseException):
+    """What some frameworks make of a cancellation."""
+
+
+@pytest.mark.parametrize("raised", [ValueError("canary"), SystemExit(0), Odd("canary"), GeneratorExit(), MemoryError()])
+def test_what_a_plugin_raises_is_a_bug_of_its_distribution(raised: BaseException) -> None:
+    error = blamed(raised)
+    assert type(error) is VaultError
+    assert error.message == f"storage backend 'file' failed with {type(raised).__name__}"
+    assert error.hint == "this is a bug of vault-plugin-file; --debug shows where"
+
+
+def test_what_a_plugin_may_raise_passes() -> None:
+    raised = ConfigError("mine")
+    assert blamed(raised) is raised
+
+
+def test_ctrl_c_is_nobodys_bug() -> None:
+    with pytest.raises(KeyboardInterrupt), Plugins().blame("storage", "file"):
+        raise KeyboardInterrupt
