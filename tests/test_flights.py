@@ -12,6 +12,7 @@ import re
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
@@ -25,6 +26,7 @@ from support.stored import CODE, MFA, UNLOCKED, add, leaders, until
 
 ROLES = [f"role{number}" for number in range(12)]
 QUESTION = "MFA code for"
+Start = Callable[..., Crowd]
 
 
 @pytest.fixture
@@ -57,14 +59,14 @@ def keys_of(crowd: list[Ended]) -> set[str]:
     return {json.loads(one.stdout)["AccessKeyId"] for one in crowd}
 
 
-def test_sixteen_cold_processes_make_one_call(team: Home, front: Front) -> None:
-    crowd = Crowd(team, json_of(*["plain"] * 16), terminal=False, env=UNLOCKED)
+def test_sixteen_cold_processes_make_one_call(team: Home, front: Front, start_crowd: Start) -> None:
+    crowd = start_crowd(team, json_of(*["plain"] * 16), terminal=False, env=UNLOCKED)
     assert len(keys_of(crowd.ended())) == 1
     assert front.actions == ["GetSessionToken"]
 
 
-def test_twelve_roles_behind_one_user_ask_once(team: Home, front: Front) -> None:
-    crowd = Crowd(team, json_of(*ROLES), terminal=True, env=UNLOCKED)
+def test_twelve_roles_behind_one_user_ask_once(team: Home, front: Front, start_crowd: Start) -> None:
+    crowd = start_crowd(team, json_of(*ROLES), terminal=True, env=UNLOCKED)
     crowd.terminal.expect(QUESTION)
     all_wait(team, 13)
     crowd.terminal.sendline(CODE)
@@ -76,8 +78,8 @@ def test_twelve_roles_behind_one_user_ask_once(team: Home, front: Front) -> None
     assert all("TokenCode" not in call.parameters for call in front.named("AssumeRole"))
 
 
-def test_ctrl_c_at_the_question_ends_all_twelve(team: Home, front: Front) -> None:
-    crowd = Crowd(team, json_of(*ROLES), terminal=True, env=UNLOCKED)
+def test_ctrl_c_at_the_question_ends_all_twelve(team: Home, front: Front, start_crowd: Start) -> None:
+    crowd = start_crowd(team, json_of(*ROLES), terminal=True, env=UNLOCKED)
     crowd.terminal.expect(QUESTION)
     all_wait(team, 13)
     pressed = time.monotonic()
@@ -102,25 +104,25 @@ def test_ctrl_c_at_the_question_ends_all_twelve(team: Home, front: Front) -> Non
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 1}
 
 
-def test_a_denied_step_is_tried_once(team: Home, front: Front) -> None:
+def test_a_denied_step_is_tried_once(team: Home, front: Front, start_crowd: Start) -> None:
     front.on("GetSessionToken", deny())
-    ended = Crowd(team, json_of(*["plain"] * 16), terminal=False, env=UNLOCKED).ended()
+    ended = start_crowd(team, json_of(*["plain"] * 16), terminal=False, env=UNLOCKED).ended()
     assert [one.code for one in ended] == [6] * 16
     assert all("AWS refused" in one.stderr for one in ended)
     assert front.actions == ["GetSessionToken"]
 
 
-def test_a_denied_role_is_tried_once_each(team: Home, front: Front) -> None:
+def test_a_denied_role_is_tried_once_each(team: Home, front: Front, start_crowd: Start) -> None:
     front.on("AssumeRole", deny())
-    crowd = Crowd(team, json_of(*ROLES[:3], *ROLES[:3]), terminal=True, env=UNLOCKED)
+    crowd = start_crowd(team, json_of(*ROLES[:3], *ROLES[:3]), terminal=True, env=UNLOCKED)
     crowd.terminal.expect(QUESTION)
     crowd.terminal.sendline(CODE)
     assert [one.code for one in crowd.ended()] == [6] * 6
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_a_leader_killed_at_its_question_hands_over_to_one(team: Home, front: Front) -> None:
-    crowd = Crowd(team, json_of(*["work"] * 4), terminal=True, env=UNLOCKED)
+def test_a_leader_killed_at_its_question_hands_over_to_one(team: Home, front: Front, start_crowd: Start) -> None:
+    crowd = start_crowd(team, json_of(*["work"] * 4), terminal=True, env=UNLOCKED)
     crowd.terminal.expect(QUESTION)
     all_wait(team, 1)
     [leader] = leaders(team)
@@ -134,9 +136,9 @@ def test_a_leader_killed_at_its_question_hands_over_to_one(team: Home, front: Fr
     assert front.actions == ["GetSessionToken"]
 
 
-def test_a_leader_killed_at_the_network_hands_over_to_one(team: Home, front: Front) -> None:
+def test_a_leader_killed_at_the_network_hands_over_to_one(team: Home, front: Front, start_crowd: Start) -> None:
     front.on("GetSessionToken", slow(60), times=1)
-    crowd = Crowd(team, json_of(*["plain"] * 4), terminal=False, env=UNLOCKED)
+    crowd = start_crowd(team, json_of(*["plain"] * 4), terminal=False, env=UNLOCKED)
     until(lambda: len(front.calls) == 1, "a first call")
     [leader] = leaders(team)
     assert leader["phase"] == "network"
@@ -178,8 +180,8 @@ def test_another_terminal_waits_for_the_answer_in_the_first(team: Home, front: F
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 2}
 
 
-def test_the_passphrase_is_asked_once_for_sixteen(team: Home, front: Front) -> None:
-    crowd = Crowd(team, json_of(*["plain"] * 16), terminal=True)
+def test_the_passphrase_is_asked_once_for_sixteen(team: Home, front: Front, start_crowd: Start) -> None:
+    crowd = start_crowd(team, json_of(*["plain"] * 16), terminal=True)
     crowd.terminal.expect("Passphrase to unlock")
     until(lambda: len(leaders(team)) == 1, "a leader")
     time.sleep(1)  # nobody else asks meanwhile
@@ -189,12 +191,12 @@ def test_the_passphrase_is_asked_once_for_sixteen(team: Home, front: Front) -> N
     assert front.actions == ["GetSessionToken"]
 
 
-def test_questions_at_one_terminal_come_one_after_another(team: Home, front: Front) -> None:
+def test_questions_at_one_terminal_come_one_after_another(team: Home, front: Front, start_crowd: Start) -> None:
     """Two users, so two questions: shown at once, a code would go to the wrong one."""
     other = MFA.replace("alice", "bob")
     team.configure(team.config.read_text() + f"[profile bob]\nregion = eu-west-1\nmfa_serial = {other}\n")
     add(team, Key("AKIABOBBOBBOBBOBBOB2", "x" * 40), "bob")
-    crowd = Crowd(team, json_of("work", "bob"), terminal=True, env=UNLOCKED)
+    crowd = start_crowd(team, json_of("work", "bob"), terminal=True, env=UNLOCKED)
     crowd.terminal.expect(f"{QUESTION} (\\S+): ")
     first = crowd.terminal.match[1]
     all_wait(team, 2)
@@ -210,10 +212,10 @@ def test_questions_at_one_terminal_come_one_after_another(team: Home, front: Fro
     assert {first, second} == {MFA, other}
 
 
-def test_ctrl_c_ends_the_questions_that_have_not_come_yet(team: Home, front: Front) -> None:
+def test_ctrl_c_ends_the_questions_that_have_not_come_yet(team: Home, front: Front, start_crowd: Start) -> None:
     team.configure(team.config.read_text() + f"[profile bob]\nregion = eu-west-1\nmfa_serial = {MFA}\n")
     add(team, Key("AKIABOBBOBBOBBOBBOB2", "x" * 40), "bob")
-    crowd = Crowd(team, json_of("work", "bob"), terminal=True, env=UNLOCKED)
+    crowd = start_crowd(team, json_of("work", "bob"), terminal=True, env=UNLOCKED)
     crowd.terminal.expect(QUESTION)
     all_wait(team, 2)
     time.sleep(0.5)
@@ -258,8 +260,8 @@ def test_without_a_place_for_locks_everybody_works_alone(team: Home, front: Fron
     assert front.actions == ["GetSessionToken"]
 
 
-def test_ctrl_c_at_the_passphrase_ends_all(team: Home, front: Front) -> None:
-    crowd = Crowd(team, json_of(*["plain"] * 4), terminal=True)
+def test_ctrl_c_at_the_passphrase_ends_all(team: Home, front: Front, start_crowd: Start) -> None:
+    crowd = start_crowd(team, json_of(*["plain"] * 4), terminal=True)
     crowd.terminal.expect("Passphrase to unlock")
     time.sleep(1)
     pressed = time.monotonic()

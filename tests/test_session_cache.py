@@ -8,6 +8,7 @@ import resource
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +18,14 @@ import pytest
 
 from support import parts
 from support.crowd import Crowd
-from support.front import Front, slow
+from support.front import Front, running, slow
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
-from support.stored import CODE, MFA, UNLOCKED, add, leaders, state, store_file, until
+from support.stored import CODE, MFA, UNLOCKED, Snapshot, add, leaders, state, store_file, until
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.cache import Cache, Session
 
+Start = Callable[..., Crowd]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
 CONFIG = f"""
 [profile work]
@@ -35,11 +37,32 @@ source_profile = work
 """
 
 
+@pytest.fixture(scope="module")
+def module_front(moto: MotoServer) -> Iterator[Front]:
+    with running(moto.url) as front:
+        yield front
+
+
+@pytest.fixture
+def front(module_front: Front) -> Front:
+    module_front.forget()
+    return module_front
+
+
 @pytest.fixture
 def laptop(home: Home, moto: MotoServer) -> Home:
     home.configure(CONFIG)
     add(home, moto.alice)
     return home
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+    home = Home(tmp_path_factory.mktemp("cache") / "machine", module_front.url)
+    home.configure(CONFIG)
+    add(home, moto.alice)
+    key_of(home, env=UNLOCKED)
+    return home, Snapshot(home)
 
 
 def key_of(home: Home, profile: str = "role", **options: object) -> str:
@@ -51,11 +74,11 @@ def key_of(home: Home, profile: str = "role", **options: object) -> str:
 
 
 @pytest.fixture
-def live(laptop: Home, front: Front) -> Home:
-    """A home where ``role`` has a live session, and nothing else could make one."""
-    key_of(laptop, env=UNLOCKED)
-    front.forget()
-    return laptop
+def live(begun: tuple[Home, Snapshot], front: Front) -> Home:
+    """A home where ``role`` has a live session."""
+    home, snapshot = begun
+    snapshot.restore()
+    return home
 
 
 # -- what a live session costs -----------------------------------------------------------------------------------------
@@ -118,7 +141,7 @@ def test_files_are_private_and_tell_nothing(live: Home) -> None:
 
 
 @pytest.fixture
-def aged(live: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float], None]]:
+def aged(live: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
     """Replaces the live session by one that was made so many seconds ago and ends in so many."""
     [path] = state(live, "sessions")
     environ = {name: value for name, value in live.env.items() if name.startswith("XDG_")}
@@ -172,11 +195,13 @@ def test_how_long_it_is_served(
     assert front.actions == ([] if served else ["AssumeRole"])
 
 
-def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(laptop: Home, front: Front) -> None:
+def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(
+    laptop: Home, front: Front, start_crowd: Start
+) -> None:
     """No session is ever long enough for this person; those who wait still share one."""
     env = {**UNLOCKED, "AWS_MIN_TTL": "20h"}
     front.on("AssumeRole", slow(2), times=1)
-    crowd = Crowd(laptop, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
+    crowd = start_crowd(laptop, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
     assert len({json.loads(one.stdout)["AccessKeyId"] for one in crowd.ended()}) == 1
     assert front.actions == ["AssumeRole"]
     key_of(laptop, env=env)
@@ -379,7 +404,7 @@ def test_another_config_is_another_session(live: Home, moto: MotoServer, front: 
 
 def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front: Front) -> None:
     before = key_of(live)
-    fresh = moto.create_key("alice")
+    fresh = moto.create_user(f"alice{time.time_ns()}")
     document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
     assert live.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED).returncode == 0
     assert state(live, "sessions") == []
@@ -388,13 +413,15 @@ def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front
 
 
 @pytest.mark.parametrize("change", ["replaced", "removed"])
-def test_a_key_that_changes_during_a_flight(laptop: Home, moto: MotoServer, front: Front, change: str) -> None:
+def test_a_key_that_changes_during_a_flight(
+    laptop: Home, moto: MotoServer, front: Front, change: str, start_crowd: Start
+) -> None:
     """The session that is being made from the old key is nobody's any more when it is there."""
     front.on("AssumeRole", slow(2), times=1)
-    flight = Crowd(laptop, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
+    flight = start_crowd(laptop, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
     until(lambda: bool(front.calls), "a call")
     if change == "replaced":
-        fresh = moto.create_key("alice")
+        fresh = moto.create_user(f"alice{time.time_ns()}")
         document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
         done = laptop.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED)
     else:

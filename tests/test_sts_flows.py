@@ -134,11 +134,11 @@ def token(seconds: int, **more: str) -> dict[str, Any]:
     return {"action": "GetSessionToken", "DurationSeconds": str(seconds), **more}
 
 
-def assume(role: str, seconds: int = 3600, **more: str) -> dict[str, Any]:
+def assume(role: str, seconds: int = 3600, **more: Any) -> dict[str, Any]:
     return {"action": "AssumeRole", "RoleArn": arn(role), "DurationSeconds": str(seconds), **more}
 
 
-WITH_MFA = {"SerialNumber": MFA, "TokenCode": CODE}
+WITH_MFA: dict[str, Any] = {"SerialNumber": MFA, "TokenCode": CODE}
 
 FLOWS: dict[str, tuple[list[str], dict[str, str], list[dict[str, Any]]]] = {
     "plain": (["work"], {}, [token(3600)]),
@@ -195,6 +195,7 @@ FLOWS: dict[str, tuple[list[str], dict[str, str], list[dict[str, Any]]]] = {
         [
             assume(
                 "RoleA",
+                3600,
                 ExternalId="partner-7",
                 SourceIdentity="alice",
                 **{

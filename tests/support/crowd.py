@@ -11,13 +11,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from support.home import Home
+
+
+@contextmanager
+def crowds() -> Iterator[Callable[..., Crowd]]:
+    """:class:`Crowd`, none of which outlives the ``with``."""
+    made: list[Crowd] = []
+
+    def start(*args: Any, **options: Any) -> Crowd:
+        made.append(Crowd(*args, **options))
+        return made[-1]
+
+    try:
+        yield start
+    finally:
+        for crowd in made:
+            crowd.close()
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,14 @@ class Crowd:
             Ended(code, self._output(number, "stdout"), self._output(number, "stderr"), at)
             for number, (code, at) in enumerate(found)
         ]
+
+    def close(self) -> None:
+        """Kill what is left of them."""
+        if self.terminal is not None:
+            self.terminal.close(force=True)
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def _output(self, number: int, name: str) -> str:
         return (self._folder / f"{number}.{name}").read_text(errors="surrogateescape")

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support import clients, parts
+from support.crowd import Crowd, crowds
 from support.front import Front, running
 from support.home import Home
 from support.moto import MotoServer
@@ -49,6 +50,13 @@ def front(moto: MotoServer) -> Iterator[Front]:
 def home(tmp_path: Path, front: Front) -> Home:
     """An empty home whose AWS is the front."""
     return Home(tmp_path / "machine", front.url)
+
+
+@pytest.fixture
+def start_crowd() -> Iterator[Callable[..., Crowd]]:
+    """Starts a :class:`~support.crowd.Crowd`, which ends with the test."""
+    with crowds() as start:
+        yield start
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,21 @@ def add(home: Home, key: Key, *names: str) -> None:
 def store_file(home: Home) -> Path:
     """The encrypted store."""
     return Path(home.env["XDG_DATA_HOME"]) / "awsv/store.vlt"
+
+
+class Snapshot:
+    """A home as it is now, for many tests that each start from it: making a session costs half a second."""
+
+    def __init__(self, home: Home) -> None:
+        self._root = home.root
+        self._copy = home.root.with_name(f"{home.root.name}.snapshot")
+        shutil.copytree(self._root, self._copy, symlinks=True)
+
+    def restore(self) -> None:
+        """Have the home be as it was. Its paths, which sessions depend on, are the same."""
+        for path in self._root.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        shutil.copytree(self._copy, self._root, symlinks=True, dirs_exist_ok=True)
 
 
 def state(home: Home, name: str) -> list[Path]:

@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,6 @@ class ExecCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def _split(self, ctx: click.Context, args: Sequence[str]) -> tuple[list[str], list[str]]:
-        valued = {name for option in self.params if _takes_value(option) for name in option.opts}
         profile_seen = False
         position = 0
         while position < len(args):
@@ -65,7 +65,7 @@ class ExecCommand(click.Command):
                 rest = list(args[position + 1 :])
                 return [*args[:position], *(["--", *rest[:1]] if not profile_seen else [])], rest[not profile_seen :]
             if word.startswith("-") and word != "-":
-                position += word in valued
+                position += self._wants_value(word)
             elif profile_seen:
                 return list(args[:position]), list(args[position:])
             else:
@@ -73,9 +73,17 @@ class ExecCommand(click.Command):
             position += 1
         return list(args), []
 
-
-def _takes_value(parameter: click.Parameter) -> bool:
-    return isinstance(parameter, click.Option) and not parameter.is_flag
+    def _wants_value(self, word: str) -> bool:
+        """Whether an option's value is the next word: ``--region``, ``-d`` and ``-jd``, not ``-d90m``."""
+        valued = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
+        }
+        if word.startswith("--"):
+            return word in valued
+        return next((letter for letter in word[1:] if f"-{letter}" in valued), None) == word[-1]
 
 
 @subcommand("exec", cls=ExecCommand)
@@ -127,6 +135,7 @@ def command(
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read
     if not child and output.is_terminal() and not environ.get("AWS_VAULT_DISABLE_HELP_MESSAGE"):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
+    close_passed(environ)
     become(program, words, {**child_environment(app, keep_env), **given})
 
 
@@ -142,6 +151,14 @@ def child_environment(app: App, keep: Sequence[str] = ()) -> dict[str, str]:
     else:
         left.pop(REMOVED, None)
     return left
+
+
+def close_passed(environ: Mapping[str, str]) -> None:
+    """Keep the descriptors that a passphrase was to come from out of the child: a live session leaves them unread."""
+    for name, text in environ.items():
+        if name.endswith("_FD") and is_secret_variable(name) and text.isascii() and text.isdigit() and int(text) > 2:
+            with suppress(OSError, OverflowError):
+                os.set_inheritable(int(text), False)
 
 
 class NoProgram(UsageError):

@@ -119,11 +119,11 @@ class Engine:
             # However short its life: what was made while we wait is as good as what we would get.
             return self._cache.get(step.cache_key, made_since=self._began)
 
-        session = landed()
-        if session is None:
-            session = self._flights.join(
-                self._cache.name(step.cache_key), landed, lambda flight: self._lead(step, flight)
-            )
+        name = self._cache.name(step.cache_key)
+        try:
+            session = landed() or self._flights.join(name, landed, lambda flight: self._lead(step, flight))
+        except KeyboardInterrupt:
+            raise self._flights.interrupted(name) from None
         return session.credentials
 
     def _lead(self, step: SessionStep, flight: Flight) -> Session:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _AWAITED = {"question": "somebody to answer its question", "network": "AWS"}
 _POLL = 0.03
 _TOLD_AFTER = 2.0
+_OUTCOME_WITHIN = 2.0
 
 T = TypeVar("T")
 
@@ -75,9 +76,6 @@ class Flights:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self._wait(flight, lock, landed)
-        except KeyboardInterrupt:
-            # Ctrl-C at a question goes to every process of the terminal: the leader's answer to it is ours.
-            raise self._outcome_soon(flight) or Cancelled("interrupted") from None
         except OSError as error:
             output.note(f"this session may be made twice: {error.filename or self._folder}: {error.strerror}")
             return lead(flight)
@@ -123,14 +121,21 @@ class Flights:
         if at >= self._started or (not self._foreground and abs(time.time() - at) < QUIET):
             raise error
 
-    def _outcome_soon(self, flight: Flight) -> VaultError | None:
-        until = time.monotonic() + 0.7
-        while time.monotonic() < until:
+    def interrupted(self, name: str) -> VaultError:
+        """What Ctrl-C means to who was about to join, or waited.
+
+        It went to every process of the terminal. If the leader is one of them, then its answer to it is ours.
+        """
+        flight = Flight(self._folder / name)
+        until = time.monotonic() + _OUTCOME_WITHIN
+        while True:
+            led_here = flight.led_at_our_terminal()
             failure = flight.failure()
             if failure is not None and failure[1] >= self._started:
                 return failure[0]
+            if not led_here or time.monotonic() > until:
+                return Cancelled("interrupted")
             time.sleep(_POLL)
-        return None
 
 
 class Waiting:
@@ -181,6 +186,13 @@ class Flight:
         fields = _read(self._leader)
         return int(fields.get("pid", 0)), str(fields.get("phase", ""))
 
+    def led_at_our_terminal(self) -> bool:
+        """Whether the leader lives and has our controlling terminal: it then belongs to our session."""
+        try:
+            return os.getsid(self.leader()[0] or -1) == os.getsid(0)
+        except OSError:
+            return False
+
     def failure(self) -> tuple[VaultError, float] | None:
         """How the last leader failed, and when by :func:`time.time`."""
         fields = _read(self._failed)
@@ -192,7 +204,10 @@ class Flight:
 
     @contextmanager
     def leading(self) -> Iterator[None]:
-        """Around the leader's work: what it raises is kept for the others."""
+        """Around the leader's work: what it raises is kept for the others.
+
+        :raises Cancelled: in place of KeyboardInterrupt.
+        """
         with suppress(FileNotFoundError):
             self._failed.unlink()
         self.phase("waiting")
@@ -203,7 +218,7 @@ class Flight:
             raise
         except KeyboardInterrupt:
             self._keep(Cancelled("interrupted"))
-            raise
+            raise Cancelled("interrupted") from None
         finally:
             with suppress(FileNotFoundError):
                 self._leader.unlink()

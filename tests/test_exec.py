@@ -1,0 +1,499 @@
+"""``awsv exec``: what the child gets, what it does not get, and what becomes of its signals and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from support import parts
+from support.front import Front, deny, running, slow
+from support.home import PROGRAM, Home
+from support.moto import MotoServer
+from support.stored import CODE, MFA, PASSPHRASE, UNLOCKED, Snapshot, add, until
+
+CONFIG = f"""
+[profile work]
+region = eu-west-1
+
+[profile other]
+region = eu-north-1
+
+[profile nowhere]
+
+[profile mfa]
+mfa_serial = {MFA}
+"""
+
+
+@pytest.fixture(scope="module")
+def module_front(moto: MotoServer) -> Iterator[Front]:
+    with running(moto.url) as front:
+        yield front
+
+
+@pytest.fixture
+def front(module_front: Front) -> Front:
+    module_front.forget()
+    return module_front
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+    home = Home(tmp_path_factory.mktemp("exec") / "machine", module_front.url)
+    home.configure(CONFIG)
+    add(home, moto.alice, "work", "other", "nowhere", "mfa", "-dash", "ünï codé/..")
+    assert home.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 0
+    return home, Snapshot(home)
+
+
+@pytest.fixture
+def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
+    """The session of ``work`` is live, so most tests ask nobody for anything."""
+    home, snapshot = begun
+    snapshot.restore()
+    return home
+
+
+def popen(home: Home, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(PROGRAM), *map(str, words)],
+        env=home.environment(),
+        cwd=home.cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def variables(home: Home, *words: str, env: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The environment of a child."""
+    done = home.awsv("exec", *words, "--", "env", "-0", env=env)
+    assert done.returncode == 0, done.stderr
+    return dict(pair.split("=", 1) for pair in done.stdout.split("\0") if pair)
+
+
+# -- becoming the child ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 125, 255])
+def test_the_exit_code_is_the_childs(laptop: Home, code: int) -> None:
+    assert laptop.awsv("exec", "work", "--", "sh", "-c", f"exit {code}").returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP])
+def test_signals_reach_the_child_and_its_death_is_ours(laptop: Home, number: signal.Signals) -> None:
+    process = popen(laptop, "exec", "work", "--", "sh", "-c", "echo $$; exec sleep 60")
+    assert process.stdout is not None
+    assert int(process.stdout.readline()) == process.pid
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert process.returncode == -number
+
+
+def test_standard_input_is_the_childs(laptop: Home) -> None:
+    assert laptop.awsv("exec", "work", "--", "cat", input="a\nb").stdout == "a\nb"
+
+
+def test_standard_output_is_the_childs(laptop: Home) -> None:
+    """Plugins print to standard error; the child has the real standard output back."""
+    done = laptop.awsv("exec", "work", "--", "sh", "-c", "echo out; echo err >&2")
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+
+
+def test_a_pipe_that_closes_ends_the_child_quietly(laptop: Home) -> None:
+    done = laptop.awsv("exec", "work", "--", "sh", "-c", "yes | head -1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "y\n", "")
+    shown = laptop.awsv("exec", "work", "--", "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status")
+    if sys.platform == "linux":
+        assert {int(line.split()[1], 16) for line in shown.stdout.splitlines()} == {0}
+
+
+def test_no_descriptor_leaks_into_the_child(laptop: Home, tmp_path: Path) -> None:
+    listing = "import os; print(sorted(int(name) for name in os.listdir('/dev/fd')))"
+    done = laptop.awsv("exec", "work", "--", sys.executable, "-c", listing)
+    # The fourth one is the listing's own.
+    assert json.loads(done.stdout) == [0, 1, 2, 3]
+
+
+def test_the_callers_own_descriptors_pass(laptop: Home) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe:
+        pipe.write("passed on")
+    process = popen(laptop, "exec", "work", "--", "cat", f"/dev/fd/{reader}", pass_fds=[reader])
+    os.close(reader)
+    assert process.communicate(timeout=20)[0] == "passed on"
+
+
+def test_a_passphrases_descriptor_does_not_pass(laptop: Home) -> None:
+    """The session is live, so nobody reads the passphrase; the child must not find it."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe:
+        pipe.write(PASSPHRASE)
+    process = subprocess.run(
+        [PROGRAM, "exec", "work", "--", "sh", "-c", f"cat /dev/fd/{reader}; env"],
+        env=laptop.environment({"AWS_VAULT_FILE_PASSPHRASE_FD": str(reader)}),
+        pass_fds=[reader],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    os.close(reader)
+    assert PASSPHRASE not in process.stdout
+    assert "AWS_VAULT=work" in process.stdout
+    assert "PASSPHRASE_FD=" not in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["no-such-command"], 127, "cannot run 'no-such-command': there is no such command"),
+        (["./missing"], 127, "cannot run './missing': there is no such command"),
+        (["/"], 126, "cannot run '/': it is a directory"),
+        (["./plain"], 126, "cannot run './plain': it is not executable"),
+        (["./nonsense"], 126, "cannot run './nonsense': Exec format error"),
+        (["./no-interpreter"], 127, "cannot run './no-interpreter': No such file or directory"),
+        ([""], 127, "cannot run '': there is no such command"),
+    ],
+)
+def test_a_child_that_cannot_start(laptop: Home, words: list[str], code: int, message: str) -> None:
+    (laptop.cwd / "plain").write_text("echo no\n")
+    (laptop.cwd / "nonsense").write_bytes(b"\x00\x01\x02\x03" * 64)
+    (laptop.cwd / "no-interpreter").write_text("#!/no/such/interpreter\n")
+    for name in ("nonsense", "no-interpreter"):
+        (laptop.cwd / name).chmod(0o755)
+    done = laptop.awsv("exec", "work", "--", *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert f"awsv: {message}\nhint: " in done.stderr
+
+
+def test_a_missing_command_is_told_before_anybody_is_asked(laptop: Home, front: Front) -> None:
+    done = laptop.awsv("exec", "other", "--", "no-such-command")
+    assert done.returncode == 127
+    assert front.calls == []
+
+
+def test_our_own_failure_is_125(laptop: Home, front: Front) -> None:
+    assert laptop.awsv("exec", "other", "--", "true").returncode == 125
+    assert laptop.awsv("exec", "wrok", "--", "true", env=UNLOCKED).returncode == 125
+    assert laptop.awsv("exec", "--no-such-option", "work", "true").returncode == 125
+    assert laptop.awsv("exec", "-j", "other").returncode == 5
+    front.on("GetSessionToken", deny())
+    assert laptop.awsv("exec", "other", "--", "true", env=UNLOCKED).returncode == 125
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+SHOW = ("printenv", "AWS_VAULT", "AWS_REGION")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["work", *SHOW],
+        ["work", "--", *SHOW],
+        ["--", "work", *SHOW],
+        ["--region", "eu-west-1", "work", *SHOW],
+        ["work", "--region", "eu-west-1", *SHOW],
+        ["work", "--region=eu-west-1", "--", *SHOW],
+        ["work", "--backend", "file", "-t", "123456", *SHOW],
+        ["-nt", "123456", "work", "--region", "eu-west-1", *SHOW],
+    ],
+    ids=" ".join,
+)
+def test_options_before_and_after_the_profile(laptop: Home, words: list[str]) -> None:
+    env = UNLOCKED if "-nt" in words else {}
+    assert laptop.awsv("exec", *words, env=env).stdout == "work\neu-west-1\n"
+
+
+@pytest.mark.parametrize("separator", [[], ["--"]])
+def test_the_childs_flags_are_its_own(laptop: Home, separator: list[str]) -> None:
+    flags = ["--region", "x", "-j", "--json", "--help", "--file-dir", "y", "--", "-d", "--debug", "--no-input"]
+    done = laptop.awsv("exec", "work", *separator, "echo", *flags)
+    assert done.stdout == " ".join(flags) + "\n"
+
+
+@pytest.mark.parametrize("profile", ["-dash", "ünï codé/.."])
+def test_any_name_is_a_profile(laptop: Home, profile: str) -> None:
+    done = laptop.awsv("exec", "--", profile, "printenv", "AWS_VAULT", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (0, f"{profile}\n"), done.stderr
+
+
+def test_json_runs_nothing(laptop: Home) -> None:
+    done = laptop.awsv("exec", "-j", "work", "--", "echo", "no")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "--json prints credentials and runs nothing" in done.stderr
+
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+OTHERS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_FILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_PROFILE",
+    "AWS_SDK_LOAD_CONFIG",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+)
+
+
+def test_another_identity_does_not_reach_the_child(laptop: Home) -> None:
+    found = variables(laptop, "work", env=dict.fromkeys(OTHERS, "canary"))
+    assert [name for name, value in found.items() if value == "canary"] == []
+
+
+def test_a_stored_key_leaves_no_old_token_behind(laptop: Home, moto: MotoServer) -> None:
+    found = variables(laptop, "work", "--no-session", env={**UNLOCKED, **dict.fromkeys(OTHERS, "canary")})
+    assert found["AWS_ACCESS_KEY_ID"] == moto.alice.access_key_id
+    assert found["AWS_SECRET_ACCESS_KEY"] == moto.alice.secret_access_key
+    assert not {"AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"} & set(found)
+
+
+def test_what_is_set(laptop: Home) -> None:
+    before = laptop.env
+    found = variables(laptop, "work")
+    new = {name: value for name, value in found.items() if before.get(name) != value}
+    assert set(new) == {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_EXPIRATION",
+        "AWS_SESSION_TOKEN",
+        "AWS_VAULT",
+    }
+    assert (new["AWS_VAULT"], new["AWS_REGION"], new["AWS_DEFAULT_REGION"]) == ("work", "eu-west-1", "eu-west-1")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", new["AWS_SESSION_EXPIRATION"])
+    assert new["AWS_SESSION_EXPIRATION"] == new["AWS_CREDENTIAL_EXPIRATION"]
+    assert set(before) <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "region"),
+    [
+        (["work"], {}, "eu-west-1"),
+        (["work"], {"AWS_REGION": "us-east-2"}, "us-east-2"),
+        (["work"], {"AWS_DEFAULT_REGION": "us-west-1"}, "us-west-1"),
+        (["work", "--region", "ap-east-1"], {"AWS_REGION": "us-east-2"}, "ap-east-1"),
+        (["nowhere"], {}, None),
+    ],
+)
+def test_the_region(laptop: Home, words: list[str], env: dict[str, str], region: str | None) -> None:
+    found = variables(laptop, *words, env={**env, **UNLOCKED})
+    assert (found.get("AWS_REGION"), found.get("AWS_DEFAULT_REGION")) == (region, region)
+
+
+SECRETS = {
+    "AWS_VAULT_FILE_PASSPHRASE": PASSPHRASE,
+    "AWS_VAULT_PASSPHRASE": "canary",
+    "AWS_VAULT_HASHICORP_TOKEN": "canary",
+    "VAULT_TOKEN": "canary",
+}
+
+
+def test_secrets_of_ours_do_not_reach_the_child(laptop: Home) -> None:
+    kept = {"AWS_VAULT_FILE_PASSPHRASE_FILE": "/secret/file", "AWS_VAULT_BACKEND": "file", "VAULT_ADDR": "http://x"}
+    found = variables(laptop, "work", env={**SECRETS, **kept})
+    assert set(kept) <= set(found)
+    assert not set(SECRETS) & set(found)
+    assert found["AWS_VAULT_REMOVED"] == ",".join(sorted(SECRETS))
+
+
+def test_keep_env(laptop: Home) -> None:
+    found = variables(laptop, "work", "--keep-env", "VAULT_TOKEN", env=SECRETS)
+    assert found["VAULT_TOKEN"] == "canary"
+    assert "AWS_VAULT_PASSPHRASE" not in found
+
+
+def test_bytes_that_are_no_text_pass(laptop: Home) -> None:
+    done = laptop.awsv("exec", "work", "--", "printenv", "ODD", env={"ODD": "\udcff\udcfe"})
+    assert done.stdout == "\udcff\udcfe\n"
+
+
+# -- protection --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_the_child_is_an_ordinary_process(laptop: Home) -> None:
+    """Readable by its owner (awsv itself is not), with the caller's limit on core files."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    soft = 4096 if hard == resource.RLIM_INFINITY else hard
+    process = popen(
+        laptop,
+        *("exec", "work", "--", "sh", "-c", "ulimit -S -c; echo; exec sleep 60"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (soft, hard)),
+    )
+    try:
+        assert process.stdout is not None
+        shown = process.stdout.readline().strip()
+        assert shown == str(soft // 512 if soft and Path("/bin/sh").resolve().name != "bash" else soft // 1024)
+        process.stdout.readline()
+        assert Path(f"/proc/{process.pid}").stat().st_uid == os.geteuid()
+        assert b"AWS_SESSION_TOKEN=" in Path(f"/proc/{process.pid}/environ").read_bytes()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) -> None:
+    front.on("GetSessionToken", slow(30))
+    process = subprocess.Popen(
+        [PROGRAM, "exec", "-j", "other"],
+        env=laptop.environment(UNLOCKED),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: bool(front.calls), "a call")
+        # What is not dumpable belongs to root, whoever runs it.
+        assert Path(f"/proc/{process.pid}/mem").stat().st_uid == 0
+        assert "Max core file size        0 " in Path(f"/proc/{process.pid}/limits").read_text()
+        if os.geteuid() != 0:
+            with pytest.raises(PermissionError):
+                Path(f"/proc/{process.pid}/environ").read_bytes()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> None:
+    """As root, the test above proves little: another process of one ordinary user tries it here."""
+    if os.geteuid() != 0:
+        pytest.skip("test_nobody_reads_awsv_while_it_holds_secrets is this test for an ordinary user")
+    setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
+    user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    hold = "from vault_core.cli.protect import protect; import time; {}; print(flush=True); time.sleep(60)"
+    readable: list[bool] = []
+    for call in ("protect()", "pass"):
+        holder = subprocess.Popen(
+            [*user, sys.executable, "-c", hold.format(call)],
+            env={"CANARY": "secret"},
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert holder.stdout is not None
+            if not holder.stdout.readline():
+                pytest.skip("the interpreter is not readable for other users here")
+            done = subprocess.run(
+                [*user, "cat", f"/proc/{holder.pid}/environ"], capture_output=True, check=False, timeout=20
+            )
+            readable.append(b"CANARY" in done.stdout)
+        finally:
+            holder.kill()
+            holder.communicate()
+    assert readable == [False, True]
+
+
+# -- shells and nesting ------------------------------------------------------------------------------------------------
+
+
+def test_a_shell(laptop: Home) -> None:
+    shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/sh", "PS1": "ready> "})
+    shell.expect("awsv: starting /bin/sh for profile work; 'exit' leaves it")
+    shell.sendline("echo in=$AWS_VAULT=")
+    shell.expect("in=work=")
+    shell.sendline("exit 9")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 9
+
+
+def test_a_shell_without_a_banner(laptop: Home) -> None:
+    done = laptop.awsv("exec", "work", input="echo $AWS_VAULT", env={"SHELL": None})
+    assert (done.stdout, done.stderr) == ("work\n", "")
+    shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/cat", "AWS_VAULT_DISABLE_HELP_MESSAGE": "1"})
+    shell.sendeof()
+    shell.expect(pexpect.EOF)
+    assert "starting" not in shell.before
+
+
+def test_a_shell_in_a_shell(laptop: Home) -> None:
+    inside = {"AWS_VAULT": "work", "SHELL": "/bin/sh"}
+    done = laptop.awsv("exec", "other", env={**UNLOCKED, **inside})
+    assert done.returncode == 2
+    assert done.stderr == (
+        "awsv: this is a shell of awsv already, for profile 'work'\nhint: leave it with 'exit', or give --nested\n"
+    )
+    done = laptop.awsv("exec", "--nested", "other", input="echo $AWS_VAULT", env={**UNLOCKED, **inside})
+    assert (done.returncode, done.stdout) == (0, "other\n")
+
+
+NESTED = {
+    "exec -j": ["exec", "-j", "other"],
+    "exec": ["exec", "other", "--", "true"],
+    "export": ["export", "other"],
+    "explain": ["explain", "other"],
+    "list": ["list"],
+    "ready": ["ready", "other"],
+}
+
+
+@pytest.mark.parametrize("source", ["file", "command"])
+@pytest.mark.parametrize("words", NESTED.values(), ids=NESTED.keys())
+def test_nesting_is_normal(laptop: Home, words: list[str], source: str) -> None:
+    secret = laptop.root / "passphrase"
+    secret.write_text(PASSPHRASE + "\n")
+    secret.chmod(0o600)
+    env = {
+        "file": {"AWS_VAULT_FILE_PASSPHRASE_FILE": str(secret)},
+        "command": {"AWS_VAULT_FILE_PASSPHRASE_COMMAND": f"cat {secret}"},
+    }[source]
+    done = laptop.awsv("exec", "work", "--", PROGRAM, *words, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [["exec", "-j", "other"], ["export", "other"], ["ready", "other"]], ids=" ".join)
+def test_a_removed_passphrase_is_named(laptop: Home, words: list[str]) -> None:
+    done = laptop.awsv("exec", "work", "--", PROGRAM, "exec", "work", "--", PROGRAM, *words, env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of what it started" in done.stderr
+    assert "hint: run this outside of 'awsv exec', or start that one with --keep-env AWS_VAULT_FILE" in done.stderr
+    words = ["exec", "work", "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--", str(PROGRAM), *words]
+    assert laptop.awsv(*words, env=UNLOCKED).returncode == 0
+
+
+def test_a_child_sees_itself_and_not_the_profile_around_it(laptop: Home) -> None:
+    done = laptop.awsv(
+        *("exec", "mfa", "-t", CODE, "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--"),
+        *(PROGRAM, "exec", "work", "--", "printenv", "AWS_VAULT"),
+        env=UNLOCKED,
+    )
+    assert done.stdout == "work\n"
+
+
+def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
+    front.on("GetSessionToken", slow(30))
+    shell = laptop.spawn("exec", "other", "--", "true", env=UNLOCKED)
+    until(lambda: bool(front.calls), "a call")
+    pressed = time.monotonic()
+    shell.sendintr()
+    shell.expect("awsv: interrupted")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 130
+    assert time.monotonic() - pressed < 2
