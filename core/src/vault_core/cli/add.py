@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from vault_core import output
 from vault_core.api import Credentials
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.errors import Cancelled, ConfigError, QuestionRefused, StorageConflict, UsageError
@@ -19,6 +20,8 @@ from vault_core.vault import Vault
 _KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z2-7]{16}\Z")
 """An access key's id (IAM user guide, "IAM identifiers": AKIA for users, ASIA for sessions)."""
 _SECRET_LENGTH = 40
+_CARRIED = re.compile(rb"[!-~]+")
+_OF_A_SESSION = "these look like keys of a session, which soon ends"
 _STDIN_LIMIT = 1 << 16
 """Bytes; two keys take two hundred."""
 
@@ -48,7 +51,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
         if not app.confirm(question, flag="--overwrite"):
             app.note("nothing was changed")
             return
-    key = _from_environment(app) if from_env else _from_stdin() or _from_terminal(app)
+    key = _from_environment(app) if from_env else _from_stdin(app) or _from_terminal(app)
     for doubt in doubts(key):
         app.note(f"warning: {doubt}")
     try:
@@ -75,7 +78,7 @@ def _refuse_useless(app: App, profile: str) -> None:
 def _report(app: App, vault: Vault, profile: str, key: Credentials, old: Credentials | None) -> None:
     replaced = f" in place of {old.access_key_id}" if old is not None else ""
     sources = ",".join(app.settings.names("passphrase_source"))
-    app.write(f"Added credentials to profile {json.dumps(profile, ensure_ascii=False)} in vault")
+    app.write(f"Added credentials to profile {output.printable(json.dumps(profile, ensure_ascii=False))} in vault")
     app.note(f"{key.access_key_id}{replaced} is in {vault.store.place}; a passphrase opens it (sources: {sources})")
 
 
@@ -85,13 +88,11 @@ def _from_environment(app: App) -> Credentials:
     if missing:
         raise UsageError(f"{' and '.join(missing)} not set", hint="export them, or leave --env away to be asked")
     if environ.get("AWS_SESSION_TOKEN"):
-        app.note("warning: AWS_SESSION_TOKEN is set: these look like keys of a session, which soon ends")
-    return Credentials(
-        access_key_id=environ["AWS_ACCESS_KEY_ID"], secret_access_key=Secret(environ["AWS_SECRET_ACCESS_KEY"])
-    )
+        app.note(f"warning: AWS_SESSION_TOKEN is set: {_OF_A_SESSION}")
+    return _key(Secret(environ["AWS_ACCESS_KEY_ID"]), Secret(environ["AWS_SECRET_ACCESS_KEY"]))
 
 
-def _from_stdin() -> Credentials | None:
+def _from_stdin(app: App) -> Credentials | None:
     """The keys in a JSON document on standard input; None where it is a terminal, closed or empty."""
     if sys.stdin is None or sys.stdin.isatty():
         return None
@@ -103,16 +104,16 @@ def _from_stdin() -> Credentials | None:
     try:
         document: Any = json.loads(raw)
         fields = document.get("AccessKey", document)
-        key_id, secret = fields["AccessKeyId"], fields["SecretAccessKey"]
+        key_id, secret = Secret(fields["AccessKeyId"]), Secret(fields["SecretAccessKey"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        key_id = secret = None
-    if not (isinstance(key_id, str) and isinstance(secret, str) and key_id and secret):
         # The decoder's own exception would hold the document.
         raise UsageError(
             "standard input is not JSON with AccessKeyId and SecretAccessKey",
             hint="pipe the output of 'aws iam create-access-key' in, or run it in a terminal",
-        )
-    return Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
+        ) from None
+    if fields.get("SessionToken"):
+        app.note(f"warning: there is a SessionToken: {_OF_A_SESSION}")
+    return _key(key_id, secret)
 
 
 def _from_terminal(app: App) -> Credentials:
@@ -128,15 +129,25 @@ def _from_terminal(app: App) -> Credentials:
         secret = terminal.ask("Enter Secret Access Key: ", secret=True)
     except QuestionRefused:
         raise Cancelled("no keys were given; nothing was changed") from None
-    try:
-        return Credentials(access_key_id=key_id.reveal_text().strip(), secret_access_key=_stripped(secret))
-    except ValueError:
-        raise UsageError("what was typed is not UTF-8 text") from None
+    return _key(key_id, secret)
 
 
-def _stripped(secret: Secret) -> Secret:
-    """Without the blanks that come along when a key is pasted."""
-    return Secret(secret.reveal_text().strip())
+def _key(key_id: Secret, secret: Secret) -> Credentials:
+    """The key, without the blanks that come along when it is pasted.
+
+    :raises UsageError: it holds what no environment variable and no request to AWS could carry.
+    """
+    found = []
+    for what, value in (("access key id", key_id), ("secret access key", secret)):
+        text = value.reveal().strip()
+        if not text:
+            raise UsageError(f"the {what} is empty; nothing was changed")
+        if not _CARRIED.fullmatch(text):
+            raise UsageError(
+                f"the {what} holds blanks or characters that no AWS key has; nothing was changed", hint="copy it again"
+            )
+        found.append(Secret(text))
+    return Credentials(access_key_id=found[0].reveal_text(), secret_access_key=found[1])
 
 
 def doubts(key: Credentials) -> list[str]:

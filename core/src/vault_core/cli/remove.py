@@ -35,4 +35,5 @@ def command(app: App, profile: str, force: bool) -> None:
         return
     vault.delete(profile)
     dropped = app.forget_sessions(vault, profile)
-    app.note(f"removed the key {key.access_key_id} of profile {profile!r}, and {dropped} sessions made from it")
+    sessions = "1 session" if dropped == 1 else f"{dropped} sessions"
+    app.note(f"removed the key {key.access_key_id} of profile {profile!r}, and {sessions} made from it")

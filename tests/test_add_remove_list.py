@@ -1,0 +1,511 @@
+"""Storing, listing and removing keys: every way in, every question, and nothing changed when something fails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from support.home import PROGRAM, Home
+from support.vaults import (
+    KEY_ID,
+    OTHER_ID,
+    OTHER_SECRET,
+    PASSPHRASE,
+    SECRET,
+    UNLOCKED,
+    fill,
+    offline,
+    store_path,
+    stored,
+)
+
+AWS_VAULT_STORES = Path(__file__).parents[1] / "plugins/file/tests/aws-vault/stores.tgz"
+OTHER = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
+CREATED = {"AccessKey": {"UserName": "a", "AccessKeyId": OTHER_ID, "Status": "Active", "SecretAccessKey": OTHER_SECRET}}
+TITLES = ["Profile", "Credentials", "Sessions"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A machine without AWS, without a store."""
+    return offline(tmp_path)
+
+
+@pytest.fixture
+def filled(home: Home) -> Home:
+    """The same with a key of ``work``."""
+    fill(home, {"work": (KEY_ID, SECRET)})
+    return home
+
+
+def snapshot(folder: Path) -> Mapping[str, str]:
+    """Every file below a folder with a hash of its content."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def data(home: Home) -> Mapping[str, str]:
+    """What durable data a home holds, the store's lock left out."""
+    found = snapshot(Path(home.env["XDG_DATA_HOME"]))
+    return {name: value for name, value in found.items() if not name.endswith(".lock")}
+
+
+def ended(child: Any) -> int:
+    """The exit code, once all is said; the terminal echoes again."""
+    child.expect(pexpect.EOF)
+    child.wait()
+    code: int = child.exitstatus
+    return code
+
+
+# -- add ---------------------------------------------------------------------------------------------------------------
+
+
+def test_from_the_environment(home: Home) -> None:
+    done = home.awsv("add", "--env", "work", env={**UNLOCKED, **OTHER})
+    assert (done.returncode, done.stdout) == (0, 'Added credentials to profile "work" in vault\n')
+    assert OTHER_ID in done.stderr
+    assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
+    assert store_path(home).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize("how", [None, ""])
+def test_an_environment_without_keys(missing: str, how: str | None, home: Home) -> None:
+    done = home.awsv("add", "--env", "work", env={**UNLOCKED, **OTHER, missing: how})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"awsv: {missing} not set" in done.stderr
+    assert data(home) == {}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [json.dumps(CREATED), json.dumps(CREATED["AccessKey"]), json.dumps(CREATED, indent=4) + "\n\n"],
+    ids=["create-access-key", "flat", "indented"],
+)
+def test_from_standard_input(document: str, home: Home) -> None:
+    done = home.awsv("add", "work", input=document, env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{",
+        "[]",
+        "null",
+        "7",
+        '"text"',
+        OTHER_SECRET,
+        "[" * 100_000,
+        json.dumps({"AccessKeyId": OTHER_ID}),
+        json.dumps({"AccessKey": OTHER_SECRET}),
+        json.dumps({"AccessKeyId": OTHER_ID, "SecretAccessKey": [OTHER_SECRET]}),
+        '{"AccessKeyId": "A", "SecretAccessKey": "\\ud800"}',
+    ],
+    ids=lambda text: text[:20],
+)
+def test_standard_input_that_is_no_key(document: str, filled: Home) -> None:
+    before = data(filled)
+    done = filled.awsv("--debug", "add", "new", input=document, env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "awsv: standard input is not JSON with AccessKeyId and SecretAccessKey" in done.stderr
+    assert OTHER_SECRET not in done.stderr
+    assert data(filled) == before
+
+
+@pytest.mark.parametrize("value", ["", "  ", "with blank inside", "line\nbreak", "nul\\u0000", "ümlaut", "\x1b[2J"])
+def test_values_that_nothing_could_carry(value: str, home: Home) -> None:
+    document = json.dumps({"AccessKeyId": OTHER_ID, "SecretAccessKey": value}).replace("\\\\u", "\\u")
+    done = home.awsv("add", "work", input=document, env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "awsv: the secret access key " in done.stderr
+    assert data(home) == {}
+
+
+def test_bytes_in_the_environment_that_are_no_text(home: Home) -> None:
+    done = home.awsv("add", "--env", "work", env={**UNLOCKED, **OTHER, "AWS_SECRET_ACCESS_KEY": "s\udcffcret"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds blanks or characters that no AWS key has" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret", "extra", "told"),
+    [
+        ("AKIDSHORT", OTHER_SECRET, {}, "the access key id does not look like one"),
+        (OTHER_SECRET, OTHER_ID, {}, "the access key id does not look like one"),
+        (OTHER_ID, "short", {}, "the secret access key does not have 40 characters"),
+        ("ASIA5TWXR7L2OEXAMPLE", OTHER_SECRET, {}, "this is the key of a session"),
+        (OTHER_ID, OTHER_SECRET, {"SessionToken": "t"}, "there is a SessionToken"),
+    ],
+    ids=["short-id", "swapped", "short-secret", "session-key", "session-token"],
+)
+def test_keys_that_are_no_keys_are_stored_with_a_warning(
+    key_id: str, secret: str, extra: Mapping[str, str], told: str, home: Home
+) -> None:
+    document = json.dumps({"AccessKeyId": key_id, "SecretAccessKey": secret, **extra})
+    done = home.awsv("add", "work", input=document, env=UNLOCKED)
+    assert done.returncode == 0
+    assert f"awsv: warning: {told}" in done.stderr
+    assert stored(home) == {"work": (key_id, secret)}
+
+
+def test_a_good_key_makes_no_warning(home: Home) -> None:
+    assert "warning" not in home.awsv("add", "work", input=json.dumps(CREATED), env=UNLOCKED).stderr
+
+
+def test_at_the_terminal_with_a_new_store(home: Home) -> None:
+    child = home.spawn("add", "work")
+    child.expect("Enter Access Key ID: ")
+    child.sendline(f" {OTHER_ID} ")
+    child.expect("Enter Secret Access Key: ")
+    child.sendline(f"{OTHER_SECRET} ")
+    child.expect("New passphrase for store 'file': ")
+    child.sendline(PASSPHRASE)
+    child.expect("The same again: ")
+    child.sendline(PASSPHRASE)
+    assert ended(child) == 0
+    assert "Added credentials" in child.before
+    assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
+
+
+def test_secrets_typed_at_the_terminal_are_not_shown(home: Home) -> None:
+    child = home.spawn("add", "work")
+    shown = ""
+    for question, answer in (
+        ("Enter Access Key ID: ", OTHER_ID),
+        ("Enter Secret Access Key: ", OTHER_SECRET),
+        ("New passphrase for store 'file': ", PASSPHRASE),
+        ("The same again: ", PASSPHRASE),
+    ):
+        child.expect_exact(question)
+        shown += child.before
+        child.sendline(answer)
+    assert ended(child) == 0
+    shown += child.before
+    assert OTHER_ID in shown
+    assert OTHER_SECRET not in shown
+    assert PASSPHRASE not in shown
+
+
+QUESTIONS = (
+    ("Enter Access Key ID: ", OTHER_ID),
+    ("Enter Secret Access Key: ", OTHER_SECRET),
+    ("New passphrase for store 'file': ", PASSPHRASE),
+    ("The same again: ", PASSPHRASE),
+)
+
+
+@pytest.mark.parametrize("answer", ["\x03", "\x04", "\r"], ids=["ctrl-c", "ctrl-d", "empty"])
+@pytest.mark.parametrize("question", range(4), ids=["id", "secret", "passphrase", "again"])
+def test_no_answer_changes_nothing(question: int, answer: str, home: Home) -> None:
+    child = home.spawn("add", "work")
+    for text, given in QUESTIONS[:question]:
+        child.expect_exact(text)
+        child.sendline(given)
+    child.expect_exact(QUESTIONS[question][0])
+    child.send(answer)
+    assert ended(child) == (130 if question < 2 else 5)
+    assert "awsv: no " in child.before
+    assert "Traceback" not in child.before
+    assert data(home) == {}
+
+
+def test_a_passphrase_that_is_not_confirmed(home: Home) -> None:
+    child = home.spawn("add", "--env", "work", env=OTHER)
+    for _ in range(3):
+        child.expect_exact("New passphrase for store 'file': ")
+        child.sendline(PASSPHRASE)
+        child.expect_exact("The same again: ")
+        child.sendline("something else")
+    assert ended(child) == 5
+    assert "differ" in child.before
+    assert data(home) == {}
+
+
+def test_a_wrong_passphrase_three_times(filled: Home) -> None:
+    before = data(filled)
+    child = filled.spawn("add", "--env", "new", env=OTHER)
+    for _ in range(3):
+        child.expect_exact("Passphrase to unlock store 'file': ")
+        child.sendline("wrong")
+    assert ended(child) == 5
+    assert "awsv: wrong passphrase for store 'file', three times" in child.before
+    assert data(filled) == before
+
+
+def test_the_right_passphrase_at_the_second_try(filled: Home) -> None:
+    child = filled.spawn("add", "--env", "new", env=OTHER)
+    for answer in ("wrong", PASSPHRASE):
+        child.expect_exact("Passphrase to unlock store 'file': ")
+        child.sendline(answer)
+    assert ended(child) == 0
+    assert stored(filled) == {"work": (KEY_ID, SECRET), "new": (OTHER_ID, OTHER_SECRET)}
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "told"), [("", "AWS_VAULT_FILE_PASSPHRASE is set but empty"), ("wrong", "from source 'env'")]
+)
+def test_a_variable_that_is_wrong_or_empty(passphrase: str, told: str, filled: Home) -> None:
+    before = data(filled)
+    done = filled.awsv("add", "--env", "new", env={**OTHER, "AWS_VAULT_FILE_PASSPHRASE": passphrase})
+    assert (done.returncode, done.stdout) == (5, "")
+    assert told in done.stderr
+    assert data(filled) == before
+
+
+def test_no_terminal_and_no_source(filled: Home) -> None:
+    started = time.monotonic()
+    done = filled.awsv("add", "--env", "new", env=OTHER)
+    assert time.monotonic() - started < 10
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "tried env (not set), prompt (there is no terminal)" in done.stderr
+
+
+def test_no_terminal_and_no_keys(home: Home) -> None:
+    done = home.awsv("add", "work", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "awsv: no keys: standard input is empty, and nobody can be asked: there is no terminal" in done.stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 0), ("", 0), ("\x03", 130)])
+def test_a_taken_name_shows_the_stored_key_and_asks(answer: str, code: int, filled: Home) -> None:
+    child = filled.spawn("add", "--env", "work", env={**UNLOCKED, **OTHER})
+    child.expect_exact(f"Profile 'work' has the key {KEY_ID} already. Replace it?")
+    child.send(answer if answer == "\x03" else f"{answer}\r")
+    assert ended(child) == code
+    assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET) if answer == "y" else (KEY_ID, SECRET)}
+
+
+def test_a_taken_name_without_a_terminal(filled: Home) -> None:
+    refused = filled.awsv("add", "--env", "work", env={**UNLOCKED, **OTHER})
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[-1] == "hint: give --overwrite"
+    assert stored(filled) == {"work": (KEY_ID, SECRET)}
+    done = filled.awsv("add", "--env", "--overwrite", "work", env={**UNLOCKED, **OTHER})
+    assert done.returncode == 0
+    assert f"{OTHER_ID} in place of {KEY_ID}" in done.stderr
+    assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET)}
+
+
+def test_a_profile_that_starts_from_another_is_refused(home: Home) -> None:
+    home.configure(
+        "[profile base]\n[profile role]\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/R\n"
+    )
+    done = home.awsv("add", "--env", "role", env={**UNLOCKED, **OTHER})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "profile 'role' uses the credentials of 'base'" in done.stderr
+    assert done.stderr.splitlines()[-1] == "hint: awsv add base"
+    assert data(home) == {}
+
+
+def test_adding_at_once_loses_nothing(filled: Home) -> None:
+    names = [f"p{number}" for number in range(8)]
+    children = [
+        subprocess.Popen(
+            [PROGRAM, "add", "--env", name],
+            env=filled.environment({**UNLOCKED, **OTHER}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        for name in names
+    ]
+    for child in children:
+        _, stderr = child.communicate(timeout=60)
+        assert child.returncode == 0, stderr
+    assert set(stored(filled)) == {"work", *names}
+
+
+def test_two_who_add_the_same_name_at_once(filled: Home) -> None:
+    """One of them wins; the other learns that, and replaces nothing."""
+    keys = [(OTHER_ID[:-1] + str(number), OTHER_SECRET) for number in range(6)]
+    children = [
+        subprocess.Popen(
+            [PROGRAM, "add", "--env", "same"],
+            env=filled.environment({**UNLOCKED, "AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+        for key_id, secret in keys
+    ]
+    answers = [(child.communicate(timeout=60), child.returncode) for child in children]
+    winners = [number for number, (_, code) in enumerate(answers) if code == 0]
+    assert len(winners) == 1
+    assert {code for _, code in answers} <= {0, 2, 4}  # came too late to ask (2), or at the same moment (4)
+    assert all(stdout == "" for (stdout, _), code in answers if code)
+    assert stored(filled)["same"] == keys[winners[0]]
+
+
+@pytest.mark.parametrize("option", [(), ("--overwrite",)])
+def test_a_folder_of_aws_vault_is_never_written_into(option: tuple[str, ...], home: Home) -> None:
+    with tarfile.open(AWS_VAULT_STORES) as archive:
+        archive.extractall(home.root / "foreign", filter="data")
+    keys = home.root / "foreign/store/keys"
+    keys.chmod(0o700)
+    count = len(list(keys.iterdir()))
+    before = snapshot(keys)
+    env = {**UNLOCKED, **OTHER, "AWS_VAULT_FILE_DIR": str(keys)}
+    done = home.awsv("add", "--env", *option, "work", env=env)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"{keys} holds {count} items of aws-vault" in done.stderr
+    assert "hint: for each profile: aws-vault exec -n PROFILE -- env AWS_VAULT_FILE_DIR=" in done.stderr
+    listed = home.awsv("list", env=env)
+    assert listed.returncode == 0
+    assert f"{count} items of aws-vault in {keys}" in listed.stderr
+    assert snapshot(keys) == before
+
+
+# -- list --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_table(filled: Home) -> None:
+    filled.configure("[default]\n[profile work]\n[profile other]\n")
+    rows = [line.split() for line in filled.awsv("list", env=UNLOCKED).stdout.splitlines()]
+    assert rows[0] == TITLES
+    assert rows[2:] == [["default", "-", "-"], ["work", "work", "-"], ["other", "-", "-"]]
+    assert filled.awsv("ls", env=UNLOCKED).stdout == filled.awsv("list", env=UNLOCKED).stdout
+
+
+def test_the_schema_of_its_json(filled: Home) -> None:
+    filled.configure("[profile other]\n")
+    found = json.loads(filled.awsv("list", "--json", env=UNLOCKED).stdout)
+    assert found == [
+        {"profile": "other", "in_config": True, "stored": False, "sessions": []},
+        {"profile": "work", "in_config": False, "stored": True, "sessions": []},
+    ]
+    locked = json.loads(filled.awsv("list", "--json").stdout)
+    assert locked == [{"profile": "other", "in_config": True, "stored": None, "sessions": []}]
+
+
+def test_locked_it_says_so_and_asks_nobody(filled: Home) -> None:
+    done = filled.awsv("list")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[2].split() == ["default", "locked", "-"]
+    child = filled.spawn("list")
+    assert ended(child) == 0
+    assert "Passphrase" not in child.before
+    assert "locked" in child.before
+
+
+def test_unlock_asks(filled: Home) -> None:
+    child = filled.spawn("list", "--unlock")
+    child.expect_exact("Passphrase to unlock store 'file': ")
+    child.sendline(PASSPHRASE)
+    assert ended(child) == 0
+    assert "work" in child.before
+    assert "locked" not in child.before
+
+
+def test_unlock_where_nobody_can_be_asked(filled: Home) -> None:
+    for flags in ([], ["--no-input"]):
+        done = filled.awsv(*flags, "list", "--unlock")
+        assert (done.returncode, done.stdout) == (5, "")
+        assert "tried env (not set), prompt (" in done.stderr
+
+
+def test_the_three_lists_of_names(filled: Home) -> None:
+    filled.configure("[profile other]\n")
+    assert filled.awsv("list", "--profiles").stdout == "other\n"
+    assert filled.awsv("list", "--credentials", env=UNLOCKED).stdout == "work\n"
+    assert filled.awsv("list", "--sessions").stdout == ""
+
+
+def test_nothing_yet(home: Home) -> None:
+    home.config.unlink()
+    done = home.awsv("list")
+    assert done.returncode == 0
+    assert done.stderr == "awsv: nothing here yet: 'awsv add PROFILE' stores a profile's keys\n"
+    assert json.loads(home.awsv("list", "--json").stdout) == []
+
+
+# -- remove, clear, plugins list ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y", True), ("n", False), ("", False), ("\x03", False), ("\x04", False)])
+def test_removing_asks(answer: str, gone: bool, filled: Home) -> None:
+    child = filled.spawn("rm", "work", env=UNLOCKED)
+    child.expect_exact(f"Delete the key {KEY_ID} of profile 'work' from the vault?")
+    child.send(answer if answer in ("\x03", "\x04") else f"{answer}\r")
+    assert ended(child) == (130 if answer in ("\x03", "\x04") else 0)
+    assert stored(filled) == ({} if gone else {"work": (KEY_ID, SECRET)})
+
+
+def test_removing_without_a_terminal(filled: Home) -> None:
+    refused = filled.awsv("remove", "work", env=UNLOCKED)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[-1] == "hint: give --force"
+    assert stored(filled) == {"work": (KEY_ID, SECRET)}
+    done = filled.awsv("remove", "-f", "work", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"awsv: removed the key {KEY_ID} of profile 'work', and 0 sessions made from it\n"
+    assert stored(filled) == {}
+
+
+def test_removing_what_is_not_there(filled: Home) -> None:
+    before = data(filled)
+    done = filled.awsv("remove", "--force", "wrok", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"no key is stored for profile 'wrok' in store 'file' ({store_path(filled)})" in done.stderr
+    assert done.stderr.splitlines()[-1] == "hint: did you mean 'work'?"
+    assert data(filled) == before
+
+
+def test_clearing_what_is_not_there(home: Home) -> None:
+    for words in (["clear"], ["clear", "nobody"]):
+        done = home.awsv(*words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "Cleared 0 sessions.\n", "")
+
+
+def test_the_list_of_plugins(home: Home) -> None:
+    found = json.loads(home.awsv("plugins", "list", "--json").stdout)
+    assert all(list(entry) == ["kind", "name", "distribution", "version", "state"] for entry in found)
+    states = {(entry["kind"], entry["name"]): entry["state"] for entry in found}
+    assert states["storage", "file"] == "selected"
+    assert states["passphrase", "env"] == states["passphrase", "prompt"] == "selected"
+    other = home.awsv("plugins", "list", "--json", env={"AWS_VAULT_PASSPHRASE_SOURCE": "prompt"})
+    states = {(entry["kind"], entry["name"]): entry["state"] for entry in json.loads(other.stdout)}
+    assert (states["passphrase", "env"], states["passphrase", "prompt"]) == ("installed", "selected")
+
+
+# -- the background ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["list --unlock", "exec -n work -- true", "add --env new", "remove work"])
+def test_in_the_background_it_fails_and_is_never_stopped(words: str, filled: Home) -> None:
+    before = data(filled)
+    # -m: the shell gives each job a process group of its own, as an interactive one does.
+    child = filled.spawn("-c", f"set -m; {PROGRAM} {words} & wait $!; echo ended $?", env=OTHER, program="/bin/sh")
+    child.expect(r"ended (\d+)")
+    assert child.match[1] == ("125" if words.startswith("exec") else "5")
+    assert "this process is in the background of its terminal" in child.before
+    assert data(filled) == before
+
+
+def test_a_question_ends_with_its_process_group(filled: Home) -> None:
+    """Terminated from outside, the terminal echoes again."""
+    child = filled.spawn("list", "--unlock")
+    child.expect_exact("Passphrase to unlock store 'file': ")
+    os.kill(child.pid, signal.SIGTERM)
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.signalstatus == signal.SIGTERM or child.exitstatus == 143
