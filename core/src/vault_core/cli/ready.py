@@ -114,12 +114,17 @@ def make(engine: Engine, plans: Sequence[Plan]) -> dict[str, Outcome]:
 
 
 class Asking:
-    """The steps that may ask a person. What failed for one profile is not tried again for the next."""
+    """The steps that may ask a person.
+
+    What failed for one profile is not tried again for the next, and who declined to give a code, or did not know the
+    passphrase, is not asked for another one.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._failed: dict[str, VaultError] = {}
-        self._refused: VaultError | None = None
+        self._no_code: MfaRefused | None = None
+        self._no_passphrase: PassphraseError | None = None
 
     def prepare(self, plan: Plan) -> None:
         """Make what may ask, and what that stands on; the rest of the plan asks nobody.
@@ -133,15 +138,19 @@ class Asking:
             self._make(step)
 
     def _make(self, step: Step) -> None:
-        known = self._failed.get(step.cache_key) or (self._refused if _may_ask(step) else None)
+        known = self._failed.get(step.cache_key) or (
+            self._no_passphrase if isinstance(step, KeyStep) else self._no_code if _may_ask(step) else None
+        )
         if known is not None:
             raise known
         try:
             self._engine.obtain(step)
         except VaultError as error:
             self._failed[step.cache_key] = error
-            if isinstance(error, MfaRefused | PassphraseError):
-                self._refused = error
+            if isinstance(error, MfaRefused):
+                self._no_code = error
+            elif isinstance(error, PassphraseError):
+                self._no_passphrase = error
             raise
 
 

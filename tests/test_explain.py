@@ -1,0 +1,218 @@
+"""``awsv explain``: the plan it prints is the plan that ``exec`` follows, and it asks nobody for anything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from support.front import Call, Front
+from support.home import PROGRAM, Home
+from support.moto import ACCOUNT, MotoServer
+from support.stored import CODE, MFA, UNLOCKED, add, state, store_file
+
+CONFIG = f"""
+[profile work]
+region = eu-west-1
+
+[profile mfa]
+mfa_serial = {MFA}
+
+[profile role]
+role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA
+source_profile = work
+region = eu-central-1
+external_id = partner-7
+
+[profile role-mfa]
+role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA
+source_profile = mfa
+mfa_serial = {MFA}
+
+[profile behind]
+role_arn = arn:aws:iam::{ACCOUNT}:role/RoleB
+source_profile = role-mfa
+duration_seconds = 7200
+
+[profile long]
+role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA
+source_profile = mfa
+mfa_serial = {MFA}
+duration_seconds = 14400
+
+[profile sdk]
+credential_process = {PROGRAM} exec -j role
+"""
+
+WIRE = {
+    "role_arn": "RoleArn",
+    "duration_seconds": "DurationSeconds",
+    "mfa_serial": "SerialNumber",
+    "external_id": "ExternalId",
+}
+
+
+@pytest.fixture
+def laptop(home: Home, moto: MotoServer) -> Home:
+    home.configure(CONFIG)
+    add(home, moto.alice, "work", "mfa")
+    return home
+
+
+def explained(home: Home, *words: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+    done = home.awsv("explain", "--json", *words, env=env)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def calls_of(plan: dict[str, Any]) -> list[dict[str, str]]:
+    """The calls that a plan announces."""
+    return [
+        {
+            "action": step["step"].removeprefix("sts."),
+            "region": step["parameters"].get("region", "us-east-1"),
+            **{wire: str(step["parameters"][name]) for name, wire in WIRE.items() if name in step["parameters"]},
+        }
+        for step in plan["steps"]
+        if step["step"] != "stored key" and not step["cached_until"]
+    ]
+
+
+def seen(call: Call) -> dict[str, str]:
+    """A call that was made, in the same words."""
+    left = {name: value for name, value in call.parameters.items() if name in WIRE.values()}
+    return {"action": call.action, "region": call.region, **left}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["work"],
+        ["mfa"],
+        ["role"],
+        ["role-mfa"],
+        ["behind"],
+        ["long"],
+        ["sdk"],
+        ["work", "-d", "2h"],
+        ["long", "-d", "30m"],
+        ["work", "-n"],
+        ["role-mfa", "--no-session"],
+        ["behind", "-n"],
+    ],
+    ids=" ".join,
+)
+def test_exec_follows_the_plan(laptop: Home, front: Front, words: list[str]) -> None:
+    plan = explained(laptop, *words)
+    assert front.calls == []
+    expected = calls_of(plan)
+    done = laptop.awsv("exec", "-j", *words, "-t", CODE, env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert [seen(call) for call in front.calls] == expected
+    made = len(front.calls)
+    if "-n" not in words and "--no-session" not in words:
+        after = explained(laptop, *words)
+        assert calls_of(after) == []
+        assert after["steps"][-1]["cached_until"] == json.loads(done.stdout)["Expiration"]
+        assert laptop.awsv("exec", "-j", *words).returncode == 0
+        assert len(front.calls) == made
+
+
+def test_the_plan_starts_at_the_nearest_live_step(laptop: Home, front: Front) -> None:
+    assert laptop.awsv("exec", "-j", "role-mfa", "-t", CODE, env=UNLOCKED).returncode == 0
+    front.forget()
+    plan = explained(laptop, "behind")
+    assert [bool(step.get("cached_until")) for step in plan["steps"]] == [False, True, True, False]
+    store_file(laptop).unlink()
+    assert laptop.awsv("exec", "-j", "behind").returncode == 0
+    assert [seen(call) for call in front.calls] == calls_of(plan)
+
+
+def test_it_asks_nobody_and_changes_nothing(laptop: Home, front: Front) -> None:
+    terminal = laptop.spawn("explain", "role-mfa")
+    terminal.expect("not checked: locked")
+    terminal.expect("prompt = terminal")
+    terminal.wait()
+    assert terminal.exitstatus == 0
+    assert front.calls == []
+    assert state(laptop, "sessions") == []
+
+
+@pytest.mark.parametrize(
+    ("env", "state"),
+    [
+        ({}, "not checked: locked"),
+        ({"AWS_VAULT_FILE_PASSPHRASE": "wrong one"}, "not checked: the passphrase from source 'env' does not open"),
+        (UNLOCKED, "stored: AKIA"),
+    ],
+)
+def test_the_stored_key(laptop: Home, env: dict[str, str], state: str) -> None:
+    [key, *_] = explained(laptop, "role", env=env)["steps"]
+    assert key["profile"] == "work"
+    assert key["state"].startswith(state)
+    assert key["place"] == str(store_file(laptop))
+
+
+def test_a_missing_key_and_a_damaged_store(laptop: Home, front: Front) -> None:
+    assert explained(laptop, "nobody", env=UNLOCKED)["steps"][0]["state"] == "missing"
+    store_file(laptop).write_bytes(b"damaged")
+    assert explained(laptop, "work", env=UNLOCKED)["steps"][0]["state"].startswith("not checked: ")
+
+
+def test_where_each_value_comes_from(laptop: Home, moto: MotoServer) -> None:
+    plan = explained(laptop, "role", env={"AWS_ROLE_ARN": moto.role_b, "AWS_VAULT_PASSPHRASE_SOURCE": "env"})
+    values = {(value["profile"], value["key"]): (value["value"], value["from"]) for value in plan["values"]}
+    line = next(number for number, text in enumerate(CONFIG.splitlines(), 1) if text.startswith("external_id"))
+    assert values["role", "external_id"] == ("partner-7", f"{laptop.config}:{line}")
+    assert values["role", "role_arn"] == (moto.role_b, "AWS_ROLE_ARN")
+    assert values["work", "region"][0] == "eu-west-1"
+    assert plan["settings"]["passphrase_source"] == {"value": "env", "from": "AWS_VAULT_PASSPHRASE_SOURCE"}
+    assert plan["settings"]["backend"] == {"value": "file", "from": "default"}
+    assert plan["region"] == "eu-central-1"
+
+
+def test_notes(laptop: Home) -> None:
+    [note] = explained(laptop, "behind")["notes"]
+    assert note == "role of profile 'behind': 7200 s shortened to 3600, AWS's limit behind a session"
+
+
+def test_it_shows_no_secret(laptop: Home, moto: MotoServer) -> None:
+    static = (
+        f"[profile static]\naws_access_key_id = AKIACANARY\naws_secret_access_key = {moto.alice.secret_access_key}\n"
+    )
+    laptop.configure(CONFIG + static)
+    for words in (["static"], ["work"], ["static", "--json"]):
+        done = laptop.awsv("explain", *words, env=UNLOCKED)
+        assert done.returncode == 0
+        assert moto.alice.secret_access_key not in done.stdout + done.stderr
+        assert "AKIACANARY" not in done.stdout + done.stderr
+
+
+def test_for_a_person(laptop: Home) -> None:
+    done = laptop.awsv("explain", "role")
+    assert done.stdout.splitlines()[:8] == [
+        "profile role, region eu-central-1",
+        "",
+        "steps",
+        f"  1. stored key of 'work' in store 'file' ({store_file(laptop)}): not checked: locked",
+        "  2. sts.AssumeRole for profile 'role': not cached",
+        f"       role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA",
+        "       external_id = partner-7",
+        "       duration_seconds = 3600",
+    ]
+
+
+def test_a_profile_that_makes_no_sense(laptop: Home) -> None:
+    laptop.configure("[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n")
+    done = laptop.awsv("explain", "a")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "go round in a circle" in done.stderr
+
+
+def test_names_cannot_drive_the_terminal(laptop: Home) -> None:
+    done = laptop.awsv("explain", "evil\x1b[2J\nname")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert done.stdout.splitlines()[0] == "profile evil\\x1b[2J\\nname, region not set"
