@@ -41,18 +41,9 @@ def test_every_real_item_counts(stores, name):
 def test_what_is_no_item(tmp_path, stores):
     item = (stores / "store" / "keys" / "default").read_bytes()
     header, rest = item.split(b".", 1)
-    for number, data in enumerate(
-        (
-            b"",
-            b"eyJ",
-            b"[default]\n",
-            header + b".a.b",
-            item + b".x",
-            header[:-6] + b"." + rest,
-            b"eyJ!" + item,
-            b"x" + item,
-        )
-    ):
+    broken = [header + b".a.b", item + b".x", header[:-6] + b"." + rest, b"eyJ!" + item, b"x" + item]
+    broken.append(b"eyJraWQiOiJ4In0." + rest)  # {"kid":"x"}
+    for number, data in enumerate([b"", b"eyJ", b"[default]\n", *broken]):
         (tmp_path / f"f{number}").write_bytes(data)
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(stores / "store" / "keys" / "default")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -235,6 +236,39 @@ def test_two_create_with_different_passphrases(opened, ctx, folder, monkeypatch,
     with pytest.raises(WrongSecret):
         opened().put("a/second", Secret("2"))
     assert list(opened(FakeContext(tmp_path, passphrases=["first"])).keys()) == ["a/first"]
+
+
+def test_the_lock_is_free_whenever_somebody_is_asked(opened, ctx, folder, monkeypatch, tmp_path):
+    """Also where the store was created by somebody else between the question and the lock."""
+    real, asked = ctx.unlock, []
+
+    def noted(key_id, derive, *, create=False, factor=None):
+        if create:
+            FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
+        with (folder / "store.vlt.lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        asked.append(create)
+        return real(key_id, derive, create=create, factor=factor)
+
+    monkeypatch.setattr(ctx, "unlock", noted)
+    opened().put("a/second", Secret("2"))
+    assert asked == [True, False]
+    assert list(opened().keys()) == ["a/first", "a/second"]
+
+
+def test_a_new_key_under_the_same_identity(opened, folder, independent, ctx):
+    """What a change of the data key does: an object that has the old key opens the slots again."""
+    store = opened()
+    store.put(KEY, Secret("old"))
+    table, dek = store._seen.table, Secret(os.urandom(32))
+    kdf = {**table.slots[0].head["kdf"], "salt": sealing.to_base64(os.urandom(16))}
+    slot = independent.make_slot(table.store, dek.reveal(), "right", type="passphrase", kdf=kdf)
+    table = sealing.SlotTable.parse(sealing.to_base64(table.store), [slot])
+    entry = container.seal_entry(table, dek, KEY, 2, Secret("new"))
+    (folder / "store.vlt").write_bytes(container.encode(table, dek, 2, {KEY: entry}))
+    assert store.get(KEY).value == Secret("new")
+    store.put("a/b", Secret("x"))
+    assert list(opened().keys()) == ["a/b", KEY]
 
 
 def test_the_index_is_decrypted_once_and_other_entries_never(opened, monkeypatch):
