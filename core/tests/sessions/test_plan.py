@@ -1,0 +1,158 @@
+"""Plans: what the cache key of a step covers, and what it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vault_core.awsconfig.shared import AwsConfig
+from vault_core.plugins.host import Host
+from vault_core.plugins.loader import Plugins
+from vault_core.sessions.generations import Generations
+from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, profiles_of
+from vault_core.sessions.profiles import Flags, Profiles
+from vault_core.settings import Settings
+
+MFA = "arn:aws:iam::123456789012:mfa/alice"
+ROLE = "arn:aws:iam::123456789012:role/R"
+CONFIG = f"""
+[profile user]
+mfa_serial = {MFA}
+[profile plain]
+[profile one]
+role_arn = {ROLE}
+source_profile = user
+mfa_serial = {MFA}
+[profile two]
+role_arn = {ROLE}
+source_profile = user
+mfa_serial = {MFA}
+[profile behind]
+role_arn = {ROLE}
+source_profile = one
+"""
+
+
+class Plans:
+    """Makes plans of a config below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.generations = Generations(root / "generations")
+        self.planner: Planner
+
+    def __call__(
+        self, name: str, *, config: str = CONFIG, environ: Mapping[str, str] | None = None, **flags: Any
+    ) -> Plan:
+        variables = {"HOME": str(self.root), **(environ or {})}
+        host = Host(Settings(variables), Plugins())
+        profiles = Profiles(AwsConfig.parse(config.encode(), b"", Path("c"), Path("d")), variables)
+        self.planner = Planner(host, profiles, self.generations, Flags(**flags))
+        return self.planner.plan(name)
+
+    def key(self, name: str, **options: Any) -> str:
+        """The cache key of the last step."""
+        return self(name, **options).last.cache_key
+
+
+@pytest.fixture
+def plans(tmp_path: Path) -> Plans:
+    return Plans(tmp_path)
+
+
+def test_the_same_profile_has_the_same_key(plans: Plans) -> None:
+    assert plans.key("one") == plans.key("one")
+
+
+def test_profiles_that_come_to_the_same_share_a_session(plans: Plans) -> None:
+    assert plans.key("one") == plans.key("two")
+
+
+def test_roles_share_the_session_of_their_user(plans: Plans) -> None:
+    token = plans("user").last
+    for name in ("one", "two"):
+        last = plans(name).last
+        assert isinstance(last, SessionStep)
+        assert last.source is not None
+        assert last.source.cache_key == token.cache_key
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", None])
+def test_the_childs_region_changes_nothing(plans: Plans, region: str | None) -> None:
+    plan = plans("one", region=region)
+    assert plan.last.cache_key == plans.key("one")
+    assert plan.region == region
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"config": CONFIG.replace("role/R", "role/S")},
+        {"config": CONFIG.replace("mfa/alice", "mfa/bob")},
+        {"config": CONFIG.replace("[profile one]", "[profile one]\nregion = eu-west-1")},
+        {"config": CONFIG.replace("[profile one]", "[profile one]\nexternal_id = x12")},
+        {"config": CONFIG.replace("[profile one]", "[profile one]\nduration_seconds = 900")},
+        {"config": CONFIG.replace("[profile user]", "[profile user]\nregion = eu-west-1")},
+        {"config": CONFIG.replace("[profile user]", "[profile user]\nvault_file_dir = /elsewhere")},
+        {"config": CONFIG.replace("source_profile = user", "source_profile = plain")},
+        {"environ": {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}},
+        {"environ": {"AWS_REGION": "eu-west-1"}},
+        {"environ": {"AWS_VAULT_FILE_DIR": "/elsewhere"}},
+        {"environ": {"XDG_DATA_HOME": "/elsewhere"}},
+        {"environ": {"AWS_ROLE_SESSION_NAME": "me"}},
+        {"environ": {"AWS_CHAINED_SESSION_TOKEN_TTL": "9h"}},
+        {"environ": {"AWS_ASSUME_ROLE_TTL": "20m"}},
+        {"duration": 1800},
+        {"no_session": True},
+    ],
+    ids=lambda options: json.dumps(options)[-60:],
+)
+def test_what_can_change_the_session_changes_the_key(plans: Plans, options: dict[str, Any]) -> None:
+    assert plans.key("one", **options) != plans.key("one")
+
+
+def test_a_new_generation_of_the_stored_key_changes_every_step(plans: Plans) -> None:
+    before = [step.cache_key for step in plans("behind").steps()]
+    user = plans.planner.stores["file"]
+    plans.generations.advance(user.identity, "plain")
+    assert [step.cache_key for step in plans("behind").steps()] == before
+    plans.generations.advance(user.identity, "user")
+    after = [step.cache_key for step in plans("behind").steps()]
+    assert not set(before) & set(after)
+    assert len(set(after)) == 4
+
+
+def test_a_damaged_generation_is_another_one(plans: Plans) -> None:
+    plans("one")
+    plans.generations.advance(plans.planner.stores["file"].identity, "user")
+    [file] = plans.generations._folder.iterdir()
+    before = plans.key("one")
+    file.write_bytes(b"\xff\xfe")
+    assert plans.key("one") != before
+
+
+def test_steps_and_profiles_in_order(plans: Plans) -> None:
+    plan = plans("behind")
+    kinds = [step.name if isinstance(step, KeyStep) else step.parameters["action"] for step in plan.steps()]
+    assert kinds == ["user", "GetSessionToken", "AssumeRole", "AssumeRole"]
+    assert profiles_of(plan.last) == ("user", "one", "behind")
+
+
+def test_who_named_the_stored_key(plans: Plans) -> None:
+    [key, *_] = plans("one").steps()
+    assert isinstance(key, KeyStep)
+    assert key.named_by == "profile 'one' (c:7)"
+    [key, *_] = plans("plain").steps()
+    assert isinstance(key, KeyStep)
+    assert key.named_by == ""
+
+
+def test_a_store_of_the_key_is_the_key_profiles_own(plans: Plans) -> None:
+    """The store is named where the key is, not by the role behind it."""
+    config = CONFIG.replace("[profile one]", "[profile one]\nvault_file_dir = /role")
+    plans("one", config=config.replace("[profile user]", "[profile user]\nvault_file_dir = /user"))
+    assert plans.planner.stores["file"].place == "/user/store.vlt"

@@ -1,0 +1,200 @@
+"""What an AWS profile comes to: chains, variables, endpoints, and lines that mean awsv itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from vault_core.awsconfig.shared import AwsConfig
+from vault_core.errors import ConfigError, UsageError
+from vault_core.sessions.profiles import Profiles, duration, own_profile, seconds_of
+
+FILE = Path("/home/u/.aws/config")
+
+
+def profiles(config: str, environ: Mapping[str, str] | None = None) -> Profiles:
+    return Profiles(AwsConfig.parse(config.encode(), b"", FILE, FILE.with_name("credentials")), environ or {})
+
+
+# -- durations ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("3600", 3600), ("90m", 5400), ("1h", 3600), ("1h30m", 5400), ("1h1m1s", 3661), ("0", 0), ("0s", 0)],
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "1d", "-1", "1.5h", "1 h", "٣", "1h 30m", "1h30", "+5"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a duration"):
+        duration(text)
+    with pytest.raises(ConfigError, match="AWS_X: "):
+        seconds_of("AWS_X", text)
+
+
+# -- credential_process ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "profile"),
+    [
+        ("awsv exec -j work", "work"),
+        ("/opt/bin/awsv exec --json work", "work"),
+        ("aws-vault exec -j work", "work"),
+        ("/usr/local/bin/aws-vault --debug exec work --json", "work"),
+        ('"/with space/awsv" export --format json "my profile"', "my profile"),
+        ("awsv export --format=json work", "work"),
+        ("awsv --backend file exec -d 1h -j --region eu-west-1 -t 123456 work", "work"),
+        ("awsv exec -j work -- other", "work"),
+        ("awsv list", None),
+        ("awsv", None),
+        ("awsv exec -j", None),
+        ("awsv exec work echo", None),
+        ("sh -c 'awsv exec -j work'", None),
+        ("my-awsv exec -j work", None),
+        ("awsv exec 'open", None),
+        ("", None),
+    ],
+)
+def test_which_lines_are_ours(line: str, profile: str | None) -> None:
+    assert own_profile(line) == profile
+
+
+# -- chains ------------------------------------------------------------------------------------------------------------
+
+
+def names(config: str, name: str, environ: Mapping[str, str] | None = None) -> list[str]:
+    return [profile.name for profile in profiles(config, environ).chain(name)]
+
+
+def test_chains() -> None:
+    config = "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\nrole_arn = x\n[profile d]\n"
+    assert names(config, "a") == ["a", "b", "c"]
+    assert names(config, "c") == ["c"], "a stored name needs no section"
+    assert names(config, "d") == ["d"]
+    assert names("[profile me]\nsource_profile = me\nrole_arn = x\n", "me") == ["me"]
+
+
+def test_a_profile_does_not_inherit_from_default() -> None:
+    found = profiles("[default]\nrole_arn = x\nsource_profile = y\n[profile a]\n").profile("a", target=True)
+    assert (found.keys, found.source) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("config", "circle"),
+    [
+        ("[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n", "a → b → a"),
+        ("[profile a]\nsource_profile = b\n[profile b]\ncredential_process = awsv exec -j a\n", "a → b → a"),
+        ("[profile a]\nsource_profile = b\n[profile b]\nvault_source_profile = a\nrole_arn = x\n", "a → b → a"),
+        (
+            "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n[profile c]\nsource_profile = b\n",
+            "a → b → c → b",
+        ),
+    ],
+)
+def test_a_circle_is_named_with_its_place(config: str, circle: str) -> None:
+    with pytest.raises(ConfigError, match=f"the profiles {circle} go round") as caught:
+        profiles(config).chain("a")
+    assert caught.value.hint
+    assert f"{FILE}:" in caught.value.hint
+
+
+def test_renamed_keys_win() -> None:
+    config = "[profile a]\nrole_arn = old\nvault_role_arn = new\nvault_source_profile = b\nvault_mfa_serial = m\n"
+    found = profiles(config).profile("a", target=True)
+    assert dict(found.keys) == {"role_arn": "new", "source_profile": "b", "mfa_serial": "m"}
+    assert found.origins["role_arn"] == f"{FILE}:3"
+
+
+def test_variables_that_speak_of_the_role_are_the_targets_alone() -> None:
+    environ = {"AWS_ROLE_ARN": "x", "AWS_ROLE_SESSION_NAME": "me", "AWS_SESSION_TAGS": "a=b", "AWS_MFA_SERIAL": "m"}
+    found = profiles("[profile a]\nsource_profile = b\n", environ)
+    target, source = found.chain("a")
+    assert (target.keys["role_arn"], target.keys["role_session_name"], target.keys["session_tags"]) == (
+        "x",
+        "me",
+        "a=b",
+    )
+    assert dict(source.keys) == {"mfa_serial": "m"}
+    assert target.origins["role_arn"] == "AWS_ROLE_ARN"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sso_start_url",
+        "sso_session",
+        "sso_account_id",
+        "web_identity_token_file",
+        "web_identity_token_process",
+        "credential_source",
+        "mfa_process",
+        "include_profile",
+        "login_session",
+    ],
+)
+def test_what_is_not_understood_is_refused_by_name(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"profile 'a' needs {key} \\({FILE}:2\\)"):
+        profiles(f"[profile a]\n{key} = x\n").chain("a")
+    with pytest.raises(ConfigError, match=f"profile 'a' needs {key}"):
+        profiles(f"[profile a]\n{key} = x\n[profile b]\nsource_profile = a\n").chain("b")
+    assert names(f"[profile a]\n{key} =\n", "a") == ["a"], "an empty key is none"
+
+
+def test_another_programs_credential_process_is_refused() -> None:
+    with pytest.raises(ConfigError, match="profile 'a' needs credential_process"):
+        profiles("[profile a]\ncredential_process = /bin/other\n").chain("a")
+    with pytest.raises(ConfigError, match="profile 'a' needs credential_process"):
+        profiles("[profile a]\ncredential_process = /bin/other\n[profile b]\nsource_profile = a\n").chain("b")
+
+
+# -- region and endpoint -----------------------------------------------------------------------------------------------
+
+SERVICES = "[services local]\nsts =\n  endpoint_url = http://services\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "endpoint"),
+    [
+        ("", {}, None),
+        ("endpoint_url = http://profile\n", {}, "http://profile"),
+        ("endpoint_url = http://profile\n", {"AWS_ENDPOINT_URL": "http://all"}, "http://all"),
+        ("", {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_STS": "http://sts"}, "http://sts"),
+        (f"services = local\n{SERVICES}", {}, "http://services"),
+        (f"services = local\nendpoint_url = http://profile\n{SERVICES}", {}, "http://services"),
+        ("endpoint_url = http://profile\n", {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, None),
+        (f"services = local\n{SERVICES}", {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"}, None),
+    ],
+)
+def test_the_endpoint(config: str, environ: dict[str, str], endpoint: str | None) -> None:
+    found = profiles(f"[profile a]\n{config}", environ).profile("a", target=True)
+    assert found.keys.get("endpoint_url") == endpoint
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "region"),
+    [
+        ("", {}, None),
+        ("region = a\n", {"AWS_REGION": "b"}, "a"),
+        ("", {"AWS_REGION": "b", "AWS_DEFAULT_REGION": "c"}, "b"),
+        ("", {"AWS_DEFAULT_REGION": "c"}, "c"),
+        ("region =\n", {"AWS_DEFAULT_REGION": "c"}, "c"),
+    ],
+)
+def test_the_region_of_sts(config: str, environ: dict[str, str], region: str | None) -> None:
+    assert profiles(f"[profile a]\n{config}", environ).profile("a", target=True).keys.get("region") == region
+
+
+# -- hints -------------------------------------------------------------------------------------------------------------
+
+
+def test_near_names_are_shown() -> None:
+    found = profiles("[profile production]\n[profile staging]\n")
+    assert found.suggestions("prodction") == "did you mean 'production'?"
+    assert found.suggestions("wrok", ["work"]) == "did you mean 'work'?"
+    assert "awsv list" in found.suggestions("zzz")
