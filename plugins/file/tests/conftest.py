@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from vault_core.api import sealing
+from vault_core.api import Secret, sealing
 from vault_core.sealing import primitives, slots
 from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
 
 # No database: the suite also runs where the work tree cannot be written. No deadline: other tests load the machine.
@@ -22,6 +23,7 @@ settings.register_profile("awsv", database=None, deadline=None)
 settings.load_profile("awsv")
 
 CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+STORED = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
 INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "sealing" / "independent.py"
 
 
@@ -44,6 +46,28 @@ def memo():
 def _cheap(monkeypatch, memo):
     monkeypatch.setattr(slots, "DEFAULT_COST", CHEAP)
     monkeypatch.setattr(primitives, "argon2id", memo)
+
+
+@pytest.fixture(scope="session")
+def values():
+    """What the store ``made`` holds."""
+    return STORED
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, independent):
+    """A store with two slots and three entries: its bytes, table, DEK and entries."""
+    context = FakeContext(tmp_path_factory.mktemp("made"), passphrases=["right"])
+    table, dek = sealing.SlotTable.create(context, "x", cost=CHEAP)
+    first = table.to_json()
+    kdf = {**first["slots"][0]["kdf"], "salt": sealing.to_base64(bytes(16))}
+    second = independent.make_slot(table.store, dek.reveal(), "other", type="passphrase", kdf=kdf, label="a second")
+    table = sealing.SlotTable.parse(first["store"], [first["slots"][0], second])
+    entries = {
+        name: container.seal_entry(table, dek, name, number, Secret(value))
+        for number, (name, value) in enumerate(STORED.items(), 1)
+    }
+    return container.encode(table, dek, 3, entries), table, dek, entries
 
 
 @pytest.fixture

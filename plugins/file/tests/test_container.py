@@ -15,24 +15,7 @@ from vault_core.testing.context import FakeContext
 from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
 
-VALUES = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
 HEAD = 16
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, memo, independent):
-    """A store with two slots and three entries: its bytes, table, DEK and entries."""
-    context = FakeContext(tmp_path_factory.mktemp("made"), passphrases=["right"])
-    table, dek = sealing.SlotTable.create(context, "x", cost=sealing.Argon2id(19_456, 2, 1))
-    first = table.to_json()
-    kdf = {**first["slots"][0]["kdf"], "salt": sealing.to_base64(bytes(16))}
-    second = independent.make_slot(table.store, dek.reveal(), "other", type="passphrase", kdf=kdf, label="a second")
-    table = sealing.SlotTable.parse(first["store"], [first["slots"][0], second])
-    entries = {
-        name: container.seal_entry(table, dek, name, number, Secret(value))
-        for number, (name, value) in enumerate(VALUES.items(), 1)
-    }
-    return container.encode(table, dek, 3, entries), table, dek, entries
 
 
 def read(data, dek):
@@ -63,9 +46,9 @@ def through_backend(folder, data, passphrase="right"):
     return None
 
 
-def test_it_reads(made, folder):
+def test_it_reads(made, folder, values):
     data, _, dek, _ = made
-    assert {name: value.reveal_text() for name, value in read(data, dek).items()} == VALUES
+    assert {name: value.reveal_text() for name, value in read(data, dek).items()} == values
     assert through_backend(folder, data) is None
 
 
@@ -372,86 +355,3 @@ def test_old_and_new_parts_do_not_mix(made):
     for cut in (payload, payload - 32):
         assert refused(data[:cut] + other[cut:], dek)
         assert refused(other[:cut] + data[cut:], dek)
-
-
-# -- the payload's own form: only somebody with the key can get here ---------------------------------------------------
-
-
-def rebuilt(made, plaintext):
-    """The store with another plaintext, all keys right."""
-    data, table, dek, _ = made
-    envelope = container.parse(data)
-    head = envelope.signed + envelope.mac
-    key = sealing.hkdf(dek.reveal(), envelope.fsalt, b"vlt/v1/payload" + sealing.lp(table.store, 3))
-    return head + sealing.encrypt(key, plaintext, head)
-
-
-def framed(index, size=None, fill=b"\0"):
-    text = (len(index) if size is None else size).to_bytes(4, "big") + index
-    return text + fill * (-len(text) % 4096)
-
-
-SEALED = sealing.to_base64(bytes(60))
-FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly one block
-
-
-@pytest.mark.parametrize(
-    "plaintext",
-    [
-        framed(b"{}", size=2**32 - 1),
-        framed(b"{}", size=3),
-        framed(FULL, size=len(FULL) + 1),
-        framed(b"{}", size=1),
-        framed(b"{}", fill=b"\1"),
-        framed(b"{}") + bytes(4096),
-        framed(b""),
-        framed(b"[]"),
-        framed(b"{} "),
-        framed(b'{"a/b":1}'),
-        framed(b'{"a/b":{"s":"","v":1},"a/b":{"s":"","v":1}}'),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 0}})),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 4}})),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": True}})),
-        framed(sealing.canonical({"a/b": {"s": 1, "v": 1}})),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 1, "x": 1}})),
-        framed(sealing.canonical({"ab": {"s": SEALED, "v": 1}})),
-        framed(sealing.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
-    ],
-)
-def test_payload_forms(made, independent, plaintext):
-    data = rebuilt(made, plaintext)
-    with pytest.raises(ValueError):
-        container.decrypt(container.parse(data), made[2])
-    with pytest.raises(independent.Damaged):
-        independent.read_file(data, "right")
-
-
-def test_an_empty_index_and_a_full_block(made):
-    dek = made[2]
-    assert read(rebuilt(made, framed(b"{}")), dek) == {}
-    assert len(framed(FULL)) == 4096
-    assert list(container.decrypt(container.parse(rebuilt(made, framed(FULL))), dek)) == ["a/b"]
-    _, table, dek, entries = made
-    for size in range(2200, 2216):  # some of these end exactly at a block
-        more = {**entries, "x/y": container.seal_entry(table, dek, "x/y", 3, Secret("v" * size))}
-        data = container.encode(table, dek, 3, more)
-        assert read(data, dek)["x/y"] == Secret("v" * size)
-
-
-# -- S17: fresh keys ---------------------------------------------------------------------------------------------------
-
-
-def test_s17_two_writes_of_one_content_share_nothing(made):
-    _, table, dek, entries = made
-    one, two = (container.parse(container.encode(table, dek, 3, entries)) for _ in range(2))
-    blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
-    assert not blocks[0] & blocks[1]
-    assert one.fsalt != two.fsalt
-    sealed = {container.seal_entry(table, dek, "a/b", 1, Secret("x")).sealed for _ in range(1000)}
-    assert len({text[:40] for text in sealed}) == 1000
-
-
-def test_names_and_values_are_not_in_the_file(made):
-    data = made[0]
-    for text in (*VALUES, *VALUES.values(), "credentials", "seeds"):
-        assert text.encode() not in data[16:]

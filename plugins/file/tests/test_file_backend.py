@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from vault_core.api import (
     ABSENT,
-    ANY,
-    AtRest,
-    Capability,
-    ConfigError,
     PassphraseError,
     Secret,
     StorageConflict,
@@ -31,75 +21,8 @@ from vault_core.sealing import primitives
 from vault_core.testing.context import FakeContext
 from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.plugin import vault_storage_backends
 
 KEY = "credentials/dev"
-
-
-# -- the spec ----------------------------------------------------------------------------------------------------------
-
-
-def spec():
-    (only,) = vault_storage_backends()
-    return only
-
-
-def test_spec():
-    assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
-    assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS
-
-
-@pytest.mark.parametrize(
-    ("chosen", "home", "expected"),
-    [
-        (None, "/h", "data/store.vlt"),
-        ("~/v", "/h", "/h/v/store.vlt"),
-        ("~", "/h", "/h/store.vlt"),
-        ("/x/y/", None, "/x/y/store.vlt"),
-    ],
-)
-def test_where_it_is(tmp_path, chosen, home, expected):
-    context = FakeContext(
-        tmp_path,
-        declared=spec().options,
-        options={"dir": chosen} if chosen else {},
-        environ={"HOME": home} if home else {},
-    )
-    assert spec().locate(context) == str(tmp_path / expected)
-    assert not context.data_dir.exists()
-
-
-def test_a_home_that_is_not_there(tmp_path, monkeypatch):
-    def unknown(path):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "expanduser", unknown)
-    with pytest.raises(ConfigError, match="there is no HOME"):
-        spec().locate(FakeContext(tmp_path, options={"dir": "~/v"}))
-
-
-def test_describing_it_imports_nothing_heavy():
-    script = (
-        "import sys, vault_plugin_file.plugin as plugin\n"
-        "plugin.vault_storage_backends()\n"
-        "print([name for name in ('cryptography', 'json', 'vault_plugin_file.backend') if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
-    )
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])
-def test_a_folder_that_depends_on_where_you_stand_is_refused(text):
-    with pytest.raises(ValueError, match="from the root"):
-        spec().options[0].parse(text)
-
-
-def test_open_through_the_spec(tmp_path):
-    context = FakeContext(tmp_path, declared=spec().options, passphrases=["right"])
-    spec().open(context).put(KEY, Secret("x"))
-    assert (context.data_dir / "store.vlt").is_file()
 
 
 # -- the four methods --------------------------------------------------------------------------------------------------
@@ -397,71 +320,3 @@ def test_no_secret_in_what_is_printed(opened, tmp_path):
     shown = f"{store!r} {item!r} {store._seen!r} {store._key!r} {vars(store)!r}"
     assert canary not in shown
     assert str(store._seen.dek.reveal()) not in shown
-
-
-# -- against a dictionary ----------------------------------------------------------------------------------------------
-
-
-class AgainstDictionary(RuleBasedStateMachine):
-    """Any sequence of calls, by two objects on one file, does what a dictionary would."""
-
-    KEYS = st.sampled_from(["a/1", "a/2", "b/1"])
-    VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)
-    WHO = st.sampled_from([0, 1])
-    root = None
-
-    def __init__(self):
-        super().__init__()
-        folder = self.root / os.urandom(8).hex()
-        context = FakeContext(self.root, passphrases=["right"])
-        self.stores = [FileBackend(context, folder) for _ in range(2)]
-        self.model, self.versions = {}, {}
-
-    @rule(who=WHO, key=KEYS, value=VALUES)
-    def put(self, who, key, value):
-        self.versions[key] = self.stores[who].put(key, Secret(value), expect=ANY)
-        self.model[key] = value
-
-    @rule(who=WHO, key=KEYS, value=VALUES)
-    def add(self, who, key, value):
-        try:
-            self.versions[key] = self.stores[who].put(key, Secret(value), expect=ABSENT)
-        except StorageConflict:
-            assert key in self.model
-        else:
-            assert key not in self.model
-            self.model[key] = value
-
-    @rule(who=WHO, key=KEYS, other=KEYS, value=VALUES)
-    def check_and_set(self, who, key, other, value):
-        expect = self.versions.get(other, "9-none")
-        try:
-            version = self.stores[who].put(key, Secret(value), expect=expect)
-        except StorageConflict:
-            assert key not in self.model or self.versions[key] != expect
-        else:
-            assert key == other
-            assert key in self.model
-            self.model[key], self.versions[key] = value, version
-
-    @rule(who=WHO, key=KEYS)
-    def delete(self, who, key):
-        assert self.stores[who].delete(key) == (self.model.pop(key, None) is not None)
-
-    @invariant()
-    def same(self):
-        for store in self.stores:
-            found = {key: store.get(key) for key in store.keys()}  # noqa: SIM118 - a backend is no dictionary
-            assert {key: item.value.reveal_text() for key, item in found.items()} == self.model
-            assert all(item.version == self.versions[key] for key, item in found.items())
-
-
-def test_against_a_dictionary(tmp_path, monkeypatch):
-    real = os.urandom  # one KDF salt for all stores, so the derivation is done once
-    monkeypatch.setattr(os, "urandom", lambda count: bytes(16) if count == 16 else real(count))
-    AgainstDictionary.root = tmp_path
-    run = AgainstDictionary.TestCase
-    run.settings = settings(
-        max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-    )
-    run().runTest()

@@ -1,0 +1,85 @@
+"""The file store against a dictionary: any sequence of calls, by two objects on one file."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    Secret,
+    StorageConflict,
+)
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.backend import FileBackend
+
+KEY = "credentials/dev"
+
+
+class AgainstDictionary(RuleBasedStateMachine):
+    """Any sequence of calls, by two objects on one file, does what a dictionary would."""
+
+    KEYS = st.sampled_from(["a/1", "a/2", "b/1"])
+    VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)
+    WHO = st.sampled_from([0, 1])
+    root = None
+
+    def __init__(self):
+        super().__init__()
+        folder = self.root / os.urandom(8).hex()
+        context = FakeContext(self.root, passphrases=["right"])
+        self.stores = [FileBackend(context, folder) for _ in range(2)]
+        self.model, self.versions = {}, {}
+
+    @rule(who=WHO, key=KEYS, value=VALUES)
+    def put(self, who, key, value):
+        self.versions[key] = self.stores[who].put(key, Secret(value), expect=ANY)
+        self.model[key] = value
+
+    @rule(who=WHO, key=KEYS, value=VALUES)
+    def add(self, who, key, value):
+        try:
+            self.versions[key] = self.stores[who].put(key, Secret(value), expect=ABSENT)
+        except StorageConflict:
+            assert key in self.model
+        else:
+            assert key not in self.model
+            self.model[key] = value
+
+    @rule(who=WHO, key=KEYS, other=KEYS, value=VALUES)
+    def check_and_set(self, who, key, other, value):
+        expect = self.versions.get(other, "9-none")
+        try:
+            version = self.stores[who].put(key, Secret(value), expect=expect)
+        except StorageConflict:
+            assert key not in self.model or self.versions[key] != expect
+        else:
+            assert key == other
+            assert key in self.model
+            self.model[key], self.versions[key] = value, version
+
+    @rule(who=WHO, key=KEYS)
+    def delete(self, who, key):
+        assert self.stores[who].delete(key) == (self.model.pop(key, None) is not None)
+
+    @invariant()
+    def same(self):
+        for store in self.stores:
+            found = {key: store.get(key) for key in store.keys()}  # noqa: SIM118 - a backend is no dictionary
+            assert {key: item.value.reveal_text() for key, item in found.items()} == self.model
+            assert all(item.version == self.versions[key] for key, item in found.items())
+
+
+def test_against_a_dictionary(tmp_path, monkeypatch):
+    real = os.urandom  # one KDF salt for all stores, so the derivation is done once
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(16) if count == 16 else real(count))
+    AgainstDictionary.root = tmp_path
+    run = AgainstDictionary.TestCase
+    run.settings = settings(
+        max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run().runTest()

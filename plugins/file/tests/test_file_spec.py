@@ -1,0 +1,84 @@
+"""What the plugin offers, where its store lies, and that saying so costs nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import (
+    AtRest,
+    Capability,
+    ConfigError,
+    Secret,
+)
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.plugin import vault_storage_backends
+
+KEY = "credentials/dev"
+
+
+def spec():
+    (only,) = vault_storage_backends()
+    return only
+
+
+def test_spec():
+    assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
+    assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS
+
+
+@pytest.mark.parametrize(
+    ("chosen", "home", "expected"),
+    [
+        (None, "/h", "data/store.vlt"),
+        ("~/v", "/h", "/h/v/store.vlt"),
+        ("~", "/h", "/h/store.vlt"),
+        ("/x/y/", None, "/x/y/store.vlt"),
+    ],
+)
+def test_where_it_is(tmp_path, chosen, home, expected):
+    context = FakeContext(
+        tmp_path,
+        declared=spec().options,
+        options={"dir": chosen} if chosen else {},
+        environ={"HOME": home} if home else {},
+    )
+    assert spec().locate(context) == str(tmp_path / expected)
+    assert not context.data_dir.exists()
+
+
+def test_a_home_that_is_not_there(tmp_path, monkeypatch):
+    def unknown(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(ConfigError, match="there is no HOME"):
+        spec().locate(FakeContext(tmp_path, options={"dir": "~/v"}))
+
+
+def test_describing_it_imports_nothing_heavy():
+    script = (
+        "import sys, vault_plugin_file.plugin as plugin\n"
+        "plugin.vault_storage_backends()\n"
+        "print([name for name in ('cryptography', 'json', 'vault_plugin_file.backend') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])
+def test_a_folder_that_depends_on_where_you_stand_is_refused(text):
+    with pytest.raises(ValueError, match="from the root"):
+        spec().options[0].parse(text)
+
+
+def test_open_through_the_spec(tmp_path):
+    context = FakeContext(tmp_path, declared=spec().options, passphrases=["right"])
+    spec().open(context).put(KEY, Secret("x"))
+    assert (context.data_dir / "store.vlt").is_file()
