@@ -11,7 +11,7 @@ import click
 from vault_core import output
 from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
 from vault_core.cli.protect import protect
-from vault_core.errors import Cancelled, UsageError, VaultError
+from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
 
 COMMANDS = {
     "add": "Store the AWS keys of a profile.",
@@ -93,10 +93,19 @@ def run(argv: Sequence[str]) -> int:
         output.tell(Cancelled("interrupted"))
         code = Cancelled.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is told in one line, without values
-        bug = VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where")
-        output.tell(bug, trace=error if app.debug else None)
-        code = bug.exit_code
+        failure = _unexpected(error)
+        output.tell(failure, trace=error if app.debug else None)
+        code = failure.exit_code
     return CHILD_FAILED if code and app.child and code not in (126, 127, Cancelled.exit_code) else code
+
+
+def _unexpected(error: Exception) -> VaultError:
+    """A bug of awsv, unless it is click that could not write its help: that is still in the buffer."""
+    try:
+        output.flush()
+    except OutputError as lost:
+        return lost
+    return VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where")
 
 
 def _run(app: App, argv: list[str]) -> int:
