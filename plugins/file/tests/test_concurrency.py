@@ -115,7 +115,7 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder):
                 os._exit(1)
         os.close(write)
         with os.fdopen(read) as report:
-            heard = [report.readline() for _ in range(chance.randrange(3))]
+            heard = [report.readline() for _ in range(chance.randrange(4))]
             time.sleep(chance.uniform(0, 0.008))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -128,7 +128,7 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder):
     opened().put("a/last", Secret("x"))
     assert time.monotonic() - started < 2  # no stale lock
     assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"]  # no temporary file
-    assert commits >= 40
+    assert commits >= 30
 
 
 def test_two_objects_in_one_process_exclude_each_other(opened, monkeypatch):
