@@ -111,6 +111,14 @@ def test_a_machine_without_a_recent_python_is_told(tmp_path: Path) -> None:
     assert "no Python 3.11 or later" in done.stderr
 
 
+def test_a_folder_with_a_blank_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "a tree/scripts")
+    argv = [tmp_path / "a tree/scripts/environment", ".venv", sys.executable]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.endswith("a tree\n")) == (1, True), done.stderr
+    assert not (tmp_path / "a tree/.venv").exists()
+
+
 @pytest.mark.parametrize(("outcome", "code"), [("exit 0", 0), ("exit 1", 1)], ids=["pass", "fail"])
 def test_the_other_interpreters_are_tested_or_named(outcome: str, code: int, tmp_path: Path) -> None:
     tree, path = tmp_path / "tree", tmp_path / "path"
