@@ -89,18 +89,13 @@ def seen(call: Call) -> dict[str, str]:
 @pytest.mark.parametrize(
     "words",
     [
-        ["work"],
+        ["work", "-d", "2h"],
         ["mfa"],
-        ["role"],
-        ["role-mfa"],
         ["behind"],
         ["long"],
         ["sdk"],
-        ["work", "-d", "2h"],
-        ["long", "-d", "30m"],
         ["work", "-n"],
-        ["role-mfa", "--no-session"],
-        ["behind", "-n"],
+        ["behind", "--no-session"],
     ],
     ids=" ".join,
 )

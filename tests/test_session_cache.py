@@ -237,8 +237,9 @@ def damage(path: Path, how: str) -> None:
 def test_a_damaged_session_is_none(live: Home, front: Front, how: str) -> None:
     before = key_of(live)
     [path] = state(live, "sessions")
-    key_of(live, "work", env=UNLOCKED)
-    front.forget()
+    if how == "of another step":
+        key_of(live, "work", env=UNLOCKED)
+        front.forget()
     damage(path, how)
     assert key_of(live, env=UNLOCKED) != before
     assert front.actions == ["AssumeRole"]
@@ -382,8 +383,6 @@ def test_a_full_disk_keeps_nobody_from_their_credentials(laptop: Home, front: Fr
     [
         ("RoleA", "RoleB"),
         ("source_profile = work\n", "source_profile = work\nduration_seconds = 1800\n"),
-        ("source_profile = work\n", "source_profile = work\nexternal_id = x12\n"),
-        ("source_profile = work\n", "source_profile = work\nrole_session_name = me\n"),
         (f"region = eu-west-1\nrole_arn = {ROLE}", f"region = eu-west-2\nrole_arn = {ROLE}"),
         ("source_profile = work\n", "source_profile = second\n"),
         ("source_profile = work\n", f"source_profile = work\nmfa_serial = {MFA}\n"),
