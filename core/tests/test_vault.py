@@ -126,8 +126,10 @@ def vault(root: Path, capabilities: Capability = Capability.NONE) -> tuple[Vault
 
 def test_a_key_comes_back_as_it_went_in(tmp_path: Path) -> None:
     opened, memory = vault(tmp_path)
-    opened.put("wörk", KEY, overwrite=False)
-    assert opened.get("wörk") == KEY
+    opened.put("wörk", KEY, expect=ABSENT)
+    stored = opened.get("wörk")
+    assert stored is not None
+    assert stored.credentials == KEY
     assert opened.get("work") is None
     assert list(memory.items) == ["credentials/w.c3.b6rk"]
     value = memory.items["credentials/w.c3.b6rk"].reveal()
@@ -140,10 +142,10 @@ def test_a_key_comes_back_as_it_went_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize("capabilities", [Capability.NONE, Capability.CREATE_ONLY, Capability.CAS])
 def test_a_taken_name_is_not_replaced_unasked(capabilities: Capability, tmp_path: Path) -> None:
     opened, memory = vault(tmp_path, capabilities)
-    opened.put("work", KEY, overwrite=False)
+    opened.put("work", KEY, expect=ABSENT)
     with pytest.raises(StorageConflict):
-        opened.put("work", KEY, overwrite=False)
-    opened.put("work", KEY, overwrite=True)
+        opened.put("work", KEY, expect=ABSENT)
+    opened.put("work", KEY)
     # A backend gets only what it declared.
     assert memory.expected == ([ANY, ANY] if capabilities is Capability.NONE else [ABSENT, ABSENT, ANY])
 

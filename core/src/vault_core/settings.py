@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vault_core import folders
 from vault_core.errors import ConfigError
 
 APP = "awsv"
@@ -57,6 +58,22 @@ class StoreSettings:
 def is_secret_variable(name: str) -> bool:
     """Whether the variable holds a secret by its name. It errs on the side of removing too much from children."""
     return _SECRET_VARIABLE.match(name) is not None
+
+
+_DESCRIPTOR = re.compile(r"(?:/dev/fd/|/proc/self/fd/)(\d{1,9})\Z")
+
+
+def passed_descriptor(name: str, text: str) -> int | None:
+    """The open file through which a passphrase variable hands its secret over, where it does so."""
+    if name.endswith("_FD") and is_secret_variable(name):
+        return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
+    if name.startswith("AWS_VAULT_") and name.endswith("PASSPHRASE_FILE"):
+        if text == "/dev/stdin":
+            return 0
+        # bash: AWS_VAULT_FILE_PASSPHRASE_FILE=<(pass show vault)
+        match = _DESCRIPTOR.match(text)
+        return int(match[1]) if match else None
+    return None
 
 
 class Settings:
@@ -100,8 +117,17 @@ class Settings:
 
     @cached_property
     def state_dir(self) -> Path:
-        """Disposable state of this machine: sessions, flights."""
-        return self._folder("XDG_STATE_HOME", ".local/state")
+        """Disposable state of this machine: sessions, flights. It may not exist yet.
+
+        :raises ConfigError: it is not ours alone to write: what lies there decides what is served.
+        """
+        folder = self._folder("XDG_STATE_HOME", ".local/state")
+        try:
+            folders.check(folder)
+        except OSError as error:
+            hint = f"give it to its user and nobody else, or move it away: {folder}"
+            raise ConfigError(f"the state folder cannot be trusted: {error.strerror or error}", hint=hint) from None
+        return folder
 
     @cached_property
     def runtime_dir(self) -> Path:
@@ -148,6 +174,8 @@ class Settings:
         :raises ConfigError: it cannot be read, is not TOML, or has a key that nobody knows.
         """
         try:
+            if self.config_file.is_fifo():  # which would keep us waiting
+                raise ConfigError(f"{self.config_file} is a named pipe", hint="move it away")
             raw = self.config_file.read_bytes()
         except FileNotFoundError:
             return {}

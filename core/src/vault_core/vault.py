@@ -7,12 +7,25 @@ names and keys into what every backend can hold: item keys over ``[a-z0-9._-]`` 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vault_core.api import ABSENT, ANY, AtRest, Capability, Credentials, Item, StorageBackend, StorageSpec
+from vault_core import output
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    AtRest,
+    Capability,
+    Credentials,
+    Expect,
+    Item,
+    StorageBackend,
+    StorageSpec,
+    Version,
+)
 from vault_core.errors import StorageConflict, StorageCorrupt, UsageError
 from vault_core.secret import Secret
 
@@ -46,15 +59,26 @@ class Store:
 
     @property
     def identity(self) -> str:
-        """Equal for two stores only if they are the same: part of the cache key of every session."""
+        """Equal for two names of one store, and for no two stores: part of the cache key of every session."""
+        if self.spec.locate:
+            place = self.place
+            return json.dumps([self.spec.name, os.path.realpath(place) if place.startswith("/") else place])
         declared = [option for option in self.spec.options if not option.secret]
         options = {option.name: str(self.context.options[option.name]) for option in declared}
-        return json.dumps([self.name, self.spec.name, options, str(self.context.data_dir)], sort_keys=True)
+        return json.dumps([self.spec.name, options, str(self.context.data_dir)], sort_keys=True)
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
         return self.spec.locate(self.context) if self.spec.locate else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key in the vault, and which state of its item it was read from."""
+
+    credentials: Credentials
+    version: Version
 
 
 class Vault:
@@ -74,7 +98,7 @@ class Vault:
             return SealedBackend(backend, self.store.context, self.store.spec.capabilities)
         return backend
 
-    def get(self, name: str) -> Credentials | None:
+    def get(self, name: str) -> StoredKey | None:
         """The key stored under a name, or None.
 
         :raises StorageCorrupt: the item is not a key.
@@ -90,39 +114,55 @@ class Vault:
             key_id, secret = fields["access_key_id"], fields["secret_access_key"]
             if not (isinstance(key_id, str) and isinstance(secret, str)):
                 raise TypeError("not text")
-            return Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
         except (ValueError, KeyError, TypeError):
             # The decoder's own exception holds the text of the item.
             raise StorageCorrupt(
                 f"the item of {name!r} in {self.store.place} is not an AWS key",
                 hint=f"restore the store from a backup, or 'awsv add --overwrite {name}'",
             ) from None
+        return StoredKey(Credentials(access_key_id=key_id, secret_access_key=Secret(secret)), item.version)
 
-    def put(self, name: str, key: Credentials, *, overwrite: bool) -> None:
+    def put(self, name: str, key: Credentials, *, expect: Expect = ANY) -> None:
         """Keep a key under a name.
 
-        :raises StorageConflict: the name is taken, and ``overwrite`` is False.
+        :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
         """
         fields = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key.reveal_text()}
         value = Secret(json.dumps(fields, ensure_ascii=True))
-        item_key = CREDENTIALS + encode(name)
-        creates = bool(self.store.spec.capabilities & (Capability.CREATE_ONLY | Capability.CAS))
         with self._host.plugins.blame("storage", self.store.spec.name):
-            if not overwrite and not creates and self._backend.get(item_key) is not None:
-                raise StorageConflict(f"{name!r} is taken")
-            self._backend.put(item_key, value, expect=ABSENT if creates and not overwrite else ANY)
+            self._backend.put(CREDENTIALS + encode(name), value, expect=self._understood(name, expect))
 
-    def delete(self, name: str) -> bool:
-        """Forget the key of a name; True if there was one."""
+    def delete(self, name: str, *, expect: Expect = ANY) -> bool:
+        """Forget the key of a name; True if there was one.
+
+        :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
+        """
         with self._host.plugins.blame("storage", self.store.spec.name):
-            return self._backend.delete(CREDENTIALS + encode(name))
+            return self._backend.delete(CREDENTIALS + encode(name), expect=self._understood(name, expect))
+
+    def _understood(self, name: str, expect: Expect) -> Expect:
+        """What the backend can check by itself; the rest is looked at here, shortly before."""
+        able = self.store.spec.capabilities
+        checks = Capability.CREATE_ONLY | Capability.CAS if expect is ABSENT else Capability.CAS
+        if expect is ANY or able & checks:
+            return expect
+        item = self._backend.get(CREDENTIALS + encode(name))
+        if (ABSENT if item is None else item.version) != expect:
+            raise StorageConflict(f"{name!r} is not as it was before in {self.store.place}")
+        return ANY
 
     def names(self) -> Iterator[str]:
         """The names with a key, sorted."""
         with self._host.plugins.blame("storage", self.store.spec.name):
             keys = self._backend.keys()
             found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
-        yield from sorted(map(decode, found))
+        names = []
+        for encoded in found:
+            try:
+                names.append(decode(encoded))
+            except StorageCorrupt as error:  # one item of somebody else's must not hide the others
+                output.note(error.message)
+        yield from sorted(names)
 
 
 def check_name(name: str) -> str:

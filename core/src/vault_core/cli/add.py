@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from vault_core import output
-from vault_core.api import Credentials
+from vault_core.api import ABSENT, ANY, Credentials
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.errors import Cancelled, ConfigError, QuestionRefused, StorageConflict, UsageError
 from vault_core.secret import Secret
-from vault_core.vault import Vault
+from vault_core.vault import StoredKey, Vault
 
 _KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z2-7]{16}\Z")
 """An access key's id (IAM user guide, "IAM identifiers": AKIA for users, ASIA for sessions)."""
@@ -47,21 +47,23 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
     vault = app.vault(profile)
     old = vault.get(profile)
     if old is not None and not overwrite:
-        question = f"Profile {profile!r} has the key {old.access_key_id} already. Replace it?"
+        question = f"Profile {profile!r} has the key {old.credentials.access_key_id} already. Replace it?"
         if not app.confirm(question, flag="--overwrite"):
             app.note("nothing was changed")
             return
     key = _from_environment(app) if from_env else _from_stdin(app) or _from_terminal(app)
     for doubt in doubts(key):
         app.note(f"warning: {doubt}")
+    # Only the key that was asked about may be replaced, however long the answer took.
+    expect = ANY if overwrite else ABSENT if old is None else old.version
     try:
-        vault.put(profile, key, overwrite=old is not None)
+        with app.changing_key(vault, profile):
+            vault.put(profile, key, expect=expect)
     except StorageConflict:
         raise StorageConflict(
-            f"somebody else stored a key for profile {profile!r} just now; nothing was changed",
-            hint=f"awsv add --overwrite {profile}, to replace it",
+            f"somebody else changed the key of profile {profile!r} just now; nothing was changed here",
+            hint=f"awsv add {profile}, to see what is there now",
         ) from None
-    app.forget_sessions(vault, profile)
     _report(app, vault, profile, key, old)
 
 
@@ -75,8 +77,8 @@ def _refuse_useless(app: App, profile: str) -> None:
         )
 
 
-def _report(app: App, vault: Vault, profile: str, key: Credentials, old: Credentials | None) -> None:
-    replaced = f" in place of {old.access_key_id}" if old is not None else ""
+def _report(app: App, vault: Vault, profile: str, key: Credentials, old: StoredKey | None) -> None:
+    replaced = f" in place of {old.credentials.access_key_id}" if old is not None else ""
     sources = ",".join(app.settings.names("passphrase_source"))
     app.write(f"Added credentials to profile {output.printable(json.dumps(profile, ensure_ascii=False))} in vault")
     app.note(f"{key.access_key_id}{replaced} is in {vault.store.place}; a passphrase opens it (sources: {sources})")

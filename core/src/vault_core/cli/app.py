@@ -8,8 +8,10 @@ writes data with :meth:`App.write` or :meth:`App.write_json`, tells people thing
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vault_core import output
-from vault_core.errors import UsageError
+from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -116,10 +118,37 @@ class App:
         keys = {key: entry.value for key, entry in section.entries.items()} if section else {}
         return Vault(self.host, Store.choose(self.host, keys))
 
-    def forget_sessions(self, vault: Vault, name: str) -> int:
-        """The key of a name has changed: drop every session made from it; how many there were."""
-        self.generations.advance(vault.store.identity, name)
-        return self.cache.drop(name)
+    @contextmanager
+    def changing_key(self, vault: Vault, name: str) -> Iterator[list[int]]:
+        """Around a change of a stored key: whatever becomes of it, no session of the old key is served afterwards.
+
+        The generation is renewed before, because the change may be done and its end never be seen, and after, because
+        a session may have been made from the old key meanwhile.
+
+        :returns: a list that holds how many live sessions were dropped, once the change is done.
+        :raises StorageError: the state folder cannot be written; nothing was changed.
+        """
+        dropped: list[int] = []
+        self._renew(vault, name, "nothing was changed")
+        try:
+            yield dropped
+        except KeyboardInterrupt:
+            raise Cancelled(
+                f"interrupted while the key of profile {name!r} was changed: it is the old one or the new one",
+                hint=f"'awsv explain {shlex.quote(name)}' shows which",
+            ) from None
+        finally:
+            dropped.append(self.cache.drop(name))
+            self._renew(vault, name, "sessions of the old key may still be served: run 'awsv clear'")
+
+    def _renew(self, vault: Vault, name: str, otherwise: str) -> None:
+        try:
+            self.generations.advance(vault.store.identity, name)
+        except OSError as error:
+            raise StorageError(
+                f"{self.settings.state_dir} cannot be written ({error.strerror or error}); {otherwise}",
+                hint=f"look at its permissions: ls -ld {shlex.quote(str(self.settings.state_dir))}",
+            ) from None
 
     @property
     def launcher(self) -> Path:

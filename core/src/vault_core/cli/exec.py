@@ -20,7 +20,7 @@ from vault_core.cli.protect import release
 from vault_core.cli.sessions import obtain, session_options
 from vault_core.errors import UsageError
 from vault_core.sessions.profiles import Flags
-from vault_core.settings import REMOVED, is_secret_variable
+from vault_core.settings import REMOVED, is_secret_variable, passed_descriptor
 
 CLEARED = (
     "AWS_ACCESS_KEY_ID",
@@ -135,14 +135,17 @@ def command(
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read
     if not child and output.is_terminal() and not environ.get("AWS_VAULT_DISABLE_HELP_MESSAGE"):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
-    close_passed(environ)
+    close_passed(environ, keep_env)
     become(program, words, {**child_environment(app, keep_env), **given})
 
 
 def child_environment(app: App, keep: Sequence[str] = ()) -> dict[str, str]:
     """The environment of a child, without credentials: no other identity, and no secret of ours."""
     environ = app.settings.environ
-    secret = {name for name in environ if is_secret_variable(name)} | (app.host.secret_variables() & set(environ))
+    passed = {name for name, text in environ.items() if passed_descriptor(name, text) is not None}
+    secret = (
+        passed | {name for name in environ if is_secret_variable(name)} | (app.host.secret_variables() & set(environ))
+    )
     removed = sorted(secret - set(keep))
     left = {name: value for name, value in environ.items() if name not in CLEARED and name not in removed}
     before = [name for name in environ.get(REMOVED, "").split(",") if name and name not in environ]
@@ -153,12 +156,13 @@ def child_environment(app: App, keep: Sequence[str] = ()) -> dict[str, str]:
     return left
 
 
-def close_passed(environ: Mapping[str, str]) -> None:
+def close_passed(environ: Mapping[str, str], keep: Sequence[str] = ()) -> None:
     """Keep the descriptors that a passphrase was to come from out of the child: a live session leaves them unread."""
     for name, text in environ.items():
-        if name.endswith("_FD") and is_secret_variable(name) and text.isascii() and text.isdigit() and int(text) > 2:
+        descriptor = passed_descriptor(name, text)
+        if descriptor is not None and descriptor > 2 and name not in keep:
             with suppress(OSError, OverflowError):
-                os.set_inheritable(int(text), False)
+                os.set_inheritable(descriptor, False)
 
 
 class NoProgram(UsageError):

@@ -13,6 +13,7 @@ from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.sessions.engine import Engine, kind_of
 from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
 from vault_core.sessions.profiles import Flags
+from vault_core.settings import is_secret_variable
 from vault_core.vault import Vault
 
 
@@ -64,8 +65,9 @@ def describe(app: App, plan: Plan, planner: Planner) -> dict[str, Any]:
 
 
 def _secret(key: str) -> bool:
-    """Static keys in the config file are nobody's business here."""
-    return key in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    """Static keys, and the plugins' secret options, are nobody's business here."""
+    static = key in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    return static or (key.startswith("vault_") and is_secret_variable(f"AWS_{key.upper()}"))
 
 
 def _step(app: App, step: Step, planner: Planner, engine: Engine) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _stored(app: App, step: KeyStep, planner: Planner) -> str:
         return f"not checked: {error.message}"
     except PassphraseError:
         return "not checked: locked"
-    return f"stored: {key.access_key_id}" if key else "missing"
+    return f"stored: {key.credentials.access_key_id}" if key else "missing"
 
 
 def lines(described: dict[str, Any]) -> list[str]:

@@ -68,6 +68,8 @@ def as_json(profile: str, credentials: Credentials, region: str | None) -> str:
 def as_ini(profile: str, credentials: Credentials, region: str | None) -> str:
     if output.printable(profile) != profile or "]" in profile:
         raise UsageError(f"the profile name {profile!r} cannot be the name of a section", hint="use --format json")
+    if region and output.printable(region) != region:
+        raise UsageError(f"the region {region!r} cannot stand in a file", hint="check --region and AWS_REGION")
     found = variables(credentials, region)
     wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
     lines = [f"[{profile}]", *(f"{name.lower()}={found[name]}" for name in wanted if name in found)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from vault_core import output
 from vault_core.cli.app import App, subcommand
 from vault_core.errors import PassphraseError, StorageLocked, UsageError
 from vault_core.sessions.cache import Session
@@ -69,7 +70,7 @@ def stored_names(app: App, *, unlock: bool) -> list[str] | None:
 
 def write_lines(app: App, names: list[str]) -> None:
     for name in names:
-        app.write(name)
+        app.write(output.printable(name))  # a name with a line break must not look like two
 
 
 def label(session: Session) -> str:

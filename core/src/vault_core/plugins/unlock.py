@@ -20,11 +20,10 @@ TRIES = 3
 
 
 def unlock(
-    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], *, create: bool, factor: str | None
+    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], names: Sequence[str], *, create: bool
 ) -> Secret:
-    """The key behind ``key_id``: see :meth:`vault_core.api.Context.unlock`."""
+    """The key behind ``key_id``, from the sources ``names``: see :meth:`vault_core.api.Context.unlock`."""
     tried: list[str] = []
-    names = (factor,) if factor else host.settings.names("passphrase_source")
     for position, name in enumerate(names):
         spec = host.plugins.load("passphrase", name)
         with host.plugins.blame("passphrase", name):
@@ -121,7 +120,7 @@ def _one_at_a_time(host: Host) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = host.settings.state_dir
-    lock = FileLock(folder / "derive.lock", mode=0o600)
+    lock = FileLock(folder / "derive.lock", mode=0o600, fallback_to_soft=False)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire(timeout=30)

@@ -13,7 +13,6 @@ import hmac
 import json
 import os
 import secrets
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vault_core import output
+from vault_core import folders, output
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError
 from vault_core.secret import Secret
@@ -157,9 +156,10 @@ class Cache:
         if self._key is None:
             return None
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # O_NONBLOCK: something else than a file must not hang us
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
-                sealed = file.read(1 << 16)
+                sealed = file.read(1 << 16) or b""
             opened = _aead(self._key).decrypt(sealed[:_NONCE], sealed[_NONCE:], path.name.encode())
             return _from_json(json.loads(opened))
         except Exception as error:
@@ -174,7 +174,7 @@ class Cache:
             return None
         try:
             runtime = self._settings.runtime_dir
-            _private_folder(runtime)
+            folders.make(runtime, secret=True)
             return _read_or_make_key(runtime / "session.key")
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
@@ -187,19 +187,6 @@ def _older(path: Path, seconds: float) -> bool:
         return path.stat(follow_symlinks=False).st_mtime < time.time() - seconds
     except OSError:
         return False
-
-
-def _private_folder(folder: Path) -> None:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    # The fallback of the runtime folder lies in a place where others may have been first.
-    for path in (folder, folder.parent):
-        found = path.lstat()
-        mine = found.st_uid == os.geteuid() and not found.st_mode & 0o022
-        if not (stat.S_ISDIR(found.st_mode) and mine):
-            raise OSError(None, f"{path} is not a folder of yours alone")
-    if folder.lstat().st_mode & 0o077:
-        raise OSError(None, f"{folder} is open to others")
 
 
 def _read_or_make_key(path: Path) -> bytes:

@@ -98,7 +98,7 @@ class Engine:
         key = vault.get(step.name)
         if key is None:
             raise self._no_key(step, vault)
-        return key
+        return key.credentials
 
     def _no_key(self, step: KeyStep, vault: Vault) -> VaultError:
         known = step.name in self._profiles.config.profiles
@@ -150,7 +150,7 @@ class Engine:
             code: Secret | None = None
             if serial:
                 flight.phase("question")
-                code = self._codes.code(str(serial), step.profile, attempt)
+                code = self._codes.code(str(serial), step.profile, attempt, step.options)
             flight.phase("network")
             try:
                 with self._host.plugins.blame("session", step.provider):

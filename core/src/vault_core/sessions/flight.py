@@ -72,7 +72,7 @@ class Flights:
         from filelock import FileLock
 
         flight = Flight(self._folder / name)
-        lock = FileLock(self._folder / f"{name}.lock", mode=0o600)
+        lock = FileLock(self._folder / f"{name}.lock", mode=0o600, fallback_to_soft=False)  # a soft one outlives us
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self._wait(flight, lock, landed)
@@ -118,7 +118,7 @@ class Flights:
         if failure is None:
             return
         error, at = failure
-        if at >= self._started or (not self._foreground and abs(time.time() - at) < QUIET):
+        if at >= self._started or (not self._foreground and time.time() - at < QUIET):
             raise error
 
     def interrupted(self, name: str) -> VaultError:
@@ -196,11 +196,17 @@ class Flight:
     def failure(self) -> tuple[VaultError, float] | None:
         """How the last leader failed, and when by :func:`time.time`."""
         fields = _read(self._failed)
-        if not fields:
-            return None
-        error = TakenOver(str(fields["message"]), hint=fields.get("hint"))
-        error.exit_code = int(fields["exit_code"])
-        return error, float(fields["at"])
+        match fields:
+            case {"message": str(message), "hint": str() | None as hint, "exit_code": int(code), "at": float(at)}:
+                if not 1 <= code <= Cancelled.exit_code:
+                    return None
+            case _:
+                return None
+        if at > time.time() + 1:
+            return None  # the clock was set back since: it would be remembered until that time comes
+        error = TakenOver(message, hint=hint)
+        error.exit_code = code
+        return error, at
 
     @contextmanager
     def leading(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vault_core import output
@@ -30,17 +31,18 @@ class MfaCodes:
         self._host = host
         self._given = given
 
-    def code(self, serial: str, profile: str, attempt: int) -> Secret:
+    def code(self, serial: str, profile: str, attempt: int, keys: Mapping[str, str]) -> Secret:
         """The code of a device.
 
         :param attempt: 1, and one more for every code that AWS rejected.
+        :param keys: the profile's, which may name the sources.
         :raises MfaError: no source has one, or the person declined.
         """
         if self._given is not None:
             code, self._given = self._given, None
             return code
         tried: list[str] = []
-        for name in self._host.settings.names("prompt"):
+        for name in self._host.settings.names("prompt", keys):
             code_or_none = self._from_source(name, serial, profile, attempt, tried)
             if code_or_none is not None:
                 return code_or_none

@@ -204,7 +204,7 @@ class Planner:
             return seconds
         if (text := role.keys.get("duration_seconds")) is None:
             return ROLE_TTL
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise ConfigError(f"{role.origins['duration_seconds']}: duration_seconds {text!r} is not a number")
         return int(text)
 

@@ -139,7 +139,6 @@ class Profiles:
         yield "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints"
         yield "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"
         yield "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"
-        yield "AWS_CA_BUNDLE", "ca_bundle"
         if target:
             yield "AWS_ROLE_ARN", "role_arn"
             yield "AWS_ROLE_SESSION_NAME", "role_session_name"
@@ -158,13 +157,14 @@ class Profiles:
                 if self._environ.get(variable):
                     keys["region"], origins["region"] = self._environ[variable], variable
                     break
+        ignore = self._environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or keys.get("ignore_configured_endpoint_urls")
+        if (ignore or "").lower() == "true":
+            keys.pop("endpoint_url", None)
+            return
         for variable in ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
             if self._environ.get(variable):
                 keys["endpoint_url"], origins["endpoint_url"] = self._environ[variable], variable
                 return
-        if self._environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-            keys.pop("endpoint_url", None)
-            return
         services = self.config.services.get(keys.get("services", ""), {})
         if services.get("sts", {}).get("endpoint_url"):
             keys["endpoint_url"] = services["sts"]["endpoint_url"]
@@ -190,26 +190,35 @@ class Profiles:
         return profile.origins.get(key) or profile.origins.get("credential_process") or f"profile {profile.name!r}"
 
 
+_HARMLESS = frozenset(("-j", "--json", "--format=json", "--no-input"))
+"""Options of a line of ours that do not change whose credentials it prints."""
+
+
 def own_profile(process: str) -> str | None:
-    """The profile that a ``credential_process`` line asks of awsv; None if the line is another program's."""
+    """The profile that a ``credential_process`` line asks of awsv; None if the line is another program's.
+
+    :raises ConfigError: it is awsv's, with an option that means other credentials than the profile's.
+    """
     try:
         words = shlex.split(process)
     except ValueError:
         return None
     if not words or words[0].rpartition("/")[2] not in OWN_COMMANDS:
         return None
-    values = ("-d", "--duration", "--region", "-t", "--mfa-token", "--format", "--backend", "--prompt", "--file-dir")
     names: list[str] = []
-    skip = False
-    for word in words[1:]:
-        if skip:
-            skip = False
-        elif word == "--":
-            break
-        elif word.startswith("-"):
-            skip = word in values
-        else:
+    rest = iter(words[1:])
+    for word in rest:
+        if word == "--":
+            names.extend(rest)
+        elif word == "--format":
+            names.extend([] if next(rest, "") == "json" else [word])
+        elif not word.startswith("-"):
             names.append(word)
+        elif word not in _HARMLESS:
+            raise ConfigError(
+                f"the credential_process line {process!r} runs awsv with {word}, which awsv does not follow from here",
+                hint="say it in the profile (vault_backend, duration_seconds), or ask for that profile itself",
+            )
     return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None
 
 
@@ -221,9 +230,9 @@ def duration(text: str) -> int:
 
     :raises UsageError: neither a number of seconds nor hours, minutes and seconds.
     """
-    if text.isascii() and text.isdigit():
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return int(text)
-    if not re.fullmatch(r"(\d+[hms])+", text, re.ASCII):
+    if not re.fullmatch(r"(\d{1,9}[hms])+", text, re.ASCII):
         raise UsageError(f"{text!r} is not a duration", hint="for example 90m, 1h30m or 3600")
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
 
