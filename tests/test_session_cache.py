@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import stat
 import subprocess
 import time
@@ -16,7 +15,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from support import parts
 from support.crowd import Crowd
 from support.front import Front, running, slow
 from support.home import PROGRAM, Home
@@ -102,19 +100,6 @@ def test_the_store_is_not_needed(live: Home, front: Front) -> None:
     assert key_of(live) == before
     assert live.awsv("exec", "role", "--", "true").returncode == 0
     assert front.calls == []
-
-
-def test_the_store_is_not_opened(live: Home, tmp_path: Path) -> None:
-    strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
-    log = tmp_path / "strace"
-    done = live.run(strace, "-f", "-e", "trace=openat,open,connect", "-o", log, PROGRAM, "exec", "-j", "role")
-    if "ptrace" in done.stderr.lower() and not log.stat().st_size:
-        pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    trace = log.read_text()
-    assert ".session" in trace
-    assert "store.vlt" not in trace
-    assert "connect(" not in trace
 
 
 def test_a_session_without_a_home_folder_for_it(laptop: Home, front: Front) -> None:

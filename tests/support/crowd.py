@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pexpect
+
 if TYPE_CHECKING:
     from support.home import Home
 
@@ -90,11 +92,12 @@ class Crowd:
         return pids
 
     def ended(self, timeout: float = 60) -> list[Ended]:
-        """Wait for all of them."""
+        """Wait for all of them; ``terminal.before`` is then what was shown since the last ``expect``."""
         found = json.loads(_appearing(self._folder / "ended", timeout))
         if self._process is not None:
             self._process.wait(10)
         if self.terminal is not None:
+            self.terminal.expect(pexpect.EOF)
             self.terminal.close()
         return [
             Ended(code, self._output(number, "stdout"), self._output(number, "stderr"), at)

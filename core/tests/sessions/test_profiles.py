@@ -49,8 +49,9 @@ def test_what_is_no_duration(text: str) -> None:
         ("/usr/local/bin/aws-vault --debug exec work --json", "work"),
         ('"/with space/awsv" export --format json "my profile"', "my profile"),
         ("awsv export --format=json work", "work"),
-        ("awsv --backend file exec -d 1h -j --region eu-west-1 -t 123456 work", "work"),
-        ("awsv exec -j work -- other", "work"),
+        ("awsv exec -j -- work", "work"),
+        ("awsv --no-input exec -j work", "work"),
+        ("awsv exec -j work -- other", None),
         ("awsv list", None),
         ("awsv", None),
         ("awsv exec -j", None),
@@ -63,6 +64,12 @@ def test_what_is_no_duration(text: str) -> None:
 )
 def test_which_lines_are_ours(line: str, profile: str | None) -> None:
     assert own_profile(line) == profile
+
+
+@pytest.mark.parametrize("option", ["--backend x", "-d 1h", "--no-session", "-t 1", "--file-dir=/x", "--region r"])
+def test_a_line_of_ours_that_asks_for_something_else_is_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"runs awsv with {option.split()[0]}, which"):
+        own_profile(f"awsv exec -j {option} work")
 
 
 # -- chains ------------------------------------------------------------------------------------------------------------

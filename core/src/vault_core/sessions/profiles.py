@@ -190,7 +190,7 @@ class Profiles:
         return profile.origins.get(key) or profile.origins.get("credential_process") or f"profile {profile.name!r}"
 
 
-_HARMLESS = frozenset(("-j", "--json", "--format=json", "--no-input"))
+_HARMLESS = frozenset(("-j", "--json", "--format=json", "--no-input", "--debug"))
 """Options of a line of ours that do not change whose credentials it prints."""
 
 
