@@ -23,7 +23,7 @@ PLUGINS = sorted(path.parent for path in WORKSPACE.glob("plugins/*/pyproject.tom
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
-    {"secret", "errors", "settings", "terminal", "output"},
+    {"secret", "errors", "settings", "folders", "terminal", "output"},
     {"sealing", "api", "hookspecs"},
     {"awsconfig", "vault", "plugins"},
     {"sessions", "agent", "serve"},
