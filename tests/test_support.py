@@ -23,12 +23,25 @@ def test_it():
 """
 
 
+@pytest.mark.parametrize("processes", ["0", "2"])
 @pytest.mark.parametrize(("required", "code", "outcome"), [("", 0, "1 skipped"), ("1", 1, "1 failed")])
-def test_an_absent_part_is_told(tmp_path: Path, required: str, code: int, outcome: str) -> None:
+def test_an_absent_part_is_told(tmp_path: Path, required: str, code: int, outcome: str, processes: str) -> None:
     test = tmp_path / "test_absent.py"
     test.write_text(ASK_FOR_NOTHING)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "support.fixtures", test],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            processes,
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "support.fixtures",
+            test,
+        ],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "tests"), "AWSV_REQUIRE_ALL": required},
         cwd=tmp_path,
         capture_output=True,

@@ -83,7 +83,10 @@ def node() -> clients.Node:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """End the run with the table of absent parts."""
-    lines = parts.summary()
+    reports = [report for kind in ("skipped", "failed", "error") for report in terminalreporter.stats.get(kind, ())]
+    # Of a skip: file, line, reason.
+    reasons = (report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr) for report in reports)
+    lines = parts.summary(reasons)
     if lines:
         terminalreporter.section("absent parts")
         for line in lines:

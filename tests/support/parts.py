@@ -7,24 +7,16 @@ Under ``AWSV_REQUIRE_ALL=1`` an absent part is a failure.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import TypeVar
 
 import pytest
 
 T = TypeVar("T")
 
-
-@dataclass
-class Absent:
-    """A part that was looked for and not found."""
-
-    how: str
-    tests: int = 0
-
-
-_absent: dict[str, Absent] = {}
+_TOLD = re.compile(r"absent part: (?P<name>.+?) \((?P<how>.+)\)")
 
 
 def need(name: str, found: T | None, *, how: str) -> T:
@@ -36,13 +28,17 @@ def need(name: str, found: T | None, *, how: str) -> T:
     """
     if found is not None:
         return found
-    _absent.setdefault(name, Absent(how)).tests += 1
     if os.environ.get("AWSV_REQUIRE_ALL") == "1":
         pytest.fail(f"absent part: {name} ({how})", pytrace=False)
     pytest.skip(f"absent part: {name} ({how})")
 
 
-def summary() -> Sequence[str]:
-    """The table of absent parts, one line each; empty if nothing was absent."""
-    width = max(map(len, _absent), default=0)
-    return [f"{name:<{width}}  {part.tests:>3} tests  {part.how}" for name, part in sorted(_absent.items())]
+def summary(reasons: Iterable[str]) -> list[str]:
+    """The table of absent parts, one line each; empty if nothing was absent.
+
+    :param reasons: why tests were skipped or failed, as their reports say. (A count kept here would be the count of one
+        process of many.)
+    """
+    absent = Counter(found.group("name", "how") for reason in reasons if (found := _TOLD.search(reason)))
+    width = max((len(name) for name, _ in absent), default=0)
+    return [f"{name:<{width}}  {tests:>3} tests  {how}" for (name, how), tests in sorted(absent.items())]
