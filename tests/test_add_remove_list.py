@@ -103,6 +103,23 @@ def test_from_standard_input(document: str, home: Home) -> None:
     assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
 
 
+def test_keys_that_are_slow_to_come(home: Home) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "add", "--no-add-config", "work"],
+        env=home.environment(UNLOCKED),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as child:
+        assert child.stderr is not None
+        assert child.stderr.readline() == "awsv: waiting for keys, as JSON, on standard input\n"
+        child.communicate(json.dumps(CREATED), timeout=30)
+    assert child.returncode == 0
+    assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
+
+
 @pytest.mark.parametrize(
     "document",
     [

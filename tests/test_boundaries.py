@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -236,6 +237,13 @@ def test_every_entry_point_resolves_and_keeps_the_hookspecs(
     assert spec.summary
     assert spec.summary == spec.summary.strip().rstrip(".")
     assert OURS[KINDS[group], name] == distribution
+
+
+def test_the_launcher_that_is_installed_is_the_projects() -> None:
+    """An editable installation copies it: a change of it takes another ``make install``."""
+    installed = Path(sys.executable).with_name("awsv").read_text().partition("\n")
+    assert installed[0].startswith("#!")
+    assert installed[2] == (WORKSPACE / "core/scripts/awsv").read_text().partition("\n")[2]
 
 
 def test_what_is_installed_is_what_the_projects_declare() -> None:

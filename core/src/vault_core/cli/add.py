@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import sys
 from typing import Any
 
@@ -24,12 +25,17 @@ _CARRIED = re.compile(rb"[!-~]+")
 _OF_A_SESSION = "these look like keys of a session, which soon ends"
 _STDIN_LIMIT = 1 << 16
 """Bytes; two keys take two hundred."""
+_QUIET = 2.0
+"""Seconds of waiting for standard input before it is said; the AWS CLI needs one to answer."""
 
 
 @subcommand("add")
 @click.argument("profile", callback=profile_name)
 @click.option("--env", "from_env", is_flag=True, help="Take the keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
 @click.option("--overwrite", is_flag=True, help="Replace a stored key without asking.")
+@click.option(
+    "--no-add-config", is_flag=True, hidden=True, expose_value=False, help="As ever: aws-vault would add one."
+)
 @click.pass_obj
 def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
     """Store the AWS keys of a profile.
@@ -98,6 +104,8 @@ def _from_stdin(app: App) -> Credentials | None:
     """The keys in a JSON document on standard input; None where it is a terminal, closed or empty."""
     if sys.stdin is None or sys.stdin.isatty():
         return None
+    if not select.select([0], [], [], _QUIET)[0]:
+        app.note("waiting for keys, as JSON, on standard input")  # a pipe that nobody closes looks like a hang
     raw = b""
     while len(raw) < _STDIN_LIMIT and (chunk := os.read(0, _STDIN_LIMIT)):
         raw += chunk
