@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import stat
 import subprocess
@@ -266,27 +267,27 @@ def hostile(home: Home, how: str) -> str:
         case "writable by all":
             folder.mkdir()
             folder.chmod(0o777)
-            return "is not a folder of yours alone"
+            return "is open to others (mode 0777)"
         case "readable by all":
             folder.mkdir(mode=0o755)
-            return "is open to others"
+            return "is open to others (mode 0755)"
         case "symlink":
             (home.root / "evil").mkdir(mode=0o700)
             folder.symlink_to(home.root / "evil")
-            return "is not a folder of yours alone"
+            return "is no folder"
         case "file":
             folder.write_text("in the way")
             return "awsv"
         case "parent writable by all":
             home.runtime.chmod(0o777)
-            return "is not a folder of yours alone"
+            return "is in the hands of others"
         case "read-only":
             home.runtime.chmod(0o500)
             return "Permission denied"
         case "not mine":
             folder.mkdir(mode=0o700)
             os.chown(folder, 65534, 65534)
-            return "is not a folder of yours alone"
+            return "belongs to user id 65534"
     raise AssertionError(how)
 
 
@@ -445,8 +446,8 @@ def test_list_names_the_sessions(live: Home) -> None:
     lines = [line.split() for line in done.stdout.splitlines()[2:]]
     assert lines[0] == ["work", "locked", "-"]
     assert lines[1][:2] == ["role", "locked"]
-    assert lines[1][2].startswith("sts.AssumeRole:59m")
-    assert live.awsv("list", "--sessions").stdout.startswith("sts.AssumeRole:59m")
+    assert re.fullmatch(r"sts\.AssumeRole:5\dm\d+s", lines[1][2])
+    assert re.fullmatch(r"sts\.AssumeRole:5\dm\d+s\n", live.awsv("list", "--sessions").stdout)
     assert live.awsv("list", "--profiles").stdout == "work\nrole\n"
     [work, role] = json.loads(live.awsv("list", "--json", env=UNLOCKED).stdout)
     assert (work["stored"], role["stored"]) == (True, False)
