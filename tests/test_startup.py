@@ -16,7 +16,7 @@ from support import parts
 from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
-from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
+from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 
 SDKS = {"boto3", "botocore", "hvac", "keyring", "requests", "urllib3", "s3transfer"}
 SLOW = {"importlib.metadata", "asyncio", "http.server", "http.client", "rich", "logging", "email", "ssl", "subprocess"}
@@ -130,3 +130,9 @@ def test_a_live_session_opens_no_store(live: Home) -> None:
     assert STORE not in opened(live, "exec", "-j", "work", env=UNLOCKED)
     assert STORE not in opened(live, "list", "--sessions", env=UNLOCKED)
     assert STORE in opened(live, "list", env=UNLOCKED)  # so the test could have seen it
+
+
+def test_a_live_session_outlives_its_store(live: Home) -> None:
+    store_path(live).write_bytes(b"no store at all")
+    assert live.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 0
+    assert live.awsv("list", env=UNLOCKED).returncode == 4
