@@ -167,19 +167,19 @@ def test_the_deadline_holds_while_the_network_does_not_answer(aws, front: Front)
     start = time.monotonic()
     with pytest.raises(SessionError, match="did not answer in time"):
         aws.issue(role_arn=aws.role, seconds=0.8)
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 5  # the whole answer would take half a minute at least
 
 
 def test_the_time_for_the_code_is_not_the_network_s(aws, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = aws._answer
 
     def slowly() -> object:
-        time.sleep(0.5)
+        time.sleep(2.2)
         return answer()
 
     monkeypatch.setattr(aws, "_answer", slowly)
     front.on("GetSessionToken", fault.slow(0.2))
-    assert aws.issue(mfa_serial=MFA, seconds=0.4).session_token
+    assert aws.issue(mfa_serial=MFA, seconds=2).session_token
 
 
 def test_cancelled_while_waiting(aws, front: Front) -> None:
@@ -193,7 +193,7 @@ def test_cancelled_while_waiting(aws, front: Front) -> None:
     aws.check = check
     with pytest.raises(Cancelled):
         aws.assume()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 def test_who_gave_up_asks_no_more(aws, front: Front) -> None:
