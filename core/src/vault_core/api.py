@@ -47,6 +47,8 @@ __all__ = [
     "AtRest",
     "Cancelled",
     "Capability",
+    "CommandContext",
+    "CommandSpec",
     "ConfigError",
     "Context",
     "Credentials",
@@ -71,6 +73,7 @@ __all__ = [
     "SessionProvider",
     "SessionRequest",
     "SessionSpec",
+    "SlotKeeper",
     "Source",
     "SourceUnavailable",
     "StorageBackend",
@@ -332,6 +335,28 @@ class StorageSpec:
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
 
 
+class SlotKeeper(ABC):
+    """What an open store with key slots can do besides: ``awsv slot``, ``passwd`` and ``recovery`` work through it.
+
+    The core's own sealed stores are one; a backend with ``at_rest=BACKEND`` may be.
+    """
+
+    @abstractmethod
+    def slots(self) -> sealing.SlotTable:
+        """The store's slots as they are now. Asks nobody.
+
+        :raises StorageUnavailable: there is no store yet.
+        """
+
+    @abstractmethod
+    def change_slots(self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable]) -> None:
+        """Replace the slots, atomically and durably; entries stay as they are.
+
+        :param change: from the slots as they are under the lock and the data key (DEK) to the new slots; asks nobody.
+        :raises PassphraseError: the store cannot be opened.
+        """
+
+
 # -- passphrase sources ------------------------------------------------------------------------------------------------
 
 
@@ -496,3 +521,51 @@ class SessionSpec:
     Raises :class:`~vault_core.errors.ConfigError` naming the key that makes no sense."""
     source: Source = Source.REQUIRED
     options: tuple[Option, ...] = ()
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command on offer (group ``vault.command.v1``); the core's own names are taken."""
+
+    name: str
+    """What the user types: ``awsv NAME``."""
+    summary: str
+    """One line, for ``plugins list`` and the documentation; ``--help`` shows the distribution instead of importing it."""
+    target: str
+    """``package.module:attribute``: a ``click`` command or group, imported when it is run. Its ``obj`` is a
+    :class:`CommandContext`."""
+
+
+class CommandContext(Protocol):
+    """What a plugin's command may ask of its host. Failures are raised as VaultError; the host prints them."""
+
+    def storage(self, plugin: str) -> Context:
+        """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
+        store. For a storage plugin's own commands."""
+
+    def credentials(self, profile: str) -> Credentials:
+        """The credentials of a profile, as ``exec`` would hand them out."""
+
+    def write(self, text: str) -> None:
+        """Data for a person or a program, on standard output; a newline is added."""
+
+    def write_json(self, value: Any) -> None:
+        """Data for a program."""
+
+    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Data for a person, in columns."""
+
+    def note(self, message: str) -> None:
+        """One line on standard error. Never a secret."""
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        """As :meth:`Context.ask`."""
+
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask yes or no; ``flag`` is what to give where nobody can be asked, for the hint.
+
+        :raises VaultError: nobody can be asked.
+        """

@@ -10,6 +10,7 @@ import click
 
 from vault_core import output
 from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
+from vault_core.cli.contributed import contributed, load
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, UsageError, VaultError
 
@@ -45,18 +46,27 @@ class Program(click.Group):
     """The commands, imported one by one as they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *contributed(ctx.ensure_object(App))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
-            return None
+            app = ctx.find_object(App)
+            return load(app, ctx, name) if app and name in contributed(app) else None
         made: click.Command = importlib.import_module(f"vault_core.cli.{name}").command
         return made
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
+        theirs = {
+            name: f"from {distribution}"
+            for name, distribution in contributed(ctx.ensure_object(App)).items()
+            if name not in COMMANDS
+        }
+        if theirs:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(sorted(theirs.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -64,7 +74,7 @@ class Program(click.Group):
         if args and self.get_command(ctx, args[0]) is None:
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             raise UsageError(
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
             )
