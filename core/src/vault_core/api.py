@@ -533,7 +533,7 @@ class CommandSpec:
     name: str
     """What the user types: ``awsv NAME``."""
     summary: str
-    """One line, for ``plugins list`` and the documentation; ``--help`` shows the distribution instead of importing it."""
+    """One line, for the documentation; ``awsv --help`` shows the distribution instead, as it imports nothing."""
     target: str
     """``package.module:attribute``: a ``click`` command or group, imported when it is run. Its ``obj`` is a
     :class:`CommandContext`."""
