@@ -25,6 +25,7 @@ from vault_core.errors import (
     ConfigError,
     MfaError,
     MfaRejected,
+    NoSecret,
     PassphraseError,
     QuestionRefused,
     SessionError,
@@ -59,6 +60,7 @@ __all__ = [
     "MfaRequest",
     "MfaSource",
     "MfaSourceSpec",
+    "NoSecret",
     "Option",
     "PassphraseError",
     "PassphraseRequest",
@@ -177,8 +179,25 @@ class Context(Protocol):
         :param key_id: names the lock: store and slot; what is remembered or locked is kept by it.
         :param derive: secret to key; slow, and without side effects, as it may run several times.
         :param create: a new secret is being chosen: an interactive source asks twice.
-        :param factor: the name of the only source to ask, for a lock that needs several factors.
-        :raises PassphraseError: no source had a secret, or none was right.
+        :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
+            by that source.
+        :raises NoSecret: no source had a secret.
+        :raises WrongSecret: none was right.
+        :raises PassphraseError: the person declined, or a source is set up wrongly.
+        """
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``factor`` and this ``key_id`` finds it.
+
+        :raises PassphraseError: the source keeps no secrets, or does not give this one back.
+        :raises SourceUnavailable: it cannot answer now.
+        """
+
+    def forget(self, source: str, key_id: str) -> bool:
+        """Have a passphrase source forget what it keeps for a lock; True if there was something.
+
+        :raises PassphraseError: the source keeps no secrets.
+        :raises SourceUnavailable: it cannot answer now.
         """
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
@@ -349,11 +368,17 @@ class SlotKeeper(ABC):
         """
 
     @abstractmethod
-    def change_slots(self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable]) -> None:
+    def change_slots(
+        self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable], *, dek: Secret | None = None
+    ) -> None:
         """Replace the slots, atomically and durably; entries stay as they are.
 
-        :param change: from the slots as they are under the lock and the data key (DEK) to the new slots; asks nobody.
+        :param change: from the slots as they are under the lock and the data key (DEK) to the new slots; asks nobody,
+            and may run several times.
+        :param dek: the data key, where the caller has opened the store already (through a recovery key, say): nobody
+            is asked. It is checked against the store like any other.
         :raises PassphraseError: the store cannot be opened.
+        :raises StorageCorrupt: ``dek`` is not this store's.
         """
 
 
@@ -375,6 +400,8 @@ class PassphraseRequest:
     store: str
     """The name of the store, as the user types it (``file``)."""
     key_id: str
+    """The lock. What a source keeps (:meth:`PassphraseSource.put`) is found again by it alone: a store may get another
+    name."""
     purpose: Purpose = Purpose.UNLOCK
     attempt: int = 1
     """1 for the first try, counted per source."""
@@ -396,6 +423,20 @@ class PassphraseSource(ABC):
         :raises PassphraseError: configured wrongly (set but empty, a file that cannot be read); nothing else is tried.
         """
 
+    def put(self, request: PassphraseRequest, secret: Secret) -> None:  # noqa: ARG002 - for those that keep it
+        """Keep a secret for the request's ``key_id``, in place of an older one. Only where the spec says ``writable``.
+
+        :raises SourceUnavailable: it cannot be kept now.
+        """
+        raise PassphraseError(f"this source keeps no secrets for store {request.store!r}")
+
+    def forget(self, request: PassphraseRequest) -> bool:
+        """Forget what is kept for the request's ``key_id``; True if there was something.
+
+        :raises SourceUnavailable: it cannot be done now.
+        """
+        raise PassphraseError(f"this source keeps no secrets for store {request.store!r}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassphraseSourceSpec:
@@ -407,6 +448,8 @@ class PassphraseSourceSpec:
     options: tuple[Option, ...] = ()
     interactive: bool = False
     """It asks a person: a wrong secret is asked for again, three times in all."""
+    writable: bool = False
+    """It has ``put`` and ``forget``: it can keep a key that opens a store (``awsv slot add --source NAME``)."""
 
 
 # -- MFA sources -------------------------------------------------------------------------------------------------------
