@@ -46,6 +46,8 @@ __all__ = [
     "ANY",
     "AccessDenied",
     "AtRest",
+    "CallerIdentifier",
+    "CallerIdentity",
     "Cancelled",
     "Capability",
     "CommandContext",
@@ -564,6 +566,28 @@ class SessionSpec:
     Raises :class:`~vault_core.errors.ConfigError` naming the key that makes no sense."""
     source: Source = Source.REQUIRED
     options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerIdentity:
+    """Whose credentials some are."""
+
+    account: str
+    """Twelve digits."""
+    arn: str
+    """Of the user or the assumed role; ``…:root`` is the account's owner."""
+
+
+class CallerIdentifier(ABC):
+    """What a session provider can do besides: tell whose credentials these are (``awsv import … --check``)."""
+
+    @abstractmethod
+    def identify(self, request: SessionRequest) -> CallerIdentity:
+        """Whose the request's source credentials are; of its parameters only the endpoint counts.
+
+        :raises AccessDenied: nobody's: AWS does not accept them.
+        :raises SessionError: AWS did not answer.
+        """
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CREDENTIALS = "credentials/"
 """The kind of the items that hold AWS keys."""
+ORIGINALS = "original/"
+"""The kind of the items that hold what a plain file held before its keys were removed."""
 MAX_NAME = 255
 """The most bytes a profile name may have: three times that and the kind fit into an item key of 900."""
 
@@ -38,7 +40,12 @@ class Store:
     @classmethod
     def choose(cls, host: Host, profile: Mapping[str, str] | None = None) -> Store:
         """The store that the settings name. Opens nothing."""
-        settings = host.settings.store(host.settings.value("backend", profile).text)
+        return cls.named(host, host.settings.value("backend", profile).text, profile)
+
+    @classmethod
+    def named(cls, host: Host, name: str, profile: Mapping[str, str] | None = None) -> Store:
+        """The store of this name. Opens nothing."""
+        settings = host.settings.store(name)
         spec = host.plugins.load("storage", settings.backend)
         return cls(
             settings.name, spec, host.context("storage", spec.name, spec.options, store=settings, profile=profile)
@@ -83,19 +90,7 @@ class Vault:
             item = self._backend.get(CREDENTIALS + encode(name))
             if not isinstance(item, Item | None):
                 raise TypeError("get() returns an Item or None")
-        if item is None:
-            return None
-        try:
-            fields = json.loads(item.value.reveal())
-            return Credentials(
-                access_key_id=fields["access_key_id"], secret_access_key=Secret(fields["secret_access_key"])
-            )
-        except (ValueError, KeyError, TypeError):
-            # The decoder's own exception holds the text of the item.
-            raise StorageCorrupt(
-                f"the item of {name!r} in {self.store.place} is not an AWS key",
-                hint=f"restore the store from a backup, or 'awsv add --overwrite {name}'",
-            ) from None
+        return self._key(name, item)
 
     def put(self, name: str, key: Credentials, *, overwrite: bool) -> None:
         """Keep a key under a name.
@@ -116,12 +111,57 @@ class Vault:
         with self._host.plugins.blame("storage", self.store.spec.name):
             return self._backend.delete(CREDENTIALS + encode(name))
 
+    def delete_only(self, name: str, key: Credentials) -> bool:
+        """Forget the key of a name if it is this one; False, and nothing done, if another one or none is there."""
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            item = self._backend.get(CREDENTIALS + encode(name))
+        if item is None or self._key(name, item) != key:
+            return False
+        expect = item.version if self.store.spec.capabilities & Capability.CAS else ANY
+        try:
+            with self._host.plugins.blame("storage", self.store.spec.name):
+                return self._backend.delete(CREDENTIALS + encode(name), expect=expect)
+        except StorageConflict:
+            return False
+
+    def original(self, name: str) -> Secret | None:
+        """What :meth:`keep_original` keeps under a name, or None."""
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            item = self._backend.get(ORIGINALS + encode(name))
+        return item.value if item else None
+
+    def keep_original(self, name: str, value: Secret | None) -> None:
+        """Keep what a plain file held, sealed like a key; None forgets it.
+
+        :param value: printable ASCII.
+        """
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            if value is None:
+                self._backend.delete(ORIGINALS + encode(name))
+            else:
+                self._backend.put(ORIGINALS + encode(name), value)
+
     def names(self) -> Iterator[str]:
         """The names with a key, sorted."""
         with self._host.plugins.blame("storage", self.store.spec.name):
             keys = self._backend.keys()
             found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
         yield from sorted(map(decode, found))
+
+    def _key(self, name: str, item: Item | None) -> Credentials | None:
+        if item is None:
+            return None
+        try:
+            fields = json.loads(item.value.reveal())
+            return Credentials(
+                access_key_id=fields["access_key_id"], secret_access_key=Secret(fields["secret_access_key"])
+            )
+        except (ValueError, KeyError, TypeError):
+            # The decoder's own exception holds the text of the item.
+            raise StorageCorrupt(
+                f"the item of {name!r} in {self.store.place} is not an AWS key",
+                hint=f"restore the store from a backup, or 'awsv add --overwrite {name}'",
+            ) from None
 
 
 def check_name(name: str) -> str:

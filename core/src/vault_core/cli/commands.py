@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import re
 from collections.abc import Sequence
 
@@ -18,9 +19,11 @@ COMMANDS = {
     "add": "Store the AWS keys of a profile.",
     "clear": "Forget sessions.",
     "config": "Make AWS tools ask awsv.",
+    "copy": "Copy keys from one store to another.",
     "exec": "Run a program, or a shell, with a profile's credentials.",
     "explain": "Show how a profile gets its credentials; ask nobody.",
     "export": "Print a profile's credentials.",
+    "import": "Move keys into the vault, and take it back.",
     "list": "List profiles, stored keys and sessions.",
     "plugins": "Show the installed plugins.",
     "ready": "Make the sessions of many profiles at once.",
@@ -53,7 +56,8 @@ class Program(click.Group):
         if name not in COMMANDS:
             app = ctx.find_object(App)
             return load(app, ctx, name) if app and name in contributed(app) else None
-        made: click.Command = importlib.import_module(f"vault_core.cli.{name}").command
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
         return made
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -122,7 +126,7 @@ VALUED = {
 }
 """The options of the program and of ``exec`` whose value is the next word: it is no profile and no command."""
 
-OWN_FLAGS = re.compile(r"(as|dry|keep|mfa|no|passphrase)-")
+OWN_FLAGS = re.compile(r"(as|delete|dry|keep|mfa|no|passphrase|remove)-")
 """How the commands' own options with a ``-`` in them begin: no plugin of such a name takes them away."""
 
 
