@@ -7,17 +7,18 @@ names and keys into what every backend can hold: item keys over ``[a-z0-9._-]`` 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vault_core.api import ABSENT, ANY, AtRest, Capability, Credentials, Item, StorageBackend, StorageSpec
-from vault_core.errors import StorageConflict, StorageCorrupt, UsageError
+from vault_core.api import ABSENT, ANY, AtRest, Capability, Credentials, Item, SlotKeeper, StorageBackend, StorageSpec
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, UsageError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host, HostContext
+    from vault_core.sealing import SlotTable
 
 CREDENTIALS = "credentials/"
 """The kind of the items that hold AWS keys."""
@@ -64,7 +65,7 @@ class Store:
         return self.spec.locate(self.context) if self.spec.locate else self.name
 
 
-class Vault:
+class Vault(SlotKeeper):
     """An open vault; the store behind it is opened at the first need."""
 
     def __init__(self, host: Host, store: Store) -> None:
@@ -140,6 +141,27 @@ class Vault:
                 self._backend.delete(ORIGINALS + encode(name))
             else:
                 self._backend.put(ORIGINALS + encode(name), value)
+
+    def slots(self) -> SlotTable:
+        """See :meth:`SlotKeeper.slots`.
+
+        :raises StorageDenied: the store has no key slots, as awsv does not encrypt it.
+        """
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            return self._keeper.slots()
+
+    def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            self._keeper.change_slots(change, dek=dek)
+
+    @property
+    def _keeper(self) -> SlotKeeper:
+        if not isinstance(self._backend, SlotKeeper):
+            raise StorageDenied(
+                f"store {self.store.name!r} has no key slots: {self.store.spec.name} protects it, not awsv",
+                hint="name another store with --backend",
+            )
+        return self._backend
 
     def names(self) -> Iterator[str]:
         """The names with a key, sorted."""
