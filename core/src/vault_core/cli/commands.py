@@ -25,9 +25,12 @@ COMMANDS = {
     "export": "Print a profile's credentials.",
     "import": "Move keys into the vault, and take it back.",
     "list": "List profiles, stored keys and sessions.",
+    "passwd": "Change the passphrase of the store.",
     "plugins": "Show the installed plugins.",
     "ready": "Make the sessions of many profiles at once.",
+    "recovery": "Make a recovery key for the store.",
     "remove": "Remove the stored keys of a profile.",
+    "slot": "Show, add and remove ways into the store.",
 }
 """Command to its line in ``--help``, so that showing it imports none of them."""
 
@@ -126,7 +129,7 @@ VALUED = {
 }
 """The options of the program and of ``exec`` whose value is the next word: it is no profile and no command."""
 
-OWN_FLAGS = re.compile(r"(as|delete|dry|keep|mfa|no|passphrase|remove)-")
+OWN_FLAGS = re.compile(r"(as|delete|dry|keep|mfa|new|no|passphrase|recovery|remove)-")
 """How the commands' own options with a ``-`` in them begin: no plugin of such a name takes them away."""
 
 
@@ -159,4 +162,6 @@ def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
 def _is_plugin_flag(app: App, flag: str) -> bool:
     if "-" not in flag or OWN_FLAGS.match(flag):
         return False
-    return any(offer.usable and flag.startswith(f"{offer.name}-") for offer in app.plugins.offers())
+    return any(
+        offer.usable and offer.kind != "command" and flag.startswith(f"{offer.name}-") for offer in app.plugins.offers()
+    )
