@@ -613,6 +613,10 @@ class CommandContext(Protocol):
         """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
         store. For a storage plugin's own commands."""
 
+    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
+        """The store of :meth:`storage` was just made: offer a recovery key to the person at the terminal, if there is
+        one, as ``add`` does."""
+
     def credentials(self, profile: str) -> Credentials:
         """The credentials of a profile, as ``exec`` would hand them out."""
 

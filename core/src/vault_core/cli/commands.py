@@ -11,7 +11,6 @@ import click
 
 from vault_core import output
 from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
-from vault_core.cli.contributed import contributed, load
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, UsageError, VaultError
 
@@ -52,13 +51,17 @@ class Program(click.Group):
     """The commands, imported one by one as they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *contributed(ctx.ensure_object(App))})
+        return sorted({*COMMANDS, *_contributed(ctx.ensure_object(App))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             app = ctx.find_object(App)
-            return load(app, ctx, name) if app and name in contributed(app) else None
+            if not app or name not in _contributed(app):
+                return None
+            from vault_core.cli.contributed import load  # of no use to the core's own commands
+
+            return load(app, name)
         module = f"{name}_" if keyword.iskeyword(name) else name
         made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
         return made
@@ -68,7 +71,7 @@ class Program(click.Group):
             formatter.write_dl(sorted(COMMANDS.items()))
         theirs = {
             name: f"from {distribution}"
-            for name, distribution in contributed(ctx.ensure_object(App)).items()
+            for name, distribution in _contributed(ctx.ensure_object(App)).items()
             if name not in COMMANDS
         }
         if theirs:
@@ -86,6 +89,13 @@ class Program(click.Group):
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
             )
         return super().resolve_command(ctx, args)
+
+
+def _contributed(app: App) -> dict[str, str]:
+    """Command to the distribution that offers it, by metadata. The core's own names win: they are looked up first."""
+    return {
+        offer.name: offer.distribution for offer in app.plugins.offers() if offer.kind == "command" and offer.usable
+    }
 
 
 def run(argv: Sequence[str]) -> int:

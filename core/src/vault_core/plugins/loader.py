@@ -83,10 +83,12 @@ class Plugins:
         return self._spec(kind, name)
 
     def options(self, offer: Offer) -> Sequence[Option]:
-        """The options of a plugin of any kind, which is loaded for it.
+        """The options of a plugin of any kind, which is loaded for it; a command has none that are settings.
 
         :raises PluginError: as :meth:`load`.
         """
+        if offer.kind == "command":
+            return ()
         declared: Sequence[Option] = self._spec(offer.kind, offer.name).options
         return declared
 
