@@ -146,6 +146,7 @@ class Day:
             "awsv add work --env",
             Answer(r"New passphrase for store 'file': ", PASSPHRASE),
             Answer(r"The same again: ", PASSPHRASE),
+            Answer(r"Make a recovery key, to be kept on paper\? \[Y/n\] ", "n"),
             env={"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret},
         )
         expect("the new key is named", key_id in added.stdout, True)
