@@ -26,7 +26,7 @@ KINDS = {group: kind for kind, group in GROUPS.items()}
 LAYERS = (
     {"secret", "errors", "settings", "folders", "terminal", "output"},
     {"sealing", "api", "hookspecs"},
-    {"awsconfig", "vault", "plugins"},
+    {"awsconfig", "vault", "plugins", "moving"},
     {"sessions", "agent", "serve"},
     {"cli", "main"},
     {"testing"},
@@ -34,7 +34,7 @@ LAYERS = (
 """From the lowest: a module imports from its own layer and from lower ones."""
 
 HEAVY = ("boto3", "botocore", "hvac", "keyring", "requests", "rich", "cryptography", "importlib.metadata")
-HEAVY_AT_HOME = {("vault_core.sealing.primitives", "cryptography")}
+HEAVY_AT_HOME = {("vault_core.sealing.primitives", "cryptography"), ("vault_core.moving.jwe", "cryptography")}
 """The modules that exist for one of these, and load it as they are loaded."""
 
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +53,8 @@ def fences(mark: str | None = None, argument: str | None = None) -> list[Fence]:
     return [fence for fence in found if mark is None or (fence.mark, fence.argument) == (mark, argument)]
 
 
-def answers(moto: MotoServer) -> Mapping[str, str]:
-    """What a person types at each question."""
+def answers(moto: MotoServer) -> Mapping[str, str | Callable[[str], str]]:
+    """What a person types at each question; some of it is on the screen before."""
     return {
         r"Enter Access Key ID: ": moto.alice.access_key_id,
         r"Enter Secret Access Key: ": moto.alice.secret_access_key,
@@ -63,6 +63,8 @@ def answers(moto: MotoServer) -> Mapping[str, str]:
         r"Passphrase to unlock store 'file': ": "correct horse",
         r"MFA code for \S+: ": "123456",
         r"\[y/N\] ": "y",
+        r"\[Y/n\] ": "",
+        r"Its last group, to show that you have it: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
     }
 
 
@@ -70,7 +72,7 @@ def questions(line: str, known: Sequence[str]) -> list[str]:
     return [question for question in known if re.search(question, line + " ")]
 
 
-def act(home: Home, fence: Fence, typed: Mapping[str, str]) -> None:
+def act(home: Home, fence: Fence, typed: Mapping[str, str | Callable[[str], str]]) -> None:
     """Run the commands on a terminal as a person would, and compare."""
     import pexpect
 
@@ -81,7 +83,8 @@ def act(home: Home, fence: Fence, typed: Mapping[str, str]) -> None:
     while (index := child.expect([pexpect.EOF, *known])) > 0:
         asked.append(known[index - 1])
         shown += child.before + child.after
-        child.sendline(typed[asked[-1]])
+        answer = typed[asked[-1]]
+        child.sendline(answer if isinstance(answer, str) else answer(shown))
     shown += child.before
     child.close()
     assert child.exitstatus == 0, shown

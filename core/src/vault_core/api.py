@@ -25,6 +25,7 @@ from vault_core.errors import (
     ConfigError,
     MfaError,
     MfaRejected,
+    NoSecret,
     PassphraseError,
     QuestionRefused,
     SessionError,
@@ -45,8 +46,12 @@ __all__ = [
     "ANY",
     "AccessDenied",
     "AtRest",
+    "CallerIdentifier",
+    "CallerIdentity",
     "Cancelled",
     "Capability",
+    "CommandContext",
+    "CommandSpec",
     "ConfigError",
     "Context",
     "Credentials",
@@ -57,6 +62,7 @@ __all__ = [
     "MfaRequest",
     "MfaSource",
     "MfaSourceSpec",
+    "NoSecret",
     "Option",
     "PassphraseError",
     "PassphraseRequest",
@@ -71,6 +77,7 @@ __all__ = [
     "SessionProvider",
     "SessionRequest",
     "SessionSpec",
+    "SlotKeeper",
     "Source",
     "SourceUnavailable",
     "StorageBackend",
@@ -174,8 +181,25 @@ class Context(Protocol):
         :param key_id: names the lock: store and slot; what is remembered or locked is kept by it.
         :param derive: secret to key; slow, and without side effects, as it may run several times.
         :param create: a new secret is being chosen: an interactive source asks twice.
-        :param factor: the name of the only source to ask, for a lock that needs several factors.
-        :raises PassphraseError: no source had a secret, or none was right.
+        :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
+            by that source.
+        :raises NoSecret: no source had a secret.
+        :raises WrongSecret: none was right.
+        :raises PassphraseError: the person declined, or a source is set up wrongly.
+        """
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``factor`` and this ``key_id`` finds it.
+
+        :raises PassphraseError: the source keeps no secrets, or does not give this one back.
+        :raises SourceUnavailable: it cannot answer now.
+        """
+
+    def forget(self, source: str, key_id: str) -> bool:
+        """Have a passphrase source forget what it keeps for a lock; True if there was something.
+
+        :raises PassphraseError: the source keeps no secrets.
+        :raises SourceUnavailable: it cannot answer now.
         """
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
@@ -332,6 +356,34 @@ class StorageSpec:
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
 
 
+class SlotKeeper(ABC):
+    """What an open store with key slots can do besides: ``awsv slot``, ``passwd`` and ``recovery`` work through it.
+
+    The core's own sealed stores are one; a backend with ``at_rest=BACKEND`` may be.
+    """
+
+    @abstractmethod
+    def slots(self) -> sealing.SlotTable:
+        """The store's slots as they are now. Asks nobody.
+
+        :raises StorageUnavailable: there is no store yet.
+        """
+
+    @abstractmethod
+    def change_slots(
+        self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable], *, dek: Secret | None = None
+    ) -> None:
+        """Replace the slots, atomically and durably; entries stay as they are.
+
+        :param change: from the slots as they are under the lock and the data key (DEK) to the new slots; asks nobody,
+            and may run several times.
+        :param dek: the data key, where the caller has opened the store already (through a recovery key, say): nobody
+            is asked. It is checked against the store like any other.
+        :raises PassphraseError: the store cannot be opened.
+        :raises StorageCorrupt: ``dek`` is not this store's.
+        """
+
+
 # -- passphrase sources ------------------------------------------------------------------------------------------------
 
 
@@ -350,6 +402,8 @@ class PassphraseRequest:
     store: str
     """The name of the store, as the user types it (``file``)."""
     key_id: str
+    """The lock. What a source keeps (:meth:`PassphraseSource.put`) is found again by it alone: a store may get another
+    name."""
     purpose: Purpose = Purpose.UNLOCK
     attempt: int = 1
     """1 for the first try, counted per source."""
@@ -371,6 +425,20 @@ class PassphraseSource(ABC):
         :raises PassphraseError: configured wrongly (set but empty, a file that cannot be read); nothing else is tried.
         """
 
+    def put(self, request: PassphraseRequest, secret: Secret) -> None:  # noqa: ARG002 - for those that keep it
+        """Keep a secret for the request's ``key_id``, in place of an older one. Only where the spec says ``writable``.
+
+        :raises SourceUnavailable: it cannot be kept now.
+        """
+        raise PassphraseError(f"this source keeps no secrets for store {request.store!r}")
+
+    def forget(self, request: PassphraseRequest) -> bool:
+        """Forget what is kept for the request's ``key_id``; True if there was something.
+
+        :raises SourceUnavailable: it cannot be done now.
+        """
+        raise PassphraseError(f"this source keeps no secrets for store {request.store!r}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassphraseSourceSpec:
@@ -382,6 +450,8 @@ class PassphraseSourceSpec:
     options: tuple[Option, ...] = ()
     interactive: bool = False
     """It asks a person: a wrong secret is asked for again, three times in all."""
+    writable: bool = False
+    """It has ``put`` and ``forget``: it can keep a key that opens a store (``awsv slot add --source NAME``)."""
 
 
 # -- MFA sources -------------------------------------------------------------------------------------------------------
@@ -496,3 +566,77 @@ class SessionSpec:
     Raises :class:`~vault_core.errors.ConfigError` naming the key that makes no sense."""
     source: Source = Source.REQUIRED
     options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerIdentity:
+    """Whose credentials some are."""
+
+    account: str
+    """Twelve digits."""
+    arn: str
+    """Of the user or the assumed role; ``…:root`` is the account's owner."""
+
+
+class CallerIdentifier(ABC):
+    """What a session provider can do besides: tell whose credentials these are (``awsv import … --check``)."""
+
+    @abstractmethod
+    def identify(self, request: SessionRequest) -> CallerIdentity:
+        """Whose the request's source credentials are; of its parameters only the endpoint counts.
+
+        :raises AccessDenied: nobody's: AWS does not accept them.
+        :raises SessionError: AWS did not answer.
+        """
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command on offer (group ``vault.command.v1``); the core's own names are taken."""
+
+    name: str
+    """What the user types: ``awsv NAME``."""
+    summary: str
+    """One line, for the documentation; ``awsv --help`` shows the distribution instead, as it imports nothing."""
+    target: str
+    """``package.module:attribute``: a ``click`` command or group, imported when it is run. Its ``obj`` is a
+    :class:`CommandContext`."""
+
+
+class CommandContext(Protocol):
+    """What a plugin's command may ask of its host. Failures are raised as VaultError; the host prints them."""
+
+    def storage(self, plugin: str) -> Context:
+        """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
+        store. For a storage plugin's own commands."""
+
+    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
+        """The store of :meth:`storage` was just made: offer a recovery key to the person at the terminal, if there is
+        one, as ``add`` does."""
+
+    def credentials(self, profile: str) -> Credentials:
+        """The credentials of a profile, as ``exec`` would hand them out."""
+
+    def write(self, text: str) -> None:
+        """Data for a person or a program, on standard output; a newline is added."""
+
+    def write_json(self, value: Any) -> None:
+        """Data for a program."""
+
+    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Data for a person, in columns."""
+
+    def note(self, message: str) -> None:
+        """One line on standard error. Never a secret."""
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        """As :meth:`Context.ask`."""
+
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask yes or no; ``flag`` is what to give where nobody can be asked, for the hint.
+
+        :raises VaultError: nobody can be asked.
+        """

@@ -95,6 +95,10 @@ class PassphraseError(VaultError):
     exit_code = 5
 
 
+class NoSecret(PassphraseError):
+    """No source had a secret, or somebody to ask for one."""
+
+
 class WrongSecret(PassphraseError):
     """Raised by the ``derive`` of ``Context.unlock``: this secret does not open the lock."""
 

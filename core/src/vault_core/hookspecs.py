@@ -14,7 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vault_core.api import MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+    from vault_core.api import CommandSpec, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
 
 hookspec = pluggy.HookspecMarker("vault")
 
@@ -37,3 +37,8 @@ def vault_session_providers() -> Sequence[SessionSpec]:  # type: ignore[empty-bo
 @hookspec
 def vault_mfa_sources() -> Sequence[MfaSourceSpec]:  # type: ignore[empty-body]
     """Offer MFA sources: what answers a device's serial number with its code (group ``vault.mfa.v1``)."""
+
+
+@hookspec
+def vault_commands() -> Sequence[CommandSpec]:  # type: ignore[empty-body]
+    """Offer commands: ``awsv NAME …`` (group ``vault.command.v1``)."""

@@ -22,6 +22,10 @@ def main() -> int:
         return run(sys.argv[1:])
     except KeyboardInterrupt:  # before or after the command line could deal with it
         return INTERRUPTED
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # in a class statement of an import: Python 3.11 wraps it
+            return INTERRUPTED
+        raise
 
 
 def _version() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,18 +22,22 @@ from vault_core.api import (
     Credentials,
     Expect,
     Item,
+    SlotKeeper,
     StorageBackend,
     StorageSpec,
     Version,
 )
-from vault_core.errors import StorageConflict, StorageCorrupt, UsageError
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, UsageError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host, HostContext
+    from vault_core.sealing import SlotTable
 
 CREDENTIALS = "credentials/"
 """The kind of the items that hold AWS keys."""
+ORIGINALS = "original/"
+"""The kind of the items that hold what a plain file held before its keys were removed."""
 MAX_NAME = 255
 """The most bytes a profile name may have: three times that and the kind fit into an item key of 900."""
 
@@ -51,7 +55,12 @@ class Store:
     @classmethod
     def choose(cls, host: Host, profile: Mapping[str, str] | None = None) -> Store:
         """The store that the settings name. Opens nothing."""
-        settings = host.settings.store(host.settings.value("backend", profile).text)
+        return cls.named(host, host.settings.value("backend", profile).text, profile)
+
+    @classmethod
+    def named(cls, host: Host, name: str, profile: Mapping[str, str] | None = None) -> Store:
+        """The store of this name. Opens nothing."""
+        settings = host.settings.store(name)
         spec = host.plugins.load("storage", settings.backend)
         return cls(
             settings.name, spec, host.context("storage", spec.name, spec.options, store=settings, profile=profile)
@@ -81,7 +90,7 @@ class StoredKey:
     version: Version
 
 
-class Vault:
+class Vault(SlotKeeper):
     """An open vault; the store behind it is opened at the first need."""
 
     def __init__(self, host: Host, store: Store) -> None:
@@ -150,6 +159,54 @@ class Vault:
         if (ABSENT if item is None else item.version) != expect:
             raise StorageConflict(f"{name!r} is not as it was before in {self.store.place}")
         return ANY
+
+    def delete_only(self, name: str, key: Credentials) -> bool:
+        """Forget the key of a name if it is this one; False, and nothing done, if another one or none is there."""
+        stored = self.get(name)
+        if stored is None or stored.credentials != key:
+            return False
+        try:
+            return self.delete(name, expect=stored.version)
+        except StorageConflict:
+            return False
+
+    def original(self, name: str) -> Secret | None:
+        """What :meth:`keep_original` keeps under a name, or None."""
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            item = self._backend.get(ORIGINALS + encode(name))
+        return item.value if item else None
+
+    def keep_original(self, name: str, value: Secret | None) -> None:
+        """Keep what a plain file held, sealed like a key; None forgets it.
+
+        :param value: printable ASCII.
+        """
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            if value is None:
+                self._backend.delete(ORIGINALS + encode(name))
+            else:
+                self._backend.put(ORIGINALS + encode(name), value)
+
+    def slots(self) -> SlotTable:
+        """See :meth:`SlotKeeper.slots`.
+
+        :raises StorageDenied: the store has no key slots, as awsv does not encrypt it.
+        """
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            return self._keeper.slots()
+
+    def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            self._keeper.change_slots(change, dek=dek)
+
+    @property
+    def _keeper(self) -> SlotKeeper:
+        if not isinstance(self._backend, SlotKeeper):
+            raise StorageDenied(
+                f"store {self.store.name!r} has no key slots: {self.store.spec.name} protects it, not awsv",
+                hint="name another store with --backend",
+            )
+        return self._backend
 
     def names(self) -> Iterator[str]:
         """The names with a key, sorted."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.sealing import primitives, slots
+from vault_core.sealing import making, primitives, recovery
 from vault_core.sealing.encoding import canonical, lp, to_base64
 from vault_core.secret import Secret
 
@@ -57,8 +57,9 @@ def test_sealed_values(known, independent, monkeypatch):
 
 def test_recovery_text(known, independent):
     text = joined(known, "recovery key")[0]
-    assert independent.recovery_text(R) == text
+    assert independent.recovery_text(R) == recovery.text_of(R).reveal_text() == text
     assert independent.recovery_bytes(text.lower().replace("O", "0").replace("-", " ")) == R
+    assert recovery.key_of(Secret(text.lower().replace("o", "0").replace("-", " "))) == R
 
 
 @pytest.mark.parametrize(
@@ -71,5 +72,7 @@ def test_slots(known, independent, title, head, secret):
     theirs = independent.slot_key(STORE, head, secret or independent.recovery_text(R))
     assert theirs.hex() == wrap_key + commitment
     if secret:
-        assert slots._passphrase_key(STORE, head, Secret(secret)).reveal() == theirs
+        assert making.passphrase_key(STORE, head, Secret(secret)).reveal() == theirs
+    else:
+        assert making.recovery_key(STORE, head, recovery.text_of(R)).reveal() == theirs
     assert primitives.encrypt(theirs[:32], DEK, canonical(head)).hex() == wrap

@@ -26,7 +26,7 @@ from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 for number in range(count):
-    store = FileBackend(FakeContext(folder, passphrases=["right"]), folder) if number % 5 == 0 else store
+    store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder) if number % 5 == 0 else store
     while True:
         item = store.get("counters/one")
         try:
@@ -64,7 +64,7 @@ from vault_core.api import ABSENT, Secret, StorageConflict, sealing
 from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
-store = FileBackend(FakeContext(folder, passphrases=["right"]), folder, cost=sealing.Argon2id(19_456, 2, 1))
+store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder, cost=sealing.Argon2id(19_456, 2, 1))
 store.put("own/" + sys.argv[2], Secret("x"))
 try:
     store.put("one/winner", Secret(sys.argv[2]), expect=ABSENT)
@@ -94,7 +94,7 @@ def test_many_create_the_store_at_once(opened, folder):
 
 def write_until_killed(folder, report):
     """In a child: count up, and say each number once its write has been acknowledged."""
-    store = FileBackend(FakeContext(folder, passphrases=["right"]), folder)
+    store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
     number = int(store.get(KEY).value.reveal())
     while True:
         number += 1
@@ -137,7 +137,7 @@ def test_two_objects_in_one_process_exclude_each_other(opened, monkeypatch):
     one, two = opened(), opened()
     one.put(KEY, Secret("0"))
     with (
-        one._file.locked(lambda: None),
+        one.store.file.locked(lambda: None),
         pytest.raises(StorageUnavailable, match=f"locked by process {os.getpid()}"),
     ):
         two.put(KEY, Secret("1"))

@@ -37,7 +37,7 @@ def through_backend(folder, data, passphrase="right"):
     path = folder / "store.vlt"
     path.write_bytes(data)
     path.chmod(0o600)
-    store = FileBackend(FakeContext(folder, passphrases=[passphrase]), folder)
+    store = FileBackend(FakeContext(folder.parent, passphrases=[passphrase]), folder)
     try:
         for key in store.keys():  # noqa: SIM118 - a backend is no dictionary
             store.get(key)
@@ -233,7 +233,7 @@ def test_s4_other_versions(made, folder, snapshot, version, write):
     data = made[0][:8] + version.to_bytes(2, "big") + made[0][10:]
     error = through_backend(folder, data)
     before = snapshot()
-    context = FakeContext(folder, passphrases=["right"])
+    context = FakeContext(folder.parent, passphrases=["right"])
     store = FileBackend(context, folder)
     calls = [lambda: store.get("a/b"), lambda: list(store.keys())]
     if write:
@@ -269,7 +269,7 @@ def with_slot(data, **changes):
 )
 def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(made, folder, kdf):
     path = folder / "store.vlt"
-    context = FakeContext(folder, passphrases=["right"])
+    context = FakeContext(folder.parent, passphrases=["right"])
     assert through_backend(folder, with_slot(made[0], kdf=kdf)).exit_code == 4
     with pytest.raises(StorageCorrupt, match="is damaged: argon2id"):
         FileBackend(context, folder).put("a/b", Secret("x"))
@@ -291,7 +291,7 @@ def test_s6_changed_parameters_within_the_limits_are_never_adopted(made, folder,
     data = with_slot(made[0], **change)
     assert isinstance(through_backend(folder, data), WrongSecret)
     with pytest.raises(WrongSecret):
-        FileBackend(FakeContext(folder, passphrases=["right"]), folder).put("a/b", Secret("x"))
+        FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder).put("a/b", Secret("x"))
     assert (folder / "store.vlt").read_bytes() == data
 
 
@@ -332,7 +332,7 @@ def test_s7_exchanged_entries(made, folder):
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "store.vlt").write_bytes(container.encode(table, dek, 3, changed))
         (folder / "store.vlt").chmod(0o600)
-        store = FileBackend(FakeContext(folder, passphrases=["right"]), folder)
+        store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
         with pytest.raises(StorageCorrupt, match=r"entry credentials/a of .*store.vlt is damaged"):
             store.get("credentials/a")
         assert store.get("seeds/c").value == Secret("three")

@@ -32,7 +32,7 @@ def test_product_reads_it_and_goes_on_writing(independent, expected, folder):
     folder.mkdir(mode=0o700)
     path = Path(shutil.copyfile(GOLDEN / "passphrase.vlt", folder / "store.vlt"))
     path.chmod(0o600)
-    store = FileBackend(FakeContext(folder, passphrases=[expected["passphrase"]]), folder)
+    store = FileBackend(FakeContext(folder.parent, passphrases=[expected["passphrase"]]), folder)
     assert {key: store.get(key).value.reveal_text() for key in store.keys()} == expected["entries"]  # noqa: SIM118
     store.put("credentials/new", Secret("new"))
     epoch, entries = independent.read_file(path.read_bytes(), expected["passphrase"])

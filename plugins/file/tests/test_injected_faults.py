@@ -25,7 +25,7 @@ from vault_core.api import Secret, VaultError
 from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
-store = FileBackend(FakeContext(folder, passphrases=["right"]), folder)
+store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
 store.get("a/b")
 os.path.exists("/marker-of-the-test")
 try:
@@ -50,7 +50,7 @@ def strace(options, folder):
 
 
 def points_of(log):
-    """(system call, its number since the start) of the calls after the marker, up to the acknowledgement."""
+    """(system call, its number since the start, its line) of the calls after the marker, up to the acknowledgement."""
     seen, points, after = Counter(), [], False
     for line in log.splitlines():
         if not (call := re.match(r"(\w+)\(", line)):
@@ -59,7 +59,7 @@ def points_of(log):
         if '"acknowledged' in line:
             return points
         if after and call[1] in CALLS:
-            points.append((call[1], seen[call[1]]))
+            points.append((call[1], seen[call[1]], line))
         after = after or "/marker-of-the-test" in line
     return pytest.fail("the write was not acknowledged:\n" + log[-2000:])
 
@@ -68,19 +68,31 @@ def test_s9_every_kind_of_call_and_fault(opened, folder, tmp_path):
     opened().put(KEY, Secret("old"))
     good = tmp_path / "good"
     shutil.copytree(folder, good)
+    state = folder.parent / "state"
+    shutil.copytree(state, tmp_path / "good-state")
     log = tmp_path / "log"
     if shutil.which("strace") is None or strace(["-o", str(log)], folder).returncode:
         pytest.skip("needs strace, and the right to trace")
-    points = points_of(log.read_text())
-    last = dict(points)  # of each kind the last one: that is the nearest to the rename
-    tried = [(*point, fault) for point, fault in zip(last.items(), itertools.cycle(FAULTS), strict=False)]
-    tried += [(call, last[call], fault) for call in DECISIVE if call in last for fault in FAULTS[:2]]
+    points, tried = points_of(log.read_text()), []
+    renamed = next(n for n, (call, _, _) in enumerate(points) if call.startswith("rename"))
+    durable = next(n for n, (call, _, _) in enumerate(points) if n > renamed and call == "fsync") + 1
+    for part in (points[:durable], points[durable:]):  # of each kind the last one: the nearest to the rename
+        last = {call: number for call, number, _ in part}
+        tried += [(*point, fault) for point, fault in zip(last.items(), itertools.cycle(FAULTS), strict=False)]
+        tried += [(call, last[call], fault) for call in DECISIVE if call in last for fault in FAULTS[:2]]
     outcomes = Counter()
+    after = {(call, number) for call, number, _ in points[durable:]}
     for call, number, fault in tried:
         shutil.rmtree(folder)
         shutil.copytree(good, folder)
+        shutil.rmtree(state)
+        shutil.copytree(tmp_path / "good-state", state)
         done = strace(["-o", "/dev/null", "-e", f"inject={call}:{fault}:when={number}"], folder)
-        outcomes[check(opened, folder, done, (call, number, fault))] += 1
+        outcome = check(opened, folder, done, (call, number, fault))
+        outcomes[outcome] += 1
+        if (call, number) in after:  # what happens to the anchor alone is no failure of the write
+            assert outcome[1] == "new", (call, number, fault)
+            assert fault.startswith("signal") or outcome[0] == "acknowledged\n", (call, number, fault, done.stdout)
     assert len(outcomes) > 3, outcomes
 
 

@@ -65,6 +65,18 @@ class Document:
         self._remove(pair.first, pair.last)
         del self._by_header[header][key]
 
+    def remove_bare(self, header: str) -> bool:
+        """Remove a section's header, and the blank lines below it, if edits left no key and no comment in it."""
+        block = self.blocks[header]
+        following = [one.line for one in self.every_block if one.line > block.line]
+        inside = range(block.line + 1, min(following, default=len(self.lines)))
+        kept = [index for index in inside if self._changed.get(index, self.lines[index]) is not None]
+        if self._by_header[header] or any(self.lines[index].strip() for index in kept):
+            return False
+        self._remove(block.line, inside.stop - 1)
+        self._intended = [one for one in self._intended if one[0] != header]
+        return True
+
     def append_section(self, header: str, pairs: Mapping[str, str], comment: str) -> None:
         """Add a section at the end, a comment above it, behind an empty line."""
         last = len(self.lines) - 1

@@ -5,6 +5,7 @@ A symbolic link is followed and stays; the file keeps its owner and mode; what i
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import tempfile
@@ -13,10 +14,11 @@ from pathlib import Path
 from vault_core.errors import ConfigError
 
 
-def save(path: Path, before: bytes, after: bytes) -> None:
+def save(path: Path, before: bytes, after: bytes, *, mode: int | None = None) -> None:
     """Replace a file. It is durable when this returns.
 
     :param before: what was read; empty also means that there was no file.
+    :param mode: the permissions that it gets; None: those it had, and 0600 where there was none.
     :raises ConfigError: it has changed since, is read-only, or cannot be written; it is as it was.
     """
     target = Path(os.path.realpath(path))
@@ -24,9 +26,9 @@ def save(path: Path, before: bytes, after: bytes) -> None:
         # 0700: nobody else reads, or replaces, what the AWS tools take as their configuration.
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not target.exists():
-            _create(target, before, after)
+            _create(target, before, after, mode)
         elif target.is_file():
-            _replace(target, before, after)
+            _replace(target, before, after, mode)
         else:  # such as /dev/null, which a rename would destroy
             raise ConfigError(f"cannot write {path}: it is no ordinary file", hint="set AWS_CONFIG_FILE to a file")
     except OSError as error:
@@ -35,7 +37,7 @@ def save(path: Path, before: bytes, after: bytes) -> None:
         ) from None
 
 
-def _replace(target: Path, before: bytes, after: bytes) -> None:
+def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
     import fcntl
 
     with target.open("rb") as file:
@@ -48,19 +50,22 @@ def _replace(target: Path, before: bytes, after: bytes) -> None:
             )
         if not os.access(target, os.W_OK):
             raise PermissionError(0, "permission denied")
-        temporary = _written(target, after, status)
+        if target.stat().st_ino != status.st_ino:  # replaced while we waited, so the lock is not the new file's
+            raise _changed(target)
+        _sweep(target)
+        temporary = _written(target, after, status, mode)
         try:
             if file.read() != before or target.stat().st_ino != status.st_ino:
                 raise _changed(target)
             temporary.replace(target)
         except BaseException:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
             raise
     _sync_folder(target.parent)
 
 
-def _create(target: Path, before: bytes, after: bytes) -> None:
-    temporary = _written(target, after, None)
+def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
+    temporary = _written(target, after, None, mode)
     try:
         if before:
             raise _changed(target)
@@ -68,13 +73,23 @@ def _create(target: Path, before: bytes, after: bytes) -> None:
     except FileExistsError:
         raise _changed(target) from None
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
 
 
-def _written(target: Path, after: bytes, status: os.stat_result | None) -> Path:
+def _sweep(target: Path) -> None:
+    """Remove what a killed process left, while the lock keeps the living ones out."""
+    for left in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
+        left.unlink(missing_ok=True)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.awsv-"
+
+
+def _written(target: Path, after: bytes, status: os.stat_result | None, mode: int | None) -> Path:
     """A new file beside the target, complete and on the disk, for its owner alone or like the one it replaces."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(after)
@@ -83,7 +98,9 @@ def _written(target: Path, after: bytes, status: os.stat_result | None) -> Path:
                 own = os.fstat(descriptor)
                 if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
                     os.fchown(descriptor, status.st_uid, status.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+                mode = stat.S_IMODE(status.st_mode) if mode is None else mode
+            if mode is not None:
+                os.fchmod(descriptor, mode)
             os.fsync(descriptor)
     except BaseException:
         Path(name).unlink()

@@ -24,6 +24,8 @@ PREFIX = "vault_"
 MARK = "written by 'awsv config credential-process', whose --undo removes it"
 
 STATIC = ("aws_access_key_id", "aws_secret_access_key")
+SESSION = ("aws_session_token", "aws_security_token")
+"""Beside a static key: it is a session's."""
 SDK_ORDER = (
     "role_arn",
     "web_identity_token_file",
@@ -54,6 +56,8 @@ class Proposal:
     """Profiles that awsv cannot serve, or that another program serves."""
     blocked: dict[str, VaultError] = field(default_factory=dict)
     """Profiles whose credentials an SDK would still take from a plain key."""
+    waiting: list[str] = field(default_factory=list)
+    """Those of :attr:`changed` whose plain key wins until it is removed, which is about to happen."""
 
 
 def propose(
@@ -65,6 +69,7 @@ def propose(
     as_name: str | None = None,
     undo: bool = False,
     check: Callable[[str], object] = lambda _: None,
+    copied: Collection[str] = (),
 ) -> Proposal:
     """Work out the change of the config file that makes SDKs ask awsv for these profiles, or that takes it back.
 
@@ -74,10 +79,13 @@ def propose(
     :param launcher: absolute path of awsv.
     :param as_name: leave the profile as it is, and give a second one of this name the line.
     :param check: raises VaultError for a profile that awsv itself cannot use.
+    :param copied: profiles whose key in the credentials file is a copy of a stored one, to be removed: it is in
+        nobody's way.
     :raises ConfigError: the file cannot be changed safely.
     """
     document = Document(raw, config.config_file)
-    wiring = _Wiring(config, document, launcher)
+    after_removal = _without_plain_keys(config, copied)
+    wiring = _Wiring(after_removal, document, launcher)
     proposal = Proposal(config.config_file, raw, raw)
     for name in names:
         try:
@@ -96,7 +104,8 @@ def propose(
     if proposal.changed:
         proposal.after = document.edited()
         if not undo:
-            _verify(config, proposal, launcher)
+            _verify(after_removal, proposal, launcher)
+            proposal.waiting = [name for name in proposal.changed if name in copied]
     return proposal
 
 
@@ -107,6 +116,19 @@ def in_order(config: AwsConfig, name: str) -> list[Entry]:
     """
     files = [known[name].entries for known in (config.credentials, config.profiles) if name in known]
     return [entries[key] for key in SDK_ORDER for entries in files if key in entries]
+
+
+def _without_plain_keys(config: AwsConfig, names: Collection[str]) -> AwsConfig:
+    """The config after the plain keys of these profiles are removed from the credentials file."""
+    return replace(
+        config,
+        credentials={
+            name: replace(section, entries={k: one for k, one in section.entries.items() if k not in STATIC})
+            if name in names
+            else section
+            for name, section in config.credentials.items()
+        },
+    )
 
 
 class _NothingToDo(Exception):
@@ -254,10 +276,17 @@ class _Wiring:
         if not winners:
             return
         listed = ", ".join(f"{entry.key} ({entry.path}:{entry.line})" for entry in winners)
+        section = self._config.credentials.get(name)
+        if section is not None and any(section.get(key) for key in SESSION):
+            raise ConfigError(
+                f"the SDKs would not ask awsv for profile {name!r}: they take the session in {section.path}:"
+                f"{section.line} first",
+                hint="leave it to whoever writes it there, or remove these lines",
+            )
         if any(entry.key in STATIC or entry.path != self._config.config_file for entry in winners):
             raise _StillWins(
                 f"the SDKs would not ask awsv for profile {name!r}: they take {listed} first",
-                hint="store the key with 'awsv add', then remove these lines",
+                hint="copy the key with 'awsv import credentials-file', then repeat",
             )
         raise ConfigError(
             f"the SDKs would not ask awsv for profile {name!r}: they take {listed} first",

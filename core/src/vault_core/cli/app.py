@@ -27,6 +27,7 @@ from vault_core.settings import Settings
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.moving.receipt import Receipts
     from vault_core.secret import Secret
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine
@@ -149,6 +150,20 @@ class App:
                 f"{self.settings.state_dir} cannot be written ({error.strerror or error}); {otherwise}",
                 hint=f"look at its permissions: ls -ld {shlex.quote(str(self.settings.state_dir))}",
             ) from None
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        """What was copied from plain files."""
+        from vault_core.moving.receipt import Receipts
+
+        return Receipts(self.settings.state_dir / "imports")
+
+    def copied(self, raw: bytes) -> frozenset[str]:
+        """The profiles whose key was copied from the credentials file, if it still holds what it held then."""
+        from vault_core.moving.receipt import digest
+
+        receipt = self.receipts.read(self.settings.aws_credentials_file)
+        return receipt.profiles if receipt is not None and receipt.digest == digest(raw) else frozenset()
 
     @property
     def launcher(self) -> Path:

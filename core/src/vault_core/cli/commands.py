@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import re
 from collections.abc import Sequence
 
@@ -17,13 +18,18 @@ COMMANDS = {
     "add": "Store the AWS keys of a profile.",
     "clear": "Forget sessions.",
     "config": "Make AWS tools ask awsv.",
+    "copy": "Copy keys from one store to another.",
     "exec": "Run a program, or a shell, with a profile's credentials.",
     "explain": "Show how a profile gets its credentials; ask nobody.",
     "export": "Print a profile's credentials.",
+    "import": "Move keys into the vault, and take it back.",
     "list": "List profiles, stored keys and sessions.",
+    "passwd": "Change the passphrase of the store.",
     "plugins": "Show the installed plugins.",
     "ready": "Make the sessions of many profiles at once.",
+    "recovery": "Make a recovery key for the store.",
     "remove": "Remove the stored keys of a profile.",
+    "slot": "Show, add and remove ways into the store.",
 }
 """Command to its line in ``--help``, so that showing it imports none of them."""
 
@@ -45,18 +51,32 @@ class Program(click.Group):
     """The commands, imported one by one as they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *_contributed(ctx.ensure_object(App))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
-            return None
-        made: click.Command = importlib.import_module(f"vault_core.cli.{name}").command
+            app = ctx.find_object(App)
+            if not app or name not in _contributed(app):
+                return None
+            from vault_core.cli.contributed import load  # of no use to the core's own commands
+
+            return load(app, name)
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
         return made
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
+        theirs = {
+            name: f"from {distribution}"
+            for name, distribution in _contributed(ctx.ensure_object(App)).items()
+            if name not in COMMANDS
+        }
+        if theirs:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(sorted(theirs.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -64,11 +84,18 @@ class Program(click.Group):
         if args and self.get_command(ctx, args[0]) is None:
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             raise UsageError(
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
             )
         return super().resolve_command(ctx, args)
+
+
+def _contributed(app: App) -> dict[str, str]:
+    """Command to the distribution that offers it, by metadata. The core's own names win: they are looked up first."""
+    return {
+        offer.name: offer.distribution for offer in app.plugins.offers() if offer.kind == "command" and offer.usable
+    }
 
 
 def run(argv: Sequence[str]) -> int:
@@ -121,7 +148,7 @@ VALUED = {
 }
 """The options of the program and of ``exec`` whose value is the next word: it is no profile and no command."""
 
-OWN_FLAGS = re.compile(r"(as|dry|keep|mfa|no|passphrase)-")
+OWN_FLAGS = re.compile(r"(as|delete|dry|keep|mfa|new|no|passphrase|recovery|remove)-")
 """How the commands' own options with a ``-`` in them begin: no plugin of such a name takes them away."""
 
 
@@ -154,4 +181,6 @@ def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
 def _is_plugin_flag(app: App, flag: str) -> bool:
     if "-" not in flag or OWN_FLAGS.match(flag):
         return False
-    return any(offer.usable and flag.startswith(f"{offer.name}-") for offer in app.plugins.offers())
+    return any(
+        offer.usable and offer.kind != "command" and flag.startswith(f"{offer.name}-") for offer in app.plugins.offers()
+    )

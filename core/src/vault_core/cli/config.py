@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from vault_core import output
 from vault_core.awsconfig.shared import AwsConfig, read
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.list import stored_names
+from vault_core.cli.shim import command as aws_vault_shim
 from vault_core.errors import ConfigError, PassphraseError, StorageLocked, UsageError
 
 if TYPE_CHECKING:
@@ -55,11 +57,12 @@ def credential_process(
     if as_name is not None and len(profiles) != 1:
         raise UsageError("--as goes with one PROFILE")
     path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
-    raw = read(path)
-    config = AwsConfig.parse(raw, read(credentials), path, credentials)
-    names = _every(app, config, undo=undo) if every else list(dict.fromkeys(profiles))
+    raw, plain = read(path), read(credentials)
+    config = AwsConfig.parse(raw, plain, path, credentials)
+    copied = app.copied(plain)
+    names = _every(app, config, copied, undo=undo) if every else list(dict.fromkeys(profiles))
     check = _Check(app, config, every=every)
-    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check)
+    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
     _report(app, proposal, every=every)
     if not proposal.changed:
         return
@@ -76,13 +79,22 @@ def credential_process(
     save(path, raw, proposal.after)
     listed = ", ".join(map(repr, proposal.changed))
     app.note(f"{path}: {'taken back for' if undo else 'the AWS SDKs now ask awsv for'} {listed}")
+    if proposal.waiting:
+        app.note(
+            f"{len(proposal.waiting)} of them as soon as their plain keys are out of {credentials}:"
+            " 'awsv import --remove-plain' removes them"
+        )
 
 
 command.add_command(credential_process)
+command.add_command(aws_vault_shim)
 
 
-def _every(app: App, config: AwsConfig, *, undo: bool) -> list[str]:
-    """What ``--all`` means: the profiles, and the stored keys that can be seen without asking anybody."""
+def _every(app: App, config: AwsConfig, copied: Collection[str], *, undo: bool) -> list[str]:
+    """What ``--all`` means: the profiles, and the stored keys that can be seen without asking anybody.
+
+    :param copied: the profiles of the credentials file whose keys were copied into the vault.
+    """
     from vault_core.awsconfig.quoting import PROCESS, process_profile
 
     if undo:
@@ -91,7 +103,7 @@ def _every(app: App, config: AwsConfig, *, undo: bool) -> list[str]:
     stored = stored_names(app, unlock=False)
     if stored is None:
         app.note("the store is locked: which profiles have a stored key was not checked")
-    return list(dict.fromkeys([*config.profiles, *(stored or ())]))
+    return list(dict.fromkeys([*config.profiles, *sorted(copied), *(stored or ())]))
 
 
 class _Check:

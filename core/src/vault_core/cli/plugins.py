@@ -20,7 +20,8 @@ def command() -> None:
 def list_plugins(app: App, as_json: bool) -> None:
     """List the plugins: kind, name, distribution, version and state.
 
-    "selected" is what the settings name now; "conflict" is a name that two distributions offer, which neither can use.
+    "selected" is what the settings name now; "conflict" is a name that two distributions offer, which neither can use;
+    "reserved" is a command with a name of awsv's own, which cannot be used.
 
     \b
     Example:
@@ -35,11 +36,7 @@ def list_plugins(app: App, as_json: bool) -> None:
             "name": offer.name,
             "distribution": offer.distribution,
             "version": offer.version,
-            "state": "conflict"
-            if count[offer.kind, offer.name] > 1
-            else "selected"
-            if (offer.kind, offer.name) in selected
-            else "installed",
+            "state": _state((offer.kind, offer.name), count, selected),
         }
         for offer in offers
     ]
@@ -47,6 +44,17 @@ def list_plugins(app: App, as_json: bool) -> None:
         app.write_json(rows)
     else:
         app.write_table(("Kind", "Name", "Distribution", "Version", "State"), [tuple(row.values()) for row in rows])
+
+
+def _state(plugin: tuple[str, str], count: Counter[tuple[str, str]], selected: set[tuple[str, str]]) -> str:
+    from vault_core.cli.commands import ALIASES, COMMANDS
+
+    kind, name = plugin
+    if kind == "command" and (name in COMMANDS or name in ALIASES):
+        return "reserved"
+    if count[plugin] > 1:
+        return "conflict"
+    return "selected" if plugin in selected else "installed"
 
 
 def _selected(app: App) -> set[tuple[str, str]]:

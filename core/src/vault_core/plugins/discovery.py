@@ -18,6 +18,7 @@ GROUPS = {
     "passphrase": "vault.passphrase.v1",
     "session": "vault.session.v1",
     "mfa": "vault.mfa.v1",
+    "command": "vault.command.v1",
 }
 """Kind of plugin to entry-point group; the group carries the API version."""
 

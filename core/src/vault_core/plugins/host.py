@@ -61,6 +61,11 @@ class Host:
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
         self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
 
+    def forget_keys(self, prefix: str) -> None:
+        """Forget the derived keys whose id begins like this: their slots have changed, or one of them is wrong."""
+        for key_id in [key_id for key_id in self.keys if key_id.startswith(prefix)]:
+            del self.keys[key_id]
+
     def why_nobody_can_be_asked(self) -> str | None:
         """None if a person can be asked; else the reason."""
         return self.terminal.why_not() if self.may_ask else "asking is not allowed here"
@@ -154,8 +159,34 @@ class HostContext:
 
         if key_id not in self._host.keys:
             sources = (factor,) if factor else self._host.settings.names("passphrase_source", self._profile)
-            self._host.keys[key_id] = unlock(self._host, self.store, key_id, derive, sources, create=create)
+            try:
+                self._host.keys[key_id] = unlock(
+                    self._host, self.store, key_id, derive, sources, create=create, factor=factor
+                )
+            except VaultError:
+                self._host.forget_keys(f"{key_id}/")  # its other factors: one of them may be the wrong one
+                raise
         return self._host.keys[key_id]
+
+    def choose(self, key_id: str, derive: Callable[[Secret], Secret], factor: str | None = None) -> Secret:
+        """The key of a new way into an existing store; for the core's commands. Not remembered.
+
+        :param factor: the source that delivers the passphrase; None: a person chooses one.
+        :raises PassphraseError: nobody did.
+        """
+        from vault_core.plugins.unlock import choose
+
+        return choose(self._host, self.store, key_id, derive, factor=factor)
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        from vault_core.plugins.unlock import keep
+
+        keep(self._host, self.store, source, key_id, secret)
+
+    def forget(self, source: str, key_id: str) -> bool:
+        from vault_core.plugins.unlock import forget
+
+        return forget(self._host, self.store, source, key_id)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         reason = self._host.why_nobody_can_be_asked()

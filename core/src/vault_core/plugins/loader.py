@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
-    from vault_core.api import MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
+    from vault_core.api import CommandSpec, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
 
 OURS = {
     ("storage", "file"): "vault-plugin-file",
@@ -29,6 +29,7 @@ OURS = {
     ("passphrase", "prompt"): "vault-plugin-prompt",
     ("mfa", "terminal"): "vault-plugin-prompt",
     ("session", "sts"): "vault-plugin-aws",
+    ("command", "file"): "vault-plugin-file",
 }
 """The names of this repository. Only for these an install command is shown: anybody may register any other name."""
 
@@ -37,12 +38,14 @@ _HOOKS = {
     "passphrase": ("vault_passphrase_sources", "PassphraseSourceSpec"),
     "session": ("vault_session_providers", "SessionSpec"),
     "mfa": ("vault_mfa_sources", "MfaSourceSpec"),
+    "command": ("vault_commands", "CommandSpec"),
 }
 _NAMES = {
     "storage": "storage backend",
     "passphrase": "passphrase source",
     "session": "session provider",
     "mfa": "MFA source",
+    "command": "command",
 }
 
 
@@ -68,6 +71,8 @@ class Plugins:
     def load(self, kind: Literal["session"], name: str) -> SessionSpec: ...
     @overload
     def load(self, kind: Literal["mfa"], name: str) -> MfaSourceSpec: ...
+    @overload
+    def load(self, kind: Literal["command"], name: str) -> CommandSpec: ...
     def load(self, kind: str, name: str) -> Any:
         """The spec of the plugin with this name.
 
@@ -78,10 +83,12 @@ class Plugins:
         return self._spec(kind, name)
 
     def options(self, offer: Offer) -> Sequence[Option]:
-        """The options of a plugin of any kind, which is loaded for it.
+        """The options of a plugin of any kind, which is loaded for it; a command has none that are settings.
 
         :raises PluginError: as :meth:`load`.
         """
+        if offer.kind == "command":
+            return ()
         declared: Sequence[Option] = self._spec(offer.kind, offer.name).options
         return declared
 

@@ -1,4 +1,4 @@
-"""The chain of passphrase sources: retries, confirmation, one derivation at a time."""
+"""The chain of passphrase sources: retries, confirmation, one derivation at a time; and sources that keep a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
-from vault_core.errors import PassphraseError, QuestionRefused, SourceUnavailable, WrongSecret
+from vault_core.errors import NoSecret, PassphraseError, QuestionRefused, SourceUnavailable, WrongSecret
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
@@ -20,16 +20,72 @@ TRIES = 3
 
 
 def unlock(
-    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], names: Sequence[str], *, create: bool
+    host: Host,
+    store: str,
+    key_id: str,
+    derive: Callable[[Secret], Secret],
+    names: Sequence[str],
+    *,
+    create: bool,
+    factor: str | None = None,
 ) -> Secret:
     """The key behind ``key_id``, from the sources ``names``: see :meth:`vault_core.api.Context.unlock`."""
+    purpose = Purpose.CREATE if create else Purpose.UNLOCK
+    return _first(host, names, _request(host, store, key_id, purpose), derive, factor)
+
+
+def choose(
+    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], *, factor: str | None = None
+) -> Secret:
+    """The key that a new passphrase of an existing store comes to.
+
+    Only a person chooses one: whatever else is configured would deliver the passphrase that is there already.
+
+    :param factor: the name of the source that delivers it instead: a factor of a composite slot.
+    :raises PassphraseError: nobody chose one.
+    """
+    configured = host.settings.names("passphrase_source")
+    names = (factor,) if factor else [name for name in configured if host.plugins.load("passphrase", name).interactive]
+    if not names:
+        raise NoSecret(
+            f"no source asks for a new passphrase: sources are {', '.join(configured)}",
+            hint="add --passphrase-source prompt, or give --new-passphrase-fd",
+        )
+    return _first(host, names, _request(host, store, key_id, Purpose.CHANGE), derive, factor)
+
+
+def keep(host: Host, store: str, source: str, key_id: str, secret: Secret) -> None:
+    """Have a source keep a secret, and see that it gives it back: see :meth:`vault_core.api.Context.keep`."""
+    opened = _writable(host, store, source)
+    request = _request(host, store, key_id, Purpose.CREATE)
+    with host.plugins.blame("passphrase", source):
+        opened.put(request, secret)
+        again = opened.get(_request(host, store, key_id, Purpose.UNLOCK))
+    if again != secret:
+        raise PassphraseError(f"passphrase source {source!r} does not give back what it was to keep")
+
+
+def forget(host: Host, store: str, source: str, key_id: str) -> bool:
+    """Have a source forget a secret: see :meth:`vault_core.api.Context.forget`."""
+    opened = _writable(host, store, source)
+    with host.plugins.blame("passphrase", source):
+        return bool(opened.forget(_request(host, store, key_id, Purpose.CHANGE)))
+
+
+def _first(
+    host: Host,
+    names: Sequence[str],
+    request: PassphraseRequest,
+    derive: Callable[[Secret], Secret],
+    factor: str | None,
+) -> Secret:
+    """The key from the first of these sources that has a secret."""
     tried: list[str] = []
     for position, name in enumerate(names):
         spec = host.plugins.load("passphrase", name)
-        with host.plugins.blame("passphrase", name):
-            source = spec.open(host.context("passphrase", name, spec.options, store=host.settings.store(store)))
+        source = _open(host, request.store, spec)
         try:
-            key = _try_source(host, spec, source, _request(host, store, key_id, create), derive, tried)
+            key = _try_source(host, spec, source, request, derive, tried)
         except WrongSecret as error:
             if spec.interactive or not _asks_somebody(host, names[position + 1 :]):
                 raise
@@ -37,7 +93,21 @@ def unlock(
             continue
         if key is not None:
             return key
-    raise _nothing(host, store, tried)
+    raise _nothing(host, request.store, tried, factor)
+
+
+def _open(host: Host, store: str, spec: PassphraseSourceSpec) -> PassphraseSource:
+    with host.plugins.blame("passphrase", spec.name):
+        return spec.open(host.context("passphrase", spec.name, spec.options, store=host.settings.store(store)))
+
+
+def _writable(host: Host, store: str, name: str) -> PassphraseSource:
+    spec = host.plugins.load("passphrase", name)
+    if not spec.writable:
+        raise PassphraseError(
+            f"passphrase source {name!r} cannot keep a key", hint="name one that can: 'awsv plugins list' shows them"
+        )
+    return _open(host, store, spec)
 
 
 def _asks_somebody(host: Host, names: Sequence[str]) -> bool:
@@ -47,11 +117,11 @@ def _asks_somebody(host: Host, names: Sequence[str]) -> bool:
     )
 
 
-def _request(host: Host, store: str, key_id: str, create: bool) -> PassphraseRequest:
+def _request(host: Host, store: str, key_id: str, purpose: Purpose) -> PassphraseRequest:
     return PassphraseRequest(
         store=store,
         key_id=key_id,
-        purpose=Purpose.CREATE if create else Purpose.UNLOCK,
+        purpose=purpose,
         may_ask=host.why_nobody_can_be_asked() is None,
         deadline=host.deadline(),
     )
@@ -102,16 +172,18 @@ def _try_source(
     raise WrongSecret(f"wrong passphrase for store {request.store!r}, three times")
 
 
-def _nothing(host: Host, store: str, tried: list[str]) -> PassphraseError:
+def _nothing(host: Host, store: str, tried: list[str], factor: str | None) -> NoSecret:
+    if factor:
+        return NoSecret(f"no secret for store {store!r} from its source {', '.join(tried)}")
     removed = [name for name in host.settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
     message = f"no passphrase for store {store!r}: tried {', '.join(tried)}"
     if removed:
-        return PassphraseError(
+        return NoSecret(
             f"{message}; awsv removed {' and '.join(removed)} from the environment of what it started",
             hint=f"run this outside of 'awsv exec', or start that one with --keep-env {removed[0]}",
         )
     variable = "".join(char if char.isalnum() else "_" for char in store.upper())
-    return PassphraseError(message, hint=f"run it in a terminal, or set AWS_VAULT_{variable}_PASSPHRASE_FILE")
+    return NoSecret(message, hint=f"run it in a terminal, or set AWS_VAULT_{variable}_PASSPHRASE_FILE")
 
 
 @contextmanager

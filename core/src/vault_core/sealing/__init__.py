@@ -14,7 +14,9 @@ __all__ = [
     "SEALED_EXTRA",
     "Argon2id",
     "Forged",
+    "NewSlot",
     "NewerFormat",
+    "Slot",
     "SlotTable",
     "canonical",
     "decrypt",
@@ -44,10 +46,12 @@ if TYPE_CHECKING:
         to_base64,
     )
     from vault_core.sealing.kdf import Argon2id
+    from vault_core.sealing.making import NewSlot
     from vault_core.sealing.primitives import SEALED_EXTRA, Forged, decrypt, encrypt, hkdf, mac, same, seal, unseal
+    from vault_core.sealing.slot import Slot
     from vault_core.sealing.slots import SlotTable
 else:
-    _HOMES = {"Argon2id": "kdf", "SlotTable": "slots"}
+    _HOMES = {"Argon2id": "kdf", "NewSlot": "making", "Slot": "slot", "SlotTable": "slots"}
     _HOMES |= dict.fromkeys(
         ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "primitives"
     )

@@ -6,13 +6,16 @@ down, or one that is weaker than OWASP's Password Storage Cheat Sheet allows. Th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vault_core.sealing.encoding import NewerFormat, fields, from_base64, integer
+from vault_core.sealing.encoding import NewerFormat, fields, from_base64, integer, to_base64
 
 SALT_BYTES = 16
+NO_KDF: Mapping[str, Any] = {"alg": "none"}
+"""Of a composite slot's factor whose passphrase goes in as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,11 @@ class Argon2id:
             raise ValueError("argon2id m times t is more than 4194304")
         if self.passes == 1 and self.memory < 47_104:
             raise ValueError("argon2id with t=1 needs m of at least 47104")
+
+    def to_json(self) -> dict[str, Any]:
+        """A ``kdf`` object of this cost, with a salt of its own."""
+        salt = to_base64(os.urandom(SALT_BYTES))
+        return {"alg": "argon2id", "m": self.memory, "t": self.passes, "p": self.lanes, "salt": salt}
 
 
 def parse_kdf(value: object, name: str) -> Mapping[str, Any]:

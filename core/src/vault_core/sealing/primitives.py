@@ -1,4 +1,4 @@
-"""The primitives that sealed stores are made of: Argon2id, HKDF-SHA256, AES-256-GCM, HMAC-SHA256.
+"""The primitives that sealed stores are made of: Argon2id, scrypt, PBKDF2, HKDF-SHA256, AES-256-GCM, HMAC-SHA256.
 
 The only module of the package that imports ``cryptography``. The suite is fixed by the format's version and never
 negotiated. Keys and plaintexts are plain bytes here: callers keep them in :class:`~vault_core.secret.Secret`.
@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: TID253 -
 from cryptography.hazmat.primitives.hashes import SHA256  # noqa: TID253 - see above
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id as _Argon2id  # noqa: TID253 - see above
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: TID253 - see above
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC  # noqa: TID253 - see above
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: TID253 - see above
 
 from vault_core.errors import StorageUnavailable
 from vault_core.sealing.kdf import Argon2id
@@ -42,15 +44,35 @@ def argon2id(secret: bytes, salt: bytes, cost: Argon2id) -> bytes:
         kdf = _Argon2id(salt=salt, length=32, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory)
         return kdf.derive(secret)
     except MemoryError:
-        raise StorageUnavailable(
-            f"not enough memory: the passphrase's key derivation needs {cost.memory // 1024} MiB",
-            hint="raise the memory limit of this process",
-        ) from None
+        raise _too_little_memory(cost.memory * 1024) from None
     except UnsupportedAlgorithm:
         raise StorageUnavailable(
             "the installed cryptography package has no Argon2id",
             hint="install its wheel: pip install --force-reinstall --only-binary cryptography cryptography",
         ) from None
+
+
+def scrypt(secret: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
+    """32 bytes from a passphrase (RFC 7914).
+
+    :raises StorageUnavailable: this machine has not the memory.
+    """
+    try:
+        return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(secret)
+    except MemoryError:
+        raise _too_little_memory(128 * n * r) from None
+
+
+def pbkdf2(secret: bytes, salt: bytes, rounds: int) -> bytes:
+    """32 bytes from a passphrase with PBKDF2-HMAC-SHA256 (RFC 8018)."""
+    return PBKDF2HMAC(algorithm=SHA256(), length=32, salt=salt, iterations=rounds).derive(secret)
+
+
+def _too_little_memory(needed: int) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"not enough memory: the passphrase's key derivation needs {needed >> 20} MiB",
+        hint="raise the memory limit of this process",
+    )
 
 
 def hkdf(key: bytes, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:

@@ -8,11 +8,11 @@ before the first value is read or written; keys are listed and deleted without u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, StorageBackend, Version
-from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied
+from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_core.sealing.encoding import (
     NewerFormat,
     canonical,
@@ -31,6 +31,7 @@ SLOTS_KEY = "meta/slots"
 """The reserved key that holds the slot table."""
 _PREFIX = "vlt1:"
 _EXTRA = 48  # salt and tag of a sealed value
+_TRIES = 5  # a change of the slots starts again when somebody else was faster
 
 
 def plain_limit(max_value: int | None) -> int | None:
@@ -38,7 +39,7 @@ def plain_limit(max_value: int | None) -> int | None:
     return None if max_value is None else max((max_value - len(_PREFIX)) // 4 * 3 - _EXTRA, 0)
 
 
-class SealedBackend(StorageBackend):
+class SealedBackend(StorageBackend, SlotKeeper):
     """A backend that seals what it passes on.
 
     :param inner: the backend that keeps the sealed values.
@@ -54,6 +55,7 @@ class SealedBackend(StorageBackend):
         self._ctx = ctx
         self._where = f"store {ctx.store}"
         self._exclusive = Capability.CREATE_ONLY in capabilities
+        self._versions = Capability.CAS in capabilities
         self._cost = cost
         self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
 
@@ -84,6 +86,34 @@ class SealedBackend(StorageBackend):
         self._opened = None
         self._inner.close()
 
+    # -- the slots -----------------------------------------------------------------------------------------------------
+
+    def slots(self) -> SlotTable:
+        return self._parse(self._table_item().value)[0]
+
+    def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        for _ in range(_TRIES):
+            found = self._table_item()
+            store, opened = self._unlock(found.value, dek)
+            text = _text(change(self._parse(found.value)[0], opened), opened)
+            try:
+                self._inner.put(SLOTS_KEY, text, expect=found.version if self._versions else ANY)
+            except StorageConflict:
+                continue
+            if self._table_item().value != text:
+                break
+            self._opened = (store, opened)
+            return
+        raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
+
+    def _table_item(self) -> Item:
+        found = self._inner.get(SLOTS_KEY)
+        if found is None:
+            raise StorageUnavailable(f"{self._where} does not exist yet", hint="awsv add PROFILE makes it")
+        return found
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
     def _open(self, *, create: bool = False) -> tuple[bytes, Secret]:
         """Identity and DEK; unlocks at the first call."""
         if self._opened is None:
@@ -100,37 +130,41 @@ class SealedBackend(StorageBackend):
 
     def _create(self) -> tuple[bytes, Secret]:
         table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)
-        text = canonical({**_body(table), "mac": to_base64(_table_mac(table, dek))})
+        text = _text(table, dek)
         with contextlib.suppress(StorageConflict):  # another process was first: its table is the store's
-            self._inner.put(SLOTS_KEY, Secret(text), expect=ABSENT if self._exclusive else ANY)
+            self._inner.put(SLOTS_KEY, text, expect=ABSENT if self._exclusive else ANY)
         stored = self._inner.get(SLOTS_KEY)
         if stored is None:
             raise StorageCorrupt(f"{self._where} does not keep what is put there")
-        if stored.value.reveal() == text:
+        if stored.value == text:
             return table.store, dek
         return self._unlock(stored.value)
 
-    def _unlock(self, text: Secret) -> tuple[bytes, Secret]:
+    def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:
+        """Identity and DEK of a table that is proven; ``dek`` is what the caller believes it to be."""
+        from vault_core.sealing import primitives
+
+        table, expected = self._parse(text)
+        opened = table.open(self._ctx, self._where) if dek is None else dek
+        if not primitives.same(_table_mac(table, opened), expected):
+            self._damaged(SLOTS_KEY, "its authentication code is wrong")
+        return table.store, opened
+
+    def _parse(self, text: Secret) -> tuple[SlotTable, bytes]:
+        """The table and its authentication code, both unproven."""
         try:
             value = parse_canonical(text.reveal(), "the slot table")
             version = integer(value.get("format") if isinstance(value, dict) else None, "format", least=1, most=2**32)
             if version != 1:
                 raise NewerFormat(f"format {version}")
-            table_fields = fields(value, ("format", "mac", "slots", "store"), "the slot table")
-            expected = from_base64(table_fields["mac"], "mac", least=32)
-            table = SlotTable.parse(table_fields["store"], table_fields["slots"])
+            found = fields(value, ("format", "mac", "slots", "store"), "the slot table")
+            return SlotTable.parse(found["store"], found["slots"]), from_base64(found["mac"], "mac", least=32)
         except NewerFormat as error:
             raise StorageCorrupt(
                 f"{self._where} was written by a newer version of awsv: {error}", hint="update awsv"
             ) from None
         except ValueError as error:
             self._damaged(SLOTS_KEY, str(error))
-        dek = table.open(self._ctx, self._where)
-        from vault_core.sealing import primitives
-
-        if not primitives.same(_table_mac(table, dek), expected):
-            self._damaged(SLOTS_KEY, "its authentication code is wrong")
-        return table.store, dek
 
     def _unseal(self, key: str, value: Secret, store: bytes, dek: Secret) -> Secret:
         from vault_core.sealing import primitives
@@ -159,6 +193,10 @@ class SealedBackend(StorageBackend):
 
 def _body(table: SlotTable) -> dict[str, object]:
     return {"format": 1, **table.to_json()}
+
+
+def _text(table: SlotTable, dek: Secret) -> Secret:
+    return Secret(canonical({**_body(table), "mac": to_base64(_table_mac(table, dek))}))
 
 
 def _table_mac(table: SlotTable, dek: Secret) -> bytes:

@@ -1,23 +1,38 @@
 """Key slots: the ways into a sealed store (``docs/file-format.md`` §3).
 
-A :class:`SlotTable` is parsed strictly and written back without loss, whatever types of slot it holds; this version
-makes and opens passphrase slots with Argon2id. A wrong passphrase (:class:`~vault_core.errors.WrongSecret`) and a
-damaged slot (:class:`~vault_core.errors.StorageCorrupt`) are never confused.
+A :class:`SlotTable` is an immutable value: parsed strictly, written back without loss, changed by making another one.
+A wrong secret (:class:`~vault_core.errors.WrongSecret`) and a damaged slot
+(:class:`~vault_core.errors.StorageCorrupt`) are never confused.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vault_core.errors import PassphraseError, StorageCorrupt, StorageLocked, WrongSecret
-from vault_core.sealing.encoding import NewerFormat, canonical, fields, from_base64, lp, to_base64
-from vault_core.sealing.kdf import SALT_BYTES, Argon2id, parse_kdf
+from vault_core.errors import (
+    NoSecret,
+    PassphraseError,
+    PluginError,
+    QuestionRefused,
+    SourceUnavailable,
+    StorageConflict,
+    StorageDenied,
+    StorageError,
+    StorageLocked,
+    UsageError,
+    WrongSecret,
+)
+from vault_core.sealing import opening
+from vault_core.sealing.encoding import from_base64, to_base64
+from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.making import NewSlot, fresh_head, lock_name
+from vault_core.sealing.slot import DEK_BYTES, Slot
 from vault_core.secret import Secret
+from vault_core.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from vault_core.api import Context
@@ -26,87 +41,20 @@ DEFAULT_COST = Argon2id()
 """What new passphrase slots cost: RFC 9106's second recommendation."""
 
 STORE_BYTES = 16
-DEK_BYTES = 32
 MAX_SLOTS = 8
-MAX_PASSPHRASE = 1_048_576
-_HALF = 32  # a slot key is wrap key, then commitment
-_ID = re.compile(r"[0-9a-f]{16}")
-_SOURCE = re.compile(r"[a-z][a-z0-9-]{1,31}")
-_FURTHER = {"passphrase": ("kdf",), "key": ("source",), "composite": ("factors",), "recovery": ()}
 
 
-def passphrase_bytes(passphrase: Secret) -> bytes:
-    """The bytes of a passphrase that go into its key derivation: UTF-8 of NFC.
-
-    :raises PassphraseError: empty, longer than 1 MiB, or not UTF-8.
-    """
-    try:
-        data = unicodedata.normalize("NFC", passphrase.reveal_text()).encode("utf-8")
-    except ValueError:
-        raise PassphraseError("the passphrase is not UTF-8 text") from None
-    if not data:
-        raise PassphraseError("the passphrase is empty")
-    if len(data) > MAX_PASSPHRASE:
-        raise PassphraseError("the passphrase is longer than 1 MiB")
-    return data
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One way in. ``head`` is the slot's JSON object without ``commit`` and ``wrap``."""
-
-    head: Mapping[str, Any]
-    commit: bytes
-    wrap: bytes
-
-    @classmethod
-    def parse(cls, value: object, name: str) -> Slot:
-        """:raises ValueError: not a slot of this format."""
-        kind = value.get("type") if isinstance(value, dict) else None
-        if isinstance(kind, str) and kind not in _FURTHER:
-            raise NewerFormat(f"{name} has the unknown type {kind!a:.40}")
-        further = _FURTHER[kind] if isinstance(kind, str) else ()
-        slot = fields(value, ("commit", "id", "label", "type", "wrap", *further), name)
-        _match(_ID, slot["id"], f"id of {name}")
-        _check_label(slot["label"], name)
-        if kind == "passphrase":
-            parse_kdf(slot["kdf"], f"kdf of {name}")
-        elif kind == "key":
-            _match(_SOURCE, slot["source"], f"source of {name}")
-        elif kind == "composite":
-            _check_factors(slot["factors"], name)
-        return cls(
-            {field: slot[field] for field in slot if field not in ("commit", "wrap")},
-            from_base64(slot["commit"], f"commit of {name}", least=_HALF),
-            from_base64(slot["wrap"], f"wrap of {name}", least=DEK_BYTES + 16),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {**self.head, "commit": to_base64(self.commit), "wrap": to_base64(self.wrap)}
-
-    @property
-    def id(self) -> str:
-        return str(self.head["id"])
-
-    @property
-    def type(self) -> str:
-        return str(self.head["type"])
-
-    @property
-    def openable(self) -> bool:
-        """Whether this version has what it takes to open it."""
-        return self.type == "passphrase" and self.head["kdf"]["alg"] == "argon2id"
-
-
+@dataclass(frozen=True)
 class SlotTable:
     """The slots of one store, and the store's identity.
 
     :param store: 16 random bytes, made once.
     """
 
-    def __init__(self, store: bytes, slots: tuple[Slot, ...]) -> None:
-        self.store = store
-        self.slots = slots
+    store: bytes
+    slots: tuple[Slot, ...]
+
+    # -- reading and writing -------------------------------------------------------------------------------------------
 
     @classmethod
     def parse(cls, store: object, slots: object) -> SlotTable:
@@ -126,9 +74,31 @@ class SlotTable:
         """The fields that :meth:`parse` takes, as an object."""
         return {"store": to_base64(self.store), "slots": [slot.to_json() for slot in self.slots]}
 
+    def of_type(self, kind: str) -> tuple[Slot, ...]:
+        """The slots of one type."""
+        return tuple(slot for slot in self.slots if slot.type == kind)
+
+    def find(self, slot_id: str) -> Slot:
+        """The slot whose id begins with ``slot_id``.
+
+        :raises UsageError: none does, or several do.
+        """
+        found = [slot for slot in self.slots if slot.id.startswith(slot_id)] if slot_id else []
+        if len(found) != 1:
+            problem = "several slots have an id that begins" if found else "no slot has an id that begins"
+            raise UsageError(f"{problem} with {slot_id!r}", hint="awsv slot list")
+        return found[0]
+
+    # -- a new store ---------------------------------------------------------------------------------------------------
+
     @classmethod
     def create(
-        cls, ctx: Context, where: str, *, label: str = "", cost: Argon2id | None = None
+        cls,
+        ctx: Context,
+        where: str,  # noqa: ARG003 - as in open()
+        *,
+        label: str = "",
+        cost: Argon2id | None = None,
     ) -> tuple[SlotTable, Secret]:
         """Make a new store's table with one passphrase slot. The host asks for the new passphrase.
 
@@ -138,112 +108,201 @@ class SlotTable:
         :returns: the table, and the data encryption key (DEK) that it opens.
         :raises PassphraseError: no source gave a passphrase.
         """
-        from vault_core.sealing import primitives
+        store, dek = os.urandom(STORE_BYTES), Secret(os.urandom(DEK_BYTES))
+        new = NewSlot.passphrase(
+            store,
+            lambda key_id, derive, source: ctx.unlock(key_id, derive, create=True, factor=source),
+            cost=cost or DEFAULT_COST,
+            label=label,
+        )
+        return cls(store, (new.wrap(dek),)), dek
 
-        chosen = cost or DEFAULT_COST
-        store, dek = os.urandom(STORE_BYTES), os.urandom(DEK_BYTES)
-        kdf = {
-            "alg": "argon2id",
-            "m": chosen.memory,
-            "t": chosen.passes,
-            "p": chosen.lanes,
-            "salt": to_base64(os.urandom(SALT_BYTES)),
-        }
-        head = {"id": os.urandom(8).hex(), "label": label, "type": "passphrase", "kdf": kdf}
-        _check_label(label, where)
-        key = ctx.unlock(
-            _key_id(store, (str(head["id"]),)), lambda secret: _passphrase_key(store, head, secret), create=True
-        ).reveal()
-        wrap = primitives.encrypt(key[:_HALF], dek, canonical(head))
-        return cls(store, (Slot(head, key[_HALF:], wrap),)), Secret(dek)
+    # -- opening -------------------------------------------------------------------------------------------------------
 
     def open(self, ctx: Context, where: str) -> Secret:
-        """The data encryption key (DEK), through any slot that this version can open.
+        """The data encryption key (DEK): through a key slot, a composite one, or else a passphrase.
+
+        A slot whose source is not installed, has no secret or a wrong one is passed over. A recovery key is never asked
+        for here.
 
         :param where: names the store to people (a path).
-        :raises WrongSecret: no passphrase that the sources gave fits.
+        :raises WrongSecret: no secret that the sources gave fits.
         :raises PassphraseError: no source gave one.
-        :raises StorageLocked: no slot is of a type that this version opens.
-        :raises StorageCorrupt: the passphrase is right, but the slot is damaged.
+        :raises StorageLocked: only a recovery key opens it.
+        :raises StorageCorrupt: a secret is right, but its slot is damaged.
         """
-        slots = [slot for slot in self.slots if slot.openable]
+        missed: list[str] = []
+        wrong = False
+        for slot in (*self.of_type("key"), *self.of_type("composite")):
+            try:
+                key = opening.kept(ctx, self.store, slot) if slot.type == "key" else self._composite(ctx, slot)
+                return slot.unwrap(key, where)
+            except (WrongSecret, NoSecret, PluginError, SourceUnavailable) as error:
+                missed.append(f"{slot.describe()} did not open: {error.message}")
+                wrong = wrong or isinstance(error, WrongSecret)
+        if self.of_type("passphrase"):
+            try:
+                return self.open_by_passphrase(ctx, where)[1]
+            except PassphraseError:
+                for line in missed:
+                    ctx.notify(line)
+                raise
+        if not missed:
+            raise StorageLocked(f"{where} opens only with its recovery key", hint=self.way_out(ctx))
+        failure = WrongSecret if wrong else NoSecret
+        raise failure(f"nothing opens {where}: {'; '.join(missed)}", hint=self.way_out(ctx))
+
+    def open_by_passphrase(self, ctx: Context, where: str) -> tuple[Slot, Secret]:
+        """The slot that a passphrase opens, and the DEK; raises as :meth:`open`.
+
+        :raises StorageLocked: no slot opens with a passphrase alone.
+        """
+        slots = self.of_type("passphrase")
         if not slots:
-            ways = ", ".join(_describe(slot) for slot in self.slots)
-            raise StorageLocked(f"{where} opens only with {ways}, which this version cannot", hint="update awsv")
+            raise StorageLocked(f"{where} has no slot that a passphrase alone opens", hint=self.way_out(ctx))
+        try:
+            slot, key = opening.by_passphrase(ctx, self.store, slots, where)
+        except WrongSecret as error:
+            raise WrongSecret(error.message, hint=error.hint or self.way_out(ctx)) from None
+        return slot, slot.unwrap(key, where)
 
-        def derive(secret: Secret) -> Secret:
-            for slot in slots:
-                key = _passphrase_key(self.store, slot.head, secret)
-                if _fits(slot, key):
-                    return key
-            raise WrongSecret(f"wrong passphrase for {where} (or its key slot was altered)")
+    def open_by_recovery(self, text: Secret, where: str) -> tuple[Slot, Secret]:
+        """The slot that a recovery key opens, and the DEK.
 
-        key = ctx.unlock(_key_id(self.store, tuple(slot.id for slot in slots)), derive)
+        :param text: the recovery key as it was typed.
+        :raises StorageLocked: no recovery key was made.
+        :raises WrongSecret: it is the recovery key of another store, or one that was removed.
+        :raises PassphraseError: it is mistyped.
+        """
+        if not self.of_type("recovery"):
+            raise StorageLocked(f"no recovery key was made for {where}")
+        for slot in self.of_type("recovery"):
+            key = opening.recovery(self.store, slot, slot.head, text)
+            if key is not None:
+                return slot, slot.unwrap(key, where)
+        raise WrongSecret(
+            f"this recovery key does not open {where}", hint="it may belong to another store, or have been replaced"
+        )
+
+    def way_out(self, ctx: Context) -> str:
+        """What is left to somebody whose passphrase is wrong, as the hint of an error. Slot types are public."""
+        if self.of_type("recovery"):
+            return _on_store(ctx, "passwd --recovery")
+        others = [slot.describe() for slot in self.slots if slot.type != "passphrase"]
+        if others:
+            return f"the only other way in is {' or '.join(others)}: see to its sources"
+        return "no other way in exists (no recovery key was made): find the passphrase, or restore from a backup"
+
+    def _composite(self, ctx: Context, slot: Slot) -> Secret:
+        try:
+            return opening.composite(ctx, self.store, slot, slot.head)
+        except (WrongSecret, NoSecret):
+            raise
+        except PassphraseError as error:  # a person was asked, and it is over
+            raise PassphraseError(error.message, hint=error.hint or self.way_out(ctx)) from None
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def add(self, dek: Secret, new: NewSlot) -> SlotTable:
+        """With one more slot.
+
+        :raises StorageError: there are as many as a store may have.
+        """
+        self._refuse_foreign(new)
+        if len(self.slots) >= MAX_SLOTS:
+            raise StorageError(
+                f"the store has {MAX_SLOTS} slots, and more do not fit", hint="awsv slot list, then awsv slot remove ID"
+            )
+        return SlotTable(self.store, (*self.slots, new.wrap(dek)))
+
+    def replace(self, dek: Secret, slot_id: str, new: NewSlot) -> SlotTable:
+        """With a slot in place of the one with this id.
+
+        :raises StorageConflict: that one is gone.
+        """
+        self._refuse_foreign(new)
+        self._expect(slot_id)
+        return SlotTable(self.store, tuple(new.wrap(dek) if slot.id == slot_id else slot for slot in self.slots))
+
+    def remove(self, slot_id: str) -> SlotTable:
+        """Without the slot with this id.
+
+        :raises StorageConflict: it is gone already.
+        :raises StorageDenied: it is the last way in.
+        """
+        self._expect(slot_id)
+        if len(self.slots) == 1:
+            raise StorageDenied(
+                "this slot is the last way into the store", hint="add another one first: awsv slot add --help"
+            )
+        return SlotTable(self.store, tuple(slot for slot in self.slots if slot.id != slot_id))
+
+    def rekey(
+        self, ctx: Context, where: str, *, keep: Container[str] | None = None, cost: Argon2id | None = None
+    ) -> tuple[SlotTable, Secret, tuple[Slot, ...]]:
+        """The same store under a new data key (DEK): every kept slot is opened and made again, with another id.
+
+        Passphrases are asked for slot by slot, a recovery key at the terminal; a key slot gets a new key, which its
+        source keeps besides the old one (:meth:`forget_kept` drops that when the new table is in use). What does not
+        open is dropped; the caller asks before it writes the result.
+
+        :param keep: ids of the slots to keep; None means all.
+        :returns: the new table, its DEK, and the slots that were to be kept and did not open.
+        :raises StorageLocked: none opened.
+        """
+        dek = Secret(os.urandom(DEK_BYTES))
+        made: list[Slot] = []
+        dropped: list[Slot] = []
+        for slot in self.slots:
+            if keep is not None and slot.id not in keep:
+                continue
+            try:
+                made.append(self._again(ctx, slot, cost or DEFAULT_COST).wrap(dek))
+            except (PassphraseError, PluginError, SourceUnavailable, QuestionRefused) as error:
+                ctx.notify(f"{slot.describe()} did not open: {error.message}")
+                dropped.append(slot)
+        if not made:
+            raise StorageLocked(f"no slot of {where} opened: it keeps its data key", hint="awsv slot list")
+        return SlotTable(self.store, tuple(made)), dek, tuple(dropped)
+
+    def _again(self, ctx: Context, slot: Slot, cost: Argon2id) -> NewSlot:
+        """The slot with an id and salts of its own, opened by the same secret."""
+        if slot.type == "key":
+            return NewSlot.kept(self.store, ctx, slot.sources[0], label=slot.label)
+        head = fresh_head(slot.head, cost)
+        ctx.notify(f"for {slot.describe()}:")
+        if slot.type == "passphrase":
+            key = opening.passphrase(ctx, self.store, slot, head)
+        elif slot.type == "composite":
+            key = opening.composite(ctx, self.store, slot, head)
+        else:
+            found = opening.recovery(self.store, slot, head, ctx.ask("Recovery key: "))
+            if found is None:
+                raise WrongSecret("this recovery key is another one")
+            key = found
+        return NewSlot(self.store, head, key)
+
+    def forget_kept(self, ctx: Context, slots: Iterable[Slot]) -> None:
+        """Have sources forget the keys of key slots that are gone; what stays behind opens nothing."""
         for slot in slots:
-            if _fits(slot, key):
-                return _unwrap(slot, key, where)
-        raise StorageLocked(f"the key remembered for {where} does not fit it", hint="lock it, and unlock it again")
+            if slot.type == "key":
+                with suppress(PassphraseError, PluginError, SourceUnavailable):
+                    ctx.forget(slot.sources[0], lock_name(self.store, slot.id))
+
+    def _expect(self, slot_id: str) -> None:
+        if slot_id not in {slot.id for slot in self.slots}:
+            raise StorageConflict(
+                f"slot {slot_id[:8]} was changed meanwhile; nothing was changed", hint="awsv slot list"
+            )
+
+    def _refuse_foreign(self, new: NewSlot) -> None:
+        if new.store != self.store:
+            raise StorageConflict(
+                "another store is there now than a moment ago; nothing was changed", hint="repeat the command"
+            )
 
 
-def _key_id(store: bytes, slot_ids: tuple[str, ...]) -> str:
-    """A lock's name for the host. A slot that is made anew gets another id, so no remembered key outlives its slot."""
-    return f"{store.hex()}/{'+'.join(slot_ids)}"
-
-
-def _passphrase_key(store: bytes, head: Mapping[str, Any], secret: Secret) -> Secret:
-    """A slot key: 32 bytes that wrap the DEK, 32 bytes that prove which passphrase they came from."""
-    from vault_core.sealing import primitives
-
-    kdf = head["kdf"]
-    salt = from_base64(kdf["salt"], "salt", least=SALT_BYTES)
-    material = primitives.argon2id(passphrase_bytes(secret), salt, Argon2id(kdf["m"], kdf["t"], kdf["p"]))
-    return Secret(primitives.hkdf(material, store, b"vlt/v1/slot" + lp(canonical(head)), 2 * _HALF))
-
-
-def _fits(slot: Slot, key: Secret) -> bool:
-    from vault_core.sealing import primitives
-
-    return primitives.same(key.reveal()[_HALF:], slot.commit)
-
-
-def _unwrap(slot: Slot, key: Secret, where: str) -> Secret:
-    from vault_core.sealing import primitives
-
-    try:
-        return Secret(primitives.decrypt(key.reveal()[:_HALF], slot.wrap, canonical(slot.head)))
-    except primitives.Forged:
-        raise StorageCorrupt(
-            f"{where} is damaged: the passphrase is right, but slot {slot.id} does not hold the store's key",
-            hint="restore it from a backup",
-        ) from None
-
-
-def _describe(slot: Slot) -> str:
-    algorithm = f" ({slot.head['kdf']['alg']})" if slot.type == "passphrase" else ""
-    return f"a {slot.type} slot{algorithm}"
-
-
-def _match(pattern: re.Pattern[str], value: object, name: str) -> None:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{name} is malformed")
-
-
-def _check_label(label: object, name: str) -> None:
-    if not isinstance(label, str) or len(label) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in label):
-        raise ValueError(f"label of {name} is malformed")
-
-
-def _check_factors(value: object, name: str) -> None:
-    if not isinstance(value, list) or not 2 <= len(value) <= 4:
-        raise ValueError(f"{name} has not 2 to 4 factors")
-    derived = 0
-    for number, entry in enumerate(value, 1):
-        factor = fields(entry, ("kdf", "source"), f"factor {number} of {name}")
-        _match(_SOURCE, factor["source"], f"source of factor {number} of {name}")
-        if factor["kdf"] != {"alg": "none"}:
-            parse_kdf(factor["kdf"], f"kdf of factor {number} of {name}")
-            derived += 1
-    if not derived:
-        raise ValueError(f"no factor of {name} has a key derivation")
-    if len({factor["source"] for factor in value}) < len(value):
-        raise ValueError(f"two factors of {name} have one source")
+def _on_store(ctx: Context, command: str) -> str:
+    """A command line for the store of a context."""
+    backend = "" if ctx.store in ("", DEFAULTS["backend"]) else f" --backend {ctx.store}"
+    return f"awsv {command}{backend}"

@@ -34,6 +34,16 @@ NOT_YET = (
 RENAMED = ("role_arn", "source_profile", "mfa_serial")
 """Keys that also count as ``vault_…``: the SDKs do not know those and so ask the profile's ``credential_process``."""
 
+ENDPOINT = (
+    "ca_bundle",
+    "endpoint_url",
+    "region",
+    "sts_regional_endpoints",
+    "use_dualstack_endpoint",
+    "use_fips_endpoint",
+)
+"""Keys that say where STS is asked, and not for what."""
+
 OWN_COMMANDS = ("awsv", "aws-vault")
 """Programs whose ``credential_process`` line means awsv itself."""
 
@@ -106,6 +116,11 @@ class Profiles:
                     hint="leave this profile to the AWS CLI, or remove the key",
                 )
         return AwsProfile(name, keys, origins, self._source(name, keys, origins))
+
+    def endpoint(self, name: str) -> dict[str, str]:
+        """The keys that say where STS is asked for a profile, whatever else is in it."""
+        keys, _ = self._keys(self.config.profiles.get(name), target=False)
+        return {key: value for key, value in keys.items() if key in ENDPOINT}
 
     def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
         """A hint for a name that nobody knows."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vault_core.api import Option, PassphraseError, QuestionRefused, RunResult, Secret, SourceUnavailable, WrongSecret
+from vault_core.api import NoSecret, Option, QuestionRefused, RunResult, Secret, SourceUnavailable, WrongSecret
 
 
 class FakeContext:
@@ -17,6 +17,7 @@ class FakeContext:
     :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` lie in it.
     :param declared: the spec's options; ``options`` overrides their defaults.
     :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
+    :param factors: what a single source says where it is asked by its name (``factor``), by source, in order.
     :param answers: what a person would type at :meth:`ask`; None declines.
     """
 
@@ -29,6 +30,7 @@ class FakeContext:
         options: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
         passphrases: Iterable[str] = (),
+        factors: Mapping[str, Iterable[str]] | None = None,
         answers: Iterable[str | None] = (),
     ) -> None:
         self.store = store
@@ -37,6 +39,9 @@ class FakeContext:
         self.data_dir = root / "data"
         self.state_dir = root / "state"
         self.passphrases = [Secret(text) for text in passphrases]
+        self.factors = {source: [Secret(text) for text in texts] for source, texts in (factors or {}).items()}
+        self.kept: dict[tuple[str, str], Secret] = {}
+        """What :meth:`keep` was given, by source and ``key_id``."""
         self.answers = list(answers)
         self.questions: list[str] = []
         self.notes: list[str] = []
@@ -48,12 +53,22 @@ class FakeContext:
     ) -> Secret:
         self.unlocked.append(key_id)
         wrong: WrongSecret | None = None
-        for passphrase in self.passphrases:
+        for secret in self.passphrases if factor is None else self._said_by(factor, key_id):
             try:
-                return derive(passphrase)
+                return derive(secret)
             except WrongSecret as error:
                 wrong = error
-        raise wrong or PassphraseError("no passphrase for this test")
+        raise wrong or NoSecret("no passphrase for this test")
+
+    def _said_by(self, source: str, key_id: str) -> Sequence[Secret]:
+        kept = self.kept.get((source, key_id))
+        return [kept] if kept is not None else self.factors.get(source, [])
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        self.kept[source, key_id] = secret
+
+    def forget(self, source: str, key_id: str) -> bool:
+        return self.kept.pop((source, key_id), None) is not None
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         self.questions.append(question)

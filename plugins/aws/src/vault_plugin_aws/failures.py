@@ -81,10 +81,14 @@ class Attempt:
     mfa_serial: str | None
     secrets: tuple[Secret, ...]
     """None of them may be in a message."""
+    identity: bool = False
+    """It was only asked whose the key is."""
 
     @property
     def what(self) -> str:
         """``AWS refused …``."""
+        if self.identity:
+            return f"to say whose {self.key_id} is"
         return f"to assume {self.role}" if self.role else f"a session token to {self.key_id}"
 
     def clean(self, text: str) -> str:

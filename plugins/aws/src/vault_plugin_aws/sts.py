@@ -1,4 +1,4 @@
-"""The session provider ``sts``: GetSessionToken and AssumeRole.
+"""The session provider ``sts``: GetSessionToken and AssumeRole, and GetCallerIdentity for who asks whose a key is.
 
 A call that AWS denies is made once. What AWS may never have seen (throttled, unreachable, broken off) is repeated, a
 call with an MFA code only where the code cannot have been used up. Nothing outlasts the request's deadline or Ctrl-C:
@@ -17,7 +17,17 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from vault_core.api import Context, Credentials, MfaRejected, Secret, SessionError, SessionProvider, SessionRequest
+from vault_core.api import (
+    CallerIdentifier,
+    CallerIdentity,
+    Context,
+    Credentials,
+    MfaRejected,
+    Secret,
+    SessionError,
+    SessionProvider,
+    SessionRequest,
+)
 from vault_plugin_aws.client import ca_bundle, connect
 from vault_plugin_aws.failures import CHECK_NETWORK, Attempt, Failure, Repeat, explain
 
@@ -25,6 +35,8 @@ PAUSES = (0.5, 2.0)
 """Seconds before the second and the third (and last) attempt: STS's throttling counts by the second."""
 WAKE_SECONDS = 0.1
 """How often a waiting caller looks whether it is cancelled."""
+
+Answer = Credentials | CallerIdentity
 
 FIELDS = {
     "role_arn": "RoleArn",
@@ -37,7 +49,10 @@ FIELDS = {
 """Parameters that STS takes as they are, by its own names."""
 
 
-class StsProvider(SessionProvider):
+IDENTITY = "GetCallerIdentity"
+
+
+class StsProvider(SessionProvider, CallerIdentifier):
     """Sessions of AWS STS.
 
     :param context: of the host; its environment gives proxies and CA bundle.
@@ -61,7 +76,25 @@ class StsProvider(SessionProvider):
         code = _code(request)
         deadline = request.deadline + time.monotonic() - asked
         call = _Call(request.parameters, request.source, code, self._context.environ)
-        return _in_background(call, self._context.check, deadline)
+        issued = _in_background(call, self._context.check, deadline)
+        assert isinstance(issued, Credentials)  # noqa: S101 - what both actions of a session return
+        return issued
+
+    def identify(self, request: SessionRequest) -> CallerIdentity:
+        """Whose the source credentials are.
+
+        :raises AccessDenied: AWS does not accept them.
+        :raises SessionError: the network, the clock, throttling.
+        :raises ConfigError: there is no such endpoint or CA bundle.
+        """
+        if request.source is None:
+            raise SessionError("STS needs a key to work with, and there is none")
+        ca_bundle(request.parameters, self._context.environ)
+        endpoint = {name: value for name, value in request.parameters.items() if name not in FIELDS}
+        call = _Call({**endpoint, "action": IDENTITY}, request.source, None, self._context.environ)
+        identity = _in_background(call, self._context.check, request.deadline)
+        assert isinstance(identity, CallerIdentity)  # noqa: S101 - what this action returns
+        return identity
 
 
 def _code(request: SessionRequest) -> Secret | None:
@@ -75,9 +108,9 @@ def _code(request: SessionRequest) -> Secret | None:
     return Secret(digits)
 
 
-def _in_background(call: _Call, check: Callable[[], None], deadline: float) -> Credentials:
+def _in_background(call: _Call, check: Callable[[], None], deadline: float) -> Answer:
     """The call's outcome, or an error at the deadline. A name lookup, for one, cannot be interrupted otherwise."""
-    outcome: list[Credentials | Failure] = []
+    outcome: list[Answer | Failure] = []
     done = threading.Event()
 
     def run() -> None:
@@ -122,11 +155,12 @@ class _Call:
             session=source.session_token is not None,
             role=parameters.get("role_arn"),
             mfa_serial=parameters.get("mfa_serial"),
+            identity=parameters["action"] == IDENTITY,
             secrets=tuple(secret for secret in secrets if secret is not None),
         )
 
-    def run(self) -> Credentials | Failure:
-        """The credentials, or why there are none. Never raises: a traceback of the SDK stays here."""
+    def run(self) -> Answer | Failure:
+        """The answer, or why there are none. Never raises: a traceback of the SDK stays here."""
         try:
             client = connect(self._parameters, self._source, self._environ)
         except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
@@ -135,10 +169,10 @@ class _Call:
         with closing(client):
             return self._repeat(client)
 
-    def _repeat(self, client: Any) -> Credentials | Failure:
+    def _repeat(self, client: Any) -> Answer | Failure:
         for pause in (*PAUSES, None):
             result = self._once(client)
-            if isinstance(result, Credentials) or pause is None or not self._again(result.repeat):
+            if not isinstance(result, Failure) or pause is None or not self._again(result.repeat):
                 break
             if self.over.wait(pause):
                 break
@@ -147,8 +181,10 @@ class _Call:
     def _again(self, repeat: Repeat) -> bool:
         return repeat is Repeat.ALWAYS or (repeat is Repeat.WITHOUT_CODE and self._code is None)
 
-    def _once(self, client: Any) -> Credentials | Failure:
+    def _once(self, client: Any) -> Answer | Failure:
         try:
+            if self._parameters["action"] == IDENTITY:
+                return _identity(client.get_caller_identity())
             if self._parameters["action"] == "AssumeRole":
                 return _credentials(client.assume_role(**self._arguments()))
             return _credentials(client.get_session_token(**self._arguments()))
@@ -164,6 +200,17 @@ class _Call:
         if "session_tags" in self._parameters:
             found["Tags"] = [{"Key": key, "Value": value} for key, value in self._parameters["session_tags"].items()]
         return found
+
+
+def _identity(answer: Mapping[str, Any]) -> CallerIdentity:
+    """The answer's identity.
+
+    :raises Exception: of any kind, where the answer does not hold it.
+    """
+    account, arn = answer["Account"], answer["Arn"]
+    if not (re.fullmatch(r"[0-9]{12}", account) and arn.isprintable() and arn.startswith("arn:")):
+        raise ValueError("no identity")
+    return CallerIdentity(account=account, arn=arn)
 
 
 def _credentials(answer: Mapping[str, Any]) -> Credentials:

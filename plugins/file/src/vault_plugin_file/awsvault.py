@@ -10,8 +10,11 @@ import binascii
 import json
 import os
 import re
+import shlex
 import stat
 from pathlib import Path
+
+from vault_core.api import Context, StorageDenied
 
 _TOKEN = re.compile(rb"(eyJ[A-Za-z0-9_-]+)(?:\.[A-Za-z0-9_-]*){4}\s*")
 _START = b"eyJ"  # base64url of {"
@@ -54,3 +57,39 @@ def _is_jwe_header(part: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(header, dict) and {"alg", "enc"} <= header.keys()
+
+
+def refuse_among(ctx: Context, folder: Path) -> None:
+    """Never write a store among aws-vault's items: each program would take the other's files for its own.
+
+    :raises StorageDenied: the folder holds some.
+    """
+    if count := count_items(folder):
+        raise StorageDenied(
+            f"{folder} holds {_items(count)} of aws-vault, and awsv never writes among them",
+            hint=f"for each profile: {_move_in(ctx, folder, folder)}",
+        )
+
+
+def tell(ctx: Context, store: Path) -> None:
+    """A read of a store that does not exist: if aws-vault's items are around, say where and how they move in."""
+    home = ctx.environ.get("HOME")
+    for folder in (store.parent, *([Path(home, ".awsvault", "keys")] if home else [])):
+        if count := count_items(folder):
+            ctx.notify(
+                f"no store at {store} yet, but {_items(count)} of aws-vault in {folder}; "
+                f"for each profile: {_move_in(ctx, folder, store.parent)}"
+            )
+            return
+
+
+def _move_in(ctx: Context, items: Path, ours: Path) -> str:
+    setting = ""
+    if ours == items:
+        ours = ctx.data_dir if ctx.data_dir != items else items.with_name(f"{items.name}-awsv")
+        setting = f"env AWS_VAULT_FILE_DIR={shlex.quote(str(ours))} "
+    return f"aws-vault exec -n PROFILE -- {setting}awsv add --env PROFILE"
+
+
+def _items(count: int) -> str:
+    return "1 item" if count == 1 else f"{count} items"

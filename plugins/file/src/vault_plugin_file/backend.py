@@ -1,16 +1,10 @@
-"""The open file store: entries of one encrypted file, read without a lock and changed under one.
-
-The passphrase is asked for at most once, at the first need, and never while the lock is held. The index is decrypted
-once per state of the file; reading one entry opens no other.
-"""
+"""The storage backend over the store's file: entries by key, and its key slots. Reading one entry opens no other."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from vault_core.api import (
     ABSENT,
@@ -19,41 +13,20 @@ from vault_core.api import (
     Expect,
     Item,
     Secret,
+    SlotKeeper,
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
-    StorageDenied,
     StorageError,
     StorageUnavailable,
     Version,
     sealing,
 )
 from vault_plugin_file import awsvault, container
-from vault_plugin_file.disk import LockedFile, SafeFile, Unconfirmed
-from vault_plugin_file.plugin import STORE_NAME
-
-_TRIES = 5  # a write starts again when the store was created or got another key meanwhile
-
-_Entries = dict[str, container.Entry]
-_Change = Callable[["_Opened"], _Entries | None]
+from vault_plugin_file.store import Change, State, StoreFile
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """One state of the file, proven and readable."""
-
-    data: bytes
-    table: sealing.SlotTable
-    dek: Secret
-    epoch: int
-    entries: _Entries
-
-
-class _NeedsUnlock(Exception):
-    """The key that we have is not this file's; nobody may be asked while the lock is held."""
-
-
-class FileBackend(StorageBackend):
+class FileBackend(StorageBackend, SlotKeeper):
     """The store in one folder.
 
     :param folder: absolute; made at the first ``put``.
@@ -61,26 +34,22 @@ class FileBackend(StorageBackend):
     """
 
     def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
+        self.store = StoreFile(ctx, folder, cost=cost)
         self._ctx = ctx
-        self._file = SafeFile(folder, STORE_NAME, limit=container.MAX_FILE)
-        self._where = str(self._file.path)
-        self._cost = cost
-        self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
-        self._seen: _Opened | None = None
         self._told = False
 
     # -- the four methods ----------------------------------------------------------------------------------------------
 
     def get(self, key: str) -> Item | None:
-        opened = self._read()
-        entry = opened.entries.get(key) if opened else None
-        if opened is None or entry is None:
+        state = self._read()
+        entry = state.entries.get(key) if state else None
+        if state is None or entry is None:
             return None
         try:
-            value = container.open_entry(opened.table, opened.dek, key, entry)
+            value = container.open_entry(state.table, state.dek, key, entry)
         except ValueError:
             raise StorageCorrupt(
-                f"entry {key} of {self._where} is damaged: it was changed, or belongs to another name or version",
+                f"entry {key} of {self.store.where} is damaged: it was changed, or belongs to another name or version",
                 hint="the other entries are not affected: add this one again, or restore the store from a backup",
             ) from None
         return Item(value=value, version=_version(entry))
@@ -89,190 +58,79 @@ class FileBackend(StorageBackend):
         if not container.is_name(key) or not value:
             raise StorageError(f"not a key and a value that a store keeps: {key!a:.80}")
 
-        def change(opened: _Opened) -> _Entries:
-            self._check_expected(key, opened.entries.get(key), expect)
-            entry = container.seal_entry(opened.table, opened.dek, key, opened.epoch + 1, value)
-            return {**opened.entries, key: entry}
+        def change(state: State) -> State:
+            self._check_expected(key, state.entries.get(key), expect)
+            entry = container.seal_entry(state.table, state.dek, key, state.epoch + 1, value)
+            return replace(state, entries={**state.entries, key: entry})
 
-        if expect not in (ANY, ABSENT) and self._file.read() is None:
+        if expect not in (ANY, ABSENT) and self.store.look()[0] is None:
             self._check_expected(key, None, expect)
         return _version(self._update(change, create=True).entries[key])
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
         found = False
 
-        def change(opened: _Opened) -> _Entries | None:
+        def change(state: State) -> State | None:
             nonlocal found
-            self._check_expected(key, opened.entries.get(key), expect)
-            found = key in opened.entries
-            rest = {name: entry for name, entry in opened.entries.items() if name != key}
-            return rest if found else None
+            self._check_expected(key, state.entries.get(key), expect)
+            found = key in state.entries
+            rest = {name: entry for name, entry in state.entries.items() if name != key}
+            return replace(state, entries=rest) if found else None
 
-        if self._file.read() is None:
+        if self.store.look()[0] is None:
             self._check_expected(key, None, expect)
             return False
         self._update(change, create=False)
         return found
 
     def keys(self) -> Iterator[str]:
-        opened = self._read()
-        return iter(sorted(opened.entries) if opened else ())
+        state = self._read()
+        return iter(sorted(state.entries) if state else ())
 
     def close(self) -> None:
-        self._key = self._seen = None
+        self.store.close()
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    def _read(self) -> State | None:
+        state = self.store.read()
+        if state is None and not self._told:
+            self._told = True
+            awsvault.tell(self._ctx, self.store.file.path)
+        return state
 
-    def _read(self) -> _Opened | None:
-        data = self._file.read()
-        if data is None:
-            self._tell_missing()
-            return None
-        return self._decode(data, ask=True)
+    def _update(self, change: Change, *, create: bool) -> State:
+        awsvault.refuse_among(self._ctx, self.store.file.folder)
+        return self.store.update(change, create=create)
 
-    def _decode(self, data: bytes, *, ask: bool) -> _Opened:
-        if self._seen is not None and self._seen.data == data:
-            return self._seen
-        try:
-            envelope = container.parse(data)
-        except ValueError as error:
-            self._refuse(error)
-        dek = self._unlock(envelope, ask)
-        try:
-            entries = container.decrypt(envelope, dek)
-        except ValueError as error:
-            self._refuse(error)
-        self._seen = _Opened(data, envelope.table, dek, envelope.epoch, entries)
-        return self._seen
+    # -- slots ---------------------------------------------------------------------------------------------------------
 
-    def _unlock(self, envelope: container.Envelope, ask: bool) -> Secret:
-        table = envelope.table
-        if self._key and self._key[0] == table.store and envelope.made_with(self._key[1]):
-            return self._key[1]
-        if not ask:
-            raise _NeedsUnlock
-        self._key = (table.store, table.open(self._ctx, self._where))
-        return self._key[1]
+    def slots(self) -> sealing.SlotTable:
+        envelope, _ = self.store.look()
+        if envelope is None:
+            raise self._no_store()
+        return envelope.table
 
-    def _refuse(self, error: ValueError) -> NoReturn:
-        if isinstance(error, container.Foreign):
-            raise StorageCorrupt(
-                f"{self._where} is not a store of awsv: {error}",
-                hint="move it away, or set AWS_VAULT_FILE_DIR to another folder",
-            ) from None
-        if isinstance(error, sealing.NewerFormat):
-            raise StorageCorrupt(
-                f"{self._where} was written by a newer version of awsv: {error}", hint="update awsv"
-            ) from None
-        raise StorageCorrupt(f"{self._where} is damaged: {error}", hint="restore it from a backup") from None
+    def change_slots(
+        self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable], *, dek: Secret | None = None
+    ) -> None:
+        self.slots()
+        if dek is not None:
+            self.store.open_with(dek)
+        self._update(lambda state: replace(state, table=change(state.table, state.dek)), create=False)
 
-    # -- writing -------------------------------------------------------------------------------------------------------
+    def _no_store(self) -> StorageUnavailable:
+        return StorageUnavailable(f"there is no store at {self.store.where} yet", hint="awsv file init")
 
-    def _update(self, change: _Change, *, create: bool) -> _Opened:
-        """Apply a change to whatever state the file is in once the lock is held."""
-        self._refuse_foreign_folder()
-        fresh: tuple[sealing.SlotTable, Secret] | None = None
-        for _ in range(_TRIES):
-            data = self._file.read()
-            if data is not None:
-                self._decode(data, ask=True)
-            elif fresh is None and create:
-                fresh = sealing.SlotTable.create(self._ctx, self._where, cost=self._cost)
-            try:
-                with self._file.locked(self._ctx.check) as file:
-                    return self._rewrite(file, change, fresh)
-            except _NeedsUnlock:
-                continue
-        raise StorageUnavailable(f"{self._where} keeps changing its key", hint="repeat the command")
-
-    def _rewrite(self, file: LockedFile, change: _Change, fresh: tuple[sealing.SlotTable, Secret] | None) -> _Opened:
-        data = file.read()
-        if data is not None:
-            opened = self._decode(data, ask=False)
-        elif fresh is not None:
-            opened = _Opened(b"", *fresh, epoch=0, entries={})
-        else:
-            raise StorageUnavailable(f"{self._where} disappeared", hint="look where it went before you write again")
-        entries = change(opened)
-        return opened if entries is None else self._write(file, opened, entries)
-
-    def _write(self, file: LockedFile, opened: _Opened, entries: _Entries) -> _Opened:
-        epoch = opened.epoch + 1
-        if epoch > container.MAX_EPOCH:
-            raise StorageError(f"{self._where} was written as often as its format can count", hint="make a new store")
-        try:
-            data = container.encode(opened.table, opened.dek, epoch, entries)
-        except ValueError as error:
-            raise StorageError(
-                f"{self._where} is full: {error}", hint="remove entries, or use a second store"
-            ) from None
-        try:
-            file.replace(data)
-        except Unconfirmed as error:
-            self._tell_outcome(file, data, epoch, str(error))
-        self._key = (opened.table.store, opened.dek)
-        self._seen = _Opened(data, opened.table, opened.dek, epoch, entries)
-        return self._seen
-
-    def _tell_outcome(self, file: LockedFile, data: bytes, epoch: int, reason: str) -> NoReturn:
-        """The write failed when the new file may already have been in place: say which one is on disk."""
-        try:
-            found = file.read()
-        except StorageError:
-            state = "what is on disk now cannot be read"
-        else:
-            state = f"the new state (write {epoch}) is on disk" if found == data else "the old state is on disk"
-        raise StorageUnavailable(
-            f"writing {self._where} failed at the end ({reason.lower()}): {state}, and may not survive a power failure",
-            hint="check the disk, then look whether the change is there before you repeat it",
-        ) from None
+    # -- checks --------------------------------------------------------------------------------------------------------
 
     def _check_expected(self, key: str, entry: container.Entry | None, expect: Expect) -> None:
         if expect is ANY or (expect is ABSENT and entry is None):
             return
         if expect is ABSENT:
-            raise StorageConflict(f"{key} exists already in {self._where}")
+            raise StorageConflict(f"{key} exists already in {self.store.where}")
         if entry is None:
-            raise StorageConflict(f"{key} is not there any more in {self._where}")
+            raise StorageConflict(f"{key} is not there any more in {self.store.where}")
         if _version(entry) != expect:
-            raise StorageConflict(f"{key} was changed meanwhile in {self._where}")
-
-    # -- aws-vault's items ---------------------------------------------------------------------------------------------
-
-    def _refuse_foreign_folder(self) -> None:
-        folder = self._file.folder
-        if count := awsvault.count_items(folder):
-            raise StorageDenied(
-                f"{folder} holds {_items(count)} of aws-vault, and awsv never writes among them",
-                hint=f"for each profile: {self._move_in(folder)}",
-            )
-
-    def _tell_missing(self) -> None:
-        """A read of a store that does not exist: if aws-vault's items are around, say where and how they move in."""
-        if self._told:
-            return
-        self._told = True
-        home = self._ctx.environ.get("HOME")
-        folders = [self._file.folder, *([Path(home, ".awsvault", "keys")] if home else [])]
-        for folder in folders:
-            if count := awsvault.count_items(folder):
-                self._ctx.notify(
-                    f"no store at {self._where} yet, but {_items(count)} of aws-vault in {folder}; "
-                    f"for each profile: {self._move_in(folder)}"
-                )
-                return
-
-    def _move_in(self, items: Path) -> str:
-        ours = self._file.folder
-        setting = ""
-        if ours == items:
-            ours = self._ctx.data_dir if self._ctx.data_dir != items else items.with_name(f"{items.name}-awsv")
-            setting = f"env AWS_VAULT_FILE_DIR={shlex.quote(str(ours))} "
-        return f"aws-vault exec -n PROFILE -- {setting}awsv add --env PROFILE"
-
-
-def _items(count: int) -> str:
-    return "1 item" if count == 1 else f"{count} items"
+            raise StorageConflict(f"{key} was changed meanwhile in {self.store.where}")
 
 
 def _version(entry: container.Entry) -> Version:

@@ -43,7 +43,12 @@ class Envelope:
     signed: bytes
     """Everything before the header MAC."""
     mac: bytes
-    payload: bytes
+    data: bytes
+    """The whole file."""
+
+    @property
+    def payload(self) -> bytes:
+        return self.data[len(self.signed) + _MAC :]
 
     def made_with(self, dek: Secret) -> bool:
         """Whether the header was written by somebody who had this key."""
@@ -100,7 +105,7 @@ def _parse_header(data: bytes, end: int) -> Envelope:
         fsalt=sealing.from_base64(found["fsalt"], "fsalt", least=_FSALT),
         signed=data[:end],
         mac=data[end : end + _MAC],
-        payload=data[end + _MAC :],
+        data=data,
     )
 
 
@@ -171,6 +176,12 @@ def open_entry(table: sealing.SlotTable, dek: Secret, name: str, entry: Entry) -
     """
     sealed = sealing.from_base64(entry.sealed, "it", least=sealing.SEALED_EXTRA + 1, most=MAX_FILE)
     return Secret(sealing.unseal(dek.reveal(), _entry_info(table, name, entry.version), sealed))
+
+
+def header_mac(data: bytes) -> bytes:
+    """The header MAC of a file that :func:`encode` made or :func:`parse` has seen."""
+    end = _FIXED + int.from_bytes(data[12:16], "big")
+    return data[end : end + _MAC]
 
 
 def _header_mac(table: sealing.SlotTable, dek: Secret, signed: bytes) -> bytes:

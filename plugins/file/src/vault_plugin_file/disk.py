@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vault_core.api import StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
+from vault_core.api import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 
 LOCK_SECONDS = 10.0
 """How long a writer waits for another one."""
@@ -44,13 +44,15 @@ class SafeFile:
     """The file ``name`` in ``folder``.
 
     :param limit: the most bytes it may have.
+    :param patience: seconds that a writer waits for another one; None means :data:`LOCK_SECONDS`.
     """
 
-    def __init__(self, folder: Path, name: str, *, limit: int) -> None:
+    def __init__(self, folder: Path, name: str, *, limit: int, patience: float | None = None) -> None:
         self.folder = folder
         self.path = folder / name
         self._name = name
         self._limit = limit
+        self._patience = patience
         self._temp_name = re.compile(rf"\.{re.escape(name)}\.\d+\.[0-9a-f]{{16}}\.tmp")
 
     def read(self) -> bytes | None:
@@ -79,6 +81,14 @@ class SafeFile:
                 self._sweep(folder)
                 yield LockedFile(self, folder)
 
+    def settle(self) -> bool:
+        """Make durable what was renamed into the folder, whoever did it; False where that cannot be done."""
+        try:
+            _make_entry_durable(self.path)
+        except OSError:
+            return False
+        return True
+
     # -- folder --------------------------------------------------------------------------------------------------------
 
     def _make_folder(self) -> None:
@@ -89,7 +99,7 @@ class SafeFile:
                     path.mkdir(mode=0o700)
                 _make_entry_durable(path)
         except OSError as error:
-            raise _trouble(error, self.folder, "cannot be created") from None
+            raise trouble(error, self.folder, "cannot be created") from None
 
     @contextlib.contextmanager
     def _open_folder(self) -> Iterator[int | None]:
@@ -107,7 +117,7 @@ class SafeFile:
             _close(fd)
 
     def _refused_folder(self, error: OSError) -> StorageError:
-        if self.folder.is_symlink():
+        if os.path.islink(self.folder):  # noqa: PTH114 - Path's raises where the folder above is closed to us
             return StorageDenied(
                 f"{self.folder} is a symbolic link, which the file store does not follow",
                 hint=f"set its folder to the real one: AWS_VAULT_FILE_DIR={_quoted(os.path.realpath(self.folder))}",
@@ -116,7 +126,7 @@ class SafeFile:
             return StorageDenied(
                 f"{self.folder} is not a folder", hint="set AWS_VAULT_FILE_DIR to a folder, or to one to be made"
             )
-        return _trouble(error, self.folder, "cannot be opened")
+        return trouble(error, self.folder, "cannot be opened")
 
     def _check_owner(self, status: os.stat_result, path: Path, mode: str) -> None:
         if status.st_uid != os.geteuid():
@@ -140,12 +150,12 @@ class SafeFile:
             return None
         except OSError as error:
             self._check_kind(folder)
-            raise _trouble(error, self.path, "cannot be read") from None
+            raise trouble(error, self.path, "cannot be read") from None
         try:
             self._check_file(os.fstat(fd))
             return self._read_all(fd)
         except OSError as error:
-            raise _trouble(error, self.path, "cannot be read") from None
+            raise trouble(error, self.path, "cannot be read") from None
         finally:
             _close(fd)
 
@@ -213,32 +223,33 @@ class SafeFile:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
                 raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}") from None
-            raise _trouble(error, self.folder, "cannot be written") from None
+            raise trouble(error, self.folder, "cannot be written") from None
         if not stat.S_ISREG(_status(fd, path).st_mode):
             _close(fd)
             raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}")
         return fd
 
     def _acquire(self, fd: int, check: Callable[[], None]) -> None:
-        deadline = time.monotonic() + LOCK_SECONDS
+        patience = LOCK_SECONDS if self._patience is None else self._patience
+        deadline = time.monotonic() + patience
         while True:
             try:
                 return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 check()
             except OSError as error:
-                raise _trouble(error, self.folder, "cannot be locked") from None
+                raise trouble(error, self.folder, "cannot be locked") from None
             if time.monotonic() > deadline:
-                raise self._lock_timeout(fd)
+                raise self._lock_timeout(fd, patience)
             time.sleep(_POLL)
 
-    def _lock_timeout(self, fd: int) -> StorageUnavailable:
+    def _lock_timeout(self, fd: int, patience: float) -> StorageUnavailable:
         text = b""
         with contextlib.suppress(OSError):
             text = os.pread(fd, 32, 0).strip()
         holder = f"process {int(text)}" if text.isdigit() else "another process"
         return StorageUnavailable(
-            f"{self.path} has been locked by {holder} for more than {LOCK_SECONDS:.0f} s",
+            f"{self.path} has been locked by {holder} for more than {patience:.0f} s",
             hint=f"let {holder} finish, or end it; then repeat the command",
         )
 
@@ -255,32 +266,20 @@ class SafeFile:
     def _replace(self, folder: int, data: bytes) -> None:
         temp = f".{self._name}.{os.getpid()}.{os.urandom(8).hex()}.tmp"
         try:
-            self._write_temp(folder, temp, data)
+            write_new(folder, temp, data)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=folder)
             if isinstance(error, OSError):
-                raise _trouble(error, self.path, "cannot be written, and is as it was") from None
+                raise trouble(error, self.path, "cannot be written, and is as it was") from None
             raise
         try:
             os.rename(temp, self._name, src_dir_fd=folder, dst_dir_fd=folder)
-            _make_durable(folder)
+            make_durable(folder)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=folder)
             raise Unconfirmed(os.strerror(error.errno or 0)) from None
-
-    @staticmethod
-    def _write_temp(folder: int, temp: str, data: bytes) -> None:
-        fd = os.open(temp, _TEMP_FLAGS, 0o600, dir_fd=folder)
-        try:
-            os.fchmod(fd, 0o600)  # whatever the umask
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
-            _make_durable(fd)
-        finally:
-            os.close(fd)
 
 
 class LockedFile:
@@ -302,12 +301,41 @@ class LockedFile:
         """
         self._file._replace(self._folder, data)
 
+    def keep(self, name: str, data: bytes) -> None:
+        """Write ``data`` beside the file, durably, under a name that must be free.
+
+        :raises StorageConflict: the name is taken.
+        :raises StorageUnavailable: it could not be written. Also StorageDenied.
+        """
+        path = self._file.folder / name
+        try:
+            write_new(self._folder, name, data)
+            make_durable(self._folder)
+        except FileExistsError:
+            raise StorageConflict(f"{path} exists already", hint="move it away") from None
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._folder)
+            raise trouble(error, path, "cannot be written") from None
+
+    def remove(self) -> None:
+        """Delete the file, durably, if it is there.
+
+        :raises StorageUnavailable: it cannot be deleted. Also StorageDenied.
+        """
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._file.path.name, dir_fd=self._folder)
+            make_durable(self._folder)
+        except OSError as error:
+            raise trouble(error, self._file.path, "cannot be removed") from None
+
 
 def _status(fd: int, path: Path) -> os.stat_result:
     try:
         return os.fstat(fd)
     except OSError as error:
-        raise _trouble(error, path, "cannot be looked at") from None
+        raise trouble(error, path, "cannot be looked at") from None
 
 
 def _close(fd: int) -> None:
@@ -320,12 +348,29 @@ def _make_entry_durable(path: Path) -> None:
     """A folder that a crash takes away would take the store with it."""
     fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _make_durable(fd)
+        make_durable(fd)
     finally:
         os.close(fd)
 
 
-def _make_durable(fd: int) -> None:
+def write_new(folder: int, name: str, data: bytes) -> None:
+    """Write a file that must not exist yet, 0600, and make its content durable.
+
+    :raises OSError: it cannot be written; a part of it may be there.
+    """
+    fd = os.open(name, _TEMP_FLAGS, 0o600, dir_fd=folder)
+    try:
+        os.fchmod(fd, 0o600)  # whatever the umask
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        make_durable(fd)
+    finally:
+        os.close(fd)
+
+
+def make_durable(fd: int) -> None:
+    """Have the disk keep what was written to a file, or renamed in a folder."""
     if sys.platform == "darwin":
         with contextlib.suppress(OSError):  # not every file system has it; fsync is the next best
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
@@ -333,7 +378,7 @@ def _make_durable(fd: int) -> None:
     os.fsync(fd)
 
 
-def _trouble(error: OSError, path: Path, what: str) -> StorageError:
+def trouble(error: OSError, path: Path, what: str) -> StorageError:
     """The system's refusal as an error that names the path and the next step."""
     reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
     match error.errno:

@@ -1,6 +1,6 @@
-"""The storage backend ``file``: one encrypted file, ``store.vlt``, in a folder of the user's own.
+"""The storage backend ``file``: one encrypted file, ``store.vlt``, in a folder of the user's own; and ``awsv file``.
 
-This module only describes it; the rest is imported when the store is opened.
+This module only describes them; the rest is imported when the store is opened or the command is run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_core.api import AtRest, Capability, ConfigError, Context, Option, StorageSpec, hookimpl
+from vault_core.api import (
+    AtRest,
+    Capability,
+    CommandSpec,
+    ConfigError,
+    Context,
+    Option,
+    StorageSpec,
+    boolean,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
     from vault_plugin_file.backend import FileBackend
@@ -66,7 +76,24 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
                     help=f"folder that holds {STORE_NAME} (default: awsv's data folder)",
                     parse=_folder_text,
                 ),
+                Option(
+                    name="anchor",
+                    help="on or off: notice an older or another file in the place of the store (default: on)",
+                    default=True,
+                    parse=boolean,
+                ),
             ),
             locate=_locate,
+        ),
+    )
+
+
+@hookimpl
+def vault_commands() -> Sequence[CommandSpec]:
+    return (
+        CommandSpec(
+            name="file",
+            summary="make, check, back up and restore the file store",
+            target="vault_plugin_file.commands:command",
         ),
     )

@@ -1,0 +1,201 @@
+"""``awsv slot``: the ways into the store: which there are, one more, one less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vault_core.cli.app import App, subcommand
+from vault_core.cli.ways import Ways, descriptor, new_passphrase_option
+from vault_core.errors import PassphraseError, PluginError, SourceUnavailable, UsageError, VaultError
+from vault_core.secret import Secret
+
+if TYPE_CHECKING:
+    from vault_core.sealing import NewSlot, Slot
+
+
+@click.group("slot")
+def command() -> None:
+    """Show, add and remove ways into the store."""
+
+
+# -- list --------------------------------------------------------------------------------------------------------------
+
+
+@subcommand("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_(app: App, as_json: bool) -> None:
+    """Show the ways into the store; any one of them opens it. Asks nobody.
+
+    \b
+    --json prints an object with
+      store     the store's name
+      recovery  whether there is a recovery key
+      slots     a list of objects with id, type (passphrase, key, composite, recovery), label,
+                sources (the passphrase sources that it names) and kdf (how a passphrase is
+                stretched: alg and its cost; null where there is none), in the store's order
+    """
+    ways = Ways.selected(app, "listing the slots of store")
+    slots = ways.table().slots
+    if as_json:
+        app.write_json(
+            {
+                "store": ways.context.store,
+                "recovery": any(slot.type == "recovery" for slot in slots),
+                "slots": [
+                    {"id": slot.id, "type": slot.type, "label": slot.label, "sources": slot.sources, "kdf": _cost(slot)}
+                    for slot in slots
+                ],
+            }
+        )
+        return
+    app.write_table(
+        ("Id", "Type", "Opens with", "Label"),
+        [(slot.id, slot.type, _opens_with(slot), slot.label or "-") for slot in slots],
+    )
+    if not any(slot.type == "recovery" for slot in slots):
+        app.note("no recovery key: if the passphrase is lost, so is the store ('awsv recovery' makes one)")
+
+
+def _cost(slot: Slot) -> dict[str, Any] | None:
+    """How a passphrase slot's passphrase is stretched, without the salt."""
+    kdf = slot.head.get("kdf")
+    return {name: value for name, value in kdf.items() if name != "salt"} if kdf else None
+
+
+def _opens_with(slot: Slot) -> str:
+    match slot.type:
+        case "passphrase":
+            kdf = slot.head["kdf"]
+            cost = f", {kdf['m'] // 1024} MiB, {kdf['t']} passes" if kdf["alg"] == "argon2id" else ""
+            return f"a passphrase ({kdf['alg']}{cost})"
+        case "key":
+            return f"a key that {slot.sources[0]} keeps"
+        case "composite":
+            return f"passphrases from {' and '.join(slot.sources)}"
+    return "the recovery key"
+
+
+# -- add ---------------------------------------------------------------------------------------------------------------
+
+
+@subcommand("add")
+@click.option("--source", metavar="NAME", help="A random key, kept by a passphrase source that can keep one.")
+@click.option("--passphrase", is_flag=True, help="One more passphrase.")
+@click.option("--recovery", is_flag=True, help="A recovery key, as 'awsv recovery' makes it.")
+@click.option("--composite", metavar="A,B", help="The passphrases of several sources together.")
+@click.option("--label", default="", help="For people; public.")
+@new_passphrase_option
+@click.option(
+    "--recovery-fd",
+    metavar="N",
+    type=int,
+    callback=descriptor(writing=True),
+    help="Write the recovery key to descriptor N, from 3 on.",
+)
+@click.pass_obj
+def add(
+    app: App,
+    source: str | None,
+    passphrase: bool,
+    recovery: bool,
+    composite: str | None,
+    label: str,
+    new_passphrase_fd: int | None,
+    recovery_fd: int | None,
+) -> None:
+    """Add a way into the store. The store is opened by one that is there already.
+
+    \b
+    Examples:
+      awsv slot add --source keychain --label laptop
+      awsv slot add --composite ssm,prompt
+    """
+    if sum((source is not None, passphrase, recovery, composite is not None)) != 1:
+        raise UsageError("give one of --source, --passphrase, --recovery and --composite", hint="awsv slot add --help")
+    ways = Ways.selected(app, "adding a way into store")
+    if recovery:
+        from vault_core.cli.recovery import make
+
+        make(ways, recovery_fd, label)
+        return
+    dek = ways.open()
+    if source is not None:
+        new = _add_kept(ways, dek, source, label)
+    else:
+        new = _chosen(ways, composite, label, new_passphrase_fd)
+        ways.add(new, dek)
+    app.note(f"slot {new.id} opens {ways.where}")
+
+
+def _chosen(ways: Ways, composite: str | None, label: str, number: int | None) -> NewSlot:
+    from vault_core.sealing import NewSlot, slots
+
+    store = ways.table().store
+    if composite is None:
+        return NewSlot.passphrase(store, ways.choose(number), cost=slots.DEFAULT_COST, label=label)
+    load = ways.app.plugins.load
+    names = [name.strip() for name in composite.split(",") if name.strip()]
+    # Only the last factor is asked for again when the whole is wrong: that is a person's.
+    names.sort(key=lambda name: load("passphrase", name).interactive)
+    return NewSlot.composite(store, ways.choose(), names, cost=slots.DEFAULT_COST, label=label)
+
+
+def _add_kept(ways: Ways, dek: Secret, source: str, label: str) -> NewSlot:
+    """First the source keeps the key, then the slot counts: a slot without its key would be no way in."""
+    from vault_core.sealing import NewSlot
+
+    table = ways.table()
+    new = NewSlot.kept(table.store, ways.context, source, label=label)
+    try:
+        ways.add(new, dek)
+    except VaultError:
+        table.forget_kept(ways.context, [new.wrap(dek)])
+        raise
+    return new
+
+
+# -- remove ------------------------------------------------------------------------------------------------------------
+
+
+@subcommand("remove")
+@click.argument("slot_id", metavar="ID")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(app: App, slot_id: str, force: bool) -> None:
+    """Remove a way into the store; ID may be shortened. The last one stays.
+
+    Older copies of the store, backups say, still open with what is removed.
+
+    \b
+    Example:
+      awsv slot remove 3f0c
+    """
+    ways = Ways.selected(app, "removing a way into store")
+    table = ways.table()
+    slot = table.find(slot_id)
+    table.remove(slot.id)  # if that is refused, then before anybody is asked
+    dek = ways.open()
+    if not force and not app.confirm(f"Remove the {slot.describe()} of {ways.where}?", flag="--force"):
+        app.note("nothing was removed")
+        return
+    ways.change(lambda now, _key: now.remove(slot.id), dek)
+    app.note(f"removed the {slot.describe()} of {ways.where}; older copies of the store still open with it")
+    if slot.type == "key":
+        _forget(ways, table.store, slot)
+
+
+def _forget(ways: Ways, store: bytes, slot: Slot) -> None:
+    from vault_core.sealing.making import lock_name
+
+    try:
+        ways.context.forget(slot.sources[0], lock_name(store, slot.id))
+    except (PassphraseError, PluginError, SourceUnavailable) as error:
+        ways.app.note(f"{slot.sources[0]} may still keep its key, which opens nothing any more: {error.message}")
+
+
+command.add_command(list_)
+command.add_command(add)
+command.add_command(remove)

@@ -1,0 +1,151 @@
+"""What ``slot``, ``passwd`` and ``recovery`` share: the ways into the selected store, and secrets over descriptors."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vault_core.api import SlotKeeper
+from vault_core.cli.app import App
+from vault_core.errors import PassphraseError, UsageError
+from vault_core.secret import Secret
+
+if TYPE_CHECKING:
+    from vault_core.plugins.host import HostContext
+    from vault_core.sealing import NewSlot, SlotTable
+    from vault_core.sealing.making import Choose
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_MOST = 1 << 21
+"""Bytes read from a descriptor: twice the longest passphrase."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The ways into one store.
+
+    :param context: the store's.
+    :param keeper: the store itself.
+    """
+
+    app: App
+    context: HostContext
+    keeper: SlotKeeper
+
+    @classmethod
+    def selected(cls, app: App, purpose: str) -> Ways:
+        """Those of the store that the settings name.
+
+        :param purpose: what the command does to it, for the line that names who asks.
+        """
+        vault = app.vault()
+        app.host.purpose = f"{purpose} {vault.store.name}"
+        return cls(app, vault.store.context, vault)
+
+    @property
+    def where(self) -> str:
+        return f"store {self.context.store!r}"
+
+    def table(self) -> SlotTable:
+        """The slots as they are now."""
+        return self.keeper.slots()
+
+    def open(self) -> Secret:
+        """The data key, through any way but a recovery key."""
+        return self.table().open(self.context, self.where)
+
+    def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
+        """Change the slots of the opened store; no key of a slot that is gone is remembered."""
+        self.keeper.change_slots(change, dek=dek)
+        self.app.host.forget_keys(f"{self.table().store.hex()}/")
+
+    def add(self, new: NewSlot, dek: Secret) -> None:
+        """Put one more slot into the opened store."""
+        self.change(lambda table, key: table.add(key, new), dek)
+
+    def choose(self, descriptor: int | None = None) -> Choose:
+        """Who chooses a new passphrase: a person, or whoever writes to this descriptor."""
+        if descriptor is None:
+            return self.context.choose
+
+        def given(_key_id: str, derive: Callable[[Secret], Secret], source: str | None) -> Secret:
+            if source is not None:
+                return self.context.choose(_key_id, derive, source)
+            return derive(read_line(descriptor, "--new-passphrase-fd"))
+
+        return given
+
+
+def descriptor(*, writing: bool = False) -> Callable[[click.Context, click.Parameter, int | None], int | None]:
+    """Callback of an option that takes the number of an open descriptor: an own copy of it, which no child gets.
+
+    It is copied before anything else is opened, so that the number is what the caller meant by it.
+    """
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+        if value is None:
+            return None
+        least = 3 if writing else 0  # standard output and standard error go to files and other programs
+        try:
+            if value < least:
+                raise ValueError
+            mode = fcntl.fcntl(value, fcntl.F_GETFL) & os.O_ACCMODE
+            if mode == (os.O_RDONLY if writing else os.O_WRONLY):
+                raise ValueError
+            return fcntl.fcntl(value, fcntl.F_DUPFD_CLOEXEC, 3)
+        except (OSError, ValueError, OverflowError):
+            use = f"written to (from {least} on)" if writing else "read from"
+            raise UsageError(f"{parameter.opts[0]} {value}: no open descriptor that can be {use}") from None
+
+    return callback
+
+
+def read_line(number: int, option: str) -> Secret:
+    """What a descriptor delivers to its end, without one line end.
+
+    :raises PassphraseError: nothing, too much, or it cannot be read.
+    """
+    data = b""
+    try:
+        while len(data) <= _MOST and (part := os.read(number, 1 << 16)):
+            data += part
+    except OSError as error:
+        raise PassphraseError(f"the descriptor of {option} cannot be read: {os.strerror(error.args[0])}") from None
+    finally:
+        os.close(number)
+    data = data.removesuffix(b"\r\n") if data.endswith(b"\r\n") else data.removesuffix(b"\n")
+    if not data or len(data) > _MOST:
+        raise PassphraseError(f"the descriptor of {option} delivers {'too much' if data else 'nothing'}")
+    return Secret(data)
+
+
+def write_line(number: int, text: Secret, option: str) -> None:
+    """Write a secret and a newline to a descriptor, all of it.
+
+    :raises UsageError: it takes less.
+    """
+    data = text.reveal() + b"\n"
+    try:
+        while data:
+            data = data[os.write(number, data) :]
+    except OSError as error:
+        raise UsageError(f"the descriptor of {option} takes no key: {os.strerror(error.args[0])}") from None
+    finally:
+        os.close(number)
+
+
+def new_passphrase_option(function: _Function) -> _Function:
+    """The option of commands that have a passphrase chosen."""
+    return click.option(
+        "--new-passphrase-fd",
+        metavar="N",
+        type=int,
+        callback=descriptor(),
+        help="Read the new passphrase from descriptor N instead of asking for it.",
+    )(function)

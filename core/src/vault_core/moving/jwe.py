@@ -1,0 +1,129 @@
+"""Decoding the one kind of JWE token that aws-vault's file store is made of: PBES2-HS256+A128KW with A256GCM.
+
+The formats are those of RFC 7516 (compact serialisation) and RFC 7518 §4.8 and §5.3. What comes in was written by
+anybody: every length and count is limited before it costs anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from typing import Any
+
+# The primitives of AES live here and in the sealing; this module is imported when aws-vault's items are read.
+from cryptography.exceptions import InvalidTag  # noqa: TID253 - see above
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: TID253 - see above
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap  # noqa: TID253 - see above
+
+from vault_core.secret import Secret
+
+LARGEST = 1_048_576
+"""Bytes of a token; real ones have about 700, cached sessions 2,000."""
+MOST_ROUNDS = 1_300_000
+"""The most rounds of key derivation: jose2go, which aws-vault reads with, refuses more (GHSA-mhpq-9638-x6pw)."""
+ODD_ROUNDS = 8192
+"""The rounds of every item that aws-vault ever wrote; only with them is the odd derivation tried, which is slow."""
+
+_ALG = "PBES2-HS256+A128KW"
+_ENC = "A256GCM"
+_KEK_BYTES = 16
+_CEK_BYTES = 32
+_IV_BYTES = 12
+_TAG_BYTES = 16
+_BLOCK = 64
+"""Of SHA-256, in bytes."""
+_TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}")
+
+
+class Unreadable(ValueError):
+    """It is no token, is damaged, or made in another way; the text says which."""
+
+
+class WrongPassphrase(ValueError):
+    """The passphrase does not open it (or its key is damaged, which looks the same)."""
+
+
+def decrypt(token: bytes, passphrase: Secret) -> Secret:
+    """What a token holds.
+
+    :raises Unreadable: it is none, is cut off, changed, or made in a way that aws-vault never did.
+    :raises WrongPassphrase: the passphrase is another one.
+    """
+    encoded, header, wrapped, iv, ciphertext, tag = _parse(token.strip())
+    if len(wrapped) != _CEK_BYTES + 8 or len(iv) != _IV_BYTES or len(tag) != _TAG_BYTES:
+        raise Unreadable("it is damaged: one of its parts has a wrong length")
+    salt, rounds = _derivation(header)
+    key = _unwrap(wrapped, passphrase, salt, rounds)
+    try:
+        return Secret(AESGCM(key).decrypt(iv, ciphertext + tag, encoded))
+    except InvalidTag:
+        raise Unreadable("it is damaged: its content does not match its seal") from None
+
+
+def _parse(token: bytes) -> tuple[bytes, dict[str, Any], bytes, bytes, bytes, bytes]:
+    if len(token) > LARGEST or not _TOKEN.fullmatch(token):
+        raise Unreadable("it is cut off, or no item of aws-vault")
+    encoded, *parts = token.split(b".")
+    try:
+        header = json.loads(_decode(encoded))
+    except (ValueError, RecursionError):
+        raise Unreadable("it is cut off, or no item of aws-vault") from None
+    if not (isinstance(header, dict) and {"alg", "enc"} <= header.keys()):
+        raise Unreadable("it is cut off, or no item of aws-vault")
+    wrapped, iv, ciphertext, tag = map(_decode, parts)
+    return encoded, header, wrapped, iv, ciphertext, tag
+
+
+def _decode(part: bytes) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+    except ValueError:
+        raise Unreadable("it is damaged: one of its parts is no base64") from None
+
+
+def _derivation(header: dict[str, Any]) -> tuple[bytes, int]:
+    """The salt of RFC 7518 §4.8.1.1 and the rounds."""
+    rounds, salt = header.get("p2c"), header.get("p2s")
+    if header["alg"] != _ALG or header["enc"] != _ENC or {"zip", "crit"} & header.keys():
+        raise Unreadable("it is encrypted in another way than aws-vault does")
+    if type(rounds) is not int or not isinstance(salt, str) or not salt.isascii():
+        raise Unreadable("it is damaged: its header lacks p2c or p2s")
+    if not 1 <= rounds <= MOST_ROUNDS:
+        raise Unreadable(f"its header asks for {rounds} rounds of key derivation; {MOST_ROUNDS:,} is the most")
+    return _ALG.encode() + b"\0" + _decode(salt.encode()), rounds
+
+
+def _unwrap(wrapped: bytes, passphrase: Secret, salt: bytes, rounds: int) -> bytes:
+    try:
+        return aes_key_unwrap(hashlib.pbkdf2_hmac("sha256", passphrase.reveal(), salt, rounds, _KEK_BYTES), wrapped)
+    except InvalidUnwrap:
+        pass
+    if rounds == ODD_ROUNDS:
+        try:
+            return aes_key_unwrap(odd_pbkdf2(passphrase.reveal(), salt, rounds), wrapped)
+        except InvalidUnwrap:
+            pass
+    raise WrongPassphrase("the passphrase does not open it")
+
+
+def odd_pbkdf2(passphrase: bytes, salt: bytes, rounds: int) -> bytes:
+    """The derivation of aws-vault v6.0 and v6.1, whose first HMAC took the outer padding for the inner one too.
+
+    There Go 1.15 and a library that shared one hash instance came together (issues 663 and 700 of aws-vault). One
+    block of SHA-256 is enough for the 16 bytes.
+    """
+    key = hashlib.sha256(passphrase).digest() if len(passphrase) > _BLOCK else passphrase
+    outer = bytes(byte ^ 0x5C for byte in key.ljust(_BLOCK, b"\0"))
+    inner = hashlib.sha256(outer + salt + (1).to_bytes(4, "big")).digest()
+    block = hashlib.sha256(outer + inner).digest()
+    total = int.from_bytes(block, "big")
+    started = hmac.new(passphrase, digestmod="sha256")
+    for _ in range(rounds - 1):
+        again = started.copy()
+        again.update(block)
+        block = again.digest()
+        total ^= int.from_bytes(block, "big")
+    return total.to_bytes(hashlib.sha256().digest_size, "big")[:_KEK_BYTES]

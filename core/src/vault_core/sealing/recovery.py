@@ -1,0 +1,77 @@
+"""Recovery keys as people write them down (``docs/file-format.md`` §3.5): 32 random bytes, grouped, with a checksum.
+
+What is mistyped and what is another store's key are told apart: the first never gets as far as a store.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+
+from vault_core.errors import PassphraseError
+from vault_core.secret import Secret
+
+GROUP = 4
+"""Characters in a group."""
+_KEY_BYTES = 32
+_CHECK_BYTES = 3
+_CHARACTERS = 56
+_BLANKS = re.compile("[ \t\r\n-]")
+_TEXT = re.compile(f"[A-Z2-7]{{{_CHARACTERS}}}")
+_MISREAD = str.maketrans("018", "OIB")
+
+
+def new() -> Secret:
+    """A new recovery key, as text in 14 groups joined by ``-``."""
+    return text_of(secrets.token_bytes(_KEY_BYTES))
+
+
+def text_of(key: bytes) -> Secret:
+    """A recovery key's text from its 32 bytes."""
+    text = base64.b32encode(key + _check(key)).decode("ascii")
+    return Secret("-".join(text[at : at + GROUP] for at in range(0, _CHARACTERS, GROUP)))
+
+
+def key_of(text: Secret) -> bytes:
+    """The 32 bytes of a recovery key as somebody typed it.
+
+    :raises PassphraseError: mistyped; it says how as far as can be told, and shows nothing of it.
+    """
+    try:
+        typed = _BLANKS.sub("", text.reveal_text()).upper().translate(_MISREAD)
+    except ValueError:
+        raise _mistyped("it is not text") from None
+    if len(typed) != _CHARACTERS:
+        raise _mistyped(f"it has {len(typed)} characters, and {_CHARACTERS} are needed")
+    if not _TEXT.fullmatch(typed):
+        raise _mistyped("it holds a character that no recovery key has")
+    data = base64.b32decode(typed)
+    key, check = data[:_KEY_BYTES], data[_KEY_BYTES:]
+    if check != _check(key):
+        raise _mistyped("a character is wrong, or two are exchanged")
+    return key
+
+
+def last_group(text: Secret) -> Secret:
+    """What is typed back to show that the key was written down."""
+    return Secret(text.reveal_text()[-GROUP:])
+
+
+def same_group(group: Secret, typed: Secret) -> bool:
+    """Whether ``typed`` is ``group``, read as generously as a whole key."""
+    try:
+        return Secret(_BLANKS.sub("", typed.reveal_text()).upper().translate(_MISREAD)) == group
+    except ValueError:
+        return False
+
+
+def _check(key: bytes) -> bytes:
+    return hashlib.sha256(b"vlt/v1/recovery" + key).digest()[:_CHECK_BYTES]
+
+
+def _mistyped(reason: str) -> PassphraseError:
+    return PassphraseError(
+        f"the recovery key is mistyped: {reason}", hint="compare it with what was written down, group by group"
+    )

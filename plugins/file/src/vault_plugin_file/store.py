@@ -1,0 +1,283 @@
+"""The store's file as one object: read without a lock, changed under one, and compared with its anchor.
+
+The passphrase is asked for at most once, at the first need, and never while the lock is held. The index is decrypted
+once per state of the file. A file that is older than what this machine remembers is read, with one line on standard
+error, and not written; another store in the place of the one remembered is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+from vault_core.api import (
+    Context,
+    Secret,
+    StorageCorrupt,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+    sealing,
+)
+from vault_plugin_file import container
+from vault_plugin_file.anchor import Anchor, Mark, Verdict, judge
+from vault_plugin_file.disk import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file.plugin import STORE_NAME
+
+_TRIES = 5  # a write starts again when the store was created or got another key meanwhile
+
+Entries = dict[str, container.Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of the file, proven and readable."""
+
+    data: bytes
+    table: sealing.SlotTable
+    dek: Secret
+    epoch: int
+    entries: Entries
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.table.store, self.epoch, container.header_mac(self.data))
+
+
+Change = Callable[[State], State | None]
+"""From the state under the lock to the one to write (its table, DEK and entries count), or None to leave it."""
+
+
+class _NeedsUnlock(Exception):
+    """The key that we have is not this file's; nobody may be asked while the lock is held."""
+
+
+class StoreFile:
+    """The store in one folder.
+
+    :param folder: absolute; made at the first write.
+    :param cost: of the key derivation of a store that is created here; None means the default.
+    """
+
+    def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
+        self.ctx = ctx
+        self.file = SafeFile(folder, STORE_NAME, limit=container.MAX_FILE)
+        self.where = str(self.file.path)
+        self.anchor = Anchor(ctx, self.file.path)
+        self._cost = cost
+        self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
+        self._seen: State | None = None
+        self._told: set[Verdict] = set()
+
+    def close(self) -> None:
+        """Forget the key and what was read."""
+        self._key = self._seen = None
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def read(self) -> State | None:
+        """The state of the file now, or None where there is none and none is remembered.
+
+        :raises StorageError: it is damaged, refused, or not the store that this machine remembers.
+        :raises PassphraseError: it cannot be opened.
+        """
+        envelope, verdict = self.look()
+        if envelope is None:
+            return None
+        state = self.decode(envelope, ask=True)
+        if not verdict.trusted:
+            self._warn(verdict)
+        elif verdict is not Verdict.SAME and self.file.settle():
+            self.anchor.advance(state.mark)
+        return state
+
+    def look(self) -> tuple[container.Envelope | None, Verdict]:
+        """What can be seen without a key: the file's form, and how it stands to its anchor.
+
+        :raises StorageError: as :meth:`read`.
+        """
+        envelope, verdict = self.glance()
+        if verdict in (Verdict.GONE, Verdict.REPLACED):
+            self._refuse_place(verdict)
+        return envelope, verdict
+
+    def glance(self) -> tuple[container.Envelope | None, Verdict]:
+        """As :meth:`look`, for who goes on with a store that is gone or replaced."""
+        for _ in range(_TRIES):
+            # The anchor first: what it remembers is on disk, so the file that is read after it can only be newer.
+            pinned = self.anchor.read()
+            data = self.file.read()
+            envelope = None if data is None else self.parse(data)
+            verdict = judge(pinned, None if envelope is None else mark_of(envelope))
+            if verdict.trusted or self.anchor.read() == pinned:
+                break
+        return envelope, verdict
+
+    def parse(self, data: bytes) -> container.Envelope:
+        """The form of a file in this place; see :func:`container.parse`.
+
+        :raises StorageCorrupt: it is damaged, or no store.
+        """
+        try:
+            return container.parse(data)
+        except ValueError as error:
+            refuse(self.where, error)
+
+    def decode(self, envelope: container.Envelope, *, ask: bool) -> State:
+        """Open a file of the right form."""
+        data = envelope.data
+        if self._seen is not None and self._seen.data == data:
+            return self._seen
+        dek = self._unlock(envelope, ask)
+        try:
+            entries = container.decrypt(envelope, dek)
+        except ValueError as error:
+            refuse(self.where, error)
+        self._seen = State(data, envelope.table, dek, envelope.epoch, entries)
+        return self._seen
+
+    def _unlock(self, envelope: container.Envelope, ask: bool) -> Secret:
+        table = envelope.table
+        if self._key and self._key[0] == table.store and envelope.made_with(self._key[1]):
+            return self._key[1]
+        if not ask:
+            raise _NeedsUnlock
+        self._key = (table.store, table.open(self.ctx, self.where))
+        return self._key[1]
+
+    def open_with(self, dek: Secret) -> None:
+        """Use a key that the caller has, in place of asking for one.
+
+        :raises StorageCorrupt: it is not this store's.
+        """
+        envelope, _ = self.look()
+        if envelope is None or not envelope.made_with(dek):
+            raise StorageCorrupt(f"the key at hand is not that of {self.where}", hint="repeat the command")
+        self._key = (envelope.table.store, dek)
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def update(self, change: Change, *, create: bool) -> State:
+        """Apply a change to whatever state the file is in once the lock is held.
+
+        :param create: make the store where there is none.
+        :raises StorageError: it cannot be written, or must not: see the module.
+        """
+        fresh: tuple[sealing.SlotTable, Secret] | None = None
+        for _ in range(_TRIES):
+            envelope, verdict = self.look()
+            if envelope is not None:
+                self._refuse_write(verdict)
+                self.decode(envelope, ask=True)
+            elif fresh is None and create:
+                fresh = sealing.SlotTable.create(self.ctx, self.where, cost=self._cost)
+            try:
+                with self.file.locked(self.ctx.check) as file:
+                    return self._rewrite(file, change, fresh)
+            except _NeedsUnlock:
+                continue
+        raise StorageUnavailable(f"{self.where} keeps changing its key", hint="repeat the command")
+
+    def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[sealing.SlotTable, Secret] | None) -> State:
+        pinned = self.anchor.read()
+        data = file.read()
+        if data is not None:
+            state = self.decode(self.parse(data), ask=False)
+            self._refuse_write(judge(pinned, state.mark))
+        elif pinned is not None:
+            self._refuse_place(Verdict.GONE)
+        elif fresh is not None:
+            state = State(b"", *fresh, epoch=0, entries={})
+        else:
+            raise StorageUnavailable(f"{self.where} disappeared", hint="look where it went before you write again")
+        changed = change(state)
+        return state if changed is None else self.write(file, changed)
+
+    def write(self, file: LockedFile, state: State) -> State:
+        """Write a state as the next epoch, and remember it."""
+        epoch = state.epoch + 1
+        if epoch > container.MAX_EPOCH:
+            raise StorageError(f"{self.where} was written as often as its format can count", hint="make a new store")
+        try:
+            data = container.encode(state.table, state.dek, epoch, state.entries)
+        except ValueError as error:
+            raise StorageError(f"{self.where} is full: {error}", hint="remove entries, or use a second store") from None
+        try:
+            file.replace(data)
+        except Unconfirmed as error:
+            self._tell_outcome(file, data, epoch, str(error))
+        self._key = (state.table.store, state.dek)
+        self._seen = replace(state, data=data, epoch=epoch)
+        self.anchor.pin(self._seen.mark)
+        return self._seen
+
+    def _tell_outcome(self, file: LockedFile, data: bytes, epoch: int, reason: str) -> NoReturn:
+        """The write failed when the new file may already have been in place: say which one is on disk."""
+        try:
+            found = file.read()
+        except StorageError:
+            state = "what is on disk now cannot be read"
+        else:
+            state = f"the new state (write {epoch}) is on disk" if found == data else "the old state is on disk"
+        raise StorageUnavailable(
+            f"writing {self.where} failed at the end ({reason.lower()}): {state}, and may not survive a power failure",
+            hint="check the disk, then look whether the change is there before you repeat it",
+        ) from None
+
+    # -- what the anchor has to say ------------------------------------------------------------------------------------
+
+    def _warn(self, verdict: Verdict) -> None:
+        if verdict not in self._told:
+            self._told.add(verdict)
+            self.ctx.notify(f"{self._suspicion(verdict)}: it can be read, but not written ({_accept(verdict)})")
+
+    def _refuse_write(self, verdict: Verdict) -> None:
+        if verdict is Verdict.REPLACED:
+            self._refuse_place(verdict)
+        if not verdict.trusted:
+            raise StorageDenied(
+                f"{self._suspicion(verdict)}, and a write would lose what is only there; nothing was changed",
+                hint=f"bring the newest copy back, or, if this one is what you want: {_accept(verdict)}",
+            )
+
+    def _suspicion(self, verdict: Verdict) -> str:
+        if verdict is Verdict.OLDER:
+            return f"{self.where} is an older copy than this machine has seen"
+        return f"{self.where} is not the copy that this machine has seen last, but one written at the same time"
+
+    def _refuse_place(self, verdict: Verdict) -> NoReturn:
+        if verdict is Verdict.GONE:
+            raise StorageUnavailable(
+                f"{self.where} is gone, and this machine remembers a store there; no new one is made in its place",
+                hint="bring it back ('awsv file restore BACKUP', or mount its disk), or start anew: "
+                + _accept(Verdict.REPLACED),
+            )
+        raise StorageDenied(
+            f"{self.where} is another store than the one that this machine remembers there; nothing is read from it",
+            hint=f"bring the right one back, or, if you put it there yourself: {_accept(verdict)}",
+        )
+
+
+def refuse(where: str, error: ValueError) -> NoReturn:
+    """Say why a file is no store, as an error for people."""
+    if isinstance(error, container.Foreign):
+        raise StorageCorrupt(
+            f"{where} is not a store of awsv: {error}",
+            hint="move it away, or set AWS_VAULT_FILE_DIR to another folder",
+        ) from None
+    if isinstance(error, sealing.NewerFormat):
+        raise StorageCorrupt(f"{where} was written by a newer version of awsv: {error}", hint="update awsv") from None
+    raise StorageCorrupt(
+        f"{where} is damaged: {error}", hint="restore it from a backup: awsv file restore FILE"
+    ) from None
+
+
+def mark_of(envelope: container.Envelope) -> Mark:
+    """The mark of a file of the right form; not proven yet."""
+    return Mark(envelope.table.store, envelope.epoch, envelope.mac)
+
+
+def _accept(verdict: Verdict) -> str:
+    return f"awsv file accept --{verdict.value}"

@@ -1,0 +1,244 @@
+"""``awsv recovery``, and the recovery key that a new store comes with: shown once, nowhere else, and it opens."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.home import PROGRAM, Home
+from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
+from support.ways import files_with, finished, opens, recovers, shown_key, table, with_descriptors
+
+KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
+OFFER = r"Make a recovery key, to be kept on paper\? \[Y/n\] "
+LAST = "Its last group, to show that you have it: "
+UNCHANGED = "the recovery key does not count, and nothing was changed"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = offline(tmp_path)
+    fill(home, {"work": (KEY_ID, SECRET)})
+    return home
+
+
+def ended(child: object) -> tuple[int, str]:
+    """Exit code and the rest of what the terminal showed."""
+    child.expect(__import__("pexpect").EOF)  # type: ignore[attr-defined]  # a pexpect.spawn
+    shown: str = child.before  # type: ignore[attr-defined]  # see above
+    child.close()  # type: ignore[attr-defined]  # see above
+    status: int = child.exitstatus  # type: ignore[attr-defined]  # see above
+    return status, shown
+
+
+# -- at a terminal -----------------------------------------------------------------------------------------------------
+
+
+def test_made_lost_and_used(home: Home) -> None:
+    child = home.spawn("recovery", "--label", "safe")
+    child.expect("Passphrase to unlock store 'file': ")
+    child.sendline(PASSPHRASE)
+    text = shown_key(child)
+    assert not recovers(home, text)  # it counts only after this
+    child.sendline(text[-4:].lower())
+    code, shown = ended(child)
+    assert (code, "awsv: the recovery key opens store 'file'" in shown) == (0, True)
+    assert [(slot.type, slot.label) for slot in table(home).slots] == [("passphrase", ""), ("recovery", "safe")]
+    child = home.spawn("passwd", "--recovery")
+    wrong = text.replace(text[0], "B" if text[0] == "A" else "A", 1)
+    for typed, answer in ((wrong, "the recovery key is mistyped: a character is wrong"), (text[:-1], "has 55 char")):
+        child.expect("Recovery key of store 'file': ")
+        child.sendline(typed)
+        child.expect(answer)
+    child.expect("Recovery key of store 'file': ")
+    child.sendline(text.lower().replace("-", " "))
+    for question in ("New passphrase for store 'file': ", "The same again: "):
+        child.expect(question)
+        child.sendline("another passphrase")
+    assert ended(child)[0] == 0
+    assert (opens(home, "another passphrase"), opens(home, PASSPHRASE), recovers(home, text)) == (True, False, True)
+    assert home.awsv("list", "--unlock", env={"AWS_VAULT_FILE_PASSPHRASE": "another passphrase"}).returncode == 0
+
+
+def test_it_is_nowhere_but_on_the_terminal(home: Home) -> None:
+    script = f"{PROGRAM} --debug recovery >out 2>err; {PROGRAM} --debug passwd --recovery >>out 2>>err; echo $? >code"
+    child = home.spawn("-c", script, program="/bin/sh", env=UNLOCKED)
+    text = shown_key(child)
+    child.sendline(text[-4:])
+    child.expect("Recovery key of store 'file': ")
+    child.sendline(text)
+    for question in ("New passphrase for store 'file': ", "The same again: "):
+        child.expect(question)
+        child.sendline("another passphrase")
+    ended(child)
+    assert (home.cwd / "code").read_text() == "0\n", (home.cwd / "err").read_text()
+    assert "the recovery key opens store" in (home.cwd / "err").read_text()
+    assert files_with(home.root, text) == []
+    (home.cwd / "canary").write_text(f"x{text}x")  # the search finds what is there
+    assert files_with(home.root, text) == [home.cwd / "canary"]
+
+
+def test_what_is_typed_of_it_is_not_shown(home: Home) -> None:
+    text = recovery_key(home)
+    child = home.spawn("passwd", "--recovery")
+    child.expect("Recovery key of store 'file': ")
+    child.sendline(text)
+    child.expect("New passphrase")
+    assert text not in child.before
+    child.sendintr()
+    ended(child)
+
+
+def test_the_last_group_must_be_right(home: Home) -> None:
+    before = store_path(home).read_bytes()
+    child = home.spawn("recovery", env=UNLOCKED)
+    text = shown_key(child)
+    wrong = "AAAA" if text[-4:] != "AAAA" else "BBBB"
+    for left in (2, 1, 0):
+        child.sendline(wrong)
+        child.expect("That is not its last group")
+        if left:
+            child.expect(LAST)
+    code, shown = ended(child)
+    assert (code, UNCHANGED in shown) == (130, True)
+    assert store_path(home).read_bytes() == before
+
+
+@pytest.mark.parametrize("how", ["interrupt", "end", "empty", "term", "hangup"])
+def test_given_up_at_the_question(home: Home, how: str) -> None:
+    before = store_path(home).read_bytes()
+    child = home.spawn("recovery", env=UNLOCKED)
+    text = shown_key(child)
+    match how:
+        case "interrupt":
+            child.sendintr()
+        case "end":
+            child.sendeof()
+        case "empty":
+            child.sendline("")
+        case "term":
+            child.kill(signal.SIGTERM)
+        case "hangup":
+            child.kill(signal.SIGHUP)
+    code, shown = ended(child)
+    assert code != 0
+    assert (UNCHANGED in shown) == (how in ("interrupt", "end", "empty"))
+    assert store_path(home).read_bytes() == before
+    assert not recovers(home, text)
+    assert files_with(home.root, text) == []
+
+
+def test_a_second_one_is_counted(home: Home) -> None:
+    first = recovery_key(home)
+    code, stderr = finished(with_descriptors(home, "passwd", "--recovery", env={}, recovery=first, new_passphrase="n"))
+    assert (code, stderr.count("awsv: ")) == (0, 1)
+    child = home.spawn("recovery", env={"AWS_VAULT_FILE_PASSPHRASE": "n"})
+    second = shown_key(child)
+    child.sendline(second[-4:])
+    assert "2 of them open it now" in ended(child)[1]
+    assert second != first
+    assert recovers(home, first)
+    assert recovers(home, second)
+
+
+# -- without one -------------------------------------------------------------------------------------------------------
+
+
+def recovery_key(home: Home) -> str:
+    """Make a recovery key without a terminal."""
+    path = home.root / "recovery-key"
+    done = home.run("/bin/sh", "-c", f"{PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    text = path.read_text()
+    assert text.endswith("\n")
+    path.unlink()
+    assert files_with(home.root, text.strip()) == []
+    assert text.strip() not in done.stderr
+    return text.strip()
+
+
+def test_to_a_descriptor(home: Home) -> None:
+    assert recovers(home, recovery_key(home))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("--recovery-fd 1", "--recovery-fd 1: no open descriptor that can be written to"),
+        ("--recovery-fd 2", "--recovery-fd 2: no open descriptor"),
+        ("--recovery-fd 3", "--recovery-fd 3: no open descriptor"),  # and nothing that is opened later is taken for it
+        ("--recovery-fd 3 3</dev/null", "--recovery-fd 3: no open descriptor"),
+        ("--recovery-fd -1", "--recovery-fd -1: no open descriptor"),
+        ("--recovery-fd 99999999999999999999", "no open descriptor"),
+        ("--recovery-fd 3 3>/dev/full", "takes no key: No space left on device"),
+        ("", "nobody can be shown a recovery key: there is no terminal"),
+        ("--no-input", "nobody can be shown a recovery key: asking is not allowed here"),
+    ],
+)
+def test_nowhere_to_write_it(home: Home, words: str, why: str) -> None:
+    before = store_path(home).read_bytes()
+    done = home.run("/bin/sh", "-c", f"{PROGRAM} recovery {words}", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert why in done.stderr
+    assert store_path(home).read_bytes() == before
+
+
+def test_no_store_and_no_passphrase(tmp_path: Path, home: Home) -> None:
+    done = home.run("/bin/sh", "-c", f"{PROGRAM} recovery --recovery-fd 3 3>key")
+    assert (done.returncode, (home.cwd / "key").read_bytes()) == (5, b"")
+    (tmp_path / "other").mkdir()
+    done = offline(tmp_path / "other").run("/bin/sh", "-c", f"{PROGRAM} recovery --recovery-fd 3 3>key", env=UNLOCKED)
+    assert done.returncode == 4
+    assert "yet" in done.stderr
+
+
+# -- of a new store ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["", "y", "yes"])
+def test_a_new_store_comes_with_one(tmp_path: Path, answer: str) -> None:
+    home = offline(tmp_path)
+    child = home.spawn("add", "work", "--env", env=KEYS)
+    for question in ("New passphrase for store 'file': ", "The same again: "):
+        child.expect(question)
+        child.sendline(PASSPHRASE)
+    child.expect(OFFER)
+    assert "Added credentials" in child.before
+    child.sendline(answer)
+    text = shown_key(child)
+    child.sendline(text[-4:])
+    assert ended(child)[0] == 0
+    assert recovers(home, text)
+    child = home.spawn("add", "other", "--env", env={**KEYS, **UNLOCKED})  # no offer where the store is there
+    code, shown = ended(child)
+    assert (code, "recovery" in shown) == (0, False)
+
+
+@pytest.mark.parametrize("answer", ["n\r", "\x03", "\x04", "y\r\x03", "what\rwhat\rwhat\r"])
+def test_a_new_store_without_one(tmp_path: Path, answer: str) -> None:
+    home = offline(tmp_path)
+    child = home.spawn("add", "work", "--env", env={**KEYS, **UNLOCKED})
+    child.expect(OFFER)
+    for part in answer.removesuffix("\r").split("\r"):
+        if part == "\x03" and answer != part:
+            child.expect(LAST)
+        child.send(part if part < " " else f"{part}\r")
+        if part == "what" and answer:
+            child.expect(r"please answer y or n: |awsv: ")
+    code, shown = ended(child)
+    assert code == 0
+    assert "store 'file' has no recovery key; 'awsv recovery' makes one" in shown
+    assert [slot.type for slot in table(home).slots] == ["passphrase"]
+    assert home.awsv("list", "--unlock", env=UNLOCKED).stdout.count("work") == 2
+
+
+def test_nothing_is_offered_where_nobody_is(tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    done = home.awsv("add", "work", "--env", env={**KEYS, **UNLOCKED})
+    assert (done.returncode, "recovery" in done.stderr + done.stdout) == (0, False)
+    (tmp_path / "other").mkdir()
+    child = offline(tmp_path / "other").spawn("--no-input", "add", "work", "--env", env={**KEYS, **UNLOCKED})
+    code, shown = ended(child)
+    assert (code, "recovery" in shown) == (0, False), shown
