@@ -7,14 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
 from support import parts
-from support.front import Front, clock_skew, deny, drop, garbage, running, server_error, slow, throttle, unknown_key
+from support.front import Front, clock_skew, deny, drop, garbage, server_error, slow, throttle, unknown_key
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
 from support.stored import UNLOCKED, Snapshot, add
@@ -31,12 +30,6 @@ region = eu-west-1
 role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA
 source_profile = work
 """
-
-
-@pytest.fixture(scope="module")
-def module_front(moto: MotoServer) -> Iterator[Front]:
-    with running(moto.url) as front:
-        yield front
 
 
 @pytest.fixture

@@ -46,6 +46,13 @@ def front(moto: MotoServer) -> Iterator[Front]:
         yield front
 
 
+@pytest.fixture(scope="module")
+def module_front(moto: MotoServer) -> Iterator[Front]:
+    """A front for tests that share a home, and so its URL; each of them forgets the record of the one before."""
+    with running(moto.url) as front:
+        yield front
+
+
 @pytest.fixture
 def home(tmp_path: Path, front: Front) -> Home:
     """An empty home whose AWS is the front."""

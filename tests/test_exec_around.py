@@ -1,0 +1,233 @@
+"""``awsv exec`` and what is around it: protection from other processes, shells, and awsv inside of awsv."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from support import parts
+from support.front import Front, slow
+from support.home import PROGRAM, Home
+from support.moto import MotoServer
+from support.stored import CODE, MFA, PASSPHRASE, UNLOCKED, Snapshot, add, until
+
+CONFIG = f"""
+[profile work]
+region = eu-west-1
+
+[profile other]
+region = eu-north-1
+
+[profile nowhere]
+
+[profile mfa]
+mfa_serial = {MFA}
+"""
+
+
+@pytest.fixture
+def front(module_front: Front) -> Front:
+    module_front.forget()
+    return module_front
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+    home = Home(tmp_path_factory.mktemp("exec") / "machine", module_front.url)
+    home.configure(CONFIG)
+    add(home, moto.alice, "work", "other", "nowhere", "mfa", "-dash", "ünï codé/..")
+    assert home.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 0
+    return home, Snapshot(home)
+
+
+@pytest.fixture
+def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
+    """The session of ``work`` is live, so most tests ask nobody for anything."""
+    home, snapshot = begun
+    snapshot.restore()
+    return home
+
+
+def popen(home: Home, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(PROGRAM), *map(str, words)],
+        env=home.environment(),
+        cwd=home.cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+# -- protection --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_the_child_is_an_ordinary_process(laptop: Home) -> None:
+    """Readable by its owner (awsv itself is not), with the caller's limit on core files."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    soft = 4096 if hard == resource.RLIM_INFINITY else hard
+    process = popen(
+        laptop,
+        *("exec", "work", "--", "sh", "-c", "ulimit -S -c; echo; exec sleep 60"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (soft, hard)),
+    )
+    try:
+        assert process.stdout is not None
+        shown = process.stdout.readline().strip()
+        assert shown == str(soft // 512 if soft and Path("/bin/sh").resolve().name != "bash" else soft // 1024)
+        process.stdout.readline()
+        assert Path(f"/proc/{process.pid}").stat().st_uid == os.geteuid()
+        assert b"AWS_SESSION_TOKEN=" in Path(f"/proc/{process.pid}/environ").read_bytes()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) -> None:
+    front.on("GetSessionToken", slow(30))
+    process = subprocess.Popen(
+        [PROGRAM, "exec", "-j", "other"],
+        env=laptop.environment(UNLOCKED),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: bool(front.calls), "a call")
+        # What is not dumpable belongs to root, whoever runs it.
+        assert Path(f"/proc/{process.pid}/mem").stat().st_uid == 0
+        assert "Max core file size        0 " in Path(f"/proc/{process.pid}/limits").read_text()
+        if os.geteuid() != 0:
+            with pytest.raises(PermissionError):
+                Path(f"/proc/{process.pid}/environ").read_bytes()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> None:
+    """As root, the test above proves little: another process of one ordinary user tries it here."""
+    if os.geteuid() != 0:
+        pytest.skip("test_nobody_reads_awsv_while_it_holds_secrets is this test for an ordinary user")
+    setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
+    user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    hold = "from vault_core.cli.protect import protect; import time; {}; print(flush=True); time.sleep(60)"
+    readable: list[bool] = []
+    for call in ("protect()", "pass"):
+        holder = subprocess.Popen(
+            [*user, sys.executable, "-c", hold.format(call)],
+            env={"CANARY": "secret"},
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert holder.stdout is not None
+            if not holder.stdout.readline():
+                pytest.skip("the interpreter is not readable for other users here")
+            done = subprocess.run(
+                [*user, "cat", f"/proc/{holder.pid}/environ"], capture_output=True, check=False, timeout=20
+            )
+            readable.append(b"CANARY" in done.stdout)
+        finally:
+            holder.kill()
+            holder.communicate()
+    assert readable == [False, True]
+
+
+# -- shells and nesting ------------------------------------------------------------------------------------------------
+
+
+def test_a_shell(laptop: Home) -> None:
+    shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/sh", "PS1": "ready> "})
+    shell.expect("awsv: starting /bin/sh for profile work; 'exit' leaves it")
+    shell.sendline("echo in=$AWS_VAULT=")
+    shell.expect("in=work=")
+    shell.sendline("exit 9")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 9
+
+
+def test_a_shell_without_a_banner(laptop: Home) -> None:
+    done = laptop.awsv("exec", "work", input="echo $AWS_VAULT", env={"SHELL": None})
+    assert (done.stdout, done.stderr) == ("work\n", "")
+    shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/cat", "AWS_VAULT_DISABLE_HELP_MESSAGE": "1"})
+    shell.sendeof()
+    shell.expect(pexpect.EOF)
+    assert "starting" not in shell.before
+
+
+def test_a_shell_in_a_shell(laptop: Home) -> None:
+    inside = {"AWS_VAULT": "work", "SHELL": "/bin/sh"}
+    done = laptop.awsv("exec", "other", env={**UNLOCKED, **inside})
+    assert done.returncode == 2
+    assert done.stderr == (
+        "awsv: this is a shell of awsv already, for profile 'work'\nhint: leave it with 'exit', or give --nested\n"
+    )
+    done = laptop.awsv("exec", "--nested", "other", input="echo $AWS_VAULT", env={**UNLOCKED, **inside})
+    assert (done.returncode, done.stdout) == (0, "other\n")
+
+
+NESTED = {
+    "exec -j": ["exec", "-j", "other"],
+    "exec": ["exec", "other", "--", "true"],
+    "export": ["export", "other"],
+    "explain": ["explain", "other"],
+    "list": ["list"],
+    "ready": ["ready", "other"],
+}
+
+
+@pytest.mark.parametrize("words", NESTED.values(), ids=NESTED.keys())
+def test_nesting_is_normal(laptop: Home, words: list[str]) -> None:
+    secret = laptop.root / "passphrase"
+    secret.write_text(PASSPHRASE + "\n")
+    secret.chmod(0o600)
+    # A file and a command hold no secret themselves, and so reach the child.
+    by_command = {"AWS_VAULT_FILE_PASSPHRASE_COMMAND": f"cat {secret}"}
+    env = by_command if words[0] == "export" else {"AWS_VAULT_FILE_PASSPHRASE_FILE": str(secret)}
+    done = laptop.awsv("exec", "work", "--", PROGRAM, *words, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [["exec", "-j", "other"], ["ready", "other"]], ids=" ".join)
+def test_a_removed_passphrase_is_named(laptop: Home, words: list[str]) -> None:
+    done = laptop.awsv("exec", "work", "--", PROGRAM, "exec", "work", "--", PROGRAM, *words, env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of what it started" in done.stderr
+    assert "hint: run this outside of 'awsv exec', or start that one with --keep-env AWS_VAULT_FILE" in done.stderr
+    words = ["exec", "work", "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--", str(PROGRAM), *words]
+    assert laptop.awsv(*words, env=UNLOCKED).returncode == 0
+
+
+def test_a_child_sees_itself_and_not_the_profile_around_it(laptop: Home) -> None:
+    done = laptop.awsv(
+        *("exec", "mfa", "-t", CODE, "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--"),
+        *(PROGRAM, "exec", "work", "--", "printenv", "AWS_VAULT"),
+        env=UNLOCKED,
+    )
+    assert done.stdout == "work\n"
+
+
+def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
+    front.on("GetSessionToken", slow(30))
+    shell = laptop.spawn("exec", "other", "--", "true", env=UNLOCKED)
+    until(lambda: bool(front.calls), "a call")
+    pressed = time.monotonic()
+    shell.sendintr()
+    shell.expect("awsv: interrupted")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 130
+    assert time.monotonic() - pressed < 2
