@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import signal
 import subprocess
 import tarfile
@@ -114,6 +115,7 @@ def test_keys_that_are_slow_to_come(home: Home) -> None:
         text=True,
     ) as child:
         assert child.stderr is not None
+        assert select.select([child.stderr], [], [], 20)[0] or child.kill()
         assert child.stderr.readline() == "awsv: waiting for keys, as JSON, on standard input\n"
         child.communicate(json.dumps(CREATED), timeout=30)
     assert child.returncode == 0

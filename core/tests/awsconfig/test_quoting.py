@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from vault_core.awsconfig.quoting import process_line, process_profile
-from vault_core.errors import ConfigError
 
 NAMES = ["x & touch PWNED & y", "a b", "it's $x", 'say "x" & touch PWNED', "`touch PWNED`", "$(touch PWNED) z", "plain"]
 LAUNCHERS = ["bin/awsv", "a folder/awsv", "it's/awsv", "a 'b' c/awsv", "$x `y`/awsv"]
@@ -22,10 +21,7 @@ def test_a_pair_of_outer_quotes_can_be_taken_away(tmp_path: Path, launcher: str,
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
     program.chmod(0o755)
-    try:
-        value = process_line(program, name)
-    except ConfigError:
-        return  # refused is safe as well
+    value = process_line(program, name)
     assert process_profile(value, program) == name
     if value[0] in "\"'" and value[0] == value[-1]:
         value = value[1:-1]

@@ -53,12 +53,12 @@ def process_line(launcher: Path, profile: str) -> str:
     """
     words = [str(launcher), *_arguments(profile)]
     first, *rest = (quote(word) for word in words)
-    if first[0] == rest[-1][-1] == '"':
-        # The SDK for Go takes a pair of quotes around the whole value away, and hands the rest to a shell.
-        first = shlex.quote(words[0])
+    if first[0] in "\"'" and first[0] == rest[-1][-1]:
+        # The SDK for Go takes a pair of quotes around the whole value away and hands the rest to a shell. A path is
+        # absolute, so its first character needs no quotes.
+        first = words[0][0] + quote(words[0][1:])
     value = " ".join([first, *rest])
-    torn = value[0] in "\"'" and value[0] == value[-1]
-    if torn or _lines_back(f"[x]\n{PROCESS} = {value}") != [("x", {PROCESS: value})] or shlex.split(value) != words:
+    if _lines_back(f"[x]\n{PROCESS} = {value}") != [("x", {PROCESS: value})] or shlex.split(value) != words:
         what = launcher if len(ini.split_lines(str(launcher))) != 1 else repr(profile)
         raise ConfigError(
             f"{what} cannot stand in a {PROCESS} line: the SDKs would not read it back",
