@@ -14,7 +14,7 @@ CODES = {
     2: {"UsageError", "ConfigError"},
     3: {"PluginError", "PluginNotFound", "PluginConflict", "PluginLoadError"},
     4: {"StorageError", "StorageLocked", "StorageUnavailable", "StorageCorrupt", "StorageDenied", "StorageConflict"},
-    5: {"PassphraseError", "WrongSecret"},
+    5: {"NoSecret", "PassphraseError", "WrongSecret"},
     6: {"SessionError", "MfaError", "MfaRejected", "AccessDenied"},
     7: {"PartlyDone"},
     130: {"Cancelled", "QuestionRefused"},
