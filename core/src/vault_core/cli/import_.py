@@ -14,7 +14,7 @@ from vault_core import output
 from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
 from vault_core.cli.remove_plain import remove_plain, undo
-from vault_core.errors import ConfigError, PassphraseError, UsageError
+from vault_core.errors import ConfigError, PassphraseError, UsageError, WrongSecret
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _opened(app: App, place: Path, items: dict[str, bytes]) -> Found:
     for attempt in range(1, TRIES + 1):
         try:
             return open_items(place, items, _ask(app, place))
-        except PassphraseError as error:
+        except WrongSecret as error:
             if attempt == TRIES or app.host.why_nobody_can_be_asked():
                 raise
             app.note(error.message)
