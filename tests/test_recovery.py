@@ -234,6 +234,21 @@ def test_a_new_store_without_one(tmp_path: Path, answer: str) -> None:
     assert home.awsv("list", "--unlock", env=UNLOCKED).stdout.count("work") == 2
 
 
+@pytest.mark.parametrize("words", [("import", "credentials-file"), ("file", "init")], ids=lambda words: words[0])
+def test_every_command_that_makes_a_store_offers_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    home = offline(tmp_path)
+    home.credentials.write_text(f"[work]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
+    child = home.spawn(*words, env=UNLOCKED)
+    child.expect(OFFER)
+    child.sendline("")
+    text = shown_key(child)
+    child.sendline(text[-4:])
+    assert ended(child)[0] == 0
+    assert recovers(home, text)
+    done = home.awsv("import", "credentials-file", env=UNLOCKED)
+    assert (done.returncode, "recovery" in done.stdout + done.stderr) == (0, False)
+
+
 def test_nothing_is_offered_where_nobody_is(tmp_path: Path) -> None:
     home = offline(tmp_path)
     done = home.awsv("add", "work", "--env", env={**KEYS, **UNLOCKED})

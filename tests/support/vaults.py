@@ -55,6 +55,8 @@ def stored(home: Home, *, passphrase: str = PASSPHRASE) -> dict[str, tuple[str, 
     backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), store_path(home).parent)
     found = {}
     for key in backend.keys():  # noqa: SIM118 - a backend is no mapping
+        if not key.startswith(CREDENTIALS):
+            continue
         item = backend.get(key)
         assert item is not None
         fields = json.loads(item.value.reveal())

@@ -32,11 +32,12 @@ def independent():
 
 
 @pytest.fixture(scope="session")
-def memo():
-    return functools.cache(primitives.argon2id)
+def memos():
+    return {name: functools.cache(getattr(primitives, name)) for name in ("argon2id", "scrypt", "pbkdf2")}
 
 
 @pytest.fixture(autouse=True)
-def _cheap(monkeypatch, memo):
+def _cheap(monkeypatch, memos):
     monkeypatch.setattr(slots, "DEFAULT_COST", CHEAP)
-    monkeypatch.setattr(primitives, "argon2id", memo)
+    for name, memo in memos.items():
+        monkeypatch.setattr(primitives, name, memo)

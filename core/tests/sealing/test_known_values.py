@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.sealing import making, primitives, recovery
+from vault_core.sealing import making, material, primitives, recovery
 from vault_core.sealing.encoding import canonical, lp, to_base64
+from vault_core.sealing.slot import Slot
 from vault_core.secret import Secret
 
 DOC = Path(__file__).parents[3] / "docs" / "file-format.md"
@@ -17,6 +18,14 @@ SALT, SEAL_SALT = bytes(range(0x60, 0x70)), bytes(range(0x80, 0xA0))
 PASSPHRASE = "correct horse bättery staple"
 RECOVERY_HEAD = {"id": "0011223344556677", "label": "Büro", "type": "recovery"}
 KDF = {"alg": "argon2id", "m": 65536, "p": 4, "salt": to_base64(SALT), "t": 3}
+KEY_HEAD = {"id": "0011223344556677", "label": "", "source": "keychain", "type": "key"}
+BOTH = {"ssm": "of the service", "prompt": PASSPHRASE}
+BOTH_HEAD = {
+    "factors": [{"kdf": {"alg": "none"}, "source": "ssm"}, {"kdf": KDF, "source": "prompt"}],
+    "id": "0011223344556677",
+    "label": "",
+    "type": "composite",
+}
 PASSPHRASE_HEAD = {"id": "0011223344556677", "kdf": KDF, "label": "", "type": "passphrase"}
 
 
@@ -62,17 +71,34 @@ def test_recovery_text(known, independent):
     assert recovery.key_of(Secret(text.lower().replace("o", "0").replace("-", " "))) == R
 
 
+def product_key(head, secret):
+    """The slot key as the product derives it."""
+    match head["type"]:
+        case "passphrase":
+            return making.passphrase_key(STORE, head, Secret(secret))
+        case "key":
+            return making.kept_key(STORE, head, Secret(secret))
+        case "recovery":
+            return making.recovery_key(STORE, head, Secret(secret))
+    factors = {f["source"]: material.stretched(f["kdf"], Secret(secret[f["source"]])) for f in head["factors"]}
+    return material.slot_key(STORE, head, material.joined(factors, head))
+
+
 @pytest.mark.parametrize(
     ("title", "head", "secret"),
-    [("recovery slot", RECOVERY_HEAD, None), ("passphrase slot", PASSPHRASE_HEAD, PASSPHRASE)],
+    [
+        ("recovery slot", RECOVERY_HEAD, recovery.text_of(R).reveal_text()),
+        ("passphrase slot", PASSPHRASE_HEAD, PASSPHRASE),
+        ("key slot", KEY_HEAD, to_base64(R)),
+        ("composite slot", BOTH_HEAD, BOTH),
+    ],
 )
 def test_slots(known, independent, title, head, secret):
     text, wrap_key, commitment, wrap = joined(known, title)
     assert canonical(head).decode() == text
-    theirs = independent.slot_key(STORE, head, secret or independent.recovery_text(R))
+    theirs = independent.slot_key(STORE, head, secret)
     assert theirs.hex() == wrap_key + commitment
-    if secret:
-        assert making.passphrase_key(STORE, head, Secret(secret)).reveal() == theirs
-    else:
-        assert making.recovery_key(STORE, head, recovery.text_of(R)).reveal() == theirs
-    assert primitives.encrypt(theirs[:32], DEK, canonical(head)).hex() == wrap
+    assert product_key(head, secret).reveal() == theirs
+    slot = Slot.wrapped(head, Secret(theirs), Secret(DEK))
+    assert (slot.wrap.hex(), slot.commit.hex()) == (wrap, commitment)
+    assert slot.unwrap(Secret(theirs), "it") == Secret(DEK)

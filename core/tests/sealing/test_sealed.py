@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.dictionary import BOTH, Dictionary
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -27,38 +28,6 @@ from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend, plain_limit
 from vault_core.testing.context import FakeContext
 
 GOLDEN = Path(__file__).with_name("golden") / "sealed-values.json"
-BOTH = Capability.CREATE_ONLY | Capability.CAS
-
-
-class Dictionary(StorageBackend):
-    """The smallest backend; knows every ``expect``."""
-
-    def __init__(self, kept=()):
-        self.kept = dict(kept)
-        self.lock = threading.Lock()
-        self.asked = []
-
-    def get(self, key):
-        value = self.kept.get(key)
-        return None if value is None else Item(value=Secret(value), version=str(hash(value)))
-
-    def put(self, key, value, *, expect=ANY):
-        with self.lock:
-            self.asked.append((key, expect))
-            found = self.get(key)
-            if expect is not ANY and expect != (found.version if found else ABSENT):
-                raise StorageConflict(key)
-            self.kept[key] = value.reveal().decode("ascii")
-            return self.get(key).version
-
-    def delete(self, key, *, expect=ANY):
-        found = self.get(key)
-        if expect is not ANY and (found is None or expect != found.version):
-            raise StorageConflict(key)
-        return self.kept.pop(key, None) is not None
-
-    def keys(self):
-        return iter(list(self.kept))
 
 
 class Folder(StorageBackend):

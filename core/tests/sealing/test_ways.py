@@ -226,6 +226,18 @@ def test_every_typo_of_one_character_is_caught(independent):
     assert tried == 56 * 31
 
 
+def test_a_key_of_which_a_typo_would_pass_is_never_made(monkeypatch):
+    good, weak = recovery.text_of(bytes(range(0x40, 0x60))), recovery.text_of(bytes(32))
+    assert recovery.notices_typos(good)
+    other = bytes([0x08, *bytes(31)])  # one character of the text differs
+    honest = recovery._check
+    monkeypatch.setattr(recovery, "_check", lambda key: honest(bytes(32) if key == other else key))
+    assert not recovery.notices_typos(weak)
+    drawn = iter([bytes(32), other, bytes(range(0x40, 0x60))])
+    monkeypatch.setattr(recovery.secrets, "token_bytes", lambda count: next(drawn))
+    assert recovery.new() == good
+
+
 def test_every_missing_doubled_and_exchanged_character_is_caught():
     text = recovery.text_of(bytes(range(0x40, 0x60))).reveal_text()
     for position in range(len(text) - 1):

@@ -14,13 +14,12 @@ import click
 from vault_core import output
 from vault_core.api import ABSENT, ANY, Credentials
 from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.recovery import lacks_store, offer
 from vault_core.errors import (
     Cancelled,
     ConfigError,
     QuestionRefused,
     StorageConflict,
-    StorageError,
-    StorageUnavailable,
     UsageError,
 )
 from vault_core.secret import Secret
@@ -59,7 +58,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
     app.host.purpose = f"adding the key of profile {profile}"
     _refuse_useless(app, profile)
     vault = app.vault(profile)
-    is_new = not _exists(vault)
+    is_new = lacks_store(vault)
     old = vault.get(profile)
     if old is not None and not overwrite:
         question = f"Profile {profile!r} has the key {old.credentials.access_key_id} already. Replace it?"
@@ -81,20 +80,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
         ) from None
     _report(app, vault, profile, key, old)
     if is_new:
-        from vault_core.cli.recovery import offer
-
         offer(app, vault.store.context, vault)
-
-
-def _exists(vault: Vault) -> bool:
-    """Whether the store is there already, or is one that has no key slots to offer."""
-    try:
-        vault.slots()
-    except StorageUnavailable:
-        return False
-    except StorageError:  # no slots, or damaged: that is told to who needs it
-        return True
-    return True
 
 
 def _refuse_useless(app: App, profile: str) -> None:

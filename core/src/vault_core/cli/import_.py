@@ -14,7 +14,7 @@ from vault_core import output
 from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
 from vault_core.cli.remove_plain import remove_plain, undo
-from vault_core.errors import ConfigError, PassphraseError, UsageError
+from vault_core.errors import ConfigError, PassphraseError, UsageError, WrongSecret
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -80,10 +80,11 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     found = keys(config)
     vaults = Vaults(app)
     identities = say_who(app, found) if check else {}
-    outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
-    if not dry_run:
-        app.receipts.write(path, raw, [one.name for one in outcomes if one.state.arrived])
-    write_report(app, vaults, found, outcomes, identities, dry_run=dry_run, as_json=as_json)
+    with vaults.offering_recovery():
+        outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
+        if not dry_run:
+            app.receipts.write(path, raw, [one.name for one in outcomes if one.state.arrived])
+        write_report(app, vaults, found, outcomes, identities, dry_run=dry_run, as_json=as_json)
     if not dry_run and outcomes:
         app.note(
             f"{path} is as it was; next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
@@ -121,8 +122,9 @@ def aws_vault(app: App, folder: str | None, overwrite: bool, dry_run: bool, yes:
     found = _opened(app, place, items)
     vaults = Vaults(app)
     try:
-        outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
-        write_report(app, vaults, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
+        with vaults.offering_recovery():
+            outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
+            write_report(app, vaults, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
     finally:
         _rewire(app, dry_run=dry_run, yes=yes)
 
@@ -161,7 +163,7 @@ def _opened(app: App, place: Path, items: dict[str, bytes]) -> Found:
     for attempt in range(1, TRIES + 1):
         try:
             return open_items(place, items, _ask(app, place))
-        except PassphraseError as error:
+        except WrongSecret as error:
             if attempt == TRIES or app.host.why_nobody_can_be_asked():
                 raise
             app.note(error.message)

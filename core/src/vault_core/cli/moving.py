@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from vault_core.cli.app import App
-from vault_core.errors import AccessDenied, PartlyDone, VaultError
+from vault_core.cli.recovery import lacks_store, offer
+from vault_core.errors import AccessDenied, PartlyDone, PluginError, VaultError
 from vault_core.moving.copying import Mover, Outcome, State, compared
 from vault_core.moving.found import Found
 from vault_core.vault import Vault
 
 if TYPE_CHECKING:
-    from vault_core.api import Credentials
+    from vault_core.api import Credentials, SessionSpec
 
 MAX_NAMED = 20
 """The most profiles that a message lists; the table has them all."""
@@ -28,17 +30,35 @@ class Vaults:
         self._app = app
         self._stores: dict[str, Vault] = {}
         self._profiles: dict[str, Vault] = {}
+        self._lacking: list[Vault] = []
 
     def __call__(self, profile: str) -> Vault:
         if profile not in self._profiles:
             vault = self._app.vault(profile)
+            if vault.store.identity not in self._stores and lacks_store(vault):
+                self._lacking.append(vault)
             self._profiles[profile] = self._stores.setdefault(vault.store.identity, vault)
         return self._profiles[profile]
+
+    @contextmanager
+    def offering_recovery(self) -> Iterator[None]:
+        """Around what may make stores: for those that it made, a recovery key is offered, also if not all is done."""
+        try:
+            yield
+        except PartlyDone:
+            self._offer()
+            raise
+        self._offer()
+
+    def _offer(self) -> None:
+        for vault in self._lacking:
+            if not lacks_store(vault):
+                offer(self._app, vault.store.context, vault)
 
 
 def move(app: App, vaults: Vaults, found: Found, *, overwrite: bool, dry_run: bool) -> list[Outcome]:
     """Copy what was found, each key into its profile's vault, and compare it."""
-    mover = Mover(vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    mover = Mover(vaults, app.changing_key, lacks_store, overwrite=overwrite, dry_run=dry_run)
     outcomes = list(mover.copy(found.keys))
     return outcomes if dry_run else compared(outcomes, Vaults(app))
 
@@ -47,14 +67,18 @@ def say_who(app: App, found: Found) -> dict[str, dict[str, str | None]]:
     """Whose each key is, asked of AWS: the fields ``check`` of ``--json``, by profile."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from vault_core.sessions.plan import STS
+
+    spec = app.plugins.load("session", STS)
     asked: dict[str, str] = {}
     for name, key in found.keys.items():
         asked.setdefault(key.access_key_id, name)
     with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = {name: pool.submit(_identity, app, name, found.keys[name]) for name in asked.values()}
+        jobs = {name: pool.submit(_identity, app, spec, name, found.keys[name]) for name in asked.values()}
         try:
             answers = {name: job.result() for name, job in jobs.items()}
         except BaseException:
+            app.host.ends = time.monotonic()  # has whoever waits for AWS give up
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     checks = {}
@@ -64,23 +88,18 @@ def say_who(app: App, found: Found) -> dict[str, dict[str, str | None]]:
     return checks
 
 
-def _identity(app: App, name: str, key: Credentials) -> dict[str, str | None]:
-    import time
-
+def _identity(app: App, spec: SessionSpec, name: str, key: Credentials) -> dict[str, str | None]:
     from vault_core.api import CallerIdentifier, Profile, SessionRequest
-    from vault_core.errors import PluginError
-    from vault_core.sessions.plan import STS
 
     answer: dict[str, str | None] = {"state": "unknown", "account": None, "arn": None, "reason": None}
     try:
-        spec = app.plugins.load("session", STS)
         profile = Profile(name=name, keys=app.profiles.endpoint(name))
-        context = app.host.context("session", STS, spec.options, profile=profile.keys)
-        with app.plugins.blame("session", STS):
+        context = app.host.context("session", spec.name, spec.options, profile=profile.keys)
+        with app.plugins.blame("session", spec.name):
             provider = spec.open(context)
             if not isinstance(provider, CallerIdentifier):
                 raise PluginError(
-                    f"session provider {STS!r} cannot tell whose a key is", hint="update vault-plugin-aws"
+                    f"session provider {spec.name!r} cannot tell whose a key is", hint="update vault-plugin-aws"
                 )
             request = SessionRequest(
                 parameters=spec.parameters(context.options, profile),

@@ -11,7 +11,15 @@ import click
 from vault_core.api import SlotKeeper
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.ways import Ways, descriptor, write_line
-from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, SourceUnavailable, UsageError, VaultError
+from vault_core.errors import (
+    Cancelled,
+    PassphraseError,
+    QuestionRefused,
+    SourceUnavailable,
+    StorageUnavailable,
+    UsageError,
+    VaultError,
+)
 from vault_core.plugins.host import HostContext
 from vault_core.secret import Secret
 
@@ -56,10 +64,21 @@ def make(ways: Ways, number: int | None, label: str = "") -> None:
     _make(ways, ways.open(), number, label)
 
 
+def lacks_store(keeper: SlotKeeper) -> bool:
+    """Whether the store is still to be made. Asks nobody; a store without slots, or one in trouble, is none to make."""
+    try:
+        keeper.slots()
+    except StorageUnavailable:
+        return True
+    except VaultError:
+        return False
+    return False
+
+
 def offer(app: App, context: HostContext, keeper: SlotKeeper) -> None:
     """The store was just made: offer a recovery key to the person at the terminal, if there is one.
 
-    Whatever happens, the store is as usable as before; only a Ctrl-C is not taken for a no by what comes after.
+    Whatever is answered, Ctrl-C included, the store is as usable as before.
     """
     if app.host.why_nobody_can_be_asked():
         return

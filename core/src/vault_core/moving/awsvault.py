@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vault_core.api import Credentials
-from vault_core.errors import ConfigError, PassphraseError, UsageError
+from vault_core.errors import ConfigError, UsageError, WrongSecret
 from vault_core.moving import jwe
 from vault_core.moving.found import Bad, Found
 from vault_core.secret import Secret
@@ -47,7 +47,7 @@ def open_items(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> 
     """The keys in the items.
 
     :param items: as :func:`tokens` returns them.
-    :raises PassphraseError: the passphrase opens none of them.
+    :raises WrongSecret: the passphrase opens none of them.
     """
     found = Found(str(folder))
     closed = []
@@ -59,7 +59,7 @@ def open_items(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> 
         except ValueError as error:
             found.bad.append(Bad(_shown(name), str(error)))
     if closed and len(closed) + len(found.bad) == len(items):
-        raise PassphraseError(
+        raise WrongSecret(
             f"the passphrase opens none of the {len(closed)} items of aws-vault in {folder}",
             hint="give the one that aws-vault asks for, or had in its AWS_VAULT_FILE_PASSPHRASE",
         )
@@ -73,8 +73,15 @@ def _read(path: Path) -> bytes | None:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(fd, "rb") as file:
-        return file.read(jwe.LARGEST + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(jwe.LARGEST + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _item(plain: Secret) -> tuple[str, Mapping[str, Any]]:

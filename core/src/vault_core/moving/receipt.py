@@ -69,4 +69,4 @@ class Receipts:
             ) from None
 
     def _file(self, path: Path) -> Path:
-        return self._folder / f"{hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]}.json"
+        return self._folder / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"

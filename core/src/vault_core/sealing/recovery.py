@@ -24,8 +24,23 @@ _MISREAD = str.maketrans("018", "OIB")
 
 
 def new() -> Secret:
-    """A new recovery key, as text in 14 groups joined by ``-``."""
-    return text_of(secrets.token_bytes(_KEY_BYTES))
+    """A new recovery key, as text in 14 groups joined by ``-``. Every change of one of its characters is noticed."""
+    while True:
+        text = text_of(secrets.token_bytes(_KEY_BYTES))
+        if notices_typos(text):  # all but one in ten thousand do
+            return text
+
+
+def notices_typos(text: Secret) -> bool:
+    """Whether no change of one character makes another key of a right form."""
+    data = base64.b32decode(text.reveal_text().replace("-", ""))
+    number = int.from_bytes(data, "big")
+    for position in range(_CHARACTERS):
+        for change in range(1, 32):
+            other = (number ^ (change << 5 * position)).to_bytes(len(data), "big")
+            if _check(other[:_KEY_BYTES]) == other[_KEY_BYTES:]:
+                return False
+    return True
 
 
 def text_of(key: bytes) -> Secret:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vault_core.api import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
+from vault_core.api import StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 
 LOCK_SECONDS = 10.0
 """How long a writer waits for another one."""
@@ -263,7 +263,7 @@ class SafeFile:
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=folder)
 
-    def _replace(self, folder: int, data: bytes) -> None:
+    def _replace(self, folder: int, data: bytes, name: str | None = None) -> None:
         temp = f".{self._name}.{os.getpid()}.{os.urandom(8).hex()}.tmp"
         try:
             write_new(folder, temp, data)
@@ -274,7 +274,7 @@ class SafeFile:
                 raise trouble(error, self.path, "cannot be written, and is as it was") from None
             raise
         try:
-            os.rename(temp, self._name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.rename(temp, name or self._name, src_dir_fd=folder, dst_dir_fd=folder)
             make_durable(folder)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -302,21 +302,8 @@ class LockedFile:
         self._file._replace(self._folder, data)
 
     def keep(self, name: str, data: bytes) -> None:
-        """Write ``data`` beside the file, durably, under a name that must be free.
-
-        :raises StorageConflict: the name is taken.
-        :raises StorageUnavailable: it could not be written. Also StorageDenied.
-        """
-        path = self._file.folder / name
-        try:
-            write_new(self._folder, name, data)
-            make_durable(self._folder)
-        except FileExistsError:
-            raise StorageConflict(f"{path} exists already", hint="move it away") from None
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=self._folder)
-            raise trouble(error, path, "cannot be written") from None
+        """Write ``data`` beside the file, under another name, as :meth:`replace` does."""
+        self._file._replace(self._folder, data, name)
 
     def remove(self) -> None:
         """Delete the file, durably, if it is there.

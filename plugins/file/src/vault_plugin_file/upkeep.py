@@ -6,6 +6,7 @@ Each of these leaves the old state or the new one, whenever it is ended.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from vault_core.api import Cancelled, StorageConflict, StorageCorrupt, StorageEr
 from vault_plugin_file import awsvault, container
 from vault_plugin_file.anchor import Mark, Verdict
 from vault_plugin_file.copies import read_copy
-from vault_plugin_file.disk import LockedFile
+from vault_plugin_file.disk import LockedFile, Unconfirmed
 from vault_plugin_file.plugin import STORE_NAME
 from vault_plugin_file.store import State, StoreFile, mark_of, refuse
 
@@ -141,11 +142,17 @@ def restore(store: StoreFile, path: Path, may_replace: Callable[[], bool]) -> tu
 
 
 def _keep(store: StoreFile, file: LockedFile, data: bytes | None) -> Path | None:
-    """Keep the old file beside, under the time."""
+    """Keep the old file beside, under the time and a few random digits: it never replaces another one."""
     if data is None:
         return None
-    name = f"{STORE_NAME}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.old"
-    file.keep(name, data)
+    name = f"{STORE_NAME}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}.old"
+    try:
+        file.keep(name, data)
+    except Unconfirmed as error:
+        raise StorageUnavailable(
+            f"the old file could not be kept as {name} ({str(error).lower()}); the store is as it was",
+            hint="check the disk, then repeat the command",
+        ) from None
     return store.file.folder / name
 
 

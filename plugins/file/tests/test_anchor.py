@@ -1,0 +1,374 @@
+"""S8: an older, a forked and another file in the place of the store, a store that is gone; and no false alarms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container, upkeep
+from vault_plugin_file.anchor import Anchor, Mark, Verdict, judge
+from vault_plugin_file.backend import FileBackend
+
+KEY = "credentials/dev"
+
+
+@pytest.fixture
+def path(folder):
+    return folder / "store.vlt"
+
+
+@pytest.fixture
+def made(opened, path):
+    """A store that was written twice; the bytes of the first write."""
+    store = opened()
+    store.put(KEY, Secret("1"))
+    first = path.read_bytes()
+    store.put(KEY, Secret("2"))
+    return first
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A function that makes the context of another machine that shares the file."""
+    return lambda name, passphrase="right": FakeContext(tmp_path / name, store="file", passphrases=[passphrase])
+
+
+def anchors(tmp_path):
+    return sorted((tmp_path / "state/anchors").glob("*.json"))
+
+
+def reads(store):
+    return (lambda: store.get(KEY), lambda: list(store.keys()))
+
+
+def writes(store):
+    return (
+        lambda: store.put(KEY, Secret("x")),
+        lambda: store.delete(KEY),
+        lambda: store.change_slots(lambda table, dek: table),
+    )
+
+
+# -- no alarm ----------------------------------------------------------------------------------------------------------
+
+
+def test_s8_nothing_remembered_is_silent_and_remembers(made, opened, machine, path, tmp_path):
+    other = machine("other")
+    assert opened(other).get(KEY).value == Secret("2")
+    assert other.notes == []
+    path.write_bytes(made)
+    assert opened(other).get(KEY).value == Secret("1")
+    assert len(other.notes) == 1  # what it read it remembers
+
+
+def test_s8_writes_of_another_machine_are_no_alarm(made, opened, machine, ctx):
+    for number in range(3):
+        for context in (machine("other"), ctx):
+            opened(context).put(KEY, Secret(f"{number}"))
+            assert context.notes == []
+    assert opened().get(KEY).value == Secret("2")
+
+
+def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch, tmp_path):
+    (anchor,) = anchors(tmp_path)
+    before = anchor.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Anchor, "pin", lambda self, mark: None)
+        opened().put(KEY, Secret("3"))
+    assert anchor.read_bytes() == before
+    store = opened()
+    assert store.get(KEY).value == Secret("3")
+    store.put(KEY, Secret("4"))
+    assert ctx.notes == []
+    assert anchor.read_bytes() != before
+
+
+def test_s8_a_reader_that_is_late_takes_nothing_back(made, opened, ctx, tmp_path):
+    store = opened()
+    old = store.store.read().mark
+    opened().put(KEY, Secret("3"))
+    (anchor,) = anchors(tmp_path)
+    newest = anchor.read_bytes()
+    store.store.anchor.advance(old)
+    assert anchor.read_bytes() == newest
+
+
+def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch):
+    """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
+    reader = opened()
+    for name, owner in (("read", reader.store.file), ("read", reader.store.anchor)):
+        real = getattr(owner, name)
+
+        def late(*, _owner=owner, _name=name, _real=real):
+            found = _real()
+            monkeypatch.setattr(_owner, _name, _real)
+            opened().put(KEY, Secret("3"))
+            return found
+
+        monkeypatch.setattr(owner, name, late)
+        reader.get(KEY)
+    assert reader.get(KEY).value == Secret("3")
+    assert ctx.notes == []
+
+
+def test_s8_a_forged_epoch_is_not_remembered(made, opened, path, tmp_path):
+    (anchor,) = anchors(tmp_path)
+    before = anchor.read_bytes()
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b'"epoch":2', b'"epoch":9'))
+    with pytest.raises(StorageCorrupt):
+        opened().get(KEY)
+    assert anchor.read_bytes() == before
+    path.write_bytes(good)
+    assert opened().put(KEY, Secret("3"))
+
+
+def test_s8_the_folder_under_another_name(made, folder, ctx, tmp_path, path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    store = FileBackend(ctx, tmp_path / "link" / folder.name)
+    path.write_bytes(made)
+    store.get(KEY)
+    assert len(ctx.notes) == 1
+    assert len(anchors(tmp_path)) == 1
+
+
+# -- older, forked -----------------------------------------------------------------------------------------------------
+
+
+def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ctx, path):
+    path.write_bytes(made)
+    store = opened()
+    for _ in range(2):
+        for read in reads(store):
+            read()
+    assert store.get(KEY).value == Secret("1")
+    (note,) = ctx.notes
+    assert note.startswith(f"{path} is an older copy than this machine has seen: it can be read, but not written")
+    assert note.endswith("(awsv file accept --older)")
+    asked = len(ctx.unlocked)
+    for write in writes(opened()):
+        with pytest.raises(StorageDenied, match=r"older copy .* nothing was changed") as caught:
+            write()
+        assert caught.value.exit_code == 4
+        assert "awsv file accept --older" in caught.value.hint
+    assert path.read_bytes() == made
+    assert len(ctx.unlocked) == asked
+
+
+def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypatch):
+    store = opened()
+    store.get(KEY)
+    real = store.store.file.locked
+
+    def late(check):
+        path.write_bytes(made)
+        return real(check)
+
+    monkeypatch.setattr(store.store.file, "locked", late)
+    with pytest.raises(StorageDenied, match="older copy"):
+        store.put(KEY, Secret("3"))
+    assert path.read_bytes() == made
+
+
+def test_s8_older_accepted(made, opened, ctx, path):
+    path.write_bytes(made)
+    assert "(write 1)" in upkeep.accept(opened().store, Verdict.OLDER)
+    opened().put(KEY, Secret("3"))
+    assert opened().get(KEY).value == Secret("3")
+    assert ctx.notes == []
+
+
+@pytest.fixture
+def forked(made, opened, machine, path, ctx):
+    """Two machines wrote the same file at once, and the other one's write won."""
+    before = path.read_bytes()
+    other = machine("other")
+    opened(other).get(KEY)
+    opened().put(KEY, Secret("ours"))
+    path.write_bytes(before)
+    opened(other).put(KEY, Secret("theirs"))
+    return other
+
+
+def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, path):
+    data = path.read_bytes()
+    store = opened()
+    for read in reads(store):
+        read()
+    assert store.get(KEY).value == Secret("theirs")
+    assert len(ctx.notes) == 1
+    assert "not the copy that this machine has seen last" in ctx.notes[0]
+    assert ctx.notes[0].endswith("(awsv file accept --fork)")
+    for write in writes(opened()):
+        with pytest.raises(StorageDenied, match="written at the same time"):
+            write()
+    assert path.read_bytes() == data
+    assert opened(forked).put(KEY, Secret("theirs, again"))  # on the machine whose write won all is well
+    assert forked.notes == []
+
+
+def test_s8_fork_accepted(forked, opened, ctx):
+    with pytest.raises(StorageConflict, match="but fork") as caught:
+        upkeep.accept(opened().store, Verdict.OLDER)
+    assert caught.value.hint.endswith("awsv file accept --fork")
+    upkeep.accept(opened().store, Verdict.FORK)
+    assert opened().put(KEY, Secret("3"))
+    assert ctx.notes == []
+
+
+# -- replaced, gone ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def replaced(made, opened, ctx, path, tmp_path, machine):
+    """Another store, with a passphrase of its own, in the place of ours; whoever opens it."""
+    other = tmp_path / "elsewhere"
+    FileBackend(machine("other", "theirs"), other).put(KEY, Secret("theirs"))
+    shutil.copyfile(other / "store.vlt", path)
+
+
+def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
+    data, asked = path.read_bytes(), len(ctx.unlocked)
+    store = opened()
+    for call in (*reads(store), *writes(store), store.slots, lambda: upkeep.need(store.store)):
+        with pytest.raises(StorageDenied, match=r"store.vlt is another store") as caught:
+            call()
+        assert caught.value.exit_code == 4
+        assert caught.value.hint.endswith("awsv file accept --replaced")
+    assert path.read_bytes() == data
+    assert (len(ctx.unlocked), ctx.notes) == (asked, [])  # our passphrase is not tried on it
+
+
+def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
+    theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
+    with pytest.raises(StorageConflict, match="but replaced"):
+        upkeep.accept(opened(theirs).store, Verdict.FORK)
+    upkeep.accept(opened(theirs).store, Verdict.REPLACED)
+    assert opened(theirs).get(KEY).value == Secret("theirs")
+    assert opened(theirs).put(KEY, Secret("x"))
+
+
+def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
+    from vault_core.api import WrongSecret
+
+    with pytest.raises(WrongSecret):
+        upkeep.accept(opened().store, Verdict.REPLACED)
+    with pytest.raises(StorageDenied):
+        opened().get(KEY)
+
+
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_s8_a_store_that_is_gone_is_never_made_anew(made, opened, ctx, folder, path, whole_folder):
+    shutil.rmtree(folder) if whole_folder else path.unlink()
+    store, asked = opened(), len(ctx.unlocked)
+    for call in (*reads(store), *writes(store), store.slots, lambda: upkeep.create(store.store)):
+        with pytest.raises(StorageUnavailable, match=r"store.vlt is gone") as caught:
+            call()
+        assert caught.value.exit_code == 4
+        assert "awsv file restore" in caught.value.hint
+        assert "awsv file accept --replaced" in caught.value.hint
+    assert not path.exists()
+    assert folder.exists() != whole_folder
+    assert len(ctx.unlocked) == asked
+
+
+def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
+    store = opened()
+    real = store.store.file.locked
+    monkeypatch.setattr(store.store.file, "locked", lambda check: (path.unlink(), real(check))[1])
+    with pytest.raises(StorageUnavailable, match="is gone"):
+        store.put(KEY, Secret("3"))
+    assert not path.exists()
+
+
+def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
+    path.unlink()
+    assert "is forgotten" in upkeep.accept(opened().store, Verdict.REPLACED)
+    assert anchors(tmp_path) == []
+    assert opened().get(KEY) is None
+    opened().put(KEY, Secret("new"))
+    assert opened().get(KEY).value == Secret("new")
+
+
+def test_nothing_to_accept(made, opened, ctx, tmp_path):
+    (anchor,) = anchors(tmp_path)
+    before = anchor.read_bytes()
+    for flag in (Verdict.OLDER, Verdict.FORK, Verdict.REPLACED):
+        assert "nothing to accept" in upkeep.accept(opened().store, flag)
+    assert anchor.read_bytes() == before
+
+
+# -- the judgement itself, and many processes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pinned", "found", "verdict"),
+    [
+        (None, (b"a", 1, b"m"), Verdict.UNKNOWN),
+        (None, None, Verdict.UNKNOWN),
+        ((b"a", 5, b"m"), None, Verdict.GONE),
+        ((b"a", 5, b"m"), (b"a", 5, b"m"), Verdict.SAME),
+        ((b"a", 5, b"m"), (b"a", 6, b"n"), Verdict.NEWER),
+        ((b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
+        ((b"a", 5, b"m"), (b"a", 5, b"n"), Verdict.FORK),
+        ((b"a", 5, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
+    ],
+)
+def test_judge(pinned, found, verdict):
+    assert judge(Mark(*pinned) if pinned else None, Mark(*found) if found else None) is verdict
+
+
+def test_mark_keeps_the_largest_epoch():
+    mark = Mark(bytes(16), container.MAX_EPOCH, bytes(32))
+    assert Mark.parse(mark.to_bytes()) == mark
+
+
+WRITER = """
+import sys, pathlib
+from vault_core.api import Secret, StorageConflict
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.backend import FileBackend
+folder = pathlib.Path(sys.argv[1])
+context = FakeContext(folder.parent, passphrases=["right"])
+for number in range(int(sys.argv[2])):
+    store = FileBackend(context, folder) if number % 5 == 0 else store
+    while True:
+        item = store.get("counters/one")
+        try:
+            store.put("counters/one", Secret(str(int(item.value.reveal()) + 1)), expect=item.version)
+            break
+        except StorageConflict:
+            continue
+print(*context.notes)
+"""
+
+
+def test_s12_sixteen_writers_and_no_alarm(opened, folder, ctx):
+    opened().put("counters/one", Secret("0"))
+    count = 25 if os.environ.get("AWSV_DEEP") else 5
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder), str(count)],
+            env={"PATH": os.environ["PATH"]},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(16)
+    ]
+    reader, readings = opened(), 0
+    while any(process.poll() is None for process in processes):
+        reader.get("counters/one")
+        readings += 1
+    assert [process.communicate()[0].strip() for process in processes] == [""] * 16
+    assert [process.returncode for process in processes] == [0] * 16
+    assert opened().get("counters/one").value == Secret(str(16 * count))
+    assert ctx.notes == []
+    assert readings > 10
+    assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"]
+    assert not list((folder.parent / "state/anchors").glob("*.tmp"))

@@ -1,0 +1,165 @@
+"""S8: an anchor that is off, damaged, or cannot be written: it is told, and stops nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from vault_core.api import Secret
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import upkeep
+from vault_plugin_file.anchor import Verdict
+from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.plugin import vault_storage_backends
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
+
+KEY = "credentials/dev"
+
+
+@pytest.fixture
+def path(folder):
+    return folder / "store.vlt"
+
+
+@pytest.fixture
+def made(opened, path):
+    """A store that was written twice; the bytes of the first write."""
+    store = opened()
+    store.put(KEY, Secret("1"))
+    first = path.read_bytes()
+    store.put(KEY, Secret("2"))
+    return first
+
+
+def anchors(tmp_path):
+    return sorted((tmp_path / "state/anchors").glob("*.json"))
+
+
+def reads(store):
+    return (lambda: store.get(KEY), lambda: list(store.keys()))
+
+
+def test_s8_off(made, opened, path, tmp_path):
+    home = tmp_path / "ephemeral"
+    context = FakeContext(home, store="file", passphrases=["right"], options={"anchor": False})
+    assert opened(context).put(KEY, Secret("3"))
+    path.write_bytes(made)
+    assert opened(context).get(KEY).value == Secret("1")
+    assert opened(context).put(KEY, Secret("3"))
+    path.unlink()
+    assert opened(context).get(KEY) is None
+    assert opened(context).put(KEY, Secret("4"))
+    assert "is off" in upkeep.accept(opened(context).store, Verdict.OLDER)
+    assert context.notes == []
+    assert not context.state_dir.exists()
+
+
+def test_the_option():
+    (spec,) = vault_storage_backends()
+    option = spec.options[1]
+    assert (option.name, option.default, option.parse("off"), option.parse("on")) == ("anchor", True, False, True)
+
+
+def spoil_with(data):
+    return lambda anchor: anchor.write_bytes(data)
+
+
+DAMAGE = {
+    "empty": spoil_with(b""),
+    "not JSON": spoil_with(b"\0" * 100),
+    "another version": lambda anchor: anchor.write_bytes(anchor.read_bytes().replace(b'"format":1', b'"format":2')),
+    "no epoch": lambda anchor: anchor.write_bytes(anchor.read_bytes().replace(b'"epoch"', b'"epocs"')),
+    "truncated": lambda anchor: anchor.write_bytes(anchor.read_bytes()[:-1]),
+    "huge": lambda anchor: os.truncate(anchor, 1 << 33),
+    "readable by all": lambda anchor: anchor.chmod(0o644),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_s8_a_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_path, how, path):
+    (anchor,) = anchors(tmp_path)
+    DAMAGE[how](anchor)
+    store = opened()
+    for read in reads(store) * 2:
+        read()
+    assert len(ctx.notes) == 1
+    assert "whether" in ctx.notes[0]
+    assert str(anchor) in ctx.notes[0]
+    opened().put(KEY, Secret("3"))
+    ctx.notes.clear()
+    assert opened().get(KEY).value == Secret("3")  # the write has mended it
+    assert ctx.notes == []
+    path.write_bytes(made)
+    opened().get(KEY)
+    assert len(ctx.notes) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, kind):
+    (anchor,) = anchors(tmp_path)
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    anchor.unlink()
+    {"folder": anchor.mkdir, "link": lambda: anchor.symlink_to(precious), "pipe": lambda: os.mkfifo(anchor)}[kind]()
+    assert opened().get(KEY).value == Secret("2")
+    opened().put(KEY, Secret("3"))
+    assert opened().get(KEY).value == Secret("3")
+    assert any(str(anchor) in note for note in ctx.notes)
+    assert precious.read_text() == "precious"
+
+
+def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
+    (anchor,) = anchors(tmp_path)
+    anchor.write_bytes(b"{}")
+    upkeep.accept(opened().store, Verdict.OLDER)
+    ctx.notes.clear()
+    opened().get(KEY)
+    assert ctx.notes == []
+
+
+def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(opened, ctx, tmp_path, path):
+    ctx.state_dir.write_text("a file where the folder should be")
+    opened().put(KEY, Secret("1"))
+    store = opened()
+    store.put(KEY, Secret("2"))
+    store.put(KEY, Secret("3"))
+    told = [note for note in ctx.notes if "an older copy of it would not be noticed" in note]
+    assert len(told) == 2  # once a process
+    assert opened().get(KEY).value == Secret("3")
+
+
+def test_s8_a_read_only_state_folder_as_an_ordinary_user(made, child, folder, tmp_path, monkeypatch):
+    """Reads say nothing, writes work and say it."""
+    user = None
+    shutil.rmtree(tmp_path / "state")
+    (tmp_path / "state").mkdir()
+    if os.geteuid() == 0:
+        user = 65_534
+        for path in (folder, *folder.iterdir(), tmp_path / "state"):
+            os.chown(path, user, user)
+        tmp_path.chmod(0o755)
+    (tmp_path / "state").chmod(0o500)
+    monkeypatch.chdir(tmp_path)  # the folders above may be closed to the other user
+
+    def work():
+        from pathlib import Path
+
+        context = FakeContext(Path(), passphrases=["right"])
+        store = FileBackend(context, Path("store"))
+        read = store.get(KEY).value == Secret("2") and context.notes == []
+        store.put(KEY, Secret("3"))
+        return read and [note for note in context.notes if "permission denied" in note] == context.notes != []
+
+    status = child(work, user=user)
+    (tmp_path / "state").chmod(0o700)
+    assert status == 0
+
+
+def test_modes_of_what_is_remembered(made, tmp_path):
+    (anchor,) = anchors(tmp_path)
+    assert anchor.stat().st_mode & 0o777 == 0o600
+    assert anchor.parent.stat().st_mode & 0o777 == 0o700
+    assert KEY.encode() not in anchor.read_bytes()

@@ -1,0 +1,73 @@
+"""S19: one file for each type of slot, written once, that must open for ever: with the product and without it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import PassphraseError, Secret
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
+from vault_plugin_file.backend import FileBackend
+
+GOLDEN = Path(__file__).with_name("golden")
+KINDS = ["key", "composite", "composite-unstretched", "recovery", "passphrase-scrypt", "passphrase-pbkdf2"]
+
+
+@pytest.fixture(params=KINDS)
+def golden(request):
+    """The bytes of a file, and what it opens with and holds."""
+    return (GOLDEN / f"{request.param}.vlt").read_bytes(), json.loads((GOLDEN / f"{request.param}.json").read_text())
+
+
+def context(folder, kind, secret, table):
+    """A context in which this secret is at hand, where a slot of this type looks for it."""
+    if kind == "composite":
+        return FakeContext(folder, factors={source: [text] for source, text in secret.items()})
+    ctx = FakeContext(folder, passphrases=[secret] if kind == "passphrase" else [])
+    for slot in table.of_type("key"):
+        ctx.kept[slot.sources[0], f"{table.store.hex()}/{slot.id}"] = Secret(secret)
+    return ctx
+
+
+def other_than(secret):
+    if isinstance(secret, dict):
+        return {**secret, "prompt": "wrong"}
+    return "wrong" if " " in secret else "A" * len(secret)
+
+
+def test_second_implementation(independent, golden):
+    data, expected = golden
+    kind, secret = expected["type"], expected["secret"]
+    epoch, entries = independent.read_file(data, secret, kind)
+    assert epoch == expected["epoch"]
+    assert {name: value.decode() for name, value in entries.items()} == expected["entries"]
+    with pytest.raises((independent.Wrong, independent.Damaged)):
+        independent.read_file(data, other_than(secret), kind)
+
+
+def test_product(golden, folder):
+    data, expected = golden
+    kind, secret = expected["type"], expected["secret"]
+    folder.mkdir(mode=0o700)
+    path = folder / "store.vlt"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    table = container.parse(data).table
+    store = FileBackend(context(folder, kind, secret, table), folder)
+    if kind == "recovery":  # opened where it is asked for, and then the slots are written again as they are
+        dek = table.open_by_recovery(Secret(secret), "it")[1]
+        store.change_slots(lambda slots, _: slots, dek=dek)
+    assert {key: store.get(key).value.reveal_text() for key in store.keys()} == expected["entries"]  # noqa: SIM118
+    assert store.slots().to_json() == table.to_json()
+    shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    path.write_bytes(data)
+    path.chmod(0o600)
+    again = FileBackend(context(folder, kind, other_than(secret), table), folder)
+    wrong = Secret(other_than(secret)) if kind == "recovery" else None
+    with pytest.raises(PassphraseError):
+        again.get("credentials/default") if wrong is None else table.open_by_recovery(wrong, "it")

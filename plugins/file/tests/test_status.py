@@ -1,0 +1,66 @@
+"""What can be told of a store while it is closed."""
+
+from __future__ import annotations
+
+import pytest
+
+from vault_core.api import Secret
+from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.status import lines, row, status
+
+
+@pytest.fixture
+def path(folder):
+    return folder / "store.vlt"
+
+
+@pytest.fixture
+def made(opened):
+    """A store that was written three times; its backend."""
+    store = opened()
+    for number in range(3):
+        store.put(f"credentials/{number}", Secret("x"))
+    return store
+
+
+def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
+    asked = len(ctx.unlocked)
+    facts = status(opened().store)
+    assert len(ctx.unlocked) == asked
+    assert facts["path"] == str(path)
+    assert (facts["exists"], facts["format"], facts["bytes"], facts["writes"]) == (True, 1, path.stat().st_size, 3)
+    assert (facts["file_mode"], facts["folder_mode"]) == ("0600", "0700")
+    assert (facts["ways_in"], facts["recovery"], facts["anchor"]["state"]) == (1, False, "same")
+    (slot,) = facts["slots"]
+    assert (slot["type"], slot["kdf"]) == ("passphrase", [{"alg": "argon2id", "m": 19_456, "t": 2, "p": 1}])
+    assert "Ways in:      1 (no recovery)" in lines(facts)
+    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lanes (less than new slots get)"
+
+
+def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
+    def state():
+        facts = status(opened().store)
+        return facts["anchor"]["state"], "\n".join(lines(facts))
+
+    now = path.read_bytes()
+    made.put("credentials/0", Secret("changed"))
+    assert state()[0] == "same"
+    path.write_bytes(now)
+    assert state()[0] == "older"
+    assert "awsv file accept --older" in state()[1]
+    path.unlink()
+    assert state()[0] == "gone"
+    assert "awsv file accept --replaced" in state()[1]
+    FileBackend(ctx, tmp_path / "other").put("a/b", Secret("x"))
+    path.write_bytes((tmp_path / "other/store.vlt").read_bytes())
+    path.chmod(0o600)
+    assert state()[0] == "replaced"
+    ctx.options["anchor"] = False
+    assert state()[0] == "off"
+
+
+def test_status_where_there_is_none(opened, folder):
+    facts = status(opened().store)
+    assert (facts["exists"], facts["anchor"]["state"]) == (False, "none")
+    assert "no file is there" in "\n".join(lines(facts))
+    assert not folder.exists()

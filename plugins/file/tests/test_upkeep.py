@@ -1,0 +1,415 @@
+"""Making, verifying, rekeying, backing up and restoring: old state or new, and never a backup lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import stat
+import time
+
+import pytest
+
+from vault_core.api import (
+    Cancelled,
+    Secret,
+    StorageConflict,
+    StorageCorrupt,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+    WrongSecret,
+    sealing,
+)
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container, disk, upkeep
+from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.copies import read_copy, write_copy
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
+
+ENTRIES = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
+KILLS = 300 if os.environ.get("AWSV_DEEP") else 15
+"""How often a process is killed; the many are for ``make test-deep``."""
+
+
+@pytest.fixture
+def path(folder):
+    return folder / "store.vlt"
+
+
+@pytest.fixture
+def made(opened, path):
+    """A store with three entries; its backend."""
+    store = opened()
+    for key, value in ENTRIES.items():
+        store.put(key, Secret(value))
+    return store
+
+
+@pytest.fixture
+def backup(made, path, tmp_path):
+    """A backup of it."""
+    target = tmp_path / "backup.vlt"
+    write_copy(target, path.read_bytes(), overwrite=False)
+    return target
+
+
+def content(store):
+    return {key: store.get(key).value.reveal_text() for key in store.keys()}  # noqa: SIM118 - a backend is no dictionary
+
+
+def yes(*_):
+    return True
+
+
+def no(*_):
+    return False
+
+
+def spoil(store, name):
+    """Give one entry of the store the sealed value of another one."""
+    state = store.store.read()
+    other = next(key for key in state.entries if key != name)
+    entries = {**state.entries, name: container.Entry(state.entries[name].version, state.entries[other].sealed)}
+    store.store.file.path.write_bytes(container.encode(state.table, state.dek, state.epoch + 1, entries))
+
+
+# -- init --------------------------------------------------------------------------------------------------------------
+
+
+def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
+    state = upkeep.create(opened().store)
+    assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
+    assert content(opened()) == {}
+    before, asked = snapshot(), len(ctx.unlocked)
+    with pytest.raises(StorageConflict, match="there is a store at") as caught:
+        upkeep.create(opened().store)
+    assert caught.value.exit_code == 4
+    assert snapshot() == before
+    assert len(ctx.unlocked) == asked
+
+
+def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
+    """Somebody else made it while a person thought about a passphrase: theirs stays."""
+    real = ctx.unlock
+
+    def late(key_id, derive, *, create=False, factor=None):
+        if create:
+            FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
+        return real(key_id, derive, create=create, factor=factor)
+
+    monkeypatch.setattr(ctx, "unlock", late)
+    with pytest.raises(StorageConflict):
+        upkeep.create(opened().store)
+    assert content(opened()) == {"a/first": "1"}
+
+
+def test_init_leaves_aws_vaults_folder_alone(opened, folder):
+    folder.mkdir(mode=0o700)
+    (folder / "item").write_bytes(b"eyJhbGciOiJQQkVTMi1IUzI1NiIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d")
+    with pytest.raises(StorageDenied, match="of aws-vault"):
+        upkeep.create(opened().store)
+    assert [found.name for found in folder.iterdir()] == ["item"]
+
+
+# -- verify ------------------------------------------------------------------------------------------------------------
+
+
+def test_s7_verify_names_every_damaged_entry(made, path):
+    assert upkeep.damaged_entries(made.store.read()) == []
+    upkeep.require_whole(made.store.read(), "it", "a hint")
+    spoil(made, "credentials/b")
+    spoil(made, "seeds/c")
+    with pytest.raises(StorageCorrupt, match=r"2 of 3 entries do not open: credentials/b, seeds/c") as caught:
+        upkeep.require_whole(made.store.read(), str(path), "a hint")
+    assert caught.value.exit_code == 4
+    assert made.get("credentials/a").value == Secret("one")
+
+
+def test_verify_of_a_backup(made, backup, ctx):
+    assert upkeep.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
+    data = backup.read_bytes()
+    for damaged, reason in ((data[:-1], "truncated"), (data[:-1] + b"\0", "payload"), (b"text", "not a store")):
+        backup.write_bytes(damaged)
+        with pytest.raises(StorageCorrupt, match=reason) as caught:
+            upkeep.open_copy(made.store, backup)
+        assert str(backup) in caught.value.message
+
+
+# -- backup ------------------------------------------------------------------------------------------------------------
+
+
+def test_backup_is_the_store_and_only_ours(made, path, child, tmp_path):
+    target = tmp_path / "backup.vlt"
+    assert child(lambda: write_copy(target, path.read_bytes(), overwrite=False) is None, umask=0) == 0
+    assert target.read_bytes() == path.read_bytes()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert target.stat().st_nlink == 1
+
+
+def test_backup_never_replaces_unless_told(backup, tmp_path, path, monkeypatch):
+    before = backup.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(backup)
+    for taken in (backup, link):
+        with pytest.raises(StorageConflict, match="exists already; it was not touched"):
+            write_copy(taken, b"new", overwrite=False)
+    monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(StorageConflict, match="exists already; it was not touched"):
+        write_copy(backup, b"new", overwrite=False)
+    assert backup.read_bytes() == before
+    write_copy(tmp_path / "free", b"new", overwrite=False)
+    assert (tmp_path / "free").read_bytes() == b"new"
+    write_copy(backup, b"new", overwrite=True)
+    assert backup.read_bytes() == b"new"
+    assert sorted(found.name for found in tmp_path.glob(".*")) == []
+
+
+def no_links(*_, **__):
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("where", ["missing/backup.vlt", "store", "store/store.vlt/backup.vlt"])
+def test_backup_to_where_it_cannot_be(made, tmp_path, where, snapshot):
+    before = snapshot()
+    with pytest.raises(StorageError) as caught:
+        write_copy(tmp_path / where, b"data", overwrite=True)
+    assert caught.value.exit_code == 4
+    assert str(tmp_path / where) in caught.value.message
+    assert snapshot() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_backup_over_the_store_itself(made, path, tmp_path):
+    (tmp_path / "link").symlink_to(path)
+    for target in (path, tmp_path / "link"):
+        with pytest.raises(StorageError, match="is the store itself"):
+            upkeep.check_backup_target(made.store, target)
+
+
+def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
+    def broken(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk, "make_durable", broken)
+    with pytest.raises(StorageUnavailable, match=r"backup.vlt cannot be written: no space left"):
+        write_copy(tmp_path / "backup.vlt", path.read_bytes(), overwrite=False)
+    assert not (tmp_path / "backup.vlt").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_reading_what_is_no_backup(tmp_path):
+    with pytest.raises(StorageUnavailable, match="there is no file"):
+        read_copy(tmp_path / "none")
+    with pytest.raises(StorageError, match="cannot be read: is a directory"):
+        read_copy(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    assert read_copy(tmp_path / "pipe") == b""
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 34)
+    assert len(read_copy(tmp_path / "sparse")) == container.MAX_FILE + 1
+
+
+# -- restore -----------------------------------------------------------------------------------------------------------
+
+
+def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened, path, ctx, folder):
+    made.put("credentials/a", Secret("changed"))
+    made.delete("seeds/c")
+    old = path.read_bytes()
+    state, kept = upkeep.restore(opened().store, backup, yes)
+    assert content(opened()) == ENTRIES
+    assert state.epoch == 6  # three writes, two more, and this one: no machine takes it for an older copy
+    assert kept.read_bytes() == old
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    opened().put("credentials/d", Secret("four"))
+    assert ctx.notes == []
+    assert {found.name for found in folder.iterdir()} == {"store.vlt", "store.vlt.lock", kept.name}
+
+
+def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
+    made.put("credentials/a", Secret("changed"))
+    before = snapshot()
+    with pytest.raises(Cancelled):
+        upkeep.restore(opened().store, backup, no)
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gone, ctx):
+    import shutil
+
+    path.unlink() if gone == "file" else shutil.rmtree(folder)
+    state, kept = upkeep.restore(opened().store, backup, no)  # nothing to replace: nothing to ask
+    assert (content(opened()), state.epoch, kept) == (ENTRIES, 4, None)
+    assert ctx.notes == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"text", None])
+def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
+    made.put("credentials/a", Secret("changed"))
+    path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
+    old = path.read_bytes()
+    _, kept = upkeep.restore(opened().store, backup, yes)
+    assert content(opened()) == ENTRIES
+    assert kept.read_bytes() == old
+
+
+def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path, snapshot):
+    good = path.read_bytes()
+    spoil(made, "credentials/b")
+    half = path.read_bytes()
+    path.write_bytes(good)
+    before = snapshot()
+    for data in (half, half[:-1], half[:5000], b"", b"text", bytes(20_000)):
+        backup.write_bytes(data)
+        with pytest.raises(StorageCorrupt) as caught:
+            upkeep.restore(opened().store, backup, yes)
+        assert str(backup) in caught.value.message
+    assert snapshot() == before
+
+
+def test_restore_with_the_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
+    before = snapshot()
+    with pytest.raises(WrongSecret):
+        upkeep.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes)
+    assert snapshot() == before
+
+
+def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypatch):
+    """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
+    there = tmp_path / "there"
+    FileBackend(ctx, there).put("credentials/z", Secret("new"))
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep.StoreFile, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+    assert content(FileBackend(ctx, there)) == {"credentials/z": "new"}
+    upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+    assert content(FileBackend(ctx, there)) == ENTRIES
+    assert ctx.notes == []
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
+    monkeypatch.setattr(upkeep.time, "strftime", lambda *_: "20260101T000000Z")
+    kept = {upkeep.restore(opened().store, backup, yes)[1] for _ in range(3)}
+    assert len(kept) == 3
+    assert all(upkeep.open_copy(made.store, path).entries for path in kept)
+
+
+# -- rekey -------------------------------------------------------------------------------------------------------------
+
+
+def test_s16_rekey_seals_everything_again(made, opened, ctx):
+    old = made.store.read()
+    new, before = upkeep.rekey(opened().store, no)
+    assert before == old.table
+    assert new.dek != old.dek
+    assert new.epoch == old.epoch + 1
+    assert not {entry.sealed for entry in old.entries.values()} & {entry.sealed for entry in new.entries.values()}
+    assert {slot.id for slot in old.table.slots}.isdisjoint(slot.id for slot in new.table.slots)
+    with pytest.raises(ValueError, match="header was changed"):
+        container.decrypt(container.parse(new.data), old.dek)
+    assert content(opened()) == ENTRIES
+    assert content(made) == ENTRIES  # who had it open notices
+    made.put("credentials/d", Secret("four"))
+    assert all("did not open" not in note and "older" not in note for note in ctx.notes)
+
+
+@pytest.fixture
+def two_ways(made):
+    """A second passphrase, which nobody gives; its slot."""
+    other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
+    slot = sealing.NewSlot.passphrase(
+        made.slots().store, lambda key_id, derive, source: other.unlock(key_id, derive), cost=CHEAP
+    )
+    made.change_slots(lambda table, dek: table.add(dek, slot))
+    return made.slots().slots[1]
+
+
+CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+
+
+def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opened, tmp_path, snapshot):
+    asked = []
+    before = snapshot()
+    with pytest.raises(Cancelled):
+        upkeep.rekey(opened().store, lambda slots: bool(asked.extend(slots)))
+    assert asked == [two_ways.describe()]
+    assert snapshot() == before
+    new, _ = upkeep.rekey(opened().store, yes)
+    assert len(new.table.slots) == 1
+    with pytest.raises(WrongSecret):
+        opened(FakeContext(tmp_path, passphrases=["other"])).get("credentials/a")
+    assert content(opened()) == ENTRIES
+
+
+def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
+    def meanwhile(slots):
+        made.put("credentials/d", Secret("four"))
+        return True
+
+    upkeep.rekey(opened().store, meanwhile)
+    assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
+
+
+def test_rekey_beside_another_change_of_the_slots(two_ways, made, opened):
+    def meanwhile(slots):
+        made.change_slots(lambda table, dek: table.remove(two_ways.id))
+        return True
+
+    with pytest.raises(StorageConflict, match=r"slots of .* were changed meanwhile"):
+        upkeep.rekey(opened().store, meanwhile)
+    assert content(opened()) == ENTRIES
+
+
+def test_rekey_of_a_damaged_store_changes_nothing(made, opened, snapshot):
+    spoil(made, "credentials/b")
+    before = snapshot()
+    with pytest.raises(StorageCorrupt, match="credentials/b"):
+        upkeep.rekey(opened().store, yes)
+    assert snapshot() == before
+
+
+def in_a_loop(folder, work, report):
+    """In a child: repeat the work, and say when it is done each time."""
+    while True:
+        work()
+        os.write(report, b"done\n")
+
+
+@pytest.mark.parametrize("what", ["rekey", "restore", "backup"])
+def test_s10_killed_in_the_middle(made, opened, folder, tmp_path, backup, what):
+    target = tmp_path / "copy.vlt"
+    works = {
+        "rekey": lambda: upkeep.rekey(opened().store, no),
+        "restore": lambda: upkeep.restore(opened().store, backup, yes),
+        "backup": lambda: write_copy(target, (folder / "store.vlt").read_bytes(), overwrite=True),
+    }
+    chance, done = random.Random(7), 0
+    for _ in range(KILLS):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                in_a_loop(folder, works[what], write)
+            finally:
+                os._exit(1)
+        os.close(write)
+        with os.fdopen(read) as report:
+            heard = [report.readline() for _ in range(chance.randrange(3))]
+            time.sleep(chance.uniform(0, 0.02))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            done += len(heard) + len(report.read().splitlines())
+        assert content(opened()) == ENTRIES
+        for copy in (backup, *([target] if target.exists() else [])):
+            upkeep.require_whole(upkeep.open_copy(made.store, copy), "it", "a hint")
+    print(f"{what}: {KILLS} kills, {done} finished")  # noqa: T201 - the figure that this test is for
+    opened().put("credentials/d", Secret("four"))
+    assert not [found for found in folder.iterdir() if found.name.endswith(".tmp")]

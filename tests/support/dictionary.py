@@ -1,0 +1,41 @@
+"""The smallest storage backend, for tests of what wraps one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+
+from vault_core.api import ABSENT, ANY, Capability, Expect, Item, Secret, StorageBackend, StorageConflict, Version
+
+BOTH = Capability.CREATE_ONLY | Capability.CAS
+
+
+class Dictionary(StorageBackend):
+    """Keeps text in ``kept``; knows every ``expect``, and remembers in ``asked`` what was put with which."""
+
+    def __init__(self, kept: Mapping[str, str] | None = None) -> None:
+        self.kept = dict(kept or {})
+        self.lock = threading.Lock()
+        self.asked: list[tuple[str, Expect]] = []
+
+    def get(self, key: str) -> Item | None:
+        value = self.kept.get(key)
+        return None if value is None else Item(value=Secret(value), version=str(hash(value)))
+
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        with self.lock:
+            self.asked.append((key, expect))
+            found = self.get(key)
+            if expect is not ANY and expect != (found.version if found else ABSENT):
+                raise StorageConflict(key)
+            self.kept[key] = text = value.reveal().decode("ascii")
+            return str(hash(text))
+
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+        found = self.get(key)
+        if expect is not ANY and (found is None or expect != found.version):
+            raise StorageConflict(key)
+        return self.kept.pop(key, None) is not None
+
+    def keys(self) -> Iterator[str]:
+        return iter(list(self.kept))

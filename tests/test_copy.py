@@ -1,0 +1,148 @@
+"""``awsv copy``: between stores, compared, resumable; a source is deleted only after the comparison."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.home import PROGRAM, Home
+from support.vaults import CHEAP, KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, offline
+from vault_core.api import Secret
+from vault_core.testing import FakeContext
+from vault_core.vault import CREDENTIALS, decode, encode
+from vault_plugin_file.backend import FileBackend
+
+NAMES = ["default", "two words", "naïve-ü", "a/b"]
+KEYS = dict.fromkeys(NAMES, (KEY_ID, SECRET))
+OTHER = (OTHER_ID, OTHER_SECRET)
+ENV = {"AWS_VAULT_A_PASSPHRASE": PASSPHRASE, "AWS_VAULT_B_PASSPHRASE": "another one"}
+COPY = ("copy", "--from", "a", "--to", "b")
+
+
+class Pair:
+    """A home with two stores, ``a`` and ``b``, with passphrases of their own."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.folders = {name: home.root / f"store-{name}" for name in "ab"}
+        config = Path(home.env["XDG_CONFIG_HOME"], "awsv")
+        config.mkdir(parents=True)
+        tables = [f'[store.{name}]\nbackend = "file"\ndir = "{path}"\n' for name, path in self.folders.items()]
+        (config / "config.toml").write_text("".join(tables))
+
+    def backend(self, name: str) -> FileBackend:
+        passphrase = ENV[f"AWS_VAULT_{name.upper()}_PASSPHRASE"]
+        context = FakeContext(self.home.root, passphrases=[passphrase])
+        return FileBackend(context, self.folders[name], cost=CHEAP)
+
+    def fill(self, name: str, keys: dict[str, tuple[str, str]]) -> None:
+        backend = self.backend(name)
+        for profile, (key_id, secret) in keys.items():
+            value = json.dumps({"access_key_id": key_id, "secret_access_key": secret})
+            backend.put(CREDENTIALS + encode(profile), Secret(value))
+
+    def read(self, name: str) -> dict[str, tuple[str, str]]:
+        backend = self.backend(name)
+        found = {}
+        for key in list(backend.keys()):
+            item = backend.get(key)
+            assert item is not None
+            fields = json.loads(item.value.reveal())
+            found[decode(key.removeprefix(CREDENTIALS))] = fields["access_key_id"], fields["secret_access_key"]
+        return found
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    """Keys in ``a``, another one in ``b``."""
+    made = Pair(offline(tmp_path))
+    made.fill("a", KEYS)
+    made.fill("b", {"own": OTHER})
+    return made
+
+
+def test_everything_is_copied(pair: Pair) -> None:
+    done = pair.home.awsv(*COPY, env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert "each was read back and compared" in done.stderr
+    assert pair.read("b") == {**KEYS, "own": OTHER}
+    assert pair.read("a") == KEYS
+    assert SECRET not in done.stdout + done.stderr
+    again = pair.home.awsv(*COPY, "--json", env=ENV)
+    assert {one["state"] for one in json.loads(again.stdout)["keys"]} == {"same"}
+
+
+def test_some_are_moved(pair: Pair) -> None:
+    done = pair.home.awsv(*COPY, "two words", "a/b", "--delete-source", env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert "2 keys were deleted" in done.stderr
+    assert pair.read("b") == {"two words": KEYS["default"], "a/b": KEYS["default"], "own": OTHER}
+    assert set(pair.read("a")) == {"default", "naïve-ü"}
+
+
+def test_a_conflict_stays_on_both_sides(pair: Pair) -> None:
+    pair.fill("b", {"default": OTHER})
+    done = pair.home.awsv(*COPY, "--delete-source", env=ENV)
+    assert done.returncode == 7
+    assert f"'default': the key {OTHER_ID} is there already" in done.stderr
+    assert pair.read("b") == {**KEYS, "default": OTHER, "own": OTHER}
+    assert pair.read("a") == {"default": KEYS["default"]}
+    assert pair.home.awsv(*COPY, "--overwrite", env=ENV).returncode == 0
+    assert pair.read("b") == {**KEYS, "own": OTHER}
+
+
+def test_a_dry_run_writes_nothing(pair: Pair) -> None:
+    before = {path: path.read_bytes() for folder in pair.folders.values() for path in folder.iterdir()}
+    done = pair.home.awsv(*COPY, "--delete-source", "--dry-run", "--json", env=ENV)
+    assert done.returncode == 0
+    assert {one["state"] for one in json.loads(done.stdout)["keys"]} == {"copied"}
+    assert {path: path.read_bytes() for folder in pair.folders.values() for path in folder.iterdir()} == before
+
+
+def test_a_full_disk_is_gone_on_with(pair: Pair) -> None:
+    """The limit on the size of files stands for the disk."""
+    many = {f"profile-{number}": (KEY_ID, SECRET) for number in range(60)}
+    pair.fill("a", many)
+    limit = ((pair.folders["b"] / "store.vlt").stat().st_size + 4096) // 512
+    words = (*COPY, "--delete-source")
+    cut = pair.home.run("sh", "-c", f'ulimit -f {limit}; exec "$0" "$@"', PROGRAM, *words, env=ENV)
+    assert cut.returncode in (4, 7), cut.stderr
+    here, there = pair.read("a"), pair.read("b")
+    assert set(here) | set(there) == {*KEYS, *many, "own"}
+    assert 1 < len(there) < 65
+    done = pair.home.awsv(*words, env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert (pair.read("a"), set(pair.read("b"))) == ({}, {*KEYS, *many, "own"})
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--from", "a", "--to", "a"), 2, "are one store"),
+        (("--from", "a"), 2, "missing option '--to'"),
+        (("--from", "a", "--to", "nowhere"), 3, "nowhere"),
+        (("--from", "a", "--to", "b", "default", "missing"), 4, "no key is stored for profile 'missing'"),
+    ],
+)
+def test_words_that_make_no_sense(pair: Pair, words: tuple[str, ...], code: int, says: str) -> None:
+    done = pair.home.awsv("copy", *words, env=ENV)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr.lower()
+    assert pair.read("b") == {"own": OTHER}
+
+
+def test_a_wrong_passphrase_of_either_store(pair: Pair) -> None:
+    for variable in ENV:
+        done = pair.home.awsv(*COPY, env={**ENV, variable: "wrong"})
+        assert (done.returncode, done.stdout) == (5, "")
+    assert pair.read("b") == {"own": OTHER}
+
+
+def test_one_folder_by_two_names_is_one_store(pair: Pair) -> None:
+    config = Path(pair.home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    config.write_text(config.read_text() + f'[store.c]\nbackend = "file"\ndir = "{pair.folders["a"]}"\n')
+    done = pair.home.awsv("copy", "--from", "a", "--to", "c", "--delete-source", env=ENV)
+    assert done.returncode == 2
+    assert pair.read("a") == KEYS

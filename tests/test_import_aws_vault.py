@@ -1,0 +1,200 @@
+"""``awsv import aws-vault``: every key of a real store arrives, whatever its name, and no cached session does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.awsvault import PASSPHRASE as THEIRS
+from support.awsvault import unpack, write_item
+from support.home import PROGRAM, Home
+from support.vaults import OTHER_ID, OTHER_SECRET, PASSPHRASE, UNLOCKED, fill, offline, store_path, stored
+
+IMPORT = ("import", "aws-vault")
+ENV = {**UNLOCKED, "AWS_VAULT_IMPORT_PASSPHRASE": THEIRS}
+SEED = {"seed": (OTHER_ID, OTHER_SECRET)}
+KEY = {"AccessKeyID": "AKIAIOSFODNN7EXAMP77", "SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARY77"}
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Home:
+    """Somebody whose store exists already."""
+    home = offline(tmp_path)
+    fill(home, SEED)
+    return home
+
+
+@pytest.mark.parametrize("name", ["store", "store-with-sessions"])
+def test_a_real_store_arrives_whole(person: Home, tmp_path: Path, name: str) -> None:
+    folder, expected = unpack(tmp_path, name)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = person.awsv(*IMPORT, "--dir", folder, env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert stored(person) == {**SEED, **expected}
+    for _, secret in expected.values():
+        assert secret not in done.stdout + done.stderr
+    sessions = sum(file.startswith("sts.") for file in before)
+    assert done.stdout.count("session: left out") == sessions
+    assert sessions == (7 if name == "store-with-sessions" else 0)
+    again = person.awsv(*IMPORT, "--dir", folder, "--json", env=ENV)
+    assert again.returncode == 0
+    assert {one["state"] for one in json.loads(again.stdout)["keys"]} == {"same"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_passphrase_is_asked_for(person: Home, tmp_path: Path) -> None:
+    folder, expected = unpack(tmp_path, "store")
+    child = person.spawn(*IMPORT, "--dir", folder, env=UNLOCKED)
+    child.expect_exact(f"Passphrase of aws-vault's items in {folder}: ")
+    child.sendline("wrong")
+    child.expect_exact("opens none of the 14 items")
+    child.expect_exact("Passphrase of aws-vault's items")
+    child.sendline(THEIRS)
+    child.expect_exact("14 keys of")
+    child.wait()
+    child.close()
+    assert child.exitstatus == 0
+    assert stored(person) == {**SEED, **expected}
+
+
+def test_ctrl_c_at_the_question_changes_nothing(person: Home, tmp_path: Path) -> None:
+    folder, _ = unpack(tmp_path, "store")
+    child = person.spawn(*IMPORT, "--dir", folder, env=UNLOCKED)
+    child.expect_exact("Passphrase of aws-vault's items")
+    child.sendintr()
+    child.expect_exact("nothing was copied")
+    child.wait()
+    child.close()
+    assert child.exitstatus == 5
+    assert stored(person) == SEED
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "says"),
+    [
+        ("wrong", "opens none of the 14 items"),
+        ("", "AWS_VAULT_IMPORT_PASSPHRASE is set, and empty"),
+        (None, "nobody can be asked"),
+    ],
+)
+def test_no_passphrase(person: Home, tmp_path: Path, passphrase: str | None, says: str) -> None:
+    folder, _ = unpack(tmp_path, "store")
+    done = person.awsv(*IMPORT, "--dir", folder, env={**UNLOCKED, "AWS_VAULT_IMPORT_PASSPHRASE": passphrase})
+    assert (done.returncode, done.stdout) == (5, "")
+    assert says in done.stderr
+    assert stored(person) == SEED
+
+
+def test_half_valid_entries(person: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    write_item(folder, "good", "good", KEY)
+    write_item(folder, "misnamed", "other name", KEY)
+    write_item(folder, "half", "half", {"AccessKeyID": KEY["AccessKeyID"], "SecretAccessKey": ""})
+    write_item(folder, "stray", "stray", KEY, passphrase="another")
+    write_item(folder, "odd", "odd", ["no", "credentials"])
+    write_item(folder, "long", "x" * 300, KEY)
+    write_item(folder, "token", "oidc:https://x", {"Token": {"AccessToken": "CANARY"}, "Expiration": "2026"})
+    write_item(folder, "temporary", "temporary", {**KEY, "SessionToken": "CANARY"})
+    write_item(folder, "twice-1", "twice", KEY)
+    write_item(folder, "twice-2", "twice", {**KEY, "SecretAccessKey": "another"})
+    (folder / "torn").write_bytes((folder / "good").read_bytes()[:300])
+    (folder / "empty").write_bytes(b"")
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (folder / "sub").mkdir()
+    (folder / "link").symlink_to(folder / "good")
+    done = person.awsv(*IMPORT, "--dir", folder, env=ENV)
+    assert done.returncode == 7, done.stderr
+    wanted = (KEY["AccessKeyID"], KEY["SecretAccessKey"])
+    assert stored(person) == {**SEED, "good": wanted, "other name": wanted}
+    assert done.stdout.count("session: left out") == 2
+    for words in (
+        "'half': it has no secret access key",
+        "'stray': this passphrase does not open it",
+        "'odd': it was decrypted, and is not an item",
+        "the profile name has 300 bytes",
+        "'twice': two different keys have this name",
+        "'torn': it is cut off",
+        "'empty': it is cut off",
+    ):
+        assert words in done.stderr
+    assert "CANARY" not in done.stdout + done.stderr
+    assert "DS_Store" not in done.stdout + done.stderr
+
+
+def test_a_conflict_is_named_and_skipped(person: Home, tmp_path: Path) -> None:
+    folder, expected = unpack(tmp_path, "store")
+    fill(person, {"work": (OTHER_ID, OTHER_SECRET)})
+    done = person.awsv(*IMPORT, "--dir", folder, env=ENV)
+    assert done.returncode == 7
+    assert f"'work': the key {OTHER_ID} is there already" in done.stderr
+    assert "hint: --overwrite" in done.stderr
+    assert stored(person) == {**SEED, **expected, "work": (OTHER_ID, OTHER_SECRET)}
+    assert person.awsv(*IMPORT, "--dir", folder, "--overwrite", env=ENV).returncode == 0
+    assert stored(person) == {**SEED, **expected}
+
+
+def test_a_dry_run_writes_nothing(person: Home, tmp_path: Path) -> None:
+    folder, _ = unpack(tmp_path, "store")
+    before = store_path(person).read_bytes()
+    done = person.awsv(*IMPORT, "--dir", folder, "--dry-run", "--json", env=ENV)
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert set(document) == {"source", "dry_run", "keys", "sessions", "bad"}
+    assert set(document["keys"][0]) == {"profile", "access_key_id", "state", "reason", "store", "check"}
+    assert {one["state"] for one in document["keys"]} == {"copied"}
+    assert store_path(person).read_bytes() == before
+
+
+def test_the_usual_folder_and_the_variable(person: Home, tmp_path: Path) -> None:
+    folder, expected = unpack(tmp_path, "store")
+    usual = person.path / ".awsvault"
+    usual.mkdir()
+    nothing = person.awsv(*IMPORT, env=ENV)
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert "--dir" in nothing.stderr
+    folder.rename(usual / "keys")
+    assert person.awsv(*IMPORT, env=ENV).returncode == 0
+    assert stored(person) == {**SEED, **expected}
+
+
+CONFIG = """[default]
+credential_process = aws-vault exec -j default
+[profile work]
+  credential_process=/usr/local/bin/aws-vault exec --json work
+region = eu-west-1
+[profile "my profile with spaces"]
+credential_process = aws-vault export --format=json "my profile with spaces"
+[profile special]
+credential_process = aws-vault exec --json --prompt=ykman special
+[profile other]
+credential_process = /bin/other
+"""
+
+
+def test_config_lines_that_run_aws_vault(person: Home, tmp_path: Path) -> None:
+    folder, _ = unpack(tmp_path, "store")
+    person.configure(CONFIG)
+    shown = person.awsv(*IMPORT, "--dir", folder, env=ENV)
+    assert shown.returncode == 0
+    assert f"+credential_process = {PROGRAM} exec -j default" in shown.stderr
+    assert "--yes changes them" in shown.stderr
+    assert person.config.read_text() == CONFIG
+    done = person.awsv(*IMPORT, "--dir", folder, "--yes", env=ENV)
+    assert done.returncode == 0
+    assert f"{person.config}:9 runs aws-vault with options" in done.stderr
+    assert "aws-vault-shim" in done.stderr
+    wanted = CONFIG.replace("aws-vault exec -j default", f"{PROGRAM} exec -j default")
+    wanted = wanted.replace("=/usr/local/bin/aws-vault exec --json work", f" = {PROGRAM} exec -j work")
+    wanted = wanted.replace("aws-vault export --format=json", f"{PROGRAM} exec -j")
+    assert person.config.read_text() == wanted
+
+
+def test_an_imported_key_is_used(person: Home, tmp_path: Path) -> None:
+    folder, expected = unpack(tmp_path, "store")
+    assert person.awsv(*IMPORT, "--dir", folder, env=ENV).returncode == 0
+    done = person.awsv("exec", "-j", "-n", "emoji-🔑", env=UNLOCKED)
+    assert json.loads(done.stdout)["AccessKeyId"] == expected["emoji-🔑"][0]
+    assert PASSPHRASE not in done.stderr
