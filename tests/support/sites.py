@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 import textwrap
@@ -15,6 +16,10 @@ from pathlib import Path
 
 from vault_core.plugins.discovery import normalise
 
+STORAGE = "vault.storage.v1"
+PASSPHRASE = "vault.passphrase.v1"
+HEADER = "from __future__ import annotations\nimport os, subprocess, sys\nfrom vault_core.api import *\n"
+"""What every module of a plugin begins with."""
 REAL = Path(sysconfig.get_paths()["purelib"])
 
 
@@ -69,3 +74,26 @@ class Site:
         for path in self.packages.glob("*.dist-info"):
             if normalise(path.name.partition("-")[0]) == normalise(distribution):
                 shutil.rmtree(path)
+
+
+def module_of(name: str) -> str:
+    return f"vault_plugin_{name.replace('-', '_')}"
+
+
+def install(site: Site, name: str, source: str, *, group: str = STORAGE) -> str:
+    """Install a distribution with one plugin; its name."""
+    site.install(f"vault-plugin-{name}", {group: {name: module_of(name)}}, {f"{module_of(name)}.py": source})
+    return f"vault-plugin-{name}"
+
+
+def failure(done: subprocess.CompletedProcess[str], code: int, *words: str) -> str:
+    """Standard error of a failure as it should be."""
+    assert (done.returncode, done.stdout) == (code, ""), done
+    stderr = done.stderr
+    message, hint = [line for line in stderr.splitlines() if line.startswith(("awsv: ", "hint: "))][-2:]
+    assert message.startswith("awsv: ")
+    assert hint.startswith("hint: ")
+    assert "Traceback" not in stderr
+    for word in words:
+        assert word in stderr
+    return stderr

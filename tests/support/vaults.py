@@ -5,9 +5,11 @@ A store made by ``awsv add`` derives its key for a quarter of a second, and so d
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from support.home import Home
 from vault_core.api import Secret
@@ -62,3 +64,28 @@ def stored(home: Home, *, passphrase: str = PASSPHRASE) -> dict[str, tuple[str, 
         fields = json.loads(item.value.reveal())
         found[decode(key.removeprefix(CREDENTIALS))] = (fields["access_key_id"], fields["secret_access_key"])
     return found
+
+
+def snapshot(folder: Path) -> Mapping[str, str]:
+    """Every file below a folder with a hash of its content."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def data(home: Home) -> Mapping[str, str]:
+    """What durable data a home holds, the store's lock left out."""
+    found = snapshot(Path(home.env["XDG_DATA_HOME"]))
+    return {name: value for name, value in found.items() if not name.endswith(".lock")}
+
+
+def ended(child: Any) -> int:
+    """The exit code, once all is said; the terminal echoes again."""
+    import pexpect
+
+    child.expect(pexpect.EOF)
+    child.wait()
+    code: int = child.exitstatus
+    return code

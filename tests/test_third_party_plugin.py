@@ -1,0 +1,148 @@
+"""A storage plugin of a stranger's, who wrote no cryptography: it works end to end, and so do its options."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support.sites import HEADER, Site, failure, install
+from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline
+
+CANARY = "canary-in-a-message"
+
+THIRD_PARTY = (
+    HEADER
+    + '''
+import json
+from pathlib import Path
+
+class Drawer(StorageBackend):
+    """A dictionary in a file; no cryptography."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def _read(self):
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def get(self, key):
+        value = self._read().get(key)
+        return None if value is None else Item(value=Secret(value), version=value)
+
+    def put(self, key, value, *, expect=ANY):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({**self._read(), key: value.reveal_text()}))
+        return value.reveal_text()
+
+    def delete(self, key, *, expect=ANY):
+        found = self._read()
+        there = found.pop(key, None) is not None
+        self.path.write_text(json.dumps(found))
+        return there
+
+    def keys(self):
+        return iter(self._read())
+
+def where(ctx):
+    return Path(ctx.options["place"] or ctx.data_dir / "drawer.json")
+
+@hookimpl
+def vault_storage_backends():
+    return (StorageSpec(
+        name="drawer", summary="a drawer", open=lambda ctx: Drawer(where(ctx)), locate=lambda ctx: str(where(ctx)),
+        options=(Option(name="place", help="a file"), Option(name="pin", help="digits", parse=int, secret=True)),
+    ),)
+'''
+)
+
+
+@pytest.fixture
+def third_party(tmp_path: Path) -> Site:
+    """An environment with a storage plugin of a stranger's, who wrote no cryptography."""
+    site = Site(tmp_path / "third")
+    install(site, "drawer", THIRD_PARTY)
+    return site
+
+
+DRAWER = {"AWS_VAULT_DRAWER_PASSPHRASE": "a long passphrase of the drawer"}
+NEW = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
+
+
+def test_a_third_party_backend_works_end_to_end(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
+    added = home.run(third_party.awsv, "add", "--env", "wörk/…", env={**env, **NEW})
+    assert added.returncode == 0, added.stderr
+    drawer = Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json")
+    kept = drawer.read_text()
+    assert OTHER_SECRET not in kept
+    assert OTHER_ID not in kept
+    assert all(re.fullmatch(r"[a-z]+/[a-z0-9._-]+", key) for key in json.loads(kept))
+    assert all(value.isascii() and value.isprintable() for value in json.loads(kept).values())
+    assert home.run(third_party.awsv, "list", "--credentials", env=env).stdout == "wörk/…\n"
+    key = json.loads(home.run(third_party.awsv, "exec", "-n", "-j", "wörk/…", env=env).stdout)
+    assert (key["AccessKeyId"], key["SecretAccessKey"]) == (OTHER_ID, OTHER_SECRET)
+    assert drawer.stat().st_mode & 0o777 == 0o600  # its author never thought of it
+    failure(
+        home.run(third_party.awsv, "exec", "-n", "-j", "wörk/…", env={"AWS_VAULT_BACKEND": "drawer"}), 5, "tried env"
+    )
+    wrong = home.run(third_party.awsv, "exec", "-n", "-j", "wörk/…", env={**env, "AWS_VAULT_DRAWER_PASSPHRASE": "no"})
+    failure(wrong, 5, "'drawer'")
+    assert home.run(third_party.awsv, "remove", "--force", "wörk/…", env=env).returncode == 0
+    assert home.run(third_party.awsv, "list", "--credentials", env=env).stdout == ""
+
+
+def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    config.parent.mkdir()
+    place = tmp_path / "elsewhere.json"
+    config.write_text(f'[store.office]\nbackend = "drawer"\nplace = "{place}"\n')
+    env = {"AWS_VAULT_BACKEND": "office", "AWS_VAULT_OFFICE_PASSPHRASE": "another long passphrase"}
+    assert home.run(third_party.awsv, "add", "--env", "work", env={**env, **NEW}).returncode == 0
+    assert place.exists()
+    # The environment speaks of the store with the plugin's own name; a flag is for this very command.
+    other = {**env, "AWS_VAULT_DRAWER_PLACE": str(tmp_path / "other.json")}
+    assert home.run(third_party.awsv, "list", "--credentials", env=other).stdout == "work\n"
+    flag = ("--drawer-place", str(tmp_path / "other.json"))
+    assert home.run(third_party.awsv, *flag, "list", "--credentials", env=env).stdout == ""
+    config.write_text(f'[store.office]\nbackend = "drawer"\nplaec = "{place}"\n')
+    failure(home.run(third_party.awsv, "list", "--credentials", env=env), 2, "[store.office]", "'plaec'", "pin, place")
+
+
+def test_its_options_are_flags_and_variables(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
+    place = str(tmp_path / "a")
+    added = home.run(third_party.awsv, "add", "--env", "work", f"--drawer-place={place}", env={**env, **NEW})
+    assert added.returncode == 0, added.stderr
+    by_flag = home.run(third_party.awsv, "exec", "-d", "1h", "--drawer-place", place, "-n", "-j", "work", env=env)
+    assert json.loads(by_flag.stdout)["AccessKeyId"] == OTHER_ID, by_flag.stderr
+    by_variable = home.run(third_party.awsv, "list", "--credentials", env={**env, "AWS_VAULT_DRAWER_PLACE": place})
+    assert by_variable.stdout == "work\n"
+    childs = ("exec", "-n", "work", "/bin/echo", "--drawer-place", "x")
+    done = home.run(third_party.awsv, f"--drawer-place={place}", *childs, env=env)
+    assert done.stdout == "--drawer-place x\n"
+
+
+def test_its_secret_option_is_shown_to_nobody(third_party: Site, tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER, "AWS_VAULT_DRAWER_PIN": "314159"}
+    assert home.run(third_party.awsv, "add", "--env", "work", env={**env, **NEW}).returncode == 0
+    child = home.run(third_party.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=env)
+    assert child.returncode == 0, child.stderr
+    assert "314159" not in child.stdout
+    assert "AWS_VAULT_REMOVED=AWS_VAULT_DRAWER_PASSPHRASE,AWS_VAULT_DRAWER_PIN" in child.stdout.splitlines()
+    # Not used for this command, and yet no business of the child.
+    fill(home, {"work": (KEY_ID, SECRET)})
+    env = {**env, **UNLOCKED, "AWS_VAULT_BACKEND": "file"}
+    child = home.run(third_party.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=env)
+    assert child.returncode == 0, child.stderr
+    assert "314159" not in child.stdout
+    env |= {"AWS_VAULT_BACKEND": "drawer", "AWS_VAULT_DRAWER_PIN": CANARY}
+    odd = home.run(third_party.awsv, "exec", "-n", "-j", "work", env=env)
+    stderr = failure(odd, 2, "AWS_VAULT_DRAWER_PIN")
+    assert CANARY not in stderr
