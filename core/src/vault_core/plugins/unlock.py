@@ -99,7 +99,7 @@ def _writable(host: Host, store: str, name: str) -> PassphraseSource:
     spec = host.plugins.load("passphrase", name)
     if not spec.writable:
         raise PassphraseError(
-            f"passphrase source {name!r} cannot keep a key", hint="name one that can: 'awsv plugins list' shows them"
+            f"passphrase source {name!r} cannot keep a key", hint="name a source that keeps keys, as a keychain does"
         )
     return _open(host, store, spec)
 
