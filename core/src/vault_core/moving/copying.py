@@ -54,6 +54,8 @@ class Mover:
 
     vault: Callable[[str], Vault]
     changed: Callable[[Vault, str], object] = lambda _vault, _name: None
+    is_new: Callable[[Vault], bool] = lambda _vault: False
+    """Whether a vault's store is still to be made, so that nothing can be in it."""
     overwrite: bool = False
     dry_run: bool = False
     """Write nothing; the outcomes say what would be done."""
@@ -75,7 +77,7 @@ class Mover:
 
     def _copy(self, name: str, key: Credentials) -> Outcome:
         vault = self.vault(name)
-        there = vault.get(name)
+        there = None if self.is_new(vault) else vault.get(name)
         if there == key:
             return Outcome(name, key, State.SAME)
         if there is not None and not self.overwrite:
