@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -120,6 +121,9 @@ class Day:
     def account(self) -> None:
         """The AWS account: an IAM user for the program at work, one behind MFA, and two roles."""
         chapter("0. An AWS account (moto), two IAM users with keys, two roles")
+        version = self.machine.run("aws --version")
+        # Another one on the PATH may ignore AWS_ENDPOINT_URL, and ask the real AWS.
+        expect("version of the AWS CLI", (version.stdout + version.stderr)[:10], "aws-cli/1.")
         steps = [f"aws iam create-user --user-name {user}" for user in ("work", "ops")]
         steps += [
             f"aws iam create-role --role-name {role} --assume-role-policy-document '{TRUST}'"
@@ -132,36 +136,30 @@ class Day:
         say(f"  AWS is {self.machine.env['AWS_ENDPOINT_URL']}, process {self.machine.server_pid}", "2")
         say(f"  home is {self.machine.home}", "2")
 
-    def new_key(self, user: str) -> tuple[str, str]:
-        """A new access key of an IAM user, as the console would show it once."""
-        made = json.loads(self.machine.run(f"aws iam create-access-key --user-name {user}", env=ADMIN).stdout)
-        return made["AccessKey"]["AccessKeyId"], made["AccessKey"]["SecretAccessKey"]
-
     def store(self) -> None:
         """Two keys go into the vault, by two ways."""
         chapter("1. Two keys into the vault: one from the environment, one piped in")
-        key_id, secret = self.new_key("work")
-        self.secrets.append(secret)
+        made = json.loads(self.machine.run("aws iam create-access-key --user-name work", env=ADMIN).stdout)["AccessKey"]
+        self.secrets.append(made["SecretAccessKey"])
         added = self.type(
             "awsv add work --env",
             Answer(r"New passphrase for store 'file': ", PASSPHRASE),
             Answer(r"The same again: ", PASSPHRASE),
             Answer(r"Make a recovery key, to be kept on paper\? \[Y/n\] ", "n"),
-            env={"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret},
+            env={"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]},
         )
-        expect("the new key is named", key_id in added.stdout, True)
+        expect("the new key is named", made["AccessKeyId"] in added.stdout, True)
         expect("the passphrase is on the screen", PASSPHRASE in added.stdout, False)
         say()
         say("  From here on the passphrase comes from AWS_VAULT_FILE_PASSPHRASE.")
         self.machine.env["AWS_VAULT_FILE_PASSPHRASE"] = PASSPHRASE
-        key_id, secret = self.new_key("ops")
-        self.secrets.append(secret)
-        document = self.machine.root / "ops.json"
-        document.write_text(json.dumps({"AccessKey": {"AccessKeyId": key_id, "SecretAccessKey": secret}}))
-        piped = self.machine.run(f"cat {document} | awsv add ops")
-        document.unlink()
-        shown("aws iam create-access-key --user-name ops | awsv add ops", piped)
-        expect("the new key is named", key_id in piped.stderr, True)
+        command, copy = "aws iam create-access-key --user-name ops", self.machine.root / "ops.json"
+        piped = self.machine.run(f"{command} | tee {shlex.quote(str(copy))} | awsv add ops", env=ADMIN)
+        shown(f"{command} | awsv add ops", piped)
+        made = json.loads(copy.read_text())["AccessKey"]
+        copy.unlink()
+        self.secrets.append(made["SecretAccessKey"])
+        expect("the new key is named", made["AccessKeyId"] in piped.stderr, True)
         self.search("both are stored, neither is readable")
 
     def search(self, text: str) -> None:

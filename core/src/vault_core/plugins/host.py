@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -108,7 +110,7 @@ class Host:
             value = self.settings.option(name, option.name, store, profile)
             options[option.name] = option.default if value is None else _parse(name, option, value)
         self._note_secrets(name, declared)
-        return HostContext(self, kind, name, MappingProxyType(options), store)
+        return HostContext(self, MappingProxyType(options), store, profile or {})
 
 
 def _variable(name: str) -> str:
@@ -140,11 +142,10 @@ class HostContext:
     """The :class:`vault_core.api.Context` of one plugin."""
 
     def __init__(
-        self, host: Host, kind: str, plugin: str, options: Mapping[str, Any], store: StoreSettings | None
+        self, host: Host, options: Mapping[str, Any], store: StoreSettings | None, profile: Mapping[str, str]
     ) -> None:
         self._host = host
-        self._kind = kind
-        self._plugin = plugin
+        self._profile = profile
         self.options = options
         self.store = store.name if store else ""
         self.environ = host.settings.environ
@@ -157,8 +158,11 @@ class HostContext:
         from vault_core.plugins.unlock import unlock
 
         if key_id not in self._host.keys:
+            sources = self._sources(factor)
             try:
-                self._host.keys[key_id] = unlock(self._host, self.store, key_id, derive, create=create, factor=factor)
+                self._host.keys[key_id] = unlock(
+                    self._host, self.store, key_id, derive, sources, create=create, factor=factor
+                )
             except VaultError:
                 self._host.forget_keys(f"{key_id}/")  # its other factors: one of them may be the wrong one
                 raise
@@ -172,7 +176,10 @@ class HostContext:
         """
         from vault_core.plugins.unlock import choose
 
-        return choose(self._host, self.store, key_id, derive, factor=factor)
+        return choose(self._host, self.store, key_id, derive, self._sources(factor), factor=factor)
+
+    def _sources(self, factor: str | None) -> tuple[str, ...]:
+        return (factor,) if factor else self._host.settings.names("passphrase_source", self._profile)
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
         from vault_core.plugins.unlock import keep
@@ -209,22 +216,21 @@ class HostContext:
         import subprocess
 
         environ = {name: self.environ[name] for name in (*_RUN_ENVIRONMENT, *env) if name in self.environ}
+        pipe = subprocess.PIPE
         try:
-            done = subprocess.run(
-                list(argv),
-                input=input.reveal() if input else b"",
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-                env=environ,
-                process_group=0,
-            )
-        except subprocess.TimeoutExpired:
-            raise SourceUnavailable(f"{argv[0]} did not end within {timeout:g} s") from None
+            child = subprocess.Popen(list(argv), env=environ, process_group=0, stdin=pipe, stdout=pipe, stderr=pipe)
         except OSError as error:
             raise SourceUnavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
-        stderr = done.stderr.decode("utf-8", "replace")
-        return RunResult(returncode=done.returncode, stdout=Secret(done.stdout), stderr=stderr)
+        with child:
+            try:
+                stdout, stderr = child.communicate(input.reveal() if input else b"", timeout)
+            except BaseException as error:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # with what it started: nothing of it is left behind
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise SourceUnavailable(f"{argv[0]} did not end within {timeout:g} s") from None
+                raise
+        return RunResult(returncode=child.returncode, stdout=Secret(stdout), stderr=stderr.decode("utf-8", "replace"))
 
     def check(self) -> None:
         # Ctrl-C arrives as KeyboardInterrupt in the main thread; what is left to look at is the clock.

@@ -20,26 +20,38 @@ TRIES = 3
 
 
 def unlock(
-    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], *, create: bool, factor: str | None
+    host: Host,
+    store: str,
+    key_id: str,
+    derive: Callable[[Secret], Secret],
+    names: Sequence[str],
+    *,
+    create: bool,
+    factor: str | None = None,
 ) -> Secret:
-    """The key behind ``key_id``: see :meth:`vault_core.api.Context.unlock`."""
-    names = (factor,) if factor else host.settings.names("passphrase_source")
+    """The key behind ``key_id``, from the sources ``names``: see :meth:`vault_core.api.Context.unlock`."""
     purpose = Purpose.CREATE if create else Purpose.UNLOCK
     return _first(host, names, _request(host, store, key_id, purpose), derive, factor)
 
 
 def choose(
-    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], *, factor: str | None = None
+    host: Host,
+    store: str,
+    key_id: str,
+    derive: Callable[[Secret], Secret],
+    configured: Sequence[str],
+    *,
+    factor: str | None = None,
 ) -> Secret:
     """The key that a new passphrase of an existing store comes to.
 
     Only a person chooses one: whatever else is configured would deliver the passphrase that is there already.
 
+    :param configured: the sources that the settings name.
     :param factor: the name of the source that delivers it instead: a factor of a composite slot.
     :raises PassphraseError: nobody chose one.
     """
-    configured = host.settings.names("passphrase_source")
-    names = (factor,) if factor else [name for name in configured if host.plugins.load("passphrase", name).interactive]
+    names = [name for name in configured if factor or host.plugins.load("passphrase", name).interactive]
     if not names:
         raise NoSecret(
             f"no source asks for a new passphrase: sources are {', '.join(configured)}",
@@ -186,7 +198,7 @@ def _one_at_a_time(host: Host) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = host.settings.state_dir
-    lock = FileLock(folder / "derive.lock", mode=0o600)
+    lock = FileLock(folder / "derive.lock", mode=0o600, fallback_to_soft=False)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire(timeout=30)
