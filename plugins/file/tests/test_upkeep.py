@@ -22,7 +22,7 @@ from vault_core.api import (
     WrongSecret,
 )
 from vault_core.testing.context import FakeContext
-from vault_plugin_file import container, disk, upkeep
+from vault_plugin_file import anchor, container, disk, upkeep
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.copies import read_copy, write_copy
 
@@ -269,13 +269,15 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
     """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
-    with monkeypatch.context() as patch:
-        patch.setattr(upkeep.StoreFile, "write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            upkeep.restore(FileBackend(ctx, there).store, backup, yes)
-    assert content(FileBackend(ctx, there)) == {"credentials/z": "new"}
-    upkeep.restore(FileBackend(ctx, there).store, backup, yes)
-    assert content(FileBackend(ctx, there)) == ENTRIES
+    for owner, name, found in (
+        (upkeep.StoreFile, "write", {"credentials/z": "new"}),
+        (anchor.Anchor, "pin", ENTRIES),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+        assert content(FileBackend(ctx, there)) == found
     assert ctx.notes == []
 
 
@@ -307,7 +309,7 @@ def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
     assert all(upkeep.open_copy(made.store, path).entries for path in kept)
 
 
-# -- killed -------------------------------------------------------------------------------------------------------------
+# -- killed ------------------------------------------------------------------------------------------------------------
 
 
 def in_a_loop(folder, work, report):
