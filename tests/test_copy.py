@@ -9,9 +9,12 @@ import pytest
 
 from support.home import PROGRAM, Home
 from support.vaults import CHEAP, KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, offline
-from vault_core.api import Secret
+from vault_core.api import Credentials, Secret
+from vault_core.plugins.host import Host
+from vault_core.plugins.loader import Plugins
+from vault_core.settings import Settings
 from vault_core.testing import FakeContext
-from vault_core.vault import CREDENTIALS, decode, encode
+from vault_core.vault import CREDENTIALS, Store, Vault, decode, encode
 from vault_plugin_file.backend import FileBackend
 
 NAMES = ["default", "two words", "naïve-ü", "a/b"]
@@ -146,3 +149,35 @@ def test_one_folder_by_two_names_is_one_store(pair: Pair) -> None:
     done = pair.home.awsv("copy", "--from", "a", "--to", "c", "--delete-source", env=ENV)
     assert done.returncode == 2
     assert pair.read("a") == KEYS
+
+
+def test_a_key_that_changed_meanwhile_is_not_deleted(pair: Pair) -> None:
+    host = Host(Settings({**pair.home.env, **ENV}), Plugins())
+    vault = Vault(host, Store.named(host, "a"))
+    other = Credentials(access_key_id=OTHER_ID, secret_access_key=Secret(OTHER_SECRET))
+    assert not vault.delete_only("default", other)
+    assert not vault.delete_only("missing", other)
+    assert pair.read("a") == KEYS
+    assert vault.delete_only("default", Credentials(access_key_id=KEY_ID, secret_access_key=Secret(SECRET)))
+    assert set(pair.read("a")) == set(KEYS) - {"default"}
+
+
+def test_an_import_goes_to_the_store_that_each_profile_names(pair: Pair) -> None:
+    pair.home.configure("[profile special]\nvault_backend = b\n")
+    pair.home.credentials.write_text(
+        "".join(
+            f"[{name}]\naws_access_key_id={KEY_ID}\naws_secret_access_key={SECRET}\n" for name in ("usual", "special")
+        )
+    )
+    done = pair.home.awsv("import", "credentials-file", "--json", env={**ENV, "AWS_VAULT_BACKEND": "a"})
+    assert done.returncode == 0, done.stderr
+    assert {one["profile"]: one["store"] for one in json.loads(done.stdout)["keys"]} == {"usual": "a", "special": "b"}
+    assert pair.read("a") == {**KEYS, "usual": (KEY_ID, SECRET)}
+    assert pair.read("b") == {"own": OTHER, "special": (KEY_ID, SECRET)}
+    env = {**ENV, "AWS_VAULT_BACKEND": "a"}
+    for words in (("config", "credential-process", "--all", "-y"), ("import", "--remove-plain", "-y")):
+        done = pair.home.awsv(*words, env=env)
+        assert done.returncode == 0, done.stderr
+    assert pair.home.credentials.read_bytes() == b""
+    assert pair.home.awsv("import", "undo", env=env).returncode == 0
+    assert pair.home.credentials.read_text().count(SECRET) == 2

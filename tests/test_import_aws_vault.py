@@ -160,6 +160,21 @@ def test_the_usual_folder_and_the_variable(person: Home, tmp_path: Path) -> None
     assert stored(person) == {**SEED, **expected}
 
 
+def test_a_store_that_is_still_to_be_made(tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    folder, expected = unpack(tmp_path, "store-with-sessions")
+    (home.path / ".awsvault").mkdir()
+    folder.rename(home.path / ".awsvault/keys")
+    dry = home.awsv(*IMPORT, "--dry-run", env=ENV)
+    assert dry.returncode == 0, dry.stderr
+    assert not store_path(home).exists()
+    done = home.awsv(*IMPORT, env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert "no store at" not in done.stderr
+    assert str(store_path(home)) in done.stderr
+    assert stored(home) == expected
+
+
 CONFIG = """[default]
 credential_process = aws-vault exec -j default
 [profile work]

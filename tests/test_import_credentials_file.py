@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front, deny
+from support.front import Fault, Front, deny
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
+from support.stored import until
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 
 IMPORT = ("import", "credentials-file")
@@ -139,6 +140,7 @@ def test_check_says_whose_each_key_is(home: Home, moto: MotoServer, front: Front
     done = home.awsv(*IMPORT, "--check", "--json", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     checks = {one["profile"]: one["check"] for one in json.loads(done.stdout)["keys"]}
+    assert set(checks["a"]) == {"state", "account", "arn", "reason", "duplicate_of"}
     assert checks["a"]["state"] == "alive"
     assert checks["a"]["account"] == ACCOUNT
     assert checks["a"]["arn"].endswith("user/alice")
@@ -157,6 +159,20 @@ def test_check_names_dead_keys_and_copies_them(home: Home, front: Front) -> None
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("dead: AWS refused to say whose") == 2
     assert stored(home) == {**SEED, **KEYS}
+
+
+def test_ctrl_c_while_aws_is_asked(home: Home, front: Front) -> None:
+    fill(home, SEED)
+    home.credentials.write_text(FILE)
+    front.on("GetCallerIdentity", Fault(delay=60))
+    child = home.spawn(*IMPORT, "--check", env=UNLOCKED)
+    until(lambda: len(front.calls) > 0, "AWS is asked")
+    child.sendintr()
+    child.expect_exact("interrupted")
+    child.wait()
+    child.close()
+    assert child.exitstatus == 130
+    assert stored(home) == SEED
 
 
 def test_check_without_a_network(person: Home) -> None:

@@ -195,6 +195,21 @@ def test_a_key_in_the_default_section_of_all_stays(small: Home) -> None:
     assert "comes from [DEFAULT]" in done.stderr
 
 
+def test_wiring_leaves_sessions_alone_and_names_keys_that_were_not_copied(small: Home) -> None:
+    text = "[temporary]\naws_access_key_id=ASIA\naws_secret_access_key=x\naws_session_token=y\n"
+    small.credentials.write_text(text)
+    small.configure("[profile temporary]\nregion = eu-west-1\n")
+    fill(small, {"temporary": (KEY_ID, SECRET)})
+    done = small.awsv(*WIRE, env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert f"they take the session in {small.credentials}:1 first" in done.stderr
+    assert "exec -j temporary" not in small.config.read_text()
+    small.credentials.write_text(text.replace("aws_session_token=y\n", ""))
+    done = small.awsv(*WIRE, env=UNLOCKED)
+    assert done.returncode == 2
+    assert "'awsv import credentials-file'" in done.stderr
+
+
 def test_a_commented_secret_is_named(small: Home) -> None:
     with small.credentials.open("a") as file:
         file.write("# aws_secret_access_key = CANARY\n")

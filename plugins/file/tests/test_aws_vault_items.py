@@ -60,9 +60,7 @@ def test_never_written_into(stores, tmp_path, ctx):
     with pytest.raises(StorageDenied) as caught:
         FileBackend(ctx, keys).put(KEY, Secret("x"))
     assert caught.value.message == f"{keys} holds {len(before)} items of aws-vault, and awsv never writes among them"
-    assert caught.value.hint == (
-        f"for each profile: aws-vault exec -n PROFILE -- env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv add --env PROFILE"
-    )
+    assert caught.value.hint == f"env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv import aws-vault --dir {keys}"
     assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
     assert ctx.unlocked == []
 
@@ -88,7 +86,7 @@ def test_reading_the_wrong_folder_tells_once(stores, tmp_path, ctx):
     assert note.startswith(
         f"no store at {keys}/store.vlt yet, but {len(list(keys.iterdir()))} items of aws-vault in {keys}; "
     )
-    assert f"env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv add --env PROFILE" in note
+    assert note.endswith(f"copies their keys: env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv import aws-vault --dir {keys}")
 
 
 def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
@@ -100,7 +98,7 @@ def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
     assert store.get(KEY) is None
     (note,) = context.notes
     assert f"items of aws-vault in {home}/.awsvault/keys; " in note
-    assert note.endswith("for each profile: aws-vault exec -n PROFILE -- awsv add --env PROFILE")
+    assert note.endswith(f"copies their keys: awsv import aws-vault --dir {home}/.awsvault/keys")
     store.put(KEY, Secret("x"))  # that folder is not ours to write, but this one is
     assert FileBackend(context, folder).get("credentials/none") is None
     assert len(context.notes) == 1

@@ -16,6 +16,8 @@ from collections import Counter
 import pytest
 
 from vault_core.api import Secret
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.backend import FileBackend
 
 KEY = "a/b"
 WRITER = """
@@ -40,9 +42,9 @@ FAULTS = ("error=EIO", "signal=KILL", "error=ENOSPC", "error=EACCES", "error=EIN
 DECISIVE = ("write", "fsync", "rename", "renameat", "renameat2")
 
 
-def strace(options, folder):
+def strace(options, folder, script=WRITER):
     return subprocess.run(
-        ["strace", *options, sys.executable, "-c", WRITER, str(folder)],
+        ["strace", *options, sys.executable, "-c", script, str(folder)],
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -110,3 +112,52 @@ def check(opened, folder, done, what):
     opened().put("x/y", Secret("z"))
     assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"], what
     return done.stdout.split(":")[0], found
+
+
+RESTORER = """
+import os, sys, pathlib
+import fcntl, vault_core.sealing.primitives
+from vault_core.api import VaultError
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import upkeep
+from vault_plugin_file.backend import FileBackend
+folder = pathlib.Path(sys.argv[1])
+store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder).store
+os.path.exists("/marker-of-the-test")
+try:
+    upkeep.restore(store, folder.parent / "backup.vlt", lambda: True)
+    print("acknowledged")
+except VaultError as error:
+    print("refused:", error.message)
+"""
+
+
+def test_s9_restore_of_another_store(opened, folder, tmp_path, ctx):
+    """Written are the old file beside, the store and the anchor, which is removed first. No crash raises an alarm."""
+    FileBackend(FakeContext(tmp_path / "other", passphrases=["right"]), tmp_path / "there").put(KEY, Secret("new"))
+    shutil.copyfile(tmp_path / "there/store.vlt", tmp_path / "backup.vlt")
+    opened().put(KEY, Secret("old"))
+    good, state, log = tmp_path / "good", folder.parent / "state", tmp_path / "log"
+    shutil.copytree(folder, good)
+    shutil.copytree(state, tmp_path / "good-state")
+    if shutil.which("strace") is None or strace(["-o", str(log)], folder, RESTORER).returncode:
+        pytest.skip("needs strace, and the right to trace")
+    points = [(call, number) for call, number, _ in points_of(log.read_text()) if call in (*DECISIVE, "unlinkat")]
+    assert len(points) > 10
+    outcomes = Counter()
+    for (call, number), fault in zip(points, itertools.cycle(FAULTS[:2]), strict=False):
+        for kept, place in ((good, folder), (tmp_path / "good-state", state)):
+            shutil.rmtree(place)
+            shutil.copytree(kept, place)
+        done = strace(["-o", "/dev/null", "-e", f"inject={call}:{fault}:when={number}"], folder, RESTORER)
+        assert "Traceback" not in done.stderr, (call, number, fault, done.stderr)
+        ctx.notes.clear()
+        found = opened().get(KEY).value.reveal_text()  # a replaced store would be refused here
+        assert found == "new" if done.stdout.startswith("acknowledged") else found in ("old", "new")
+        opened().put("x/y", Secret("z"))
+        assert ctx.notes == []
+        assert not [path for path in folder.iterdir() if path.name.endswith(".tmp")]
+        kept_files = [path for path in folder.iterdir() if path.name.endswith(".old")]
+        assert found == "old" or [path.read_bytes() for path in kept_files] == [(good / "store.vlt").read_bytes()]
+        outcomes[done.stdout.split(":")[0], found] += 1
+    assert len(outcomes) > 2, outcomes

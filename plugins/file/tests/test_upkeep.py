@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from support.file_store import content, spoil
 from vault_core.api import (
     Cancelled,
     Secret,
@@ -19,10 +20,9 @@ from vault_core.api import (
     StorageError,
     StorageUnavailable,
     WrongSecret,
-    sealing,
 )
 from vault_core.testing.context import FakeContext
-from vault_plugin_file import container, disk, upkeep
+from vault_plugin_file import anchor, container, disk, upkeep
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.copies import read_copy, write_copy
 
@@ -55,24 +55,12 @@ def backup(made, path, tmp_path):
     return target
 
 
-def content(store):
-    return {key: store.get(key).value.reveal_text() for key in store.keys()}  # noqa: SIM118 - a backend is no dictionary
-
-
 def yes(*_):
     return True
 
 
 def no(*_):
     return False
-
-
-def spoil(store, name):
-    """Give one entry of the store the sealed value of another one."""
-    state = store.store.read()
-    other = next(key for key in state.entries if key != name)
-    entries = {**state.entries, name: container.Entry(state.entries[name].version, state.entries[other].sealed)}
-    store.store.file.path.write_bytes(container.encode(state.table, state.dek, state.epoch + 1, entries))
 
 
 # -- init --------------------------------------------------------------------------------------------------------------
@@ -281,13 +269,32 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
     """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
-    with monkeypatch.context() as patch:
-        patch.setattr(upkeep.StoreFile, "write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            upkeep.restore(FileBackend(ctx, there).store, backup, yes)
-    assert content(FileBackend(ctx, there)) == {"credentials/z": "new"}
-    upkeep.restore(FileBackend(ctx, there).store, backup, yes)
-    assert content(FileBackend(ctx, there)) == ENTRIES
+    for owner, name, found in (
+        (upkeep.StoreFile, "write", {"credentials/z": "new"}),
+        (anchor.Anchor, "pin", ENTRIES),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+        assert content(FileBackend(ctx, there)) == found
+    assert ctx.notes == []
+
+
+def test_restore_of_another_store_while_somebody_reads(made, backup, tmp_path, ctx, monkeypatch):
+    """The reader knows the anchor of the old store and reads the file of the new one: it looks again."""
+    there = tmp_path / "there"
+    reader = FileBackend(ctx, there)
+    reader.put("credentials/z", Secret("new"))
+    real = reader.store.file.read
+
+    def late():
+        monkeypatch.setattr(reader.store.file, "read", real)
+        upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+        return real()
+
+    monkeypatch.setattr(reader.store.file, "read", late)
+    assert content(reader) == ENTRIES
     assert ctx.notes == []
 
 
@@ -302,78 +309,7 @@ def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
     assert all(upkeep.open_copy(made.store, path).entries for path in kept)
 
 
-# -- rekey -------------------------------------------------------------------------------------------------------------
-
-
-def test_s16_rekey_seals_everything_again(made, opened, ctx):
-    old = made.store.read()
-    new, before = upkeep.rekey(opened().store, no)
-    assert before == old.table
-    assert new.dek != old.dek
-    assert new.epoch == old.epoch + 1
-    assert not {entry.sealed for entry in old.entries.values()} & {entry.sealed for entry in new.entries.values()}
-    assert {slot.id for slot in old.table.slots}.isdisjoint(slot.id for slot in new.table.slots)
-    with pytest.raises(ValueError, match="header was changed"):
-        container.decrypt(container.parse(new.data), old.dek)
-    assert content(opened()) == ENTRIES
-    assert content(made) == ENTRIES  # who had it open notices
-    made.put("credentials/d", Secret("four"))
-    assert all("did not open" not in note and "older" not in note for note in ctx.notes)
-
-
-@pytest.fixture
-def two_ways(made):
-    """A second passphrase, which nobody gives; its slot."""
-    other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
-    slot = sealing.NewSlot.passphrase(
-        made.slots().store, lambda key_id, derive, source: other.unlock(key_id, derive), cost=CHEAP
-    )
-    made.change_slots(lambda table, dek: table.add(dek, slot))
-    return made.slots().slots[1]
-
-
-CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
-
-
-def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opened, tmp_path, snapshot):
-    asked = []
-    before = snapshot()
-    with pytest.raises(Cancelled):
-        upkeep.rekey(opened().store, lambda slots: bool(asked.extend(slots)))
-    assert asked == [two_ways.describe()]
-    assert snapshot() == before
-    new, _ = upkeep.rekey(opened().store, yes)
-    assert len(new.table.slots) == 1
-    with pytest.raises(WrongSecret):
-        opened(FakeContext(tmp_path, passphrases=["other"])).get("credentials/a")
-    assert content(opened()) == ENTRIES
-
-
-def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
-    def meanwhile(slots):
-        made.put("credentials/d", Secret("four"))
-        return True
-
-    upkeep.rekey(opened().store, meanwhile)
-    assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
-
-
-def test_rekey_beside_another_change_of_the_slots(two_ways, made, opened):
-    def meanwhile(slots):
-        made.change_slots(lambda table, dek: table.remove(two_ways.id))
-        return True
-
-    with pytest.raises(StorageConflict, match=r"slots of .* were changed meanwhile"):
-        upkeep.rekey(opened().store, meanwhile)
-    assert content(opened()) == ENTRIES
-
-
-def test_rekey_of_a_damaged_store_changes_nothing(made, opened, snapshot):
-    spoil(made, "credentials/b")
-    before = snapshot()
-    with pytest.raises(StorageCorrupt, match="credentials/b"):
-        upkeep.rekey(opened().store, yes)
-    assert snapshot() == before
+# -- killed ------------------------------------------------------------------------------------------------------------
 
 
 def in_a_loop(folder, work, report):

@@ -24,9 +24,19 @@ def load(app: App, name: str) -> click.Command:
     :raises PluginError: it cannot be loaded, or is no command.
     """
     spec = app.plugins.load("command", name)
-    with app.plugins.blame("command", name):
-        module, _, attribute = spec.target.partition(":")
+    module, _, attribute = spec.target.partition(":")
+    try:
         command = getattr(importlib.import_module(module), attribute, None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        owner = next(
+            offer.distribution for offer in app.plugins.offers() if (offer.kind, offer.name) == ("command", name)
+        )
+        raise PluginLoadError(
+            f"command {name!r} from {owner} cannot be loaded: {type(error).__name__}",
+            hint=f"update or uninstall {owner}; --debug shows where",
+        ) from error
     if not isinstance(command, click.Command):
         raise PluginLoadError(f"command {name!r}: {spec.target} is no click command", hint=f"this is a bug of {module}")
     _settle(app, command)

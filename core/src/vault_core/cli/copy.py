@@ -8,6 +8,7 @@ import click
 
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.moving import write_report
+from vault_core.cli.recovery import lacks_store, offer
 from vault_core.errors import PartlyDone, StorageError, UsageError
 from vault_core.moving.copying import Mover, Outcome, compared
 from vault_core.moving.found import Found
@@ -49,11 +50,15 @@ def command(
     app.host.purpose = f"copying keys from store {source} to store {target}"
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     found = _found(app, here, profiles)
-    mover = Mover(lambda _: there, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    mover = Mover(lambda _: there, app.changing_key, lacks_store, overwrite=overwrite, dry_run=dry_run)
+    is_new = lacks_store(there)
     outcomes = list(mover.copy(found.keys))
     if not dry_run:
         again = Vault(app.host, stores[target])
         outcomes = compared(outcomes, lambda _: again)
+    if is_new and not lacks_store(there):
+        app.note(f"{there.store.place} is new")
+        offer(app, there.store.context, there)
     if not delete_source or dry_run:
         write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
         return

@@ -55,6 +55,8 @@ class Mover:
 
     vault: Callable[[str], Vault]
     changing: Callable[[Vault, str], AbstractContextManager[object]] = lambda _vault, _name: nullcontext()
+    is_new: Callable[[Vault], bool] = lambda _vault: False
+    """Whether a vault's store is still to be made, so that nothing can be in it."""
     overwrite: bool = False
     dry_run: bool = False
     """Write nothing; the outcomes say what would be done."""
@@ -76,7 +78,7 @@ class Mover:
 
     def _copy(self, name: str, key: Credentials) -> Outcome:
         vault = self.vault(name)
-        there = vault.get(name)
+        there = None if self.is_new(vault) else vault.get(name)
         if there is not None and there.credentials == key:
             return Outcome(name, key, State.SAME)
         if there is not None and not self.overwrite:

@@ -158,7 +158,7 @@ class HostContext:
         from vault_core.plugins.unlock import unlock
 
         if key_id not in self._host.keys:
-            sources = (factor,) if factor else self._host.settings.names("passphrase_source", self._profile)
+            sources = self._sources(factor)
             try:
                 self._host.keys[key_id] = unlock(
                     self._host, self.store, key_id, derive, sources, create=create, factor=factor
@@ -176,7 +176,10 @@ class HostContext:
         """
         from vault_core.plugins.unlock import choose
 
-        return choose(self._host, self.store, key_id, derive, factor=factor)
+        return choose(self._host, self.store, key_id, derive, self._sources(factor), factor=factor)
+
+    def _sources(self, factor: str | None) -> tuple[str, ...]:
+        return (factor,) if factor else self._host.settings.names("passphrase_source", self._profile)
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
         from vault_core.plugins.unlock import keep

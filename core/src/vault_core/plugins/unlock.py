@@ -35,17 +35,23 @@ def unlock(
 
 
 def choose(
-    host: Host, store: str, key_id: str, derive: Callable[[Secret], Secret], *, factor: str | None = None
+    host: Host,
+    store: str,
+    key_id: str,
+    derive: Callable[[Secret], Secret],
+    configured: Sequence[str],
+    *,
+    factor: str | None = None,
 ) -> Secret:
     """The key that a new passphrase of an existing store comes to.
 
     Only a person chooses one: whatever else is configured would deliver the passphrase that is there already.
 
+    :param configured: the sources that the settings name.
     :param factor: the name of the source that delivers it instead: a factor of a composite slot.
     :raises PassphraseError: nobody chose one.
     """
-    configured = host.settings.names("passphrase_source")
-    names = (factor,) if factor else [name for name in configured if host.plugins.load("passphrase", name).interactive]
+    names = [name for name in configured if factor or host.plugins.load("passphrase", name).interactive]
     if not names:
         raise NoSecret(
             f"no source asks for a new passphrase: sources are {', '.join(configured)}",
@@ -105,7 +111,7 @@ def _writable(host: Host, store: str, name: str) -> PassphraseSource:
     spec = host.plugins.load("passphrase", name)
     if not spec.writable:
         raise PassphraseError(
-            f"passphrase source {name!r} cannot keep a key", hint="name one that can: 'awsv plugins list' shows them"
+            f"passphrase source {name!r} cannot keep a key", hint="name a source that keeps keys, as a keychain does"
         )
     return _open(host, store, spec)
 

@@ -67,7 +67,7 @@ def refuse_among(ctx: Context, folder: Path) -> None:
     if count := count_items(folder):
         raise StorageDenied(
             f"{folder} holds {_items(count)} of aws-vault, and awsv never writes among them",
-            hint=f"for each profile: {_move_in(ctx, folder, folder)}",
+            hint=_move_in(ctx, folder, folder),
         )
 
 
@@ -78,7 +78,7 @@ def tell(ctx: Context, store: Path) -> None:
         if count := count_items(folder):
             ctx.notify(
                 f"no store at {store} yet, but {_items(count)} of aws-vault in {folder}; "
-                f"for each profile: {_move_in(ctx, folder, store.parent)}"
+                f"this copies their keys: {_move_in(ctx, folder, store.parent)}"
             )
             return
 
@@ -88,7 +88,7 @@ def _move_in(ctx: Context, items: Path, ours: Path) -> str:
     if ours == items:
         ours = ctx.data_dir if ctx.data_dir != items else items.with_name(f"{items.name}-awsv")
         setting = f"env AWS_VAULT_FILE_DIR={shlex.quote(str(ours))} "
-    return f"aws-vault exec -n PROFILE -- {setting}awsv add --env PROFILE"
+    return f"{setting}awsv import aws-vault --dir {shlex.quote(str(items))}"
 
 
 def _items(count: int) -> str:

@@ -1,0 +1,328 @@
+"""``awsv file`` as people and programs run it: real processes, a real terminal."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import stat
+import time
+
+import pytest
+
+from support.vaults import (
+    KEY_ID,
+    OTHER_ID,
+    OTHER_SECRET,
+    PASSPHRASE,
+    SECRET,
+    UNLOCKED,
+    fill,
+    offline,
+    store_path,
+    stored,
+)
+
+KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A machine with a store of two keys; all that is known of it is that it was there."""
+    home = offline(tmp_path)
+    fill(home, KEYS)
+    home.env |= UNLOCKED
+    return home
+
+
+@pytest.fixture
+def path(home):
+    return store_path(home)
+
+
+def done(process, *, code=0):
+    assert process.returncode == code, process.stderr
+    assert "Traceback" not in process.stderr
+    assert PASSPHRASE not in process.stdout + process.stderr
+    assert SECRET not in process.stderr
+    if code:
+        assert process.stdout == ""
+    return process.stdout if code == 0 else process.stderr
+
+
+def told(process):
+    """What a command that succeeded said on standard error."""
+    done(process)
+    return process.stderr
+
+
+def folder_of(path):
+    return sorted(found.name for found in path.parent.iterdir() if not found.name.endswith(".lock"))
+
+
+# -- init and status ---------------------------------------------------------------------------------------------------
+
+
+def test_init(tmp_path):
+    home = offline(tmp_path)
+    path = store_path(home)
+    assert "set AWS_VAULT_FILE_PASSPHRASE_FILE" in done(home.awsv("file", "init"), code=5)
+    assert not path.exists()
+    made = home.awsv("file", "init", env=UNLOCKED)
+    assert done(made) == f"Made {path}\n"
+    assert "it opens with: passphrase slot" in made.stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert f"there is a store at {path} already" in done(home.awsv("file", "init", env=UNLOCKED), code=4)
+    assert done(home.awsv("list", "--credentials", env=UNLOCKED)) == ""
+
+
+def test_init_at_a_terminal_asks_twice_and_offers_a_recovery_key(tmp_path):
+    home = offline(tmp_path)
+    child = home.spawn("file", "init")
+    for question in ("assphrase .*: $", "The same again: $"):
+        child.expect(question)
+        child.sendline(PASSPHRASE)
+    child.expect("Made ")
+    child.expect("recovery key")
+    child.sendline("n")
+    child.expect("has no recovery key")
+    child.read()
+    child.wait()
+    assert child.exitstatus == 0
+    facts = json.loads(done(home.awsv("file", "status", "--json")))
+    assert (facts["ways_in"], facts["recovery"]) == (1, False)
+
+
+def test_status_asks_nobody(home, path):
+    nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
+    shown = done(home.awsv("file", "status", env=nobody))
+    assert f"Store:        {path}" in shown
+    assert "Ways in:      1 (no recovery)" in shown
+    assert "Permissions:  folder 0700, file 0600" in shown
+    assert "argon2id 19 MiB, 2 passes, 1 lanes (less than new slots get)" in shown
+    facts = json.loads(done(home.awsv("file", "status", "--json", env=nobody)))
+    assert set(facts) == {
+        "path", "exists", "format", "bytes", "writes", "file_mode", "folder_mode", "ways_in", "recovery", "slots",
+        "anchor",
+    }  # fmt: skip
+    assert set(facts["anchor"]) == {"state", "path"}
+    assert [set(slot) for slot in facts["slots"]] == [{"id", "type", "label", "sources", "kdf"}]
+    assert (facts["path"], facts["exists"], facts["bytes"]) == (str(path), True, path.stat().st_size)
+
+
+def test_status_where_there_is_no_store(tmp_path):
+    home = offline(tmp_path)
+    assert "no file is there" in done(home.awsv("file", "status"))
+    assert json.loads(done(home.awsv("file", "status", "--json")))["exists"] is False
+    assert not store_path(home).parent.exists()
+    for words in (("verify",), ("rekey",), ("backup", "b.vlt")):
+        assert "awsv file init" in done(home.awsv("file", *words), code=4)
+    assert not store_path(home).parent.exists()
+
+
+def test_a_store_of_another_name(home, tmp_path):
+    """The commands work on the store that the settings name, if it is a file store."""
+    config = home.path / ".config/awsv"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text(f'[store.second]\nbackend = "file"\ndir = "{tmp_path}/second"\n')
+    passphrase = {"AWS_VAULT_SECOND_PASSPHRASE": "another one"}
+    done(home.awsv("--backend", "second", "file", "init", env=passphrase))
+    assert f"{tmp_path}/second/store.vlt" in done(home.awsv("file", "status", "--backend", "second"))
+    assert f"{tmp_path}/second/store.vlt" in done(home.awsv("file", "status", "--file-dir", f"{tmp_path}/second"))
+    assert str(store_path(home)) in done(home.awsv("file", "status"))
+
+
+# -- verify, rekey -----------------------------------------------------------------------------------------------------
+
+
+def test_verify(home, path, tmp_path):
+    assert done(home.awsv("file", "verify")) == f"{path} is whole: 2 entries, 1 slot, write 2\n"
+    good = path.read_bytes()
+    for damage, code, words in (
+        (good[:-1] + bytes([good[-1] ^ 1]), 4, "is damaged: its payload was changed"),
+        (good[:-1], 4, "is damaged: it is truncated"),
+        (b"something else", 4, "is not a store of awsv"),
+        (good[:9] + b"\2" + good[10:], 4, "newer version"),
+    ):
+        path.write_bytes(damage)
+        stderr = done(home.awsv("file", "verify"), code=code)
+        assert words in stderr
+        assert str(path) in stderr
+        assert "hint: " in stderr
+        assert path.read_bytes() == damage
+    path.write_bytes(good)
+    wrong = home.awsv("file", "verify", env={"AWS_VAULT_FILE_PASSPHRASE": "wrong"})
+    assert "does not open store 'file'" in done(wrong, code=5)
+
+
+def test_rekey(home, path):
+    before = path.read_bytes()
+    assert "2 entries sealed again" in done(home.awsv("file", "rekey"))
+    assert path.read_bytes() != before
+    assert stored(home) == KEYS
+    path.write_bytes(before)
+    assert "older copy" in told(home.awsv("list", "--credentials"))
+
+
+# -- backup and restore ------------------------------------------------------------------------------------------------
+
+
+def test_there_and_back(home, path, tmp_path):
+    target = tmp_path / "backups of mine" / "awsv.vlt"
+    target.parent.mkdir()
+    nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
+    written = home.awsv("file", "backup", target, env=nobody)
+    assert f"Wrote {target}: " in done(written)
+    assert "it opens with: passphrase slot" in written.stderr
+    assert target.read_bytes() == path.read_bytes()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert "give --overwrite" in done(home.awsv("file", "backup", target, env=nobody), code=2)
+    done(home.awsv("file", "backup", target, "--overwrite", env=nobody))
+    assert "is whole: 2 entries" in done(home.awsv("file", "verify", target))
+
+    done(home.awsv("remove", "--force", "other"))
+    changed = path.read_bytes()
+    assert "give --yes" in done(home.awsv("file", "restore", target), code=2)
+    restored = home.awsv("file", "restore", target, "--yes")
+    assert f"Restored {path} from {target}: 2 entries" in done(restored)
+    (old,) = [name for name in folder_of(path) if name.endswith(".old")]
+    assert f"the old file is {path.parent / old}" in restored.stderr
+    assert (path.parent / old).read_bytes() == changed
+    assert stored(home) == KEYS
+    assert told(home.awsv("list", "--credentials")) == ""
+
+
+def test_restore_on_a_new_machine(home, path, tmp_path):
+    target = tmp_path / "awsv.vlt"
+    done(home.awsv("file", "backup", target))
+    new = offline(tmp_path / "new")
+    new.env |= UNLOCKED
+    assert "2 entries" in done(new.awsv("file", "restore", target))
+    assert stored(new) == KEYS
+    assert folder_of(store_path(new)) == ["store.vlt"]
+
+
+def test_restore_asks_at_a_terminal(home, path, tmp_path):
+    done(home.awsv("file", "backup", tmp_path / "b.vlt"))
+    for answer, code in (("n", 130), ("y", 0)):
+        child = home.spawn("file", "restore", tmp_path / "b.vlt")
+        child.expect_exact(f"Replace {path}?")
+        child.sendline(answer)
+        child.read()
+        child.wait()
+        assert child.exitstatus == code
+    assert len([name for name in folder_of(path) if name.endswith(".old")]) == 1
+
+
+@pytest.mark.parametrize("words", [("verify", "nowhere"), ("restore", "nowhere"), ("backup", "nowhere/b.vlt")])
+def test_files_that_are_not_there(home, words, path):
+    before = path.read_bytes()
+    stderr = done(home.awsv("file", *words), code=4)
+    assert words[1] in stderr
+    assert "hint: " in stderr
+    assert path.read_bytes() == before
+
+
+# -- S8: the anchor, in commands ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def older(home, path):
+    """An older copy in the place of the store: the keys of 'other' were removed since."""
+    old = path.read_bytes()
+    done(home.awsv("remove", "--force", "other"))
+    path.write_bytes(old)
+    return old
+
+
+def test_s8_credential_process_is_not_stopped_by_an_older_copy(home, older, path):
+    served = home.awsv("exec", "-n", "-j", "other")
+    assert json.loads(done(served))["AccessKeyId"] == OTHER_ID
+    assert served.stderr.count("\n") == 1
+    assert f"{path} is an older copy than this machine has seen" in served.stderr
+    assert done(home.awsv("exec", "-n", "other", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID")) == f"{OTHER_ID}\n"
+
+
+def test_s8_an_older_copy_is_not_written_until_accepted(home, older, path):
+    for words in (("remove", "--force", "work"), ("file", "rekey")):
+        stderr = done(home.awsv(*words), code=4)
+        assert "older copy" in stderr
+        assert "awsv file accept --older" in stderr
+        assert path.read_bytes() == older
+    assert "OLDER" in done(home.awsv("file", "status"))
+    assert "but older" in done(home.awsv("file", "accept", "--fork"), code=4)
+    assert "is what this machine remembers" in told(home.awsv("file", "accept", "--older"))
+    assert told(home.awsv("list", "--credentials")) == ""
+    done(home.awsv("remove", "--force", "work"))
+    assert set(stored(home)) == {"other"}
+
+
+def test_s8_another_store(home, path, tmp_path):
+    done(home.awsv("file", "verify"))
+    new = offline(tmp_path / "new")
+    fill(new, {"work": KEYS["other"]})
+    path.write_bytes(store_path(new).read_bytes())
+    add = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
+    for words in (("list", "--unlock"), ("exec", "-n", "-j", "work"), ("add", "--env", "third"), ("slot", "list")):
+        stderr = done(home.awsv(*words, env=add), code=4)
+        assert "another store" in stderr
+        assert "awsv file accept --replaced" in stderr
+    told(home.awsv("file", "accept", "--replaced"))
+    assert done(home.awsv("list", "--credentials")) == "work\n"
+
+
+def test_s8_a_store_that_is_gone(home, path, tmp_path):
+    done(home.awsv("file", "backup", tmp_path / "b.vlt"))
+    done(home.awsv("file", "verify"))
+    path.unlink()
+    add = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
+    for words in (("add", "--env", "third"), ("file", "init"), ("list", "--unlock"), ("exec", "-n", "-j", "work")):
+        stderr = done(home.awsv(*words, env=add), code=4)
+        assert f"{path} is gone" in stderr
+        assert "awsv file restore" in stderr
+    assert not path.exists()
+    assert "GONE" in done(home.awsv("file", "status"))
+    done(home.awsv("file", "restore", tmp_path / "b.vlt"))
+    assert stored(home) == KEYS
+    path.unlink()
+    assert "is forgotten" in told(home.awsv("file", "accept", "--replaced"))
+    done(home.awsv("add", "--env", "third", env=add))
+    assert done(home.awsv("list", "--credentials")) == "third\n"
+
+
+def test_s8_off(home, older):
+    off = {"AWS_VAULT_FILE_ANCHOR": "off"}
+    assert told(home.awsv("list", "--credentials", env=off)) == ""
+    done(home.awsv("remove", "--force", "work", env=off))
+    assert '"off"' in done(home.awsv("file", "status", "--json", env=off))
+    assert "not true or false" in done(home.awsv("list", "--unlock", env={"AWS_VAULT_FILE_ANCHOR": "maybe"}), code=2)
+
+
+def test_accept_needs_to_be_told_what(home):
+    assert "--older, --fork or --replaced" in done(home.awsv("file", "accept"), code=2)
+
+
+# -- interrupts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["init", "verify", "rekey", "restore b.vlt", "accept --older"])
+def test_interrupted_at_a_question(home, path, words, tmp_path):
+    """Ctrl-C at the question leaves everything as it was, and nothing locked."""
+    done(home.awsv("file", "backup", home.cwd / "b.vlt"))
+    if words == "init":
+        path.unlink()
+        home.env["AWS_VAULT_FILE_ANCHOR"] = "off"
+    if words == "accept --older":
+        old = path.read_bytes()
+        done(home.awsv("remove", "--force", "other"))
+        path.write_bytes(old)
+    before = path.read_bytes() if path.exists() else None
+    child = home.spawn("file", *shlex.split(words), env={"AWS_VAULT_FILE_PASSPHRASE": None})
+    child.expect("assphrase .*: $")
+    time.sleep(0.1)
+    child.sendintr()
+    child.read()
+    child.wait()
+    assert child.exitstatus in (5, 130)
+    assert (path.read_bytes() if path.exists() else None) == before
+    if before is not None:
+        done(home.awsv("file", "verify"))

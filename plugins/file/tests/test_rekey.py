@@ -1,0 +1,100 @@
+"""S16: another data key: everything is sealed again, and what does not open is dropped only after a question."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.file_store import content, spoil
+from vault_core.api import Cancelled, Secret, StorageConflict, StorageCorrupt, WrongSecret, sealing
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container, upkeep
+
+ENTRIES = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
+
+
+@pytest.fixture
+def made(opened):
+    """A store with three entries; its backend."""
+    store = opened()
+    for key, value in ENTRIES.items():
+        store.put(key, Secret(value))
+    return store
+
+
+def yes(*_):
+    return True
+
+
+def no(*_):
+    return False
+
+
+def test_s16_rekey_seals_everything_again(made, opened, ctx):
+    old = made.store.read()
+    new, before = upkeep.rekey(opened().store, no)
+    assert before == old.table
+    assert new.dek != old.dek
+    assert new.epoch == old.epoch + 1
+    assert not {entry.sealed for entry in old.entries.values()} & {entry.sealed for entry in new.entries.values()}
+    assert {slot.id for slot in old.table.slots}.isdisjoint(slot.id for slot in new.table.slots)
+    with pytest.raises(ValueError, match="header was changed"):
+        container.decrypt(container.parse(new.data), old.dek)
+    assert content(opened()) == ENTRIES
+    assert content(made) == ENTRIES  # who had it open notices
+    made.put("credentials/d", Secret("four"))
+    assert all("did not open" not in note and "older" not in note for note in ctx.notes)
+
+
+@pytest.fixture
+def two_ways(made):
+    """A second passphrase, which nobody gives; its slot."""
+    other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
+    slot = sealing.NewSlot.passphrase(
+        made.slots().store, lambda key_id, derive, source: other.unlock(key_id, derive), cost=CHEAP
+    )
+    made.change_slots(lambda table, dek: table.add(dek, slot))
+    return made.slots().slots[1]
+
+
+CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+
+
+def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opened, tmp_path, snapshot):
+    asked = []
+    before = snapshot()
+    with pytest.raises(Cancelled):
+        upkeep.rekey(opened().store, lambda slots: bool(asked.extend(slots)))
+    assert asked == [two_ways.describe()]
+    assert snapshot() == before
+    new, _ = upkeep.rekey(opened().store, yes)
+    assert len(new.table.slots) == 1
+    with pytest.raises(WrongSecret):
+        opened(FakeContext(tmp_path, passphrases=["other"])).get("credentials/a")
+    assert content(opened()) == ENTRIES
+
+
+def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
+    def meanwhile(slots):
+        made.put("credentials/d", Secret("four"))
+        return True
+
+    upkeep.rekey(opened().store, meanwhile)
+    assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
+
+
+def test_rekey_beside_another_change_of_the_slots(two_ways, made, opened):
+    def meanwhile(slots):
+        made.change_slots(lambda table, dek: table.remove(two_ways.id))
+        return True
+
+    with pytest.raises(StorageConflict, match=r"slots of .* were changed meanwhile"):
+        upkeep.rekey(opened().store, meanwhile)
+    assert content(opened()) == ENTRIES
+
+
+def test_rekey_of_a_damaged_store_changes_nothing(made, opened, snapshot):
+    spoil(made, "credentials/b")
+    before = snapshot()
+    with pytest.raises(StorageCorrupt, match="credentials/b"):
+        upkeep.rekey(opened().store, yes)
+    assert snapshot() == before
