@@ -72,6 +72,17 @@ def test_a_line_of_ours_that_asks_for_something_else_is_refused(option: str) -> 
         own_profile(f"awsv exec -j {option} work")
 
 
+@pytest.mark.parametrize("option", ["-n", "--no-session", "-d 2h", "--duration 2h", "-d 2h -n"])
+def test_a_line_that_asks_for_its_own_profile_may_say_what_kind_of_session(option: str) -> None:
+    assert own_profile(f"aws-vault exec -j {option} work", "work") == "work"
+
+
+@pytest.mark.parametrize("option", ["--backend x", "-n --file-dir=/x"])
+def test_not_even_for_itself_from_another_store(option: str) -> None:
+    with pytest.raises(ConfigError, match="which awsv does not follow"):
+        own_profile(f"awsv exec -j {option} work", "work")
+
+
 # -- chains ------------------------------------------------------------------------------------------------------------
 
 

@@ -191,7 +191,7 @@ class Profiles:
             return source  # which needs no section: it may be the name of a stored key
         process = keys.get("credential_process")
         if source is None and process is not None and "role_arn" not in keys:
-            asked = own_profile(process)
+            asked = own_profile(process, name)
             if asked is None:
                 raise ConfigError(
                     f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv cannot"
@@ -209,9 +209,14 @@ _HARMLESS = frozenset(("-j", "--json", "--format=json", "--no-input", "--debug")
 """Options of a line of ours that do not change whose credentials it prints."""
 
 
-def own_profile(process: str) -> str | None:
+_SESSION_ONLY = frozenset(("-n", "--no-session", "-d", "--duration"))
+"""Options of a line of ours that change the session, not whose key it starts from."""
+
+
+def own_profile(process: str, asking: str | None = None) -> str | None:
     """The profile that a ``credential_process`` line asks of awsv; None if the line is another program's.
 
+    :param asking: the profile that the line stands in. If it asks for itself, it may say what kind of session.
     :raises ConfigError: it is awsv's, with an option that means other credentials than the profile's.
     """
     try:
@@ -221,6 +226,7 @@ def own_profile(process: str) -> str | None:
     if not words or words[0].rpartition("/")[2] not in OWN_COMMANDS:
         return None
     names: list[str] = []
+    further: list[str] = []
     rest = iter(words[1:])
     for word in rest:
         if word == "--":
@@ -230,10 +236,16 @@ def own_profile(process: str) -> str | None:
         elif not word.startswith("-"):
             names.append(word)
         elif word not in _HARMLESS:
-            raise ConfigError(
-                f"the credential_process line {process!r} runs awsv with {word}, which awsv does not follow from here",
-                hint="say it in the profile (vault_backend, duration_seconds), or ask for that profile itself",
-            )
+            further.append(word)
+            if word in ("-d", "--duration"):
+                next(rest, None)
+    itself = len(names) == 2 and names[1] == asking and _SESSION_ONLY.issuperset(further)
+    if further and not itself:
+        raise ConfigError(
+            f"the credential_process line {process!r} runs awsv with {further[0]},"
+            " which awsv does not follow from here",
+            hint="say it in the profile (vault_backend, duration_seconds), or ask for that profile itself",
+        )
     return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None
 
 

@@ -1,0 +1,11 @@
+"""Limits in seconds for a machine that has other things to do: a limit says how long an idle one may take."""
+
+from __future__ import annotations
+
+import os
+
+
+def seconds(limit: float) -> float:
+    """The limit, times the processes that wait for each processor (at least 1), and doubled where others do."""
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return limit * (2 * waiting if waiting > 1 else 1)
