@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.home import Home
+from support.home import PROGRAM, Home
 from support.sites import Site
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
@@ -287,6 +287,14 @@ def test_no_source_that_keeps_keys(home: Home, source: str, code: int, why: str)
     done = home.awsv("slot", "add", "--source", source, env=UNLOCKED)
     assert (done.returncode, why in done.stderr) == (code, True)
     assert store_path(home).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words", [["--passphrase", "--recovery-fd", "3"], ["--source", "a", "--new-passphrase-fd", "0"]]
+)
+def test_descriptors_go_with_what_they_are_for(home: Home, words: list[str]) -> None:
+    done = home.run("/bin/sh", "-c", f"exec {PROGRAM} slot add {' '.join(words)} 3>key", env=UNLOCKED)
+    assert (done.returncode, "goes with" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("words", [[], ["--passphrase", "--recovery"], ["--source", "a", "--composite", "a,b"]])
