@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,12 +92,10 @@ def test_a_real_one_in_its_place_stays(person: Home) -> None:
 
 
 def test_without_a_folder_to_write_it_goes_to_the_home(person: Home) -> None:
-    import os
-
     folder = person.root / "bin"
     folder.chmod(0o500)
     try:
-        if os.geteuid() == 0:  # who may write everywhere; then it lies beside awsv all the same
+        if os.access(folder, os.W_OK):  # root may write everywhere; then it lies beside awsv all the same
             assert run(person, *SHIM)[0] == 0
             assert (folder / "aws-vault").exists()
             return

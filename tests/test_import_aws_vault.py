@@ -186,19 +186,26 @@ credential_process = aws-vault export --format=json "my profile with spaces"
 credential_process = aws-vault exec --json --prompt=ykman special
 [profile other]
 credential_process = /bin/other
+[profile gone]
+credential_process = aws-vault exec -j gone
+[profile own]
+credential_process = aws-vault exec -j upper
 """
 
 
 def test_config_lines_that_run_aws_vault(person: Home, tmp_path: Path) -> None:
     folder, _ = unpack(tmp_path, "store")
     person.configure(CONFIG)
+    fill(person, {"upper": (OTHER_ID, OTHER_SECRET)})
     shown = person.awsv(*IMPORT, "--dir", folder, env=ENV)
-    assert shown.returncode == 0
+    assert shown.returncode == 7  # a conflict; what arrived is wired all the same
     assert f"+credential_process = {PROGRAM} exec -j default" in shown.stderr
     assert "--yes changes them" in shown.stderr
     assert person.config.read_text() == CONFIG
     done = person.awsv(*IMPORT, "--dir", folder, "--yes", env=ENV)
-    assert done.returncode == 0
+    assert done.returncode == 7
+    assert f"{person.config}:13 asks for 'gone', which awsv could not give it" in done.stderr
+    assert f"{person.config}:15 asks for 'upper', which awsv could not give it" in done.stderr
     assert f"{person.config}:9 runs aws-vault with options" in done.stderr
     assert "aws-vault-shim" in done.stderr
     wanted = CONFIG.replace("aws-vault exec -j default", f"{PROGRAM} exec -j default")

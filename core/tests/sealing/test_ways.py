@@ -275,9 +275,6 @@ def test_the_last_group():
     assert not any(recovery.same_group(group, Secret(typed)) for typed in ("OIB", "OIB2", "", b"\xff", "AAAA-OIB7"))
 
 
-# -- hints -------------------------------------------------------------------------------------------------------------
-
-
 def test_the_hint_after_a_wrong_passphrase(made, tmp_path):
     table, dek = made
     ctx = FakeContext(tmp_path, store="file", passphrases=["wrong"])

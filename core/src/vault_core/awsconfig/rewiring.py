@@ -33,11 +33,14 @@ class Rewiring:
     """``FILE:LINE`` to why it stays."""
 
 
-def propose(raw: bytes, path: Path, launcher: Path, asked: Callable[[str], str | None]) -> Rewiring:
+def propose(
+    raw: bytes, path: Path, launcher: Path, asked: Callable[[str], str | None], served: Callable[[str], bool]
+) -> Rewiring:
     """Work out the change of the config file.
 
     :param launcher: absolute path of awsv.
     :param asked: from the value of a line to the profile whose credentials it asks for, or None.
+    :param served: whether awsv can give them out.
     :raises ConfigError: the file cannot be changed safely.
     """
     document = Document(raw, path)
@@ -50,7 +53,12 @@ def propose(raw: bytes, path: Path, launcher: Path, asked: Callable[[str], str |
         profile = asked(pair.value)
         rest = [word for word in words[1:] if word != "--"]
         if profile is None or tuple(word for word in rest if word != profile) not in PLAIN_FORMS:
-            rewiring.left[f"{path}:{pair.first + 1}"] = "runs aws-vault with options of its own"
+            rewiring.left[f"{path}:{pair.first + 1}"] = (
+                "runs aws-vault with options of its own; 'awsv config aws-vault-shim' has it run awsv all the same"
+            )
+            continue
+        if not served(profile):
+            rewiring.left[f"{path}:{pair.first + 1}"] = f"asks for {profile!r}, which awsv could not give it"
             continue
         document.replace(header, PROCESS, process_line(launcher, profile))
         rewiring.changed.append(classify(header)[1])

@@ -14,10 +14,13 @@ from vault_core import output
 from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
 from vault_core.cli.remove_plain import remove_plain, undo
-from vault_core.errors import ConfigError, PassphraseError, UsageError, WrongSecret
+from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.secret import Secret
+from vault_core.sessions.plan import KeyStep
+from vault_core.sessions.profiles import Flags, own_profile
 
 if TYPE_CHECKING:
+    from vault_core.moving.copying import Outcome
     from vault_core.moving.found import Found
 
 PASSPHRASE = "AWS_VAULT_IMPORT_PASSPHRASE"  # noqa: S105 - a variable's name
@@ -121,12 +124,16 @@ def aws_vault(app: App, folder: str | None, overwrite: bool, dry_run: bool, yes:
         )
     found = _opened(app, place, items)
     vaults = Vaults(app)
-    try:
-        with vaults.offering_recovery():
-            outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
+    partly: PartlyDone | None = None
+    with vaults.offering_recovery():
+        outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
+        try:
             write_report(app, vaults, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
-    finally:
-        _rewire(app, dry_run=dry_run, yes=yes)
+        except PartlyDone as error:  # what arrived is wired all the same
+            partly = error
+    _rewire(app, _Served(app, vaults, outcomes), dry_run=dry_run, yes=yes)
+    if partly is not None:
+        raise partly
 
 
 command.add_command(credentials_file)
@@ -186,19 +193,38 @@ def _ask(app: App, place: Path) -> Secret:
         raise PassphraseError("no passphrase was given; nothing was copied") from None
 
 
-def _rewire(app: App, *, dry_run: bool, yes: bool) -> None:
+class _Served:
+    """Whether awsv can give out a profile's credentials after the copy, as aws-vault does."""
+
+    def __init__(self, app: App, vaults: Vaults, outcomes: list[Outcome]) -> None:
+        self._vaults = vaults
+        self._planner = app.planner(Flags())
+        self._arrived = {outcome.name: outcome.state.arrived for outcome in outcomes}
+
+    def __call__(self, profile: str) -> bool:
+        try:
+            first = self._planner.plan(profile).steps()[0]
+            if not isinstance(first, KeyStep):
+                return True
+            if first.name in self._arrived:
+                return self._arrived[first.name]
+            return self._vaults(first.name).get(first.name) is not None
+        except VaultError:
+            return False
+
+
+def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     """Offer to change the config's lines that run aws-vault."""
     from vault_core.awsconfig.patch import patch
     from vault_core.awsconfig.rewiring import propose
     from vault_core.awsconfig.saving import save
     from vault_core.awsconfig.shared import read
-    from vault_core.sessions.profiles import own_profile
 
     path = app.settings.aws_config_file
     raw = read(path)
-    proposal = propose(raw, path, app.launcher, own_profile)
+    proposal = propose(raw, path, app.launcher, own_profile, served)
     for place, why in proposal.left.items():
-        app.note(f"left alone: {place} {why}; 'awsv config aws-vault-shim' has it run awsv all the same")
+        app.note(f"left alone: {place} {why}")
     if not proposal.changed:
         return
     shown = [output.printable(line) for line in patch(raw, proposal.after, path).splitlines()]

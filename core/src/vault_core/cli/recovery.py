@@ -109,7 +109,7 @@ def _make(ways: Ways, dek: Secret, number: int | None, label: str) -> None:
     except VaultError:
         ways.app.note("the recovery key just shown does not count: destroy it")
         raise
-    made = len(ways.table().of_type("recovery"))
+    made = len(table.of_type("recovery")) + 1
     others = f"; {made} of them open it now ('awsv slot list')" if made > 1 else ""
     ways.app.note(f"the recovery key opens {ways.where}{others}")
 

@@ -115,6 +115,8 @@ def add(
     """
     if sum((source is not None, passphrase, recovery, composite is not None)) != 1:
         raise UsageError("give one of --source, --passphrase, --recovery and --composite", hint="awsv slot add --help")
+    if (recovery_fd is not None and not recovery) or (new_passphrase_fd is not None and not passphrase):
+        raise UsageError("--recovery-fd goes with --recovery, and --new-passphrase-fd with --passphrase")
     ways = Ways.selected(app, "adding a way into store")
     if recovery:
         from vault_core.cli.recovery import make

@@ -62,8 +62,15 @@ class Ways:
 
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store; no key of a slot that is gone is remembered."""
-        self.keeper.change_slots(change, dek=dek)
-        self.app.host.forget_keys(f"{self.table().store.hex()}/")
+        changed = b""
+
+        def noted(table: SlotTable, key: Secret) -> SlotTable:
+            nonlocal changed
+            changed = table.store
+            return change(table, key)
+
+        self.keeper.change_slots(noted, dek=dek)
+        self.app.host.forget_keys(f"{changed.hex()}/")
 
     def add(self, new: NewSlot, dek: Secret) -> None:
         """Put one more slot into the opened store."""
@@ -74,12 +81,7 @@ class Ways:
         if descriptor is None:
             return self.context.choose
 
-        def given(_key_id: str, derive: Callable[[Secret], Secret], source: str | None) -> Secret:
-            if source is not None:
-                return self.context.choose(_key_id, derive, source)
-            return derive(read_line(descriptor, "--new-passphrase-fd"))
-
-        return given
+        return lambda _key_id, derive, _source: derive(read_line(descriptor, "--new-passphrase-fd"))
 
 
 def descriptor(*, writing: bool = False) -> Callable[[click.Context, click.Parameter, int | None], int | None]:
