@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 
-from vault_core.api import Credentials, Secret
+from vault_core.api import ABSENT, Credentials, Expect, Secret
 from vault_core.errors import StorageConflict, StorageUnavailable
 from vault_core.moving.copying import Mover, State, compared
+from vault_core.vault import StoredKey
 
 ONE = Credentials(access_key_id="AKIA1", secret_access_key=Secret("one"))
 TWO = Credentials(access_key_id="AKIA2", secret_access_key=Secret("two"))
@@ -27,11 +30,13 @@ class Store:
         self.full = full
         self.faster = ""
 
-    def get(self, name: str) -> Credentials | None:
-        return self.keys.get(name)
+    def get(self, name: str) -> StoredKey | None:
+        key = self.keys.get(name)
+        return StoredKey(key, key.access_key_id) if key else None
 
-    def put(self, name: str, key: Credentials, *, overwrite: bool) -> None:
-        if name == self.faster or (name in self.keys and not overwrite):
+    def put(self, name: str, key: Credentials, *, expect: Expect) -> None:
+        there = self.get(name)
+        if name == self.faster or expect != (there.version if there else ABSENT):
             raise StorageConflict("taken")
         if len(self.keys) >= self.full:
             raise StorageUnavailable("the disk is full")
@@ -41,6 +46,17 @@ class Store:
 def states(store: Any, keys: dict[str, Credentials], **options: Any) -> dict[str, State]:
     outcomes = list(Mover(lambda _: store, **options).copy(keys))
     return {one.name: one.state for one in compared(outcomes, lambda _: store)}
+
+
+def telling(told: list[str]) -> Callable[[Any, str], AbstractContextManager[None]]:
+    """What :class:`Mover` enters around a change: it notes the name."""
+
+    @contextmanager
+    def changing(_: Any, name: str) -> Iterator[None]:
+        told.append(name)
+        yield
+
+    return changing
 
 
 def test_a_store_that_keeps_something_else_is_found_out() -> None:
@@ -79,7 +95,7 @@ def test_a_store_that_fails_ends_it_with_what_is_done() -> None:
 
 def test_a_dry_run_says_what_would_be_and_tells_nobody_of_a_change() -> None:
     store, told = Store({"other": TWO}), []
-    options = {"dry_run": True, "changed": lambda _, name: told.append(name)}
+    options = {"dry_run": True, "changing": telling(told)}
     outcomes = list(Mover(lambda _: store, **options).copy({"new": ONE, "other": ONE}))  # type: ignore[arg-type]  # a fake
     assert [one.state for one in outcomes] == [State.COPIED, State.CONFLICT]
     assert (store.keys, told) == ({"other": TWO}, [])
@@ -87,5 +103,5 @@ def test_a_dry_run_says_what_would_be_and_tells_nobody_of_a_change() -> None:
 
 def test_only_what_was_written_drops_sessions() -> None:
     told: list[str] = []
-    states(Store({"same": ONE}), {"same": ONE, "new": ONE}, changed=lambda _, name: told.append(name))
+    states(Store({"same": ONE}), {"same": ONE, "new": ONE}, changing=telling(told))
     assert told == ["new"]

@@ -51,6 +51,8 @@ def test_what_is_no_duration(text: str) -> None:
         ("awsv export --format=json work", "work"),
         ("awsv exec -j -- work", "work"),
         ("awsv --no-input exec -j work", "work"),
+        ("aws-vault --prompt=ykman exec -j work", "work"),
+        ("aws-vault exec -j --prompt osascript work", "work"),
         ("awsv exec -j work -- other", None),
         ("awsv list", None),
         ("awsv", None),

@@ -5,6 +5,7 @@ Nothing is removed by a copy. ``--remove-plain`` is a later command of its own, 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -222,7 +223,13 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
 
     path = app.settings.aws_config_file
     raw = read(path)
-    proposal = propose(raw, path, app.launcher, own_profile, served)
+
+    def asked(line: str) -> str | None:
+        with suppress(ConfigError):  # it has options of its own
+            return own_profile(line)
+        return None
+
+    proposal = propose(raw, path, app.launcher, asked, served)
     for place, why in proposal.left.items():
         app.note(f"left alone: {place} {why}")
     if not proposal.changed:

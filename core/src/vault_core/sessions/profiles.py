@@ -233,6 +233,8 @@ def own_profile(process: str, asking: str | None = None) -> str | None:
             names.extend(rest)
         elif word == "--format":
             names.extend([] if next(rest, "") == "json" else [word])
+        elif word.startswith("--prompt"):  # how the code is asked for does not change what it is for
+            _ = "=" in word or next(rest, None)
         elif not word.startswith("-"):
             names.append(word)
         elif word not in _HARMLESS:
