@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from vault_core.api import Secret
+from vault_core.api import Secret, StorageDenied
 from vault_core.testing.context import FakeContext
-from vault_plugin_file import upkeep
+from vault_plugin_file import disk, upkeep
 from vault_plugin_file.anchor import Verdict
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.plugin import vault_storage_backends
@@ -55,6 +55,26 @@ def test_s8_off(made, opened, path, tmp_path):
     assert "is off" in upkeep.accept(opened(context).store, Verdict.OLDER)
     assert context.notes == []
     assert not context.state_dir.exists()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_reading_again_makes_nothing_durable_again(made, opened, ctx, tmp_path, monkeypatch, enabled):
+    """Neither where the anchor is off nor where it cannot be written."""
+    shutil.rmtree(tmp_path / "state")
+    ctx.options["anchor"] = enabled
+    if enabled:
+        monkeypatch.setattr(disk.SafeFile, "locked", refused)
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), real(fd)))
+    store = opened()
+    for _ in range(3):
+        store.get(KEY)
+    assert len(synced) == (1 if enabled else 0)
+
+
+def refused(*_):
+    raise StorageDenied("read-only")
 
 
 def test_the_option():

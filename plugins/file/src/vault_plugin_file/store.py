@@ -70,6 +70,7 @@ class StoreFile:
         self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
         self._told: set[Verdict] = set()
+        self._tried: Mark | None = None
 
     def close(self) -> None:
         """Forget the key and what was read."""
@@ -89,9 +90,16 @@ class StoreFile:
         state = self.decode(envelope, ask=True)
         if not verdict.trusted:
             self._warn(verdict)
-        elif verdict is not Verdict.SAME and self.file.settle():
-            self.anchor.advance(state.mark)
+        elif verdict is not Verdict.SAME:
+            self._remember(state.mark)
         return state
+
+    def _remember(self, mark: Mark) -> None:
+        """Once for each state: where it cannot be written down, reading is not to cost more each time."""
+        if self.anchor.enabled and mark != self._tried:
+            self._tried = mark
+            if self.file.settle():
+                self.anchor.advance(mark)
 
     def look(self) -> tuple[container.Envelope | None, Verdict]:
         """What can be seen without a key: the file's form, and how it stands to its anchor.
