@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
-	@echo 'make test    lint, and the tests on every installed Python 3.11, 3.12, 3.13'
+	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff rewrite the sources'
 	@echo 'make bench   how long commands take, against "python -c pass" (N=rounds)'
