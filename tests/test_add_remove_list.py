@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import tarfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -355,8 +354,9 @@ def test_two_who_add_the_same_name_at_once(filled: Home) -> None:
 
 @pytest.mark.parametrize("option", [(), ("--overwrite",)])
 def test_a_folder_of_aws_vault_is_never_written_into(option: tuple[str, ...], home: Home) -> None:
-    with tarfile.open(AWS_VAULT_STORES) as archive:
-        archive.extractall(home.root / "foreign", filter="data")
+    (home.root / "foreign").mkdir()
+    # By tar: tarfile wants a filter from Python 3.12 on, and knows none before 3.11.4.
+    subprocess.run(["tar", "-xf", AWS_VAULT_STORES, "-C", home.root / "foreign"], check=True)
     keys = home.root / "foreign/store/keys"
     keys.chmod(0o700)
     count = len(list(keys.iterdir()))
