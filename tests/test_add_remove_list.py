@@ -175,8 +175,10 @@ def test_at_the_terminal_with_a_new_store(home: Home) -> None:
     child.sendline(PASSPHRASE)
     child.expect("The same again: ")
     child.sendline(PASSPHRASE)
-    assert ended(child) == 0
+    child.expect_exact("[Y/n] ")
     assert "Added credentials" in child.before
+    child.sendline("n")
+    assert ended(child) == 0
     assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
 
 
@@ -188,6 +190,7 @@ def test_secrets_typed_at_the_terminal_are_not_shown(home: Home) -> None:
         ("Enter Secret Access Key: ", OTHER_SECRET),
         ("New passphrase for store 'file': ", PASSPHRASE),
         ("The same again: ", PASSPHRASE),
+        ("[Y/n] ", "n"),
     ):
         child.expect_exact(question)
         shown += child.before
