@@ -10,11 +10,12 @@ SOURCES := core/src $(wildcard plugins/*/src)
 # Modules of somebody's working folder have no place in what is tested.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-here test-others lint format bench build clean
+.PHONY: help demo test test-here test-others test-deep lint format bench build clean
 
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
 	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
+	@echo 'make test-deep  300 rounds of each kill -9 loop, an hour'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff rewrite the sources'
 	@echo 'make bench   how long commands take, against "python -c pass" (N=rounds)'
@@ -35,6 +36,9 @@ test-here: $(VENV)/.installed
 
 test-others: $(VENV)/.installed
 	@scripts/test-others $(VENV)
+
+test-deep: $(VENV)/.installed
+	@AWSV_DEEP=1 scripts/run-tests $(VENV) $$(grep -rl AWSV_DEEP --include='test_*.py' tests plugins core/tests)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
