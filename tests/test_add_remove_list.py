@@ -368,7 +368,7 @@ def test_a_folder_of_aws_vault_is_never_written_into(option: tuple[str, ...], ho
     done = home.awsv("add", "--env", *option, "work", env=env)
     assert (done.returncode, done.stdout) == (4, "")
     assert f"{keys} holds {count} items of aws-vault" in done.stderr
-    assert "hint: for each profile: aws-vault exec -n PROFILE -- env AWS_VAULT_FILE_DIR=" in done.stderr
+    assert f"awsv import aws-vault --dir {keys}\n" in done.stderr
     listed = home.awsv("list", env=env)
     assert listed.returncode == 0
     assert f"{count} items of aws-vault in {keys}" in listed.stderr

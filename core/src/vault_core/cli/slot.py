@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @click.group("slot")
 def command() -> None:
-    """Show, add and remove ways into the store."""
+    """Show, add and remove ways into the store.
+
+    \b
+    Example:
+      awsv slot list
+    """
 
 
 # -- list --------------------------------------------------------------------------------------------------------------
