@@ -18,7 +18,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from vault_core.terminal import printable
+from vault_core.output import printable
 
 PROGRAM = str(Path(__file__).with_name("ask_at_terminal.py"))
 LEADER = str(Path(__file__).with_name("lose_the_foreground.py"))

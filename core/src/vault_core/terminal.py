@@ -29,6 +29,7 @@ from types import FrameType
 from typing import Any, Final
 
 from vault_core.errors import Cancelled, QuestionRefused, SourceUnavailable
+from vault_core.output import printable
 from vault_core.secret import Secret
 
 _PATH: Final = "/dev/tty"
@@ -44,11 +45,6 @@ _HANDLED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
 _SHOW_AGAIN: Final = (signal.SIGTSTP, signal.SIGCONT)
 
 _Handler = Callable[[int, FrameType | None], Any] | int
-
-
-def printable(text: str) -> str:
-    """The text with every character that is not printable shown as an escape (``\\n``, ``\\x1b``, ``\\u202e``)."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Terminal:
