@@ -157,9 +157,10 @@ def table(heading: str) -> list[list[str]]:
 
 def test_the_table_of_commands_is_complete(home: Home) -> None:
     from vault_core.cli.commands import COMMANDS
+    from vault_core.plugins.discovery import scan
 
     told = {match for row in table("Commands") for match in re.findall(r"`([a-z]+)", row[0])}
-    assert told == set(COMMANDS)
+    assert told == {*COMMANDS, *(offer.name for offer in scan() if offer.kind == "command")}
 
 
 def test_the_table_of_plugins_is_complete() -> None:
