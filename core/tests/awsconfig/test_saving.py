@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vault_core.awsconfig import saving
 from vault_core.awsconfig.saving import save
 from vault_core.errors import ConfigError
 
@@ -117,3 +119,16 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) for _ in range(3)]
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
     assert path.read_bytes() == b"x" * 60
+
+
+def test_nobody_who_holds_a_lock_holds_it_up_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(saving, "LOCK_SECONDS", 0.2)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with pytest.raises(ConfigError, match="another process has locked"):
+            save(path, b"old", b"new")
+    assert path.read_bytes() == b"old"
+    save(path, b"old", b"new")
+    assert path.read_bytes() == b"new"

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import stat
 import tempfile
+import time
 from pathlib import Path
+from typing import BinaryIO
 
 from vault_core.errors import ConfigError
+
+LOCK_SECONDS = 10.0
+"""How long to wait for another writer; a write takes milliseconds."""
 
 
 def save(path: Path, before: bytes, after: bytes, *, mode: int | None = None) -> None:
@@ -38,11 +44,9 @@ def save(path: Path, before: bytes, after: bytes, *, mode: int | None = None) ->
 
 
 def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
-    import fcntl
-
     with target.open("rb") as file:
         # Keeps out other awsv processes. Whoever else writes is noticed unless in the instant before the rename.
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, target)
         status = os.fstat(file.fileno())
         if not status.st_mode & 0o222:  # asked of the mode, because root may write everything
             raise ConfigError(
@@ -62,6 +66,23 @@ def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> Non
             temporary.unlink(missing_ok=True)
             raise
     _sync_folder(target.parent)
+
+
+def _lock(file: BinaryIO, target: Path) -> None:
+    """Whoever can read the file can lock it, so nobody waits for the lock longer than :data:`LOCK_SECONDS`."""
+    import fcntl
+
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise ConfigError(
+                    f"another process has locked {target} for more than {LOCK_SECONDS:g} s",
+                    hint=f"let it finish, or look who it is: fuser {shlex.quote(str(target))}",
+                ) from None
+            time.sleep(0.05)
 
 
 def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
