@@ -14,6 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from support.awsvault import ARCHIVE
 from support.busy import seconds
 from support.home import PROGRAM, Home
 from support.vaults import (
@@ -32,7 +33,6 @@ from support.vaults import (
     stored,
 )
 
-AWS_VAULT_STORES = Path(__file__).parents[1] / "plugins/file/tests/aws-vault/stores.tgz"
 OTHER = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
 CREATED = {"AccessKey": {"UserName": "a", "AccessKeyId": OTHER_ID, "Status": "Active", "SecretAccessKey": OTHER_SECRET}}
 
@@ -359,7 +359,7 @@ def test_two_who_add_the_same_name_at_once(filled: Home) -> None:
 def test_a_folder_of_aws_vault_is_never_written_into(option: tuple[str, ...], home: Home) -> None:
     (home.root / "foreign").mkdir()
     # By tar: tarfile wants a filter from Python 3.12 on, and knows none before 3.11.4.
-    subprocess.run(["tar", "-xf", AWS_VAULT_STORES, "-C", home.root / "foreign"], check=True)
+    subprocess.run(["tar", "-xf", ARCHIVE, "-C", home.root / "foreign"], check=True)
     keys = home.root / "foreign/store/keys"
     keys.chmod(0o700)
     count = len(list(keys.iterdir()))

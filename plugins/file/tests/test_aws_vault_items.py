@@ -1,6 +1,6 @@
 """Folders that are aws-vault's: recognised by content, never written into, and told about.
 
-``aws-vault/stores.tgz`` holds two stores that aws-vault 7.2.0 wrote, with made-up keys.
+``tests/fixtures/aws-vault/stores.tgz`` holds two stores that aws-vault 7.2.0 wrote, with made-up keys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vault_core.testing.context import FakeContext
 from vault_plugin_file.awsvault import count_items
 from vault_plugin_file.backend import FileBackend
 
-ARCHIVE = Path(__file__).with_name("aws-vault") / "stores.tgz"
+ARCHIVE = Path(__file__).parents[3] / "tests/fixtures/aws-vault/stores.tgz"
 KEY = "credentials/dev"
 
 
