@@ -1,0 +1,118 @@
+"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_core.testing`.
+
+A plugin is a module with one or more hooks (see :mod:`vault_core.hookspecs`) marked by :data:`hookimpl`. A hook
+returns specs; the host calls ``spec.open(context)`` when the user has named the plugin, and that is the first place
+where a vendor's SDK may be imported. Plugins never touch standard output, the terminal or ``os.environ``: the
+:class:`Context` has what they need. All calls are synchronous.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from vault_core import sealing
+from vault_core.api.command import CommandContext, CommandSpec
+from vault_core.api.context import Context, RunResult
+from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
+from vault_core.api.options import Option, boolean
+from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.api.session import (
+    CallerIdentifier,
+    CallerIdentity,
+    Credentials,
+    Profile,
+    SessionProvider,
+    SessionRequest,
+    SessionSpec,
+    Source,
+)
+from vault_core.api.storage import (
+    ABSENT,
+    ANY,
+    AtRest,
+    Capability,
+    Expect,
+    Item,
+    SlotKeeper,
+    StorageBackend,
+    StorageSpec,
+    Version,
+)
+from vault_core.errors import (
+    AccessDenied,
+    Cancelled,
+    ConfigError,
+    MfaError,
+    MfaRejected,
+    NoSecret,
+    PassphraseError,
+    QuestionRefused,
+    SessionError,
+    SourceUnavailable,
+    StorageConflict,
+    StorageCorrupt,
+    StorageDenied,
+    StorageError,
+    StorageLocked,
+    StorageUnavailable,
+    VaultError,
+    WrongSecret,
+)
+from vault_core.secret import Secret
+
+__all__ = [
+    "ABSENT",
+    "ANY",
+    "AccessDenied",
+    "AtRest",
+    "CallerIdentifier",
+    "CallerIdentity",
+    "Cancelled",
+    "Capability",
+    "CommandContext",
+    "CommandSpec",
+    "ConfigError",
+    "Context",
+    "Credentials",
+    "Expect",
+    "Item",
+    "MfaError",
+    "MfaRejected",
+    "MfaRequest",
+    "MfaSource",
+    "MfaSourceSpec",
+    "NoSecret",
+    "Option",
+    "PassphraseError",
+    "PassphraseRequest",
+    "PassphraseSource",
+    "PassphraseSourceSpec",
+    "Profile",
+    "Purpose",
+    "QuestionRefused",
+    "RunResult",
+    "Secret",
+    "SessionError",
+    "SessionProvider",
+    "SessionRequest",
+    "SessionSpec",
+    "SlotKeeper",
+    "Source",
+    "SourceUnavailable",
+    "StorageBackend",
+    "StorageConflict",
+    "StorageCorrupt",
+    "StorageDenied",
+    "StorageError",
+    "StorageLocked",
+    "StorageSpec",
+    "StorageUnavailable",
+    "VaultError",
+    "Version",
+    "WrongSecret",
+    "boolean",
+    "hookimpl",
+    "sealing",
+]
+
+hookimpl = pluggy.HookimplMarker("vault")

@@ -1,0 +1,61 @@
+"""Commands: what a plugin adds to ``awsv``, and what such a command may ask of its host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vault_core.api.context import Context
+from vault_core.api.session import Credentials
+from vault_core.api.storage import SlotKeeper
+from vault_core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command on offer (group ``vault.command.v1``); the core's own names are taken."""
+
+    name: str
+    """What the user types: ``awsv NAME``."""
+    summary: str
+    """One line, for the documentation; ``awsv --help`` shows the distribution instead, as it imports nothing."""
+    target: str
+    """``package.module:attribute``: a ``click`` command or group, imported when it is run. Its ``obj`` is a
+    :class:`CommandContext`."""
+
+
+class CommandContext(Protocol):
+    """What a plugin's command may ask of its host. Failures are raised as VaultError; the host prints them."""
+
+    def storage(self, plugin: str) -> Context:
+        """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
+        store. For a storage plugin's own commands."""
+
+    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
+        """The store of :meth:`storage` was just made: offer a recovery key to the person at the terminal, if there is
+        one, as ``add`` does."""
+
+    def credentials(self, profile: str) -> Credentials:
+        """The credentials of a profile, as ``exec`` would hand them out."""
+
+    def write(self, text: str) -> None:
+        """Data for a person or a program, on standard output; a newline is added."""
+
+    def write_json(self, value: Any) -> None:
+        """Data for a program."""
+
+    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Data for a person, in columns."""
+
+    def note(self, message: str) -> None:
+        """One line on standard error. Never a secret."""
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        """As :meth:`Context.ask`."""
+
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask yes or no; ``flag`` is what to give where nobody can be asked, for the hint.
+
+        :raises VaultError: nobody can be asked.
+        """

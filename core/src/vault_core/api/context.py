@@ -1,0 +1,112 @@
+"""The host, as a plugin sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from vault_core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a vendor's tool answered to :meth:`Context.run`."""
+
+    returncode: int
+    stdout: Secret
+    stderr: str
+
+
+class Context(Protocol):
+    """Everything a plugin may ask of its host."""
+
+    @property
+    def store(self) -> str:
+        """The name of the store that is being opened, or for which a secret is wanted; empty where there is none."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The plugin's own options, every declared name present, parsed."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment as it was at start, read-only. SDK clients are built from it explicitly."""
+
+    @property
+    def data_dir(self) -> Path:
+        """Where this user's durable data belongs (``$XDG_DATA_HOME/awsv``); may not exist yet."""
+
+    @property
+    def state_dir(self) -> Path:
+        """Where this user's disposable state of this machine belongs (``$XDG_STATE_HOME/awsv``); may not exist yet."""
+
+    def unlock(
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+    ) -> Secret:
+        """The key of a lock, derived from a secret that the plugin does not get to see otherwise.
+
+        The host finds a secret (the sources that the user ordered), calls ``derive`` with it, and repeats with
+        another one when ``derive`` raises :class:`WrongSecret`. At most one ``derive`` runs at a time per user.
+
+        :param key_id: names the lock: store and slot; what is remembered or locked is kept by it.
+        :param derive: secret to key; slow, and without side effects, as it may run several times.
+        :param create: a new secret is being chosen: an interactive source asks twice.
+        :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
+            by that source.
+        :raises NoSecret: no source had a secret.
+        :raises WrongSecret: none was right.
+        :raises PassphraseError: the person declined, or a source is set up wrongly.
+        """
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``factor`` and this ``key_id`` finds it.
+
+        :raises PassphraseError: the source keeps no secrets, or does not give this one back.
+        :raises SourceUnavailable: it cannot answer now.
+        """
+
+    def forget(self, source: str, key_id: str) -> bool:
+        """Have a passphrase source forget what it keeps for a lock; True if there was something.
+
+        :raises PassphraseError: the source keeps no secrets.
+        :raises SourceUnavailable: it cannot answer now.
+        """
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        """Ask the person at the controlling terminal for one line.
+
+        :param question: shown as it is, after a line that names who asks.
+        :param secret: do not show what is typed.
+        :raises QuestionRefused: Ctrl-C, end of input or an empty line.
+        :raises SourceUnavailable: nobody can be asked (no terminal, in the background, or asking is not allowed).
+        """
+
+    def confirm(self, question: str) -> bool:
+        """Ask the person yes or no; False where nobody can be asked."""
+
+    def notify(self, message: str) -> None:
+        """Show one line on standard error. Never a secret."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: Secret | None = None,
+        timeout: float = 30.0,
+        env: Sequence[str] = (),
+    ) -> RunResult:
+        """Run a program without a shell, in its own process group, with standard input from ``input``.
+
+        :param timeout: seconds; the program is killed after them.
+        :param env: names of further variables of :attr:`environ` that it needs, besides ``PATH``, ``HOME``, ``LANG``
+            and their like.
+        :raises SourceUnavailable: it cannot be started, or takes too long.
+        """
+
+    def check(self) -> None:
+        """Call at least once a second while waiting.
+
+        :raises Cancelled: after Ctrl-C or the deadline.
+        """

@@ -1,0 +1,155 @@
+"""Storage backends: places that keep items, and what a store with key slots can do besides."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from vault_core import sealing
+from vault_core.api.context import Context
+from vault_core.api.options import Option
+from vault_core.secret import Secret
+
+
+class _Expectation(enum.Enum):
+    ANY = "any"
+    ABSENT = "absent"
+
+
+ANY: Final = _Expectation.ANY
+"""Replace whatever is there."""
+ABSENT: Final = _Expectation.ABSENT
+"""Write only if nothing is there."""
+
+Version = str
+"""Names one state of one item; opaque, equal only to itself."""
+Expect = _Expectation | str
+""":data:`ANY`, :data:`ABSENT`, or the :data:`Version` that must be there."""
+
+
+class Capability(enum.Flag):
+    """What a storage backend can do beyond the four methods, and what its users should know."""
+
+    NONE = 0
+    CREATE_ONLY = enum.auto()
+    """``put`` understands :data:`ABSENT`, without a race."""
+    CAS = enum.auto()
+    """``put`` and ``delete`` understand a version (check and set), without a race."""
+    INTERACTIVE = enum.auto()
+    """Opening it may show a dialog of its own."""
+    REMOTE = enum.auto()
+    """It needs the network."""
+    SHARED = enum.auto()
+    """Several people read it."""
+    READ_ONLY = enum.auto()
+    """``put`` and ``delete`` are refused."""
+    MULTI_PROCESS = enum.auto()
+    """Several processes may write at a time and nothing is lost."""
+    MULTI_THREAD = enum.auto()
+    """One object may be used from several threads at a time."""
+    LISTS_LOCKED = enum.auto()
+    """``keys`` works without unlocking."""
+
+
+class AtRest(enum.Enum):
+    """Who encrypts what the backend keeps."""
+
+    CORE = "core"
+    """The core: the backend sees only sealed values. The author writes no cryptography."""
+    BACKEND = "backend"
+    """The backend, with keys from :meth:`Context.unlock`."""
+    SERVICE = "service"
+    """The service behind the backend (an OS keychain, a server)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What a backend keeps under a key."""
+
+    value: Secret
+    """One or more printable ASCII bytes."""
+    version: Version
+
+
+class StorageBackend(ABC):
+    """An open store. Keys are ``kind/name`` over ``[a-z0-9._-]``, at most 900 bytes; values are printable ASCII.
+
+    Every trouble is a :class:`~vault_core.errors.StorageError`; a vendor's exception is wrapped (``raise … from``).
+    """
+
+    @abstractmethod
+    def get(self, key: str) -> Item | None:
+        """The item, or None if there is none."""
+
+    @abstractmethod
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        """Create or replace, atomically: a reader sees the old value or the new one, never half.
+
+        :param expect: :data:`ABSENT` or a version arrives only at a backend that declares ``CREATE_ONLY`` or ``CAS``.
+        :returns: the version that is now there. It is durable when this returns.
+        :raises StorageConflict: something else than ``expect`` was there; nothing was changed.
+        """
+
+    @abstractmethod
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+        """Delete; True if it was there.
+
+        :raises StorageConflict: something else than ``expect`` was there; nothing was changed.
+        """
+
+    @abstractmethod
+    def keys(self) -> Iterator[str]:
+        """Every key, in any order."""
+
+    def close(self) -> None:  # noqa: B027 - closing is optional: most backends hold nothing open
+        """Let go of what is open. May be called twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSpec:
+    """A storage backend on offer."""
+
+    name: str
+    """What the user types: ``[a-z][a-z0-9-]{1,31}``, equal to the entry point's name."""
+    summary: str
+    """One line for ``plugins list``."""
+    open: Callable[[Context], StorageBackend]
+    """Open the store; it may unlock now or at the first need. The first place where an SDK may be imported."""
+    at_rest: AtRest = AtRest.CORE
+    capabilities: Capability = Capability.NONE
+    options: tuple[Option, ...] = ()
+    max_value: int | None = None
+    """The most bytes a value may have; the core splits what is longer. None: no limit worth naming."""
+    locate: Callable[[Context], str] | None = None
+    """Where the store is, for people (a path, a URL); cheap, opens nothing."""
+
+
+class SlotKeeper(ABC):
+    """What an open store with key slots can do besides: ``awsv slot``, ``passwd`` and ``recovery`` work through it.
+
+    The core's own sealed stores are one; a backend with ``at_rest=BACKEND`` may be.
+    """
+
+    @abstractmethod
+    def slots(self) -> sealing.SlotTable:
+        """The store's slots as they are now. Asks nobody.
+
+        :raises StorageUnavailable: there is no store yet.
+        """
+
+    @abstractmethod
+    def change_slots(
+        self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable], *, dek: Secret | None = None
+    ) -> None:
+        """Replace the slots, atomically and durably; entries stay as they are.
+
+        :param change: from the slots as they are under the lock and the data key (DEK) to the new slots; asks nobody,
+            and may run several times.
+        :param dek: the data key, where the caller has opened the store already (through a recovery key, say): nobody
+            is asked. It is checked against the store like any other.
+        :raises PassphraseError: the store cannot be opened.
+        :raises StorageCorrupt: ``dek`` is not this store's.
+        """
