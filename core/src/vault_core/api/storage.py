@@ -125,6 +125,9 @@ class StorageSpec:
     """The most bytes a value may have; the core splits what is longer. None: no limit worth naming."""
     locate: Callable[[Context], str] | None = None
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
+    who_reads: Callable[[Context], str] | None = None
+    """Who can read what is kept here, in one sentence, for ``plugins check`` and the first ``add``; cheap, opens
+    nothing. For a store that awsv does not encrypt itself: its users cannot know otherwise."""
 
 
 class SlotKeeper(ABC):
