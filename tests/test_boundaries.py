@@ -26,7 +26,7 @@ KINDS = {group: kind for kind, group in GROUPS.items()}
 LAYERS = (
     {"secret", "errors", "settings", "folders", "terminal", "output"},
     {"sealing", "api", "hookspecs"},
-    {"awsconfig", "vault", "plugins", "moving"},
+    {"awsconfig", "vault", "plugins", "moving", "splitting"},
     {"sessions", "agent", "serve"},
     {"cli", "main"},
     {"testing"},

@@ -101,6 +101,10 @@ class Vault(SlotKeeper):
     def _backend(self) -> StorageBackend:
         with self._host.plugins.blame("storage", self.store.spec.name):
             backend = self.store.spec.open(self.store.context)
+            if self.store.spec.max_value is not None:
+                from vault_core.splitting import Split
+
+                backend = Split(backend, self.store.spec.max_value)
         if self.store.spec.at_rest is AtRest.CORE:
             from vault_core.sealing.sealed import SealedBackend
 

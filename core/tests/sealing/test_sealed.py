@@ -24,7 +24,7 @@ from vault_core.api import (
     WrongSecret,
 )
 from vault_core.sealing.encoding import canonical, to_base64
-from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend, plain_limit
+from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend
 from vault_core.testing.context import FakeContext
 
 GOLDEN = Path(__file__).with_name("golden") / "sealed-values.json"
@@ -282,22 +282,6 @@ def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx, tmp_path):
     with pytest.raises(WrongSecret):
         opened(inner, Slow(tmp_path, passphrases=["another"])).put("a/second", Secret("2"))
     assert sorted(inner.kept) == ["a/first", SLOTS_KEY]
-
-
-@pytest.mark.parametrize("limit", [200, 201, 202, 203, 4096, 65_536])
-def test_plain_limit_is_exact(ctx, limit):
-    inner = Dictionary()
-    store = opened(inner, ctx)
-    fits = plain_limit(limit)
-    store.put("a/b", Secret("x" * fits))
-    assert len(inner.kept["a/b"]) <= limit
-    store.put("a/b", Secret("x" * (fits + 1)))
-    assert len(inner.kept["a/b"]) > limit
-
-
-def test_plain_limit_of_none():
-    assert plain_limit(None) is None
-    assert plain_limit(10) == 0
 
 
 def test_the_golden_store_opens_for_ever(independent, tmp_path):

@@ -122,12 +122,15 @@ class StorageSpec:
     capabilities: Capability = Capability.NONE
     options: tuple[Option, ...] = ()
     max_value: int | None = None
-    """The most bytes a value may have; the core splits what is longer. None: no limit worth naming."""
+    """The most bytes a value may have, 64 or more; the core splits what is longer. None: no limit worth naming."""
     locate: Callable[[Context], str] | None = None
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
     who_reads: Callable[[Context], str] | None = None
     """Who can read what is kept here, in one sentence, for ``plugins check`` and the first ``add``; cheap, opens
     nothing. For a store that awsv does not encrypt itself: its users cannot know otherwise."""
+    unavailable: Callable[[Context], str | None] | None = None
+    """Why it cannot run here (no such service, no such program), or None. Cheap: it opens nothing, asks nobody and takes
+    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
 
 
 class SlotKeeper(ABC):

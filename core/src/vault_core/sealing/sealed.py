@@ -34,11 +34,6 @@ _EXTRA = 48  # salt and tag of a sealed value
 _TRIES = 5  # a change of the slots starts again when somebody else was faster
 
 
-def plain_limit(max_value: int | None) -> int | None:
-    """The most bytes a value may have so that, sealed, it still fits a backend's ``max_value``."""
-    return None if max_value is None else max((max_value - len(_PREFIX)) // 4 * 3 - _EXTRA, 0)
-
-
 class SealedBackend(StorageBackend, SlotKeeper):
     """A backend that seals what it passes on.
 

@@ -1,0 +1,219 @@
+"""Split over a dictionary that takes 64 bytes: every value comes back, whatever interrupts it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from support.dictionary import Dictionary
+from vault_core import splitting
+from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
+from vault_core.splitting import LEAST_LIMIT, ORPHANED, PARTS, PATIENCE, Manifest, Split
+
+KEY = "credentials/prod"
+LONG = "".join(chr(33 + number % 94) for number in range(1000))
+OTHER = LONG[::-1]
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Limited(Dictionary):
+    """Takes 64 bytes, and dies (or runs ``meanwhile``) before the ``last``-th of its calls."""
+
+    def __init__(self, kept=None, last=None, meanwhile=None):
+        super().__init__(kept)
+        self.left = last
+        self.meanwhile = meanwhile
+
+    def _count(self):
+        if self.left is None:
+            return
+        self.left -= 1
+        if self.left == 0:
+            if self.meanwhile is None:
+                raise Killed
+            self.meanwhile()
+
+    def get(self, key):
+        self._count()
+        return super().get(key)
+
+    def put(self, key, value, **expect):
+        assert 1 <= len(value.reveal()) <= LEAST_LIMIT
+        self._count()
+        return super().put(key, value, **expect)
+
+    def delete(self, key, **expect):
+        self._count()
+        return super().delete(key, **expect)
+
+    def keys(self):
+        self._count()
+        return super().keys()
+
+
+def opened(inner):
+    return Split(inner, LEAST_LIMIT)
+
+
+def parts(inner):
+    return [key for key in inner.kept if key.startswith(PARTS)]
+
+
+def later(monkeypatch, seconds):
+    now = time.time()
+    monkeypatch.setattr(splitting.time, "time", lambda: now + seconds)
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 128, 129, 1000, 70_000])
+def test_a_value_of_any_size_comes_back(size):
+    inner = Limited()
+    value = Secret(("~" + LONG * 71)[1 : size + 1])
+    version = opened(inner).put(KEY, value)
+    found = opened(inner).get(KEY)
+    assert found is not None
+    assert (found.value, found.version) == (value, version)
+    assert list(opened(inner).keys()) == [KEY]
+    assert len(parts(inner)) == (0 if size <= 64 else -(-size // 64))
+
+
+def test_a_value_that_looks_like_a_manifest_is_none():
+    inner = Limited()
+    opened(inner).put(KEY, Secret(LONG))
+    opened(inner).put("credentials/dev", Secret(inner.kept[KEY]))
+    found = opened(inner).get("credentials/dev")
+    assert found is not None
+    assert found.value.reveal_text() == inner.kept[KEY]
+
+
+@pytest.mark.parametrize("new", [OTHER, "short", None], ids=["parts", "whole", "deleted"])
+def test_what_was_replaced_leaves_no_part(new):
+    inner = Limited()
+    store = opened(inner)
+    store.put(KEY, Secret(LONG))
+    before = set(parts(inner))
+    if new is None:
+        assert store.delete(KEY)
+        assert inner.kept == {}
+    else:
+        store.put(KEY, Secret(new))
+        assert before.isdisjoint(parts(inner))
+
+
+def kill(inner, work):
+    """Run a change to its end; dies where ``inner`` does."""
+    try:
+        work(opened(inner))
+    except Killed:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("old", [None, "short", LONG], ids=["new", "was-whole", "was-in-parts"])
+@pytest.mark.parametrize("new", ["tiny", OTHER, None], ids=["whole", "in-parts", "deleted"])
+def test_killed_at_every_step(old, new, monkeypatch):
+    start = Limited()
+    if old is not None:
+        opened(start).put(KEY, Secret(old))
+    steps = 0
+    while True:
+        steps += 1
+        inner = Limited(start.kept, last=steps)
+        died = kill(inner, lambda store: store.delete(KEY) if new is None else store.put(KEY, Secret(new)))
+        inner.left = None
+        found = opened(inner).get(KEY)
+        text = found.value.reveal_text() if found else None
+        assert text in ((old, new) if died else (new,))
+        with monkeypatch.context() as patch:
+            later(patch, ORPHANED + 2)
+            opened(inner).put("credentials/dev", Secret("x"))
+        manifest = Manifest.parse(Secret(inner.kept[KEY])) if KEY in inner.kept else None
+        assert sorted(parts(inner)) == sorted(manifest.parts(KEY) if manifest else [])
+        assert opened(inner).get(KEY) == found
+        if not died:
+            break
+    assert steps > 1
+
+
+def test_parts_that_another_process_is_writing_stay(monkeypatch):
+    inner = Limited(last=5)
+    assert kill(inner, lambda store: store.put(KEY, Secret(LONG)))
+    inner.left = None
+    there = parts(inner)
+    assert there
+    opened(inner).put("credentials/dev", Secret("x"))
+    assert parts(inner) == there
+
+
+def test_the_loser_of_a_race_leaves_no_part():
+    inner = Limited()
+    opened(inner).put(KEY, Secret("short"))
+    with pytest.raises(StorageConflict):
+        opened(inner).put(KEY, Secret(LONG), expect=ABSENT)
+    assert inner.kept == {KEY: "short"}
+
+
+def test_a_version_is_the_one_that_expect_takes():
+    inner = Limited()
+    store = opened(inner)
+    version = store.put(KEY, Secret(LONG), expect=ABSENT)
+    assert store.put(KEY, Secret(OTHER), expect=version) != version
+    with pytest.raises(StorageConflict):
+        store.delete(KEY, expect=version)
+
+
+def test_a_reader_that_meets_a_writer_starts_again():
+    inner = Limited()
+    opened(inner).put(KEY, Secret(LONG))
+    inner.meanwhile = lambda: opened(inner).put(KEY, Secret(OTHER))
+    for step in (2, 3, 10):
+        inner.left = step
+        found = opened(inner).get(KEY)
+        assert found is not None
+        assert found.value.reveal_text() in (LONG, OTHER)
+        opened(inner).put(KEY, Secret(LONG))
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "manifest", "count"])
+def test_damage_is_told_and_can_be_replaced(damage):
+    inner = Limited()
+    store = opened(inner)
+    store.put(KEY, Secret(LONG))
+    part = parts(inner)[3]
+    if damage == "missing":
+        del inner.kept[part]
+    elif damage == "changed":
+        inner.kept[part] = "x" * 64
+    elif damage == "manifest":
+        inner.kept[KEY] = inner.kept[KEY][:-1]
+    else:
+        inner.kept[KEY] = inner.kept[KEY].replace(".16.", ".9999999999.")
+    with pytest.raises(StorageCorrupt, match=KEY):
+        store.get(KEY)
+    store.put(KEY, Secret(OTHER))
+    found = store.get(KEY)
+    assert found is not None
+    assert found.value.reveal_text() == OTHER
+
+
+def test_whoever_takes_too_long_gives_up(monkeypatch):
+    inner = Limited()
+    opened(inner).put(KEY, Secret(LONG))
+    before = dict(inner.kept)
+    inner.left, inner.meanwhile = 5, lambda: later(monkeypatch, PATIENCE + 1)
+    with pytest.raises(StorageUnavailable, match="nothing was changed"):
+        opened(inner).put(KEY, Secret(OTHER))
+    assert inner.kept == before
+
+
+def test_limits():
+    with pytest.raises(ValueError, match="64"):
+        Split(Dictionary(), 63)
+    with pytest.raises(StorageDenied, match="parts"):
+        opened(Limited()).put(KEY, Secret(b"x" * (64 * splitting.MOST_PARTS + 1)))
+    for reserved in (opened(Limited()).get, opened(Limited()).delete):
+        with pytest.raises(StorageDenied, match="reserved"):
+            reserved(PARTS + "x")
