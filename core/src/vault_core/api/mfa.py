@@ -48,3 +48,6 @@ class MfaSourceSpec:
     options: tuple[Option, ...] = ()
     interactive: bool = False
     """It asks a person: a code that AWS rejects is asked for again, three times in all."""
+    unavailable: Callable[[Context], str | None] | None = None
+    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
+    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""

@@ -78,3 +78,6 @@ class PassphraseSourceSpec:
     """It asks a person: a wrong secret is asked for again, three times in all."""
     writable: bool = False
     """It has ``put`` and ``forget``: it can keep a key that opens a store (``awsv slot add --source NAME``)."""
+    unavailable: Callable[[Context], str | None] | None = None
+    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
+    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""

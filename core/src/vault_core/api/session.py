@@ -81,6 +81,9 @@ class SessionSpec:
     Raises :class:`~vault_core.errors.ConfigError` naming the key that makes no sense."""
     source: Source = Source.REQUIRED
     options: tuple[Option, ...] = ()
+    unavailable: Callable[[Context], str | None] | None = None
+    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
+    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

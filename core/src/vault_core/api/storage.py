@@ -129,7 +129,7 @@ class StorageSpec:
     """Who can read what is kept here, in one sentence, for ``plugins check`` and the first ``add``; cheap, opens
     nothing. For a store that awsv does not encrypt itself: its users cannot know otherwise."""
     unavailable: Callable[[Context], str | None] | None = None
-    """Why it cannot run here (no such service, no such program), or None. Cheap: it opens nothing, asks nobody and takes
+    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
     less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
 
 
