@@ -42,6 +42,13 @@ class Context(Protocol):
     def state_dir(self) -> Path:
         """Where this user's disposable state of this machine belongs (``$XDG_STATE_HOME/awsv``); may not exist yet."""
 
+    @property
+    def may_show_dialog(self) -> bool:
+        """Whether a service may show the person a dialog of its own now (an unlock prompt of the desktop, say).
+
+        Not under ``--no-input``, while listing, in ``CI`` or over SSH. To end what nobody answers is the plugin's.
+        """
+
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
     ) -> Secret:

@@ -152,6 +152,11 @@ class HostContext:
         self.data_dir = host.settings.data_dir
         self.state_dir = host.settings.state_dir
 
+    @property
+    def may_show_dialog(self) -> bool:
+        # Over SSH it would appear on the desktop of whoever sits there, and in CI nobody sits.
+        return self._host.may_ask and not any(self.environ.get(name) for name in ("CI", "SSH_CONNECTION"))
+
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
     ) -> Secret:

@@ -32,6 +32,7 @@ class FakeContext:
         passphrases: Iterable[str] = (),
         factors: Mapping[str, Iterable[str]] | None = None,
         answers: Iterable[str | None] = (),
+        may_show_dialog: bool = False,
     ) -> None:
         self.store = store
         self.options: Mapping[str, Any] = {option.name: option.default for option in declared} | dict(options or {})
@@ -43,6 +44,7 @@ class FakeContext:
         self.kept: dict[tuple[str, str], Secret] = {}
         """What :meth:`keep` was given, by source and ``key_id``."""
         self.answers = list(answers)
+        self.may_show_dialog = may_show_dialog
         self.questions: list[str] = []
         self.notes: list[str] = []
         self.unlocked: list[str] = []
