@@ -72,6 +72,9 @@ class Item:
     value: Secret
     """One or more printable ASCII bytes."""
     version: Version
+    holder: str = ""
+    """Who put it there and when, for people (``ana on laptop since 2026-11-22 11:40 UTC``); empty where the store does
+    not know. What the writer said of itself, no proof."""
 
 
 class StorageBackend(ABC):
@@ -125,12 +128,30 @@ class StorageSpec:
     """The most bytes a value may have, 64 or more; the core splits what is longer. None: no limit worth naming."""
     locate: Callable[[Context], str] | None = None
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
+    whose: Callable[[Context], str] | None = None
+    """For whom it is opened, where a service decides by other things than the place which items one sees (a login, a
+    token): sessions made for one are not served to another. Cheap, opens nothing, holds no secret; a digest will do.
+    None: the place says it all."""
     who_reads: Callable[[Context], str] | None = None
     """Who can read what is kept here, in one sentence, for ``plugins check`` and the first ``add``; cheap, opens
     nothing. For a store that awsv does not encrypt itself: its users cannot know otherwise."""
     unavailable: Callable[[Context], str | None] | None = None
     """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
     less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
+
+
+class SharedItems(ABC):
+    """What an open store that declares ``SHARED`` can do besides: some of its items belong to everybody.
+
+    The backend's own methods work on the items of the person (or host) that it is opened for, which nobody else sees.
+    Only for ``at_rest=SERVICE``: what the core seals, it seals for one person. A ``put`` that expects :data:`ABSENT`
+    and loses says in its StorageConflict who holds the name and since when.
+    """
+
+    @abstractmethod
+    def common(self) -> StorageBackend:
+        """The items that everybody with access to the store shares, as a store of their own; cheap, asks nobody.
+        What closes one of the two closes both."""
 
 
 class SlotKeeper(ABC):
