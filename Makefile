@@ -5,7 +5,8 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PARTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
-SOURCES := core/src $(wildcard plugins/*/src)
+EXAMPLES := $(wildcard examples/*/pyproject.toml)
+SOURCES := core/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
 
 # Modules of somebody's working folder have no place in what is tested.
 unexport PYTHONPATH PYTHONHOME
@@ -23,7 +24,7 @@ help:
 	@echo 'make clean   remove what the other targets made'
 
 $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
-		constraints.txt tests/requirements.txt scripts/environment core/scripts/awsv $(PARTS)
+		constraints.txt tests/requirements.txt scripts/environment core/scripts/awsv $(PARTS) $(EXAMPLES)
 	@scripts/environment $(@D) $(PYTHON)
 
 demo: $(VENV)/.installed
