@@ -112,6 +112,15 @@ class Context(Protocol):
         :raises SourceUnavailable: it cannot be started, or takes too long.
         """
 
+    def comes_back(self, profile: str) -> str | None:
+        """The line of the AWS config by which an AWS SDK that uses this profile would run awsv again, as
+        ``FILE:LINE: KEY = VALUE``; None where there is none.
+
+        Asked before a profile is used to open a store: awsv would wait for itself.
+
+        :raises ConfigError: the AWS config cannot be read.
+        """
+
     def check(self) -> None:
         """Call at least once a second while waiting.
 

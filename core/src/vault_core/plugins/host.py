@@ -237,6 +237,14 @@ class HostContext:
                 raise
         return RunResult(returncode=child.returncode, stdout=Secret(stdout), stderr=stderr.decode("utf-8", "replace"))
 
+    def comes_back(self, profile: str) -> str | None:
+        from vault_core.awsconfig.loops import comes_back
+        from vault_core.awsconfig.shared import AwsConfig
+
+        settings = self._host.settings
+        config = AwsConfig.load(settings.aws_config_file, settings.aws_credentials_file)
+        return comes_back(config, profile, self.environ)
+
     def check(self) -> None:
         # Ctrl-C arrives as KeyboardInterrupt in the main thread; what is left to look at is the clock.
         if self._host.ends is not None and time.monotonic() > self._host.ends:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vault_core.awsconfig import OWN_COMMANDS
 from vault_core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ ENDPOINT = (
     "use_fips_endpoint",
 )
 """Keys that say where STS is asked, and not for what."""
-
-OWN_COMMANDS = ("awsv", "aws-vault")
-"""Programs whose ``credential_process`` line means awsv itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class FakeContext:
     :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
     :param factors: what a single source says where it is asked by its name (``factor``), by source, in order.
     :param answers: what a person would type at :meth:`ask`; None declines.
+    :param comes_back: profile to what :meth:`comes_back` says of it; of any other profile it says None.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FakeContext:
         factors: Mapping[str, Iterable[str]] | None = None,
         answers: Iterable[str | None] = (),
         may_show_dialog: bool = False,
+        comes_back: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
         self.options: Mapping[str, Any] = {option.name: option.default for option in declared} | dict(options or {})
@@ -45,6 +47,7 @@ class FakeContext:
         """What :meth:`keep` was given, by source and ``key_id``."""
         self.answers = list(answers)
         self.may_show_dialog = may_show_dialog
+        self._comes_back = dict(comes_back or {})
         self.questions: list[str] = []
         self.notes: list[str] = []
         self.unlocked: list[str] = []
@@ -104,6 +107,9 @@ class FakeContext:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SourceUnavailable(f"{argv[0]}: {type(error).__name__}") from None
         return RunResult(returncode=done.returncode, stdout=Secret(done.stdout), stderr=done.stderr.decode())
+
+    def comes_back(self, profile: str) -> str | None:
+        return self._comes_back.get(profile)
 
     def check(self) -> None:
         return None
