@@ -1,0 +1,1 @@
+"""Storage for awsv in ``pass``, the password store on GnuPG."""

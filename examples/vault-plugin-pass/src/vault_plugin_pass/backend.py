@@ -1,0 +1,200 @@
+"""Entries of ``pass`` as a storage backend.
+
+``pass`` encrypts to the keys of its ``.gpg-id``; values reach it on standard input and leave it on standard output, and
+never stand in a command line. An entry is written under another name first and then moved, because GnuPG writes into
+the file that it is told: so a reader, or a machine that stops, sees the old value or the new one. Writers of this user
+on this machine take turns. Entries are listed from the folder; ``pass ls`` draws a tree for people.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from vault_core.api import (
+    ANY,
+    Context,
+    Expect,
+    Item,
+    RunResult,
+    Secret,
+    SourceUnavailable,
+    StorageBackend,
+    StorageCorrupt,
+    StorageDenied,
+    StorageError,
+    StorageLocked,
+    StorageUnavailable,
+    Version,
+)
+
+PERSON_SECONDS = 120.0
+"""How long ``pass`` may take: a person may have to find a smart card or a passphrase."""
+TURN_SECONDS = 30.0
+ENVIRONMENT = (
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "GNUPGHOME",
+    "GPG_TTY",
+    "PASSWORD_STORE_DIR",
+    "PASSWORD_STORE_KEY",
+    "PASSWORD_STORE_SIGNING_KEY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+)
+"""What ``pass``, GnuPG and its dialogs need of the environment besides what every program gets."""
+CHUNK = 200
+"""Characters in one part of a path: file systems take 255 bytes, and ``pass`` adds endings of its own."""
+_NEW = "=new"
+_CHUNKS = re.compile(r"[a-z0-9+_-]+(/[a-z0-9+_-]+=)*/[a-z0-9+_-]+\Z")
+_FAILURES: tuple[tuple[str, type[StorageError], str, str | None], ...] = (
+    ("You must run", StorageUnavailable, "the password store is not set up", "pass init GPG-ID"),
+    (
+        "cancel|pinentry|[Tt]imeout|ioctl|No passphrase",
+        StorageLocked,
+        "your GPG key is locked",
+        "unlock it with 'pass show ENTRY' in a terminal, then repeat",
+    ),
+    ("No secret key", StorageDenied, "none of your GPG keys opens it", None),
+    (
+        "OpenPGP data|[Ii]nvalid packet|decrypt_message failed",
+        StorageCorrupt,
+        "it is damaged",
+        "restore a backup of it",
+    ),
+)
+"""What ``pass`` and GnuPG say on standard error (a pattern; the first that is found counts), and what that is for awsv:
+kind, message, hint. GnuPG says "No secret key" of a key that stayed locked, too, and then also why."""
+
+
+class PassBackend(StorageBackend):
+    """The entries below one folder of a password store.
+
+    :param root: the password store.
+    :param folder: below it.
+    """
+
+    def __init__(self, ctx: Context, root: Path, folder: PurePosixPath) -> None:
+        self._ctx = ctx
+        self._root = root
+        self._folder = folder
+
+    def get(self, key: str) -> Item | None:
+        entry = self._entry(key)
+        while (version := self._version(entry)) is not None:
+            shown = self._run("show", str(entry))
+            if self._version(entry) == version:  # else it was replaced meanwhile, and which one was shown?
+                value = Secret(self._checked(entry, shown).stdout.reveal().removesuffix(b"\n"))
+                if not value:  # of some damaged files GnuPG makes nothing, and calls that success
+                    raise StorageCorrupt(f"{entry} in {self._root} is damaged", hint="restore a backup")
+                return Item(value=value, version=version)
+            self._ctx.check()
+        return None
+
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:  # noqa: ARG002 - none is declared
+        entry, new = self._entry(key), self._folder / _NEW
+        with self._turn():
+            line = Secret(value.reveal() + b"\n")
+            self._checked(entry, self._run("insert", "--multiline", "--force", str(new), input=line))
+            _sync(self._file(new))
+            self._checked(entry, self._run("mv", "--force", str(new), str(entry)))
+            _sync(self._file(entry).parent)
+            version = self._version(entry)
+        if version is None:
+            raise StorageUnavailable(f"pass did not keep {entry}")
+        return version
+
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:  # noqa: ARG002 - as above
+        entry = self._entry(key)
+        with self._turn():
+            if self._version(entry) is None:
+                return False
+            self._checked(entry, self._run("rm", "--force", str(entry)))
+            _sync(next(folder for folder in self._file(entry).parents if folder.exists()))
+        return True
+
+    def keys(self) -> Iterator[str]:
+        top = self._root / self._folder
+        for path in top.rglob("*.gpg"):
+            name = path.relative_to(top).as_posix().removesuffix(".gpg")
+            if _CHUNKS.match(name):
+                kind, _, rest = name.replace("=/", "").replace("+", ".").partition("/")
+                yield f"{kind}/{rest}"
+
+    # -- entries and files ---------------------------------------------------------------------------------------------
+
+    def _entry(self, key: str) -> PurePosixPath:
+        """The entry of a key: no part of it is ``.`` or ``..``, hidden or too long, and none is a folder, too."""
+        kind, _, name = key.replace(".", "+").partition("/")
+        chunks = [name[start : start + CHUNK] for start in range(0, len(name), CHUNK)]
+        return self._folder.joinpath(kind, *(f"{chunk}=" for chunk in chunks[:-1]), chunks[-1])
+
+    def _file(self, entry: PurePosixPath) -> Path:
+        return self._root / f"{entry}.gpg"
+
+    def _version(self, entry: PurePosixPath) -> Version | None:
+        """The state of an entry: GnuPG never makes the same bytes twice."""
+        try:
+            return hashlib.sha256(self._file(entry).read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageDenied(f"{self._file(entry)} cannot be read: {error.strerror}") from error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the right to change entries. ``pass`` removes folders that are empty, also from under another one."""
+        self._ctx.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._ctx.state_dir / "pass.lock").open("a") as lock:
+            ends = time.monotonic() + TURN_SECONDS
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self._ctx.check()
+                if time.monotonic() > ends:
+                    raise StorageUnavailable(f"another process has {lock.name} for {TURN_SECONDS:g} s")
+                time.sleep(0.02)
+            yield
+
+    # -- the program ---------------------------------------------------------------------------------------------------
+
+    def _run(self, *argv: str, input: Secret | None = None) -> RunResult:
+        # --batch: no question at the terminal, which is awsv's. Whether GnuPG's agent may show its dialog, awsv knows.
+        gpg = [self._ctx.environ.get("PASSWORD_STORE_GPG_OPTS", ""), "--batch"]
+        if not self._ctx.may_show_dialog:
+            gpg.append("--pinentry-mode=cancel")
+        setting = ["env", "LC_ALL=C", f"PASSWORD_STORE_GPG_OPTS={' '.join(gpg)}"]
+        try:
+            return self._ctx.run([*setting, "pass", *argv], input=input, timeout=PERSON_SECONDS, env=ENVIRONMENT)
+        except SourceUnavailable as error:
+            raise StorageUnavailable(error.message) from error
+
+    def _checked(self, entry: PurePosixPath, done: RunResult) -> RunResult:
+        """What ``pass`` answered.
+
+        :raises StorageError: that it failed.
+        """
+        if done.returncode == 0:
+            return done
+        for pattern, kind, message, hint in _FAILURES:
+            if re.search(pattern, done.stderr):
+                raise kind(f"{entry} in {self._root}: {message}", hint=hint)
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise StorageUnavailable(f"{entry} in {self._root}: pass ended with {done.returncode}: {last}")
+
+
+def _sync(path: Path) -> None:
+    """Have a file's content, or a folder's entries, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
