@@ -11,6 +11,7 @@ import pytest
 from support.home import Home
 from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
+from vault_core.plugins.discovery import scan
 from vault_core.plugins.loader import OURS
 
 CANARY = "canary-in-a-message"
@@ -160,6 +161,7 @@ def test_they_are_listed_without_being_loaded(broken: Site, home: Home) -> None:
         "distribution": "vault-plugin-raises",
         "version": "1.0",
         "state": "installed",
+        "reason": None,
     }
 
 
@@ -236,7 +238,7 @@ def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home:
     words, env = USES[kind]
     sources = {"AWS_VAULT_PASSPHRASE_SOURCE": name} if kind == "passphrase" else {}
     stderr = failure(home.run(site.awsv, *words, env={**env, **sources}), 3, repr(name))
-    assert stderr.splitlines()[-1] == f"hint: pip install {OURS[kind, name]}"
+    assert stderr.splitlines()[-1] == f"hint: {site.python} -m pip install {OURS[kind, name]}"
 
 
 def test_a_missing_source_is_no_matter_while_another_has_the_passphrase(tmp_path: Path, home: Home) -> None:
@@ -248,20 +250,26 @@ def test_a_missing_source_is_no_matter_while_another_has_the_passphrase(tmp_path
     assert wrong.returncode in (0, 5), wrong.stderr
 
 
+def names_of(kind: str) -> list[str]:
+    return [offer.name for offer in scan() if offer.kind == kind]
+
+
 @pytest.mark.parametrize(
     ("kind", "flag", "name", "hint"),
     [
         ("storage backend", "--backend", "fiel", "did you mean 'file'?"),
-        ("storage backend", "--backend", "vault-plugin-secrets", "known are file"),
+        ("storage backend", "--backend", "vault-plugin-secrets", "known are {storage}"),
         ("storage backend", "--backend", "../file", "did you mean 'file'?"),
-        ("storage backend", "--backend", "FILE", "known are file"),
-        ("storage backend", "--backend", "x", "known are file"),
+        ("storage backend", "--backend", "FILE", "known are {storage}"),
+        ("storage backend", "--backend", "x", "known are {storage}"),
         ("passphrase source", "--passphrase-source", "promt", "did you mean 'prompt'?"),
-        ("passphrase source", "--passphrase-source", "nobody-knows", "known are env, prompt"),
+        ("passphrase source", "--passphrase-source", "nobody-knows", "known are {passphrase}"),
     ],
 )
 def test_a_name_that_nobody_offers(kind: str, flag: str, name: str, hint: str, home: Home) -> None:
     stderr = failure(home.awsv(flag, name, "list", "--unlock"), 3, f"no {kind} named {name!r} is installed")
+    known = {kind: sorted({*names_of(kind), *(ours for of, ours in OURS if of == kind)}) for kind, _ in OURS}
+    hint = hint.format_map({kind: ", ".join(names) for kind, names in known.items()})
     assert stderr.splitlines()[-1] == f"hint: {hint}"
     assert "pip install" not in stderr  # anybody may register any name
 

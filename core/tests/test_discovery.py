@@ -40,11 +40,28 @@ def test_every_kind_and_no_other_group(tmp_path: Path) -> None:
         "vault.passphrase.v1",
         "vault.session.v1",
         "vault.mfa.v1",
-        "vault.storage.v2",
+        "vault.command.v1",
+        "vault.spell.v1",
+        "vault.storage.v",
+        "vault.storage.v1.1",
+        "vault.storage.v01",
         "vault",
     )
     distribution(tmp_path, "p-1", "".join(f"[{group}]\nab = m\n" for group in groups))
-    assert [offer.kind for offer in scan([str(tmp_path)])] == ["mfa", "passphrase", "session", "storage"]
+    found = scan([str(tmp_path)])
+    assert [offer.kind for offer in found] == ["command", "mfa", "passphrase", "session", "storage"]
+    assert all(offer.usable for offer in found)
+
+
+def test_other_versions_of_the_api_are_seen_and_not_usable(tmp_path: Path) -> None:
+    distribution(tmp_path, "new-1", "[vault.storage.v2]\nnew = m\nboth = m\n[vault.storage.v1]\nboth = n\n")
+    distribution(tmp_path, "old-1", "[vault.storage.v1]\nfound = n\n[vault.storage.v0]\nfound = m\n")
+    found = {(offer.name, offer.group, offer.module, offer.usable) for offer in scan([str(tmp_path)])}
+    assert found == {
+        ("new", "vault.storage.v2", "m", False),
+        ("both", "vault.storage.v1", "n", True),
+        ("found", "vault.storage.v1", "n", True),
+    }
 
 
 def test_blanks_comments_and_noise(tmp_path: Path) -> None:

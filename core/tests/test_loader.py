@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vault_core import output
-from vault_core.errors import ConfigError, PluginConflict, PluginLoadError, PluginNotFound, VaultError
-from vault_core.plugins.loader import OURS, Plugins
+from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
+from vault_core.plugins import loader
+from vault_core.plugins.discovery import Offer, normalise
+from vault_core.plugins.loader import OURS, STANDARD, Plugins
 
 HEAD = """
     from vault_core.api import *
@@ -133,10 +137,67 @@ def test_hints_for_names_that_nobody_offers(kind: str, name: str, hint: str) -> 
 
 @pytest.mark.parametrize(("kind", "name"), OURS)
 def test_an_install_line_only_for_our_own_names(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [])
+    for scan in ("scan", "scan_slowly"):
+        monkeypatch.setattr(loader, scan, lambda: (Offer("mfa", "any", STANDARD[0], "1", "m"),))
     with pytest.raises(PluginNotFound) as caught:
         Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
-    assert caught.value.hint == f"pip install {OURS[kind, name]}"
+    assert caught.value.hint == f"{sys.executable} -m pip install {OURS[kind, name]}"
+
+
+def test_a_core_alone_is_told_of_all_that_its_defaults_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "scan_slowly", tuple)
+    monkeypatch.setattr(loader, "scan", tuple)
+    with pytest.raises(PluginNotFound) as caught:
+        Plugins().load("storage", "file")
+    assert caught.value.hint == f"{sys.executable} -m pip install {' '.join(STANDARD)}"
+    assert {OURS[kind, name] for kind, name in DEFAULT} == set(STANDARD)
+
+
+DEFAULT = (
+    ("storage", "file"),
+    ("passphrase", "env"),
+    ("passphrase", "prompt"),
+    ("mfa", "terminal"),
+    ("session", "sts"),
+)
+"""What the default settings name."""
+NAMES = st.lists(st.sampled_from(["aa", "bb", "cc", "one", "One", "two", "three", "loader_aa", "", "*", "vault"]))
+
+
+@settings(deadline=None)
+@given(allowed=NAMES)
+def test_narrowing_only_narrows(allowed: list[str]) -> None:
+    """Whatever is named: what loads with it loads without it, and what is ambiguous stays ambiguous."""
+    offers = (
+        Offer("storage", "aa", "one", "1", "m"),
+        Offer("storage", "bb", "one", "1", "m"),
+        Offer("storage", "bb", "two", "1", "n"),
+        Offer("storage", "cc", "three", "1", "o"),
+    )
+    found = {}
+    for name in ("aa", "bb", "cc", "dd"):
+        plugins = Plugins(allowed)
+        plugins._offers = offers
+        try:
+            found[name] = plugins._find("storage", name).distribution
+        except PluginError as error:
+            found[name] = type(error).__name__
+    named = {normalise(name) for name in allowed}
+    assert found == {
+        "aa": "one" if named & {"aa", "one"} else "PluginDisabled",
+        "bb": "PluginConflict",
+        "cc": "three" if named & {"cc", "three"} else "PluginDisabled",
+        "dd": "PluginNotFound",
+    }
+
+
+@pytest.mark.parametrize(("api", "hint"), [(2, "update vault-core, or install an older pp"), (0, "update pp")])
+def test_one_for_another_api_says_so(api: int, hint: str) -> None:
+    plugins = Plugins()
+    plugins._offers = (Offer("storage", "aa", "pp", "3", "m", api),)
+    with pytest.raises(PluginLoadError, match=rf"'aa' from pp 3 is made for vault\.storage\.v{api}; .* v1") as caught:
+        plugins.load("storage", "aa")
+    assert caught.value.hint == hint
 
 
 def blamed(raised: BaseException) -> VaultError:

@@ -59,6 +59,10 @@ class PluginConflict(PluginError):
     """Two distributions offer one name."""
 
 
+class PluginDisabled(PluginError):
+    """``AWS_VAULT_LOAD_PLUGINS`` does not let the plugin load."""
+
+
 class PluginLoadError(PluginError):
     """The plugin's module cannot be imported, or does not keep the hookspecs."""
 

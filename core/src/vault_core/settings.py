@@ -32,6 +32,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Every setting of the core, with its default."""
 
+LOAD_PLUGINS = "AWS_VAULT_LOAD_PLUGINS"
+"""The plugins that may load, by name or distribution; empty: none. Not set: whichever is named."""
+
 REMOVED = "AWS_VAULT_REMOVED"
 """Set for a child of ``exec``: the names of the variables that awsv removed, so that a nested call can say so."""
 
@@ -265,6 +268,12 @@ class Settings:
         if not names:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
+
+    @property
+    def load_plugins(self) -> tuple[str, ...] | None:
+        """What :data:`LOAD_PLUGINS` names; None where it is not set. It narrows what may load and selects nothing."""
+        given = self.environ.get(LOAD_PLUGINS)
+        return None if given is None else tuple(part.strip() for part in given.split(",") if part.strip())
 
     def store(self, name: str) -> StoreSettings:
         """What a store's name means.

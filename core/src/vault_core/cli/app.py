@@ -45,12 +45,16 @@ class App:
     """One run of the program."""
 
     settings: Settings = field(default_factory=Settings)
-    plugins: Plugins = field(default_factory=Plugins)
     debug: bool = False
     child: bool = False
     """A child command was given: awsv's own failure is exit code 125."""
 
     # -- parts -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The installed plugins, loaded as they are named."""
+        return Plugins(self.settings.load_plugins)
 
     @cached_property
     def host(self) -> Host:

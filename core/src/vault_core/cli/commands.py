@@ -25,7 +25,7 @@ COMMANDS = {
     "import": "Move keys into the vault, and take it back.",
     "list": "List profiles, stored keys and sessions.",
     "passwd": "Change the passphrase of the store.",
-    "plugins": "Show the installed plugins.",
+    "plugins": "Show, check and begin plugins.",
     "ready": "Make the sessions of many profiles at once.",
     "recovery": "Make a recovery key for the store.",
     "remove": "Remove the stored keys of a profile.",

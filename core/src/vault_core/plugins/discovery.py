@@ -13,16 +13,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-GROUPS = {
-    "storage": "vault.storage.v1",
-    "passphrase": "vault.passphrase.v1",
-    "session": "vault.session.v1",
-    "mfa": "vault.mfa.v1",
-    "command": "vault.command.v1",
-}
+API = 1
+"""The version of the plugin API that this core has."""
+
+GROUPS = {kind: f"vault.{kind}.v{API}" for kind in ("storage", "passphrase", "session", "mfa", "command")}
 """Kind of plugin to entry-point group; the group carries the API version."""
 
-_KINDS = {group: kind for kind, group in GROUPS.items()}
+_GROUP = re.compile(rf"vault\.(?P<kind>{'|'.join(GROUPS)})\.v(?P<api>0|[1-9][0-9]{{0,3}})\Z", re.ASCII)
 _DIST_INFO = re.compile(r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)-(?P<version>[^-/]+)\.dist-info\Z")
 """With a name as the packaging specifications have it: what an uninstallation that failed leaves (``~ame``) is none."""
 _USABLE = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
@@ -38,11 +35,23 @@ class Offer:
     """Normalised as the packaging specifications say."""
     version: str
     module: str
+    api: int = API
+    """The version of the plugin API that it is made for."""
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"vault.{self.kind}.v{self.api}"
+
+    @property
+    def nameable(self) -> bool:
+        """Whether a plugin may have this name: anything else cannot be typed as a flag or a setting."""
+        return _USABLE.match(self.name) is not None
 
     @property
     def usable(self) -> bool:
-        """Whether a plugin may have this name: anything else cannot be typed as a flag or a setting."""
-        return _USABLE.match(self.name) is not None
+        """Whether this core could load it at all: by its name, and by the API that it is made for."""
+        return self.nameable and self.api == API
 
 
 def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
@@ -112,14 +121,17 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _parse(text: str, distribution: str, version: str) -> Iterator[Offer]:
-    kind: str | None = None
-    seen: set[tuple[str, str]] = set()
+    group: re.Match[str] | None = None
+    offers: dict[tuple[str, str], Offer] = {}
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
-            kind = _KINDS.get(line[1:-1].strip())
-        elif kind and "=" in line and not line.startswith(("#", ";")):
+            group = _GROUP.match(line[1:-1].strip())
+        elif group and "=" in line and not line.startswith(("#", ";")):
             name, _, module = (part.strip() for part in line.partition("="))
-            if (kind, name) not in seen:  # a distribution is not in conflict with itself
-                seen.add((kind, name))
-                yield Offer(kind, name, distribution, version, module)
+            offer = Offer(group["kind"], name, distribution, version, module, int(group["api"]))
+            known = offers.get((offer.kind, name))
+            # A distribution is not in conflict with itself; of several API versions the one that we have counts.
+            if known is None or (known.api != API and offer.api == API):
+                offers[offer.kind, name] = offer
+    yield from offers.values()

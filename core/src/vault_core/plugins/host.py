@@ -48,14 +48,17 @@ class Host:
     def secret_variables(self) -> set[str]:
         """Variables behind the secret options of plugins: removed from children.
 
-        Whoever sets a variable of a plugin names that plugin, and only then it is loaded for this.
+        Whoever sets a variable of a plugin names that plugin, and only then it is loaded for this. Of one that does not
+        load all variables count as secret.
         """
         told = [variable for variable in self.settings.environ if not is_secret_variable(variable)]
         for offer in self.plugins.offers():
             prefix = _variable(f"{offer.name}_")
             if offer.usable and any(variable.startswith(prefix) for variable in told):
-                with suppress(VaultError):  # broken, and not needed so far: that is told to who needs it
+                try:
                     self._note_secrets(offer.name, self.plugins.options(offer))
+                except VaultError:  # broken, and not needed so far: that is told to who needs it
+                    self._secret_variables |= {variable for variable in told if variable.startswith(prefix)}
         return self._secret_variables
 
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:

@@ -8,13 +8,14 @@ standard error.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
 from vault_core import output
-from vault_core.errors import PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
-from vault_core.plugins.discovery import Offer, scan, scan_slowly
+from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
+from vault_core.plugins.discovery import API, Offer, normalise, scan, scan_slowly
+from vault_core.settings import LOAD_PLUGINS
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -33,6 +34,9 @@ OURS = {
 }
 """The names of this repository. Only for these an install command is shown: anybody may register any other name."""
 
+STANDARD = ("vault-plugin-file", "vault-plugin-env", "vault-plugin-prompt", "vault-plugin-aws")
+"""What ``vault-core[standard]`` installs: the distributions of the default settings."""
+
 _HOOKS = {
     "storage": ("vault_storage_backends", "StorageSpec"),
     "passphrase": ("vault_passphrase_sources", "PassphraseSourceSpec"),
@@ -40,19 +44,24 @@ _HOOKS = {
     "mfa": ("vault_mfa_sources", "MfaSourceSpec"),
     "command": ("vault_commands", "CommandSpec"),
 }
-_NAMES = {
+KINDS = {
     "storage": "storage backend",
     "passphrase": "passphrase source",
     "session": "session provider",
     "mfa": "MFA source",
     "command": "command",
 }
+"""Kind of plugin to its name in sentences."""
 
 
 class Plugins:
-    """The installed plugins. One object a process: a module is imported and registered once."""
+    """The installed plugins. One object a process: a module is imported and registered once.
 
-    def __init__(self) -> None:
+    :param allowed: names of plugins or distributions; nothing else may load. None: whatever is named may.
+    """
+
+    def __init__(self, allowed: Iterable[str] | None = None) -> None:
+        self._allowed = None if allowed is None else frozenset(map(normalise, allowed))
         self._offers: tuple[Offer, ...] | None = None
         self._manager: pluggy.PluginManager | None = None
         self._loaded: dict[tuple[str, str], Any] = {}
@@ -62,6 +71,10 @@ class Plugins:
         if self._offers is None:
             self._offers = scan()
         return self._offers
+
+    def may_load(self, offer: Offer) -> bool:
+        """Whether :data:`~vault_core.settings.LOAD_PLUGINS` lets it load."""
+        return self._allowed is None or not self._allowed.isdisjoint((offer.name, offer.distribution))
 
     @overload
     def load(self, kind: Literal["storage"], name: str) -> StorageSpec: ...
@@ -78,6 +91,7 @@ class Plugins:
 
         :raises PluginNotFound: no distribution offers it.
         :raises PluginConflict: several do; nothing was imported.
+        :raises PluginDisabled: it may not load.
         :raises PluginLoadError: its module or its hooks are broken.
         """
         return self._spec(kind, name)
@@ -105,7 +119,7 @@ class Plugins:
         except BaseException as error:
             owner = ", ".join(offer.distribution for offer in self.offers() if (offer.kind, offer.name) == (kind, name))
             raise VaultError(
-                f"{_NAMES[kind]} {name!r} failed with {type(error).__name__}",
+                f"{KINDS[kind]} {name!r} failed with {type(error).__name__}",
                 hint=f"this is a bug of {owner or name}; --debug shows where",
             ) from error
 
@@ -119,19 +133,41 @@ class Plugins:
         if not found:
             self._offers = scan_slowly()
             found = self._offered(kind, name)
-        if not found:
-            raise PluginNotFound(f"no {_NAMES[kind]} named {name!r} is installed", hint=self._hint(kind, name))
-        if len(found) > 1:
-            both = " and ".join(offer.distribution for offer in found)
-            raise PluginConflict(f"{_NAMES[kind]} {name!r} is offered by {both}", hint="uninstall one of them")
-        return found[0]
+        usable = [offer for offer in found if offer.usable]
+        if not usable:
+            raise self._absent(kind, name, found)
+        if len(usable) > 1:
+            both = " and ".join(offer.distribution for offer in usable)
+            raise PluginConflict(f"{KINDS[kind]} {name!r} is offered by {both}", hint="uninstall one of them")
+        if not self.may_load(usable[0]):  # last: narrowing mends nothing, so it cannot decide who answers
+            raise PluginDisabled(
+                f"{KINDS[kind]} {name!r} from {usable[0].distribution} may not load: {LOAD_PLUGINS} does not name it",
+                hint=f"add {name} to {LOAD_PLUGINS}, or unset it",
+            )
+        return usable[0]
 
     def _offered(self, kind: str, name: str) -> list[Offer]:
-        return [offer for offer in self.offers() if offer.usable and (offer.kind, offer.name) == (kind, name)]
+        return [offer for offer in self.offers() if offer.nameable and (offer.kind, offer.name) == (kind, name)]
 
-    def _hint(self, kind: str, name: str) -> str:
+    def _absent(self, kind: str, name: str, found: Sequence[Offer]) -> PluginError:
+        if not found:
+            return PluginNotFound(f"no {KINDS[kind]} named {name!r} is installed", hint=self.hint(kind, name))
+        offer = found[0]
+        newer = f"update vault-core, or install an older {offer.distribution}"
+        return PluginLoadError(
+            f"{KINDS[kind]} {name!r} from {offer.distribution} {offer.version} is made for {offer.group}; this awsv"
+            f" has v{API}",
+            hint=newer if offer.api > API else f"update {offer.distribution}",
+        )
+
+    def hint(self, kind: str, name: str) -> str:
+        """What to do about a plugin that is not installed: an install line if it is one of ours, else the nearest."""
         if (kind, name) in OURS:
-            return f"pip install {OURS[kind, name]}"
+            from vault_core.plugins.installing import install_line
+
+            missing = OURS[kind, name]
+            bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
+            return install_line(*(STANDARD if bare and missing in STANDARD else (missing,)))
         import difflib
 
         known = sorted(
@@ -149,7 +185,7 @@ class Plugins:
             raise
         except BaseException as error:
             raise PluginLoadError(
-                f"{_NAMES[kind]} {offer.name!r} from {offer.distribution} {offer.version} cannot be loaded:"
+                f"{KINDS[kind]} {offer.name!r} from {offer.distribution} {offer.version} cannot be loaded:"
                 f" {_brief(error)}",
                 hint=f"update or uninstall {offer.distribution}, or name another plugin",
             ) from error
@@ -160,8 +196,7 @@ class Plugins:
             if isinstance(spec, getattr(api, expected)) and spec.name == offer.name:
                 return spec
         raise PluginLoadError(
-            f"{offer.distribution} {offer.version} offers {_NAMES[kind]} {offer.name!r}, but no {expected} of that"
-            " name",
+            f"{offer.distribution} {offer.version} offers {KINDS[kind]} {offer.name!r}, but no {expected} of that name",
             hint=f"this is a bug of {offer.distribution}",
         )
 
@@ -185,7 +220,7 @@ class Plugins:
         hook = getattr(module, _HOOKS[kind][0], None)
         if hook is None:
             raise PluginLoadError(
-                f"{offer.distribution} {offer.version} offers {_NAMES[kind]} {offer.name!r}, but {offer.module} has no"
+                f"{offer.distribution} {offer.version} offers {KINDS[kind]} {offer.name!r}, but {offer.module} has no"
                 f" hook {_HOOKS[kind][0]}",
                 hint=f"this is a bug of {offer.distribution}",
             )
