@@ -1,0 +1,1 @@
+"""awsv: the operating system's keychain as a store, and as the keeper of a key to another store."""

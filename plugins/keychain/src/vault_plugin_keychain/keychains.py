@@ -1,0 +1,147 @@
+"""One keychain of the four, as names and texts: chosen by its class, and each failure as an error for people.
+
+``keyring`` is asked for that one class. What would have it choose another one, or change the one chosen
+(``PYTHON_KEYRING_BACKEND``, ``keyringrc.cfg``, entry points, priorities, ``KEYRING_PROPERTY_*``), is never looked at.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vault_core.api import Context, StorageDenied, StorageError, StorageLocked, StorageUnavailable, VaultError
+from vault_plugin_keychain.plugin import KINDS, SECRET_SERVICE, Kind
+
+_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
+
+
+class Keychain(ABC):
+    """Texts by name, within one service name of a keychain.
+
+    Every method raises :class:`~vault_core.api.StorageError`, and nothing of a vendor's.
+    """
+
+    most: int | None = None
+    """The most characters of a text."""
+
+    @abstractmethod
+    def get(self, name: str) -> str | None:
+        """The text, or None if there is none."""
+
+    @abstractmethod
+    def set(self, name: str, text: str) -> None:
+        """Create or replace. Whether a reader may see neither depends on the keychain."""
+
+    @abstractmethod
+    def delete(self, name: str) -> bool:
+        """Delete; True if it was there."""
+
+
+class KeyringKeychain(Keychain):
+    """A keychain through one of ``keyring``'s classes.
+
+    :param service: what ``keyring`` calls the service name; separates our items from those of others.
+    :param backend: an instance of one of the allowed classes.
+    """
+
+    def __init__(self, kind: Kind, service: str, backend: Any) -> None:
+        self.most = kind.most
+        self._kind = kind
+        self._service = service
+        self._backend = backend
+
+    def get(self, name: str) -> str | None:
+        with wrapped(self._kind, "read"):
+            found = self._backend.get_password(self._service, name)
+        return None if found is None else str(found)
+
+    def set(self, name: str, text: str) -> None:
+        with wrapped(self._kind, "write"):
+            self._backend.set_password(self._service, name, text)
+
+    def delete(self, name: str) -> bool:
+        from keyring.errors import PasswordDeleteError
+
+        # Until there is none: of two items of one name, keyring deletes the first.
+        with wrapped(self._kind, "delete from"):
+            if self._backend.get_password(self._service, name) is None:
+                return False
+            while self._backend.get_password(self._service, name) is not None:
+                try:
+                    self._backend.delete_password(self._service, name)
+                except PasswordDeleteError:
+                    if self._backend.get_password(self._service, name) is not None:
+                        raise
+        return True
+
+
+def open_keychain(ctx: Context, kind: Kind, service: str) -> Keychain:
+    """This keychain and no other.
+
+    :raises StorageUnavailable: it does not exist on this platform, or what it takes is not installed.
+    """
+    if sys.platform != kind.platform:
+        ours, theirs = _SYSTEMS.get(sys.platform, sys.platform), _SYSTEMS[kind.platform]
+        raise StorageUnavailable(
+            f"{kind.title} is a part of {theirs}, and this is {ours}", hint="name another store with --backend"
+        )
+    if kind is SECRET_SERVICE:
+        from vault_plugin_keychain.secret_service import SecretService
+
+        return SecretService(ctx, service)
+    if kind.platform == "linux":
+        from vault_plugin_keychain.kwallet import check_wallet
+
+        check_wallet(ctx)
+    with wrapped(kind, "open"):
+        return KeyringKeychain(kind, service, isolated(kind)())
+
+
+def isolated(kind: Kind) -> Any:
+    """``keyring``'s class for a keychain, which takes no settings from the environment.
+
+    :raises ValueError: not one of the four.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind.name} is no keychain")
+    found = getattr(importlib.import_module(kind.module), kind.class_name)
+    # keyring sets any attribute that a variable KEYRING_PROPERTY_… names, and macOS's takes KEYCHAIN_PATH.
+    return type(kind.class_name, (found,), {"set_properties_from_env": lambda _self: None, "keychain": None})
+
+
+@contextmanager
+def wrapped(kind: Kind, verb: str) -> Iterator[None]:
+    """Around every call of a vendor's: what it raises becomes an error for people, without its text.
+
+    :param verb: what was tried, before the keychain's name.
+    """
+    from keyring.errors import InitError, KeyringLocked
+
+    try:
+        yield
+    except VaultError:
+        raise
+    except KeyringLocked as error:
+        raise StorageLocked(f"{kind.title} is locked, or refused us", hint="unlock it, then repeat") from error
+    except InitError as error:
+        raise StorageUnavailable(f"{kind.title} does not answer", hint="log in to your desktop") from error
+    except (ImportError, NameError) as error:
+        # keyring's modules swallow a missing library when they are imported, and fail on its name later.
+        raise StorageUnavailable(
+            f"{kind.title} needs a library that is not installed here", hint=_LIBRARIES.get(kind.name)
+        ) from error
+    except PermissionError as error:
+        raise StorageDenied(f"{kind.title} may not be used: {error.strerror}") from error
+    except Exception as error:
+        # Whatever class it is: a message of a vendor's may hold what was to be kept.
+        raise StorageError(f"cannot {verb} {kind.title}: {type(error).__name__}") from error
+
+
+_LIBRARIES = {
+    "kwallet": "install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
+    "wincred": "pip install pywin32-ctypes",
+}

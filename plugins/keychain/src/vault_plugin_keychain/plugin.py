@@ -1,0 +1,174 @@
+"""The keychain of this system, as a storage backend and as a passphrase source that can keep keys.
+
+``keychain`` is the one that this platform has; ``secret-service``, ``kwallet`` and ``wincred``, the names that
+aws-vault uses, mean exactly that one. Nothing here looks at the environment, a configuration of ``keyring`` or a
+priority to choose another one. ``keyring`` is imported when a keychain is opened, not before.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vault_core.api import (
+    AtRest,
+    Capability,
+    Context,
+    Option,
+    PassphraseSource,
+    PassphraseSourceSpec,
+    StorageBackend,
+    StorageSpec,
+    hookimpl,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One of the four keychains that there are."""
+
+    name: str
+    """Its entry point, and for macOS, which has none of its own, ``keychain``."""
+    title: str
+    platform: str
+    """What :data:`sys.platform` is where it exists."""
+    module: str
+    class_name: str
+    """Where ``keyring`` has it."""
+    readers: str
+    """Who can read it, as the end of a sentence."""
+    most: int | None = None
+    """The most characters of one item; None: no limit worth naming."""
+
+
+SECRET_SERVICE = Kind(
+    name="secret-service",
+    title="the Secret Service",
+    platform="linux",
+    module="keyring.backends.SecretService",
+    class_name="Keyring",
+    readers="every program that runs as you can read it while its collection is unlocked (usually from your login on)",
+)
+KWALLET = Kind(
+    name="kwallet",
+    title="KWallet",
+    platform="linux",
+    module="keyring.backends.kwallet",
+    class_name="DBusKeyring",
+    readers="every program that runs as you can read it while the wallet is open; the name by which KWallet knows a"
+    " program is what that program says",
+)
+WINCRED = Kind(
+    name="wincred",
+    title="the Windows Credential Manager",
+    platform="win32",
+    module="keyring.backends.Windows",
+    class_name="WinVaultKeyring",
+    readers="every program that runs as you can read it while you are logged in",
+    # CRED_MAX_CREDENTIAL_BLOB_SIZE (wincred.h) is 2,560 bytes, and keyring writes UTF-16.
+    most=1_280,
+)
+MACOS = Kind(
+    name="keychain",
+    title="the macOS login keychain",
+    platform="darwin",
+    module="keyring.backends.macOS",
+    class_name="Keyring",
+    readers="the Python that runs awsv can read it without a question, and so can every other script that this same"
+    " Python runs as you; other programs have to ask you",
+)
+KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
+"""All that are ever used: nothing that writes plain text, forgets, fails or chooses by itself."""
+
+ENVELOPE = 19
+"""Characters that a version takes before each value; see :mod:`vault_plugin_keychain.storage`."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
+
+
+def own() -> Kind:
+    """What ``keychain`` means here."""
+    return next((kind for kind in (MACOS, WINCRED) if kind.platform == sys.platform), SECRET_SERVICE)
+
+
+def _named(text: str) -> str:
+    if not _NAME.match(text):
+        raise ValueError("it takes letters, digits, blanks, '.', '_' and '-', at most 64, a letter or digit first")
+    return text
+
+
+_NAME_OPTION = Option(
+    name="name",
+    help="what awsv's items are called in the keychain; another name is another store (default: awsv)",
+    default="awsv",
+    parse=_named,
+)
+_COLLECTION_OPTION = Option(
+    name="collection-name",
+    help="the Secret Service's collection, by its label (default: the default collection, unlocked at login)",
+)
+
+
+def _options(kind: Kind) -> tuple[Option, ...]:
+    return (_NAME_OPTION, _COLLECTION_OPTION) if kind is SECRET_SERVICE else (_NAME_OPTION,)
+
+
+def _locate(kind: Kind) -> Callable[[Context], str]:
+    def locate(ctx: Context) -> str:
+        collection = ctx.options.get("collection-name")
+        where = f"{kind.title} (collection {collection})" if collection else kind.title
+        return f"{where}, under {ctx.options['name']!r}"
+
+    return locate
+
+
+def _open(kind: Kind) -> Callable[[Context], StorageBackend]:
+    def open_store(ctx: Context) -> StorageBackend:
+        from vault_plugin_keychain.storage import KeychainStore
+
+        return KeychainStore(ctx, kind)
+
+    return open_store
+
+
+def _open_source(ctx: Context) -> PassphraseSource:
+    from vault_plugin_keychain.source import KeychainSource
+
+    return KeychainSource(ctx, own())
+
+
+def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
+    return StorageSpec(
+        name=name,
+        summary=summary,
+        open=_open(kind),
+        at_rest=AtRest.SERVICE,
+        capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS | Capability.INTERACTIVE,
+        options=_options(kind),
+        max_value=kind.most and kind.most - ENVELOPE,
+        locate=_locate(kind),
+        who_reads=lambda _ctx: f"{kind.title}: {kind.readers}",
+    )
+
+
+@hookimpl
+def vault_storage_backends() -> Sequence[StorageSpec]:
+    named = (SECRET_SERVICE, KWALLET, WINCRED)
+    return (
+        _spec("keychain", own(), "the keychain of this system; it encrypts, and is open while you are logged in"),
+        *(_spec(kind.name, kind, f"{kind.title}, and nothing else") for kind in named),
+    )
+
+
+@hookimpl
+def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
+    return (
+        PassphraseSourceSpec(
+            name="keychain",
+            summary="from the keychain of this system, which keeps a key to a store (awsv slot add --source keychain)",
+            open=_open_source,
+            options=_options(own()),
+            writable=True,
+        ),
+    )

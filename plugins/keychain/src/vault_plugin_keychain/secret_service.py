@@ -1,0 +1,146 @@
+"""The Secret Service, through ``keyring``'s class for it and ``SecretStorage``.
+
+What ``keyring`` would do by itself is replaced where it could stall or ask at the wrong time: it connects with a limit
+to every wait, takes the collection that was named, and unlocks it only where a person can be asked. Items are found by
+their attributes, so there is no index to keep, and none to be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from jeepney import DBusErrorResponse
+from secretstorage import Collection, get_all_collections
+from secretstorage.exceptions import ItemNotFoundException, SecretStorageException
+
+from vault_core.api import Context, StorageLocked, StorageUnavailable
+from vault_plugin_keychain import bus as dbus
+from vault_plugin_keychain.keychains import KeyringKeychain, isolated, wrapped
+from vault_plugin_keychain.plugin import SECRET_SERVICE
+
+_BUS_NAME = "org.freedesktop.secrets"
+_DEFAULT = "/org/freedesktop/secrets/aliases/default"
+_APPLICATION = "awsv"
+"""``keyring`` writes it to every item, and only items with it are ours."""
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+class SecretService(KeyringKeychain):
+    """One collection of the Secret Service.
+
+    :param service: the attribute ``service`` of our items.
+    """
+
+    def __init__(self, ctx: Context, service: str) -> None:
+        base = isolated(SECRET_SERVICE)
+
+        def collection(_self: Any) -> Collection:
+            return opened(ctx)
+
+        chosen = type("SecretService", (base,), {"appid": _APPLICATION, "get_preferred_collection": collection})
+        super().__init__(SECRET_SERVICE, service, chosen())
+        self._ctx = ctx
+        self._query = {"service": service, "application": _APPLICATION}
+
+    def names(self) -> list[str]:
+        """The names of all texts."""
+        with wrapped(SECRET_SERVICE, "list"):
+            collection = opened(self._ctx)
+            with closing(collection.connection):
+                return list({name for item in self._items(collection) if (name := item.get("username"))})
+
+    def _items(self, collection: Collection) -> Iterator[dict[str, str]]:
+        found = collection.search_items(self._query)
+        while True:
+            try:
+                item = next(found, None)
+                if item is None:
+                    return
+                yield item.get_attributes()
+            except ItemNotFoundException:  # somebody deleted it meanwhile, and the search starts again
+                found = collection.search_items(self._query)
+
+
+def opened(ctx: Context) -> Collection:
+    """The collection that the options name, unlocked; its ``connection`` is the caller's to close.
+
+    :raises StorageLocked: it is locked, and nobody can be asked, or they declined.
+    :raises StorageUnavailable: no bus, no service, no collection, or no answer in time.
+    """
+    bus = dbus.connect(ctx, SECRET_SERVICE.title)
+    try:
+        with _explained():
+            bus.require(_BUS_NAME, SECRET_SERVICE.title)
+            collection = _find(bus, ctx.options.get("collection-name"))
+            if collection.is_locked():
+                _unlock(ctx, bus, collection)
+    except BaseException:
+        bus.close()
+        raise
+    return collection
+
+
+def _find(bus: dbus.Bus, label: str | None) -> Collection:
+    if not label:
+        try:
+            return Collection(bus, _DEFAULT)
+        except ItemNotFoundException:
+            raise StorageUnavailable(
+                "the Secret Service has no default collection",
+                hint="log in to your desktop once, or make a keyring in its password manager and set it as default",
+            ) from None
+    collections = list(get_all_collections(bus))
+    for collection in collections:
+        if collection.get_label() == label:
+            return collection
+    known = ", ".join(sorted({repr(collection.get_label()) for collection in collections} - {"''"}))
+    raise StorageUnavailable(
+        f"the Secret Service has no collection {label!r}; it has {known or 'none'}",
+        hint="make it in your desktop's password manager, or unset the option collection-name",
+    )
+
+
+def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
+    name = f"the collection {collection.get_label()!r} of the Secret Service"
+    reason = _why_no_dialog(ctx)
+    if reason:
+        raise StorageLocked(f"{name} is locked, and {reason}", hint="unlock it in your desktop session, then repeat")
+    ctx.notify(f"{name} is locked: answer your desktop's dialog")
+    try:
+        with bus.dialog():
+            collection.unlock()
+    except TimeoutError:
+        raise StorageLocked(
+            f"{name} is locked, and nobody answered the dialog within {dbus.DIALOG_PATIENCE:g} s",
+            hint="unlock it in your desktop session, then repeat",
+        ) from None
+    if collection.is_locked():
+        raise StorageLocked(
+            f"{name} is locked, and the dialog was dismissed or could not be shown",
+            hint="unlock it in your desktop session, then repeat",
+        )
+
+
+def _why_no_dialog(ctx: Context) -> str | None:
+    if not ctx.may_show_dialog:
+        return "nobody can be asked here"
+    if not any(ctx.environ.get(name) for name in _DISPLAYS):
+        return f"no dialog can be shown: {' and '.join(_DISPLAYS)} are not set"
+    return None
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise StorageUnavailable(
+            f"the Secret Service does not answer within {dbus.PATIENCE:g} s",
+            hint=f"look after the program that offers it ({_BUS_NAME}), or use another store ('--backend file')",
+        ) from error
+    except (OSError, SecretStorageException, DBusErrorResponse) as error:
+        raise StorageUnavailable(
+            f"the Secret Service went away: {type(error).__name__}", hint="repeat; if it stays, log in again"
+        ) from error

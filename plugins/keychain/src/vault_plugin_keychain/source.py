@@ -1,0 +1,68 @@
+"""The passphrase source: a keychain that keeps keys, one for each lock.
+
+A secret is kept as base64, as it may be any bytes, under the lock's ``key_id``. It asks nobody, except that the
+desktop may want its keychain unlocked first; where that cannot be, the next source has its turn.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vault_core.api import (
+    Context,
+    PassphraseError,
+    PassphraseRequest,
+    PassphraseSource,
+    Secret,
+    SourceUnavailable,
+    StorageError,
+)
+from vault_plugin_keychain.keychains import Keychain, open_keychain
+from vault_plugin_keychain.plugin import Kind
+
+
+class KeychainSource(PassphraseSource):
+    """Keys of locks, in the keychain of a kind."""
+
+    def __init__(self, ctx: Context, kind: Kind) -> None:
+        self._ctx = ctx
+        self._kind = kind
+        self._opened: Keychain | None = None
+
+    def get(self, request: PassphraseRequest) -> Secret | None:
+        with _as_source():
+            text = self._keychain().get(request.key_id)
+        if text is None:
+            return None
+        try:
+            return Secret(base64.b64decode(text, validate=True))
+        except (ValueError, binascii.Error):
+            raise PassphraseError(
+                f"what {self._kind.title} keeps for store {request.store!r} is not what awsv put there",
+                hint="make a new slot ('awsv slot add --source keychain') and remove the old one",
+            ) from None
+
+    def put(self, request: PassphraseRequest, secret: Secret) -> None:
+        with _as_source():
+            self._keychain().set(request.key_id, base64.b64encode(secret.reveal()).decode("ascii"))
+
+    def forget(self, request: PassphraseRequest) -> bool:
+        with _as_source():
+            return self._keychain().delete(request.key_id)
+
+    def _keychain(self) -> Keychain:
+        if self._opened is None:
+            # A service name of its own: the items of a store are listed by theirs.
+            self._opened = open_keychain(self._ctx, self._kind, f"{self._ctx.options['name']} keys")
+        return self._opened
+
+
+@contextmanager
+def _as_source() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise SourceUnavailable(error.message, hint=error.hint) from error
