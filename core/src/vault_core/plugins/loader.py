@@ -31,6 +31,11 @@ OURS = {
     ("mfa", "terminal"): "vault-plugin-prompt",
     ("session", "sts"): "vault-plugin-aws",
     ("command", "file"): "vault-plugin-file",
+    ("storage", "keychain"): "vault-plugin-keychain",
+    ("storage", "secret-service"): "vault-plugin-keychain",
+    ("storage", "kwallet"): "vault-plugin-keychain",
+    ("storage", "wincred"): "vault-plugin-keychain",
+    ("passphrase", "keychain"): "vault-plugin-keychain",
 }
 """The names of this repository. Only for these an install command is shown: anybody may register any other name."""
 
