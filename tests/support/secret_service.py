@@ -27,7 +27,9 @@ START_SECONDS = 20.0
 _SERVICES = "/usr/share/dbus-1/services"
 _BUS = """<busconfig>
 <type>session</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>{services}
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+<policy context="default">
+<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+</policy>
 </busconfig>"""
 
 

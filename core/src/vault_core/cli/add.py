@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from vault_core import output
-from vault_core.api import ABSENT, ANY, Credentials
+from vault_core.api import ABSENT, ANY, AtRest, Credentials
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.recovery import lacks_store, offer
 from vault_core.errors import (
@@ -60,6 +60,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
     vault = app.vault(profile)
     is_new = lacks_store(vault)
     old = vault.get(profile)
+    is_first = vault.store.spec.who_reads is not None and next(vault.names(), None) is None
     if old is not None and not overwrite:
         question = f"Profile {profile!r} has the key {old.credentials.access_key_id} already. Replace it?"
         if not app.confirm(question, flag="--overwrite"):
@@ -79,6 +80,8 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
             hint=f"awsv add {profile}, to see what is there now",
         ) from None
     _report(app, vault, profile, key, old)
+    if is_first and vault.store.spec.who_reads:
+        app.note(vault.store.spec.who_reads(vault.store.context))
     if is_new:
         offer(app, vault.store.context, vault)
 
@@ -97,7 +100,8 @@ def _report(app: App, vault: Vault, profile: str, key: Credentials, old: StoredK
     replaced = f" in place of {old.credentials.access_key_id}" if old is not None else ""
     sources = ",".join(app.settings.names("passphrase_source"))
     app.write(f"Added credentials to profile {output.printable(json.dumps(profile, ensure_ascii=False))} in vault")
-    app.note(f"{key.access_key_id}{replaced} is in {vault.store.place}; a passphrase opens it (sources: {sources})")
+    opens = "" if vault.store.spec.at_rest is AtRest.SERVICE else f"; a passphrase opens it (sources: {sources})"
+    app.note(f"{key.access_key_id}{replaced} is in {vault.store.place}{opens}")
 
 
 def _from_environment(app: App) -> Credentials:

@@ -38,7 +38,7 @@ class Kind:
     class_name: str
     """Where ``keyring`` has it."""
     readers: str
-    """Who can read it, as the end of a sentence."""
+    """Who can read what it keeps, in one sentence."""
     most: int | None = None
     """The most characters of one item; None: no limit worth naming."""
 
@@ -49,7 +49,8 @@ SECRET_SERVICE = Kind(
     platform="linux",
     module="keyring.backends.SecretService",
     class_name="Keyring",
-    readers="every program that runs as you can read it while its collection is unlocked (usually from your login on)",
+    readers="every program that runs as you can read what the Secret Service keeps, while its collection is unlocked"
+    " (usually from login to logout)",
 )
 KWALLET = Kind(
     name="kwallet",
@@ -57,8 +58,8 @@ KWALLET = Kind(
     platform="linux",
     module="keyring.backends.kwallet",
     class_name="DBusKeyring",
-    readers="every program that runs as you can read it while the wallet is open; the name by which KWallet knows a"
-    " program is what that program says",
+    readers="every program that runs as you can read what KWallet keeps, while the wallet is open: KWallet goes by"
+    " the name that a program gives itself",
 )
 WINCRED = Kind(
     name="wincred",
@@ -66,7 +67,7 @@ WINCRED = Kind(
     platform="win32",
     module="keyring.backends.Windows",
     class_name="WinVaultKeyring",
-    readers="every program that runs as you can read it while you are logged in",
+    readers="every program that runs as you can read what the Windows Credential Manager keeps while you are logged in",
     # CRED_MAX_CREDENTIAL_BLOB_SIZE (wincred.h) is 2,560 bytes, and keyring writes UTF-16.
     most=1_280,
 )
@@ -76,8 +77,8 @@ MACOS = Kind(
     platform="darwin",
     module="keyring.backends.macOS",
     class_name="Keyring",
-    readers="the Python that runs awsv can read it without a question, and so can every other script that this same"
-    " Python runs as you; other programs have to ask you",
+    readers="the Python that runs awsv reads what it put into the macOS keychain without a question, and so does every"
+    " other script that this same Python runs as you; other programs have to ask you",
 )
 KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
 """All that are ever used: nothing that writes plain text, forgets, fails or chooses by itself."""
@@ -148,7 +149,7 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
         options=_options(kind),
         max_value=kind.most and kind.most - ENVELOPE,
         locate=_locate(kind),
-        who_reads=lambda _ctx: f"{kind.title}: {kind.readers}",
+        who_reads=lambda _ctx: kind.readers,
     )
 
 

@@ -48,6 +48,7 @@ class KeychainSource(PassphraseSource):
     def put(self, request: PassphraseRequest, secret: Secret) -> None:
         with _as_source():
             self._keychain().set(request.key_id, base64.b64encode(secret.reveal()).decode("ascii"))
+        self._ctx.notify(self._kind.readers)
 
     def forget(self, request: PassphraseRequest) -> bool:
         with _as_source():
