@@ -1,8 +1,8 @@
 """What the README tells is so: its consoles are run, its tables are compared, its links lead somewhere.
 
-A fence after ``<!-- run -->`` is run in a home of its own, in the README's order: each question in it must be asked,
-no other may be, and each line must come, in that order (``…`` is any text). One after ``<!-- file: NAME -->`` is
-appended to that file of the home; ``<!-- run: pipx -->`` and ``<!-- run: uv -->`` are installations.
+A fence after ``<!-- run -->`` is run in a home of its own, in the README's order (see :mod:`support.documents`). One
+after ``<!-- file: NAME -->`` is appended to that file of the home; ``<!-- run: pipx -->`` and ``<!-- run: uv -->`` are
+installations.
 """
 
 from __future__ import annotations
@@ -13,47 +13,27 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from support import parts
+from support import documents, parts
+from support.documents import BIN, Fence
 from support.home import Home
 from support.moto import MotoServer
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-BIN = Path(sys.executable).parent
-FENCE = re.compile(r"^<!-- (?P<mark>run|file)(?:: (?P<argument>\S+))? -->\n```\w*\n(?P<text>.*?)^```$", re.M | re.S)
-LINK = re.compile(r"\]\((?!https?://)([^)]+)\)")
 INSTALL_SECONDS = 300
 
 
-@dataclass(frozen=True)
-class Fence:
-    """A marked fence of the README."""
-
-    mark: str
-    argument: str | None
-    text: str
-
-    @property
-    def commands(self) -> list[str]:
-        return [line[2:] for line in self.text.splitlines() if line.startswith("$ ")]
-
-    @property
-    def output(self) -> list[str]:
-        return [line for line in self.text.splitlines() if not line.startswith("$ ")]
-
-
 def fences(mark: str | None = None, argument: str | None = None) -> list[Fence]:
-    found = [Fence(**match.groupdict()) for match in FENCE.finditer(README.read_text(encoding="utf-8"))]
+    """The marked fences of the README, or those of one mark."""
+    found = [fence for fence in documents.fences(README) if fence.mark in ("run", "file")]
     return [fence for fence in found if mark is None or (fence.mark, fence.argument) == (mark, argument)]
 
 
-def answers(moto: MotoServer) -> Mapping[str, str | Callable[[str], str]]:
+def answers(moto: MotoServer) -> documents.Answers:
     """What a person types at each question; some of it is on the screen before."""
     return {
         r"Enter Access Key ID: ": moto.alice.access_key_id,
@@ -68,45 +48,14 @@ def answers(moto: MotoServer) -> Mapping[str, str | Callable[[str], str]]:
     }
 
 
-def questions(line: str, known: Sequence[str]) -> list[str]:
-    return [question for question in known if re.search(question, line + " ")]
-
-
-def act(home: Home, fence: Fence, typed: Mapping[str, str | Callable[[str], str]]) -> None:
-    """Run the commands on a terminal as a person would, and compare."""
-    import pexpect
-
-    known = list(typed)
-    script = "\n".join(["set -e; shopt -s expand_aliases", *fence.commands])
-    child = home.spawn("-c", script, program="/bin/bash", env={"PATH": f"{BIN}:{home.env['PATH']}"}, timeout=60)
-    asked, shown = [], ""
-    while (index := child.expect([pexpect.EOF, *known])) > 0:
-        asked.append(known[index - 1])
-        shown += child.before + child.after
-        answer = typed[asked[-1]]
-        child.sendline(answer if isinstance(answer, str) else answer(shown))
-    shown += child.before
-    child.close()
-    assert child.exitstatus == 0, shown
-    assert asked == [question for line in fence.output for question in questions(line, known)], shown
-    for line in fence.output:
-        if not questions(line, known):
-            pattern = r"\s+".join(".*".join(map(re.escape, word.split("…"))) for word in line.split())
-            found = re.search(pattern, shown)
-            assert found, f"{line!r} is not, or not in this place, in\n{shown}"
-            shown = shown[found.end() :]
-
-
 def test_the_consoles_do_what_they_show(home: Home, moto: MotoServer, aws_v1: Path) -> None:
     typed = answers(moto)
     done = 0
     for fence in fences():
         if fence.mark == "file":
-            assert fence.argument is not None
-            with (home.path / fence.argument).open("a", encoding="utf-8") as file:
-                file.write("\n" + fence.text)
+            fence.write(home.path)
         elif fence.argument is None:
-            act(home, fence, typed)
+            documents.act(home, fence, typed)
             done += 1
     assert done >= 4
 
@@ -181,10 +130,4 @@ def test_the_table_of_exit_codes_is_the_code_of_the_errors() -> None:
 
 
 def test_the_links_lead_somewhere() -> None:
-    for link in LINK.findall(README.read_text(encoding="utf-8")):
-        path, _, anchor = link.partition("#")
-        target = ROOT / path
-        assert target.exists(), link
-        if anchor:
-            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
-            assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, link
+    assert documents.dead_links(README) == []
