@@ -145,4 +145,9 @@ class QuestionRefused(Cancelled):
 
 
 class SourceUnavailable(VaultError):
-    """A passphrase or MFA source is configured but cannot answer now: the host says so and tries the next one."""
+    """A passphrase or MFA source is configured but cannot answer now: the host says so and tries the next one.
+
+    Where there is no next one, as it is to keep a key (``slot add --source``), that ends the command.
+    """
+
+    exit_code = 5
