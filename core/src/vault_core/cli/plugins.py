@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vault_core.cli.app import App, subcommand
-from vault_core.errors import PartlyDone, PluginError, PluginNotFound
+from vault_core.errors import PartlyDone, PluginError, PluginNotFound, UsageError
 from vault_core.plugins.discovery import Offer, normalise
 from vault_core.plugins.loader import KINDS, OURS
 from vault_core.settings import LOAD_PLUGINS
@@ -78,6 +78,35 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
         works = len(checked) - len(broken)
         first = f"{broken[0]['kind']} plugin {broken[0]['name']!r} of {broken[0]['distribution']}"
         raise PartlyDone(f"{works} of {len(checked)} plugins work; {first} does not", hint=_hint(broken[0]))
+
+
+@subcommand("new")
+@click.argument("name")
+@click.pass_obj
+def new_plugin(app: App, name: str) -> None:
+    """Begin a storage plugin: a project that works, in the new folder vault-plugin-NAME.
+
+    It keeps items as files in a folder; your service takes their place. Its only test is the contract of storage
+    backends, which it passes.
+
+    \b
+    Example:
+      awsv plugins new mystore
+    """
+    from pathlib import Path
+
+    from vault_core.cli.scaffold import make
+    from vault_core.plugins.discovery import version_of
+
+    taken = sorted(
+        {offer.distribution for offer in app.plugins.offers() if (offer.kind, offer.name) == ("storage", name)}
+    )
+    if taken or ("storage", name) in OURS:
+        owner = " and ".join(taken) or OURS["storage", name]
+        raise UsageError(f"storage backend {name!r} is offered by {owner}", hint="choose another name")
+    folder = make(name, Path.cwd(), core=version_of("vault-core") or "0.1")
+    app.write(str(folder))
+    app.note(f"{folder.name}/README.md says how to install and test it")
 
 
 # -- what is installed -----------------------------------------------------------------------------------------------
@@ -206,3 +235,4 @@ def sheet(row: Mapping[str, Any]) -> list[str]:
 
 command.add_command(list_plugins)
 command.add_command(check_plugins)
+command.add_command(new_plugin)
