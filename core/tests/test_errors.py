@@ -10,11 +10,11 @@ from vault_core import errors
 from vault_core.errors import VaultError
 
 CODES = {
-    1: {"VaultError", "OutputError", "SourceUnavailable"},
+    1: {"VaultError", "OutputError"},
     2: {"UsageError", "ConfigError"},
     3: {"PluginError", "PluginNotFound", "PluginConflict", "PluginLoadError"},
     4: {"StorageError", "StorageLocked", "StorageUnavailable", "StorageCorrupt", "StorageDenied", "StorageConflict"},
-    5: {"NoSecret", "PassphraseError", "WrongSecret"},
+    5: {"NoSecret", "PassphraseError", "SourceUnavailable", "WrongSecret"},
     6: {"SessionError", "MfaError", "MfaRejected", "AccessDenied"},
     7: {"PartlyDone"},
     130: {"Cancelled", "QuestionRefused"},
