@@ -6,7 +6,9 @@ process id. Nothing of the caller's session is seen, and nothing of this one out
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,7 @@ class DesktopSession:
         self._socket = self.root / "bus"
         self._log = (self.root / "log").open("ab")
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._others: list[subprocess.Popen[bytes]] = []
         for name in ("home", "run"):
             (self.root / name).mkdir(mode=0o700)
         services = f"<servicedir>{_SERVICES}</servicedir>" if activation else ""
@@ -96,17 +99,32 @@ class DesktopSession:
         :param source: Python.
         """
         process = self._start(sys.executable, "-c", source, *arguments)
+        self._others.append(process)
         _await(name, lambda: self._owned(name))
         return process
 
     def stop(self) -> None:
         """End every process and remove the folder; may be called twice."""
-        for process in (self._daemon, self._bus):  # what the bus has started ends with it
+        activated = self._activated() if self._bus.poll() is None else None
+        for process in (self._daemon, *self._others, self._bus):
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
+        if activated is not None:
+            with suppress(ProcessLookupError):  # it ends with its bus, if that was faster
+                os.kill(activated, signal.SIGKILL)
         self._log.close()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _activated(self) -> int | None:
+        """The process id of the daemon, if the bus has started it."""
+        if self._daemon is not None or not self._owned():
+            return None
+        from jeepney.bus_messages import message_bus
+        from jeepney.io.blocking import Proxy
+
+        with self._connection() as connection:
+            return int(Proxy(message_bus, connection).GetConnectionUnixProcessID(SERVICE)[0])
 
     def _start(self, *argv: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         env = {
