@@ -1,0 +1,7 @@
+"""The contract of mfa plugins."""
+
+from __future__ import annotations
+
+
+class MfaContract:
+    """To come."""

@@ -1,0 +1,7 @@
+"""The contract of passphrase plugins."""
+
+from __future__ import annotations
+
+
+class PassphraseContract:
+    """To come."""

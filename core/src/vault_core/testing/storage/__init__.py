@@ -1,0 +1,39 @@
+"""The contract of storage backends, in parts that each look at one promise."""
+
+from __future__ import annotations
+
+from vault_core.testing.purity import Purity
+from vault_core.testing.storage.basic import Basic, Deletion, Listing
+from vault_core.testing.storage.conditions import CheckAndSet, CreateOnly
+from vault_core.testing.storage.content import Keys, Values
+from vault_core.testing.storage.crowds import Processes, Threads
+from vault_core.testing.storage.durability import Durability
+from vault_core.testing.storage.sealed import Sealed
+from vault_core.testing.storage.secrecy import Secrecy
+from vault_core.testing.storage.sizes import Sizes
+from vault_core.testing.storage.trouble import Errors, Locked
+
+
+class StorageContract(
+    Basic,
+    Keys,
+    Values,
+    Sizes,
+    Listing,
+    Deletion,
+    CreateOnly,
+    CheckAndSet,
+    Durability,
+    Processes,
+    Threads,
+    Sealed,
+    Locked,
+    Errors,
+    Secrecy,
+    Purity,
+):
+    """Everything that a storage backend promises, as tests; a plugin inherits them (see :mod:`vault_core.testing`).
+
+    What the spec does not declare is skipped with a reason. Every test works under key names with a random prefix of
+    its own, so it may run against a store that others use, and removes them afterwards, even if it failed.
+    """

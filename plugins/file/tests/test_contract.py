@@ -1,0 +1,9 @@
+"""The file store keeps the contract of storage backends."""
+
+from __future__ import annotations
+
+from vault_core.testing import StorageContract
+
+
+class TestFile(StorageContract):
+    entry_point = "file"
