@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.gallery import AT_IMPORT, NOISE, SAID, WHEN_USED, spec
 from support.home import Home
 from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
@@ -15,87 +16,6 @@ from vault_core.plugins.discovery import scan
 from vault_core.plugins.loader import OURS
 
 CANARY = "canary-in-a-message"
-SAID = '"-".join(("canary", "in", "a", "message"))'
-"""The canary, as source that does not hold it: ``--debug`` shows lines of source."""
-
-AT_IMPORT = {
-    "import-error": "import not_installed_anywhere",
-    "syntax-error": "def (",
-    "raises": "raise RuntimeError('no luck')",
-    "raises-ours": "from vault_core.api import ConfigError\nraise ConfigError('bad weather')",
-    "exits": "import sys\nsys.exit(0)",
-    "base-exception": "class Odd(BaseException): ...\nraise Odd",
-    "no-hook": "",
-    "unknown-hook": """
-        from vault_core.api import hookimpl
-        @hookimpl
-        def vault_nonsense(): return ()
-        @hookimpl
-        def vault_storage_backends(): return ()
-    """,
-    "wrong-argument": """
-        from vault_core.api import hookimpl
-        @hookimpl
-        def vault_storage_backends(config): return ()
-    """,
-    "wrong-type": """
-        from vault_core.api import hookimpl
-        class StorageSpec:
-            name = "wrong-type"
-        @hookimpl
-        def vault_storage_backends(): return (StorageSpec(),)
-    """,
-    "no-sequence": """
-        from vault_core.api import hookimpl
-        @hookimpl
-        def vault_storage_backends(): return 7
-    """,
-    "other-name": """
-        from vault_core.api import StorageSpec, hookimpl
-        @hookimpl
-        def vault_storage_backends(): return (StorageSpec(name="file", summary="s", open=print),)
-    """,
-    "hook-raises": """
-        from vault_core.api import hookimpl
-        @hookimpl
-        def vault_storage_backends(): return 1 / 0
-    """,
-}
-"""Name of a storage backend to the source of its module, which does not load."""
-
-WHEN_USED = {
-    "open-raises": f"def open_(ctx): raise RuntimeError({SAID})",
-    "open-exits": "def open_(ctx): sys.exit(0)",
-    "open-returns-none": "def open_(ctx): return None",
-    "get-raises": f"""
-class B(StorageBackend):
-    def get(self, key): raise KeyError({SAID})
-    put = delete = keys = get
-def open_(ctx): return B()
-""",
-    "get-returns-text": f"""
-class B(StorageBackend):
-    def get(self, key): return {SAID}
-    put = delete = keys = get
-def open_(ctx): return B()
-""",
-    "keys-of-numbers": """
-class B(StorageBackend):
-    def get(self, key): raise KeyError
-    put = delete = get
-    def keys(self): return iter([1])
-def open_(ctx): return B()
-""",
-}
-"""Name of a storage backend to a module that loads, and fails when it is used."""
-
-
-def spec(name: str, at_rest: str = "SERVICE") -> str:
-    return f"""
-@hookimpl
-def vault_storage_backends():
-    return (StorageSpec(name={name!r}, summary="s", open=open_, at_rest=AtRest.{at_rest}),)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -165,14 +85,6 @@ def test_they_are_listed_without_being_loaded(broken: Site, home: Home) -> None:
     }
 
 
-NOISE = """
-print("noise: print")
-os.write(1, b"noise: write\\n")
-subprocess.run(["/bin/echo", "noise: child"])
-sys.stdout.write("noise: no newline")
-"""
-
-
 def test_a_noisy_one_keeps_out_of_standard_output(tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site")
     indented = NOISE.replace("\n", "\n    ").rstrip()
@@ -225,20 +137,27 @@ def test_two_that_offer_the_default(tmp_path: Path, home: Home) -> None:
     failure(home.run(site.awsv, "list", env=UNLOCKED), 3, "evil-file and vault-plugin-file")
 
 
-USES: Mapping[str, tuple[tuple[str, ...], dict[str, str]]] = {
-    "storage": (("list", "--unlock"), {}),
-    "passphrase": (("list", "--unlock"), {}),
-    "session": (("exec", "-j", "work"), UNLOCKED),
+USES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "storage": (("list", "--unlock"), "AWS_VAULT_BACKEND"),
+    "passphrase": (("list", "--unlock"), "AWS_VAULT_PASSPHRASE_SOURCE"),
+    "session": (("exec", "-j", "work"), "AWS_VAULT_SESSION_PROVIDER"),
+    "mfa": (("exec", "-j", "work"), "AWS_VAULT_PROMPT"),
+    "command": ((), ""),
 }
+"""Kind to the words that use a plugin of it, and to the variable that names it."""
 
 
-@pytest.mark.parametrize(("kind", "name"), [one for one in OURS if one[0] in USES], ids="-".join)
+@pytest.mark.parametrize(("kind", "name"), OURS, ids=lambda text: text)
 def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site", without=[OURS[kind, name]])
-    words, env = USES[kind]
-    sources = {"AWS_VAULT_PASSPHRASE_SOURCE": name} if kind == "passphrase" else {}
-    stderr = failure(home.run(site.awsv, *words, env={**env, **sources}), 3, repr(name))
+    words, variable = USES[kind]
+    if kind == "mfa":
+        home.configure("[profile work]\nregion = eu-west-1\nmfa_serial = arn:aws:iam::123456789012:mfa/ana\n")
+    env = UNLOCKED if kind in ("session", "mfa") else {}
+    stderr = failure(home.run(site.awsv, *words or [name, "--help"], env={**env, variable or "X": name}), 3, repr(name))
     assert stderr.splitlines()[-1] == f"hint: {site.python} -m pip install {OURS[kind, name]}"
+    listed = json.loads(home.run(site.awsv, "plugins", "list", "--json", env={variable or "X": name}).stdout)
+    assert [row["state"] for row in listed if (row["kind"], row["name"]) == (kind, name)] == ["missing"] * bool(words)
 
 
 def test_a_missing_source_is_no_matter_while_another_has_the_passphrase(tmp_path: Path, home: Home) -> None:

@@ -13,6 +13,7 @@ from vault_core import output
 from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
+from vault_core.plugins.loader import OURS
 
 COMMANDS = {
     "add": "Store the AWS keys of a profile.",
@@ -84,6 +85,8 @@ class Program(click.Group):
         if args and self.get_command(ctx, args[0]) is None:
             import difflib
 
+            if ("command", args[0]) in OURS:
+                ctx.ensure_object(App).plugins.load("command", args[0])  # says how to install it
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             raise UsageError(
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"

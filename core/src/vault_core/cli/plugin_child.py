@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_core import output
 from vault_core.errors import VaultError
-from vault_core.plugins.describing import describe, faults
+from vault_core.plugins.describing import answer, describe, faults
 
 if TYPE_CHECKING:
     from vault_core.cli.app import App
@@ -57,7 +57,7 @@ def _where_it_runs(app: App, kind: str, name: str, spec: Any) -> dict[str, Any]:
     try:
         context = _context(app, kind, name, spec)
         with app.plugins.blame(kind, name):
-            reason = spec.unavailable(context) if spec.unavailable else None
+            reason = answer(spec, "unavailable", context)
             found = describe(name, spec, context)
     except VaultError as error:
         if error.exit_code == VaultError.exit_code:  # not one of the failures that a contract allows

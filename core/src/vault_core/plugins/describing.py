@@ -54,16 +54,27 @@ def describe(name: str, spec: Any, context: Context | None) -> dict[str, Any]:
     """What a plugin offers, as JSON.
 
     :param context: None where there is none (of a command, or because an option is set wrongly).
-    :raises VaultError: an option, or what the plugin looks at to answer, is set wrongly.
+    :raises VaultError: what the plugin looks at to answer is set wrongly.
+    :raises TypeError: an answer is no text.
     """
     found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
-        for key in ("locate", "who_reads"):
-            ask = getattr(spec, key)
-            found[key] = ask(context) if ask and context is not None else None
+        found |= {name: None if context is None else answer(spec, name, context) for name in ("locate", "who_reads")}
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found
+
+
+def answer(spec: Any, name: str, context: Context) -> str | None:
+    """What an optional callable of the spec says; None where there is none, or where it has nothing to say.
+
+    :raises TypeError: it is no text.
+    """
+    ask = getattr(spec, name, None)
+    said = ask(context) if ask else None
+    if said is None or isinstance(said, str):
+        return said
+    raise TypeError(type(said).__name__)
 
 
 def _capabilities(spec: Any) -> list[str]:
