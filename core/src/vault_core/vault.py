@@ -22,6 +22,7 @@ from vault_core.api import (
     Credentials,
     Expect,
     Item,
+    SharedItems,
     SlotKeeper,
     StorageBackend,
     StorageSpec,
@@ -71,7 +72,8 @@ class Store:
         """Equal for two names of one store, and for no two stores: part of the cache key of every session."""
         if self.spec.locate:
             place = self.place
-            return json.dumps([self.spec.name, os.path.realpath(place) if place.startswith("/") else place])
+            parts = [self.spec.name, os.path.realpath(place) if place.startswith("/") else place]
+            return json.dumps(parts if self.spec.whose is None else [*parts, self.spec.whose(self.context)])
         declared = [option for option in self.spec.options if not option.secret]
         options = {option.name: str(self.context.options[option.name]) for option in declared}
         return json.dumps([self.spec.name, options, str(self.context.data_dir)], sort_keys=True)
@@ -81,6 +83,11 @@ class Store:
         """Where it is, for people."""
         return self.spec.locate(self.context) if self.spec.locate else self.name
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several people keep keys in it: each their own, and common ones."""
+        return Capability.SHARED in self.spec.capabilities
+
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
@@ -88,6 +95,10 @@ class StoredKey:
 
     credentials: Credentials
     version: Version
+    shared: bool = False
+    """It is everybody's, not the person's own."""
+    holder: str = ""
+    """See :attr:`vault_core.api.Item.holder`."""
 
 
 class Vault(SlotKeeper):
@@ -98,26 +109,61 @@ class Vault(SlotKeeper):
         self._host = host
 
     @cached_property
-    def _backend(self) -> StorageBackend:
+    def _opened(self) -> StorageBackend:
         with self._host.plugins.blame("storage", self.store.spec.name):
-            backend = self.store.spec.open(self.store.context)
-            if self.store.spec.max_value is not None:
-                from vault_core.splitting import Split
+            return self.store.spec.open(self.store.context)
 
-                backend = Split(backend, self.store.spec.max_value)
+    @cached_property
+    def _backend(self) -> StorageBackend:
+        """The person's own items."""
+        backend = self._split(self._opened)
         if self.store.spec.at_rest is AtRest.CORE:
             from vault_core.sealing.sealed import SealedBackend
 
             return SealedBackend(backend, self.store.context, self.store.spec.capabilities)
         return backend
 
-    def get(self, name: str) -> StoredKey | None:
+    @cached_property
+    def _common(self) -> StorageBackend:
+        """Everybody's items.
+
+        :raises StorageDenied: the store has none.
+        """
+        opened = self._opened if self.store.is_shared and self.store.spec.at_rest is AtRest.SERVICE else None
+        if not isinstance(opened, SharedItems):
+            raise StorageDenied(
+                f"store {self.store.name!r} ({self.store.place}) is yours alone: nothing in it is shared",
+                hint="leave --shared away, or name a shared store with --backend",
+            )
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            return self._split(opened.common())
+
+    def _split(self, backend: StorageBackend) -> StorageBackend:
+        if self.store.spec.max_value is None:
+            return backend
+        from vault_core.splitting import Split
+
+        with self._host.plugins.blame("storage", self.store.spec.name):
+            return Split(backend, self.store.spec.max_value)
+
+    def _items(self, shared: bool) -> StorageBackend:
+        return self._common if shared else self._backend
+
+    def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
         """The key stored under a name, or None.
 
+        :param shared: True: everybody's only; False: one's own only; None: one's own, else everybody's.
         :raises StorageCorrupt: the item is not a key.
         """
+        if shared is None:
+            own = self._get(name, shared=False)
+            return own if own is not None or not self.store.is_shared else self._get(name, shared=True)
+        return self._get(name, shared=shared)
+
+    def _get(self, name: str, *, shared: bool) -> StoredKey | None:
+        items = self._items(shared)
         with self._host.plugins.blame("storage", self.store.spec.name):
-            item = self._backend.get(CREDENTIALS + encode(name))
+            item = items.get(CREDENTIALS + encode(name))
             if not isinstance(item, Item | None):
                 raise TypeError("get() returns an Item or None")
         if item is None:
@@ -133,40 +179,45 @@ class Vault(SlotKeeper):
                 f"the item of {name!r} in {self.store.place} is not an AWS key",
                 hint=f"restore the store from a backup, or 'awsv add --overwrite {name}'",
             ) from None
-        return StoredKey(Credentials(access_key_id=key_id, secret_access_key=Secret(secret)), item.version)
+        credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
+        return StoredKey(credentials, item.version, shared, item.holder)
 
-    def put(self, name: str, key: Credentials, *, expect: Expect = ANY) -> None:
+    def put(self, name: str, key: Credentials, *, expect: Expect = ANY, shared: bool = False) -> None:
         """Keep a key under a name.
 
+        :param shared: among everybody's keys, not among one's own.
         :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
         """
         fields = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key.reveal_text()}
         value = Secret(json.dumps(fields, ensure_ascii=True))
+        items = self._items(shared)
         with self._host.plugins.blame("storage", self.store.spec.name):
-            self._backend.put(CREDENTIALS + encode(name), value, expect=self._understood(name, expect))
+            items.put(CREDENTIALS + encode(name), value, expect=self._understood(items, name, expect))
 
-    def delete(self, name: str, *, expect: Expect = ANY) -> bool:
+    def delete(self, name: str, *, expect: Expect = ANY, shared: bool = False) -> bool:
         """Forget the key of a name; True if there was one.
 
+        :param shared: everybody's, not one's own.
         :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
         """
+        items = self._items(shared)
         with self._host.plugins.blame("storage", self.store.spec.name):
-            return self._backend.delete(CREDENTIALS + encode(name), expect=self._understood(name, expect))
+            return items.delete(CREDENTIALS + encode(name), expect=self._understood(items, name, expect))
 
-    def _understood(self, name: str, expect: Expect) -> Expect:
+    def _understood(self, items: StorageBackend, name: str, expect: Expect) -> Expect:
         """What the backend can check by itself; the rest is looked at here, shortly before."""
         able = self.store.spec.capabilities
         checks = Capability.CREATE_ONLY | Capability.CAS if expect is ABSENT else Capability.CAS
         if expect is ANY or able & checks:
             return expect
-        item = self._backend.get(CREDENTIALS + encode(name))
+        item = items.get(CREDENTIALS + encode(name))
         if (ABSENT if item is None else item.version) != expect:
             raise StorageConflict(f"{name!r} is not as it was before in {self.store.place}")
         return ANY
 
     def delete_only(self, name: str, key: Credentials) -> bool:
-        """Forget the key of a name if it is this one; False, and nothing done, if another one or none is there."""
-        stored = self.get(name)
+        """Forget one's own key of a name if it is this one; False, and nothing done, if another or none is there."""
+        stored = self.get(name, shared=False)
         if stored is None or stored.credentials != key:
             return False
         try:
@@ -213,9 +264,24 @@ class Vault(SlotKeeper):
         return self._backend
 
     def names(self) -> Iterator[str]:
-        """The names with a key, sorted."""
+        """The names with a key, one's own and everybody's, sorted."""
+        yield from sorted(self.owners())
+
+    def owners(self) -> dict[str, bool]:
+        """The names with a key; True where only everybody has one: one's own comes first."""
+        names = dict.fromkeys(self._names(self._backend), False)
+        if self.store.is_shared:
+            try:
+                common = self._names(self._common)
+            except StorageDenied as error:  # who may not see them still has their own
+                output.note(error.message)
+                common = []
+            names |= {name: True for name in common if name not in names}
+        return names
+
+    def _names(self, items: StorageBackend) -> list[str]:
         with self._host.plugins.blame("storage", self.store.spec.name):
-            keys = self._backend.keys()
+            keys = items.keys()
             found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
         names = []
         for encoded in found:
@@ -223,7 +289,7 @@ class Vault(SlotKeeper):
                 names.append(decode(encoded))
             except StorageCorrupt as error:  # one item of somebody else's must not hide the others
                 output.note(error.message)
-        yield from sorted(names)
+        return names
 
 
 def check_name(name: str) -> str:

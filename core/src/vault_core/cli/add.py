@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import shlex
 import sys
 from typing import Any
 
@@ -40,15 +41,16 @@ _QUIET = 2.0
 @click.argument("profile", callback=profile_name)
 @click.option("--env", "from_env", is_flag=True, help="Take the keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
 @click.option("--overwrite", is_flag=True, help="Replace a stored key without asking.")
+@click.option("--shared", is_flag=True, help="For everybody who uses the store, not for you alone.")
 @click.option(
     "--no-add-config", is_flag=True, hidden=True, expose_value=False, help="As ever: aws-vault would add one."
 )
 @click.pass_obj
-def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
+def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: bool) -> None:
     """Store the AWS keys of a profile.
 
     Asks for them at the terminal; --env takes them from the environment; and standard input may hold what
-    "aws iam create-access-key" prints.
+    "aws iam create-access-key" prints. In a store that several people use, nothing is ever replaced.
 
     \b
     Examples:
@@ -59,7 +61,9 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
     _refuse_useless(app, profile)
     vault = app.vault(profile)
     is_new = lacks_store(vault)
-    old = vault.get(profile)
+    old = vault.get(profile, shared=shared)
+    if vault.store.is_shared:
+        _refuse_to_replace(vault, profile, old, overwrite=overwrite)
     is_first = vault.store.spec.who_reads is not None and next(vault.names(), None) is None
     if old is not None and not overwrite:
         question = f"Profile {profile!r} has the key {old.credentials.access_key_id} already. Replace it?"
@@ -73,8 +77,10 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool) -> None:
     expect = ANY if overwrite else ABSENT if old is None else old.version
     try:
         with app.changing_key(vault, profile):
-            vault.put(profile, key, expect=expect)
+            vault.put(profile, key, expect=expect, shared=shared)
     except StorageConflict:
+        if vault.store.is_shared:
+            _refuse_to_replace(vault, profile, vault.get(profile, shared=shared))
         raise StorageConflict(
             f"somebody else changed the key of profile {profile!r} just now; nothing was changed here",
             hint=f"awsv add {profile}, to see what is there now",
@@ -93,6 +99,26 @@ def _refuse_useless(app: App, profile: str) -> None:
         raise ConfigError(
             f"profile {profile!r} uses the credentials of {found.source!r}: a key of its own would have no effect",
             hint=f"awsv add {found.source}",
+        )
+
+
+def _refuse_to_replace(vault: Vault, profile: str, there: StoredKey | None, *, overwrite: bool = False) -> None:
+    """In a store of several people, who has a name keeps it.
+
+    :raises StorageConflict: somebody has it.
+    :raises UsageError: ``--overwrite`` was given.
+    """
+    if there is not None:
+        whose, flag = ("everybody's key", "--shared ") if there.shared else ("your key", "")
+        raise StorageConflict(
+            f"{whose} {there.credentials.access_key_id} has the name {profile!r} in {vault.store.place} already"
+            f" ({there.holder or 'nobody knows since when'}); nothing was changed",
+            hint=f"choose another name, or 'awsv remove {flag}{shlex.quote(profile)}' if that key is of no use",
+        )
+    if overwrite:
+        raise UsageError(
+            f"several people use {vault.store.place}: 'add' replaces nothing there",
+            hint="leave --overwrite away",
         )
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from vault_core.api import ANY
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.errors import StorageConflict, StorageError
+from vault_core.vault import Vault
 
 
 @subcommand("remove")
 @click.argument("profile", callback=profile_name)
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("--shared", is_flag=True, help="The key of everybody who uses the store, not your own.")
 @click.pass_obj
-def command(app: App, profile: str, force: bool) -> None:
+def command(app: App, profile: str, force: bool, shared: bool) -> None:
     """Remove the stored keys of a profile.
 
     Its sessions are dropped as well; its section of the AWS config stays, and so does the key at AWS.
@@ -24,25 +28,36 @@ def command(app: App, profile: str, force: bool) -> None:
     """
     app.host.purpose = f"removing the key of profile {profile}"
     vault = app.vault(profile)
-    stored = vault.get(profile)
+    stored = vault.get(profile, shared=shared)
     if stored is None:
-        raise StorageError(
-            f"no key is stored for profile {profile!r} in store {vault.store.name!r} ({vault.store.place})",
-            hint=app.profiles.suggestions(profile, vault.names()),
-        )
+        raise _nothing(app, vault, profile, shared)
     key = stored.credentials
-    question = f"Delete the key {key.access_key_id} of profile {profile!r} from the vault?"
+    held = f" ({stored.holder})" if shared and stored.holder else ""
+    whose = "everybody's key" if shared else "the key"
+    question = f"Delete {whose} {key.access_key_id} of profile {profile!r}{held} from the vault?"
     if not force and not app.confirm(question, flag="--force"):
         app.note("nothing was removed")
         return
     try:
         # Only the key that was asked about may go, however long the answer took.
         with app.changing_key(vault, profile) as dropped:
-            vault.delete(profile, expect=ANY if force else stored.version)
+            vault.delete(profile, expect=ANY if force else stored.version, shared=shared)
     except StorageConflict:
         raise StorageConflict(
             f"somebody else changed the key of profile {profile!r} just now; nothing was removed",
             hint=f"awsv remove {profile}, to see what is there now",
         ) from None
     sessions = "1 session" if dropped == [1] else f"{dropped[0]} sessions"
-    app.note(f"removed the key {key.access_key_id} of profile {profile!r}, and {sessions} made from it")
+    app.note(f"removed {whose} {key.access_key_id} of profile {profile!r}, and {sessions} made from it")
+
+
+def _nothing(app: App, vault: Vault, profile: str, shared: bool) -> StorageError:
+    message = f"no key is stored for profile {profile!r} in store {vault.store.name!r} ({vault.store.place})"
+    if shared:
+        return StorageError(f"{message} for everybody", hint="leave --shared away to remove your own")
+    if vault.store.is_shared and vault.get(profile, shared=True) is not None:
+        return StorageError(
+            f"{message} for you alone: it is everybody's",
+            hint=f"awsv remove --shared {shlex.quote(profile)}, if nobody needs it",
+        )
+    return StorageError(message, hint=app.profiles.suggestions(profile, vault.names()))
