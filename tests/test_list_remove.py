@@ -49,11 +49,11 @@ def test_the_schema_of_its_json(filled: Home) -> None:
     filled.configure("[profile other]\n")
     found = json.loads(filled.awsv("list", "--json", env=UNLOCKED).stdout)
     assert found == [
-        {"profile": "other", "in_config": True, "stored": False, "sessions": []},
-        {"profile": "work", "in_config": False, "stored": True, "sessions": []},
+        {"profile": "other", "in_config": True, "stored": False, "shared": False, "sessions": []},
+        {"profile": "work", "in_config": False, "stored": True, "shared": False, "sessions": []},
     ]
     locked = json.loads(filled.awsv("list", "--json").stdout)
-    assert locked == [{"profile": "other", "in_config": True, "stored": None, "sessions": []}]
+    assert locked == [{"profile": "other", "in_config": True, "stored": None, "shared": None, "sessions": []}]
 
 
 def test_locked_it_says_so_and_asks_nobody(filled: Home) -> None:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from vault_core import output
+from vault_core.api import Capability
 from vault_core.cli.app import App, subcommand
-from vault_core.errors import PassphraseError, StorageLocked, UsageError
+from vault_core.errors import (
+    Cancelled,
+    PassphraseError,
+    StorageLocked,
+    StorageUnavailable,
+    UsageError,
+    VaultError,
+)
 from vault_core.sessions.cache import Session
 
 LOCKED = "locked"
+SHARED = " (shared)"
+REMOTE_SECONDS = 8.0
+"""For a store behind the network: ``list`` is what people type to see whether anything works."""
 
 
 @subcommand("list")
 @click.option("--credentials", "only", flag_value="credentials", help="Only the names with a stored key, one a line.")
 @click.option("--profiles", "only", flag_value="profiles", help="Only the profiles of the AWS config, one a line.")
 @click.option("--sessions", "only", flag_value="sessions", help="Only the live sessions, one a line.")
+@click.option("--shared", is_flag=True, help="Only the names whose key is everybody's, one a line.")
 @click.option("--unlock", is_flag=True, help="Ask for the passphrase if that is needed to see the stored keys.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def command(app: App, only: str | None, unlock: bool, as_json: bool) -> None:
+def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: bool) -> None:
     """List profiles, stored keys and sessions.
 
     The store is opened only if nobody has to be asked for that; otherwise Credentials reads "locked".
@@ -30,6 +44,7 @@ def command(app: App, only: str | None, unlock: bool, as_json: bool) -> None:
     Example:
       awsv list --unlock
     """
+    only = only or ("shared" if shared else None)
     if only and as_json:
         raise UsageError("--json lists everything", hint=f"leave --{only} or --json away")
     configured = list(app.aws_config.profiles)
@@ -38,9 +53,9 @@ def command(app: App, only: str | None, unlock: bool, as_json: bool) -> None:
     sessions = list(app.cache.sessions())
     if only == "sessions":
         return write_lines(app, [label(session) for session in sessions])
-    stored = stored_names(app, unlock=unlock or only == "credentials")
-    if only == "credentials":
-        return write_lines(app, stored or [])
+    stored = stored_names(app, unlock=unlock or only is not None)
+    if only is not None:
+        return write_lines(app, [name for name, common in (stored or {}).items() if common or not shared])
     names = list(dict.fromkeys([*configured, *(stored or []), *(session.profiles[-1] for session in sessions)]))
     if as_json:
         return app.write_json([entry(name, configured, stored, sessions) for name in names])
@@ -51,21 +66,34 @@ def command(app: App, only: str | None, unlock: bool, as_json: bool) -> None:
     )
 
 
-def stored_names(app: App, *, unlock: bool) -> list[str] | None:
-    """The names with a key, or None where the store is locked.
+def stored_names(app: App, *, unlock: bool) -> Mapping[str, bool] | None:
+    """The names with a key, True where it is everybody's; or None where the store is locked or cannot be reached.
 
-    :param unlock: ask for the passphrase if it takes that.
+    :param unlock: ask for the passphrase if it takes that, and fail where the names cannot be had.
     """
     allowed, app.host.may_ask = app.host.may_ask, app.host.may_ask and unlock
     app.host.purpose = "the list of stored keys"
+    vault = app.vault()
+    is_remote = Capability.REMOTE in vault.store.spec.capabilities
+    if is_remote and not unlock:
+        app.host.ends = time.monotonic() + REMOTE_SECONDS
     try:
-        return list(app.vault().names())
-    except (PassphraseError, StorageLocked):
-        if unlock:
+        return dict(sorted(vault.owners().items()))
+    except (PassphraseError, StorageLocked, StorageUnavailable, Cancelled) as error:
+        if unlock or not (is_remote or isinstance(error, PassphraseError | StorageLocked)):
             raise
+        if is_remote:
+            app.note(f"store {vault.store.name!r}: {_reason(error)}")
         return None
     finally:
         app.host.may_ask = allowed
+        app.host.ends = None
+
+
+def _reason(error: VaultError) -> str:
+    if isinstance(error, Cancelled):
+        return f"no answer within {REMOTE_SECONDS:g} s; 'awsv list --unlock' waits longer"
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def write_lines(app: App, names: list[str]) -> None:
@@ -80,18 +108,23 @@ def label(session: Session) -> str:
     return f"{session.kind}:{f'{hours}h' if hours else ''}{minutes}m{seconds}s"
 
 
-def row(name: str, stored: list[str] | None, sessions: list[Session]) -> tuple[str, str, str]:
-    credentials = LOCKED if stored is None else name if name in stored else "-"
+def row(name: str, stored: Mapping[str, bool] | None, sessions: list[Session]) -> tuple[str, str, str]:
+    credentials = LOCKED if stored is None else "-"
+    if stored is not None and name in stored:
+        credentials = name + SHARED if stored[name] else name
     live = ", ".join(label(session) for session in sessions if session.profiles[-1] == name)
     return name, credentials, live or "-"
 
 
-def entry(name: str, configured: list[str], stored: list[str] | None, sessions: list[Session]) -> dict[str, Any]:
-    """One element of ``--json``: ``stored`` is null where the store is locked."""
+def entry(
+    name: str, configured: list[str], stored: Mapping[str, bool] | None, sessions: list[Session]
+) -> dict[str, Any]:
+    """One element of ``--json``: ``stored`` is null where the store is locked, ``shared`` true if it is everybody's."""
     return {
         "profile": name,
         "in_config": name in configured,
         "stored": None if stored is None else name in stored,
+        "shared": None if stored is None else stored.get(name, False),
         "sessions": [
             {
                 "kind": session.kind,
