@@ -32,6 +32,9 @@ class CommandContext(Protocol):
         """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
         store. For a storage plugin's own commands."""
 
+    def source(self, plugin: str) -> Context:
+        """The context of a passphrase source for the store that the settings name. For such a plugin's own commands."""
+
     def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
         """The store of :meth:`storage` was just made: offer a recovery key to the person at the terminal, if there is
         one, as ``add`` does."""

@@ -101,6 +101,11 @@ class Commands(CommandContext):
         self._app.host.purpose = f"store {store.name}"
         return self._app.host.context("storage", plugin, spec.options, store=store)
 
+    def source(self, plugin: str) -> Context:
+        spec = self._app.plugins.load("passphrase", plugin)
+        store = self._app.settings.store(self._app.settings.value("backend").text)
+        return self._app.host.context("passphrase", plugin, spec.options, store=store)
+
     def credentials(self, profile: str) -> Credentials:
         from vault_core.cli.sessions import obtain
         from vault_core.sessions.profiles import Flags

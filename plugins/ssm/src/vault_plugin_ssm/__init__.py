@@ -1,0 +1,1 @@
+"""awsv: the passphrase from a SecureString parameter of AWS SSM."""

@@ -1,0 +1,168 @@
+"""Keys for one of the four identities, from where it says and from nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from vault_core.api import ConfigError, Context, PassphraseError, Secret
+from vault_plugin_ssm.choices import Identity
+from vault_plugin_ssm.isolated import config_file, is_loopback
+
+_OF_A_PROFILE = frozenset(
+    (
+        "assume-role",
+        "assume-role-with-web-identity",
+        "sso",
+        "shared-credentials-file",
+        "login",
+        "custom-process",
+        "config-file",
+    )
+)
+"""Botocore's providers that do what a profile says; the others would go on to whatever else the machine offers."""
+_IMDS_HOSTS = ("169.254.169.254", "fd00:ec2::254")
+"""Where EC2 machines find the metadata service (EC2 user guide)."""
+_IMDS_SECONDS = 1.0
+_SETTING = "AWS_VAULT_SSM_CREDENTIALS"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What signs a request."""
+
+    access_key_id: str
+    secret: Secret
+    token: Secret | None = field(default=None)
+
+    def arguments(self) -> dict[str, Any]:
+        """For ``create_client``."""
+        return {
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret.reveal_text(),
+            "aws_session_token": self.token.reveal_text() if self.token else None,
+        }
+
+
+def refuse_loop(context: Context, identity: Identity, what: str) -> None:
+    """Before anything is asked of anybody.
+
+    :param what: names the use, for the message.
+    :raises ConfigError: to take keys from this profile means to run awsv, which waits for them.
+    """
+    line = context.comes_back(identity.profile) if identity.profile else None
+    if line is not None:
+        raise ConfigError(
+            f"{what} with profile {identity.profile!r} would run awsv again: {line}",
+            hint=f"name an identity outside of the vault in {_SETTING}",
+        )
+
+
+def keys_of(session: Any, identity: Identity, environ: Mapping[str, str], region: str) -> Keys:
+    """The keys of an identity.
+
+    :param session: of :func:`~vault_plugin_ssm.isolated.isolated`, for the same identity.
+    :raises PassphraseError: the identity is not there.
+    :raises ConfigError: the profile is not there, or needs what nobody can be asked for.
+    :raises botocore.exceptions.BotoCoreError: and its ``ClientError``: it could not be had.
+    """
+    match identity.kind:
+        case "environment":
+            return _from_variables(environ)
+        case "imds":
+            found = _from_machine(session, environ)
+        case "web-identity":
+            return _from_web_identity(session, environ, region)
+        case _:
+            found = _from_profile(session, identity.profile, environ, region)
+    if found is None:
+        raise PassphraseError(f"{identity} has no keys", hint=f"check {_SETTING}")
+    frozen = found.get_frozen_credentials()
+    return Keys(frozen.access_key, Secret(frozen.secret_key), Secret(frozen.token) if frozen.token else None)
+
+
+def _from_variables(environ: Mapping[str, str]) -> Keys:
+    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+    if missing:
+        raise PassphraseError(
+            f"{_SETTING} names the environment, and {' and '.join(missing)} is not set",
+            hint="set it, or name another identity",
+        )
+    token = environ.get("AWS_SESSION_TOKEN")
+    return Keys(
+        environ["AWS_ACCESS_KEY_ID"], Secret(environ["AWS_SECRET_ACCESS_KEY"]), Secret(token) if token else None
+    )
+
+
+def _from_machine(session: Any, environ: Mapping[str, str]) -> Any:
+    from botocore.credentials import InstanceMetadataProvider
+    from botocore.utils import InstanceMetadataFetcher
+
+    endpoint = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+    host = urlsplit(endpoint).hostname if endpoint else None
+    if endpoint and not (host in _IMDS_HOSTS or is_loopback(host or "")):
+        raise ConfigError(f"{endpoint} is no metadata service", hint="correct AWS_EC2_METADATA_SERVICE_ENDPOINT")
+    mode = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower()
+    fetcher = InstanceMetadataFetcher(
+        timeout=_IMDS_SECONDS,
+        num_attempts=1,
+        env=dict(environ),
+        user_agent=session.user_agent(),
+        config={"ec2_metadata_service_endpoint": endpoint, "ec2_metadata_service_endpoint_mode": mode},
+    )
+    return InstanceMetadataProvider(iam_role_fetcher=fetcher).load()
+
+
+def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) -> Keys:
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    missing = [name for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN") if not environ.get(name)]
+    if missing:
+        raise PassphraseError(
+            f"{_SETTING} names the web identity, and {' and '.join(missing)} is not set",
+            hint="set it, or name another identity",
+        )
+    path = Path(environ["AWS_WEB_IDENTITY_TOKEN_FILE"])
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise PassphraseError(f"the web identity's token {path} cannot be read: {reason}") from None
+    client = session.create_client("sts", region_name=region, config=Config(signature_version=UNSIGNED))
+    answer = client.assume_role_with_web_identity(
+        RoleArn=environ["AWS_ROLE_ARN"],
+        RoleSessionName=environ.get("AWS_ROLE_SESSION_NAME") or "awsv-ssm",
+        WebIdentityToken=token,
+    )["Credentials"]
+    return Keys(answer["AccessKeyId"], Secret(answer["SecretAccessKey"]), Secret(answer["SessionToken"]))
+
+
+def _from_profile(session: Any, profile: str, environ: Mapping[str, str], region: str) -> Any:
+    from botocore.credentials import create_credential_resolver
+
+    profiles: Mapping[str, Mapping[str, Any]] = session.full_config["profiles"]
+    if profile not in profiles:
+        raise ConfigError(f"no profile {profile!r} in {config_file(environ)}", hint=f"correct {_SETTING}")
+    _refuse_mfa(profiles, profile)
+    resolver = create_credential_resolver(session, region_name=region)
+    resolver.providers = [provider for provider in resolver.providers if provider.METHOD in _OF_A_PROFILE]
+    return resolver.load_credentials()
+
+
+def _refuse_mfa(profiles: Mapping[str, Mapping[str, Any]], profile: str) -> None:
+    """Botocore would ask for the code itself, at a terminal that is not its own."""
+    seen: list[str] = []
+    name: str | None = profile
+    while name is not None and name not in seen:
+        seen.append(name)
+        keys = profiles.get(name, {})
+        if "role_arn" in keys and "mfa_serial" in keys:
+            raise ConfigError(
+                f"profile {name!r} needs an MFA code, and nobody is asked for one to read the passphrase",
+                hint=f"name a profile without mfa_serial in {_SETTING}",
+            )
+        name = keys.get("source_profile") if "role_arn" in keys else None

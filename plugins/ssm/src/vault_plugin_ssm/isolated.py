@@ -1,0 +1,164 @@
+"""A botocore session in which nothing of the process decides: files, variables and proxies are given.
+
+Credential variables, ``AWS_PROFILE`` and plugins of botocore have no effect, its loggers are off (at DEBUG they print
+the passphrase), and no request leaves for an ``http://`` endpoint that is not this machine's own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import urllib.request
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from vault_core.api import ConfigError
+from vault_plugin_ssm.choices import Identity
+
+LIMIT_SECONDS = 5.0
+"""For a passphrase in all: whoever waits for it is waiting for something else."""
+_LOGGERS = ("botocore", "boto3", "urllib3", "s3transfer")
+
+
+def silence() -> None:
+    """Turn the loggers of the SDK off, whatever level the root logger has."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL + 1)
+        logger.propagate = False
+
+
+def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
+    """A botocore session; the AWS config files count only for a profile.
+
+    :param environ: proxies, CA bundle, endpoints, and where the config files lie.
+    :raises ConfigError: there is no such CA bundle.
+    """
+    silence()
+    from botocore.config import Config
+    from botocore.plugin import PluginContext, set_plugin_context
+    from botocore.session import Session
+
+    # Each variable is (config key, environment variable, default, conversion): no environment variable counts.
+    variables = {name: (key, None, *rest) for name, (key, _, *rest) in Session.SESSION_VARIABLES.items()}
+    for name, path in _files(identity, environ).items():
+        variables[name] = (None, None, path, None)
+    variables["ca_bundle"] = ("ca_bundle", None, _ca_bundle(environ), None)
+    # An environment variable names modules that botocore would import; this is the thread's own context.
+    set_plugin_context(PluginContext(plugins="DISABLED"))
+    session = _session_class()(session_vars=variables, profile=identity.profile or None)
+    session.given = environ
+    session.register_component("data_loader", _models())
+    session.register("before-send", _refuse_plain_http)
+    session.set_default_client_config(
+        Config(
+            connect_timeout=LIMIT_SECONDS,
+            read_timeout=LIMIT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            ignore_configured_endpoint_urls=True,
+        )
+    )
+    return session
+
+
+@cache
+def _session_class() -> Any:
+    from botocore.config import Config
+    from botocore.configprovider import ConfiguredEndpointProvider
+    from botocore.session import Session
+
+    class Isolated(Session):  # type: ignore[misc]  # botocore has no types
+        """A session whose clients take endpoint and proxies from ``given``."""
+
+        given: Mapping[str, str]
+
+        def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+            profile = self.get_scoped_config() if self.profile else {}
+            ignore = self.given.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or profile.get(
+                "ignore_configured_endpoint_urls", ""
+            )
+            if ignore.lower() != "true":
+                files = self.full_config if self.profile else {}
+                kwargs["endpoint_url"] = ConfiguredEndpointProvider(files, profile, service_name, self.given).provide()
+            if kwargs.get("verify") is None:
+                kwargs["verify"] = self.get_config_variable("ca_bundle") or True
+            config = kwargs.pop("config", None) or Config()
+            proxies = _proxies(self.given)
+            direct = {scheme: url for scheme, url in proxies.items() if scheme != "no"}
+            client = super().create_client(service_name, *args, config=config.merge(Config(proxies=direct)), **kwargs)
+            host = urlsplit(client.meta.endpoint_url).netloc
+            if direct and urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]  # not in the stubs
+                # Only a client knows its endpoint, and only the endpoint's name tells whether the proxy is for it.
+                client.close()
+                return super().create_client(service_name, *args, config=config.merge(Config(proxies={})), **kwargs)
+            return client
+
+    return Isolated
+
+
+@cache
+def _models() -> Any:
+    """What botocore knows of the services, without ~/.aws/models, where a file could redefine them."""
+    from botocore.loaders import Loader
+
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """``AWS_CONFIG_FILE``, else ``~/.aws/config``."""
+    return _aws_file(environ, "AWS_CONFIG_FILE", "config")
+
+
+def _files(identity: Identity, environ: Mapping[str, str]) -> dict[str, str | None]:
+    if not identity.profile:
+        return {"config_file": None, "credentials_file": None}
+    credentials = _aws_file(environ, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
+    return {"config_file": str(config_file(environ)), "credentials_file": str(credentials)}
+
+
+def _aws_file(environ: Mapping[str, str], variable: str, name: str) -> Path:
+    home = Path(environ.get("HOME") or "/")
+    given = environ.get(variable) or f"~/.aws/{name}"
+    return home / given[2:] if given.startswith("~/") else Path(given)
+
+
+def _ca_bundle(environ: Mapping[str, str]) -> str | None:
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        if environ.get(variable):
+            path = Path(environ[variable])
+            if not path.exists():
+                raise ConfigError(f"no such CA bundle: {path}", hint=f"correct {variable}")
+            return str(path)
+    return None
+
+
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Scheme to proxy URL, and ``no`` to the hosts that need none; lower case counts first, as every tool does."""
+    found = {name: environ.get(f"{name}_proxy") or environ.get(f"{name}_PROXY".upper()) or "" for name in _PROXIES}
+    if "REQUEST_METHOD" in environ:
+        # In a CGI program HTTP_PROXY is the request's ``Proxy`` header, so anybody's ("httpoxy").
+        found["http"] = environ.get("http_proxy", "")
+    return {name: text for name, text in found.items() if text}
+
+
+_PROXIES = ("http", "https", "no")
+
+
+def _refuse_plain_http(request: Any, **_: object) -> None:
+    """Before each request of any service: what comes back may be the passphrase, or keys that read it."""
+    url = urlsplit(request.url)
+    if url.scheme != "https" and not is_loopback(url.hostname or ""):
+        raise ConfigError(
+            f"{url.scheme}://{url.netloc} would carry secrets in the clear", hint="give an https:// endpoint"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or as ``localhost``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,50 @@
+"""What this distribution offers. Importing it imports no SDK: boto's turn comes when a passphrase is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vault_core.api import CommandSpec, Context, Option, PassphraseSource, PassphraseSourceSpec, hookimpl
+from vault_plugin_ssm.choices import identity, parameter_name, region_name
+
+
+def _open(context: Context) -> PassphraseSource:
+    from vault_plugin_ssm.source import Parameter
+
+    return Parameter(context)
+
+
+@hookimpl
+def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
+    return (
+        PassphraseSourceSpec(
+            name="ssm",
+            summary="a SecureString parameter of AWS SSM; whoever may read and decrypt it can open the store",
+            open=_open,
+            options=(
+                Option(name="parameter", help="the parameter's name or ARN", parse=parameter_name),
+                Option(
+                    name="credentials",
+                    help="who reads it: profile:NAME, environment, imds or web-identity",
+                    parse=identity,
+                ),
+                Option(
+                    name="region",
+                    help="its AWS region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile's)",
+                    parse=region_name,
+                ),
+            ),
+            remote=True,
+        ),
+    )
+
+
+@hookimpl
+def vault_commands() -> Sequence[CommandSpec]:
+    return (
+        CommandSpec(
+            name="ssm",
+            summary="put a passphrase into AWS SSM",
+            target="vault_plugin_ssm.commands:command",
+        ),
+    )

@@ -1,0 +1,36 @@
+"""The least that an identity must be allowed to read one parameter: statements of an IAM policy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def may_get(arn: str) -> dict[str, Any]:
+    """To get the parameter."""
+    return {"Sid": "GetPassphrase", "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": arn}
+
+
+def may_decrypt(arn: str, key: str) -> dict[str, Any]:
+    """To have it decrypted, and nothing else that the key encrypts.
+
+    :param key: the KMS key's ARN; ``*`` where it is not known: the condition still names the parameter.
+    """
+    return {
+        "Sid": "DecryptPassphrase",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": key,
+        # SSM gives KMS the parameter's ARN as encryption context (KMS developer guide, "How Parameter Store uses KMS").
+        "Condition": {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": arn}},
+    }
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    """The whole policy."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def one_line(statement: dict[str, Any]) -> str:
+    """A statement for a message."""
+    return json.dumps(statement)

@@ -1,0 +1,118 @@
+"""A conversation with AWS: as one identity, in one region, about one parameter, within a few seconds.
+
+It runs in a thread of its own, which is left behind at the deadline or after Ctrl-C: a name lookup, for one, cannot be
+interrupted otherwise. No exception of the SDK leaves it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from vault_core.api import ConfigError, Context, Secret
+from vault_plugin_ssm.choices import Identity, region_of_arn
+from vault_plugin_ssm.failures import Attempt, Failure, explain
+from vault_plugin_ssm.identities import Keys, keys_of, refuse_loop
+from vault_plugin_ssm.isolated import isolated
+
+T = TypeVar("T")
+Clients = Callable[[str], Any]
+"""Service to client."""
+
+PAUSE = 0.5
+"""Seconds before what AWS throttled is tried once more."""
+_WAKE_SECONDS = 0.05
+"""How often a waiting caller looks whether it is cancelled."""
+
+
+@dataclass
+class Talk:
+    """What is said is said by :meth:`hold`.
+
+    :param region: the setting; None: what the ARN, the environment or the profile says.
+    :param secrets: none of them may be in a message.
+    """
+
+    context: Context
+    identity: Identity
+    parameter: str
+    region: str | None
+    secrets: tuple[Secret, ...] = ()
+    attempt: Attempt = field(init=False)
+    _session: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        """:raises ConfigError: the profile would come back to awsv, or nothing names a region."""
+        refuse_loop(self.context, self.identity, f"to use {self.parameter}")
+        self._session = isolated(self.identity, self.context.environ)
+        region = self.region or region_of_arn(self.parameter) or self._usual_region()
+        if not region:
+            raise ConfigError(
+                f"no region is set for parameter {self.parameter}",
+                hint="set AWS_VAULT_SSM_REGION, AWS_REGION, or region in the profile",
+            )
+        self.attempt = Attempt(identity=self.identity, parameter=self.parameter, region=region, secrets=self.secrets)
+        # What the SDK reads from disk is no part of the time that AWS has to answer.
+        self._session.get_service_model("ssm")
+
+    def _usual_region(self) -> str | None:
+        for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            if self.context.environ.get(variable):
+                return self.context.environ[variable]
+        profiles = self._session.full_config["profiles"] if self.identity.profile else {}
+        region: str | None = profiles.get(self.identity.profile, {}).get("region")
+        return region
+
+    def hold(self, work: Callable[[Clients], T], seconds: float, deadline: float | None = None) -> T | Failure:
+        """What ``work`` returns, or why there is nothing.
+
+        :param work: gets clients that sign as the identity; runs again, once, where AWS throttles it.
+        :param seconds: from now to the end.
+        :param deadline: on :func:`time.monotonic`'s clock; the earlier end counts.
+        :raises Cancelled: after Ctrl-C.
+        """
+        ends = time.monotonic() + seconds
+        ends = ends if deadline is None else min(ends, deadline)
+        outcome: list[T | Failure] = []
+        done, over = threading.Event(), threading.Event()
+
+        def run() -> None:
+            try:
+                outcome.append(self._talk(work, over))
+            finally:
+                done.set()
+
+        threading.Thread(target=run, name="ssm", daemon=True).start()
+        try:
+            while not done.wait(_WAKE_SECONDS):
+                self.context.check()
+                if time.monotonic() >= ends:
+                    text = f"AWS in {self.attempt.region} did not answer within {seconds:g} s"
+                    return Failure(message=text, hint="check the network connection and the proxy variables")
+        finally:
+            over.set()
+        return outcome[0]
+
+    def _talk(self, work: Callable[[Clients], T], over: threading.Event) -> T | Failure:
+        try:
+            keys = keys_of(self._session, self.identity, self.context.environ, self.attempt.region)
+        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
+            return explain(error, self.attempt)
+        for pause in (PAUSE, None):
+            result = self._once(work, keys)
+            if not (isinstance(result, Failure) and result.again) or pause is None or over.wait(pause):
+                break
+        return result
+
+    def _once(self, work: Callable[[Clients], T], keys: Keys) -> T | Failure:
+        try:
+            return work(
+                lambda service: self._session.create_client(
+                    service, region_name=self.attempt.region, **keys.arguments()
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
+            return explain(error, self.attempt)
