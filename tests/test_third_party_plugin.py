@@ -8,55 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from support.sites import HEADER, Site, failure, install
+from support.drawer import DRAWER, NEW, THIRD_PARTY
+from support.sites import Site, failure, install
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline
 
 CANARY = "canary-in-a-message"
-
-THIRD_PARTY = (
-    HEADER
-    + '''
-import json
-from pathlib import Path
-
-class Drawer(StorageBackend):
-    """A dictionary in a file; no cryptography."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def _read(self):
-        return json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def get(self, key):
-        value = self._read().get(key)
-        return None if value is None else Item(value=Secret(value), version=value)
-
-    def put(self, key, value, *, expect=ANY):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({**self._read(), key: value.reveal_text()}))
-        return value.reveal_text()
-
-    def delete(self, key, *, expect=ANY):
-        found = self._read()
-        there = found.pop(key, None) is not None
-        self.path.write_text(json.dumps(found))
-        return there
-
-    def keys(self):
-        return iter(self._read())
-
-def where(ctx):
-    return Path(ctx.options["place"] or ctx.data_dir / "drawer.json")
-
-@hookimpl
-def vault_storage_backends():
-    return (StorageSpec(
-        name="drawer", summary="a drawer", open=lambda ctx: Drawer(where(ctx)), locate=lambda ctx: str(where(ctx)),
-        options=(Option(name="place", help="a file"), Option(name="pin", help="digits", parse=int, secret=True)),
-    ),)
-'''
-)
 
 
 @pytest.fixture
@@ -65,10 +21,6 @@ def third_party(tmp_path: Path) -> Site:
     site = Site(tmp_path / "third")
     install(site, "drawer", THIRD_PARTY)
     return site
-
-
-DRAWER = {"AWS_VAULT_DRAWER_PASSPHRASE": "a long passphrase of the drawer"}
-NEW = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
 
 
 def test_a_third_party_backend_works_end_to_end(third_party: Site, tmp_path: Path) -> None:

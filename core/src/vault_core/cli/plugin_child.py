@@ -6,7 +6,6 @@ What is told goes to the kept standard output as one JSON object; whatever the p
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ def main(job: Mapping[str, Any]) -> None:
 
     output.guard()
     found = _examine(job["kind"], job["name"], job["flags"])
+    output.flush()  # what the plugin printed and Python has kept
     output.write(json.dumps(found))
     os._exit(0)  # what the plugin left to be done at the end of a process is of no interest
 
@@ -49,7 +49,6 @@ def _examine(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
             return {"state": "ok", "reason": None, "hint": None, **describe(name, spec, None)}
     except VaultError as error:
         return _broken(error.message, error.hint)
-    sys.stdout.flush()
     return _where_it_runs(app, kind, name, spec)
 
 

@@ -64,7 +64,8 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
     if name is not None:
         rows = named(app, name, rows)
     checked = examine(app, rows)
-    broken = [row for row in checked if row["state"] in ("broken", *UNUSABLE)]
+    unusable = ("broken", "disabled", *UNUSABLE) if name is not None else ("broken", *UNUSABLE)
+    broken = [row for row in checked if row["state"] in unusable]
     if broken and len(broken) == len(checked):
         raise PluginError(f"{_titled(broken[0])}: {broken[0]['reason']}", hint=_hint(broken[0]))
     if as_json:
