@@ -28,6 +28,9 @@ class Part:
     """What the table calls it."""
     entry_point: ClassVar[str]
     """The plugin's name, as its entry point and its spec have it."""
+    budget: ClassVar[int | None] = None
+    """About how many operations each part may take where ``--contract-budget`` says nothing: for a service that is slow
+    or costs money. None: as many as it likes. What was shrunk is shown."""
 
     @pytest.fixture
     def setup(self) -> Setup:
@@ -59,7 +62,7 @@ class StoragePart(Part):
     def trial(self, request: pytest.FixtureRequest, tmp_path: Path, setup: Setup) -> Iterator[Trial]:
         """The test's own corner of the store."""
         name = part_of(type(self), request.function.__name__)
-        budget: Any = request.config.getoption(BUDGET, None)
+        budget: Any = request.config.getoption(BUDGET, None) or self.budget
         share = None if budget is None else budget // tests_of(type(self), name)
         trial = Trial(Place(self.entry_point, setup, tmp_path, new_prefix()), share)
         if Capability.READ_ONLY in trial.spec.capabilities and not self._of(request).reads_only:

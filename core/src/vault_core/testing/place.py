@@ -16,7 +16,7 @@ from vault_core.testing.context import FakeContext
 from vault_core.testing.counting import Counted, Prefixed
 from vault_core.testing.setup import Setup
 
-PASSPHRASE = "the contract's own passphrase"
+PASSPHRASE = "the contract's own passphrase"  # noqa: S105 - it opens nothing but the stores of these tests
 """What the sources say in every test."""
 CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
 """The cost of the key derivation of stores that the core seals here: the least that it takes."""

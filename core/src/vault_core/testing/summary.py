@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from vault_core.testing.counting import OPERATIONS
 from vault_core.testing.trial import PROPERTY
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @dataclass

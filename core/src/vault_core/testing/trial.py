@@ -102,8 +102,8 @@ class Trial:
             told = (worker or self.worker()).do(*tasks)
         except Stuck as error:
             fail(str(error))
-        for error in told.errors():
-            fail(f"a process with the store failed: {error}")
+        for what in told.errors():
+            fail(f"a process with the store failed: {what}")
         return told
 
     def _count(self, name: str) -> None:
@@ -126,7 +126,7 @@ class Trial:
             self.shrunk.append(f"{what} {wanted} to {rounds}")
         return rounds
 
-    def sample(self, steps: int, what: str, *, cost: int, most: int = 40) -> list[int]:
+    def sample(self, steps: int, what: str, *, cost: int, most: int = 24) -> list[int]:
         """Which of so many steps to look at: the first, the last, and evenly spread ones between."""
         number = min(steps, self.afford(min(steps, most), what, cost=cost, least=2))
         if number <= 1:

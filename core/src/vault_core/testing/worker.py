@@ -270,7 +270,7 @@ class Crew:
         try:
             os.setpgid(0, 0)
             task["observe"] = [_counter(counts, number * _WIDTH)]
-            store = self._place.open(task["layer"], lambda name: [see(name) for see in task["observe"]] and None)
+            store = self._place.open(task["layer"], _all(task["observe"]))
             if "warm" in task:  # unlock now, not among what is observed
                 store.get(task["warm"])
             os.close(ready[1])
@@ -285,6 +285,14 @@ class Crew:
             with contextlib.suppress(BaseException):
                 sys.stderr.flush()
             os._exit(status)
+
+
+def _all(observers: list[Callable[[str], None]]) -> Callable[[str], None]:
+    def observe(name: str) -> None:
+        for observer in observers:
+            observer(name)
+
+    return observe
 
 
 def _counter(counts: mmap.mmap, offset: int) -> Callable[[str], None]:

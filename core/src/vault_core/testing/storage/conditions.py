@@ -66,7 +66,7 @@ class CreateOnly(StoragePart):
         trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         store.put(OTHER, Secret("the store is there"))
-        for _ in range(trial.afford(5, "races", cost=RACERS + 2)):
+        for _ in range(trial.afford(3, "races", cost=RACERS + 2)):
             one_winner(trial, store, None, "absent", worker)
             store.delete(KEY)
 
@@ -128,7 +128,7 @@ class CheckAndSet(StoragePart):
         trial.needs(Capability.CAS)
         trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
-        for round_ in range(trial.afford(5, "races", cost=RACERS + 2)):
+        for round_ in range(trial.afford(3, "races", cost=RACERS + 2)):
             one_winner(trial, store, KEY, store.put(KEY, Secret(f"round {round_}")), worker)
 
     def test_cas_counts_right(self, trial: Trial) -> None:

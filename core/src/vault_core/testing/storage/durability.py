@@ -62,7 +62,7 @@ class Durability(StoragePart):
         worker = trial.worker()
         task = {"act": "killed_at", "layer": CORE, "items": {KEY: "first"}}
         steps = steps_of(trial, worker, task)
-        for number, step in enumerate(trial.sample(steps, "steps to die at", cost=6, most=8)):
+        for number, step in enumerate(trial.sample(steps, "steps to die at", cost=6, most=6)):
             trial.open(CORE).delete(KEY)
             killed(trial, worker, task, step)
             store = trial.open(CORE)
@@ -77,7 +77,7 @@ class Durability(StoragePart):
         store.put(OTHER, Secret("another"))
         store.put(KEY, Secret("value"))
         task = {"act": "killed_at", "layer": RAW, "delete": KEY, "warm": KEY}
-        for step in trial.sample(steps_of(trial, worker, task), "steps to die at", cost=6, most=20):
+        for step in trial.sample(steps_of(trial, worker, task), "steps to die at", cost=6, most=12):
             store.put(KEY, Secret("value"))
             killed(trial, worker, task, step)
             now = trial.open()
@@ -88,7 +88,7 @@ class Durability(StoragePart):
 
     def test_durability_at_any_moment(self, trial: Trial) -> None:
         """Killed at random moments while it writes one value after the other: none that it reported is lost."""
-        chance = random.Random(trial.place.prefix)
+        chance = random.Random(trial.place.prefix)  # noqa: S311 - when to kill is no secret
         store, worker = trial.open(), trial.worker()
         store.put(OTHER, Secret("another"))
         filler = "x" * min(2000, (trial.spec.max_value or 4000) - 20)

@@ -40,7 +40,7 @@ class Secrecy(StoragePart):
         store, worker = trial.open(CORE), trial.worker()
         store.put(KEY, Secret("before"))
         task = {"act": "killed_at", "layer": CORE, "items": {KEY: value}, "warm": KEY}
-        for step in trial.sample(steps_of(trial, worker, task), "steps to die at", cost=4, most=25):
+        for step in trial.sample(steps_of(trial, worker, task), "steps to die at", cost=4, most=16):
             killed(trial, worker, task, step)
             self._nowhere(trial, f"killed at step {step} of a put", value)
 
