@@ -46,6 +46,11 @@ def part_of(cls: type[Part], test: str) -> str:
     return "own tests"
 
 
+def position_of(cls: type[Part], part: str) -> int:
+    """Where the part comes in the table: in the order in which the contract names its parts."""
+    return next((n for n, base in enumerate(cls.__mro__) if vars(base).get("part") == part), len(cls.__mro__))
+
+
 def tests_of(cls: type[Part], part: str) -> int:
     """How many tests the part has."""
     return sum(name.startswith("test_") and part_of(cls, name) == part for name in dir(cls))

@@ -12,7 +12,7 @@ import pytest
 
 from vault_core.testing.clock import FakeClock
 from vault_core.testing.context import FakeContext
-from vault_core.testing.part import BUDGET, Part, part_of
+from vault_core.testing.part import BUDGET, Part, part_of, position_of
 from vault_core.testing.summary import Summary
 from vault_core.testing.terminal import FakeTerminal
 from vault_core.testing.trial import report
@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, Part):
             name = part_of(item.cls, item.originalname)
-            item.user_properties.append(report(item.cls.kind, item.cls.entry_point, name))
+            where = position_of(item.cls, name)
+            item.user_properties.append(report(item.cls.kind, item.cls.entry_point, name, position=where))
 
 
 @pytest.fixture

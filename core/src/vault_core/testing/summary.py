@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Row:
     """One part of one plugin's contract."""
 
+    position: int
     outcomes: Counter[str] = field(default_factory=Counter)
     """Tests by outcome: passed, failed, skipped."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -60,7 +61,7 @@ class Summary:
         if not found:
             return
         parts = self.rows.setdefault((found[0]["kind"], found[0]["name"]), {})
-        row = parts.setdefault(found[0]["part"], Row())
+        row = parts.setdefault(found[0]["part"], Row(found[0]["position"]))
         if report.when == "call" or report.outcome != "passed":
             row.outcomes[report.outcome] += 1
         if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
@@ -80,7 +81,7 @@ class Summary:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._file is not None and not hasattr(session.config, "workerinput"):  # of xdist's the controller writes
             rows = {
-                f"{kind}/{name}": {part: row.to_json() for part, row in parts.items()}
+                f"{kind}/{name}": {part: row.to_json() for part, row in in_order(parts)}
                 for (kind, name), parts in sorted(self.rows.items())
             }
             self._file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -89,10 +90,16 @@ class Summary:
 def lines(parts: dict[str, Row]) -> list[str]:
     """The table of one plugin."""
     width = max(len(part) for part in parts)
-    found = [f"{'part':<{width}}  outcome  tests " + "".join(f"{name:>8}" for name in OPERATIONS)]
-    for part, row in parts.items():
+    counted = [name for name in OPERATIONS if any(row.counts[name] for row in parts.values())]
+    found = [f"{'part':<{width}}  outcome  tests " + "".join(f"{name:>8}" for name in counted)]
+    for part, row in in_order(parts):
         tests = sum(row.outcomes.values())
-        numbers = "".join(f"{row.counts[name]:>8}" for name in OPERATIONS)
+        numbers = "".join(f"{row.counts[name]:>8}" for name in counted)
         notes = [*row.reasons, *(f"shrunk: {one}" for one in row.shrunk)]
         found.append(f"{part:<{width}}  {row.word:<7}  {tests:>5} {numbers}  {'; '.join(notes)}".rstrip())
     return found
+
+
+def in_order(parts: dict[str, Row]) -> list[tuple[str, Row]]:
+    """The parts as the contract names them."""
+    return sorted(parts.items(), key=lambda part: part[1].position)

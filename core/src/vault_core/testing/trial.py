@@ -165,13 +165,15 @@ def is_ours(key: str) -> bool:
     return name.startswith("ct") and name[12:13] == "-"
 
 
-def report(kind: str, entry_point: str, part: str, trial: Trial | None = None) -> tuple[str, str]:
-    """A test's property: what it belongs to, and what it did."""
+def report(kind: str, entry_point: str, part: str, trial: Trial | None = None, *, position: int = 0) -> tuple[str, str]:
+    """A test's property: what it belongs to, and what it did.
+
+    :param position: of the part in the table.
+    """
     counts = {name: trial.counts[name] for name in OPERATIONS} if trial else {}
     shrunk: Iterable[str] = trial.shrunk if trial else ()
-    return PROPERTY, json.dumps(
-        {"kind": kind, "name": entry_point, "part": part, "counts": counts, "shrunk": list(shrunk)}
-    )
+    found = {"kind": kind, "name": entry_point, "part": part, "position": position}
+    return PROPERTY, json.dumps({**found, "counts": counts, "shrunk": list(shrunk)})
 
 
 __all__ = ["CORE", "RAW", "Prefixed", "Trial", "check", "fail", "is_ours", "new_prefix", "report"]

@@ -1,0 +1,13 @@
+"""The sources ``prompt`` and ``terminal`` keep the contracts of passphrase and MFA sources."""
+
+from __future__ import annotations
+
+from vault_core.testing import MfaContract, PassphraseContract
+
+
+class TestPrompt(PassphraseContract):
+    entry_point = "prompt"
+
+
+class TestTerminal(MfaContract):
+    entry_point = "terminal"
