@@ -1,23 +1,28 @@
-"""The contract of storage backends, on a password store of the test's own with a GnuPG key of its own."""
+"""The contract of storage backends, and what GnuPG says, on password stores and GnuPG keys of the tests' own."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from vault_core.testing import Setup, StorageContract
+from vault_core.api import Secret, StorageCorrupt, StorageLocked, StorageUnavailable
+from vault_core.testing import FakeContext, Setup, StorageContract
+from vault_plugin_pass.plugin import vault_storage_backends
 
 KEY = "awsv-test@example.org"
+(SPEC,) = vault_storage_backends()
 
 
-@pytest.fixture(scope="session")
-def password_store() -> Iterator[dict[str, str]]:
-    """The environment of somebody with a GnuPG key without a passphrase, and a password store."""
+@contextmanager
+def password_store(passphrase: str = "") -> Iterator[dict[str, str]]:
+    """The environment of somebody with a GnuPG key and a password store."""
     if not shutil.which("pass"):
         pytest.skip("absent part: pass (apt-get install pass gnupg)")
     # Not pytest's folder: the socket of GnuPG's agent lies in it, and the path of a socket is short.
@@ -30,21 +35,69 @@ def password_store() -> Iterator[dict[str, str]]:
         "PASSWORD_STORE_DIR": str(root / "store"),
     }
 
-    def run(*argv: str) -> None:
-        subprocess.run(argv, env=environ, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
-
+    loopback = ("--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase)
     try:
-        run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", KEY, "future-default", "default", "never")
-        run("pass", "init", KEY)
+        run(environ, "gpg", *loopback, "--quick-generate-key", KEY, "future-default", "default", "never")
+        run(environ, "pass", "init", KEY)
         yield environ
     finally:
-        run("gpgconf", "--kill", "all")
+        run(environ, "gpgconf", "--kill", "all")
         shutil.rmtree(root)
+
+
+def run(environ: dict[str, str], *argv: str) -> None:
+    subprocess.run(argv, env=environ, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
 
 
 class TestPass(StorageContract):
     entry_point = "pass"
+    budget = None if os.environ.get("AWSV_DEEP") else 40
+    """Each operation starts four processes and more: what takes minutes is for ``make test-deep``."""
+
+    @pytest.fixture(scope="class")
+    def environ(self) -> Iterator[dict[str, str]]:
+        with password_store() as environ:
+            yield environ
 
     @pytest.fixture
-    def setup(self, password_store: dict[str, str]) -> Setup:
-        return Setup(environ=password_store, files=[Path(password_store["PASSWORD_STORE_DIR"])])
+    def setup(self, environ: dict[str, str]) -> Setup:
+        return Setup(environ=environ, files=[Path(environ["PASSWORD_STORE_DIR"])])
+
+
+def test_a_locked_key_is_said_at_once(tmp_path: Path) -> None:
+    with password_store("a passphrase of the key") as environ:
+        ctx = FakeContext(tmp_path, declared=SPEC.options, environ=environ)
+        store = SPEC.open(ctx)
+        store.put("credentials/work", Secret("value"))  # takes the public key only
+        run(environ, "gpgconf", "--kill", "gpg-agent")  # which may remember the passphrase of a key it made
+        with pytest.raises(StorageLocked, match="your GPG key is locked"):
+            store.get("credentials/work")
+        assert list(store.keys()) == ["credentials/work"]
+
+
+def test_a_damaged_entry_is_said(tmp_path: Path) -> None:
+    with password_store() as environ:
+        store = SPEC.open(FakeContext(tmp_path, declared=SPEC.options, environ=environ))
+        store.put("credentials/work", Secret("value"))
+        (entry,) = Path(environ["PASSWORD_STORE_DIR"]).rglob("*.gpg")
+        whole = entry.read_bytes()
+        for size in (0, 1, 50, len(whole) - 3):
+            entry.write_bytes(whole[:size])
+            with pytest.raises(StorageCorrupt, match="is damaged"):
+                store.get("credentials/work")
+
+
+def test_a_password_store_that_is_none_is_said(tmp_path: Path) -> None:
+    with password_store() as environ:
+        ctx = FakeContext(tmp_path, declared=SPEC.options, environ={**environ, "PASSWORD_STORE_DIR": str(tmp_path)})
+        assert SPEC.unavailable is not None
+        assert "is no password store" in (SPEC.unavailable(ctx) or "")
+        with pytest.raises(StorageUnavailable, match="is not set up"):
+            SPEC.open(ctx).put("credentials/work", Secret("value"))
+
+
+@pytest.mark.parametrize("folder", ["/etc", "..", "a/../../b", ".", ""])
+def test_a_folder_outside_of_the_password_store_is_refused(folder: str) -> None:
+    (option,) = SPEC.options
+    with pytest.raises(ValueError, match="below the password store"):
+        option.parse(folder)

@@ -53,24 +53,13 @@ CHUNK = 200
 """Characters in one part of a path: file systems take 255 bytes, and ``pass`` adds endings of its own."""
 _NEW = "=new"
 _CHUNKS = re.compile(r"[a-z0-9+_-]+(/[a-z0-9+_-]+=)*/[a-z0-9+_-]+\Z")
-_FAILURES: tuple[tuple[str, type[StorageError], str, str | None], ...] = (
+_FAILURES: tuple[tuple[str, type[StorageError], str, str], ...] = (
     ("You must run", StorageUnavailable, "the password store is not set up", "pass init GPG-ID"),
-    (
-        "cancel|pinentry|[Tt]imeout|ioctl|No passphrase",
-        StorageLocked,
-        "your GPG key is locked",
-        "unlock it with 'pass show ENTRY' in a terminal, then repeat",
-    ),
-    ("No secret key", StorageDenied, "none of your GPG keys opens it", None),
-    (
-        "OpenPGP data|[Ii]nvalid packet|decrypt_message failed",
-        StorageCorrupt,
-        "it is damaged",
-        "restore a backup of it",
-    ),
+    ("No secret key", StorageLocked, "your GPG key is locked, or this is not for your key", "try 'pass show {entry}'"),
+    ("OpenPGP|[Ii]nvalid|decrypt_message failed", StorageCorrupt, "it is damaged", "restore a backup of it"),
 )
-"""What ``pass`` and GnuPG say on standard error (a pattern; the first that is found counts), and what that is for awsv:
-kind, message, hint. GnuPG says "No secret key" of a key that stayed locked, too, and then also why."""
+"""What ``pass`` and GnuPG say on standard error (a pattern), and what that is for awsv: kind, message, hint. GnuPG has
+one answer for a key that stayed locked and for one that is not there."""
 
 
 class PassBackend(StorageBackend):
@@ -186,7 +175,7 @@ class PassBackend(StorageBackend):
             return done
         for pattern, kind, message, hint in _FAILURES:
             if re.search(pattern, done.stderr):
-                raise kind(f"{entry} in {self._root}: {message}", hint=hint)
+                raise kind(f"{entry} in {self._root}: {message}", hint=hint.format(entry=entry))
         last = done.stderr.strip().rpartition("\n")[2]
         raise StorageUnavailable(f"{entry} in {self._root}: pass ended with {done.returncode}: {last}")
 
