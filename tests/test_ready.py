@@ -247,6 +247,20 @@ def test_a_name_that_looks_like_a_pattern(laptop: Home, front: Front) -> None:
     assert (done.returncode, list(rows(done.stdout))) == (0, ["[odd]"])
 
 
+def test_a_stored_name_without_a_section_that_looks_like_a_pattern(laptop: Home, moto: MotoServer) -> None:
+    """The key that is called so goes before the profile that matches."""
+    laptop.configure(laptop.config.read_text() + "[profile key1]\n")
+    add(laptop, moto.alice, "key[1]", "key*")
+    assert list(rows(laptop.awsv("ready", "key[1]", env=UNLOCKED).stdout)) == ["key[1]"]
+    # Its session is live now, so it is known while the store is locked.
+    assert list(rows(laptop.awsv("ready", "key[1]").stdout)) == ["key[1]"]
+    done = laptop.awsv("ready", "key*", env=UNLOCKED)  # a pattern, as it matches a profile
+    assert "'key1'" in done.stderr
+    done = laptop.awsv("ready", "k*", "*y[*]")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no profile matches '*y[*]'" in done.stderr
+
+
 def test_each_profile_once(laptop: Home, front: Front) -> None:
     done = laptop.awsv("ready", "plain-*", "plain-app", "pl*app", env=UNLOCKED)
     assert list(rows(done.stdout)) == ["plain-app"]

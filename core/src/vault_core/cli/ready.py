@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,7 +51,7 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     Example:
       awsv ready 'tf-*' && terraform apply
     """
-    names = matching(patterns, app.aws_config.profiles)
+    names = matching(patterns, app.aws_config.profiles, lambda: _without_section(app))
     app.host.purpose = f"profile {names[0]}" if len(names) == 1 else f"{len(names)} profiles, {names[0]} the first"
     planner = app.planner(Flags())
     outcomes: dict[str, Outcome] = {}
@@ -66,21 +67,37 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
         raise PartlyDone(f"{ready} of {len(ordered)} profiles are ready", hint=hint)
 
 
-def matching(patterns: Sequence[str], profiles: Iterable[str]) -> list[str]:
+def matching(patterns: Sequence[str], profiles: Iterable[str], others: Callable[[], Collection[str]]) -> list[str]:
     """The profiles that are meant, each once: a pattern's matches, and every other word as it is.
 
+    What looks like a pattern and is a name means that name. A profile without a section, which is known only by its
+    key, is looked for where it could be meant: for ``[``, and where the pattern matches nothing.
+
+    :param others: the names of such profiles.
     :raises ConfigError: a pattern matches nothing.
     """
     profiles = list(profiles)
     names: list[str] = []
     for pattern in patterns:
-        if pattern in profiles or not any(char in pattern for char in "*?["):
+        is_name = pattern in profiles or not any(char in pattern for char in "*?[")
+        found = [] if is_name else [name for name in profiles if fnmatch.fnmatchcase(name, pattern)]
+        if is_name or ((not found or "[" in pattern) and pattern in others()):
             names.append(check_name(pattern))
-        elif found := [name for name in profiles if fnmatch.fnmatchcase(name, pattern)]:
+        elif found:
             names.extend(found)
         else:
             raise ConfigError(f"no profile matches {pattern!r}", hint="'awsv list --profiles' shows them")
     return list(dict.fromkeys(names))
+
+
+def _without_section(app: App) -> Collection[str]:
+    """The names of live sessions, and of stored keys if those can be seen without asking anybody."""
+    from vault_core.cli.list import stored_names
+
+    live = {session.profiles[-1] for session in app.cache.sessions()}
+    with suppress(VaultError):  # a store that is broken is told of when it is needed
+        live.update(stored_names(app, unlock=False) or ())
+    return live
 
 
 def _plans(planner: Planner, names: Sequence[str], outcomes: dict[str, Outcome]) -> list[Plan]:
