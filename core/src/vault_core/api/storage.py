@@ -39,7 +39,7 @@ class Capability(enum.Flag):
     CAS = enum.auto()
     """``put`` and ``delete`` understand a version (check and set), without a race."""
     INTERACTIVE = enum.auto()
-    """Opening it may show a dialog of its own."""
+    """It may show a dialog of its own, where :attr:`Context.may_show_dialog` allows one."""
     REMOTE = enum.auto()
     """It needs the network."""
     SHARED = enum.auto()
