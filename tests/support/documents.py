@@ -59,12 +59,15 @@ def fences(document: Path) -> list[Fence]:
     return [Fence(**match.groupdict()) for match in _FENCE.finditer(document.read_text(encoding="utf-8"))]
 
 
-def act(home: Home, fence: Fence, typed: Answers, *, path: Path = BIN, state: Path | None = None) -> None:
+def act(
+    home: Home, fence: Fence, typed: Answers, *, path: Path = BIN, state: Path | None = None, timeout: float = 60
+) -> None:
     """Run the commands of a console on a terminal as a person would, and compare.
 
     :param path: the folder of programs that comes first.
     :param state: a file that carries the working folder and the exported variables from one console to the next; None:
         each console begins anew.
+    :param timeout: seconds that the commands may be silent.
     """
     import pexpect
 
@@ -74,7 +77,7 @@ def act(home: Home, fence: Fence, typed: Answers, *, path: Path = BIN, state: Pa
         lines.insert(1, f"[ ! -f {state} ] || . {state}")
         lines.append(f"{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > {state}")
     environment = {"PATH": f"{path}:{home.env['PATH']}"}
-    child = home.spawn("-c", "\n".join(lines), program="/bin/bash", env=environment, timeout=60)
+    child = home.spawn("-c", "\n".join(lines), program="/bin/bash", env=environment, timeout=timeout)
     asked, shown = [], ""
     while (index := child.expect([pexpect.EOF, *known])) > 0:
         asked.append(known[index - 1])
