@@ -85,6 +85,12 @@ class DesktopSession:
 
             secretstorage.get_default_collection(connection).lock()
 
+    def unlock(self) -> None:
+        """As the next login does."""
+        if self._daemon is not None:
+            self.kill_daemon()
+        self.log_in()
+
     def items(self) -> list[tuple[Mapping[str, str], bytes]]:
         """What is kept: attributes and secret of every item of the login collection."""
         with self._connection() as connection:

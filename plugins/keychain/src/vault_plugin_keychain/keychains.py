@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vault_core.api import Context, StorageDenied, StorageError, StorageLocked, StorageUnavailable, VaultError
+from vault_core.api import Context, StorageError, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_keychain.plugin import KINDS, SECRET_SERVICE, Kind
 
 _SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
@@ -55,7 +55,10 @@ class KeyringKeychain(Keychain):
         self._backend = backend
 
     def get(self, name: str) -> str | None:
-        with wrapped(self._kind, "read"):
+        return self._get(name)
+
+    def _get(self, name: str, passing: tuple[type[Exception], ...] = ()) -> str | None:
+        with wrapped(self._kind, "read", passing):
             found = self._backend.get_password(self._service, name)
         return None if found is None else str(found)
 
@@ -114,16 +117,19 @@ def isolated(kind: Kind) -> Any:
 
 
 @contextmanager
-def wrapped(kind: Kind, verb: str) -> Iterator[None]:
+def wrapped(kind: Kind, verb: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Around every call of a vendor's: what it raises becomes an error for people, without its text.
 
     :param verb: what was tried, before the keychain's name.
+    :param passing: what is let through, for a caller that knows better.
     """
     from keyring.errors import InitError, KeyringLocked
 
     try:
         yield
     except VaultError:
+        raise
+    except passing:
         raise
     except KeyringLocked as error:
         raise StorageLocked(f"{kind.title} is locked, or refused us", hint="unlock it, then repeat") from error
@@ -134,13 +140,16 @@ def wrapped(kind: Kind, verb: str) -> Iterator[None]:
         raise StorageUnavailable(
             f"{kind.title} needs a library that is not installed here", hint=_LIBRARIES.get(kind.name)
         ) from error
-    except PermissionError as error:
-        raise StorageDenied(f"{kind.title} may not be used: {error.strerror}") from error
+    except TimeoutError as error:
+        raise StorageUnavailable(f"{kind.title} does not answer in time", hint=_AGAIN) from error
+    except OSError as error:
+        raise StorageUnavailable(f"{kind.title} went away: {type(error).__name__}", hint=_AGAIN) from error
     except Exception as error:
         # Whatever class it is: a message of a vendor's may hold what was to be kept.
         raise StorageError(f"cannot {verb} {kind.title}: {type(error).__name__}") from error
 
 
+_AGAIN = "repeat; if it stays, log in to your desktop again"
 _LIBRARIES = {
     "kwallet": "install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
     "wincred": "pip install pywin32-ctypes",

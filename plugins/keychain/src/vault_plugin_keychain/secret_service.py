@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from jeepney import DBusErrorResponse
+from jeepney import DBusAddress, DBusErrorResponse
 from secretstorage import Collection, get_all_collections
 from secretstorage.exceptions import ItemNotFoundException, SecretStorageException
 
@@ -21,9 +21,12 @@ from vault_plugin_keychain.keychains import KeyringKeychain, isolated, wrapped
 from vault_plugin_keychain.plugin import SECRET_SERVICE
 
 _BUS_NAME = "org.freedesktop.secrets"
-_DEFAULT = "/org/freedesktop/secrets/aliases/default"
+_SERVICE = DBusAddress("/org/freedesktop/secrets", bus_name=_BUS_NAME, interface="org.freedesktop.Secret.Service")
 _APPLICATION = "awsv"
 """``keyring`` writes it to every item, and only items with it are ours."""
+_NONE = "/"
+_TRIES = 5
+_UNLOCK = "unlock it in your desktop session, then repeat"
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -43,6 +46,14 @@ class SecretService(KeyringKeychain):
         super().__init__(SECRET_SERVICE, service, chosen())
         self._ctx = ctx
         self._query = {"service": service, "application": _APPLICATION}
+
+    def get(self, name: str) -> str | None:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._get(name, passing=(ItemNotFoundException,))
+            except ItemNotFoundException:  # found, and deleted before it was read: by who replaces it, perhaps
+                continue
+        return self._get(name)
 
     def names(self) -> list[str]:
         """The names of all texts."""
@@ -83,14 +94,15 @@ def opened(ctx: Context) -> Collection:
 
 
 def _find(bus: dbus.Bus, label: str | None) -> Collection:
+    _greet(bus)
     if not label:
-        try:
-            return Collection(bus, _DEFAULT)
-        except ItemNotFoundException:
+        default = _default(bus)
+        if default == _NONE:
             raise StorageUnavailable(
                 "the Secret Service has no default collection",
                 hint="log in to your desktop once, or make a keyring in its password manager and set it as default",
-            ) from None
+            )
+        return Collection(bus, default)
     collections = list(get_all_collections(bus))
     for collection in collections:
         if collection.get_label() == label:
@@ -102,11 +114,27 @@ def _find(bus: dbus.Bus, label: str | None) -> Collection:
     )
 
 
+def _greet(bus: dbus.Bus) -> None:
+    """Have the service note down who we are.
+
+    gnome-keyring (42.1) does so at a program's first message, and while others come and go not always before it answers
+    that one: it aborts, for everybody, if it is SecretStorage's reading of a property, and this call is told that
+    there is no default collection, which is why nobody looks at the answer.
+    """
+    _default(bus)
+
+
+def _default(bus: dbus.Bus) -> str:
+    """The path of the default collection, or ``/``."""
+    (path,) = bus.call(_SERVICE, "ReadAlias", "s", ("default",))
+    return str(path)
+
+
 def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
     name = f"the collection {collection.get_label()!r} of the Secret Service"
     reason = _why_no_dialog(ctx)
     if reason:
-        raise StorageLocked(f"{name} is locked, and {reason}", hint="unlock it in your desktop session, then repeat")
+        raise StorageLocked(f"{name} is locked, and {reason}", hint=_UNLOCK)
     ctx.notify(f"{name} is locked: answer your desktop's dialog")
     try:
         with bus.dialog():
@@ -114,12 +142,12 @@ def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
     except TimeoutError:
         raise StorageLocked(
             f"{name} is locked, and nobody answered the dialog within {dbus.DIALOG_PATIENCE:g} s",
-            hint="unlock it in your desktop session, then repeat",
+            hint=_UNLOCK,
         ) from None
     if collection.is_locked():
         raise StorageLocked(
             f"{name} is locked, and the dialog was dismissed or could not be shown",
-            hint="unlock it in your desktop session, then repeat",
+            hint=_UNLOCK,
         )
 
 

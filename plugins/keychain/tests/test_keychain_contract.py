@@ -1,0 +1,43 @@
+"""The contract of storage backends and of passphrase sources, with a real gnome-keyring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support.secret_service import DesktopSession, desktop
+from vault_core.testing import PassphraseContract, Setup, StorageContract
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[DesktopSession]:
+    with desktop() as session:
+        yield session
+
+
+@pytest.fixture
+def setup(session: DesktopSession) -> Setup:
+    # Its files are where the daemon keeps the collection.
+    return Setup(environ=dict(session.env), files=[session.root / "home"])
+
+
+class TestKeychain(StorageContract):
+    entry_point = "keychain"
+
+    @pytest.fixture
+    def setup(self, setup: Setup) -> Setup:
+        return setup
+
+    @pytest.fixture
+    def locked(self, session: DesktopSession) -> Iterator[Callable[[], None]]:
+        yield session.lock
+        session.unlock()
+
+
+class TestKeychainKeepsKeys(PassphraseContract):
+    entry_point = "keychain"
+
+    @pytest.fixture
+    def setup(self, setup: Setup) -> Setup:
+        return setup
