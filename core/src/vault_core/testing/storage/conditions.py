@@ -76,16 +76,16 @@ class CheckAndSet(StoragePart):
 
     part = "CheckAndSet"
 
-    def test_cas_replaces_what_it_knows(self, trial: Trial) -> None:
+    def test_check_and_set_replaces_what_it_knows(self, trial: Trial) -> None:
         trial.needs(Capability.CAS)
         store = trial.open()
         first = store.put(KEY, Secret("first"))
         second = trial.open().put(KEY, Secret("second"), expect=first)
         holds(store, KEY, "second")
-        check(store.delete(KEY, expect=second) is True, "delete() with the version that is there did not return True")
+        check(store.delete(KEY, expect=second), "delete() with the version that is there did not find the item")
         check(store.get(KEY) is None, "get() of a key that was deleted with its version is not None")
 
-    def test_cas_refuses_another_version(self, trial: Trial) -> None:
+    def test_check_and_set_refuses_another_version(self, trial: Trial) -> None:
         trial.needs(Capability.CAS)
         store = trial.open()
         first = store.put(KEY, Secret("same"))
@@ -98,7 +98,7 @@ class CheckAndSet(StoragePart):
         holds(store, KEY, "same")
         check(item_of(store, KEY).version == second, "a refused put() or delete() made another version")
 
-    def test_cas_refuses_what_is_gone(self, trial: Trial) -> None:
+    def test_check_and_set_refuses_what_is_gone(self, trial: Trial) -> None:
         trial.needs(Capability.CAS)
         store = trial.open()
         version = store.put(KEY, Secret("same"))
@@ -107,7 +107,7 @@ class CheckAndSet(StoragePart):
         refused(lambda: store.delete(KEY, expect=version), "delete() with the version of a deleted item")
         check(store.get(KEY) is None, "a refused put() made an item")
 
-    def test_cas_is_not_fooled_by_a_new_beginning(self, trial: Trial) -> None:
+    def test_check_and_set_is_not_fooled_by_a_new_beginning(self, trial: Trial) -> None:
         """A version names one state: who knows that of a deleted item does not know the one that took its place."""
         trial.needs(Capability.CAS)
         store = trial.open()
@@ -124,14 +124,14 @@ class CheckAndSet(StoragePart):
         )
         holds(store, KEY, "new")
 
-    def test_cas_has_one_winner(self, trial: Trial) -> None:
+    def test_check_and_set_has_one_winner(self, trial: Trial) -> None:
         trial.needs(Capability.CAS)
         trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         for round_ in range(trial.afford(3, "races", cost=RACERS + 2)):
             one_winner(trial, store, KEY, store.put(KEY, Secret(f"round {round_}")), worker)
 
-    def test_cas_counts_right(self, trial: Trial) -> None:
+    def test_check_and_set_counts_right(self, trial: Trial) -> None:
         """Several processes count up one item: no step is lost."""
         trial.needs(Capability.CAS)
         trial.needs(Capability.MULTI_PROCESS)

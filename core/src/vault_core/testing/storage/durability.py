@@ -91,7 +91,7 @@ class Durability(StoragePart):
         chance = random.Random(trial.place.prefix)  # noqa: S311 - when to kill is no secret
         store, worker = trial.open(), trial.worker()
         store.put(OTHER, Secret("another"))
-        filler = "x" * min(2000, (trial.spec.max_value or 4000) - 20)
+        filler = "x" * min(500, (trial.spec.max_value or 500) - 20)
         for _ in range(trial.afford(10, "deaths", cost=12, least=2)):
             store.put(KEY, Secret(f"{filler}#-1"))
             task = {"act": "put_on", "layer": RAW, "key": KEY, "value": filler, "warm": KEY}

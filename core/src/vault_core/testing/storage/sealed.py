@@ -27,7 +27,7 @@ class Sealed(StoragePart):
         store.put(OTHER, Secret("another"))
         holds(trial.open(CORE), KEY, values[-1])
         lists(store, [KEY, OTHER])
-        check(store.delete(KEY) is True, "delete() of a sealed item did not find it")
+        check(store.delete(KEY), "delete() of a sealed item did not find it")
         lists(trial.open(CORE), [OTHER])
 
     def test_sealed_values_are_bound_to_their_keys(self, trial: Trial) -> None:

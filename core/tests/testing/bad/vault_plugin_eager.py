@@ -1,0 +1,15 @@
+"""A backend whose module reads its settings when it is named, not when it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vault_core.api import hookimpl
+from vault_plugin_toy import Toy, spec
+
+SETTINGS = Path(__file__).parent.joinpath("README").exists() or Path("/dev/null").read_text()
+
+
+@hookimpl
+def vault_storage_backends():
+    return (spec("eager", Toy),)

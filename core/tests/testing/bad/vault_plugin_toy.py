@@ -1,0 +1,159 @@
+"""Two good backends, as small as they can be: one JSON file, replaced as a whole under a lock.
+
+``toy`` leaves the encryption to the core; ``toy-box`` encrypts by itself. The culprits beside are made of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    AtRest,
+    Capability,
+    Item,
+    Secret,
+    StorageBackend,
+    StorageConflict,
+    StorageCorrupt,
+    StorageSpec,
+    StorageUnavailable,
+    WrongSecret,
+    hookimpl,
+)
+
+EVERYTHING = (
+    Capability.CREATE_ONLY
+    | Capability.CAS
+    | Capability.MULTI_PROCESS
+    | Capability.MULTI_THREAD
+    | Capability.LISTS_LOCKED
+)
+
+
+class Toy(StorageBackend):
+    def __init__(self, ctx):
+        self.ctx = ctx
+        self.path = ctx.data_dir / "toy.json"
+
+    def get(self, key):
+        found = self._read().get(key)
+        return found and Item(value=Secret(found[0]), version=found[1])
+
+    def put(self, key, value, *, expect=ANY):
+        with self._locked():
+            items = self._read()
+            self._check(items.get(key), expect)
+            items[key] = [value.reveal_text(), self._version()]
+            self._write(items)
+            return items[key][1]
+
+    def delete(self, key, *, expect=ANY):
+        with self._locked():
+            items = self._read()
+            self._check(items.get(key), expect)
+            found = items.pop(key, None) is not None
+            self._write(items)
+            return found
+
+    def keys(self):
+        return iter(self._read())
+
+    def _version(self):
+        return secrets.token_hex(8)
+
+    def _check(self, found, expect):
+        if expect is not ANY and (ABSENT if found is None else found[1]) != expect:
+            raise StorageConflict(f"something else is in {self.path}")
+
+    @contextlib.contextmanager
+    def _locked(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path.with_suffix(".lock"), "w")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise StorageUnavailable(f"{self.path} cannot be locked: {error.strerror}") from None
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _read(self):
+        try:
+            return self._unpacked(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StorageUnavailable(f"{self.path} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise StorageCorrupt(f"{self.path} is damaged") from None
+
+    def _write(self, items):
+        new = self.path.with_suffix(f".{secrets.token_hex(4)}.new")
+        new.write_bytes(self._packed(items))
+        os.replace(new, self.path)
+
+    def _packed(self, items):
+        return json.dumps(items).encode()
+
+    def _unpacked(self, data):
+        return json.loads(data)
+
+
+class Box(Toy):
+    """Encrypts its file under a key from :meth:`Context.unlock`."""
+
+    def __init__(self, ctx):
+        super().__init__(ctx)
+        self._key = None
+
+    def _packed(self, items):
+        return self._cipher(create=not self.path.exists()).encrypt(super()._packed(items))
+
+    def _unpacked(self, data):
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return super()._unpacked(self._cipher(data).decrypt(data))
+        except InvalidToken:
+            raise ValueError("damaged") from None
+
+    def _cipher(self, data=b"", *, create=False):
+        from cryptography.fernet import Fernet
+
+        if self._key is None:
+            self._key = self.ctx.unlock("toy-box/key", self._derive, create=create)
+        return Fernet(self._key.reveal())
+
+    def _derive(self, secret):
+        import base64
+        import hashlib
+
+        from cryptography.fernet import Fernet, InvalidToken
+
+        key = base64.urlsafe_b64encode(hashlib.sha256(secret.reveal()).digest())
+        if self.path.exists():
+            try:
+                Fernet(key).decrypt(self.path.read_bytes())
+            except InvalidToken:
+                raise WrongSecret("wrong passphrase, or a damaged file") from None
+        return Secret(key)
+
+
+def spec(name, open, at_rest=AtRest.CORE, capabilities=Capability.NONE, **more):
+    return StorageSpec(
+        name=name, summary=f"{name} for tests", open=open, at_rest=at_rest, capabilities=capabilities, **more
+    )
+
+
+@hookimpl
+def vault_storage_backends():
+    return (
+        spec("toy", Toy, capabilities=EVERYTHING),
+        spec("toy-box", Box, AtRest.BACKEND, EVERYTHING ^ Capability.LISTS_LOCKED),
+        spec("toy-short", Toy, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
+    )
