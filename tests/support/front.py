@@ -7,6 +7,7 @@ the functions below for what AWS can do to its callers.
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 import ssl
@@ -71,6 +72,12 @@ def error(status: int, code: str, message: str, *, date_shift: float = 0.0) -> F
         "<RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
     )
     return Fault(status, body.encode(), {"Content-Type": "text/xml"}, date_shift=date_shift)
+
+
+def json_error(code: str, message: str, status: int = 400) -> Fault:
+    """An error in the JSON protocol, which SSM and KMS speak."""
+    body = json.dumps({"__type": code, "message": message})
+    return Fault(status, body.encode(), {"Content-Type": "application/x-amz-json-1.1"})
 
 
 def deny(message: str = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform this") -> Fault:

@@ -39,7 +39,6 @@ def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
     """
     silence()
     from botocore.config import Config
-    from botocore.plugin import PluginContext, set_plugin_context
     from botocore.session import Session
 
     # Each variable is (config key, environment variable, default, conversion): no environment variable counts.
@@ -47,8 +46,6 @@ def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
     for name, path in _files(identity, environ).items():
         variables[name] = (None, None, path, None)
     variables["ca_bundle"] = ("ca_bundle", None, _ca_bundle(environ), None)
-    # An environment variable names modules that botocore would import; this is the thread's own context.
-    set_plugin_context(PluginContext(plugins="DISABLED"))
     session = _session_class()(session_vars=variables, profile=identity.profile or None)
     session.given = environ
     session.register_component("data_loader", _models())
@@ -68,6 +65,7 @@ def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
 def _session_class() -> Any:
     from botocore.config import Config
     from botocore.configprovider import ConfiguredEndpointProvider
+    from botocore.plugin import PluginContext, set_plugin_context
     from botocore.session import Session
 
     class Isolated(Session):  # type: ignore[misc]  # botocore has no types
@@ -76,6 +74,8 @@ def _session_class() -> Any:
         given: Mapping[str, str]
 
         def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+            # An environment variable names modules that botocore would import; this context is the thread's own.
+            set_plugin_context(PluginContext(plugins="DISABLED"))
             profile = self.get_scoped_config() if self.profile else {}
             ignore = self.given.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or profile.get(
                 "ignore_configured_endpoint_urls", ""

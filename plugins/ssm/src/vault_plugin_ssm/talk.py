@@ -74,8 +74,8 @@ class Talk:
         :param deadline: on :func:`time.monotonic`'s clock; the earlier end counts.
         :raises Cancelled: after Ctrl-C.
         """
-        ends = time.monotonic() + seconds
-        ends = ends if deadline is None else min(ends, deadline)
+        started = time.monotonic()
+        ends = started + seconds if deadline is None else min(started + seconds, deadline)
         outcome: list[T | Failure] = []
         done, over = threading.Event(), threading.Event()
 
@@ -90,7 +90,7 @@ class Talk:
             while not done.wait(_WAKE_SECONDS):
                 self.context.check()
                 if time.monotonic() >= ends:
-                    text = f"AWS in {self.attempt.region} did not answer within {seconds:g} s"
+                    text = f"AWS in {self.attempt.region} did not answer within {max(ends - started, 0):.2g} s"
                     return Failure(message=text, hint="check the network connection and the proxy variables")
         finally:
             over.set()

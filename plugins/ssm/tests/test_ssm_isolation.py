@@ -1,0 +1,149 @@
+"""Nothing of the process decides, nothing travels in the clear, and nothing heavy loads before it is needed."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import certificates
+from support.front import Front, running
+from support.moto import REGION, MotoServer
+from vault_core.api import ConfigError, SourceUnavailable
+from vault_plugin_ssm.choices import identity
+
+PASSPHRASE = "correct horse battery staple, canary"
+
+
+def test_a_hostile_process_environment_changes_nothing(
+    ssm, front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The context's environment is a copy from the start: what a library sets later does not count."""
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    (hostile / "config").write_text("[[[ not a config\n")
+    (hostile / "hostile.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(hostile)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIAHOSTILE",
+        "AWS_SECRET_ACCESS_KEY": "hostile",
+        "AWS_SESSION_TOKEN": "hostile",
+        "AWS_PROFILE": "nonexistent",
+        "AWS_CONFIG_FILE": str(hostile / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(hostile / "config"),
+        "AWS_DATA_PATH": str(hostile),
+        "AWS_DEFAULT_REGION": "hostile-1",
+        "AWS_REGION": "hostile-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "many",
+        "AWS_RETRY_MODE": "hostile",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+        "AWS_CA_BUNDLE": "/nowhere",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "AWS_BEARER_TOKEN_SSM": "hostile",
+        "BOTOCORE_EXPERIMENTAL__PLUGINS": "evil=hostile",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert ssm.get().reveal_text() == PASSPHRASE
+    [call] = front.calls
+    assert (call.access_key_id, call.session_token, call.region) == (ssm.moto.alice.access_key_id, "", REGION)
+    assert "hostile" not in sys.modules
+
+
+def test_config_files_count_for_a_profile_only(ssm, front: Front) -> None:
+    ssm.root.joinpath("config").write_text("[default]\nendpoint_url = http://127.0.0.1:9\nregion = eu-south-1\n")
+    assert ssm.get().reveal_text() == PASSPHRASE
+    assert front.calls[0].region == REGION
+
+
+@pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
+def test_endpoints_that_are_set(ssm, front: Front, setting: str) -> None:
+    ssm.profile(f"[profile reader]\n{ssm.keys()}")
+    del ssm.environ["AWS_ENDPOINT_URL"]
+    match setting:
+        case "variable":
+            ssm.environ["AWS_ENDPOINT_URL"] = front.url
+        case "service variable":
+            ssm.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_SSM": front.url}
+        case "profile":
+            ssm.profile(f"[profile reader]\nendpoint_url = {front.url}\n{ssm.keys()}")
+        case _:
+            ssm.profile(
+                f"[profile reader]\nservices = near\n{ssm.keys()}[services near]\nssm =\n  endpoint_url = {front.url}\n"
+            )
+    assert ssm.get().reveal_text() == PASSPHRASE
+
+
+@pytest.mark.parametrize("endpoint", ["http://ssm.example", "http://127.0.0.1.example:80", "http://[2001:db8::1]"])
+def test_no_passphrase_in_the_clear(ssm, front: Front, endpoint: str) -> None:
+    ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}
+    with pytest.raises(ConfigError, match="would carry secrets in the clear"):
+        ssm.get()
+    assert front.calls == []
+
+
+def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
+    """The endpoint of STS, on the way to the parameter."""
+    (tmp_path / "token").write_text("token")
+    ssm.environ |= {
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ROLE_ARN": ssm.moto.role_a,
+        "AWS_ENDPOINT_URL_STS": "http://sts.example",
+        "HTTP_PROXY": front.url,
+    }
+    ssm.options["credentials"] = identity("web-identity")
+    with pytest.raises(ConfigError, match=r"http://sts\.example would carry secrets in the clear"):
+        ssm.get()
+    ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
+    with pytest.raises(ConfigError, match=r"http://sts\.example would carry secrets in the clear"):
+        ssm.get()
+    assert front.calls == []
+
+
+def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -> None:
+    with running(moto.url) as proxy:
+        ssm.environ |= {"http_proxy": proxy.url}
+        assert ssm.get().reveal_text() == PASSPHRASE
+        assert (len(front.calls), len(proxy.calls)) == (0, 1)
+        ssm.environ |= {"no_proxy": "127.0.0.1"}
+        assert ssm.get().reveal_text() == PASSPHRASE
+        assert (len(front.calls), len(proxy.calls)) == (1, 1)
+        del ssm.environ["no_proxy"]
+        ssm.environ |= {"REQUEST_METHOD": "GET", "HTTP_PROXY": "http://127.0.0.1:9"}
+        del ssm.environ["http_proxy"]
+        assert ssm.get().reveal_text() == PASSPHRASE
+
+
+def test_a_certificate_that_nobody_vouches_for(ssm, moto: MotoServer, tmp_path: Path) -> None:
+    authority = certificates.of_loopback(tmp_path / "certificate.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    with running(moto.url, tls=context) as front:
+        ssm.environ["AWS_ENDPOINT_URL"] = front.url
+        with pytest.raises(SourceUnavailable, match="certificate that this machine does not trust"):
+            ssm.get()
+        for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+            ssm.environ[variable] = str(authority)
+            assert ssm.get().reveal_text() == PASSPHRASE
+            del ssm.environ[variable]
+        ssm.profile(f"[profile reader]\nca_bundle = {authority}\n{ssm.keys()}")
+        assert ssm.get().reveal_text() == PASSPHRASE
+        ssm.environ["AWS_CA_BUNDLE"] = str(tmp_path / "gone")
+        with pytest.raises(ConfigError, match="no such CA bundle"):
+            ssm.get()
+
+
+def test_describing_it_loads_no_sdk() -> None:
+    heavy = ["boto3", "botocore", "urllib3", "click", "requests", "cryptography", "logging", "subprocess"]
+    code = (
+        "import sys, vault_core.api; before = set(sys.modules); import vault_plugin_ssm.plugin as p;"
+        "p.vault_passphrase_sources(), p.vault_commands();"
+        f"print([name for name in {heavy} if name in set(sys.modules) - before])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
