@@ -198,9 +198,14 @@ def test_a_source_that_does_not_keep_it(home: Home, site: Site, mode: str, why: 
 
 
 @pytest.mark.parametrize(
-    ("source", "code", "why"), [("env", 5, "cannot keep a key"), ("nowhere", 3, "no passphrase source")]
+    ("source", "code", "why"),
+    [
+        ("env", 5, "the passphrase of source 'env' opens store 'file' already"),
+        ("prompt", 2, "asks a person and keeps no key"),
+        ("nowhere", 3, "no passphrase source"),
+    ],
 )
-def test_no_source_that_keeps_keys(home: Home, source: str, code: int, why: str) -> None:
+def test_no_source_of_another_secret(home: Home, source: str, code: int, why: str) -> None:
     before = store_path(home).read_bytes()
     done = home.awsv("slot", "add", "--source", source, env=UNLOCKED)
     assert (done.returncode, why in done.stderr) == (code, True)

@@ -80,10 +80,14 @@ def offer(app: App, context: HostContext, keeper: SlotKeeper) -> None:
 
     Whatever is answered, Ctrl-C included, the store is as usable as before.
     """
-    if app.host.why_nobody_can_be_asked():
-        return
     ways = Ways(app, context, keeper)
-    terminal = app.host.terminal
+    if not app.host.why_nobody_can_be_asked():
+        _offer(ways)
+    ways.warn_of_outage()
+
+
+def _offer(ways: Ways) -> None:
+    app, terminal = ways.app, ways.app.host.terminal
     terminal.write("\nIf the passphrase is lost, nobody can open this store: not even who wrote awsv.\n")
     try:
         if terminal.confirm("Make a recovery key, to be kept on paper?", default=True):

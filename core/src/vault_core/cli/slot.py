@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,7 +88,11 @@ def _opens_with(slot: Slot) -> str:
 
 
 @subcommand("add")
-@click.option("--source", metavar="NAME", help="A random key, kept by a passphrase source that can keep one.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    help="A random key that this passphrase source keeps; or, if it keeps none, the passphrase that it gives.",
+)
 @click.option("--passphrase", is_flag=True, help="One more passphrase.")
 @click.option("--recovery", is_flag=True, help="A recovery key, as 'awsv recovery' makes it.")
 @click.option("--composite", metavar="A,B", help="The passphrases of several sources together.")
@@ -116,6 +121,7 @@ def add(
     \b
     Examples:
       awsv slot add --source keychain --label laptop
+      awsv slot add --source ssm
       awsv slot add --composite ssm,prompt
     """
     if sum((source is not None, passphrase, recovery, composite is not None)) != 1:
@@ -128,13 +134,50 @@ def add(
 
         make(ways, recovery_fd, label)
         return
+    given = source is not None and _gives_passphrase(app, source)
     dek = ways.open()
-    if source is not None:
+    if source is not None and not given:
         new = _add_kept(ways, dek, source, label)
     else:
-        new = _chosen(ways, composite, label, new_passphrase_fd)
+        new = _given(ways, source, label) if source else _chosen(ways, composite, label, new_passphrase_fd)
         ways.add(new, dek)
     app.note(f"slot {new.id} opens {ways.where}")
+    ways.warn_of_outage({new.id: source} if source and given else {})
+
+
+def _gives_passphrase(app: App, source: str) -> bool:
+    """Whether a source keeps no key, but gives a passphrase of its own accord.
+
+    :raises UsageError: a person gives it.
+    """
+    spec = app.plugins.load("passphrase", source)
+    if spec.interactive and not spec.writable:
+        raise UsageError(f"passphrase source {source!r} asks a person and keeps no key", hint="give --passphrase")
+    return not spec.writable
+
+
+def _given(ways: Ways, source: str, label: str) -> NewSlot:
+    """A passphrase slot for the passphrase that a source has already; the source's name is its label unless given.
+
+    :raises PassphraseError: that passphrase opens the store as it is.
+    """
+    from vault_core.sealing import NewSlot, slots
+    from vault_core.sealing.making import passphrase_key
+
+    table = ways.table()
+
+    def choose(key_id: str, derive: Callable[[Secret], Secret], _source: str | None) -> Secret:
+        def new(secret: Secret) -> Secret:
+            for slot in table.of_type("passphrase"):
+                if slot.fits(passphrase_key(table.store, slot.head, secret)):
+                    raise PassphraseError(
+                        f"the passphrase of source {source!r} opens {ways.where} already, by the {slot.describe()}"
+                    )
+            return derive(secret)
+
+        return ways.context.choose(key_id, new, source)
+
+    return NewSlot.passphrase(table.store, choose, cost=slots.DEFAULT_COST, label=label or source)
 
 
 def _chosen(ways: Ways, composite: str | None, label: str, number: int | None) -> NewSlot:
@@ -192,6 +235,7 @@ def remove(app: App, slot_id: str, force: bool) -> None:
     app.note(f"removed the {slot.describe()} of {ways.where}; older copies of the store still open with it")
     if slot.type == "key":
         _forget(ways, table.store, slot)
+    ways.warn_of_outage()
 
 
 def _forget(ways: Ways, store: bytes, slot: Slot) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vault_core.api import SlotKeeper
 from vault_core.cli.app import App
-from vault_core.errors import PassphraseError, UsageError
+from vault_core.errors import PassphraseError, PluginError, UsageError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -75,6 +77,32 @@ class Ways:
     def add(self, new: NewSlot, dek: Secret) -> None:
         """Put one more slot into the opened store."""
         self.change(lambda table, key: table.add(key, new), dek)
+
+    def warn_of_outage(self, given: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Warn if every way in needs the network: a store that AWS opens is closed while AWS is down.
+
+        A passphrase slot counts as the sources that the settings name, as it does not say where its passphrase is kept.
+
+        :param given: the sources of those passphrase slots (by id) of which it is known.
+        """
+        configured = self.app.settings.names("passphrase_source")
+        needed: dict[str, None] = {}
+        for slot in self.table().slots:
+            names = (given[slot.id],) if slot.id in given else configured if slot.type == "passphrase" else slot.sources
+            remote = [name for name in names if self._is_remote(name)]
+            # Of the sources of a passphrase one is enough, a composite slot needs all of its own.
+            if not remote or (slot.type == "passphrase" and len(remote) < len(names)):
+                return
+            needed.update(dict.fromkeys(remote))
+        self.app.note(
+            f"warning: {self.where} opens only with {' or '.join(needed)}: while that cannot be reached, nothing opens"
+            " it ('awsv recovery' makes a way in that needs no network)"
+        )
+
+    def _is_remote(self, source: str) -> bool:
+        with suppress(PluginError):  # not installed here: whether it needs the network is not known
+            return self.app.plugins.load("passphrase", source).remote
+        return False
 
     def choose(self, descriptor: int | None = None) -> Choose:
         """Who chooses a new passphrase: a person, or whoever writes to this descriptor."""
