@@ -1,0 +1,1 @@
+"""Storage and passphrase source on HashiCorp Vault or OpenBao."""

@@ -1,0 +1,276 @@
+"""One request to the server, with patience where it is worth it and with limits everywhere.
+
+A request is repeated while the cluster chooses a leader, so only requests that may be repeated come here: reads, and
+writes that check and set. What was sent and never answered may have been carried out; the caller finds out.
+Messages are made here from status codes: the server's own texts, and ``hvac``'s exceptions, are shown to nobody.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import hvac  # noqa: TID253 - this module is imported when the store is opened
+import requests  # noqa: TID253 - this module is imported when the store is opened
+import urllib3
+from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported when the store is opened
+from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
+
+from vault_core.api import Cancelled, Context, StorageLocked, StorageUnavailable, VaultError
+from vault_plugin_hashicorp.server import Server, unencrypted
+
+CONNECT_SECONDS = 5.0
+"""To one address, names being looked up included."""
+ANSWER_SECONDS = 15.0
+"""Between two bytes of an answer; the server itself gives up after 90 s (``default_max_request_duration``)."""
+PATIENCE_SECONDS = 30.0
+"""How long a request is repeated. A cluster of three needs up to 15 s to replace a leader that was killed."""
+_TICK = 0.5
+_LONGEST_PAUSE = 1.0
+
+_SEALED = 503
+_STANDBY = 429
+_REPEATED = frozenset({412, 472, 473, 500, 502, 503, 504})
+"""No leader, a standby that is behind (412, HashiCorp's performance standbys), a load balancer without a member."""
+
+Response = Any
+"""``requests.Response``, which has no types."""
+
+
+class Unreachable(StorageUnavailable):
+    """No address can be connected to: nothing was sent."""
+
+
+class _Session(requests.Session):
+    """Reads nothing of the process's environment, and follows a standby to its leader but never out of TLS."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.max_redirects = 2
+        self.verify = server.verify
+        self.cert = server.certificate
+        self.mount("https://", _Tls(server.server_name))
+        # Vault Enterprise and OpenBao: a standby that answers reads itself hands them to the leader, where its operator
+        # allows that (allow_forwarding_via_header).
+        self.headers["X-Vault-Inconsistent"] = "forward-active-node"
+        self.hooks["response"].append(self._remember_index)
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        target: str | None = super().get_redirect_target(resp)
+        if target and resp.url.startswith("https://") and not target.startswith(("https://", "/")):
+            raise requests.exceptions.InvalidURL("redirected out of TLS")
+        return target
+
+    def _remember_index(self, response: Response, *_: Any, **__: Any) -> None:
+        # What we were shown once, or wrote, is what every later answer must have seen.
+        if index := response.headers.get("X-Vault-Index"):
+            self.headers["X-Vault-Index"] = index
+
+
+class _Tls(HTTPAdapter):
+    """TLS with another name in the certificate than the address's."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._name:
+            kwargs |= {"server_hostname": self._name, "assert_hostname": self._name}
+        super().init_poolmanager(*args, **kwargs)
+
+
+class Calls:
+    """Requests to the members of one cluster.
+
+    :param context: ``check`` is called at least once a second.
+    """
+
+    def __init__(self, context: Context, server: Server) -> None:
+        self._context = context
+        self.server = server
+        self._session = _Session(server)
+        self.client = hvac.Client(
+            url=server.addresses[0],
+            token="",  # None would have hvac look for one
+            cert=server.certificate or (),
+            verify=server.verify,
+            timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+            proxies=dict(server.proxies),
+            session=self._session,
+            adapter=RawAdapter,
+            namespace=server.namespace or None,
+            ignore_exceptions=True,
+        )
+        self._answered = False
+        self.repeated = 0
+        """How many requests were sent again."""
+        if server.verify is False:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            context.notify(f"warning: whoever is between us and {self.address} can read the keys: TLS is not verified")
+        if any(unencrypted(address) for address in server.addresses):
+            context.notify(f"warning: keys travel to {self.address} without encryption")
+        if len(server.addresses) > 1:
+            self._find_active()
+
+    @property
+    def address(self) -> str:
+        """The address in use."""
+        return str(self.client.adapter.base_uri)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def send(self, request: Callable[[hvac.Client], Response]) -> Response:
+        """The server's answer to a request that may be repeated, whatever it says short of "not now".
+
+        :raises Unreachable: no member can be connected to, and none ever was.
+        :raises StorageLocked: every member is sealed.
+        :raises StorageUnavailable: there was no answer in time; whether the request was carried out is not known.
+        """
+        started, pause, tries, first = time.monotonic(), 0.1, 0, not self._answered
+        while True:
+            trouble = self._try(request)
+            if not isinstance(trouble, VaultError):
+                self._answered = True
+                return trouble
+            tries += 1
+            # A server that was never there is no cluster that chooses a leader.
+            hopeless = first and isinstance(trouble, Unreachable | StorageLocked)
+            if hopeless and tries >= len(self.server.addresses):
+                raise trouble
+            if time.monotonic() - started > PATIENCE_SECONDS:
+                raise trouble
+            if not hopeless:
+                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that eight clients do not come at once
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            self.repeated += 1
+            self._find_active()
+
+    def _try(self, request: Callable[[hvac.Client], Response]) -> Response | VaultError:
+        """One answer, or why there is none that counts."""
+        try:
+            response = self._patiently(lambda: request(self.client))
+        except requests.exceptions.SSLError as error:
+            raise self._distrusted(error) from None
+        except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
+            return self._not_connected(error)
+        except requests.exceptions.Timeout:
+            return StorageUnavailable(f"{self.address} did not answer in time", hint="try again")
+        except requests.exceptions.RequestException as error:
+            # The text of the exception may hold what was sent.
+            raise StorageUnavailable(
+                f"{self.address} gave no usable answer: {type(error).__name__}", hint="check VAULT_ADDR"
+            ) from None
+        if response.status_code == _SEALED and _says(response, "sealed"):
+            return StorageLocked(f"{self.address} is sealed", hint="its operators unseal it: 'bao operator unseal'")
+        if response.status_code in _REPEATED or response.status_code == _STANDBY:
+            return StorageUnavailable(
+                f"{self.address} cannot serve requests now (HTTP status {response.status_code})",
+                hint="its cluster may be without a leader: try again, or ask its operators",
+            )
+        return response
+
+    def _distrusted(self, error: requests.exceptions.SSLError) -> StorageUnavailable:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):
+            return StorageUnavailable(
+                f"the certificate of {self.address} is not from an authority that we trust, or for another name",
+                hint="set VAULT_CACERT to the file of its certificate authority",
+            )
+        return StorageUnavailable(
+            f"no TLS connection to {self.address} comes about", hint="is the address right: https:// and the port?"
+        )
+
+    def _not_connected(self, error: Exception) -> VaultError:
+        if not isinstance(error, requests.exceptions.ConnectTimeout) and not _never_sent(error):
+            return StorageUnavailable(f"{self.address} broke the connection off", hint="try again")
+        where = ", ".join(self.server.addresses)
+        return Unreachable(f"no connection to {where}", hint="check VAULT_ADDR, the network, and that the server runs")
+
+    def _patiently(self, function: Callable[[], Response]) -> Response:
+        """The result of a function that may block for long, with ``check`` called meanwhile."""
+        outcome: list[Any] = []
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                outcome.append((function(), None))
+            except BaseException as error:  # noqa: BLE001 - it is raised again, in the thread that waits
+                outcome.append((None, error))
+            finally:
+                done.set()
+
+        # A thread, because looking a name up has no limit of its own. Whoever gives up leaves it behind.
+        threading.Thread(target=work, daemon=True).start()
+        ends = time.monotonic() + CONNECT_SECONDS + ANSWER_SECONDS
+        while not done.wait(_TICK):
+            self._context.check()
+            if time.monotonic() > ends:
+                raise requests.exceptions.ReadTimeout
+        result, error = outcome[0]
+        if error is not None:
+            raise error
+        return result
+
+    def _sleep(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            self._context.check()
+            time.sleep(min(left, _TICK))
+
+    def _find_active(self) -> None:
+        """Turn to the leader; else to a member that answers; else to the next one."""
+        members = self.server.addresses
+        if len(members) == 1:
+            return
+        here = members.index(self.address)
+        answering: list[str] = []
+        for address in (*members[here:], *members[:here]):
+            match self._health(address):
+                case 200:
+                    self.client.adapter.base_uri = address
+                    return
+                case 429 | 472 | 473:
+                    answering.append(address)
+        self.client.adapter.base_uri = answering[0] if answering else members[(here + 1) % len(members)]
+
+    def _health(self, address: str) -> int | None:
+        """The status that a member gives itself; None where it does not answer."""
+        headers: dict[str, Any] = {"X-Vault-Index": None, "X-Vault-Inconsistent": None}
+        try:
+            answer = self._patiently(
+                lambda: self._session.get(
+                    f"{address}/v1/sys/health",
+                    timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
+                    proxies=dict(self.server.proxies),
+                    headers=headers,
+                )
+            )
+        except Cancelled:
+            raise
+        except requests.exceptions.RequestException:
+            return None
+        return int(answer.status_code)
+
+
+def _says(response: Response, word: str) -> bool:
+    return any(word in text for text in errors(response))
+
+
+def errors(response: Response) -> list[str]:
+    """The server's own words, in lower case, to be recognised, never to be shown."""
+    try:
+        found = response.json()["errors"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [str(text).lower() for text in found or ()]
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether a failed connection failed before anything was sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)

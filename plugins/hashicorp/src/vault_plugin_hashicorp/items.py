@@ -1,0 +1,218 @@
+"""The items of one folder of a KV version 2 mount: every write checks and sets.
+
+An item is one secret. A deleted one is a *tombstone*: a further version, written with check-and-set like any other,
+and then destroyed with everything before it. Its metadata stay: without them version numbers would begin anew, and a
+write that expects version 3 of the old item could be taken for one of the new. See ADR 0011.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    Expect,
+    Item,
+    Secret,
+    StorageBackend,
+    StorageConflict,
+    StorageCorrupt,
+    StorageUnavailable,
+    Version,
+)
+
+if TYPE_CHECKING:
+    from vault_plugin_hashicorp.service import Service
+
+_CONTENTION_SECONDS = 30.0
+_AT_ONCE = 8
+"""Requests at a time when a folder is listed."""
+_DESTROYED_AT_ONCE = 100
+"""Versions; a mount keeps ten of an item unless its operators say otherwise (``max_versions``)."""
+_PRINTABLE = re.compile(r"[ -~]+\Z")
+_UNSAFE_DOT = re.compile(r"\.(?=\.|/|\Z)")
+
+
+def escape(key: str) -> str:
+    """A key as a path that the server takes as it is: it refuses ``..``, and clients resolve ``.``.
+
+    A dot that another dot, a slash or the end follows becomes ``D``, which no key holds.
+    """
+    return _UNSAFE_DOT.sub("D", key)
+
+
+def unescape(path: str) -> str:
+    """The inverse of :func:`escape`."""
+    return path.replace("D", ".")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is at a path, as it was read."""
+
+    number: int
+    """The server's count of versions, deleted ones included; 0: there never was one."""
+    created: str
+    """When that version was written, by the server's clock (RFC 3339, nanoseconds)."""
+    data: dict[str, Any] | None
+    """None: there is nothing, or not any more."""
+
+    @property
+    def version(self) -> Version:
+        # The number alone would begin anew after somebody deleted the metadata.
+        return f"{self.number}@{self.created}"
+
+    @property
+    def is_tombstone(self) -> bool:
+        return self.data is not None and self.data.get("deleted") is True
+
+    @property
+    def is_there(self) -> bool:
+        return self.data is not None and not self.is_tombstone
+
+    @property
+    def holder(self) -> str:
+        """Who wrote it and when, for people."""
+        since = f"since {self.created[:16].replace('T', ' ')} UTC"
+        by, host = (self.data or {}).get("by"), (self.data or {}).get("host")
+        if not isinstance(by, str):
+            return since
+        return f"{by} on {host} {since}" if isinstance(host, str) else f"{by} {since}"
+
+
+class Items(StorageBackend):
+    """The items below one folder. May be used from several threads and processes.
+
+    :param folder: the folder's path in the mount, without slashes around it.
+    """
+
+    def __init__(self, service: Service, folder: str) -> None:
+        self._service = service
+        self._folder = folder
+
+    def get(self, key: str) -> Item | None:
+        state = self._read(key)
+        if state.is_tombstone:
+            # Whoever wrote it did not come as far as destroying what was before.
+            self._destroy(key, state.number)
+        if not state.is_there:
+            return None
+        return Item(value=self._value(key, state), version=state.version, holder=state.holder)
+
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        return self._replace(key, {"value": value.reveal_text()}, expect).version
+
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+        state = self._read(key)
+        if not state.is_there and expect in (ANY, ABSENT):
+            return False
+        try:
+            gone = self._replace(key, {"deleted": True}, expect, only_if_there=True)
+        except _NothingThere:
+            return False
+        self._destroy(key, gone.number)
+        return True
+
+    def keys(self) -> Iterator[str]:
+        paths = [
+            f"{kind}{name}"
+            for kind in self._service.names(self._folder)
+            if kind.endswith("/")
+            for name in self._service.names(f"{self._folder}/{kind.rstrip('/')}")
+            if not name.endswith("/")
+        ]
+        if not paths:
+            return
+        with ThreadPoolExecutor(min(_AT_ONCE, len(paths))) as pool:
+            alive = list(pool.map(self._is_alive, paths))
+        yield from (unescape(path) for path, is_alive in zip(paths, alive, strict=True) if is_alive)
+
+    def close(self) -> None:
+        self._service.close()
+
+    # -- one item ----------------------------------------------------------------------------------------------------
+
+    def _path(self, key: str) -> str:
+        return f"{self._folder}/{escape(key)}"
+
+    def _read(self, key: str, number: int | None = None) -> State:
+        metadata, data = self._service.read(self._path(key), number)
+        return State(metadata.get("version", 0), metadata.get("created_time", ""), data)
+
+    def _value(self, key: str, state: State) -> Secret:
+        value = (state.data or {}).get("value")
+        if not isinstance(value, str) or not _PRINTABLE.match(value):
+            raise StorageCorrupt(
+                f"the secret {self._service.mount}/{self._path(key)} at {self._service.address} has no field 'value'"
+                " that awsv wrote",
+                hint="look at it with 'bao kv get' or 'vault kv get', or remove the item",
+            )
+        return Secret(value)
+
+    def _replace(self, key: str, content: dict[str, Any], expect: Expect, *, only_if_there: bool = False) -> State:
+        """Write the next version over the one that was read, again and again until nobody came in between."""
+        content = {**content, **_writer(self._service.identity.display_name)}
+        path, ends = self._path(key), time.monotonic() + _CONTENTION_SECONDS
+        while time.monotonic() < ends:
+            state = self._read(key)
+            if only_if_there and not state.is_there and expect is ANY:
+                raise _NothingThere
+            self._check(key, state, expect)
+            written = self._service.write(path, content, state.number)
+            if written is not None:
+                return State(written["version"], written["created_time"], content)
+            # An attempt of ours that was never answered may be what is there now.
+            ours = self._read(key, state.number + 1)
+            if ours.data is not None and ours.data.get("write") == content["write"]:
+                return ours
+            time.sleep(secrets.randbelow(50) / 1000)
+        raise StorageUnavailable(
+            f"{path} at {self._service.address} is written by others all the time", hint="try again"
+        )
+
+    def _check(self, key: str, state: State, expect: Expect) -> None:
+        """:raises StorageConflict: something else than ``expect`` is there."""
+        if expect is ANY or expect == (state.version if state.is_there else ABSENT):
+            return
+        path = f"{self._service.mount}/{self._path(key)} at {self._service.address}"
+        if not state.is_there:
+            raise StorageConflict(f"{path} is not there any more")
+        if expect is ABSENT:
+            raise StorageConflict(f"{path} is taken: {state.holder}")
+        raise StorageConflict(f"{path} is not as it was before: {state.holder}")
+
+    def _destroy(self, key: str, number: int) -> None:
+        """Destroy a tombstone and every version before it, so that no old value can be read."""
+        versions = range(max(1, number - _DESTROYED_AT_ONCE + 1), number + 1)
+        self._service.destroy(self._path(key), versions)
+
+    def _is_alive(self, path: str) -> bool:
+        metadata = self._service.metadata(f"{self._folder}/{path}")
+        current = metadata.get("versions", {}).get(str(metadata.get("current_version")))
+        if current is None or current["destroyed"]:
+            return False
+        ends = current["deletion_time"]
+        return not ends or datetime.fromisoformat(ends) > datetime.now(UTC)
+
+
+class _NothingThere(Exception):
+    """There is nothing to delete."""
+
+
+def _writer(name: str) -> dict[str, str]:
+    """Who writes, where, and a mark by which the writer knows its own version again."""
+    return {"by": name, "host": os.uname().nodename, "write": secrets.token_hex(16)}
+
+
+def common_prefix(parts: Sequence[str]) -> str:
+    """The parts of a path, joined; empty ones are left out."""
+    return "/".join(part for part in parts if part)

@@ -1,0 +1,301 @@
+"""Who we are to the server: a token that somebody made, or one that we log in for; renewed while it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vault_core.api import (
+    ConfigError,
+    Context,
+    QuestionRefused,
+    Secret,
+    SourceUnavailable,
+    StorageDenied,
+    StorageLocked,
+    StorageUnavailable,
+)
+from vault_plugin_hashicorp.server import ambient, expanded
+
+if TYPE_CHECKING:
+    from vault_plugin_hashicorp.calls import Calls, Response
+
+_RENEW_BELOW = 1 / 3
+"""Of a token's life: what is left of it when it is renewed."""
+_TOKEN = re.compile(r"[!-~]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the server takes us for."""
+
+    entity: str
+    """The id of the identity entity; empty for a token that belongs to none (a root token, for one)."""
+    display_name: str
+    """What people know it by."""
+
+
+def whose(context: Context) -> str:
+    """What decides who we are, without a secret: a digest of the token, or the name to log in with."""
+    options = context.options
+    match options["auth"]:
+        case "token":
+            token = _token(context)
+            return "token " + (hashlib.sha256(token.reveal()).hexdigest()[:16] if token else "-")
+        case "approle":
+            return json.dumps(["approle", _mount(context), options["role-id"]])
+        case "userpass":
+            return json.dumps(["userpass", _mount(context), options["username"]])
+        case method:
+            return json.dumps([method, _mount(context), options["role"], options["jwt-file"]])
+
+
+class Login:
+    """The token of one open store. May be used from several threads."""
+
+    def __init__(self, context: Context, calls: Calls) -> None:
+        self._context = context
+        self._calls = calls
+        self._lock = threading.RLock()
+        self._method = context.options["auth"]
+        self._password: Secret | None = None
+        self._renewable = False
+        self._life = 0.0
+        self._ends: float | None = None
+        self._next_renewal = 0.0
+        self.logins = 0
+        self.renewals = 0
+        self._obtain()
+        self.identity = self._look_up()
+
+    def send(self, request: Callable[[Any], Response]) -> Response:
+        """The answer to a request with our token, which is renewed, or replaced by a new one, where that helps.
+
+        :raises StorageLocked: the token is not valid (any more), and we cannot log in by ourselves.
+        """
+        self._keep_alive()
+        token = self._calls.client.token
+        answer = self._calls.send(request)
+        if answer.status_code in (401, 403) and not self._is_valid():
+            self._replace(token)
+            answer = self._calls.send(request)
+        return answer
+
+    def close(self) -> None:
+        """Give a token back that nobody else uses: one that we logged in for."""
+        if self._method != "token" and self._calls.client.token:
+            with suppress(Exception):  # it ends by itself; whatever goes wrong is no news
+                self._calls.client.auth.token.revoke_self()
+            self._calls.client.token = ""
+
+    # -- renewal -----------------------------------------------------------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        """Renew the token when little of its life is left, or log in again when it cannot be renewed."""
+        with self._lock:
+            now = time.monotonic()
+            if self._ends is None or now < self._next_renewal:
+                return
+            if self._renewable and now < self._ends:
+                answer = self._calls.send(lambda client: client.auth.token.renew_self())
+                if answer.status_code == 200:
+                    self.renewals += 1
+                    auth = answer.json()["auth"]
+                    before = self._ends
+                    self._note_life(auth["lease_duration"], auth["renewable"])
+                    if self._method == "token" or self._ends > before + 1:
+                        return
+            if self._method != "token":
+                self._obtain()
+                self._look_up()
+
+    def _note_life(self, seconds: float, renewable: bool) -> None:
+        """:param seconds: 0: it does not end."""
+        now = time.monotonic()
+        self._renewable = renewable
+        self._life = max(self._life, seconds)
+        self._ends = now + seconds if seconds else None
+        left_then = self._life * _RENEW_BELOW
+        # A token near its greatest age is renewed to less and less: then not at every request.
+        self._next_renewal = now + max(seconds - left_then, min(1.0, seconds / 2))
+
+    def _replace(self, refused: str) -> None:
+        """Log in again, unless another thread did since ``refused`` was the token."""
+        with self._lock:
+            if self._calls.client.token != refused:
+                return
+            if self._method == "token" and not self._read_anew():
+                raise self._invalid()
+            if self._method != "token":
+                self._obtain()
+            self._look_up()
+
+    def _read_anew(self) -> bool:
+        """Whether somebody has put another token into the file meanwhile."""
+        token = _token(self._context)
+        if token is None or token.reveal_text() == self._calls.client.token:
+            return False
+        self._calls.client.token = token.reveal_text()
+        return True
+
+    def _is_valid(self) -> bool:
+        return bool(self._calls.send(lambda client: client.auth.token.lookup_self()).status_code == 200)
+
+    def _look_up(self) -> Identity:
+        answer = self._calls.send(lambda client: client.auth.token.lookup_self())
+        if answer.status_code in (401, 403):
+            raise self._invalid()
+        if answer.status_code != 200:
+            raise StorageUnavailable(
+                f"{self._calls.address} does not say whom a token belongs to (HTTP status {answer.status_code})",
+                hint="is this a Vault or OpenBao server?",
+            )
+        data = answer.json()["data"]
+        self._note_life(data["ttl"], bool(data.get("renewable")))
+        name = (data.get("meta") or {}).get("username") or data.get("display_name") or "somebody"
+        return Identity(data.get("entity_id") or "", str(name))
+
+    def _invalid(self) -> StorageLocked:
+        if self._method == "token":
+            return StorageLocked(
+                f"{self._calls.address} does not accept the token: it has expired, was revoked or is another server's",
+                hint="log in: 'vault login' or 'bao login'",
+            )
+        return StorageLocked(
+            f"{self._calls.address} does not accept the token that the login gave",
+            hint="its policy needs read on auth/token/lookup-self, as policy 'default' has",
+        )
+
+    # -- logging in --------------------------------------------------------------------------------------------------
+
+    def _obtain(self) -> None:
+        """A token by the method that the settings name."""
+        client = self._calls.client
+        if self._method == "token":
+            token = _token(self._context)
+            if token is None:
+                raise self._no_token()
+            client.token = token.reveal_text()
+            return
+        client.token = ""
+        answer = self._calls.send(self._request())
+        if answer.status_code != 200:
+            raise self._refused(answer)
+        client.token = answer.json()["auth"]["client_token"]
+        self.logins += 1
+
+    def _request(self) -> Callable[[Any], Response]:
+        context, mount = self._context, _mount(self._context)
+        match self._method:
+            case "approle":
+                role, secret = _needed(context, "role-id"), _secret_id(context)
+                return lambda client: client.auth.approle.login(role, secret, use_token=False, mount_point=mount)
+            case "userpass":
+                name, password = _needed(context, "username"), self._ask()
+                return lambda client: client.auth.userpass.login(name, password, use_token=False, mount_point=mount)
+            case _:
+                role, jwt = _needed(context, "role"), _read(context, "jwt-file")
+                return lambda client: client.auth.jwt.jwt_login(role, jwt, use_token=False, path=mount)
+
+    def _ask(self) -> str:
+        """The password: from the option, or from a person, once."""
+        given = self._context.options["password"]
+        if given:
+            return str(given)
+        if self._password is None:
+            name = self._context.options["username"]
+            try:
+                self._password = self._context.ask(f"Password of {name} at {self._calls.address}: ")
+            except SourceUnavailable as error:
+                raise StorageLocked(
+                    f"logging in to {self._calls.address} needs the password of {name}: {error.message}",
+                    hint="run it in a terminal, or use auth token, approle or jwt",
+                ) from None
+            except QuestionRefused:
+                raise StorageLocked(f"no password was given for {name} at {self._calls.address}") from None
+        return self._password.reveal_text()
+
+    def _refused(self, answer: Response) -> StorageDenied:
+        self._password = None
+        where = f"auth/{_mount(self._context)} of {self._calls.address}"
+        if answer.status_code == 404:
+            return StorageDenied(
+                f"there is no {where}", hint="name the mount of the login with AWS_VAULT_HASHICORP_AUTH_MOUNT"
+            )
+        what = {"approle": "role id or secret id", "userpass": "name or password", "jwt": "role or token"}
+        return StorageDenied(
+            f"{where} refuses the {what[self._method]} (HTTP status {answer.status_code})",
+            hint="check them with its operators; a secret id may have been used up",
+        )
+
+    def _no_token(self) -> StorageLocked:
+        removed = self._context.environ.get("AWS_VAULT_REMOVED", "").split(",")
+        if lost := [name for name in ("BAO_TOKEN", "VAULT_TOKEN") if name in removed]:
+            return StorageLocked(
+                f"no token for {self._calls.address}: awsv removed {lost[0]} from the environment of what it started",
+                hint=f"run this outside of 'awsv exec', or start that one with --keep-env {lost[0]}",
+            )
+        return StorageLocked(
+            f"no token for {self._calls.address}: neither VAULT_TOKEN nor ~/.vault-token",
+            hint="log in ('vault login' or 'bao login'), or set AWS_VAULT_HASHICORP_AUTH",
+        )
+
+
+def _mount(context: Context) -> str:
+    return str(context.options["auth-mount"] or context.options["auth"])
+
+
+def _token(context: Context) -> Secret | None:
+    """The token that somebody made: a file that the settings name, the environment, ``~/.vault-token``."""
+    named = context.options["token-file"]
+    if named:
+        return _checked(Secret(_read(context, "token-file")), str(named))
+    if text := ambient(context, "TOKEN"):
+        return _checked(Secret(text.strip()), "VAULT_TOKEN")
+    home = context.environ.get("HOME")
+    path = Path(home) / ".vault-token" if home else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        return _checked(Secret(path.read_bytes().strip()), str(path))
+    except OSError as error:
+        raise StorageLocked(f"cannot read {path}: {error.strerror}", hint=f"chmod 600 {path}") from None
+
+
+def _checked(token: Secret, where: str) -> Secret | None:
+    if token and not _TOKEN.match(token.reveal().decode("latin-1")):
+        raise ConfigError(f"{where} holds no token: there are blanks or line ends in it")
+    return token or None
+
+
+def _secret_id(context: Context) -> str | None:
+    """A role may do without one (``bind_secret_id=false``)."""
+    if context.options["secret-id-file"]:
+        return _read(context, "secret-id-file")
+    given = context.options["secret-id"]
+    return str(given) if given else None
+
+
+def _needed(context: Context, option: str) -> str:
+    value = context.options[option]
+    if not value:
+        variable = f"AWS_VAULT_HASHICORP_{option.upper().replace('-', '_')}"
+        raise ConfigError(f"auth {context.options['auth']} needs option {option!r}", hint=f"set {variable}")
+    return str(value)
+
+
+def _read(context: Context, option: str) -> str:
+    """The content of the file that an option names, without blanks around it."""
+    path = expanded(context, _needed(context, option))
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageLocked(f"cannot read {path} ({option}): {getattr(error, 'strerror', 'not text')}") from None
