@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vault_core.api import ConfigError, Secret
+from vault_core.api import ConfigError, Secret, SessionError
 from vault_plugin_ssm import policy
 from vault_plugin_ssm.choices import plain_name
-from vault_plugin_ssm.failures import Failure
+from vault_plugin_ssm.failures import Attempt, Failure
 from vault_plugin_ssm.talk import Clients, Talk
 
 _SECONDS = 20.0
@@ -63,7 +63,7 @@ def put(talk: Talk, order: Order) -> Put | Failure:
     def work(clients: Clients) -> Put:
         caller = clients("sts").get_caller_identity()
         partition, account = caller["Arn"].split(":")[1], caller["Account"]
-        key = _key_arn(clients, order.kms_key) if order.kms_key else None
+        key = _key_arn(clients, order.kms_key, talk.attempt) if order.kms_key else None
         more = {"KeyId": key} if key else {}
         answer = clients("ssm").put_parameter(
             Name=order.parameter,
@@ -79,16 +79,30 @@ def put(talk: Talk, order: Order) -> Put | Failure:
     return talk.hold(work, _SECONDS)
 
 
-def _key_arn(clients: Clients, key: str) -> str:
+def _key_arn(clients: Clients, key: str, attempt: Attempt) -> str:
     """The ARN that a policy needs: an alias in it would mean nothing.
 
     :raises ConfigError: the key cannot encrypt this.
+    :raises SessionError: KMS does not tell.
     """
-    found = clients("kms").describe_key(KeyId=key)["KeyMetadata"]
+    from botocore.exceptions import ClientError
+
+    try:
+        found = clients("kms").describe_key(KeyId=key)["KeyMetadata"]
+    except ClientError as error:
+        denied = error.response["Error"]["Code"] == "AccessDeniedException"
+        if denied and ":key/" in key:
+            return key
+        message = attempt.clean(error.response["Error"].get("Message") or "no reason given")
+        hint = (
+            "name the key by its ARN, or allow kms:DescribeKey" if denied else "look for it in the parameter's region"
+        )
+        raise SessionError(f"KMS does not show {key}: {message}", hint=hint) from None
     arn: str = found["Arn"]
-    if found["KeyState"] != "Enabled" or found.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT":
+    spec = found.get("KeySpec", "SYMMETRIC_DEFAULT")
+    if found["KeyState"] != "Enabled" or spec != "SYMMETRIC_DEFAULT":
         raise ConfigError(
-            f"KMS key {key} cannot encrypt it: it is {found['KeyState'].lower()}, {found.get('KeySpec', 'unknown')}",
+            f"KMS key {key} cannot encrypt it: it is {found['KeyState'].lower()}, {spec}",
             hint="name an enabled symmetric key",
         )
     if found.get("KeyManager") == "AWS":
