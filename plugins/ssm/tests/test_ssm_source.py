@@ -15,8 +15,10 @@ from vault_core.api import Cancelled, ConfigError, PassphraseError, SourceUnavai
 from vault_core.testing import FakeContext
 from vault_plugin_ssm import talk
 from vault_plugin_ssm.choices import identity, parameter_name, region_name
+from vault_plugin_ssm.plugin import vault_passphrase_sources
 
 PASSPHRASE = "correct horse battery staple, canary"
+[SPEC] = vault_passphrase_sources()
 USER = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vault_core.api import CommandSpec, Context, Option, PassphraseSource, PassphraseSourceSpec, hookimpl
-from vault_plugin_ssm.choices import identity, parameter_name, region_name
+from vault_plugin_ssm.choices import Identity, identity, parameter_name, region_name
 
 
 def _open(context: Context) -> PassphraseSource:
     from vault_plugin_ssm.source import Parameter
 
     return Parameter(context)
+
+
+def _unavailable(context: Context) -> str | None:
+    """What is not set, or set to come back to awsv; AWS itself is not asked."""
+    for option in ("parameter", "credentials"):
+        if context.options[option] is None:
+            return f"AWS_VAULT_SSM_{option.upper()} is not set"
+    who: Identity = context.options["credentials"]
+    if line := context.comes_back(who.profile) if who.profile else None:
+        return f"{who} would run awsv again: {line}"
+    return None
 
 
 @hookimpl
@@ -35,6 +46,7 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
                 ),
             ),
             remote=True,
+            unavailable=_unavailable,
         ),
     )
 
