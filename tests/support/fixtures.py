@@ -16,6 +16,7 @@ from support.crowd import Crowd, crowds
 from support.front import Front, running
 from support.home import Home
 from support.moto import MotoServer
+from support.wheels import Wheelhouse
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,6 +58,13 @@ def module_front(moto: MotoServer) -> Iterator[Front]:
 def home(tmp_path: Path, front: Front) -> Home:
     """An empty home whose AWS is the front."""
     return Home(tmp_path / "machine", front.url)
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
+    """The wheels of every distribution here and of what they need, one folder for all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    return Wheelhouse((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheelhouse")
 
 
 @pytest.fixture

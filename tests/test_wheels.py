@@ -1,0 +1,188 @@
+"""What people install: wheels in clean environments. Each plugin alone adds itself, and what is missing is named.
+
+Only the wheels that are built here and their dependencies are installed, never what the tests themselves have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from support.home import Home
+from support.moto import MotoServer
+from support.sites import failure
+from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
+from support.wheels import PROJECTS, Environment, Wheelhouse, run, without_configuration
+from vault_core.plugins.discovery import GROUPS, normalise
+from vault_core.plugins.loader import STANDARD
+
+pytestmark = pytest.mark.slow
+
+SDKS = {"boto3", "botocore", "hvac", "keyring", "requests"}
+PLUGINS = [tomllib.loads((folder / "pyproject.toml").read_text())["project"] for folder in PROJECTS[1:]]
+KINDS = {group: kind for kind, group in GROUPS.items()}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse) -> Environment:
+    """Core, file store, env source: the least that is of use."""
+    environment = Environment(tmp_path_factory.mktemp("plain") / "venv", wheelhouse)
+    environment.install("vault-core", "vault-plugin-file", "vault-plugin-env", "pip")
+    return environment
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = offline(tmp_path)
+    home.configure("[profile work]\nregion = eu-west-1\n")
+    fill(home, {"work": (KEY_ID, SECRET)})
+    return home
+
+
+def hint(done: subprocess.CompletedProcess[str], *words: str) -> str:
+    """The hint of a failure for want of a plugin."""
+    return failure(done, 3, *words).splitlines()[-1].removeprefix("hint: ")
+
+
+def listed(environment: Environment, home: Home) -> list[dict[str, Any]]:
+    done = home.run(environment.awsv, "plugins", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_core_alone_names_what_is_missing(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+    environment = Environment(tmp_path / "venv", wheelhouse)
+    environment.install("vault-core", "pip")
+    installed = environment.distributions
+    assert not {name for name in installed if name.startswith("vault-plugin-")}
+    assert not SDKS & installed
+    assert home.run(environment.awsv, "--version").stdout.startswith("awsv ")
+    assert home.run(environment.awsv, "--help").returncode == 0
+    missing = {(row["kind"], row["name"]): row["distribution"] for row in listed(environment, home)}
+    assert missing == {
+        ("storage", "file"): "vault-plugin-file",
+        ("passphrase", "env"): "vault-plugin-env",
+        ("passphrase", "prompt"): "vault-plugin-prompt",
+        ("mfa", "terminal"): "vault-plugin-prompt",
+        ("session", "sts"): "vault-plugin-aws",
+    }
+    told = hint(home.run(environment.awsv, "list", "--unlock"), "no storage backend named 'file' is installed")
+    assert told == f"{environment.python} -m pip install {' '.join(STANDARD)}"
+    environment.follow(told)
+    assert {row["state"] for row in listed(environment, home)} == {"selected", "installed"}
+    assert home.run(environment.awsv, "list", "--credentials", env=UNLOCKED).stdout == "work\n"
+
+
+def test_the_file_store_pulls_in_no_sdk(plain: Environment, home: Home) -> None:
+    assert not SDKS & plain.distributions
+    new = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
+    added = home.run(plain.awsv, "add", "--env", "new", env={**UNLOCKED, **new})
+    assert added.returncode == 0, added.stderr
+    done = home.run(plain.awsv, "exec", "-n", "-j", "new", env=UNLOCKED)
+    assert json.loads(done.stdout)["AccessKeyId"] == OTHER_ID
+    told = hint(home.run(plain.awsv, "exec", "-j", "new", env=UNLOCKED), "no session provider named 'sts'")
+    assert told.endswith(" install vault-plugin-aws")
+
+
+def test_pip_install_of_the_ssm_wheel_makes_ssm_a_source(
+    tmp_path: Path, wheelhouse: Wheelhouse, moto: MotoServer
+) -> None:
+    """The mission's own words, against a service that speaks SSM."""
+    import boto3
+
+    home = Home(tmp_path / "machine", moto.url)
+    home.configure("[profile work]\nregion = eu-west-1\n")
+    fill(home, {"work": (KEY_ID, SECRET)})
+    keys = {"AWS_ACCESS_KEY_ID": moto.alice.access_key_id, "AWS_SECRET_ACCESS_KEY": moto.alice.secret_access_key}
+    ssm = boto3.client(
+        "ssm",
+        region_name="eu-west-1",
+        endpoint_url=moto.url,
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )
+    ssm.put_parameter(Name="/wheels/password", Value=PASSPHRASE, Type="SecureString", Overwrite=True)
+    environment = Environment(tmp_path / "venv", wheelhouse)
+    environment.install("vault-core", "vault-plugin-file", "pip")
+    env = {"AWS_VAULT_PASSPHRASE_SOURCE": "ssm", "AWS_VAULT_SSM_PARAMETER": "/wheels/password"}
+    env |= {"AWS_VAULT_SSM_CREDENTIALS": "environment", "AWS_REGION": "eu-west-1", **keys}
+    told = hint(home.run(environment.awsv, "exec", "-n", "-j", "work", env=env), "no passphrase source named 'ssm'")
+    assert told == f"{environment.python} -m pip install vault-plugin-ssm"
+    environment.follow(told)
+    done = home.run(environment.awsv, "exec", "-n", "-j", "work", env=env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["AccessKeyId"] == KEY_ID
+    assert not {"hvac", "keyring"} & environment.distributions
+
+
+@pytest.mark.parametrize("project", PLUGINS, ids=lambda project: project["name"])
+def test_each_plugin_alone(project: dict[str, Any], tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+    """With the core and nothing else of ours it loads, and adds what it declares."""
+    environment = Environment(tmp_path / "venv", wheelhouse)
+    environment.install(project["name"])
+    assert {name for name in environment.distributions if name.startswith("vault-plugin-")} == {project["name"]}
+    requirements = map(Requirement, project["dependencies"])
+    needed = {normalise(one.name) for one in requirements if one.marker is None or one.marker.evaluate()}
+    assert needed <= environment.distributions
+    if not needed & SDKS:
+        assert not SDKS & environment.distributions
+    declared = {(KINDS[group], name) for group, names in project["entry-points"].items() for name in names}
+    rows = [row for row in listed(environment, home) if row["state"] != "missing"]
+    assert {(row["kind"], row["name"]) for row in rows} == declared
+    checked = home.run(environment.awsv, "plugins", "check", "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert {row["state"] for row in json.loads(checked.stdout)} <= {"ok", "unavailable"}
+    for kind, name in declared:
+        if kind == "storage":  # named by a variable it is the store: what fails, if anything, is not finding it
+            done = home.run(environment.awsv, "list", "--credentials", env={"AWS_VAULT_BACKEND": name})
+            assert f"no storage backend named {name!r}" not in done.stderr
+            assert f"from {project['name']}" not in done.stderr
+
+
+def test_a_strangers_storage_from_its_wheel(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+    environment = Environment(tmp_path / "venv", wheelhouse)
+    environment.install("vault-plugin-sqlite", "vault-plugin-env")
+    env = {"AWS_VAULT_BACKEND": "sqlite", "AWS_VAULT_SQLITE_PASSPHRASE": "a passphrase of the drawer's own"}
+    new = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
+    added = home.run(environment.awsv, "add", "--env", "new", env={**env, **new})
+    assert added.returncode == 0, added.stderr
+    assert Path(home.env["XDG_DATA_HOME"], "awsv/store.sqlite").exists()
+    done = home.run(environment.awsv, "exec", "-n", "-j", "new", env=env)
+    assert json.loads(done.stdout)["AccessKeyId"] == OTHER_ID
+    assert home.run(environment.awsv, "list", "--credentials", env=env).stdout == "new\n"
+
+
+@pytest.mark.parametrize("tool", ["pipx", "uv"])
+def test_the_hint_fits_the_tool_that_installed_awsv(
+    tool: str, tmp_path: Path, wheelhouse: Wheelhouse, home: Home
+) -> None:
+    """Pasted into a shell it adds what is missing, and what was added before stays."""
+    folders = ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "PIPX_COMPLETION_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR")
+    tools = {name: str(tmp_path / name.lower()) for name in folders}
+    tools |= {"PIPX_DEFAULT_PYTHON": sys.executable, "UV_PYTHON": sys.executable, "PIPX_DEFAULT_BACKEND": "pip"}
+    tools["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = without_configuration({**wheelhouse.offline, **tools})
+    run("/bin/sh", "-c", "pipx install vault-core" if tool == "pipx" else "uv tool install vault-core", env=env)
+    awsv = tmp_path / ("pipx_bin_dir" if tool == "pipx" else "uv_tool_bin_dir") / "awsv"
+    told = hint(home.run(awsv, "list", "--unlock"), "'file'")
+    begin = "pipx inject vault-core" if tool == "pipx" else "uv tool install vault-core --with"
+    assert told.startswith(f"{begin} vault-plugin-file ")
+    run("/bin/sh", "-c", told, env=env)
+    assert home.run(awsv, "list", "--credentials", env=UNLOCKED).stdout == "work\n"
+    ssm = {"AWS_VAULT_PASSPHRASE_SOURCE": "ssm"}
+    told = hint(home.run(awsv, "list", "--unlock", env=ssm), "'ssm'")
+    assert told.startswith(begin)
+    assert told.endswith(" vault-plugin-ssm")
+    run("/bin/sh", "-c", told, env=env)
+    rows = json.loads(home.run(awsv, "plugins", "list", "--json", env=ssm).stdout)
+    assert {row["distribution"] for row in rows} == {*STANDARD, "vault-plugin-ssm"}
+    assert "missing" not in {row["state"] for row in rows}
