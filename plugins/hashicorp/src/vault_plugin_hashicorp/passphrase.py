@@ -6,6 +6,7 @@ name is for every lock for which nothing is kept.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 from vault_core.api import (
@@ -34,13 +35,13 @@ class Kept(PassphraseSource):
         try:
             store = self._opened()
             item = store.get(_key(request))
-            return item.value if item is not None else self._named(store)
+            return Secret(base64.b64decode(item.value.reveal())) if item is not None else self._named(store)
         except StorageError as error:
             raise _unavailable(error) from None
 
     def put(self, request: PassphraseRequest, secret: Secret) -> None:
         try:
-            self._opened().put(_key(request), secret)
+            self._opened().put(_key(request), Secret(base64.b64encode(secret.reveal())))
         except StorageError as error:
             raise _unavailable(error) from None
 
