@@ -96,8 +96,8 @@ class Items(StorageBackend):
     """
 
     def __init__(self, service: Service, folder: str) -> None:
-        self._service = service
-        self._folder = folder
+        self.service = service
+        self.folder = folder
 
     def get(self, key: str) -> Item | None:
         state = self._read(key)
@@ -125,9 +125,9 @@ class Items(StorageBackend):
     def keys(self) -> Iterator[str]:
         paths = [
             f"{kind}{name}"
-            for kind in self._service.names(self._folder)
+            for kind in self.service.names(self.folder)
             if kind.endswith("/")
-            for name in self._service.names(f"{self._folder}/{kind.rstrip('/')}")
+            for name in self.service.names(f"{self.folder}/{kind.rstrip('/')}")
             if not name.endswith("/")
         ]
         if not paths:
@@ -137,22 +137,22 @@ class Items(StorageBackend):
         yield from (unescape(path) for path, is_alive in zip(paths, alive, strict=True) if is_alive)
 
     def close(self) -> None:
-        self._service.close()
+        self.service.close()
 
     # -- one item ----------------------------------------------------------------------------------------------------
 
     def _path(self, key: str) -> str:
-        return f"{self._folder}/{escape(key)}"
+        return f"{self.folder}/{escape(key)}"
 
     def _read(self, key: str, number: int | None = None) -> State:
-        metadata, data = self._service.read(self._path(key), number)
+        metadata, data = self.service.read(self._path(key), number)
         return State(metadata.get("version", 0), metadata.get("created_time", ""), data)
 
     def _value(self, key: str, state: State) -> Secret:
         value = (state.data or {}).get("value")
         if not isinstance(value, str) or not _PRINTABLE.match(value):
             raise StorageCorrupt(
-                f"the secret {self._service.mount}/{self._path(key)} at {self._service.address} has no field 'value'"
+                f"the secret {self.service.mount}/{self._path(key)} at {self.service.address} has no field 'value'"
                 " that awsv wrote",
                 hint="look at it with 'bao kv get' or 'vault kv get', or remove the item",
             )
@@ -160,14 +160,14 @@ class Items(StorageBackend):
 
     def _replace(self, key: str, content: dict[str, Any], expect: Expect, *, only_if_there: bool = False) -> State:
         """Write the next version over the one that was read, again and again until nobody came in between."""
-        content = {**content, **_writer(self._service.identity.display_name)}
+        content = {**content, **_writer(self.service.identity.display_name)}
         path, ends = self._path(key), time.monotonic() + _CONTENTION_SECONDS
         while time.monotonic() < ends:
             state = self._read(key)
             if only_if_there and not state.is_there and expect is ANY:
                 raise _NothingThere
             self._check(key, state, expect)
-            written = self._service.write(path, content, state.number)
+            written = self.service.write(path, content, state.number)
             if written is not None:
                 return State(written["version"], written["created_time"], content)
             # An attempt of ours that was never answered may be what is there now.
@@ -176,14 +176,14 @@ class Items(StorageBackend):
                 return ours
             time.sleep(secrets.randbelow(50) / 1000)
         raise StorageUnavailable(
-            f"{path} at {self._service.address} is written by others all the time", hint="try again"
+            f"{path} at {self.service.address} is written by others all the time", hint="try again"
         )
 
     def _check(self, key: str, state: State, expect: Expect) -> None:
         """:raises StorageConflict: something else than ``expect`` is there."""
         if expect is ANY or expect == (state.version if state.is_there else ABSENT):
             return
-        path = f"{self._service.mount}/{self._path(key)} at {self._service.address}"
+        path = f"{self.service.mount}/{self._path(key)} at {self.service.address}"
         if not state.is_there:
             raise StorageConflict(f"{path} is not there any more")
         if expect is ABSENT:
@@ -193,10 +193,10 @@ class Items(StorageBackend):
     def _destroy(self, key: str, number: int) -> None:
         """Destroy a tombstone and every version before it, so that no old value can be read."""
         versions = range(max(1, number - _DESTROYED_AT_ONCE + 1), number + 1)
-        self._service.destroy(self._path(key), versions)
+        self.service.destroy(self._path(key), versions)
 
     def _is_alive(self, path: str) -> bool:
-        metadata = self._service.metadata(f"{self._folder}/{path}")
+        metadata = self.service.metadata(f"{self.folder}/{path}")
         current = metadata.get("versions", {}).get(str(metadata.get("current_version")))
         if current is None or current["destroyed"]:
             return False

@@ -190,7 +190,7 @@ class Store(Items, SharedItems):
 
     def field(self, path: str, name: str) -> Secret | None:
         """A field of a secret that somebody else made, anywhere in the mount; None where there is none."""
-        _, data = self._service.read(path)
+        _, data = self.service.read(path)
         value = (data or {}).get(name)
         return Secret(value) if isinstance(value, str) else None
 

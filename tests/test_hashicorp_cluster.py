@@ -1,0 +1,132 @@
+"""A cluster of three OpenBao servers whose leader is killed while eight clients read and write."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from support import cluster_client
+from support.openbao import Cluster, Refused, wait_for
+
+CLIENTS = 8
+DEEP = os.environ.get("AWSV_DEEP") == "1"
+
+
+def value(cluster: Cluster, path: str) -> str | None:
+    """What the leader has at a path; None if there is nothing."""
+
+    def read() -> str | None:
+        try:
+            answer = cluster.leader().call("GET", f"secret/data/{path}")
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+        found: str = answer["data"]["data"]["value"]
+        return found
+
+    found: str | None = wait_for(read, 20)
+    return found
+
+
+def start(cluster: Cluster, tokens: Sequence[str], seconds: float) -> list[subprocess.Popen[str]]:
+    """The clients, each with another order of the servers' addresses."""
+    urls = [node.url for node in cluster.nodes]
+    clients = []
+    for number, token in enumerate(tokens):
+        first = number % len(urls)
+        addresses = ",".join(urls[first:] + urls[:first])
+        job = {"name": f"c{number}", "seconds": seconds, "environ": {"VAULT_ADDR": addresses, "VAULT_TOKEN": token}}
+        clients.append(
+            subprocess.Popen(
+                [sys.executable, cluster_client.__file__, json.dumps(job)],
+                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return clients
+
+
+def finish(clients: Sequence[subprocess.Popen[str]], seconds: float) -> list[dict[str, Any]]:
+    """What the clients tell in the end."""
+
+    def one(client: subprocess.Popen[str]) -> dict[str, Any]:
+        try:
+            out, err = client.communicate(timeout=seconds)
+        finally:
+            client.kill()
+        assert client.returncode == 0, err
+        told: dict[str, Any] = json.loads(out)
+        return told
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        return list(pool.map(one, clients))
+
+
+def act(cluster: Cluster, seconds: float, kills: Sequence[float], capsys: pytest.CaptureFixture[str]) -> None:
+    """Eight clients for so many seconds; the leader is killed at these, and comes back before the next time."""
+    tokens = [cluster.leader().person(f"c{number}") for number in range(CLIENTS)]
+    cluster.leader().call("POST", "secret/data/awsv/common/crowd/counter", {"data": {"value": "0"}})
+    clients = start(cluster, tokens, seconds)
+    began = time.monotonic()
+    killed = None
+    for at in kills:
+        time.sleep(max(0.0, began + at - time.monotonic()))
+        if killed is not None:
+            cluster.revive(killed)
+            cluster.wait_ready()
+        killed = cluster.leader()
+        killed.kill()
+    told = finish(clients, seconds + 90)
+    cluster.wait_ready()
+    check(cluster, told)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{summary(told, len(kills))}\n")
+
+
+def check(cluster: Cluster, told: Sequence[dict[str, Any]]) -> None:
+    """Nothing that was acknowledged is missing, and nobody saw what was not so."""
+    assert [wrong for one in told for wrong in one["wrong"]] == []
+    for one in told:
+        for name in one["created"]:
+            assert value(cluster, f"{one['folder']}/{name}") == f"value of {name}", name
+        assert value(cluster, f"{one['folder']}/crowd/own") == str(one["last"])
+    counted = sum(one["counted"] for one in told)
+    perhaps = sum(one["perhaps_counted"] for one in told)
+    found = int(value(cluster, "awsv/common/crowd/counter") or "0")
+    assert counted <= found <= counted + perhaps
+    assert all(one["created"] for one in told)
+
+
+def summary(told: Sequence[dict[str, Any]], kills: int) -> str:
+    def total(what: str) -> int:
+        return sum(len(one[what]) if isinstance(one[what], list) else one[what] for one in told)
+
+    errors = sum(sum(one["errors"].values()) for one in told)
+    return (
+        f"{CLIENTS} clients, leader killed {kills} times: {total('created')} items made and {total('counted')} steps"
+        f" counted, {total('operations')} operations, {total('repeated')} requests repeated, {errors} clear errors,"
+        f" {total('unknown')} unknown outcomes, longest stall {max(one['longest'] for one in told):.1f} s"
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_leader_loses_nothing(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    act(cluster, 10.0, [2.0], capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DEEP, reason="a minute and more: AWSV_DEEP=1 runs it")
+def test_leaders_are_killed_for_a_minute(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    act(cluster, 60.0, [5.0, 22.0, 40.0], capsys)
