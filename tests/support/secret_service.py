@@ -53,7 +53,7 @@ class DesktopSession:
         services = f"<servicedir>{_SERVICES}</servicedir>" if activation else ""
         (self.root / "bus.conf").write_text(_BUS.format(socket=self._socket, services=services))
         self._bus = self._start(self.bus_program, f"--config-file={self.root / 'bus.conf'}", "--nofork", "--nopidfile")
-        _await("the bus", self._socket.is_socket)
+        _await("the bus", self._answers)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -104,7 +104,7 @@ class DesktopSession:
 
         :param source: Python.
         """
-        process = self._start(sys.executable, "-c", source, *arguments)
+        process = self._start(sys.executable, "-c", source, name, *arguments)
         self._others.append(process)
         _await(name, lambda: self._owned(name))
         return process
@@ -149,6 +149,11 @@ class DesktopSession:
 
         with open_dbus_connection(self.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
             yield connection
+
+    def _answers(self) -> bool:
+        with suppress(OSError), self._connection():
+            return True
+        return False
 
     def _owned(self, name: str = SERVICE) -> bool:
         from jeepney.bus_messages import message_bus

@@ -14,6 +14,7 @@ from typing import Any
 from jeepney import DBusAddress, DBusErrorResponse
 from secretstorage import Collection, get_all_collections
 from secretstorage.exceptions import ItemNotFoundException, SecretStorageException
+from secretstorage.util import add_match_rules
 
 from vault_core.api import Context, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus as dbus
@@ -137,6 +138,7 @@ def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
         raise StorageLocked(f"{name} is locked, and {reason}", hint=_UNLOCK)
     ctx.notify(f"{name} is locked: answer your desktop's dialog")
     try:
+        add_match_rules(bus)  # gnome-keyring tells us alone that the dialog is over; others tell whoever listens
         with bus.dialog():
             collection.unlock()
     except TimeoutError:

@@ -1,0 +1,323 @@
+"""The Secret Service: what is kept there, and that nothing which is wrong with it stalls awsv."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from support.busy import seconds
+from support.dbus_services import MUTE, PROMPTING
+from support.secret_service import LOGIN, DesktopSession, desktop
+from vault_core.api import ABSENT, Cancelled, Secret, StorageCorrupt, StorageLocked, StorageUnavailable
+from vault_core.testing import FakeContext
+from vault_plugin_keychain import bus
+from vault_plugin_keychain.plugin import SECRET_SERVICE, vault_storage_backends
+from vault_plugin_keychain.storage import KeychainStore
+
+KEY = "credentials/work"
+VALUE = Secret("a value")
+SPEC = next(spec for spec in vault_storage_backends() if spec.name == "secret-service")
+AT_ONCE = 3.0
+"""Seconds; D-Bus would wait for 25."""
+
+
+@pytest.fixture
+def session() -> Iterator[DesktopSession]:
+    with desktop() as session:
+        yield session
+
+
+@pytest.fixture
+def empty_session() -> Iterator[DesktopSession]:
+    """With a bus, and nobody on it."""
+    with desktop(logged_in=False) as session:
+        yield session
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Callable[..., KeychainStore]:
+    """Opens a store for an environment."""
+
+    def store(environ: Mapping[str, str], *, dialogs: bool = False, **options: str) -> KeychainStore:
+        return KeychainStore(context(tmp_path, environ, dialogs=dialogs, **options), SECRET_SERVICE)
+
+    return store
+
+
+def context(tmp_path: Path, environ: Mapping[str, str], *, dialogs: bool = False, **options: str) -> FakeContext:
+    given = {name.replace("_", "-"): text for name, text in options.items()}
+    return FakeContext(tmp_path, declared=SPEC.options, options=given, environ=environ, may_show_dialog=dialogs)
+
+
+def refused(store: KeychainStore, kind: type[Exception], *words: str, within: float = AT_ONCE) -> None:
+    """Reading, writing and listing fail in time, with this error and these words."""
+    for action in (lambda: store.get(KEY), lambda: store.put(KEY, VALUE), lambda: list(store.keys())):
+        started = time.monotonic()
+        with pytest.raises(kind) as caught:
+            action()
+        assert time.monotonic() - started < seconds(within)
+        for word in words:
+            assert word in str(caught.value)
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+def test_an_item_is_found_by_its_attributes_and_belongs_to_us(
+    session: DesktopSession, store: Callable[..., KeychainStore]
+) -> None:
+    version = store(session.env).put(KEY, VALUE)
+    ((attributes, secret),) = session.items()
+    assert attributes.items() >= {"application": "awsv", "service": "awsv", "username": KEY}.items()
+    assert secret == f"1:{version}:a value".encode()
+
+
+def test_five_thousand_bytes(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    value = Secret("".join(chr(33 + number % 94) for number in range(5_000)))
+    store(session.env).put(KEY, value)
+    item = store(session.env).get(KEY)
+    assert item is not None
+    assert item.value == value
+
+
+def test_another_name_is_another_store(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    ours, theirs = store(session.env), store(session.env, name="other")
+    ours.put(KEY, VALUE)
+    assert (theirs.get(KEY), list(theirs.keys()), theirs.delete(KEY)) == (None, [], False)
+    theirs.put(KEY, Secret("another"), expect=ABSENT)
+    assert list(ours.keys()) == list(theirs.keys()) == [KEY]
+
+
+def test_other_programs_items_are_not_listed(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    import secretstorage
+    from jeepney.io.blocking import open_dbus_connection
+
+    with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
+        collection = secretstorage.get_default_collection(connection)
+        collection.create_item("a mail account", {"service": "awsv", "username": "somebody"}, b"secret")
+    assert list(store(session.env).keys()) == []
+
+
+def test_what_awsv_did_not_write_is_named(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    import secretstorage
+    from jeepney.io.blocking import open_dbus_connection
+
+    attributes = {"service": "awsv", "username": KEY, "application": "awsv"}
+    with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
+        secretstorage.get_default_collection(connection).create_item("x", attributes, b"edited by hand")
+    with pytest.raises(StorageCorrupt, match=KEY) as caught:
+        store(session.env).get(KEY)
+    assert "edited" not in str(caught.value)
+    with pytest.raises(StorageCorrupt, match=KEY):
+        store(session.env).put(KEY, VALUE, expect=ABSENT)
+    assert store(session.env).delete(KEY) is True
+
+
+def test_two_items_of_one_key_are_both_deleted(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    import secretstorage
+    from jeepney.io.blocking import open_dbus_connection
+
+    store(session.env).put(KEY, VALUE)
+    attributes = {"service": "awsv", "username": KEY, "application": "awsv"}
+    with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
+        # As a program that synchronises collections makes them.
+        secretstorage.get_default_collection(connection).create_item("x", attributes, b"1:0123456789abcdef:older")
+    assert list(store(session.env).keys()) == [KEY]
+    assert store(session.env).delete(KEY) is True
+    assert (store(session.env).get(KEY), session.items()) == (None, [])
+
+
+def test_a_collection_is_named_by_its_label(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    store(session.env).put(KEY, VALUE)
+    named = store(session.env, collection_name=LOGIN)
+    assert list(named.keys()) == [KEY]
+    refused(store(session.env, collection_name="awsvault"), StorageUnavailable, "'awsvault'", f"'{LOGIN}'")
+
+
+WRITER = """
+import json, sys
+from pathlib import Path
+from vault_core.api import Secret
+from vault_core.testing import FakeContext
+from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.storage import KeychainStore
+job = json.load(sys.stdin)
+options = {"name": "awsv", "collection-name": None}
+store = KeychainStore(FakeContext(Path(job["root"]), options=options, environ=job["environ"]), SECRET_SERVICE)
+for number in range(job["rounds"]):
+    store.put(f"credentials/{job['hand']}-{number}", Secret(f"{job['hand']} {number}"))
+    store.put("credentials/contended", Secret(f"{job['hand']} {number}"))
+    assert store.get("credentials/contended") is not None
+    list(store.keys())
+"""
+
+
+def test_eight_writers_lose_nothing(
+    session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path
+) -> None:
+    hands, rounds = 8, 3
+    job = {"root": str(tmp_path), "environ": dict(session.env), "rounds": rounds}
+    argv = [sys.executable, "-c", WRITER]
+    writers = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={}) for _ in range(hands)
+    ]
+    for hand, writer in enumerate(writers):
+        assert writer.stdin
+        writer.stdin.write(json.dumps(job | {"hand": hand}))
+        writer.stdin.close()
+    for writer in writers:
+        assert writer.stderr
+        with writer.stderr as said:
+            assert (said.read(), writer.wait(seconds(60))) == ("", 0)
+    ours = store(session.env)
+    written = {f"credentials/{hand}-{number}": f"{hand} {number}" for hand in range(hands) for number in range(rounds)}
+    assert set(ours.keys()) == {*written, "credentials/contended"}
+    for key, text in written.items():
+        item = ours.get(key)
+        assert item is not None
+        assert item.value == Secret(text)
+    assert len(session.items()) == len(written) + 1
+
+
+# -- what can be wrong -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_bus(store: Callable[..., KeychainStore], tmp_path: Path) -> None:
+    refused(store({}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
+    refused(store({"XDG_RUNTIME_DIR": str(tmp_path)}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
+    for address in (f"unix:path={tmp_path}/none", "tcp:host=localhost", "nonsense", "unix:"):
+        refused(store({"DBUS_SESSION_BUS_ADDRESS": address}), StorageUnavailable, address)
+
+
+def test_the_bus_of_a_user_is_found_without_the_variable(
+    session: DesktopSession, store: Callable[..., KeychainStore]
+) -> None:
+    store({"XDG_RUNTIME_DIR": str(session.root)}).put(KEY, VALUE)  # its socket is called "bus", as systemd's
+    assert list(store(session.env).keys()) == [KEY]
+
+
+def test_without_a_service(empty_session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    refused(store(empty_session.env), StorageUnavailable, "no program offers the Secret Service")
+
+
+def test_a_service_that_does_not_answer(
+    empty_session: DesktopSession, store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "PATIENCE", 0.7)
+    empty_session.run_service(MUTE)
+    refused(store(empty_session.env), StorageUnavailable, "does not answer within 0.7 s")
+    assert bus.PATIENCE < AT_ONCE
+
+
+def test_who_waits_is_interrupted(
+    empty_session: DesktopSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty_session.run_service(MUTE)
+    ctx = context(tmp_path, empty_session.env)
+    ends = time.monotonic() + 0.2
+
+    def check() -> None:
+        if time.monotonic() > ends:
+            raise Cancelled("the time for this is over")
+
+    monkeypatch.setattr(ctx, "check", check)
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        KeychainStore(ctx, SECRET_SERVICE).get(KEY)
+    assert time.monotonic() - started < seconds(2.0)
+
+
+def test_no_default_collection(empty_session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    empty_session.run_service(PROMPTING, "none")
+    refused(store(empty_session.env), StorageUnavailable, "no default collection")
+
+
+def test_a_locked_collection_where_nobody_can_be_asked(
+    session: DesktopSession, store: Callable[..., KeychainStore]
+) -> None:
+    store(session.env).put(KEY, VALUE)
+    session.lock()
+    refused(store(session.env), StorageLocked, f"'{LOGIN}'", "nobody can be asked here")
+    refused(store({**session.env, "DISPLAY": ":7"}), StorageLocked, "nobody can be asked here")
+    refused(store(session.env, dialogs=True), StorageLocked, "DISPLAY and WAYLAND_DISPLAY are not set")
+    # The real daemon's dialog, which has no display to appear on: the daemon says so at once.
+    refused(store({**session.env, "DISPLAY": ":7"}, dialogs=True), StorageLocked, "could not be shown")
+    session.unlock()
+    assert list(store(session.env).keys()) == [KEY]
+
+
+def test_a_dialog_that_is_answered(
+    empty_session: DesktopSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty_session.run_service(PROMPTING, "opened")
+    ctx = context(tmp_path, {**empty_session.env, "WAYLAND_DISPLAY": "wayland-0"}, dialogs=True)
+    assert list(KeychainStore(ctx, SECRET_SERVICE).keys()) == []
+    assert ctx.notes == [f"the collection '{LOGIN}' of the Secret Service is locked: answer your desktop's dialog"]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("dismissed", "the dialog was dismissed"), ("ignored", "nobody answered the dialog within 1 s")]
+)
+def test_a_dialog_that_is_not_answered(
+    how: str,
+    words: str,
+    empty_session: DesktopSession,
+    store: Callable[..., KeychainStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bus, "DIALOG_PATIENCE", 1.0)
+    empty_session.run_service(PROMPTING, how)
+    environ = {**empty_session.env, "DISPLAY": ":7"}
+    refused(store(environ, dialogs=True), StorageLocked, words)
+
+
+def test_the_daemon_is_killed_in_between(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    ours = store(session.env)
+    ours.put(KEY, VALUE)
+    session.kill_daemon()
+    refused(ours, StorageUnavailable, "no program offers the Secret Service")
+    session.log_in()
+    item = ours.get(KEY)  # the same object goes on
+    assert item is not None
+    assert item.value == VALUE
+
+
+def test_the_daemon_is_killed_and_started_by_the_bus(store: Callable[..., KeychainStore]) -> None:
+    with desktop(activation=True) as session:
+        ours = store(session.env)
+        ours.put(KEY, VALUE)
+        session.kill_daemon()
+        refused(ours, StorageLocked, f"'{LOGIN}'", within=10)
+
+
+def test_other_writers_are_waited_for_but_not_for_ever(
+    session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    from vault_plugin_keychain import storage
+
+    ours = store(session.env)
+    ours.put(KEY, VALUE)
+    monkeypatch.setattr(storage, "_LOCK_PATIENCE", 0.3)
+    with (tmp_path / "state/keychain.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StorageUnavailable, match=r"another awsv holds .*keychain\.lock"):
+            ours.delete(KEY)
+        assert ours.get(KEY) is not None  # who reads does not wait
+    assert ours.delete(KEY) is True
+
+
+def test_a_lock_that_cannot_be_made_is_named(
+    session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("not a folder")
+    with pytest.raises(StorageUnavailable, match=r"cannot lock .*keychain\.lock"):
+        store(session.env).put(KEY, VALUE)
+    assert session.items() == []
