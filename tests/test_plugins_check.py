@@ -43,8 +43,11 @@ def fill_gallery(site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    site = Site(tmp_path_factory.mktemp("gallery") / "site")
-    fill_gallery(site)
+    """All of them in one environment, where pip installed them."""
+    folder = tmp_path_factory.mktemp("gallery")
+    site = Site(folder / "site")
+    with site.by_pip(folder / "wheels"):
+        fill_gallery(site)
     return site
 
 
@@ -109,10 +112,9 @@ def test_nobody_in_the_gallery_disturbs_who_does_not_name_them(gallery: Site, ho
 
 @pytest.mark.parametrize("name", [*AT_IMPORT, *(name for name in EXAMINED if not name.startswith("hangs"))])
 def test_one_that_is_named_and_broken(name: str, gallery: Site, home: Home) -> None:
-    for flag in ([], ["--json"]):
-        stderr = failure(home.run(gallery.awsv, "plugins", "check", *flag, name), 3, f"vault-plugin-{name}")
-        assert CANARY not in stderr
-        assert "1.0" in stderr
+    flag = ["--json"] if name < "i" else []
+    stderr = failure(home.run(gallery.awsv, "plugins", "check", *flag, name), 3, f"vault-plugin-{name} 1.0")
+    assert CANARY not in stderr
 
 
 @pytest.mark.parametrize(

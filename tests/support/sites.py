@@ -11,8 +11,10 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from zipfile import ZipFile
 
 from vault_core.plugins.discovery import normalise
 
@@ -30,6 +32,7 @@ class Site:
     """
 
     def __init__(self, root: Path, *, without: Iterable[str] = ()) -> None:
+        self._wheels: Path | None = None
         self.python = root / "bin/python"
         self.awsv = root / "bin/awsv"
         self.packages = root / Path(sysconfig.get_path("purelib", vars={"base": ".", "installed_base": "."}))
@@ -53,21 +56,47 @@ class Site:
         *,
         version: str = "1.0",
     ) -> None:
-        """Put a distribution here as an installer does.
+        """Put a distribution here as an installer does; inside :meth:`by_pip`, have pip do it.
 
         :param offers: entry-point group to names to modules.
         :param files: path to source, dedented.
         """
-        info = self.packages / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        label = f"{distribution.replace('-', '_')}-{version}"
+        info = f"{label}.dist-info"
         lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in offers.items()]
-        (info / "entry_points.txt").write_text("\n".join(lines))
-        for path, text in files.items():
+        contents = {path: textwrap.dedent(text) for path, text in files.items()} | {
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n",
+            f"{info}/entry_points.txt": "\n".join(lines),
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        contents[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*contents, f"{info}/RECORD"))
+        if self._wheels is not None:
+            with ZipFile(self._wheels / f"{label}-py3-none-any.whl", "w") as wheel:
+                for path, text in contents.items():
+                    wheel.writestr(path, text)
+            return
+        for path, text in contents.items():
             (self.packages / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.packages / path).write_text(textwrap.dedent(text))
-        recorded = [f"{path},,\n" for path in files] + [f"{info.name}/RECORD,,\n"]
-        (info / "RECORD").write_text("".join(recorded))
+            (self.packages / path).write_text(text)
+
+    @contextmanager
+    def by_pip(self, folder: Path) -> Iterator[None]:
+        """What is installed inside becomes wheels, which pip installs at the end.
+
+        :param folder: where the wheels are kept; it does not exist yet.
+        """
+        folder.mkdir()
+        self._wheels = folder
+        try:
+            yield
+        finally:
+            self._wheels = None
+        pip = (sys.executable, "-m", "pip", "--python", self.python, "--disable-pip-version-check", "install")
+        subprocess.run(
+            [*pip, "--quiet", "--no-index", "--no-deps", "--no-compile", *sorted(folder.iterdir())],
+            check=True,
+            timeout=300,
+        )
 
     def uninstall(self, distribution: str) -> None:
         """Take away the metadata of what :meth:`install` put here."""
