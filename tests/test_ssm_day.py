@@ -44,6 +44,7 @@ def day(home: Home, moto: MotoServer, reader: Key) -> Mapping[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_day(home: Home, day: Mapping[str, str], moto: MotoServer, front: Front, reader: Key, aws_v1: Path) -> None:
     key = moto.client("kms").create_key()["KeyMetadata"]
     put = home.awsv(

@@ -214,6 +214,7 @@ REFUSALS = {
     "unknown": (json_error("UnrecognizedClientException", "The security token is invalid"), "does not know the key of"),
     "signature": (json_error("InvalidSignatureException", "canonical-canary"), "does not accept the signature of"),
     "trouble": (json_error("InternalServerError", "oops", 500), r"SSM in eu-west-1 is in trouble: .* \(HTTP 500\)"),
+    "denied, in another protocol": (fault.deny(), "does not let the keys in the environment read"),
     "drop": (fault.drop(), "broke the connection"),
     "garbage": (fault.garbage(), "did not answer as it does"),
 }
@@ -249,6 +250,7 @@ def test_nobody_listens(ssm) -> None:
         ssm.get()
 
 
+@pytest.mark.slow
 def test_five_seconds_in_all(ssm, front: Front) -> None:
     front.on("GetParameter", fault.hang())
     started = time.monotonic()

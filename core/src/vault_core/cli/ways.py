@@ -85,7 +85,7 @@ class Ways:
 
         :param given: the sources of those passphrase slots (by id) of which it is known.
         """
-        configured = self.app.settings.names("passphrase_source")
+        configured = self.context.sources
         needed: dict[str, None] = {}
         for slot in self.table().slots:
             names = (given[slot.id],) if slot.id in given else configured if slot.type == "passphrase" else slot.sources

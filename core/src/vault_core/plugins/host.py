@@ -186,8 +186,13 @@ class HostContext:
 
         return choose(self._host, self.store, key_id, derive, self._sources(factor), factor=factor)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the passphrase sources that are asked here, in order; for the core's commands."""
+        return self._host.settings.names("passphrase_source", self._profile)
+
     def _sources(self, factor: str | None) -> tuple[str, ...]:
-        return (factor,) if factor else self._host.settings.names("passphrase_source", self._profile)
+        return (factor,) if factor else self.sources
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
         from vault_core.plugins.unlock import keep

@@ -47,16 +47,16 @@ class Keys:
         }
 
 
-def refuse_loop(context: Context, identity: Identity, what: str) -> None:
+def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
     """Before anything is asked of anybody.
 
-    :param what: names the use, for the message.
+    :param parameter: what the keys are for, for the message.
     :raises ConfigError: to take keys from this profile means to run awsv, which waits for them.
     """
     line = context.comes_back(identity.profile) if identity.profile else None
     if line is not None:
         raise ConfigError(
-            f"{what} with profile {identity.profile!r} would run awsv again: {line}",
+            f"{identity} is of no use for parameter {parameter}: it would run awsv again: {line}",
             hint=f"name an identity outside of the vault in {_SETTING}",
         )
 

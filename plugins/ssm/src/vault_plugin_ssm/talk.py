@@ -46,7 +46,7 @@ class Talk:
 
     def __post_init__(self) -> None:
         """:raises ConfigError: the profile would come back to awsv, or nothing names a region."""
-        refuse_loop(self.context, self.identity, f"to use {self.parameter}")
+        refuse_loop(self.context, self.identity, self.parameter)
         self._session = isolated(self.identity, self.context.environ)
         region = self.region or region_of_arn(self.parameter) or self._usual_region()
         if not region:
