@@ -229,7 +229,8 @@ def sheet(row: Mapping[str, Any]) -> list[str]:
     }
     lines += [f"  {f'{title}:':<17}{fact}" for title, fact in facts.items() if fact]
     for option in row.get("options", ()):
-        default = f" (default: {option['default']})" if option["default"] else ""
+        told = not option["default"] or "default" in option["help"]
+        default = "" if told else f" (default: {option['default']})"
         lines += [f"  {option['flag']}, {option['variable']}", f"      {option['help']}{default}"]
     return [printable(line) for line in lines]
 

@@ -18,15 +18,16 @@ def install_line(*distributions: str) -> str:
     """A line for a shell that installs these distributions, and keeps what is installed."""
     prefix = Path(sys.prefix)
     names = " ".join(distributions)
-    receipt = prefix / "uv-receipt.toml"  # written by "uv tool install"
-    if receipt.is_file():
-        return _with_uv(receipt, distributions)
+    python = shlex.quote(sys.executable)
     if (prefix / "pipx_metadata.json").is_file():
         return f"pipx inject {shlex.quote(prefix.name)} {names}"
+    receipt = prefix / "uv-receipt.toml"  # written by "uv tool install"
+    if receipt.is_file() and (known := _received(receipt)):
+        more = [word for name in distributions for word in ("--with", name)]
+        return shlex.join(["uv", "tool", "install", *known, *more])
     import importlib.util
 
-    python = shlex.quote(sys.executable)
-    if importlib.util.find_spec("pip") is None:  # as in the environments that uv makes
+    if receipt.is_file() or importlib.util.find_spec("pip") is None:  # environments that uv makes have no pip
         return f"uv pip install --python {python} {names}"
     return " ".join([python, "-m pip install", *_outside_of_environments(), names])
 
@@ -43,31 +44,33 @@ def _outside_of_environments() -> Iterator[str]:
         yield "--break-system-packages"
 
 
-def _with_uv(receipt: Path, distributions: tuple[str, ...]) -> str:
-    """``uv tool`` adds nothing to what is installed: it installs again, with everything that it is given."""
+def _received(receipt: Path) -> list[str]:
+    """The words that installed what is there: ``uv tool`` adds nothing, it installs again what it is given.
+
+    Empty where the receipt is not understood.
+    """
     import tomllib
 
     try:
         known = tomllib.loads(receipt.read_text(encoding="utf-8"))["tool"]["requirements"]
-        main = [_requirement(one) for one in known if one["name"] == CORE]
-        more = [_requirement(one) for one in known if one["name"] != CORE]
+        ((option, core),) = [_requirement(one) for one in known if one["name"] == CORE]
+        more = [word for one in known if one["name"] != CORE for word in _requirement(one)]
     except (OSError, ValueError, LookupError, TypeError):
-        main, more = [CORE], []
-    words = ["uv", "tool", "install", *(main or [CORE])]
-    for requirement in (*more, *distributions):
-        words += ["--with", requirement]
-    return shlex.join(words)
+        return []
+    return [*(["--editable"] if option == "--with-editable" else []), core, *more]
 
 
-def _requirement(entry: Mapping[str, Any]) -> str:
-    """An entry of uv's receipt as it is typed.
+def _requirement(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """An entry of uv's receipt as it is typed: an option and its value.
 
     :raises LookupError: it came from somewhere that is not one word (a repository's branch).
     """
-    for place in ("directory", "editable", "path", "url"):
+    if "editable" in entry:
+        return "--with-editable", str(entry["editable"])
+    for place in ("directory", "path", "url"):
         if place in entry:
-            return str(entry[place])
+            return "--with", str(entry[place])
     if "git" in entry:
         raise LookupError(entry["name"])
     extras = f"[{','.join(entry['extras'])}]" if entry.get("extras") else ""
-    return f"{entry['name']}{extras}{entry.get('specifier', '')}"
+    return "--with", f"{entry['name']}{extras}{entry.get('specifier', '')}"
