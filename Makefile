@@ -11,7 +11,7 @@ SOURCES := core/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
 # Modules of somebody's working folder have no place in what is tested.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-here test-others test-deep lint format bench build clean
+.PHONY: help demo test test-here test-others test-deep lint format bench build docs freeze-api clean
 
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
@@ -21,6 +21,8 @@ help:
 	@echo 'make format  let ruff rewrite the sources'
 	@echo 'make bench   how long commands take, against "python -c pass" (N=rounds)'
 	@echo 'make build   wheels of every distribution, in dist/'
+	@echo 'make docs    docs/plugins/reference.md, from the docstrings'
+	@echo 'make freeze-api  tests/api.txt: what plugins may rely on, as it is now (read the difference)'
 	@echo 'make clean   remove what the other targets made'
 
 $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
@@ -58,6 +60,13 @@ build: $(VENV)/.installed
 	@rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $(dir $(PARTS:%=./%))
 	@ls dist
+
+docs: $(VENV)/.installed
+	@cd tests && ../$(BIN)/python -m support.public_api reference
+
+freeze-api: $(VENV)/.installed
+	@cd tests && ../$(BIN)/python -m support.public_api frozen
+	@git --no-pager diff --stat -- tests/api.txt
 
 clean:
 	rm -rf .venv .venv-* .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,17 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from support import documents
+from support import documents, public_api
 from support.documents import Answers
 from support.home import Home
 from support.moto import MotoServer
 from support.sites import Site
-from vault_core import hookspecs
+from vault_core.plugins.discovery import GROUPS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs/plugins").glob("*.md"))
 TUTORIALS = [page for page in PAGES if any(fence.mark == "run" for fence in documents.fences(page))]
-HOOKS = {name for name in vars(hookspecs) if name.startswith("vault_")}
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 """pip takes what is installed here, the build backend included (its way to say "no isolation" is 0)."""
 
@@ -66,6 +65,31 @@ def test_a_page_does_what_it_shows(page: Path, tmp_path: Path, home: Home, moto:
             fence.write(home.path)
         elif fence.mark == "run":
             documents.act(home, fence, typed, path=path, state=tmp_path / "state", timeout=CONTRACT_SECONDS)
+
+
+def shown_hooks(page: Path) -> set[str]:
+    """The hooks that plugins on a page implement."""
+    code = "\n".join(fence.text for fence in documents.fences(page) if fence.mark == "file")
+    return set(re.findall(r"@(?:api\.)?hookimpl\ndef (\w+)\(", code))
+
+
+def test_every_hook_has_a_page_whose_plugin_is_used() -> None:
+    """A page's plugin is checked by awsv, which loads it, and used by the commands that follow."""
+    shown = {hook: page for page in TUTORIALS for hook in shown_hooks(page)}
+    assert set(shown) == {hook.name for hook in public_api.hooks()}
+    overview = (ROOT / "docs/plugins/index.md").read_text(encoding="utf-8")
+    for kind, group in GROUPS.items():
+        (hook,) = [hook.name for hook in public_api.hooks() if group in hook.doc]
+        page = shown[hook]
+        assert re.search(rf"\| `{group}` \| `{hook}` \| \[\w+\]\({page.name}\) \|", overview), kind
+        commands = [command for fence in documents.fences(page) if fence.mark == "run" for command in fence.commands]
+        checked = next(number for number, command in enumerate(commands) if command.startswith("awsv plugins check "))
+        assert any(command.startswith("awsv ") for command in commands[checked + 1 :]), page
+
+
+def test_the_reference_is_made_from_the_docstrings() -> None:
+    text = public_api.REFERENCE.read_text(encoding="utf-8")
+    assert text == public_api.reference(), "run 'make docs' and commit docs/plugins/reference.md"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

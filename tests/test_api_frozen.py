@@ -1,0 +1,82 @@
+"""What plugins rely on changes only on purpose: names, signatures, fields, defaults and values are those of api.txt."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+
+import pytest
+
+from support import public_api
+from vault_core import api, testing
+
+HOW = """
+The public surface of vault_core is not what tests/api.txt says (- was, + is):
+
+{difference}
+
+Whoever wrote a plugin for group .v1 relies on every line of it. Allowed: a new name, and a new field, parameter or
+method that has a default. Not allowed within .v1: a name, parameter, field or value that goes, moves or changes its
+meaning; a default that changes; a new abstract method. If the change is allowed and on purpose: 'make freeze-api docs',
+and commit what they write with it.
+"""
+
+
+def test_the_public_surface_is_what_it_was() -> None:
+    was, now = public_api.FROZEN.read_text(encoding="utf-8"), public_api.frozen()
+    difference = "\n".join(difflib.unified_diff(was.splitlines(), now.splitlines(), lineterm="", n=0))
+    assert was == now, HOW.format(difference=difference)
+
+
+@pytest.mark.parametrize("module", [api, testing], ids=lambda module: module.__name__)
+def test_every_public_name_says_what_it_is(module: object) -> None:
+    told = {entry.name: entry.doc for entry in public_api.entries(module)}  # type: ignore[arg-type]  # a module
+    assert [name for name, doc in told.items() if not doc and name != "hookimpl"] == []
+
+
+def test_every_public_method_says_what_it_does() -> None:
+    silent = [
+        f"{entry.name}.{member.name}"
+        for entry in public_api.entries(api)
+        for member in entry.members
+        if "(" in member.signature.partition(":")[0] and not member.doc and member.name != "__init__"
+    ]
+    assert silent == []
+
+
+def test_everything_public_is_frozen() -> None:
+    frozen = public_api.frozen()
+    for name in (*api.__all__, *testing.__all__):
+        assert f" {name}" in frozen.replace("\n", " "), name
+
+
+def test_what_plugins_set_of_a_contract_is_there() -> None:
+    contracts = [entry for entry in public_api.entries(testing) if entry.name.endswith("Contract")]
+    told = {signature.split("(")[0].split(":")[0] for entry in contracts for signature in public_api.kit(entry)}
+    assert told == public_api.OVERRIDDEN
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    def close(self)", "    @abstractmethod\n    def more(self) -> None: ...\n\n    def close(self)"),
+        ("    help: str", "    helps: str"),
+        ("    secret: bool = False", "    secret: bool = True"),
+        ('    CORE = "core"', '    AWSV = "core"'),
+        ("timeout: float = 30.0", "timeout: float"),
+        ("exit_code = 4", "exit_code = 5"),
+    ],
+    ids=["new-abstract-method", "renamed-field", "other-default", "renamed-member", "no-default", "other-exit-code"],
+)
+def test_a_change_is_seen(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, changed = inspect.getsource, []
+
+    def altered(found: object) -> str:
+        source = read(found)  # type: ignore[arg-type]  # whatever is asked for
+        changed.append(old in source)
+        return source.replace(old, new)
+
+    monkeypatch.setattr(inspect, "getsource", altered)
+    now = public_api.frozen()
+    assert any(changed)
+    assert now != public_api.FROZEN.read_text(encoding="utf-8")
