@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -45,6 +46,7 @@ class Trial:
         self.counts: Counter[str] = Counter()
         self.shrunk: list[str] = []
         self._budget = budget
+        self._counting = threading.Lock()
         self._opened: list[StorageBackend] = []
         self._workers: list[Worker] = []
 
@@ -95,19 +97,23 @@ class Trial:
         self._workers.append(worker)
         return worker
 
-    def do(self, *tasks: Mapping[str, Any], worker: Worker | None = None) -> Told:
-        """Have the tasks done by other processes at the same time; fails if one of them raises."""
+    def do(self, *tasks: Mapping[str, Any], worker: Worker | None = None, may_fail: bool = False) -> Told:
+        """Have the tasks done by other processes at the same time.
+
+        :param may_fail: do not fail if one of them raises.
+        """
         __tracebackhide__ = True
         try:
             told = (worker or self.worker()).do(*tasks)
         except Stuck as error:
             fail(str(error))
-        for what in told.errors():
+        for what in () if may_fail else told.errors():
             fail(f"a process with the store failed: {what}")
         return told
 
     def _count(self, name: str) -> None:
-        self.counts[name] += 1
+        with self._counting:  # a store may be used from several threads
+            self.counts[name] += 1
 
     # -- what it costs -------------------------------------------------------------------------------------------------
 

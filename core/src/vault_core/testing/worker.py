@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import logging
 import mmap
@@ -18,6 +19,7 @@ import select
 import signal
 import struct
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -224,6 +226,8 @@ class Crew:
     def __init__(self, place: Place, say: Say) -> None:
         self._place = place
         self._say = say
+        self._modules = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as this process lives
+        self._learned = False
 
     def work(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
         """Do them all; what came of it."""
@@ -243,6 +247,7 @@ class Crew:
             pass
         os.close(gate[1])
         over = self._wait(pids, tasks, stop[1])
+        self._learn()
         os.close(ready[0])
         numbers = struct.unpack(f"={len(tasks) * len(OPERATIONS)}q", counts[:])
         sums = {name: sum(numbers[index :: len(OPERATIONS)]) for index, name in enumerate(OPERATIONS)}
@@ -259,6 +264,17 @@ class Crew:
         os.close(stop)
         over |= {pid: os.waitpid(pid, 0)[1] for pid in pids if pid in endless}
         return [os.waitstatus_to_exitcode(over[pid]) for pid in pids]
+
+    def _learn(self) -> None:
+        """Import what the first process needed, so that the next ones have it: an SDK may take a second."""
+        self._modules.seek(0)
+        names = self._modules.read().decode().split()
+        if self._learned or not names:
+            return
+        self._learned = True
+        for name in names:
+            with contextlib.suppress(BaseException):  # it is theirs, and they will see
+                importlib.import_module(name)
 
     def _hand(self, number: int, task: dict[str, Any], counts: mmap.mmap, ready: Any, gate: Any, stop: Any) -> NoReturn:
         """In the forked process."""
@@ -278,6 +294,9 @@ class Crew:
             os.read(gate[0], 1)
             getattr(Hand(store, task, say, stop[0]), task["act"])()
             store.close()
+            if number == 0 and not self._learned:
+                self._modules.write("\n".join(name for name in [*sys.modules] if name != "__main__").encode())
+                self._modules.flush()
             status = 0
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the contract, which judges it
             say(error=type(error).__name__, vault=isinstance(error, VaultError), message=traceback.format_exc()[-2000:])
@@ -321,8 +340,9 @@ def main() -> None:
     sys.addaudithook(_tell_commands(Path(place.root) / "commands"))
     _ = place.spec  # imported once, before the processes divide
     os.dup2(2, 1)  # loading has given it back
+    crew = Crew(place, say)
     for line in sys.stdin:
-        say(**Crew(place, say).work(json.loads(line)))
+        say(**crew.work(json.loads(line)))
 
 
 def _tell_commands(log: Path) -> Callable[[str, tuple[Any, ...]], None]:

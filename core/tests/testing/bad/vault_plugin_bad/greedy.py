@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest  # in place of an SDK: what is surely installed here, and neither the core's nor the standard library's
 
 from vault_core.api import hookimpl
-from vault_plugin_toy import Toy, spec
+from vault_plugin_bad.toy import Toy, spec
 
 
 class Greedy(Toy):

@@ -17,13 +17,13 @@ from vault_core.api import (
     VaultError,
     hookimpl,
 )
-from vault_plugin_toy import Box, Toy, spec
+from vault_plugin_bad.toy import Box, Service, Toy, spec
 
 PAUSE = 0.005
 """Seconds: what a slow disk or a network takes, so that a race is one on a quiet machine, too."""
 
 
-class WritesLater(Toy):
+class WritesLater(Service):
     """Keeps what was put in memory until the store is closed."""
 
     later: dict = {}  # noqa: RUF012 - of the whole process, so that nobody in it notices
@@ -45,7 +45,7 @@ class WritesLater(Toy):
         self.later.clear()
 
 
-class WritesInPlace(Toy):
+class WritesInPlace(Service):
     """Overwrites the file, block by block."""
 
     def _write(self, items):
@@ -63,7 +63,7 @@ class ForgetsVersions(Toy):
         return "1"
 
 
-class LooksBeforeItLeaps(Toy):
+class LooksBeforeItLeaps(Service):
     """Checks that there is nothing, and writes later."""
 
     def put(self, key, value, *, expect=ANY):
@@ -109,7 +109,7 @@ def _encoded(key):
     return f"{kind}/" + "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f".{ord(c):02x}" for c in name)
 
 
-class LimitsValues(Toy):
+class LimitsValues(Service):
     """Cuts values off at 1 KiB, without a word."""
 
     def put(self, key, value, *, expect=ANY):
@@ -134,7 +134,7 @@ class EncryptsAFile(Box):
         return data
 
 
-class ReturnsText(Toy):
+class ReturnsText(Service):
     """Returns the value itself."""
 
     def get(self, key):
@@ -235,7 +235,7 @@ class OpensToAnybody(Box):
             return None
 
 
-class TellsAProgram(Toy):
+class TellsAProgram(Service):
     """Gives the value to a program, as one of its arguments."""
 
     def put(self, key, value, *, expect=ANY):
@@ -243,7 +243,7 @@ class TellsAProgram(Toy):
         return super().put(key, value, expect=expect)
 
 
-class Logs(Toy):
+class Logs(Service):
     """Has a log for those who look for its mistakes."""
 
     def put(self, key, value, *, expect=ANY):
@@ -260,7 +260,7 @@ class ShoutsSealedValues(Toy):
 
 def _shouted(value):
     text = value.reveal_text()
-    return Secret(text.upper() if text.startswith("vlt1:") else text)
+    return Secret(text.upper() if text.startswith("vlt1:") and len(text) > 40 else text)
 
 
 MANY = Capability.MULTI_PROCESS
@@ -287,7 +287,7 @@ CULPRITS = {
     "opens-to-anybody": (OpensToAnybody, AtRest.BACKEND, MANY),
     "tells-a-program": (TellsAProgram, AtRest.SERVICE, MANY),
     "logs": (Logs, AtRest.SERVICE, MANY),
-    "changes-what-is-sealed": (ShoutsSealedValues, AtRest.CORE, MANY),
+    "shouts-what-is-sealed": (ShoutsSealedValues, AtRest.CORE, MANY),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vault_core.api import hookimpl
-from vault_plugin_toy import Toy, spec
+from vault_plugin_bad.toy import Toy, spec
 
 SETTINGS = Path(__file__).parent.joinpath("README").exists() or Path("/dev/null").read_text()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import secrets
 
 from vault_core.api import (
@@ -75,7 +74,7 @@ class Toy(StorageBackend):
     def _locked(self):
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path.with_suffix(".lock"), "w")  # noqa: SIM115 - closed below
+            lock = self.path.with_suffix(".lock").open("w")
         except OSError as error:
             raise StorageUnavailable(f"{self.path} cannot be locked: {error.strerror}") from None
         with lock:
@@ -95,13 +94,34 @@ class Toy(StorageBackend):
     def _write(self, items):
         new = self.path.with_suffix(f".{secrets.token_hex(4)}.new")
         new.write_bytes(self._packed(items))
-        os.replace(new, self.path)
+        new.replace(self.path)
 
     def _packed(self, items):
         return json.dumps(items).encode()
 
     def _unpacked(self, data):
         return json.loads(data)
+
+
+class Service(Toy):
+    """In place of a service that encrypts with a key of its own."""
+
+    def _packed(self, items):
+        return _fernet().encrypt(super()._packed(items))
+
+    def _unpacked(self, data):
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return super()._unpacked(_fernet().decrypt(data))
+        except InvalidToken:
+            raise ValueError("damaged") from None
+
+
+def _fernet():
+    from cryptography.fernet import Fernet
+
+    return Fernet(b"A" * 43 + b"=")
 
 
 class Box(Toy):
@@ -155,5 +175,5 @@ def vault_storage_backends():
     return (
         spec("toy", Toy, capabilities=EVERYTHING),
         spec("toy-box", Box, AtRest.BACKEND, EVERYTHING ^ Capability.LISTS_LOCKED),
-        spec("toy-short", Toy, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
+        spec("toy-short", Service, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
     )
