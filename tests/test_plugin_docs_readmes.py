@@ -1,0 +1,60 @@
+"""Each distribution's README names what it offers: every plugin, every option, and how it is installed."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from support import documents
+from vault_core import output
+from vault_core.plugins.discovery import GROUPS
+from vault_core.plugins.loader import Plugins
+
+ROOT = Path(__file__).parents[1]
+KINDS = {group: kind for kind, group in GROUPS.items()}
+PROJECTS = sorted(path.parent for folder in ("plugins", "examples") for path in ROOT.glob(f"{folder}/*/pyproject.toml"))
+
+
+def project(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+def test_a_readme_names_what_the_distribution_offers(folder: Path) -> None:
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    declared = project(folder)
+    assert readme.startswith(f"# {declared['name']}\n")
+    plugins = Plugins()
+    for group, names in declared["entry-points"].items():  # type: ignore[attr-defined]  # a table
+        for name in names:
+            assert re.search(rf"`(awsv )?{name}\b", readme), f"{name} is not named"
+            spec = plugins.load(KINDS[group], name)  # type: ignore[call-overload]  # the kind is data here
+            for option in getattr(spec, "options", ()):
+                variable = f"AWS_VAULT_{name}_{option.name}".replace("-", "_").upper()
+                assert variable in readme or f"`{option.name}`" in readme, (
+                    f"neither {variable} nor `{option.name}` is named"
+                )
+    output.restore()
+
+
+@pytest.mark.parametrize("folder", [ROOT / "core", *PROJECTS], ids=lambda folder: folder.name)
+def test_the_links_of_a_readme_lead_somewhere(folder: Path) -> None:
+    assert documents.dead_links(folder / "README.md") == []
+
+
+def test_the_extras_bring_what_the_core_s_readme_tells() -> None:
+    extras = project(ROOT / "core")["optional-dependencies"]
+    ours = {str(project(folder)["name"]) for folder in PROJECTS if folder.parent.name == "plugins"}
+    brought = {name: {re.split(r"[\[>]", text)[0] for text in texts} for name, texts in extras.items()}  # type: ignore[attr-defined]  # a table
+    assert brought["standard"] == {f"vault-plugin-{name}" for name in ("file", "env", "prompt", "aws")}
+    assert brought["all"] - {"vault-core"} | brought["standard"] == ours
+    readme = (ROOT / "core/README.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `vault-core\[(\w+)\]` \| (.+?) \|$", readme, re.M))
+    assert set(told) == set(extras)  # type: ignore[call-overload]  # a table
+    for extra in ("standard", "all"):
+        named = {f"vault-plugin{name}" for name in re.findall(r"(-[a-z]+)`", told[extra])}
+        assert named == brought[extra] - {"vault-core"}
