@@ -1,0 +1,241 @@
+"""The list of items in a keychain that cannot be searched: whole after whatever died, and mended after hands-on care.
+
+Most of it runs on a stand-in that stops between any two steps of any change, as macOS may (there an item is replaced
+by deleting it first); some on a real gnome-keyring of which only what ``keyring`` offers for every keychain is used.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from support.secret_service import desktop
+from vault_core.api import StorageCorrupt
+from vault_core.testing import FakeContext
+from vault_plugin_keychain.indexed import Indexed
+from vault_plugin_keychain.keychains import Keychain, KeyringKeychain
+from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.secret_service import SecretService
+
+A, B = "credentials/a", "credentials/b"
+
+
+class Died(BaseException):
+    """The process was killed."""
+
+
+class Fragile(Keychain):
+    """A keychain in memory that replaces as macOS does, and whose user dies before the step after so many.
+
+    :param steps: how many changes of the keychain it takes before it dies; None: it lives.
+    :param most: the most characters of a text.
+    """
+
+    def __init__(self, kept: dict[str, str], steps: int | None = None, most: int | None = None) -> None:
+        self.kept = kept
+        self.most = most
+        self.left = steps
+        self.done = 0
+
+    def get(self, name: str) -> str | None:
+        return self.kept.get(name)
+
+    def set(self, name: str, text: str) -> None:
+        assert len(text) <= (self.most or 1 << 30)
+        if name in self.kept:
+            self._step()
+            del self.kept[name]
+        self._step()
+        self.kept[name] = text
+
+    def delete(self, name: str) -> bool:
+        if name not in self.kept:
+            return False
+        self._step()
+        del self.kept[name]
+        return True
+
+    def _step(self) -> None:
+        self.done += 1
+        if self.left is not None:
+            if self.left == 0:
+                raise Died
+            self.left -= 1
+
+
+def contents(kept: dict[str, str], most: int | None = None) -> dict[str, str]:
+    shelf = Indexed(Fragile(kept, most=most))
+    found = {}
+    for name in shelf.names():
+        text = shelf.get(name)
+        assert text is not None
+        found[name] = text
+    return found
+
+
+def values(kept: dict[str, str]) -> list[str]:
+    return [text for name, text in kept.items() if name.startswith("value/")]
+
+
+CHANGES = {
+    "create": (lambda shelf: shelf.set(B, "new"), {A: "old", B: "new"}),
+    "replace": (lambda shelf: shelf.set(A, "new"), {A: "new"}),
+    "delete": (lambda shelf: shelf.delete(A), {}),
+}
+
+
+@pytest.mark.parametrize("most", [None, 150])
+@pytest.mark.parametrize("change", CHANGES)
+def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None) -> None:
+    action, after = CHANGES[change]
+    before = {A: "old"}
+    seen, steps = [], 0
+    while True:
+        kept: dict[str, str] = {}
+        Indexed(Fragile(kept, most=most)).set(A, "old")
+        dying = Fragile(kept, steps, most)
+        try:
+            action(Indexed(dying))
+        except Died:
+            seen.append(contents(kept, most))
+            assert seen[-1] in (before, after), f"after {steps} steps"
+            # The next writer clears up what does not count.
+            Indexed(Fragile(kept, most=most)).set("credentials/next", "next")
+            assert sorted(values(kept)) == sorted([*seen[-1].values(), "next"])
+            assert contents(kept, most) == seen[-1] | {"credentials/next": "next"}
+            steps += 1
+            continue
+        break
+    assert contents(kept, most) == after
+    assert steps == dying.done >= 3
+    assert seen[0] == before
+    assert seen == sorted(seen, key=lambda state: state == after), "once new, always new"
+
+
+def test_two_deaths_in_a_row_lose_nothing() -> None:
+    for first in range(12):
+        for second in range(12):
+            kept: dict[str, str] = {}
+            Indexed(Fragile(kept)).set(A, "old")
+            for steps, text in ((first, "one"), (second, "two")):
+                with suppress(Died):
+                    Indexed(Fragile(kept, steps)).set(A, text)
+            assert contents(kept)[A] in ("old", "one", "two"), (first, second)
+
+
+@pytest.mark.parametrize("most", [None, 150])
+def test_like_a_dictionary(most: int | None) -> None:
+    """A thousand random changes, a tenth of them interrupted."""
+    chance = random.Random(4)
+    kept: dict[str, str] = {}
+    model: dict[str, str] = {}
+    for number in range(1_000):
+        key, text = f"credentials/{chance.randrange(8)}", str(number)
+        deleting = chance.random() < 0.4
+        after = {name: value for name, value in model.items() if name != key} | ({} if deleting else {key: text})
+        shelf = Indexed(Fragile(kept, chance.randrange(8) if chance.random() < 0.1 else None, most))
+        try:
+            if deleting:
+                assert shelf.delete(key) is (key in model)
+            else:
+                shelf.set(key, text)
+        except Died:
+            found = contents(kept, most)
+            assert found in (model, after)
+            model = found
+        else:
+            model = after
+        if number % 10 == 0:
+            assert contents(kept, most) == model
+    assert contents(kept, most) == model
+    assert sorted(values(kept)) == sorted(model.values())
+
+
+def test_an_item_that_somebody_deleted_by_hand_is_not_listed() -> None:
+    kept: dict[str, str] = {}
+    shelf = Indexed(Fragile(kept))
+    shelf.set(A, "one")
+    shelf.set(B, "two")
+    del kept[next(name for name, text in kept.items() if text == "one")]
+    assert (shelf.names(), shelf.get(A), shelf.get(B)) == ([B], None, "two")
+    assert shelf.delete(A) is False
+    shelf.set(A, "again")
+    assert contents(kept) == {A: "again", B: "two"}
+
+
+def test_one_slot_of_the_index_that_is_gone_or_damaged_is_made_good() -> None:
+    for damage in (None, "", "7 1 x y", "noise"):
+        for slot in ("index/0.0", "index/1.0"):
+            kept: dict[str, str] = {}
+            Indexed(Fragile(kept)).set(A, "old")
+            Indexed(Fragile(kept)).set(B, "two")
+            if damage is None:
+                del kept[slot]
+            else:
+                kept[slot] = damage
+            assert contents(kept).items() <= {A: "old", B: "two"}.items()
+            assert contents(kept)[A] == "old"
+            Indexed(Fragile(kept)).set(B, "three")
+            assert contents(kept) == {A: "old", B: "three"}
+
+
+def test_two_damaged_slots_are_an_error_and_not_an_empty_store() -> None:
+    kept: dict[str, str] = {}
+    Indexed(Fragile(kept)).set(A, "secret text")
+    kept |= {"index/0.0": "0 1 x {}", "index/1.0": "noise"}
+    for action in (lambda: Indexed(Fragile(kept)).names(), lambda: Indexed(Fragile(kept)).set(B, "x")):
+        with pytest.raises(StorageCorrupt, match="index") as caught:
+            action()
+        assert "secret" not in str(caught.value)
+
+
+def test_who_reads_while_another_replaces_sees_old_or_new() -> None:
+    """Reading takes no lock: between the index and the value, another one replaces it."""
+    kept: dict[str, str] = {}
+    Indexed(Fragile(kept)).set(A, "old")
+
+    class Slow(Fragile):
+        replaced = False
+
+        def get(self, name: str) -> str | None:
+            if name.startswith("value/") and not self.replaced:
+                self.replaced = True
+                Indexed(Fragile(kept)).set(A, "new")
+            return super().get(name)
+
+    assert Indexed(Slow(kept)).get(A) == "new"
+
+
+# -- a real one --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Keychain]:
+    """gnome-keyring with no more than ``keyring`` has for every keychain."""
+    with desktop() as session:
+        ctx = FakeContext(tmp_path, options={"collection-name": None}, environ=session.env)
+        searchable = SecretService(ctx, "awsv")
+
+        class Plain(KeyringKeychain):
+            pass
+
+        yield Plain(SECRET_SERVICE, "awsv", searchable._backend)
+
+
+def test_in_a_real_keychain(plain: Keychain) -> None:
+    shelf = Indexed(plain)
+    model: dict[str, str] = {}
+    chance = random.Random(5)
+    for number in range(25):
+        key = f"credentials/{chance.randrange(5)}"
+        if chance.random() < 0.3:
+            assert shelf.delete(key) is (model.pop(key, None) is not None)
+        else:
+            shelf.set(key, f"text {number}")
+            model[key] = f"text {number}"
+    assert sorted(shelf.names()) == sorted(model)
+    assert {name: shelf.get(name) for name in shelf.names()} == model
