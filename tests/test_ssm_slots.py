@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from support.front import Front, json_error
-from support.home import Home
+from support.home import PROGRAM, Home
 from support.moto import REGION, MotoServer
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, store_path
 from support.ways import table
@@ -98,8 +98,6 @@ def test_the_only_way_in_is_told_when_a_store_is_made_and_not_when_it_has_anothe
 
 
 def on_path(env: Mapping[str, str]) -> dict[str, str]:
-    from support.home import PROGRAM
-
     return {**env, "PATH": f"{PROGRAM.parent}:/usr/bin:/bin"}
 
 
@@ -111,3 +109,26 @@ def test_while_aws_is_away_the_next_source_opens_the_store(home: Home, aws: dict
     alone = home.awsv(*SHOW, env={**away, "AWS_VAULT_PASSPHRASE_SOURCE": "ssm"})
     assert (alone.returncode, alone.stdout) == (125, "")
     assert "no passphrase for store 'file': tried ssm (AWS in eu-west-1 cannot be reached" in alone.stderr
+
+
+def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], front: Front) -> None:
+    assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
+    home.configure(f"[profile work]\nregion = {REGION}\n")
+    front.forget()
+    for words, shown in ((("list",), "locked"), (("explain", "work"), "not checked: locked")):
+        done = home.awsv(*words, env=only("ssm", aws))
+        assert (done.returncode, shown in done.stdout, done.stderr) == (0, True, "")
+    assert front.calls == []
+    done = home.awsv("list", "--unlock", env=only("ssm", aws))
+    assert (done.returncode, "locked" in done.stdout, front.actions) == (0, False, ["GetParameter"])
+
+
+def test_a_profile_says_where_its_stores_passphrase_is(home: Home, aws: dict[str, str], front: Front) -> None:
+    assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
+    del aws["AWS_VAULT_SSM_CREDENTIALS"], aws["AWS_VAULT_SSM_REGION"]
+    home.configure(
+        f"[profile work]\nregion = {REGION}\nvault_passphrase_source = ssm\nvault_ssm_parameter = {PARAMETER}\n"
+        f"vault_ssm_credentials = environment\nvault_ssm_region = {REGION}\n"
+    )
+    done = home.awsv(*SHOW, env={**aws, "AWS_VAULT_SSM_PARAMETER": "/of/others"})
+    assert (done.returncode, done.stdout) == (0, f"{KEY_ID}\n"), done.stderr

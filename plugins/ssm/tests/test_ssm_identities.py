@@ -81,6 +81,21 @@ def test_the_program_of_somebody_else(ssm, front: Front, tmp_path: Path) -> None
     assert "process-canary" not in error.message
 
 
+def test_a_program_may_take_longer_than_aws(ssm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault_plugin_ssm.source.LIMIT_SECONDS", 0.5)
+    monkeypatch.setattr("vault_plugin_ssm.talk.PROGRAM_SECONDS", 1.0)
+    script = tmp_path / "other.py"
+    script.write_text("import time; time.sleep(20)")
+    ssm.profile(
+        f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n"
+        f"[profile base]\ncredential_process = {sys.executable} {script}\n"
+    )
+    refused(ssm, SourceUnavailable, r"did not answer within 1\.5 s")
+    ssm.profile(f"[profile reader]\n{ssm.keys()}")
+    ssm.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    refused(ssm, SourceUnavailable, "cannot be reached")
+
+
 def test_a_profile_with_nothing_falls_back_to_nothing(ssm, front: Front) -> None:
     ssm.environ |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": front.url, "AWS_CONTAINER_CREDENTIALS_FULL_URI": front.url}
     ssm.profile(f"[profile reader]\nregion = {REGION}\n")

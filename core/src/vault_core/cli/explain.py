@@ -32,6 +32,7 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
       awsv explain work
     """
     app.host.may_ask = False
+    app.host.local = True
     planner = app.planner(Flags(duration, no_session, region))
     plan = planner.plan(profile)
     described = describe(app, plan, planner)

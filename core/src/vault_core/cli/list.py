@@ -72,6 +72,7 @@ def stored_names(app: App, *, unlock: bool) -> Mapping[str, bool] | None:
     :param unlock: ask for the passphrase if it takes that, and fail where the names cannot be had.
     """
     allowed, app.host.may_ask = app.host.may_ask, app.host.may_ask and unlock
+    app.host.local = not unlock
     app.host.purpose = "the list of stored keys"
     vault = app.vault()
     is_remote = Capability.REMOTE in vault.store.spec.capabilities
@@ -87,6 +88,7 @@ def stored_names(app: App, *, unlock: bool) -> Mapping[str, bool] | None:
         return None
     finally:
         app.host.may_ask = allowed
+        app.host.local = False
         app.host.ends = None
 
 

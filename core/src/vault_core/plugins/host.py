@@ -33,6 +33,8 @@ class Host:
     terminal: Terminal = field(default_factory=Terminal)
     may_ask: bool = True
     """False under ``--no-input``, and while listing."""
+    local: bool = False
+    """Leave out passphrase sources that need the network: while listing."""
     question_limit: float | None = None
     """Seconds that a person has for an answer; None: as long as it takes."""
     ends: float | None = None
@@ -169,7 +171,14 @@ class HostContext:
             sources = self._sources(factor)
             try:
                 self._host.keys[key_id] = unlock(
-                    self._host, self.store, key_id, derive, sources, create=create, factor=factor
+                    self._host,
+                    self.store,
+                    key_id,
+                    derive,
+                    sources,
+                    create=create,
+                    factor=factor,
+                    profile=self._profile,
                 )
             except VaultError:
                 self._host.forget_keys(f"{key_id}/")  # its other factors: one of them may be the wrong one
@@ -184,7 +193,8 @@ class HostContext:
         """
         from vault_core.plugins.unlock import choose
 
-        return choose(self._host, self.store, key_id, derive, self._sources(factor), factor=factor)
+        sources = self._sources(factor)
+        return choose(self._host, self.store, key_id, derive, sources, factor=factor, profile=self._profile)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -197,12 +207,12 @@ class HostContext:
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
         from vault_core.plugins.unlock import keep
 
-        keep(self._host, self.store, source, key_id, secret)
+        keep(self._host, self.store, source, key_id, secret, self._profile)
 
     def forget(self, source: str, key_id: str) -> bool:
         from vault_core.plugins.unlock import forget
 
-        return forget(self._host, self.store, source, key_id)
+        return forget(self._host, self.store, source, key_id, self._profile)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         reason = self._host.why_nobody_can_be_asked()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vault_core import output
@@ -14,6 +15,8 @@ from vault_core.settings import REMOVED
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
+
+NO_PROFILE: Mapping[str, str] = MappingProxyType({})
 
 TRIES = 3
 """How often an interactive source is asked."""
@@ -28,10 +31,14 @@ def unlock(
     *,
     create: bool,
     factor: str | None = None,
+    profile: Mapping[str, str] = NO_PROFILE,
 ) -> Secret:
-    """The key behind ``key_id``, from the sources ``names``: see :meth:`vault_core.api.Context.unlock`."""
+    """The key behind ``key_id``, from the sources ``names``: see :meth:`vault_core.api.Context.unlock`.
+
+    :param profile: the keys of the AWS profile that the store is opened for: it may set the sources' options.
+    """
     purpose = Purpose.CREATE if create else Purpose.UNLOCK
-    return _first(host, names, _request(host, store, key_id, purpose), derive, factor)
+    return _first(host, names, _request(host, store, key_id, purpose), derive, factor, profile)
 
 
 def choose(
@@ -42,6 +49,7 @@ def choose(
     configured: Sequence[str],
     *,
     factor: str | None = None,
+    profile: Mapping[str, str] = NO_PROFILE,
 ) -> Secret:
     """The key that a new passphrase of an existing store comes to.
 
@@ -57,12 +65,14 @@ def choose(
             f"no source asks for a new passphrase: sources are {', '.join(configured)}",
             hint="add --passphrase-source prompt, or give --new-passphrase-fd",
         )
-    return _first(host, names, _request(host, store, key_id, Purpose.CHANGE), derive, factor)
+    return _first(host, names, _request(host, store, key_id, Purpose.CHANGE), derive, factor, profile)
 
 
-def keep(host: Host, store: str, source: str, key_id: str, secret: Secret) -> None:
+def keep(
+    host: Host, store: str, source: str, key_id: str, secret: Secret, profile: Mapping[str, str] = NO_PROFILE
+) -> None:
     """Have a source keep a secret, and see that it gives it back: see :meth:`vault_core.api.Context.keep`."""
-    opened = _writable(host, store, source)
+    opened = _writable(host, store, source, profile)
     request = _request(host, store, key_id, Purpose.CREATE)
     with host.plugins.blame("passphrase", source):
         opened.put(request, secret)
@@ -71,9 +81,9 @@ def keep(host: Host, store: str, source: str, key_id: str, secret: Secret) -> No
         raise PassphraseError(f"passphrase source {source!r} does not give back what it was to keep")
 
 
-def forget(host: Host, store: str, source: str, key_id: str) -> bool:
+def forget(host: Host, store: str, source: str, key_id: str, profile: Mapping[str, str] = NO_PROFILE) -> bool:
     """Have a source forget a secret: see :meth:`vault_core.api.Context.forget`."""
-    opened = _writable(host, store, source)
+    opened = _writable(host, store, source, profile)
     with host.plugins.blame("passphrase", source):
         return bool(opened.forget(_request(host, store, key_id, Purpose.CHANGE)))
 
@@ -84,12 +94,16 @@ def _first(
     request: PassphraseRequest,
     derive: Callable[[Secret], Secret],
     factor: str | None,
+    profile: Mapping[str, str],
 ) -> Secret:
     """The key from the first of these sources that has a secret."""
     tried: list[str] = []
     for position, name in enumerate(names):
         spec = host.plugins.load("passphrase", name)
-        source = _open(host, request.store, spec)
+        if spec.remote and host.local:
+            tried.append(f"{name} (not asked: it needs the network)")
+            continue
+        source = _open(host, request.store, spec, profile)
         try:
             key = _try_source(host, spec, source, request, derive, tried)
         except WrongSecret as error:
@@ -102,18 +116,19 @@ def _first(
     raise _nothing(host, request.store, tried, factor)
 
 
-def _open(host: Host, store: str, spec: PassphraseSourceSpec) -> PassphraseSource:
+def _open(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> PassphraseSource:
     with host.plugins.blame("passphrase", spec.name):
-        return spec.open(host.context("passphrase", spec.name, spec.options, store=host.settings.store(store)))
+        settings = host.settings.store(store)
+        return spec.open(host.context("passphrase", spec.name, spec.options, store=settings, profile=profile))
 
 
-def _writable(host: Host, store: str, name: str) -> PassphraseSource:
+def _writable(host: Host, store: str, name: str, profile: Mapping[str, str]) -> PassphraseSource:
     spec = host.plugins.load("passphrase", name)
     if not spec.writable:
         raise PassphraseError(
             f"passphrase source {name!r} cannot keep a key", hint="name a source that keeps keys, as a keychain does"
         )
-    return _open(host, store, spec)
+    return _open(host, store, spec, profile)
 
 
 def _asks_somebody(host: Host, names: Sequence[str]) -> bool:

@@ -111,7 +111,7 @@ class Failure:
         if self.wrong:
             return PassphraseError(self.message, hint=self.hint)
         # Nobody sees the hint of what is unavailable: another source has its turn.
-        return SourceUnavailable(f"{self.message} ({self.hint})" if self.hint else self.message)
+        return SourceUnavailable(f"{self.message}; {self.hint}" if self.hint else self.message)
 
     def of_command(self) -> VaultError:
         """As a command says it."""

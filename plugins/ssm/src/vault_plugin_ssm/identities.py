@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ _IMDS_HOSTS = ("169.254.169.254", "fd00:ec2::254")
 """Where EC2 machines find the metadata service (EC2 user guide)."""
 _IMDS_SECONDS = 1.0
 _SETTING = "AWS_VAULT_SSM_CREDENTIALS"
+
+Profiles = Mapping[str, Mapping[str, Any]]
+"""Botocore's view of the config files: profile to its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
 def _from_profile(session: Any, profile: str, environ: Mapping[str, str], region: str) -> Any:
     from botocore.credentials import create_credential_resolver
 
-    profiles: Mapping[str, Mapping[str, Any]] = session.full_config["profiles"]
+    profiles: Profiles = session.full_config["profiles"]
     if profile not in profiles:
         raise ConfigError(f"no profile {profile!r} in {config_file(environ)}", hint=f"correct {_SETTING}")
     _refuse_mfa(profiles, profile)
@@ -153,16 +156,29 @@ def _from_profile(session: Any, profile: str, environ: Mapping[str, str], region
     return resolver.load_credentials()
 
 
-def _refuse_mfa(profiles: Mapping[str, Mapping[str, Any]], profile: str) -> None:
+def _refuse_mfa(profiles: Profiles, profile: str) -> None:
     """Botocore would ask for the code itself, at a terminal that is not its own."""
-    seen: list[str] = []
-    name: str | None = profile
-    while name is not None and name not in seen:
-        seen.append(name)
-        keys = profiles.get(name, {})
+    for name, keys in _chain(profiles, profile):
         if "role_arn" in keys and "mfa_serial" in keys:
             raise ConfigError(
                 f"profile {name!r} needs an MFA code, and nobody is asked for one to read the passphrase",
                 hint=f"name a profile without mfa_serial in {_SETTING}",
             )
+
+
+def runs_program(session: Any, identity: Identity) -> bool:
+    """Whether keys of the identity may come from another program (``credential_process``), which may ask a person."""
+    if not identity.profile:
+        return False
+    return any("credential_process" in keys for _, keys in _chain(session.full_config["profiles"], identity.profile))
+
+
+def _chain(profiles: Profiles, profile: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The profile, and those behind its ``source_profile``, with their keys."""
+    seen: list[str] = []
+    name: str | None = profile
+    while name is not None and name not in seen:
+        seen.append(name)
+        keys = profiles.get(name, {})
+        yield name, keys
         name = keys.get("source_profile") if "role_arn" in keys else None

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from vault_core.api import ConfigError, Context, Secret
 from vault_plugin_ssm.choices import Identity, region_of_arn
 from vault_plugin_ssm.failures import Attempt, Failure, explain
-from vault_plugin_ssm.identities import Keys, keys_of, refuse_loop
+from vault_plugin_ssm.identities import Keys, keys_of, refuse_loop, runs_program
 from vault_plugin_ssm.isolated import isolated
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ Clients = Callable[[str], Any]
 
 PAUSE = 0.5
 """Seconds before what AWS throttled is tried once more."""
+PROGRAM_SECONDS = 30.0
+"""More, for another program that gives the keys: the limit of a command that gives a passphrase (source ``env``)."""
 _WAKE_SECONDS = 0.05
 """How often a waiting caller looks whether it is cancelled."""
 
@@ -70,10 +72,12 @@ class Talk:
         """What ``work`` returns, or why there is nothing.
 
         :param work: gets clients that sign as the identity; runs again, once, where AWS throttles it.
-        :param seconds: from now to the end.
+        :param seconds: from now to the end; a profile that runs a program has :data:`PROGRAM_SECONDS` more.
         :param deadline: on :func:`time.monotonic`'s clock; the earlier end counts.
         :raises Cancelled: after Ctrl-C.
         """
+        if runs_program(self._session, self.identity):
+            seconds += PROGRAM_SECONDS
         started = time.monotonic()
         ends = started + seconds if deadline is None else min(started + seconds, deadline)
         outcome: list[T | Failure] = []
