@@ -174,6 +174,12 @@ class Calls:
                 f"{self.address} cannot serve requests now (HTTP status {response.status_code})",
                 hint="its cluster may be without a leader: try again, or ask its operators",
             )
+        if response.status_code != 204 and document(response) is None:
+            # A portal, or a proxy's own page: its 404 must not be taken for "there is no such item".
+            raise StorageUnavailable(
+                f"{self.address} answers (HTTP status {response.status_code}), but not as Vault or OpenBao does",
+                hint="check VAULT_ADDR, and what is between us and it",
+            )
         return response
 
     def _distrusted(self, error: requests.exceptions.SSLError) -> StorageUnavailable:
@@ -264,11 +270,23 @@ def _says(response: Response, word: str) -> bool:
 
 def errors(response: Response) -> list[str]:
     """The server's own words, in lower case, to be recognised, never to be shown."""
+    found = (document(response) or {}).get("errors")
+    return [str(text).lower() for text in found] if isinstance(found, list) else []
+
+
+def document(response: Response) -> dict[str, Any] | None:
+    """The JSON object that an answer holds, or None."""
     try:
-        found = response.json()["errors"]
-    except (ValueError, KeyError, TypeError):
-        return []
-    return [str(text).lower() for text in found or ()]
+        found = response.json()
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def section(response: Response, name: str) -> dict[str, Any]:
+    """An object in the answer's object (``data``, ``auth``); empty where there is none."""
+    found = (document(response) or {}).get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _never_sent(error: BaseException) -> bool:

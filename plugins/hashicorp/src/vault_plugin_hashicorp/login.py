@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core.api import (
-    ConfigError,
     Context,
     QuestionRefused,
     Secret,
@@ -23,14 +18,11 @@ from vault_core.api import (
     StorageLocked,
     StorageUnavailable,
 )
-from vault_plugin_hashicorp.server import ambient, expanded
-
-if TYPE_CHECKING:
-    from vault_plugin_hashicorp.calls import Calls, Response
+from vault_plugin_hashicorp.calls import Calls, Response, section
+from vault_plugin_hashicorp.credentials import content, found_token, login_mount, needed, secret_id
 
 _RENEW_BELOW = 1 / 3
 """Of a token's life: what is left of it when it is renewed."""
-_TOKEN = re.compile(r"[!-~]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +33,6 @@ class Identity:
     """The id of the identity entity; empty for a token that belongs to none (a root token, for one)."""
     display_name: str
     """What people know it by."""
-
-
-def whose(context: Context) -> str:
-    """What decides who we are, without a secret: a digest of the token, or the name to log in with."""
-    options = context.options
-    match options["auth"]:
-        case "token":
-            token = _token(context)
-            return "token " + (hashlib.sha256(token.reveal()).hexdigest()[:16] if token else "-")
-        case "approle":
-            return json.dumps(["approle", _mount(context), options["role-id"]])
-        case "userpass":
-            return json.dumps(["userpass", _mount(context), options["username"]])
-        case method:
-            return json.dumps([method, _mount(context), options["role"], options["jwt-file"]])
 
 
 class Login:
@@ -108,14 +85,14 @@ class Login:
                 answer = self._calls.send(lambda client: client.auth.token.renew_self())
                 if answer.status_code == 200:
                     self.renewals += 1
-                    auth = answer.json()["auth"]
+                    auth = section(answer, "auth")
                     before = self._ends
-                    self._note_life(auth["lease_duration"], auth["renewable"])
+                    self._note_life(auth.get("lease_duration", 0), bool(auth.get("renewable")))
                     if self._method == "token" or self._ends > before + 1:
                         return
             if self._method != "token":
                 self._obtain()
-                self._look_up()
+                self._look_up_again()
 
     def _note_life(self, seconds: float, renewable: bool) -> None:
         """:param seconds: 0: it does not end."""
@@ -136,11 +113,11 @@ class Login:
                 raise self._invalid()
             if self._method != "token":
                 self._obtain()
-            self._look_up()
+            self._look_up_again()
 
     def _read_anew(self) -> bool:
         """Whether somebody has put another token into the file meanwhile."""
-        token = _token(self._context)
+        token = found_token(self._context)
         if token is None or token.reveal_text() == self._calls.client.token:
             return False
         self._calls.client.token = token.reveal_text()
@@ -149,17 +126,24 @@ class Login:
     def _is_valid(self) -> bool:
         return bool(self._calls.send(lambda client: client.auth.token.lookup_self()).status_code == 200)
 
+    def _look_up_again(self) -> None:
+        """:raises StorageLocked: the new token is somebody else's, whose items are others."""
+        if self._look_up().entity != self.identity.entity:
+            raise StorageLocked(
+                f"the token for {self._calls.address} is somebody else's now", hint="repeat the command"
+            )
+
     def _look_up(self) -> Identity:
         answer = self._calls.send(lambda client: client.auth.token.lookup_self())
         if answer.status_code in (401, 403):
             raise self._invalid()
-        if answer.status_code != 200:
+        data = section(answer, "data")
+        if answer.status_code != 200 or not data:
             raise StorageUnavailable(
                 f"{self._calls.address} does not say whom a token belongs to (HTTP status {answer.status_code})",
                 hint="is this a Vault or OpenBao server?",
             )
-        data = answer.json()["data"]
-        self._note_life(data["ttl"], bool(data.get("renewable")))
+        self._note_life(data.get("ttl") or 0, bool(data.get("renewable")))
         name = (data.get("meta") or {}).get("username") or data.get("display_name") or "somebody"
         return Identity(data.get("entity_id") or "", str(name))
 
@@ -180,7 +164,7 @@ class Login:
         """A token by the method that the settings name."""
         client = self._calls.client
         if self._method == "token":
-            token = _token(self._context)
+            token = found_token(self._context)
             if token is None:
                 raise self._no_token()
             client.token = token.reveal_text()
@@ -189,20 +173,20 @@ class Login:
         answer = self._calls.send(self._request())
         if answer.status_code != 200:
             raise self._refused(answer)
-        client.token = answer.json()["auth"]["client_token"]
+        client.token = section(answer, "auth").get("client_token", "")
         self.logins += 1
 
     def _request(self) -> Callable[[Any], Response]:
-        context, mount = self._context, _mount(self._context)
+        context, mount = self._context, login_mount(self._context)
         match self._method:
             case "approle":
-                role, secret = _needed(context, "role-id"), _secret_id(context)
+                role, secret = needed(context, "role-id"), secret_id(context)
                 return lambda client: client.auth.approle.login(role, secret, use_token=False, mount_point=mount)
             case "userpass":
-                name, password = _needed(context, "username"), self._ask()
+                name, password = needed(context, "username"), self._ask()
                 return lambda client: client.auth.userpass.login(name, password, use_token=False, mount_point=mount)
             case _:
-                role, jwt = _needed(context, "role"), _read(context, "jwt-file")
+                role, jwt = needed(context, "role"), content(context, "jwt-file")
                 return lambda client: client.auth.jwt.jwt_login(role, jwt, use_token=False, path=mount)
 
     def _ask(self) -> str:
@@ -225,7 +209,7 @@ class Login:
 
     def _refused(self, answer: Response) -> StorageDenied:
         self._password = None
-        where = f"auth/{_mount(self._context)} of {self._calls.address}"
+        where = f"auth/{login_mount(self._context)} of {self._calls.address}"
         if answer.status_code == 404:
             return StorageDenied(
                 f"there is no {where}", hint="name the mount of the login with AWS_VAULT_HASHICORP_AUTH_MOUNT"
@@ -247,55 +231,3 @@ class Login:
             f"no token for {self._calls.address}: neither VAULT_TOKEN nor ~/.vault-token",
             hint="log in ('vault login' or 'bao login'), or set AWS_VAULT_HASHICORP_AUTH",
         )
-
-
-def _mount(context: Context) -> str:
-    return str(context.options["auth-mount"] or context.options["auth"])
-
-
-def _token(context: Context) -> Secret | None:
-    """The token that somebody made: a file that the settings name, the environment, ``~/.vault-token``."""
-    named = context.options["token-file"]
-    if named:
-        return _checked(Secret(_read(context, "token-file")), str(named))
-    if text := ambient(context, "TOKEN"):
-        return _checked(Secret(text.strip()), "VAULT_TOKEN")
-    home = context.environ.get("HOME")
-    path = Path(home) / ".vault-token" if home else None
-    if path is None or not path.is_file():
-        return None
-    try:
-        return _checked(Secret(path.read_bytes().strip()), str(path))
-    except OSError as error:
-        raise StorageLocked(f"cannot read {path}: {error.strerror}", hint=f"chmod 600 {path}") from None
-
-
-def _checked(token: Secret, where: str) -> Secret | None:
-    if token and not _TOKEN.match(token.reveal().decode("latin-1")):
-        raise ConfigError(f"{where} holds no token: there are blanks or line ends in it")
-    return token or None
-
-
-def _secret_id(context: Context) -> str | None:
-    """A role may do without one (``bind_secret_id=false``)."""
-    if context.options["secret-id-file"]:
-        return _read(context, "secret-id-file")
-    given = context.options["secret-id"]
-    return str(given) if given else None
-
-
-def _needed(context: Context, option: str) -> str:
-    value = context.options[option]
-    if not value:
-        variable = f"AWS_VAULT_HASHICORP_{option.upper().replace('-', '_')}"
-        raise ConfigError(f"auth {context.options['auth']} needs option {option!r}", hint=f"set {variable}")
-    return str(value)
-
-
-def _read(context: Context, option: str) -> str:
-    """The content of the file that an option names, without blanks around it."""
-    path = expanded(context, _needed(context, option))
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageLocked(f"cannot read {path} ({option}): {getattr(error, 'strerror', 'not text')}") from None

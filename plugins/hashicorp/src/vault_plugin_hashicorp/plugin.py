@@ -102,7 +102,7 @@ def _locate(context: Context) -> str:
 
 
 def _whose(context: Context) -> str:
-    from vault_plugin_hashicorp.login import whose
+    from vault_plugin_hashicorp.credentials import whose
 
     return whose(context)
 

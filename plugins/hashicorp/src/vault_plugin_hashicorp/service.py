@@ -15,7 +15,7 @@ from vault_core.api import (
     StorageDenied,
     StorageError,
 )
-from vault_plugin_hashicorp.calls import Calls, Response, errors
+from vault_plugin_hashicorp.calls import Calls, Response, errors, section
 from vault_plugin_hashicorp.items import Items, common_prefix
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_plugin_hashicorp.server import server
@@ -62,7 +62,7 @@ class Service:
             ),
             (200, 404),
         )
-        found = _data(answer)
+        found = section(answer, "data")
         data = found.get("data")
         return found.get("metadata") or {}, data if isinstance(data, dict) else None
 
@@ -77,7 +77,7 @@ class Service:
             (200, 400),
         )
         if answer.status_code == 200:
-            return _data(answer)
+            return section(answer, "data")
         if any(_MISMATCH in text for text in errors(answer)):
             return None
         raise StorageError(f"{self.address} does not take what is written to {self.mount}/{path} (HTTP status 400)")
@@ -100,14 +100,13 @@ class Service:
 
     def metadata(self, path: str) -> dict[str, Any]:
         """What is known of an item's versions; empty if there never was one."""
-        return _data(
-            self._send(
-                "read",
-                f"metadata/{path}",
-                lambda client: client.secrets.kv.v2.read_secret_metadata(path, mount_point=self.mount),
-                (200, 404),
-            )
+        answer = self._send(
+            "read",
+            f"metadata/{path}",
+            lambda client: client.secrets.kv.v2.read_secret_metadata(path, mount_point=self.mount),
+            (200, 404),
         )
+        return section(answer, "data")
 
     def names(self, folder: str) -> list[str]:
         """What is directly in a folder; folders end with a slash."""
@@ -117,7 +116,7 @@ class Service:
             lambda client: client.secrets.kv.v2.list_secrets(folder, mount_point=self.mount),
             (200, 404),
         )
-        names = _data(answer).get("keys") or []
+        names = section(answer, "data").get("keys") or []
         return [name for name in names if isinstance(name, str)]
 
     def _send(
@@ -156,7 +155,7 @@ class Service:
         answer = self.login.send(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{self.mount}"))
         if answer.status_code != 200:
             raise self._no_mount()
-        found = _data(answer)
+        found = section(answer, "data")
         # A path inside of a mount is answered with the mount's properties.
         if found.get("path", "").strip("/") != self.mount:
             raise self._no_mount()
@@ -209,15 +208,6 @@ def own_folder(identity: Identity) -> str:
 def open_store(context: Context) -> Store:
     """See :attr:`StorageSpec.open`."""
     return Store(Service(context), context.options["prefix"])
-
-
-def _data(answer: Response) -> dict[str, Any]:
-    """The ``data`` of an answer; empty where there is none."""
-    try:
-        found = answer.json().get("data")
-    except (ValueError, AttributeError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _no_route(answer: Response) -> bool:

@@ -1,0 +1,88 @@
+"""What we would log in with: a token where Vault's own programs have it, or what a login takes. Connects to nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from vault_core.api import ConfigError, Context, Secret, StorageLocked, VaultError
+from vault_plugin_hashicorp.server import ambient, expanded
+
+_TOKEN = re.compile(r"[!-~]+\Z")
+
+
+def whose(context: Context) -> str:
+    """What decides who we are, without a secret: a digest of the token, or the name to log in with."""
+    options = context.options
+    match options["auth"]:
+        case "token":
+            try:
+                found = found_token(context)
+            except VaultError:  # whoever opens the store is told
+                found = None
+            return "token " + (hashlib.sha256(found.reveal()).hexdigest()[:16] if found else "-")
+        case "approle":
+            return json.dumps(["approle", login_mount(context), options["role-id"]])
+        case "userpass":
+            return json.dumps(["userpass", login_mount(context), options["username"]])
+        case method:
+            return json.dumps([method, login_mount(context), options["role"], options["jwt-file"]])
+
+
+def login_mount(context: Context) -> str:
+    """Where the login is mounted: below ``auth/``."""
+    return str(context.options["auth-mount"] or context.options["auth"])
+
+
+def found_token(context: Context) -> Secret | None:
+    """The token that somebody made: a file that the settings name, the environment, ``~/.vault-token``."""
+    named = context.options["token-file"]
+    if named:
+        return _checked(Secret(content(context, "token-file")), str(named))
+    if text := ambient(context, "TOKEN"):
+        return _checked(Secret(text.strip()), "VAULT_TOKEN")
+    home = context.environ.get("HOME")
+    path = Path(home) / ".vault-token" if home else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        return _checked(Secret(path.read_bytes().strip()), str(path))
+    except OSError as error:
+        raise StorageLocked(f"cannot read {path}: {error.strerror}", hint=f"chmod 600 {path}") from None
+
+
+def _checked(found: Secret, where: str) -> Secret | None:
+    if found and not _TOKEN.match(found.reveal().decode("latin-1")):
+        raise ConfigError(f"{where} holds no token: there are blanks or line ends in it")
+    return found or None
+
+
+def secret_id(context: Context) -> str | None:
+    """A role may do without one (``bind_secret_id=false``)."""
+    if context.options["secret-id-file"]:
+        return content(context, "secret-id-file")
+    given = context.options["secret-id"]
+    return str(given) if given else None
+
+
+def needed(context: Context, option: str) -> str:
+    """The text of an option.
+
+    :raises ConfigError: it is not set.
+    """
+    value = context.options[option]
+    if not value:
+        variable = f"AWS_VAULT_HASHICORP_{option.upper().replace('-', '_')}"
+        raise ConfigError(f"auth {context.options['auth']} needs option {option!r}", hint=f"set {variable}")
+    return str(value)
+
+
+def content(context: Context, option: str) -> str:
+    """The content of the file that an option names, without blanks around it."""
+    path = expanded(context, needed(context, option))
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageLocked(f"cannot read {path} ({option}): {getattr(error, 'strerror', 'not text')}") from None

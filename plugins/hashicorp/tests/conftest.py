@@ -1,0 +1,47 @@
+"""Opening the store as the host would, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from vault_core.testing import FakeContext
+from vault_plugin_hashicorp.plugin import vault_storage_backends
+from vault_plugin_hashicorp.service import Store
+
+Open = Callable[..., tuple[Store, FakeContext]]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Callable[..., FakeContext]:
+    """A host whose user set this environment and these options (as text), and would type these answers."""
+    (spec,) = vault_storage_backends()
+
+    def make(environ: Mapping[str, str], *answers: str | None, **options: str) -> FakeContext:
+        given = {name.replace("_", "-"): text for name, text in options.items()}
+        parsed = {option.name: option.parse(given.pop(option.name)) for option in spec.options if option.name in given}
+        assert not given, f"no such options: {given}"
+        environ = {"HOME": str(tmp_path), **environ}
+        return FakeContext(tmp_path, declared=spec.options, options=parsed, environ=environ, answers=answers)
+
+    return make
+
+
+@pytest.fixture
+def open_store(context: Callable[..., FakeContext]) -> Iterator[Open]:
+    """Opens the store; parameters as for ``context``."""
+    (spec,) = vault_storage_backends()
+    opened: list[Store] = []
+
+    def make(environ: Mapping[str, str], *answers: str | None, **options: str) -> tuple[Store, FakeContext]:
+        host = context(environ, *answers, **options)
+        store = spec.open(host)
+        assert isinstance(store, Store)
+        opened.append(store)
+        return store, host
+
+    yield make
+    for store in opened:
+        store.close()

@@ -1,0 +1,277 @@
+"""Items by check-and-set: versions never come back, deletions leave nothing, lost answers are looked for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.lossy import LossyFront, first, lossy
+from support.openbao import Refused, Server
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    Cancelled,
+    Secret,
+    StorageConflict,
+    StorageCorrupt,
+    StorageDenied,
+    StorageUnavailable,
+)
+from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp.items import escape, unescape
+from vault_plugin_hashicorp.service import Store
+
+ONE, TWO, THREE = Secret("one"), Secret("two"), Secret("three")
+
+
+@pytest.fixture
+def person(openbao: Server) -> str:
+    """A token of somebody with the team's policy."""
+    return openbao.person(f"ana-{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store:
+    return open_store(openbao.environ(person))[0]
+
+
+@pytest.fixture
+def front(openbao: Server) -> Iterator[LossyFront]:
+    with lossy(openbao.url) as front:
+        yield front
+
+
+@pytest.fixture
+def behind(front: LossyFront, person: str, open_store: Callable[..., Any]) -> Store:
+    """The person's store, through the front."""
+    return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
+
+
+def at(store: Store, key: str, *, kind: str = "data") -> str:
+    """An item's path in the API."""
+    return f"secret/{kind}/{store.folder}/{key}"
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_of_a_deleted_item_is_never_current_again(store: Store) -> None:
+    old = store.put("test/key", ONE, expect=ABSENT)
+    assert store.delete("test/key", expect=old)
+    with pytest.raises(StorageConflict):
+        store.put("test/key", TWO, expect=old)
+    assert store.get("test/key") is None
+    new = store.put("test/key", TWO, expect=ABSENT)
+    assert new != old
+    with pytest.raises(StorageConflict):
+        store.put("test/key", THREE, expect=old)
+    with pytest.raises(StorageConflict):
+        store.delete("test/key", expect=old)
+    item = store.get("test/key")
+    assert item is not None
+    assert (item.value, item.version) == (TWO, new)
+
+
+def test_a_version_is_not_current_again_after_the_metadata_are_gone(openbao: Server, store: Store) -> None:
+    """Operators may purge an item: numbers begin at 1 again, and our version 1 is another one."""
+    old = store.put("test/key", ONE)
+    openbao.call("DELETE", at(store, "test/key", kind="metadata"))
+    new = store.put("test/key", TWO, expect=ABSENT)
+    assert (old.partition("@")[0], new.partition("@")[0]) == ("1", "1")
+    with pytest.raises(StorageConflict):
+        store.put("test/key", THREE, expect=old)
+    with pytest.raises(StorageConflict):
+        store.delete("test/key", expect=old)
+
+
+def test_what_other_programs_deleted_is_not_there(openbao: Server, store: Store) -> None:
+    old = store.put("test/key", ONE)
+    openbao.call("DELETE", at(store, "test/key"))  # bao kv delete
+    assert store.get("test/key") is None
+    assert list(store.keys()) == []
+    assert store.delete("test/key") is False
+    with pytest.raises(StorageConflict):
+        store.put("test/key", TWO, expect=old)
+    store.put("test/key", TWO, expect=ABSENT)
+    assert list(store.keys()) == ["test/key"]
+
+
+def test_deleting_destroys_every_version(openbao: Server, store: Store) -> None:
+    for value in (ONE, TWO, THREE):
+        store.put("test/key", value)
+    assert store.delete("test/key")
+    versions = openbao.call("GET", at(store, "test/key", kind="metadata"))["data"]["versions"]
+    assert [version["destroyed"] for version in versions.values()] == [True] * 4
+    for number in versions:
+        with pytest.raises(Refused) as refused:
+            openbao.call("GET", f"{at(store, 'test/key')}?version={number}")
+        assert refused.value.status == 404
+
+
+def test_a_deletion_that_was_cut_off_is_finished_by_who_looks(openbao: Server, store: Store) -> None:
+    store.put("test/key", ONE)
+    openbao.call("POST", at(store, "test/key"), {"data": {"deleted": True}})
+    assert store.get("test/key") is None
+    versions = openbao.call("GET", at(store, "test/key", kind="metadata"))["data"]["versions"]
+    assert [version["destroyed"] for version in versions.values()] == [True] * 2
+    assert list(store.keys()) == []
+
+
+def test_a_policy_without_destroy_is_told_and_the_deletion_stands(
+    openbao: Server, open_store: Callable[..., Any]
+) -> None:
+    rules = (
+        'path "secret/*" { capabilities = ["create", "read", "update", "list"] }\n'
+        'path "secret/destroy/*" { capabilities = ["deny"] }'
+    )
+    openbao.call("PUT", "sys/policies/acl/no-destroy", {"policy": rules})
+    store, host = open_store(openbao.environ(openbao.person("keeper", policies=["no-destroy"])))
+    for key in ("test/one", "test/two"):
+        store.put(key, ONE)
+        assert store.delete(key)
+        assert store.get(key) is None
+    assert len(host.notes) == 1
+    assert "earlier versions can still be read" in host.notes[0]
+    assert 'path "secret/destroy/awsv/own/{{identity.entity.id}}/*" { capabilities = ["update"] }' in host.notes[0]
+
+
+# -- who holds a name --------------------------------------------------------------------------------------------------
+
+
+def test_who_holds_a_name_is_said(openbao: Server, open_store: Callable[..., Any]) -> None:
+    ana, _ = open_store(openbao.environ(openbao.person("ana")))
+    ben, _ = open_store(openbao.environ(openbao.person("ben")))
+    name = f"test/{secrets.token_hex(4)}"
+    ana.common().put(name, ONE, expect=ABSENT)
+    with pytest.raises(StorageConflict, match=r"is taken: ana on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d UTC") as conflict:
+        ben.common().put(name, TWO, expect=ABSENT)
+    assert conflict.value.exit_code == 4
+    item = ben.common().get(name)
+    assert item is not None
+    assert item.holder.startswith("ana on ")
+    assert item.value == ONE
+
+
+# -- what others wrote -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [{"value": 5}, {"other": "canary-value"}, {"value": "canary\nvalue"}, {"value": ""}])
+def test_what_awsv_did_not_write_is_named_and_not_shown(openbao: Server, store: Store, data: dict[str, Any]) -> None:
+    openbao.call("POST", at(store, "test/key"), {"data": data})
+    with pytest.raises(StorageCorrupt) as corrupt:
+        store.get("test/key")
+    assert f"secret/{store.folder}/test/key" in corrupt.value.message
+    assert "canary" not in corrupt.value.message
+
+
+def test_a_key_that_somebody_put_there_by_hand_is_read(openbao: Server, store: Store) -> None:
+    openbao.call("POST", at(store, "test/key"), {"data": {"value": "by hand"}})
+    item = store.get("test/key")
+    assert item is not None
+    assert item.value == Secret("by hand")
+    assert item.holder.startswith("since 2")
+
+
+# -- lost answers ------------------------------------------------------------------------------------------------------
+
+
+def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyFront, behind: Store) -> None:
+    front.lose_answer = first(2, "POST", "/data/")
+    version = behind.put("test/key", ONE, expect=ABSENT)
+    assert version.startswith("1@")
+    item = behind.get("test/key")
+    assert item is not None
+    assert (item.version, item.value) == (version, ONE)
+
+
+def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
+    front: LossyFront, behind: Store, store: Store
+) -> None:
+    """Ours was version 1, another client's is version 2: ours was done, and is not done over theirs."""
+
+    def lose_and_replace(method: str, path: str) -> bool:
+        if method == "POST" and "/data/" in path and not replaced:
+            replaced.append(store.put("test/key", TWO))
+            return True
+        return False
+
+    replaced: list[str] = []
+    front.lose_answer = lose_and_replace
+    version = behind.put("test/key", ONE, expect=ABSENT)
+    assert (version.partition("@")[0], replaced[0].partition("@")[0]) == ("1", "2")
+    item = store.get("test/key")
+    assert item is not None
+    assert item.value == TWO
+
+
+def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: Store) -> None:
+    version = behind.put("test/key", ONE)
+    front.lose_answer = first(1, "POST", "/data/")
+    assert behind.delete("test/key", expect=version) is True
+    assert behind.get("test/key") is None
+
+
+@pytest.mark.parametrize("expect", [ANY, ABSENT], ids=["any", "absent"])
+def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
+    front: LossyFront, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
+    front.lose_answer = lambda method, path: method == "POST" and "/data/" in path
+    with pytest.raises(StorageUnavailable, match="broke the connection off"):
+        behind.put("test/key", ONE, expect=expect)
+
+
+def test_who_waits_can_be_cancelled(front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def enough() -> None:
+        raise Cancelled("the time for this is over")
+
+    front.lose_answer = lambda _method, _path: True
+    monkeypatch.setattr(behind.service.calls._context, "check", enough)
+    with pytest.raises(Cancelled):
+        behind.get("test/key")
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_says_which_rule_is_missing(openbao: Server, open_store: Callable[..., Any]) -> None:
+    openbao.call(
+        "PUT", "sys/policies/acl/mount-only", {"policy": 'path "secret/data/else" { capabilities = ["read"] }'}
+    )
+    store, _ = open_store(openbao.environ(openbao.person("outsider", policies=["mount-only"])))
+    for action, rule in (
+        (lambda: store.get("test/key"), 'path "secret/data/awsv/own/{{identity.entity.id}}/*"'),
+        (lambda: store.common().get("test/key"), 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'),
+        (lambda: list(store.common().keys()), 'path "secret/metadata/awsv/common/*" { capabilities = ["list"] }'),
+    ):
+        with pytest.raises(StorageDenied, match="does not let outsider") as denied:
+            action()
+        assert denied.value.hint is not None
+        assert rule in denied.value.hint
+
+
+def test_who_may_only_read_common_items_is_told_at_a_write(openbao: Server, open_store: Callable[..., Any]) -> None:
+    rules = 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'
+    openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
+    store, _ = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
+    with pytest.raises(StorageDenied, match="does not let reader create and update"):
+        store.common().put("test/by-reader", Secret("canary-value"))
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+KEYS = st.from_regex(r"[a-z0-9_-]{1,5}/[a-z0-9._-]{1,12}", fullmatch=True)
+
+
+@given(KEYS, KEYS)
+def test_paths_are_safe_and_no_two_keys_share_one(one: str, other: str) -> None:
+    path = escape(one)
+    assert unescape(path) == one
+    assert ".." not in path
+    assert not any(part in ("", ".") or part.endswith(".") for part in path.split("/"))
+    assert (path == escape(other)) == (one == other)

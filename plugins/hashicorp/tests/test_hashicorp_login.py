@@ -1,0 +1,335 @@
+"""Who we are to the server: tokens from where Vault's own programs have them, logins, renewal."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.openbao import Refused, Server
+from vault_core.api import ConfigError, Secret, StorageDenied, StorageError, StorageLocked, VaultError
+from vault_core.testing import FakeContext
+from vault_plugin_hashicorp.credentials import whose
+from vault_plugin_hashicorp.service import Store
+
+Open = Callable[..., Any]
+
+
+def works(store: Store) -> bool:
+    """Whether the store can be used."""
+    key = f"test/{secrets.token_hex(4)}"
+    store.put(key, Secret("value"))
+    return store.delete(key)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"ana-{secrets.token_hex(4)}"
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["VAULT_TOKEN", "BAO_TOKEN", "home", "token-file"])
+def test_a_token_is_found_where_it_usually_is(
+    where: str, openbao: Server, name: str, tmp_path: Path, open_store: Open
+) -> None:
+    token = openbao.person(name)
+    environ, options = {"VAULT_ADDR": openbao.url}, {}
+    match where:
+        case "home":
+            (tmp_path / ".vault-token").write_text(f"{token}\n")
+        case "token-file":
+            (tmp_path / "sink").write_text(token)
+            options["token_file"] = "~/sink"
+            environ["VAULT_TOKEN"] = "not-this-one"
+        case _:
+            environ[where] = token
+    store, _ = open_store(environ, **options)
+    assert store.service.identity.display_name == name
+    assert works(store)
+
+
+def test_baos_variables_come_before_vaults(openbao: Server, open_store: Open) -> None:
+    environ = {"BAO_ADDR": openbao.url, "VAULT_ADDR": "http://127.0.0.1:1", "BAO_TOKEN": openbao.token}
+    store, _ = open_store(environ | {"VAULT_TOKEN": "another"})
+    assert store.service.address == openbao.url
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({}, "neither VAULT_TOKEN nor ~/.vault-token"),
+        ({"VAULT_TOKEN": "s.unknown"}, "does not accept the token"),
+        ({"AWS_VAULT_REMOVED": "VAULT_TOKEN"}, "awsv removed VAULT_TOKEN"),
+    ],
+    ids=["none", "unknown", "removed"],
+)
+def test_without_a_token_the_store_is_locked(
+    environ: dict[str, str], message: str, openbao: Server, open_store: Open
+) -> None:
+    with pytest.raises(StorageLocked, match=message) as locked:
+        open_store({"VAULT_ADDR": openbao.url, **environ})
+    assert locked.value.exit_code == 4
+    assert "s.unknown" not in f"{locked.value.message} {locked.value.hint}"
+
+
+def test_a_token_of_two_lines_is_refused_and_not_shown(openbao: Server, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="VAULT_TOKEN holds no token") as refused:
+        open_store({"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "canary\nX-Header: 1"})
+    assert "canary" not in refused.value.message
+
+
+def test_who_one_is_needs_no_connection_and_holds_no_token(context: Callable[..., FakeContext]) -> None:
+    environ = {"VAULT_ADDR": "http://127.0.0.1:1"}
+    found = {
+        whose(context(environ | {"VAULT_TOKEN": "s.canary-one"})),
+        whose(context(environ | {"VAULT_TOKEN": "s.canary-two"})),
+        whose(context(environ)),
+        whose(context(environ, auth="userpass", username="ana")),
+        whose(context(environ, auth="userpass", username="ben")),
+        whose(context(environ, auth="userpass", username="ben", auth_mount="people")),
+        whose(context(environ, auth="approle", role_id="a")),
+        whose(context(environ, auth="jwt", role="a", jwt_file="/x")),
+    }
+    assert len(found) == 8
+    assert not any("canary" in one for one in found)
+
+
+# -- logins ------------------------------------------------------------------------------------------------------------
+
+
+def approle(openbao: Server, role: str, **settings: Any) -> dict[str, str]:
+    """A new role of a host; the options to log in with."""
+    with suppress(Refused):  # it is there already
+        openbao.call("POST", "sys/auth/approle", {"type": "approle"})
+    openbao.call("POST", f"auth/approle/role/{role}", {"token_policies": ["awsv-team"], **settings})
+    role_id = openbao.call("GET", f"auth/approle/role/{role}/role-id")["data"]["role_id"]
+    secret_id = openbao.call("POST", f"auth/approle/role/{role}/secret-id", {})["data"]["secret_id"]
+    return {"auth": "approle", "role_id": role_id, "secret_id": secret_id}
+
+
+def test_a_host_logs_in_by_approle_and_gives_its_token_back(openbao: Server, name: str, open_store: Open) -> None:
+    store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
+    token = store.service.calls.client.token
+    assert works(store)
+    assert store.service.identity.entity in store.folder
+    store.close()
+    with pytest.raises(Refused):
+        openbao.call("GET", "auth/token/lookup-self", token=token)
+
+
+def test_a_secret_id_may_be_in_a_file(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
+    options = approle(openbao, name)
+    (tmp_path / "secret-id").write_text(options.pop("secret_id") + "\n")
+    store, _ = open_store({"VAULT_ADDR": openbao.url}, secret_id_file=str(tmp_path / "secret-id"), **options)
+    assert works(store)
+
+
+def test_a_wrong_secret_id_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
+    options = approle(openbao, name) | {"secret_id": "canary-secret-id"}
+    with pytest.raises(StorageDenied, match="refuses the role id or secret id") as denied:
+        open_store({"VAULT_ADDR": openbao.url}, **options)
+    assert denied.value.exit_code == 4
+    assert "canary" not in f"{denied.value.message} {denied.value.hint}"
+
+
+def test_a_person_is_asked_for_the_password_once(openbao: Server, name: str, open_store: Open) -> None:
+    openbao.person(name)
+    store, host = open_store({"VAULT_ADDR": openbao.url}, f"{name}-password", auth="userpass", username=name)
+    assert host.questions == [f"Password of {name} at {openbao.url}: "]
+    assert works(store)
+    assert store.service.identity.display_name == name
+
+
+@pytest.mark.parametrize("answers", [(), (None,)], ids=["nobody", "declined"])
+def test_who_cannot_be_asked_leaves_the_store_locked(
+    answers: tuple[None, ...], openbao: Server, name: str, open_store: Open
+) -> None:
+    with pytest.raises(StorageLocked):
+        open_store({"VAULT_ADDR": openbao.url}, *answers, auth="userpass", username=name)
+
+
+def test_a_wrong_password_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
+    openbao.person(name)
+    options = {"auth": "userpass", "username": name, "password": "canary-password"}
+    with pytest.raises(StorageDenied, match="refuses the name or password") as denied:
+        open_store({"VAULT_ADDR": openbao.url}, **options)
+    assert "canary" not in f"{denied.value.message} {denied.value.hint}"
+
+
+def test_a_login_that_is_not_mounted_is_named(openbao: Server, name: str, open_store: Open) -> None:
+    options = {"auth": "userpass", "username": name, "password": "x", "auth_mount": "people"}
+    with pytest.raises(StorageError, match="auth/people"):
+        open_store({"VAULT_ADDR": openbao.url}, **options)
+
+
+def token_of_an_issuer(subject: str) -> tuple[str, str]:
+    """A JSON web token (RFC 7519, RS256), and the public key of who issued it."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    def text(value: bytes) -> str:
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    now = int(time.time())
+    claims = {"sub": subject, "aud": "awsv", "iat": now, "nbf": now, "exp": now + 600}
+    head, body = (text(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+    signature = key.sign(f"{head}.{body}".encode(), padding.PKCS1v15(), hashes.SHA256())
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return f"{head}.{body}.{text(signature)}", public.decode()
+
+
+def test_a_runner_logs_in_by_a_web_token_in_a_file(
+    openbao: Server, name: str, tmp_path: Path, open_store: Open
+) -> None:
+    token, public = token_of_an_issuer(name)
+    openbao.call("POST", f"sys/auth/{name}", {"type": "jwt"})
+    openbao.call("POST", f"auth/{name}/config", {"jwt_validation_pubkeys": [public]})
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["awsv"], "token_policies": ["awsv-team"]}
+    openbao.call("POST", f"auth/{name}/role/runner", role)
+    (tmp_path / "token").write_text(token)
+    options = {"auth": "jwt", "auth_mount": name, "role": "runner", "jwt_file": "~/token"}
+    store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
+    assert works(store)
+
+
+@pytest.mark.parametrize("missing", ["role_id", "username", "role", "jwt_file"])
+def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Path, open_store: Open) -> None:
+    given = {"role_id": "approle", "username": "userpass", "role": "jwt", "jwt_file": "jwt"}
+    options = {"auth": given[missing], "password": "x"} | ({"role": "x"} if missing == "jwt_file" else {})
+    with pytest.raises(ConfigError) as error:
+        open_store({"VAULT_ADDR": openbao.url}, **options)
+    assert error.value.hint == f"set AWS_VAULT_HASHICORP_{missing.upper()}"
+
+
+# -- renewal -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_store: Open) -> None:
+    token = openbao.person(name, token_ttl="2s", token_max_ttl="1h")
+    store, _ = open_store(openbao.environ(token))
+    began = time.monotonic()
+    while time.monotonic() < began + 4.5:  # more than twice its life
+        assert works(store)
+        time.sleep(0.2)
+    assert store.service.login.renewals >= 2
+
+
+def test_who_can_log_in_does_so_again_when_a_token_ends(openbao: Server, name: str, open_store: Open) -> None:
+    options = approle(openbao, name, token_ttl="1s", token_max_ttl="2s")
+    store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
+    began = time.monotonic()
+    while time.monotonic() < began + 4.5:
+        assert works(store)
+        time.sleep(0.2)
+    assert store.service.login.logins >= 2
+
+
+def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, name: str, open_store: Open) -> None:
+    store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
+    store.put("test/key", Secret("value"))
+    openbao.call("POST", "auth/token/revoke", {"token": store.service.calls.client.token})
+    item = store.get("test/key")
+    assert item is not None
+    assert item.value == Secret("value")
+    assert store.service.login.logins == 2
+
+
+def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Open) -> None:
+    token = openbao.person(name, token_ttl="1s", token_max_ttl="1s")
+    store, _ = open_store(openbao.environ(token))
+    time.sleep(1.6)
+    with pytest.raises(StorageLocked, match="it has expired") as locked:
+        store.get("test/key")
+    assert locked.value.exit_code == 4
+    assert token not in f"{locked.value.message} {locked.value.hint}"
+
+
+def test_a_new_token_in_the_file_is_taken(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
+    """As an agent does it that keeps a token alive for us."""
+    sink = tmp_path / ".vault-token"
+    sink.write_text(openbao.person(name))
+    store, _ = open_store({"VAULT_ADDR": openbao.url})
+    openbao.call("POST", "auth/token/revoke", {"token": sink.read_text()})
+    sink.write_text(openbao.person(name))
+    assert works(store)
+
+
+def test_somebody_elses_token_in_the_file_is_noticed(openbao: Server, tmp_path: Path, open_store: Open) -> None:
+    sink = tmp_path / ".vault-token"
+    sink.write_text(openbao.person("ana"))
+    store, _ = open_store({"VAULT_ADDR": openbao.url})
+    openbao.call("POST", "auth/token/revoke", {"token": sink.read_text()})
+    sink.write_text(openbao.person("ben"))
+    with pytest.raises(StorageLocked, match="somebody else's"):
+        store.put("test/key", Secret("value"))
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+
+def test_two_people_cannot_read_each_others_items(openbao: Server, open_store: Open) -> None:
+    tokens = [openbao.person(f"{who}-{secrets.token_hex(4)}") for who in ("ana", "ben")]
+    ana, ben = (open_store(openbao.environ(token))[0] for token in tokens)
+    ana.put("credentials/work", Secret("of ana"))
+    ben.put("credentials/work", Secret("of ben"))
+    assert (ana.get("credentials/work").value, ben.get("credentials/work").value) == (
+        Secret("of ana"),
+        Secret("of ben"),
+    )
+    assert list(ana.keys()) == list(ben.keys()) == ["credentials/work"]
+    for kind, method in (("data", "GET"), ("data", "POST"), ("metadata", "LIST"), ("metadata", "GET")):
+        path = f"secret/{kind}/{ana.folder}/credentials" + ("" if method == "LIST" else "/work")
+        body = {"data": {"value": "stolen"}} if method == "POST" else None
+        openbao.call(method, path, body, token=tokens[0])
+        with pytest.raises(Refused) as refused:
+            openbao.call(method, path, body, token=tokens[1])
+        assert refused.value.status == 403
+    with pytest.raises(Refused):
+        openbao.call("GET", "secret/metadata/awsv/own/?list=true", token=tokens[1])
+
+
+def test_one_person_has_the_same_items_with_every_token(openbao: Server, name: str, open_store: Open) -> None:
+    first, second = openbao.person(name), openbao.person(name)
+    assert first != second
+    open_store(openbao.environ(first))[0].put("test/key", Secret("value"))
+    assert open_store(openbao.environ(second))[0].get("test/key") is not None
+
+
+def test_a_token_without_an_entity_has_a_folder_of_its_name(openbao: Server, open_store: Open) -> None:
+    made = openbao.call("POST", "auth/token/create", {"display_name": "../x y", "policies": ["root"]})
+    store, _ = open_store(openbao.environ(made["auth"]["client_token"]))
+    assert store.folder.startswith("awsv/own/name-")
+    assert works(store)
+
+
+def test_no_exception_of_the_vendors_is_seen(openbao: Server, open_store: Open) -> None:
+    """The server is another one: its answers are no documents of Vault's."""
+    import http.server
+    import threading
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>canary-page</html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(VaultError) as error:
+            open_store({"VAULT_ADDR": f"http://127.0.0.1:{server.server_address[1]}", "VAULT_TOKEN": "canary-token"})
+        server.shutdown()
+    assert isinstance(error.value, StorageError)
+    assert "canary" not in f"{error.value.message} {error.value.hint}"

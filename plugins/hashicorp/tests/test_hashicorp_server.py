@@ -1,0 +1,315 @@
+"""How the server is reached, and what is said when it is not: TLS, sealed, mounts, namespaces, proxies."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.lossy import LossyFront, lossy
+from support.openbao import Refused, Server, free_port, initialise, unseal, wait_for
+from vault_core.api import ABSENT, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable
+from vault_core.testing import FakeContext
+from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp.server import server
+
+Open = Callable[..., Any]
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate of its own authority for a host name and 127.0.0.1, with its key beside it; where it is."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    names: list[x509.GeneralName] = [x509.DNSName(name)]
+    if name == "localhost":
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"{name}.pem"
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    no_passphrase = serialization.NoEncryption()
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_passphrase)
+    )
+    return path
+
+
+def with_tls(folder: Path, start_openbao: Callable[..., Server], name: str = "localhost") -> tuple[Server, Path]:
+    path = certificate(folder, name)
+    tls = f'tls_cert_file = "{path}"\n  tls_key_file = "{path.with_suffix(".key")}"'
+    return start_openbao(tls=tls, scheme="https"), path
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_authority_is_refused_before_the_token_leaves(
+    tmp_path: Path, start_openbao: Callable[..., Server], open_store: Open
+) -> None:
+    openbao, path = with_tls(tmp_path, start_openbao)
+    environ = {"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "canary"}
+    (tmp_path / "other").mkdir()
+    other = certificate(tmp_path / "other", "elsewhere")
+    for wrong in ({}, {"VAULT_CACERT": str(other)}):
+        with pytest.raises(StorageUnavailable, match="not from an authority that we trust") as refused:
+            open_store(environ | wrong)
+        assert refused.value.hint == "set VAULT_CACERT to the file of its certificate authority"
+    # With the right one it is reached: nobody has initialised it.
+    for right in ({"VAULT_CACERT": str(path)}, {"BAO_CACERT": str(path)}):
+        with pytest.raises((StorageLocked, StorageUnavailable), match=r"sealed|cannot serve"):
+            open_store(environ | right)
+
+
+def test_a_certificate_for_another_name_is_refused_unless_the_name_is_told(
+    tmp_path: Path, start_openbao: Callable[..., Server], open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
+    openbao, path = with_tls(tmp_path, start_openbao, "vault.example.com")
+    environ = {"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "x", "VAULT_CACERT": str(path)}
+    with pytest.raises(StorageUnavailable, match="for another name"):
+        open_store(environ)
+    with pytest.raises((StorageLocked, StorageUnavailable), match=r"sealed|cannot serve"):
+        open_store(environ | {"VAULT_TLS_SERVER_NAME": "vault.example.com"})
+
+
+def test_skipping_the_verification_is_said(
+    tmp_path: Path, start_openbao: Callable[..., Server], context: Callable[..., FakeContext]
+) -> None:
+    openbao, _ = with_tls(tmp_path, start_openbao)
+    host = context({"VAULT_ADDR": openbao.url, "VAULT_SKIP_VERIFY": "1"})
+    made = calls.Calls(host, server(host))
+    assert made._health(openbao.url) == 501  # not initialised
+    made.close()
+    assert [note for note in host.notes if "TLS is not verified" in note] == host.notes != []
+
+
+def test_a_file_of_authorities_that_is_not_there_is_named(context: Callable[..., FakeContext]) -> None:
+    with pytest.raises(ConfigError, match=r"/nowhere/ca\.pem"):
+        server(context({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_CACERT": "/nowhere/ca.pem"}))
+
+
+def test_a_redirection_out_of_tls_is_not_followed() -> None:
+    import requests
+
+    session = calls._Session(calls.Server(("https://a",), "", True, "", None, {}))
+    answer = requests.Response()
+    answer.status_code, answer.url = 307, "https://a/v1/secret"
+    answer.headers["location"] = "https://b/v1/secret"
+    assert session.get_redirect_target(answer) == "https://b/v1/secret"
+    answer.headers["location"] = "http://b/v1/secret"
+    with pytest.raises(requests.exceptions.InvalidURL):
+        session.get_redirect_target(answer)
+    session.close()
+
+
+# -- sealed, away, another server --------------------------------------------------------------------------------------
+
+
+def test_a_sealed_server_is_locked_and_works_once_it_is_opened(
+    start_openbao: Callable[..., Server], open_store: Open
+) -> None:
+    openbao = start_openbao()
+    key = wait_for(lambda: initialise(openbao))
+    openbao.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+    wait_for(openbao.prepare_team)
+    store, _ = open_store(openbao.environ())
+    store.put("test/key", Secret("value"))
+    openbao.call("PUT", "sys/seal")
+    began = time.monotonic()
+    with pytest.raises(StorageLocked, match="is sealed") as locked:
+        open_store(openbao.environ())
+    assert time.monotonic() - began < 5
+    assert locked.value.exit_code == 4
+    unseal(openbao, key)
+    assert wait_for(lambda: open_store(openbao.environ())[0].get("test/key"), 10) is not None
+
+
+def test_a_server_that_is_not_there_is_named_at_once(open_store: Open) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match=f"no connection to {address}"):
+        open_store({"VAULT_ADDR": address, "VAULT_TOKEN": "x"})
+    assert time.monotonic() - began < 2
+
+
+def test_a_server_that_says_nothing_is_given_up(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(StorageUnavailable, match="did not answer in time"):
+            open_store({"VAULT_ADDR": address, "VAULT_TOKEN": "x"})
+
+
+def test_a_proxys_own_404_is_not_an_absent_item(
+    openbao: Server, context: Callable[..., FakeContext], open_store: Open
+) -> None:
+    """A page that is no document of Vault's says nothing about items."""
+    store, _ = open_store(openbao.environ())
+    store.service.calls.client.adapter.base_uri = f"{openbao.url}/ui/nowhere"
+    with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+        store.get("test/key")
+
+
+def test_of_several_addresses_one_that_answers_will_do(openbao: Server, open_store: Open) -> None:
+    away = f"http://127.0.0.1:{free_port()}"
+    store, _ = open_store({"VAULT_TOKEN": openbao.token}, address=f"{away}, {openbao.url}/")
+    assert store.service.address == openbao.url
+    with pytest.raises(StorageUnavailable, match="no connection to"):
+        open_store({"VAULT_TOKEN": "x"}, address=f"{away},{away}")
+
+
+@pytest.mark.parametrize("address", ["vault.example.com:8200", "ftp://x", "https://user@x", "unix:///run/vault"])
+def test_what_is_no_address_is_refused(address: str, context: Callable[..., FakeContext]) -> None:
+    with pytest.raises(ConfigError, match="is not the address of a server"):
+        server(context({"VAULT_ADDR": address}))
+
+
+def test_without_an_address_nothing_is_guessed(open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="no server is named"):
+        open_store({"VAULT_TOKEN": "x"})
+
+
+def test_keys_over_a_network_without_tls_are_warned_of(context: Callable[..., FakeContext]) -> None:
+    host = context({"VAULT_ADDR": "http://vault.example.com:8200"})
+    calls.Calls(host, server(host)).close()
+    assert host.notes == ["warning: keys travel to http://vault.example.com:8200 without encryption"]
+
+
+# -- mounts and namespaces ---------------------------------------------------------------------------------------------
+
+
+def test_a_mount_that_is_not_there_is_named(openbao: Server, open_store: Open) -> None:
+    for token in (openbao.token, openbao.person("mounts")):
+        with pytest.raises(StorageDenied, match="there is no mount 'elsewhere'"):
+            open_store(openbao.environ(token), mount="elsewhere")
+
+
+def test_version_1_is_refused_and_nothing_is_written_to_it(openbao: Server, open_store: Open) -> None:
+    openbao.call("POST", "sys/mounts/old", {"type": "kv", "options": {"version": "1"}})
+    try:
+        with pytest.raises(ConfigError, match=r"mount 'old' at .* is KV version 1"):
+            open_store(openbao.environ(), mount="old")
+        with pytest.raises(Refused) as refused:
+            openbao.call("LIST", "old/data")
+        assert refused.value.status == 404
+    finally:
+        openbao.call("DELETE", "sys/mounts/old")
+
+
+def test_another_engine_is_refused(openbao: Server, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match=r"mount 'cubbyhole' at .* is a cubbyhole engine"):
+        open_store(openbao.environ(), mount="cubbyhole")
+
+
+def test_mount_and_prefix_are_chosen(openbao: Server, open_store: Open) -> None:
+    openbao.call("POST", "sys/mounts/team/keys", {"type": "kv", "options": {"version": "2"}})
+    try:
+        wait_for(lambda: openbao.call("GET", "team/keys/config"))
+        store, _ = open_store(openbao.environ(), mount="/team/keys/", prefix="a/b")
+        store.put("test/key", Secret("value"), expect=ABSENT)
+        assert openbao.call("GET", f"team/keys/data/{store.folder}/test/key")["data"]["data"]["value"] == "value"
+        assert store.folder.startswith("a/b/own/")
+        with pytest.raises(StorageDenied, match="there is no mount 'team'"):
+            open_store(openbao.environ(), mount="team")
+    finally:
+        openbao.call("DELETE", "sys/mounts/team/keys")
+
+
+@pytest.mark.parametrize("text", ["a//b", "../a", "a/..", "a b", "a/.b", "ü"])
+def test_a_folder_that_the_server_would_call_otherwise_is_refused(
+    text: str, context: Callable[..., FakeContext]
+) -> None:
+    with pytest.raises(ValueError, match="letters, digits"):
+        context({}, prefix=text)
+
+
+def test_namespaces_are_apart(openbao: Server, open_store: Open) -> None:
+    openbao.call("POST", "sys/namespaces/team-a", {})
+    try:
+        mount = {"type": "kv", "options": {"version": "2"}}
+        wait_for(lambda: openbao.call("POST", "sys/mounts/secret", mount, namespace="team-a"))
+        wait_for(lambda: openbao.call("GET", "secret/config", namespace="team-a"))
+        inside, _ = open_store(openbao.environ() | {"VAULT_NAMESPACE": "team-a"})
+        outside, _ = open_store(openbao.environ())
+        inside.common().put("test/in-a-namespace", Secret("value"))
+        assert outside.common().get("test/in-a-namespace") is None
+        again, _ = open_store(openbao.environ(), namespace="/team-a/")
+        assert again.common().get("test/in-a-namespace") is not None
+    finally:
+        openbao.call("DELETE", "sys/namespaces/team-a")
+
+
+# -- what requests would do by itself ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def front(openbao: Server) -> Iterator[LossyFront]:
+    with lossy(openbao.url) as front:
+        yield front
+
+
+def test_netrc_is_not_read(
+    openbao: Server, front: LossyFront, tmp_path: Path, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login canary password canary\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    store, _ = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": openbao.token})
+    store.get("test/key")
+    assert front.seen
+    assert not any("Authorization" in seen.headers for seen in front.seen)
+
+
+def test_the_hosts_environment_counts_not_the_processs(
+    openbao: Server, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", "another")
+    monkeypatch.setenv("VAULT_NAMESPACE", "another")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    store, _ = open_store(openbao.environ())
+    assert store.service.identity.display_name == "token"
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_used"),
+    [
+        ({"http_proxy": "PROXY"}, True),
+        ({"VAULT_PROXY_ADDR": "PROXY"}, True),
+        ({"http_proxy": "PROXY", "NO_PROXY": "127.0.0.0/8"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "example.com,127.0.0.1"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "example.com"}, True),
+        ({"HTTP_PROXY": "PROXY"}, False),
+    ],
+)
+def test_proxies_are_used_as_told(
+    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, open_store: Open
+) -> None:
+    told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
+    open_store(openbao.environ() | told)
+    assert bool(front.seen) == is_used
+    assert all(seen.path.startswith(openbao.url) for seen in front.seen)
