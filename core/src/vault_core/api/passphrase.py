@@ -79,7 +79,8 @@ class PassphraseSourceSpec:
     writable: bool = False
     """It has ``put`` and ``forget``: it can keep a key that opens a store (``awsv slot add --source NAME``)."""
     remote: bool = False
-    """It needs the network: a store that nothing else opens is closed while that is down, and its user is told so."""
+    """It needs the network: a store that nothing else opens is closed while that is down, and its user is told so.
+    ``awsv list`` leaves it out."""
     unavailable: Callable[[Context], str | None] | None = None
     """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
     less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
