@@ -90,7 +90,7 @@ class Summary:
 def lines(parts: dict[str, Row]) -> list[str]:
     """The table of one plugin."""
     width = max(len(part) for part in parts)
-    counted = [name for name in OPERATIONS if any(row.counts[name] for row in parts.values())]
+    counted = OPERATIONS if any(row.counts.total() for row in parts.values()) else ()
     found = [f"{'part':<{width}}  outcome  tests " + "".join(f"{name:>8}" for name in counted)]
     for part, row in in_order(parts):
         tests = sum(row.outcomes.values())

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from vault_core.api import AtRest, Capability, StorageBackend, StorageSpec, VaultError
+from vault_core.api import AtRest, Capability, SharedItems, StorageBackend, StorageSpec, VaultError
 from vault_core.testing.children import Stuck, Told, Worker
 from vault_core.testing.context import FakeContext
 from vault_core.testing.counting import OPERATIONS, Counted, Prefixed
@@ -91,6 +91,15 @@ class Trial:
         self._opened.append(backend)
         return backend
 
+    def common(self) -> tuple[StorageBackend, StorageBackend]:
+        """A person's own items and those that everybody shares, both of one store that is opened anew."""
+        backend = self.spec.open(self.place.context())
+        if not isinstance(backend, SharedItems):
+            fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
+        both = [Prefixed(Counted(one, self._count), self.place.prefix) for one in (backend, backend.common())]
+        self._opened += both
+        return both[0], both[1]
+
     def worker(self) -> Worker:
         """A process that can do jobs at the store; it ends with the test."""
         worker = Worker(self.place, self.counts.update)
@@ -152,6 +161,9 @@ class Trial:
             return
         with suppress(VaultError):  # a store that is locked or broken on purpose
             self._remove(self.place.open(RAW, lambda _: None))
+        if Capability.SHARED in self.spec.capabilities:
+            with suppress(VaultError):
+                self._remove(self.common()[1])
 
     @staticmethod
     def _remove(corner: StorageBackend) -> None:

@@ -10,6 +10,7 @@ from vault_core.testing.storage.crowds import Processes, Threads
 from vault_core.testing.storage.durability import Durability
 from vault_core.testing.storage.sealed import Sealed
 from vault_core.testing.storage.secrecy import Secrecy
+from vault_core.testing.storage.shared import Shared
 from vault_core.testing.storage.sizes import Sizes
 from vault_core.testing.storage.trouble import Errors, Locked
 
@@ -23,6 +24,7 @@ class StorageContract(
     Deletion,
     CreateOnly,
     CheckAndSet,
+    Shared,
     Durability,
     Processes,
     Threads,

@@ -13,6 +13,7 @@ from vault_core.api import (
     AtRest,
     Capability,
     Secret,
+    SharedItems,
     StorageConflict,
     VaultError,
     hookimpl,
@@ -177,6 +178,13 @@ class RemembersItsList(Toy):
         return iter(self.known)
 
 
+class SharesEverything(Service, SharedItems):
+    """Has one place for what is one's own and for what is everybody's."""
+
+    def common(self):
+        return self
+
+
 class WritesWithoutALock(Toy):
     """Reads all, changes one and writes all, and so loses what others write meanwhile."""
 
@@ -286,6 +294,7 @@ CULPRITS = {
     "shares-its-desk": (SharesItsDesk, AtRest.CORE, Capability.MULTI_THREAD),
     "opens-to-anybody": (OpensToAnybody, AtRest.BACKEND, MANY),
     "tells-a-program": (TellsAProgram, AtRest.SERVICE, MANY),
+    "shares-everything": (SharesEverything, AtRest.SERVICE, Capability.SHARED),
     "logs": (Logs, AtRest.SERVICE, MANY),
     "shouts-what-is-sealed": (ShoutsSealedValues, AtRest.CORE, MANY),
 }

@@ -17,6 +17,7 @@ from vault_core.api import (
     Capability,
     Item,
     Secret,
+    SharedItems,
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
@@ -124,6 +125,15 @@ def _fernet():
     return Fernet(b"A" * 43 + b"=")
 
 
+class Office(Service, SharedItems):
+    """Has a second file that everybody shares."""
+
+    def common(self):
+        common = Service(self.ctx)
+        common.path = self.path.with_name("common.json")
+        return common
+
+
 class Box(Toy):
     """Encrypts its file under a key from :meth:`Context.unlock`."""
 
@@ -175,5 +185,6 @@ def vault_storage_backends():
     return (
         spec("toy", Toy, capabilities=EVERYTHING),
         spec("toy-box", Box, AtRest.BACKEND, EVERYTHING ^ Capability.LISTS_LOCKED),
+        spec("toy-office", Office, AtRest.SERVICE, Capability.SHARED | Capability.CREATE_ONLY),
         spec("toy-short", Service, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
     )
