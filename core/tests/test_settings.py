@@ -189,6 +189,7 @@ def test_the_environment_is_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_VAULT_X_TOKEN",
         "AWS_VAULT_X_SECRET_ID",
         "VAULT_TOKEN",
+        "BAO_TOKEN",
     ],
 )
 def test_variables_that_hold_a_secret(name: str) -> None:

@@ -38,7 +38,9 @@ LOAD_PLUGINS = "AWS_VAULT_LOAD_PLUGINS"
 REMOVED = "AWS_VAULT_REMOVED"
 """Set for a child of ``exec``: the names of the variables that awsv removed, so that a nested call can say so."""
 
-_SECRET_VARIABLE = re.compile(r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|VAULT_TOKEN)\Z")
+_SECRET_VARIABLE = re.compile(
+    r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|(VAULT|BAO)_TOKEN)\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,9 @@ def _stored(app: App, step: KeyStep, planner: Planner) -> str:
         return f"not checked: {error.message}"
     except PassphraseError:
         return "not checked: locked"
-    return f"stored: {key.credentials.access_key_id}" if key else "missing"
+    if key is None:
+        return "missing"
+    return f"stored: {key.credentials.access_key_id}{', shared' if key.shared else ''}"
 
 
 def lines(described: dict[str, Any]) -> list[str]:

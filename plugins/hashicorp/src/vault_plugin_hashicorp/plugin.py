@@ -145,5 +145,6 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
             open=_open_passphrase,
             options=(*_SERVER, *_PASSPHRASE),
             writable=True,
+            remote=True,
         ),
     )
