@@ -85,6 +85,7 @@ KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
 
 ENVELOPE = 19
 """Characters that a version takes before each value; see :mod:`vault_plugin_keychain.storage`."""
+_CAPABILITIES = Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS | Capability.INTERACTIVE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 
 
@@ -145,7 +146,7 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
         summary=summary,
         open=_open(kind),
         at_rest=AtRest.SERVICE,
-        capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS | Capability.INTERACTIVE,
+        capabilities=_CAPABILITIES | (Capability.MULTI_THREAD if kind is SECRET_SERVICE else Capability.NONE),
         options=_options(kind),
         max_value=kind.most and kind.most - ENVELOPE,
         locate=_locate(kind),
