@@ -43,6 +43,14 @@ def store_file(home: Home) -> Path:
     return Path(home.env["XDG_DATA_HOME"]) / "awsv/store.vlt"
 
 
+def key_of(home: Home, profile: str = "role", **options: object) -> str:
+    """The access key that ``exec -j`` hands out."""
+    done = home.awsv("exec", "-j", profile, **options)  # type: ignore[arg-type]  # passed through
+    assert done.returncode == 0, done.stderr
+    found: str = json.loads(done.stdout)["AccessKeyId"]
+    return found
+
+
 class Snapshot:
     """A home as it is now, for many tests that each start from it: making a session costs half a second."""
 
