@@ -60,7 +60,7 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
 def test_payload_forms(made, independent, plaintext):
     data = rebuilt(made, plaintext)
     with pytest.raises(ValueError):
-        container.decrypt(container.parse(data), made[2])
+        container.decrypt(container.parse(data), made[2]).whole()
     with pytest.raises(independent.Damaged):
         independent.read_file(data, "right")
 

@@ -41,11 +41,13 @@ class FileBackend(StorageBackend, SlotKeeper):
     # -- the four methods ----------------------------------------------------------------------------------------------
 
     def get(self, key: str) -> Item | None:
-        state = self._read()
-        entry = state.entries.get(key) if state else None
-        if state is None or entry is None:
+        state = self._read(whole=False)
+        if state is None:
             return None
         try:
+            entry = state.entries.get(key)
+            if entry is None:
+                return None
             value = container.open_entry(state.table, state.dek, key, entry)
         except ValueError:
             raise StorageCorrupt(
@@ -84,14 +86,14 @@ class FileBackend(StorageBackend, SlotKeeper):
         return found
 
     def keys(self) -> Iterator[str]:
-        state = self._read()
+        state = self._read(whole=True)
         return iter(sorted(state.entries) if state else ())
 
     def close(self) -> None:
         self.store.close()
 
-    def _read(self) -> State | None:
-        state = self.store.read()
+    def _read(self, *, whole: bool) -> State | None:
+        state = self.store.read(whole=whole)
         if state is None and not self._told:
             self._told = True
             awsvault.tell(self._ctx, self.store.file.path)

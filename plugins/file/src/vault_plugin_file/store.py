@@ -7,7 +7,7 @@ error, and not written; another store in the place of the one remembered is neit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +28,7 @@ from vault_plugin_file.plugin import STORE_NAME
 
 _TRIES = 5  # a write starts again when the store was created or got another key meanwhile
 
-Entries = dict[str, container.Entry]
+Entries = Mapping[str, container.Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +78,17 @@ class StoreFile:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def read(self) -> State | None:
+    def read(self, *, whole: bool = True) -> State | None:
         """The state of the file now, or None where there is none and none is remembered.
 
+        :param whole: have every entry's form checked; else each when it is looked up, which takes the time of one.
         :raises StorageError: it is damaged, refused, or not the store that this machine remembers.
         :raises PassphraseError: it cannot be opened.
         """
         envelope, verdict = self.look()
         if envelope is None:
             return None
-        state = self.decode(envelope, ask=True)
+        state = self.decode(envelope, ask=True, whole=whole)
         if not verdict.trusted:
             self._warn(verdict)
         elif verdict is not Verdict.SAME:
@@ -133,18 +134,25 @@ class StoreFile:
         except ValueError as error:
             refuse(self.where, error)
 
-    def decode(self, envelope: container.Envelope, *, ask: bool) -> State:
-        """Open a file of the right form."""
+    def decode(self, envelope: container.Envelope, *, ask: bool, whole: bool = True) -> State:
+        """Open a file of the right form; ``whole`` as in :meth:`read`."""
         data = envelope.data
-        if self._seen is not None and self._seen.data == data:
-            return self._seen
-        dek = self._unlock(envelope, ask)
+        if self._seen is None or self._seen.data != data:
+            dek = self._unlock(envelope, ask)
+            self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
+        entries = self._seen.entries
+        if whole and isinstance(entries, container.Index):
+            try:
+                entries.whole()
+            except ValueError as error:
+                refuse(self.where, error)
+        return self._seen
+
+    def _decrypt(self, envelope: container.Envelope, dek: Secret) -> Entries:
         try:
-            entries = container.decrypt(envelope, dek)
+            return container.decrypt(envelope, dek)
         except ValueError as error:
             refuse(self.where, error)
-        self._seen = State(data, envelope.table, dek, envelope.epoch, entries)
-        return self._seen
 
     def _unlock(self, envelope: container.Envelope, ask: bool) -> Secret:
         table = envelope.table

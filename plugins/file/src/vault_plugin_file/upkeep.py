@@ -64,7 +64,7 @@ def open_copy(store: StoreFile, path: Path) -> State:
     try:
         envelope = container.parse(data)
         dek = envelope.table.open(store.ctx, str(path))
-        return State(data, envelope.table, dek, envelope.epoch, container.decrypt(envelope, dek))
+        return State(data, envelope.table, dek, envelope.epoch, container.decrypt(envelope, dek).whole())
     except ValueError as error:
         refuse(str(path), error)
 
