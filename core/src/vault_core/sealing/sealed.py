@@ -109,7 +109,9 @@ class SealedBackend(StorageBackend, SlotKeeper):
     def _table_item(self) -> Item:
         found = self._inner.get(SLOTS_KEY)
         if found is None:
-            raise StorageUnavailable(f"{self._where} does not exist yet", hint="awsv add PROFILE makes it")
+            raise StorageUnavailable(
+                f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
+            )
         return found
 
     # -- opening -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from vault_core.api import (
     StorageConflict,
     StorageCorrupt,
     StorageError,
-    StorageUnavailable,
     Version,
     sealing,
 )
@@ -108,7 +107,7 @@ class FileBackend(StorageBackend, SlotKeeper):
     def slots(self) -> sealing.SlotTable:
         envelope, _ = self.store.look()
         if envelope is None:
-            raise self._no_store()
+            raise self.store.missing()
         return envelope.table
 
     def change_slots(
@@ -118,9 +117,6 @@ class FileBackend(StorageBackend, SlotKeeper):
         if dek is not None:
             self.store.open_with(dek)
         self._update(lambda state: replace(state, table=change(state.table, state.dek)), create=False)
-
-    def _no_store(self) -> StorageUnavailable:
-        return StorageUnavailable(f"there is no store at {self.store.where} yet", hint="awsv file init")
 
     # -- checks --------------------------------------------------------------------------------------------------------
 

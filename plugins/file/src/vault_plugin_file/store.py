@@ -76,6 +76,11 @@ class StoreFile:
         """Forget the key and what was read."""
         self._key = self._seen = None
 
+    def missing(self) -> StorageUnavailable:
+        """The error of whoever needs a store where there is none."""
+        backend = "" if self.ctx.store == "file" else f" --backend {self.ctx.store}"
+        return StorageUnavailable(f"there is no store at {self.where} yet", hint=f"awsv file init{backend}")
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def read(self, *, whole: bool = True) -> State | None:

@@ -46,13 +46,8 @@ def need(store: StoreFile) -> State:
     """
     state = store.read()
     if state is None:
-        raise missing(store)
+        raise store.missing()
     return state
-
-
-def missing(store: StoreFile) -> StorageUnavailable:
-    """The error of whoever needs a store where there is none."""
-    return StorageUnavailable(f"there is no store at {store.where} yet", hint="awsv file init")
 
 
 def open_copy(store: StoreFile, path: Path) -> State:
