@@ -18,7 +18,7 @@ help:
 	@echo 'make test-deep  all that is promised of the encrypted store, whole: an hour'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff rewrite the sources'
-	@echo 'make bench   how long commands take, against "python -c pass" (N=rounds)'
+	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds)'
 	@echo 'make build   wheels of every distribution, in dist/'
 	@echo 'make clean   remove what the other targets made'
 
@@ -43,7 +43,7 @@ test-deep: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	MYPYPATH=demo $(BIN)/mypy $(SOURCES) demo benchmarks
+	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix
@@ -52,6 +52,7 @@ format: $(VENV)/.installed
 N ?= 20
 bench: $(VENV)/.installed
 	@PYTHONPATH=demo $(BIN)/python benchmarks/commands.py --rounds $(N)
+	@$(BIN)/python benchmarks/store.py --rounds $(N)
 
 build: $(VENV)/.installed
 	@rm -rf dist
