@@ -1,17 +1,17 @@
-"""``awsv passwd`` (S16): the new passphrase opens, the old one does not, and at no moment does neither."""
+"""S16, ``awsv passwd``: the new passphrase opens, the old one does not, and at no moment does neither."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.home import Home
+from support.security import sample
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
 from support.ways import finished, opens, recovers, sealed_entries, table, with_descriptors
@@ -20,10 +20,10 @@ from vault_core.sealing import NewSlot
 from vault_core.testing import FakeContext
 from vault_plugin_file.backend import FileBackend
 
+pytestmark = pytest.mark.security("S16")
+
 NEW = "another passphrase"
 KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
-ROUNDS = 300 if os.environ.get("AWSV_DEEP") else 6
-"""How often a command is killed; the many are for ``make test-deep``."""
 
 
 @pytest.fixture
@@ -218,12 +218,19 @@ def test_options_that_need_recovery(home: Home, words: tuple[str, str]) -> None:
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_at_any_moment_it_is_one_or_the_other(home: Home, how: signal.Signals) -> None:
-    """Of each acknowledged change the new passphrase opens, of each other one the old or the new one (S10)."""
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "rounds"),
+    [(signal.SIGKILL, sample(5, 300)), (signal.SIGINT, sample(3, 60)), (signal.SIGTERM, sample(3, 60))],
+    ids=("kill", "interrupt", "terminate"),
+)
+def test_s10_killed_at_any_moment_it_is_one_or_the_other(
+    home: Home, how: signal.Signals, rounds: int, figure: Callable[[str], None]
+) -> None:
+    """Of each acknowledged change the new passphrase opens, of each other one the old or the new one."""
     draw = random.Random(5)
     current, acknowledged, longest = PASSPHRASE, 0, 0.0
-    for number in range(ROUNDS):
+    for number in range(rounds):
         fresh = f"passphrase {number}"
         start = time.monotonic()
         process = with_descriptors(home, "passwd", env={"AWS_VAULT_FILE_PASSPHRASE": current}, new_passphrase=fresh)
@@ -241,5 +248,5 @@ def test_killed_at_any_moment_it_is_one_or_the_other(home: Home, how: signal.Sig
         assert len(table(home).slots) == 1
         current = now[0]
     assert keys_of(home, passphrase=current) == KEYS
-    sys.stdout.write(f"{ROUNDS} times {how.name}: {acknowledged} acknowledged, none lost\n")
+    figure(f"{rounds} times {how.name}, {acknowledged} acknowledged, 0 lost")
     fill(home, {"work": (OTHER_ID, OTHER_SECRET)}, passphrase=current)  # no lock is left behind

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.home import PROGRAM, Home
+from support.security import sample
 from support.sites import Site
 from support.slot_plugins import KEYRING, PLAIN, SHELF
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
@@ -324,15 +325,20 @@ def test_a_store_that_has_no_slots(home: Home, site: Site) -> None:
 
 # -- killed ------------------------------------------------------------------------------------------------------------
 
-ROUNDS = 300 if os.environ.get("AWSV_DEEP") else 6
 
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_at_any_moment_no_way_in_is_lost(home: Home, how: signal.Signals) -> None:
-    """Whatever happens to ``slot add`` and ``slot remove``, each acknowledged slot is there and opens (S10)."""
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "rounds"),
+    [(signal.SIGKILL, sample(5, 300)), (signal.SIGINT, sample(3, 60)), (signal.SIGTERM, sample(3, 60))],
+    ids=("kill", "interrupt", "terminate"),
+)
+def test_s10_killed_at_any_moment_no_way_in_is_lost(
+    home: Home, how: signal.Signals, rounds: int, figure: Callable[[str], None]
+) -> None:
+    """Whatever happens to ``slot add`` and ``slot remove``, each acknowledged slot is there and opens."""
     draw = random.Random(7)
     longest, acknowledged = 0.0, 0
-    for number in range(ROUNDS):
+    for number in range(rounds):
         before = {slot.id for slot in table(home).slots}
         start = time.monotonic()
         process = with_descriptors(home, "slot", "add", "--passphrase", env=UNLOCKED, new_passphrase=f"extra {number}")
@@ -360,4 +366,4 @@ def test_killed_at_any_moment_no_way_in_is_lost(home: Home, how: signal.Signals)
                 assert home.awsv("slot", "remove", "--force", slot, env=UNLOCKED).returncode == 0
     assert keys_of(home) == KEYS
     assert not recovers(home, "")
-    sys.stdout.write(f"{ROUNDS} times {how.name}: {acknowledged} acknowledged, none lost\n")
+    figure(f"{rounds} times {how.name}: {acknowledged} slots acknowledged, 0 lost")
