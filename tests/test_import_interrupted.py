@@ -109,7 +109,7 @@ def test_s10_a_copy_that_is_killed_goes_on(
         done = set(found) - {"seed"}
         assert person.credentials.read_bytes() == plain
     figure(f"import: {rounds} times {sent.name}, {cut} cut off, 0 keys lost")
-    assert cut
+    assert cut >= rounds // 20
     last = person.awsv(*COPY, env=UNLOCKED)
     assert last.returncode == 0, last.stderr
     states = {one["profile"]: one["state"] for one in json.loads(last.stdout)["keys"]}
