@@ -28,7 +28,7 @@ from vault_core.errors import (
 )
 from vault_core.sealing import opening
 from vault_core.sealing.encoding import from_base64, to_base64
-from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.kdf import MAX_TOTAL, Argon2id
 from vault_core.sealing.making import NewSlot, fresh_head, lock_name
 from vault_core.sealing.slot import DEK_BYTES, Slot
 from vault_core.secret import Secret
@@ -68,6 +68,8 @@ class SlotTable:
         table = tuple(Slot.parse(slot, f"slot {number}") for number, slot in enumerate(slots, 1))
         if len({slot.id for slot in table}) < len(table):
             raise ValueError("two slots have one id")
+        if sum(slot.cost for slot in table) > MAX_TOTAL:
+            raise ValueError("the key derivations of its slots together cost more than a store's may")
         return cls(identity, table)
 
     def to_json(self) -> dict[str, Any]:
@@ -206,23 +208,24 @@ class SlotTable:
     def add(self, dek: Secret, new: NewSlot) -> SlotTable:
         """With one more slot.
 
-        :raises StorageError: there are as many as a store may have.
+        :raises StorageError: there are as many as a store may have, or their derivations cost as much.
         """
         self._refuse_foreign(new)
         if len(self.slots) >= MAX_SLOTS:
             raise StorageError(
                 f"the store has {MAX_SLOTS} slots, and more do not fit", hint="awsv slot list, then awsv slot remove ID"
             )
-        return SlotTable(self.store, (*self.slots, new.wrap(dek)))
+        return self._with((*self.slots, new.wrap(dek)))
 
     def replace(self, dek: Secret, slot_id: str, new: NewSlot) -> SlotTable:
         """With a slot in place of the one with this id.
 
         :raises StorageConflict: that one is gone.
+        :raises StorageError: as :meth:`add`.
         """
         self._refuse_foreign(new)
         self._expect(slot_id)
-        return SlotTable(self.store, tuple(new.wrap(dek) if slot.id == slot_id else slot for slot in self.slots))
+        return self._with(tuple(new.wrap(dek) if slot.id == slot_id else slot for slot in self.slots))
 
     def remove(self, slot_id: str) -> SlotTable:
         """Without the slot with this id.
@@ -288,6 +291,17 @@ class SlotTable:
             if slot.type == "key":
                 with suppress(PassphraseError, PluginError, SourceUnavailable):
                     ctx.forget(slot.sources[0], lock_name(self.store, slot.id))
+
+    def _with(self, slots: tuple[Slot, ...]) -> SlotTable:
+        total = sum(slot.cost for slot in slots)
+        if total > MAX_TOTAL:
+            dearest = max(slots, key=lambda slot: slot.cost)
+            raise StorageError(
+                "the key derivations of all slots together would pass over"
+                f" {total / 2**20:.2f} GiB of memory, and {MAX_TOTAL >> 20} are the most; nothing was changed",
+                hint=f"remove or replace a dear one first: awsv slot remove {dearest.id[:8]}",
+            )
+        return SlotTable(self.store, slots)
 
     def _expect(self, slot_id: str) -> None:
         if slot_id not in {slot.id for slot in self.slots}:
