@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_id_has_a_test() -> None:
     shown: dict[str, list[str]] = {}
-    for pattern in ("tests/test_*.py", "core/tests/**/test_*.py", "plugins/*/tests/test_*.py"):
+    for pattern in ("tests/**/test_*.py", "core/tests/**/test_*.py", "plugins/*/tests/test_*.py"):
         for path in set(ROOT.glob(pattern)) - {Path(__file__)}:
             for id_ in written_in(path):
                 shown.setdefault(id_, []).append(path.name)

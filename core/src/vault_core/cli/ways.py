@@ -32,11 +32,13 @@ class Ways:
 
     :param context: the store's.
     :param keeper: the store itself.
+    :param place: where it is, if that says more than its name.
     """
 
     app: App
     context: HostContext
     keeper: SlotKeeper
+    place: str | None = None
 
     @classmethod
     def selected(cls, app: App, purpose: str) -> Ways:
@@ -46,11 +48,16 @@ class Ways:
         """
         vault = app.vault()
         app.host.purpose = f"{purpose} {vault.store.name}"
-        return cls(app, vault.store.context, vault)
+        return cls(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
 
     @property
     def where(self) -> str:
         return f"store {self.context.store!r}"
+
+    @property
+    def file(self) -> str:
+        """What the message names that says that a secret does not open it."""
+        return self.place or self.where
 
     def table(self) -> SlotTable:
         """The slots as they are now."""
@@ -58,7 +65,7 @@ class Ways:
 
     def open(self) -> Secret:
         """The data key, through any way but a recovery key."""
-        return self.table().open(self.context, self.where)
+        return self.table().open(self.context, self.file)
 
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store; no key of a slot that is gone is remembered."""
