@@ -332,13 +332,13 @@ def test_mark_keeps_the_largest_epoch():
 
 WRITER = """
 import sys, pathlib
-from vault_core.api import Secret, StorageConflict
+from vault_core.api import Secret, StorageConflict, sealing
 from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
-folder = pathlib.Path(sys.argv[1])
+folder, cheap = pathlib.Path(sys.argv[1]), sealing.Argon2id(memory=19_456, passes=2, lanes=1)
 context = FakeContext(folder.parent, passphrases=["right"])
 for number in range(int(sys.argv[2])):
-    store = FileBackend(context, folder) if number % 5 == 0 else store
+    store = FileBackend(context, folder, cost=cheap) if number % 5 == 0 else store
     while True:
         item = store.get("counters/one")
         try:

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,7 +18,7 @@ from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import HostContext
-    from vault_core.sealing import NewSlot, SlotTable
+    from vault_core.sealing import NewSlot, Renewal, SlotTable
     from vault_core.sealing.making import Choose
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -59,22 +60,30 @@ class Ways:
         """What the message names that says that a secret does not open it."""
         return self.place or self.where
 
+    @cached_property
+    def renewal(self) -> Renewal:
+        """Of the passphrase slot that opens it here, where that costs less than new ones."""
+        from vault_core.sealing import Renewal
+
+        return Renewal(self.context, self.file)
+
     def table(self) -> SlotTable:
         """The slots as they are now."""
         return self.keeper.slots()
 
     def open(self) -> Secret:
         """The data key, through any way but a recovery key."""
-        return self.table().open(self.context, self.file)
+        return self.table().open(self.context, self.file, self.renewal)
 
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store; no key of a slot that is gone is remembered."""
         changed = b""
+        self.renewal.prepare()
 
         def noted(table: SlotTable, key: Secret) -> SlotTable:
             nonlocal changed
             changed = table.store
-            return change(table, key)
+            return self.renewal.applied(change(table, key), key)
 
         self.keeper.change_slots(noted, dek=dek)
         self.app.host.forget_keys(f"{changed.hex()}/")

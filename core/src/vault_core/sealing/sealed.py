@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
-from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 from vault_core.sealing.encoding import (
     NewerFormat,
     canonical,
@@ -24,6 +24,7 @@ from vault_core.sealing.encoding import (
     to_base64,
 )
 from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.renewing import Renewal
 from vault_core.sealing.slots import SlotTable
 from vault_core.secret import Secret
 
@@ -57,6 +58,8 @@ class SealedBackend(StorageBackend, SlotKeeper):
         self._exclusive = Capability.CREATE_ONLY in capabilities
         self._versions = Capability.CAS in capabilities
         self._cost = cost
+        # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
+        self._renewal = Renewal(ctx, self._where, cost=cost, able=self._versions)
         self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
 
     def get(self, key: str) -> Item | None:
@@ -73,7 +76,11 @@ class SealedBackend(StorageBackend, SlotKeeper):
         self._refuse_reserved(key)
         store, dek = self._open(create=True)
         sealed = primitives.seal(dek.reveal(), _value_info(store, key), value.reveal())
-        return self._inner.put(key, Secret(_PREFIX + to_base64(sealed)), expect=expect)
+        version = self._inner.put(key, Secret(_PREFIX + to_base64(sealed)), expect=expect)
+        if self._renewal.pending:
+            with contextlib.suppress(StorageError):  # the value is there; the slot is as it was, and told of again
+                self.change_slots(lambda table, _: table, dek=dek)
+        return version
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
         self._refuse_reserved(key)
@@ -84,6 +91,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def close(self) -> None:
         self._opened = None
+        self._renewal.forget()
         self._inner.close()
 
     # -- the slots -----------------------------------------------------------------------------------------------------
@@ -95,7 +103,8 @@ class SealedBackend(StorageBackend, SlotKeeper):
         for _ in range(_TRIES):
             found = self._table_item()
             store, opened = self._unlock(found.value, dek)
-            text = _text(change(self._parse(found.value)[0], opened), opened)
+            self._renewal.prepare()
+            text = _text(self._renewal.applied(change(self._parse(found.value)[0], opened), opened), opened)
             try:
                 self._inner.put(SLOTS_KEY, text, expect=found.version if self._versions else ANY)
             except StorageConflict:
@@ -103,6 +112,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
             if self._table_item().value != text:
                 break
             self._opened = (store, opened)
+            self._renewal.forget()
             return
         raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
 
@@ -147,7 +157,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         from vault_core.sealing import primitives
 
         table, expected = self._parse(text)
-        opened = table.open(self._ctx, self._where) if dek is None else dek
+        opened = table.open(self._ctx, self._where, self._renewal) if dek is None else dek
         if not primitives.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
         return table.store, opened

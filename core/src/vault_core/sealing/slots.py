@@ -36,6 +36,7 @@ from vault_core.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from vault_core.api import Context
+    from vault_core.sealing.renewing import Renewal
 
 DEFAULT_COST = Argon2id()
 """What new passphrase slots cost: RFC 9106's second recommendation."""
@@ -121,13 +122,14 @@ class SlotTable:
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def open(self, ctx: Context, where: str) -> Secret:
+    def open(self, ctx: Context, where: str, renewal: Renewal | None = None) -> Secret:
         """The data encryption key (DEK): through a key slot, a composite one, or else a passphrase.
 
         A slot whose source is not installed, has no secret or a wrong one is passed over. A recovery key is never asked
         for here.
 
         :param where: names the store to people (a path).
+        :param renewal: of the owner of the store, who writes: is told of the passphrase slot that opened.
         :raises WrongSecret: no secret that the sources gave fits.
         :raises PassphraseError: no source gave one.
         :raises StorageLocked: only a recovery key opens it.
@@ -144,7 +146,7 @@ class SlotTable:
                 wrong = wrong or isinstance(error, WrongSecret)
         if self.of_type("passphrase"):
             try:
-                return self.open_by_passphrase(ctx, where)[1]
+                return self.open_by_passphrase(ctx, where, renewal)[1]
             except PassphraseError:
                 for line in missed:
                     ctx.notify(line)
@@ -154,8 +156,8 @@ class SlotTable:
         failure = WrongSecret if wrong else NoSecret
         raise failure(f"nothing opens {where}: {'; '.join(missed)}", hint=self.way_out(ctx))
 
-    def open_by_passphrase(self, ctx: Context, where: str) -> tuple[Slot, Secret]:
-        """The slot that a passphrase opens, and the DEK; raises as :meth:`open`.
+    def open_by_passphrase(self, ctx: Context, where: str, renewal: Renewal | None = None) -> tuple[Slot, Secret]:
+        """The slot that a passphrase opens, and the DEK; parameters and errors as of :meth:`open`.
 
         :raises StorageLocked: no slot opens with a passphrase alone.
         """
@@ -163,9 +165,11 @@ class SlotTable:
         if not slots:
             raise StorageLocked(f"{where} has no slot that a passphrase alone opens", hint=self.way_out(ctx))
         try:
-            slot, key = opening.by_passphrase(ctx, self.store, slots, where)
+            slot, key = opening.by_passphrase(ctx, self.store, slots, where, renewal)
         except WrongSecret as error:
-            raise WrongSecret(error.message, hint=error.hint or self.way_out(ctx)) from None
+            # The host knows the store's name, and not which file, a backup perhaps, does not open.
+            file = "" if where in error.message or where == f"store {ctx.store}" else f" ({where})"
+            raise WrongSecret(error.message + file, hint=error.hint or self.way_out(ctx)) from None
         return slot, slot.unwrap(key, where)
 
     def open_by_recovery(self, text: Secret, where: str) -> tuple[Slot, Secret]:
@@ -189,7 +193,7 @@ class SlotTable:
     def way_out(self, ctx: Context) -> str:
         """What is left to somebody whose passphrase is wrong, as the hint of an error. Slot types are public."""
         if self.of_type("recovery"):
-            return _on_store(ctx, "passwd --recovery")
+            return on_store(ctx, "passwd --recovery")
         others = [slot.describe() for slot in self.slots if slot.type != "passphrase"]
         if others:
             return f"the only other way in is {' or '.join(others)}: see to its sources"
@@ -316,7 +320,7 @@ class SlotTable:
             )
 
 
-def _on_store(ctx: Context, command: str) -> str:
+def on_store(ctx: Context, command: str) -> str:
     """A command line for the store of a context."""
     backend = "" if ctx.store in ("", DEFAULTS["backend"]) else f" --backend {ctx.store}"
     return f"awsv {command}{backend}"

@@ -58,7 +58,7 @@ class StoreFile:
     """The store in one folder.
 
     :param folder: absolute; made at the first write.
-    :param cost: of the key derivation of a store that is created here; None means the default.
+    :param cost: of the key derivation of slots that are made here; None means the default.
     """
 
     def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
@@ -67,6 +67,7 @@ class StoreFile:
         self.where = str(self.file.path)
         self.anchor = Anchor(ctx, self.file.path)
         self._cost = cost
+        self._renewal = sealing.Renewal(ctx, self.where, cost=cost)
         self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
         self._told: set[Verdict] = set()
@@ -165,7 +166,7 @@ class StoreFile:
             return self._key[1]
         if not ask:
             raise _NeedsUnlock
-        self._key = (table.store, table.open(self.ctx, self.where))
+        self._key = (table.store, table.open(self.ctx, self.where, self._renewal))
         return self._key[1]
 
     def open_with(self, dek: Secret) -> None:
@@ -192,6 +193,7 @@ class StoreFile:
             if envelope is not None:
                 self._refuse_write(verdict)
                 self.decode(envelope, ask=True)
+                self._renewal.prepare()
             elif fresh is None and create:
                 fresh = sealing.SlotTable.create(self.ctx, self.where, cost=self._cost)
             try:
@@ -214,7 +216,11 @@ class StoreFile:
         else:
             raise StorageUnavailable(f"{self.where} disappeared", hint="look where it went before you write again")
         changed = change(state)
-        return state if changed is None else self.write(file, changed)
+        if changed is None:
+            return state
+        written = self.write(file, replace(changed, table=self._renewal.applied(changed.table, changed.dek)))
+        self._renewal.forget()
+        return written
 
     def write(self, file: LockedFile, state: State) -> State:
         """Write a state as the next epoch, and remember it."""
