@@ -64,11 +64,14 @@ def fill(home: Home, keys: Mapping[str, tuple[str, str]], *, passphrase: str = P
     backend.close()
 
 
-def stored(home: Home, *, passphrase: str = PASSPHRASE) -> dict[str, tuple[str, str]]:
-    """What the default store of a home holds: name to key id and secret."""
+def stored(home: Home, *, passphrase: str = PASSPHRASE, folder: Path | None = None) -> dict[str, tuple[str, str]]:
+    """What a store holds: name to key id and secret.
+
+    :param folder: of the store; that of the home's default store if there is none.
+    """
     from vault_core.vault import decode
 
-    backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), store_path(home).parent)
+    backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), folder or store_path(home).parent)
     found = {}
     for key in backend.keys():  # noqa: SIM118 - a backend is no mapping
         if not key.startswith(CREDENTIALS):
@@ -85,7 +88,7 @@ class Snapshot:
 
     def __init__(self, home: Home) -> None:
         self._root = home.root
-        self._copy = home.root.with_name(f"{home.root.name}.snapshot")
+        self._copy = home.root.with_name(f"{home.root.name}.{os.urandom(4).hex()}")
         shutil.copytree(self._root, self._copy, symlinks=True)
 
     def restore(self) -> None:

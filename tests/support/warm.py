@@ -40,6 +40,7 @@ class Warm:
     """Runs commands in a home, one after the other."""
 
     def __init__(self, home: Home) -> None:
+        self._cwd = home.cwd
         self._stderr = home.root / "warm.stderr"
         self._process = subprocess.Popen(
             [sys.executable, __file__],
@@ -56,14 +57,14 @@ class Warm:
         *words: str,
         env: Mapping[str, str],
         cut: tuple[float, signal.Signals] | None = None,
-        **texts: str,
+        **texts: str | None,
     ) -> tuple[int, str]:
         """Run a command to its end; its exit code, negative for a signal, and its standard error.
 
         :param cut: seconds after which it gets a signal, if it is not at its end before.
-        :param texts: as of :func:`support.ways.with_descriptors`.
+        :param texts: as of :func:`support.ways.with_descriptors`; what is None goes to where nobody reads.
         """
-        job = {"words": words, "env": dict(env), "texts": texts, "stderr": str(self._stderr)}
+        job = {"words": words, "env": dict(env), "texts": texts, "stderr": str(self._stderr), "cwd": str(self._cwd)}
         pid = self._ask(json.dumps(job))
         if cut is not None:
             time.sleep(cut[0])
@@ -71,7 +72,7 @@ class Warm:
         code = self._ask("wait")
         return code, self._stderr.read_text(errors="replace")
 
-    def timed(self, *words: str, env: Mapping[str, str], **texts: str) -> float:
+    def timed(self, *words: str, env: Mapping[str, str], **texts: str | None) -> float:
         """Seconds that a command takes here, which must succeed."""
         started = time.monotonic()
         code, stderr = self.run(*words, env=env, **texts)
@@ -111,13 +112,16 @@ def _main() -> None:
 
 def _command(job: Mapping[str, Any]) -> None:
     os.setsid()
+    os.chdir(job["cwd"])  # another folder of this name, perhaps, than at the start
     words = list(job["words"])
-    for name, text in job["texts"].items():
-        reading, writing = os.pipe()
-        os.write(writing, text.encode())
-        os.close(writing)
-        words += [f"--{name.replace('_', '-')}-fd", str(reading)]
     nothing = os.open(os.devnull, os.O_RDWR)
+    for name, text in job["texts"].items():
+        given = nothing
+        if text is not None:
+            given, writing = os.pipe()
+            os.write(writing, text.encode())
+            os.close(writing)
+        words += [f"--{name.replace('_', '-')}-fd", str(given)]
     stderr = os.open(job["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for old, new in ((nothing, 0), (nothing, 1), (stderr, 2)):
         os.dup2(old, new)
