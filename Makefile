@@ -38,7 +38,7 @@ test-others: $(VENV)/.installed
 	@scripts/test-others $(VENV)
 
 test-deep: $(VENV)/.installed
-	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security
+	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
