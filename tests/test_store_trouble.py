@@ -5,13 +5,20 @@ Whatever the command, the message names the store's file, the hint is one thing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from support import parts
 from support.awsvault import PASSPHRASE as THEIRS
 from support.awsvault import write_item
+from support.busy import seconds
 from support.home import PROGRAM, Home
 from support.security import DEEP
 from support.vaults import (
@@ -22,6 +29,7 @@ from support.vaults import (
     SECRET,
     UNLOCKED,
     Snapshot,
+    ended,
     fill,
     offline,
     store_path,
@@ -144,3 +152,67 @@ def test_every_command_tells_a_wrong_passphrase_from_damage_and_from_a_newer_ver
     assert home.credentials.read_bytes() == plain
     if (key := home.cwd / "key").exists() and key.read_bytes():  # what is damaged was found when its slot was written
         assert "the recovery key just shown does not count" in done.stderr
+
+
+def test_a_file_system_without_locks(home: Home) -> None:
+    """As some network ones are. Reads work; a write says what is wrong and where else the store could be."""
+    parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    before = store_path(home).read_bytes()
+    for error, reason in (("ENOLCK", "no locks available"), ("EOPNOTSUPP", "operation not supported")):
+        inject = ("strace", "-f", "-o", "/dev/null", "-e", f"inject=flock:error={error}", PROGRAM)
+        done = home.run(*inject, "exec", "-n", "-j", "work", env=UNLOCKED)
+        if "ptrace" in done.stderr.lower():
+            pytest.skip("this process may not be traced")
+        assert done.returncode == 0, done.stderr
+        done = home.run(*inject, "add", "--env", "new", env=UNLOCKED)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert f"{store_path(home).parent} cannot be locked: {reason}" in done.stderr
+        assert "a network file system without locks? set AWS_VAULT_FILE_DIR to a folder of this machine" in done.stderr
+        assert store_path(home).read_bytes() == before
+
+
+@pytest.mark.security("S12")
+@pytest.mark.slow
+def test_a_stopped_process_holds_the_lock(home: Home, figure: Callable[[str], None]) -> None:
+    """The time limit is ten seconds, and the process is named. Reads need no lock."""
+    lock = store_path(home).with_name("store.vlt.lock")
+    script = "import fcntl, os, sys; file = open(sys.argv[1], 'r+'); fcntl.flock(file, fcntl.LOCK_EX); "
+    script += "file.write(f'{os.getpid()}\\n'); file.flush(); os.kill(os.getpid(), 19)"
+    holder = subprocess.Popen([sys.executable, "-c", script, str(lock)], env=home.environment())
+    try:
+        os.waitpid(holder.pid, os.WUNTRACED)  # until it is stopped
+        done = home.awsv("exec", "-n", "-j", "work", env=UNLOCKED)
+        assert done.returncode == 0, done.stderr
+        started = time.monotonic()
+        done = home.awsv("add", "--env", "new", env=UNLOCKED)
+        waited = time.monotonic() - started
+        assert (done.returncode, done.stdout) == (4, "")
+        assert f"{store_path(home)} has been locked by process {holder.pid} for more than 10 s" in done.stderr
+        assert f"hint: let process {holder.pid} finish, or end it; then repeat the command" in done.stderr
+        assert 10 <= waited < 10 + seconds(5)
+        figure(f"told after {waited:.1f} s")
+    finally:
+        holder.kill()
+        holder.wait()
+    assert home.awsv("add", "--env", "new", env=UNLOCKED).returncode == 0
+
+
+@pytest.mark.security("S15")
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [*READS, *(name for name in WRITES if name not in ("slot remove", "recovery"))])
+@pytest.mark.parametrize("recovery", [False, True], ids=("no way out", "recovery key"))
+def test_three_wrong_tries_at_a_terminal(home: Home, command: str, recovery: bool) -> None:
+    """The hint is the way that is left, or says plainly that there is none."""
+    if recovery:
+        assert home.run("/bin/sh", "-c", "awsv recovery --recovery-fd 3 3>key", env=UNLOCKED).returncode == 0
+    before = store_path(home).read_bytes()
+    child = home.spawn("-c", {**READS, **WRITES}[command], program="/bin/sh")
+    for _ in range(3):
+        child.expect_exact("Passphrase to unlock store 'file': ")
+        child.sendline("wrong")
+    assert ended(child) == 5
+    shown = child.before
+    assert f"wrong passphrase for store 'file', three times ({store_path(home)})" in shown
+    wanted = "awsv passwd --recovery" if recovery else "no other way in exists (no recovery key was made): find the"
+    assert f"hint: {wanted}" in shown
+    assert store_path(home).read_bytes() == before
