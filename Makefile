@@ -16,10 +16,10 @@ unexport PYTHONPATH PYTHONHOME
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
 	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
-	@echo 'make test-deep  300 rounds of each kill -9 loop, an hour'
+	@echo 'make test-deep  all that is promised of the encrypted store, whole: an hour'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff rewrite the sources'
-	@echo 'make bench   how long commands take, against "python -c pass" (N=rounds)'
+	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds)'
 	@echo 'make build   wheels of every distribution, in dist/'
 	@echo 'make docs    docs/plugins/reference.md, from the docstrings'
 	@echo 'make freeze-api  tests/api.txt: what plugins may rely on, as it is now (read the difference)'
@@ -41,12 +41,12 @@ test-others: $(VENV)/.installed
 	@scripts/test-others $(VENV)
 
 test-deep: $(VENV)/.installed
-	@AWSV_DEEP=1 scripts/run-tests $(VENV) $$(grep -rl AWSV_DEEP --include='test_*.py' tests plugins core/tests)
+	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	MYPYPATH=demo $(BIN)/mypy $(SOURCES) demo benchmarks
+	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix
@@ -55,6 +55,7 @@ format: $(VENV)/.installed
 N ?= 20
 bench: $(VENV)/.installed
 	@PYTHONPATH=demo $(BIN)/python benchmarks/commands.py --rounds $(N)
+	@$(BIN)/python benchmarks/store.py --rounds $(N)
 
 build: $(VENV)/.installed
 	@rm -rf dist

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from figures import line, progress, quartiles, ratio
 from machine import ADMIN, REGION, Failed, Machine
 
 PASSPHRASE = {"AWS_VAULT_FILE_PASSPHRASE": "only for this benchmark"}
@@ -43,19 +44,8 @@ class Measured:
     def row(self) -> str:
         """Median, its quartiles, and the ratio."""
         low, middle, high = quartiles(self.seconds)
-        ratio = statistics.median(mine / base for mine, base in zip(self.seconds, self.baselines, strict=True))
-        return line(self.name, f"{middle:.0f}", f"{low:.0f}-{high:.0f}", f"{ratio:.2f}")
-
-
-def quartiles(seconds: list[float]) -> tuple[float, float, float]:
-    """In milliseconds."""
-    low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
-    return low * 1000, middle * 1000, high * 1000
-
-
-def line(name: str, middle: str, spread: str, ratio: str) -> str:
-    """A row of the table."""
-    return f"{name:<42}{middle:>10}{spread:>14}{ratio:>10}"
+        slower = ratio(self.seconds, self.baselines)
+        return line(self.name, f"{middle:.0f}", f"{low:.0f}-{high:.0f}", f"{slower:.2f}")
 
 
 def prepared(machine: Machine) -> list[Measured]:
@@ -103,12 +93,6 @@ def report(measured: list[Measured], derived: list[float]) -> None:
     uncached = statistics.median(measured[-1].seconds) * 1000
     print(f"\nUnlocking derives a key (Argon2id): {unlock:.0f} ms, {unlock / uncached:.0%} of an uncached exec -j.")
     print("A cached one derives none and calls nobody.")
-
-
-def progress(text: str) -> None:
-    """On a terminal: one line, over the last one."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.home import PROGRAM, Home
+from support.sites import Site
+from support.slot_plugins import PLAIN, SHELF
 from support.vaults import CHEAP, KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, offline
 from vault_core.api import Credentials, Secret
 from vault_core.plugins.host import Host
@@ -134,6 +136,47 @@ def test_words_that_make_no_sense(pair: Pair, words: tuple[str, ...], code: int,
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr.lower()
     assert pair.read("b") == {"own": OTHER}
+
+
+def test_a_store_that_is_still_to_be_made(pair: Pair) -> None:
+    """Only 'add', 'import' and 'file init' make stores: where a mistyped name leads, no key goes."""
+    config, folder = Path(pair.home.env["XDG_CONFIG_HOME"], "awsv/config.toml"), pair.home.root / "store-c"
+    config.write_text(config.read_text() + f'[store.c]\nbackend = "file"\ndir = "{folder}"\n')
+    env = {**ENV, "AWS_VAULT_C_PASSPHRASE": PASSPHRASE}
+    words = ("copy", "--from", "a", "--to", "c")
+    for more in ((), ("--dry-run",), ("--delete-source",)):
+        done = pair.home.awsv(*words, *more, env=env)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert f"there is no store at {folder}/store.vlt yet" in done.stderr
+        assert "hint: awsv file init --backend c\n" in done.stderr
+    assert not folder.exists()
+    assert pair.read("a") == KEYS
+    assert pair.home.awsv("file", "init", "--backend", "c", env=env).returncode == 0
+    done = pair.home.awsv(*words, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("backend", "code"), [("shelf", 4), ("plain", 7)])
+def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code: int) -> None:
+    """One that awsv seals must have been made; one that protects itself is none that awsv makes (this one loses)."""
+    site = Site(tmp_path / "site")
+    source = {"shelf": SHELF, "plain": PLAIN}[backend]
+    module = f"{backend}_store"
+    site.install(f"vault-plugin-{backend}", {"vault.storage.v1": {backend: module}}, {f"{module}.py": source})
+    env = {**ENV, "AWS_VAULT_SHELF_PASSPHRASE": PASSPHRASE}
+    words = ("copy", "--from", "a", "--to", backend)
+    done = pair.home.run(site.awsv, *words, env=env)
+    assert done.returncode == code, done.stderr
+    if backend == "plain":
+        assert "it is not the key that was written" in done.stderr
+        return
+    assert "store shelf does not exist yet" in done.stderr
+    assert "hint: awsv add --backend shelf PROFILE" in done.stderr
+    keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
+    made = pair.home.run(site.awsv, "add", "--backend", "shelf", "--env", "first", env={**env, **keys})
+    assert made.returncode == 0, made.stderr
+    done = pair.home.run(site.awsv, *words, env=env)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_wrong_passphrase_of_either_store(pair: Pair) -> None:

@@ -28,6 +28,7 @@ COMMANDS: Sequence[tuple[Sequence[str], dict[str, str]]] = (
     (("--version",), {}),
     (("--help",), {}),
     (("plugins", "list"), {}),
+    (("plugins", "check"), {}),
     (("export", "--format=json", "work"), UNLOCKED),
     (("exec", "work", "--", "/bin/sh", "-c", "echo $AWS_ACCESS_KEY_ID"), UNLOCKED),
     (("exec", "nobody", "--", "/bin/true"), UNLOCKED),
@@ -113,7 +114,7 @@ def answers(home: Home, **where: str) -> list[tuple[object, ...]]:
 
 def test_every_command_in_a_hostile_folder(tmp_path: Path, evil: Path, front: Front, moto: MotoServer) -> None:
     clean = answers(machine(tmp_path / "clean", front, moto))
-    assert [code for _, code, *_ in clean] == [0, 0, 0, 0, 0, 125, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert [code for _, code, *_ in clean] == [0, 0, 0, 0, 0, 0, 125, 0, 0, 0, 0, 0, 0, 0, 0]
     home = machine(tmp_path / "hostile", front, moto)
     hostile = answers(home, cwd=str(evil), pythonpath=f":.:{evil}:{evil}/../evil:../evil")
     assert executed(evil) == ""

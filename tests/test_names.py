@@ -14,6 +14,8 @@ from support.home import PROGRAM, Home
 from support.moto import MotoServer
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, stored
 
+pytestmark = pytest.mark.security("S21")
+
 OTHER = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
 NAMES = {
     "plain": "work",

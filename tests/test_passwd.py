@@ -1,29 +1,29 @@
-"""``awsv passwd`` (S16): the new passphrase opens, the old one does not, and at no moment does neither."""
+"""S16, ``awsv passwd``: the new passphrase opens, the old one does not, and at no moment does neither."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.home import Home
+from support.security import sample
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
+from support.warm import warm
 from support.ways import finished, opens, recovers, sealed_entries, table, with_descriptors
 from vault_core.api import Secret
 from vault_core.sealing import NewSlot
 from vault_core.testing import FakeContext
 from vault_plugin_file.backend import FileBackend
 
+pytestmark = pytest.mark.security("S16")
+
 NEW = "another passphrase"
 KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
-ROUNDS = 300 if os.environ.get("AWSV_DEEP") else 6
-"""How often a command is killed; the many are for ``make test-deep``."""
 
 
 @pytest.fixture
@@ -218,28 +218,32 @@ def test_options_that_need_recovery(home: Home, words: tuple[str, str]) -> None:
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_at_any_moment_it_is_one_or_the_other(home: Home, how: signal.Signals) -> None:
-    """Of each acknowledged change the new passphrase opens, of each other one the old or the new one (S10)."""
-    draw = random.Random(5)
-    current, acknowledged, longest = PASSPHRASE, 0, 0.0
-    for number in range(ROUNDS):
-        fresh = f"passphrase {number}"
-        start = time.monotonic()
-        process = with_descriptors(home, "passwd", env={"AWS_VAULT_FILE_PASSPHRASE": current}, new_passphrase=fresh)
-        if number:  # the first one shows how long it takes
-            time.sleep(draw.uniform(0, longest))
-            process.send_signal(how)
-        code, stderr = finished(process)
-        longest = longest or time.monotonic() - start
-        assert "Traceback" not in stderr
-        now = [passphrase for passphrase in (current, fresh) if opens(home, passphrase)]
-        assert len(now) == 1, (number, code, now)
-        if code == 0:
-            acknowledged += 1
-            assert now == [fresh]
-        assert len(table(home).slots) == 1
-        current = now[0]
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "rounds"),
+    [(signal.SIGKILL, sample(5, 300)), (signal.SIGINT, sample(3, 30)), (signal.SIGTERM, sample(3, 30))],
+    ids=("kill", "interrupt", "terminate"),
+)
+def test_s10_killed_at_any_moment_it_is_one_or_the_other(
+    home: Home, how: signal.Signals, rounds: int, figure: Callable[[str], None]
+) -> None:
+    """Of each acknowledged change the new passphrase opens, of each other one the old or the new one."""
+    draw, current, acknowledged = random.Random(5), "first", 0
+    with warm(home) as commands:
+        longest = commands.timed("passwd", env=UNLOCKED, new_passphrase=current)
+        for number in range(rounds):
+            fresh = f"passphrase {number}"
+            env, cut = {"AWS_VAULT_FILE_PASSPHRASE": current}, (draw.uniform(0, 1.1 * longest), how)
+            code, stderr = commands.run("passwd", env=env, cut=cut, new_passphrase=fresh)
+            assert code in (0, 130, -how), stderr
+            assert "Traceback" not in stderr
+            assert len(table(home).slots) == 1  # so one of the two opens it, and the other one does not
+            now = fresh if opens(home, fresh) else current
+            assert opens(home, now), (number, code)
+            if code == 0:
+                acknowledged += 1
+                assert now == fresh
+            current = now
     assert keys_of(home, passphrase=current) == KEYS
-    sys.stdout.write(f"{ROUNDS} times {how.name}: {acknowledged} acknowledged, none lost\n")
+    figure(f"{rounds} times {how.name}, {acknowledged} acknowledged, 0 lost")
     fill(home, {"work": (OTHER_ID, OTHER_SECRET)}, passphrase=current)  # no lock is left behind

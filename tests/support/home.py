@@ -112,6 +112,21 @@ class Home:
         """Run ``awsv``; parameters as for :meth:`run`."""
         return self.run(PROGRAM, *args, input=input, env=env, timeout=timeout, cwd=cwd)
 
+    def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[str]:
+        """Start ``awsv`` and do not wait for it.
+
+        :param options: for :class:`subprocess.Popen`.
+        """
+        return subprocess.Popen(
+            [str(PROGRAM), *map(str, args)],
+            env=self.environment(),
+            cwd=self.cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
     def spawn(
         self,
         *args: str | Path,

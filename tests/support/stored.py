@@ -1,9 +1,8 @@
-"""A vault with keys in it for tests of sessions, and what awsv writes beside it."""
+"""A vault with keys in it (as of :mod:`support.vaults`) for tests of sessions, and what awsv writes beside it."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,51 +10,28 @@ from typing import Any
 
 from support.home import Home
 from support.moto import ACCOUNT, Key
-from vault_core.api import Secret
-from vault_core.sealing import Argon2id
-from vault_core.testing.context import FakeContext
-from vault_core.vault import CREDENTIALS, encode
-from vault_plugin_file.backend import FileBackend
+from support.vaults import CHEAP as CHEAP
+from support.vaults import PASSPHRASE as PASSPHRASE
+from support.vaults import UNLOCKED as UNLOCKED
+from support.vaults import Snapshot as Snapshot
+from support.vaults import fill
+from support.vaults import store_path as store_file  # noqa: F401 - the name that tests of sessions know it by
 
-PASSPHRASE = "correct horse battery staple"
-UNLOCKED = {"AWS_VAULT_FILE_PASSPHRASE": PASSPHRASE}
-"""For ``env=``: the store opens without a question."""
 MFA = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
 CODE = "123456"
 
 
-CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
-"""The least that the store's format allows: opening it is not what these tests are about."""
-
-
 def add(home: Home, key: Key, *names: str) -> None:
     """Store a key under names (``work`` if none is given), as ``awsv add`` does."""
-    context = FakeContext(home.root, passphrases=[PASSPHRASE])
-    backend = FileBackend(context, store_file(home).parent, cost=CHEAP)
-    value = json.dumps({"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key})
-    for name in names or ("work",):
-        backend.put(CREDENTIALS + encode(name), Secret(value))
-    backend.close()
+    fill(home, dict.fromkeys(names or ("work",), (key.access_key_id, key.secret_access_key)))
 
 
-def store_file(home: Home) -> Path:
-    """The encrypted store."""
-    return Path(home.env["XDG_DATA_HOME"]) / "awsv/store.vlt"
-
-
-class Snapshot:
-    """A home as it is now, for many tests that each start from it: making a session costs half a second."""
-
-    def __init__(self, home: Home) -> None:
-        self._root = home.root
-        self._copy = home.root.with_name(f"{home.root.name}.snapshot")
-        shutil.copytree(self._root, self._copy, symlinks=True)
-
-    def restore(self) -> None:
-        """Have the home be as it was. Its paths, which sessions depend on, are the same."""
-        for path in self._root.iterdir():
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        shutil.copytree(self._copy, self._root, symlinks=True, dirs_exist_ok=True)
+def key_of(home: Home, profile: str = "role", **options: object) -> str:
+    """The access key that ``exec -j`` hands out."""
+    done = home.awsv("exec", "-j", profile, **options)  # type: ignore[arg-type]  # passed through
+    assert done.returncode == 0, done.stderr
+    found: str = json.loads(done.stdout)["AccessKeyId"]
+    return found
 
 
 def state(home: Home, name: str) -> list[Path]:

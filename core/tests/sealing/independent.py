@@ -163,6 +163,14 @@ def check_kdf(kdf):
     unb64(kdf["salt"], 16)
 
 
+def cost(kdf):
+    if kdf["alg"] == "argon2id":
+        return kdf["m"] * kdf["t"]
+    if kdf["alg"] == "scrypt":
+        return 2 * kdf["n"] * kdf["p"]
+    return kdf["rounds"] // 4 if kdf["alg"] == "pbkdf2-sha256" else 0
+
+
 def check_slot(slot):
     need(isinstance(slot, dict) and isinstance(slot.get("type"), str), "slot: type")
     if slot["type"] not in FURTHER:
@@ -266,6 +274,8 @@ def check_table(store, slots):
     for slot in slots:
         check_slot(slot)
     need(len({slot["id"] for slot in slots}) == len(slots), "slots: ids")
+    parts = [part for slot in slots for part in slot.get("factors", [slot]) if "kdf" in part]
+    need(sum(cost(part["kdf"]) for part in parts) <= 2**23, "slots: cost of all derivations")
     return unb64(store, 16)
 
 

@@ -17,6 +17,7 @@ GOLDEN = json.loads((Path(__file__).with_name("golden") / "every-slot.json").rea
 IDS = [f"{kind}-{number}" for number, (_, kind, _) in enumerate(GOLDEN["secrets"])]
 
 
+@pytest.mark.security("S19")
 @pytest.mark.parametrize(("slot_id", "kind", "secret"), GOLDEN["secrets"], ids=IDS)
 def test_second_implementation(independent, slot_id, kind, secret):
     table = json.loads(GOLDEN["kept"][SLOTS_KEY])
@@ -28,6 +29,7 @@ def test_second_implementation(independent, slot_id, kind, secret):
         assert independent.read_value(store, dek, key, GOLDEN["kept"][key].encode()).decode() == value
 
 
+@pytest.mark.security("S19")
 @pytest.mark.parametrize(("slot_id", "kind", "secret"), GOLDEN["secrets"], ids=IDS)
 def test_product(tmp_path, slot_id, kind, secret):
     inner = Dictionary(GOLDEN["kept"])
@@ -136,7 +138,7 @@ def exchanged(kept, field, one, two):
 
 
 @pytest.mark.parametrize("field", ["commit", "wrap", "kdf", "label", "id"])
-def test_exchanged_between_slots(tmp_path, field):
+def test_s6_exchanged_between_slots(tmp_path, field):
     """Nothing opens, and no write adopts what was changed."""
     one, two, *_ = (found for found in GOLDEN["secrets"] if found[1] == "passphrase")
     kept = exchanged(GOLDEN["kept"], field, one[0], two[0])

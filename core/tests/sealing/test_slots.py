@@ -17,6 +17,8 @@ from vault_core.sealing.kdf import Argon2id
 from vault_core.sealing.slots import SlotTable
 from vault_core.testing.context import FakeContext
 
+pytestmark = pytest.mark.security("S15")
+
 SCRYPT = {"alg": "scrypt", "n": 2**15, "p": 3, "r": 8, "salt": to_base64(bytes(range(16)))}
 PBKDF2 = {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": to_base64(bytes(range(16)))}
 ARGON2 = {"alg": "argon2id", "m": 19_456, "p": 1, "salt": to_base64(bytes(range(16))), "t": 2}

@@ -22,6 +22,8 @@ from vault_core.sealing.making import NewSlot
 from vault_core.sealing.slots import MAX_SLOTS, SlotTable
 from vault_core.testing.context import FakeContext
 
+pytestmark = pytest.mark.security("S15")
+
 CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
 SCRYPT = {"alg": "scrypt", "n": 2**15, "p": 3, "r": 8, "salt": sealing.to_base64(bytes(range(16)))}
 PBKDF2 = {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": sealing.to_base64(bytes(range(16)))}

@@ -133,6 +133,7 @@ def test_an_empty_own_variable_is_not_passed_over(tmp_path: Path) -> None:
 # -- the value itself --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.security("S15")
 @pytest.mark.parametrize("value", [CANARY, " ", "ends with a newline\n", "tab\tand\x01"])
 def test_the_value_to_the_byte(tmp_path: Path, value: str) -> None:
     assert get(context(tmp_path, {NAME: value})) == Secret(value)
@@ -145,6 +146,7 @@ def test_a_value_that_is_not_utf_8(tmp_path: Path) -> None:
 # -- a file ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.security("S15")
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from support.security import sample
 from vault_core.api import Secret, StorageUnavailable
 from vault_core.testing.context import FakeContext
 from vault_plugin_file import disk
@@ -42,7 +43,7 @@ def start(script, *arguments):
     return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env={"PATH": os.environ["PATH"]})
 
 
-def test_s12_writers_in_many_processes_lose_nothing(opened, folder):
+def test_s12_writers_in_many_processes_lose_nothing(opened, folder, figure):
     opened().put(KEY, Secret("0"))
     processes = [start(WORKER, folder, 10, number) for number in range(8)]
     reader, seen, reads = opened(), 0, 0
@@ -55,6 +56,7 @@ def test_s12_writers_in_many_processes_lose_nothing(opened, folder):
     own = {key for key in opened().keys() if key.startswith("own/")}  # noqa: SIM118 - a backend is no dictionary
     assert own == {f"own/{worker}.{number}" for worker in range(8) for number in range(10)}
     assert reads > 10
+    figure(f"8 processes, 80 read-modify-writes and 80 new entries, none lost; {reads} reads beside, 0 damaged")
     assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"]
 
 
@@ -102,10 +104,11 @@ def write_until_killed(folder, report):
         os.write(report, f"{number}\n".encode())
 
 
-def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder):
+def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder, figure):
     opened().put(KEY, Secret("0"))
     chance, acknowledged, commits = random.Random(7), 0, 0
-    for _ in range(40):
+    rounds = sample(40, 300)
+    for _ in range(rounds):
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
@@ -128,7 +131,8 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder):
     opened().put("a/last", Secret("x"))
     assert time.monotonic() - started < disk.LOCK_SECONDS  # no stale lock
     assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"]  # no temporary file
-    assert commits >= 20
+    assert commits >= rounds / 2
+    figure(f"put: {rounds} times kill -9, {commits} commits acknowledged, 0 lost, no lock and no temporary file left")
 
 
 def test_two_objects_in_one_process_exclude_each_other(opened, monkeypatch):

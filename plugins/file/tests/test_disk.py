@@ -147,6 +147,28 @@ def test_s13_symlinked_or_odd_lock(made, opened, folder, tmp_path):
     assert target.read_text() == "precious"
 
 
+def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatch):
+    """Somebody guessed its name and put a link there: it is not written through."""
+    target = tmp_path / "target"
+    target.write_text("precious")
+    real = os.urandom
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(8) if count == 8 else real(count))
+    store = opened()
+    store.get(KEY)
+    real_open = os.open
+
+    def planted(path, flags, *rest, **more):
+        if str(path).endswith(".tmp") and str(path).startswith(".store"):
+            (folder / path).symlink_to(target)  # after old ones were swept away
+        return real_open(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", planted)
+    with pytest.raises(StorageUnavailable, match="as it was: file exists"):
+        store.put(KEY, Secret("y"))
+    assert target.read_text() == "precious"
+    assert opened().get(KEY).value == Secret("x")
+
+
 def test_s13_hard_link(made, opened, tmp_path):
     os.link(made, tmp_path / "second")
     for call in both(opened()):
@@ -212,6 +234,16 @@ def test_s13_a_reader_that_was_overtaken_by_a_rename(made, opened, monkeypatch):
 
 
 # -- S14: where it cannot write ----------------------------------------------------------------------------------------
+
+
+def test_s14_missing_folder(ctx, tmp_path):
+    """Nothing is there, and nothing is made by a read or by a deletion."""
+    folder = tmp_path / "no" / "such"
+    store = FileBackend(ctx, folder)
+    assert (store.get(KEY), list(store.keys()), store.delete(KEY)) == (None, [], False)
+    assert not folder.parent.exists()
+    store.put(KEY, Secret("x"))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)] == [0o700, 0o700]
 
 
 def test_s14_folder_that_is_a_file(tmp_path, ctx):

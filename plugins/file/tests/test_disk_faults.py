@@ -1,7 +1,8 @@
-"""S9, S11, S12: locks, failing and full disks, and what they leave behind."""
+"""S9, S11, S12, S14: locks, failing, full and read-only disks, and what they leave behind."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -16,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from support.busy import seconds
-from vault_core.api import Cancelled, Secret, StorageError, StorageUnavailable
+from support.file_store import content
+from vault_core.api import Cancelled, Secret, StorageDenied, StorageError, StorageUnavailable, WrongSecret, sealing
 from vault_core.testing.context import FakeContext
-from vault_plugin_file import disk
+from vault_plugin_file import disk, upkeep
 from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.copies import write_copy
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
 
@@ -75,6 +78,22 @@ def test_s12_a_stopped_holder_is_named(holder, opened, monkeypatch):
     with pytest.raises(StorageUnavailable, match=f"has been locked by process {holder.pid} for") as caught:
         opened().put(KEY, Secret("y"))
     assert f"process {holder.pid}" in caught.value.hint
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_s14_a_file_system_without_locks(made, opened, snapshot, monkeypatch, error):
+    """As some network ones are: reads work, a write says why and changes nothing."""
+
+    def fail(fd, operation):
+        raise OSError(error, os.strerror(error))
+
+    before = snapshot()
+    monkeypatch.setattr(disk.fcntl, "flock", fail)
+    with pytest.raises(StorageUnavailable, match=f"store cannot be locked: {os.strerror(error).lower()}") as caught:
+        opened().put(KEY, Secret("y"))
+    assert "a network file system without locks? set AWS_VAULT_FILE_DIR" in caught.value.hint
+    assert opened().get(KEY).value == Secret("x")
+    assert snapshot() == before
 
 
 def test_a_killed_holder_leaves_no_lock(holder, opened):
@@ -217,54 +236,127 @@ def test_s9_an_interrupt_leaves_no_temporary_file(made, opened, snapshot, monkey
     assert snapshot() == before
 
 
-def test_s11_a_full_disk_loses_nothing(made, opened, folder, tmp_path, child):
-    """A limit on the size of files stands for the full disk: no root is needed for it."""
-    small = made.stat().st_size
-
-    def work():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (small + 100, resource.RLIM_INFINITY))
-        store = FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder)
-        try:
-            store.put("credentials/large", Secret("x" * 5000))
-        except StorageUnavailable as error:
-            told = "cannot be written, and is as it was: file too large" in error.message
-            return told and error.hint == "free some space, then repeat the command"
-        return False
-
-    before = made.read_bytes()
-    assert child(work) == 0
-    assert made.read_bytes() == before
-    assert names(folder) == ["store.vlt", "store.vlt.lock"]
-    assert opened().delete(KEY) is True
-
-
 def fill(store):
-    """Put entries until the disk is full; how many went in, and what was said then."""
+    """Put entries until the disk is full; how many went in, and the error then."""
     for count in range(100):
         try:
             store.put(f"credentials/{count}", Secret("x" * 400))
         except StorageUnavailable as error:
-            return count, error.message
+            return count, error
     return pytest.fail("it never was full")
 
 
-def test_s11_a_small_file_system(tmp_path, ctx):
-    mount = tmp_path / "small"
-    mount.mkdir(mode=0o700)
-    if (
-        os.geteuid() != 0
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=24k,mode=0700", "tmpfs", mount], capture_output=True
-        ).returncode
+def passwd(store, passphrase):
+    """Choose another passphrase, as the command does."""
+    chosen = FakeContext(store.store.file.folder.parent, passphrases=[passphrase])
+    new = sealing.NewSlot.passphrase(
+        store.slots().store,
+        lambda key_id, derive, _: chosen.unlock(key_id, derive),
+        cost=sealing.Argon2id(19_456, 2, 1),
+    )
+    store.change_slots(lambda slots, dek: slots.replace(dek, slots.slots[0].id, new))
+
+
+def full_disk(folder, root):
+    """On a disk on which a block is missing for the next entry: what holds, whoever reaches the limit.
+
+    :returns: the figure.
+    """
+    context = FakeContext(root, passphrases=["right", "other"])
+    count, error = fill(FileBackend(context, folder))
+    assert "cannot be written, and is as it was: " in error.message
+    assert error.hint == "free some space, then repeat the command"
+    assert names(folder) == ["store.vlt", "store.vlt.lock"]
+    assert len(content(FileBackend(context, folder))) == count > 3
+    for number in range(count):
+        assert FileBackend(context, folder).delete(f"credentials/{number}") is True
+        assert len(content(FileBackend(context, folder))) == count - number - 1
+        if number == 0:
+            passwd(FileBackend(context, folder), "other")
+            with pytest.raises(WrongSecret):
+                FileBackend(FakeContext(root, passphrases=["right"]), folder).get("credentials/0")
+    FileBackend(context, folder).put("credentials/again", Secret("x" * 400))
+    return f"full after {count} entries; {count} deletions and passwd went through, no temporary file left"
+
+
+def test_s11_a_limit_on_files(folder, tmp_path, child, figure):
+    """It stands for the full disk: no root is needed for it."""
+
+    def work():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
+        return bool(full_disk(folder, tmp_path))
+
+    assert child(work) == 0
+    figure("the same at a limit of 9,000 bytes a file, without root")
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A function that mounts a small file system at a folder and gives it these options; it goes with the test."""
+    made = []
+
+    def mount(options):
+        place = tmp_path / f"mount-{len(made)}"
+        place.mkdir(mode=0o700)
+        words = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "tmpfs", place]
+        if os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode:
+            pytest.skip("mounting a tmpfs needs root, and the right to mount")
+        made.append(place)
+        return place
+
+    yield mount
+    for place in made:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_s11_a_small_file_system(mounted, tmp_path, figure):
+    figure(full_disk(mounted("size=24k"), tmp_path))
+
+
+def test_s11_a_disk_that_others_filled(mounted, tmp_path, ctx):
+    """Nothing at all fits: even a deletion needs room for the new file. It says so, and what is there can be read."""
+    place = mounted("size=24k")
+    store = FileBackend(ctx, place)
+    store.put(KEY, Secret("x"))
+    with (place / "film").open("wb") as film, contextlib.suppress(OSError):
+        film.write(bytes(1 << 20))
+    before = (place / "store.vlt").read_bytes()
+    for call in (lambda: store.delete(KEY), lambda: store.put(KEY, Secret("y")), lambda: passwd(store, "other")):
+        with pytest.raises(StorageUnavailable, match="as it was: no space left on device") as caught:
+            call()
+        assert caught.value.hint == "free some space, then repeat the command"
+    assert (place / "store.vlt").read_bytes() == before
+    assert FileBackend(ctx, place).get(KEY).value == Secret("x")
+    (place / "film").unlink()
+    assert store.delete(KEY) is True
+
+
+def test_s11_a_backup_onto_a_full_disk(mounted, made):
+    place = mounted("size=24k")
+    (place / "film").write_bytes(bytes(20_000))
+    (place / "older.vlt").write_bytes(b"older")
+    for name, overwrite in (("new.vlt", False), ("older.vlt", True)):
+        with pytest.raises(StorageUnavailable, match=f"{name} cannot be written: no space left on device") as caught:
+            write_copy(place / name, made.read_bytes() * 4, overwrite=overwrite)
+        assert caught.value.hint == "free some space, then repeat the command"
+    assert names(place) == ["film", "older.vlt"]
+    assert (place / "older.vlt").read_bytes() == b"older"
+
+
+def test_s14_a_read_only_file_system(mounted, opened, ctx):
+    """Reads work, writes say why; the anchor, which lies elsewhere, is written as ever."""
+    place = mounted("size=1m")
+    FileBackend(ctx, place).put(KEY, Secret("x"))
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    store = FileBackend(ctx, place)
+    assert store.get(KEY).value == Secret("x")
+    for call in (
+        lambda: store.put(KEY, Secret("y")),
+        lambda: store.delete(KEY),
+        lambda: passwd(store, "other"),
+        lambda: upkeep.rekey(store.store, lambda slots: True),
     ):
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        count, message = fill(FileBackend(ctx, mount))
-        assert "cannot be written, and is as it was: no space left on device" in message
-        fresh = FileBackend(ctx, mount)
-        assert len(list(fresh.keys())) == count > 3
-        assert names(mount) == ["store.vlt", "store.vlt.lock"]
-        assert fresh.delete("credentials/0") is True
-        assert len(list(FileBackend(ctx, mount).keys())) == count - 1
-    finally:
-        subprocess.run(["umount", mount], check=True)
+        with pytest.raises(StorageDenied, match=f"{place} cannot be written: read-only file system") as caught:
+            call()
+        assert caught.value.hint == "set AWS_VAULT_FILE_DIR to a writable folder"
+    assert store.get(KEY).value == Secret("x")

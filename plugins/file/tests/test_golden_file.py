@@ -12,6 +12,8 @@ from vault_core.api import Secret
 from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 
+pytestmark = pytest.mark.security("S19")
+
 GOLDEN = Path(__file__).with_name("golden")
 
 

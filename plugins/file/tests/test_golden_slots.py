@@ -13,6 +13,8 @@ from vault_core.testing.context import FakeContext
 from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
 
+pytestmark = pytest.mark.security("S19")
+
 GOLDEN = Path(__file__).with_name("golden")
 KINDS = ["key", "composite", "composite-unstretched", "recovery", "passphrase-scrypt", "passphrase-pbkdf2"]
 

@@ -1,6 +1,7 @@
-"""S9 with real system calls: strace makes each one fail, or kills us at it. A sample; old state or new, never less.
+"""S9 with real system calls: strace makes each one fail, or kills us at it; old state or new, never less.
 
-The sample takes the last call of each kind in one ``put``, and the calls that decide with more than one fault.
+The sample takes the last call of each kind in one ``put``, and the calls that decide with more than one fault. Under
+``AWSV_DEEP`` every call of a ``put`` gets every fault, and a changed passphrase and a new data key are sampled, too.
 """
 
 from __future__ import annotations
@@ -15,34 +16,53 @@ from collections import Counter
 
 import pytest
 
+from support import parts
+from support.file_store import content
+from support.home import PROGRAM
+from support.security import DEEP
+from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 from vault_core.api import Secret
 from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
+
+pytestmark = pytest.mark.slow
 
 KEY = "a/b"
 WRITER = """
 import os, sys, pathlib
-import fcntl, vault_core.sealing.primitives
-from vault_core.api import Secret, VaultError
+import fcntl, vault_core.sealing.primitives, vault_core.sealing.making
+from vault_core.api import Secret, VaultError, sealing
 from vault_core.testing.context import FakeContext
+from vault_plugin_file import upkeep
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
-store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
+context = FakeContext(folder.parent, passphrases=["right"])
+store = FileBackend(context, folder)
+table = store.slots()
+cheap = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+new = sealing.NewSlot.passphrase(table.store, lambda key_id, derive, _: context.unlock(key_id, derive), cost=cheap)
 store.get("a/b")
 os.path.exists("/marker-of-the-test")
 try:
-    store.put("a/b", Secret("new"))
+    WORK
     print("acknowledged")
 except VaultError as error:
     print("refused:", error.message)
 """
+WORKS = {
+    "put": 'store.put("a/b", Secret("new"))',
+    "passwd": "store.change_slots(lambda slots, dek: slots.replace(dek, slots.slots[0].id, new))",
+    "rekey": "upkeep.rekey(store.store, lambda slots: False)",
+}
 CALLS = {"openat", "newfstatat", "fstat", "read", "write", "fsync", "rename", "renameat", "renameat2", "flock"}
 CALLS |= {"ftruncate", "pwrite64", "fchmod", "unlinkat", "getdents64", "close"}
-FAULTS = ("error=EIO", "signal=KILL", "error=ENOSPC", "error=EACCES", "error=EINTR", "signal=TERM")
+FAULTS = ("error=EIO", "signal=KILL", "error=ENOSPC", "error=EACCES", "error=EINTR", "signal=TERM", "error=EDQUOT")
+OF_RENAME = ("error=EXDEV", "error=EROFS")
 DECISIVE = ("write", "fsync", "rename", "renameat", "renameat2")
 
 
-def strace(options, folder, script=WRITER):
+def strace(options, folder, script):
     return subprocess.run(
         ["strace", *options, sys.executable, "-c", script, str(folder)],
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -66,43 +86,78 @@ def points_of(log):
     return pytest.fail("the write was not acknowledged:\n" + log[-2000:])
 
 
-def test_s9_every_kind_of_call_and_fault(opened, folder, tmp_path):
-    opened().put(KEY, Secret("old"))
-    good = tmp_path / "good"
-    shutil.copytree(folder, good)
-    state = folder.parent / "state"
-    shutil.copytree(state, tmp_path / "good-state")
-    log = tmp_path / "log"
-    if shutil.which("strace") is None or strace(["-o", str(log)], folder).returncode:
-        pytest.skip("needs strace, and the right to trace")
-    points, tried = points_of(log.read_text()), []
-    renamed = next(n for n, (call, _, _) in enumerate(points) if call.startswith("rename"))
-    durable = next(n for n, (call, _, _) in enumerate(points) if n > renamed and call == "fsync") + 1
-    for part in (points[:durable], points[durable:]):  # of each kind the last one: the nearest to the rename
+def faults_for(call):
+    return (*FAULTS, *OF_RENAME) if call.startswith("rename") else FAULTS
+
+
+def sampled(points, durable):
+    """Of each kind of call the last one, before the write is durable and after it; more of those that decide."""
+    tried = []
+    for part in (points[:durable], points[durable:]):
         last = {call: number for call, number, _ in part}
         tried += [(*point, fault) for point, fault in zip(last.items(), itertools.cycle(FAULTS), strict=False)]
         tried += [(call, last[call], fault) for call in DECISIVE if call in last for fault in FAULTS[:2]]
+        tried += [(call, last[call], fault) for call in last if call.startswith("rename") for fault in OF_RENAME]
+    return tried
+
+
+@pytest.fixture
+def kept(opened, folder, tmp_path):
+    """A store and its anchor, and a function that brings both back as they are now."""
+    opened().put(KEY, Secret("old"))
+    places = (folder, folder.parent / "state")
+    for place in places:
+        shutil.copytree(place, tmp_path / "good" / place.name)
+
+    def again():
+        for place in places:
+            shutil.rmtree(place)
+            shutil.copytree(tmp_path / "good" / place.name, place)
+
+    return again
+
+
+def traced(folder, log, script):
+    """The points of a script's system calls at which a fault can be injected."""
+    parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    if strace(["-o", str(log)], folder, script).returncode:
+        pytest.skip("this process may not be traced")
+    return points_of(log.read_text())
+
+
+@pytest.mark.parametrize("work", WORKS if DEEP else ["put"])
+def test_s9_every_call_and_fault(opened, folder, tmp_path, kept, work, figure):
+    script = WRITER.replace("WORK", WORKS[work])
+    points = traced(folder, tmp_path / "log", script)
+    renamed = next(n for n, (call, _, _) in enumerate(points) if call.startswith("rename"))
+    durable = next(n for n, (call, _, _) in enumerate(points) if n > renamed and call == "fsync") + 1
+    if DEEP and work == "put":
+        tried = [(call, number, fault) for call, number, _ in points for fault in faults_for(call)]
+    else:
+        tried = sampled(points, durable)
     outcomes = Counter()
     after = {(call, number) for call, number, _ in points[durable:]}
     for call, number, fault in tried:
-        shutil.rmtree(folder)
-        shutil.copytree(good, folder)
-        shutil.rmtree(state)
-        shutil.copytree(tmp_path / "good-state", state)
-        done = strace(["-o", "/dev/null", "-e", f"inject={call}:{fault}:when={number}"], folder)
-        outcome = check(opened, folder, done, (call, number, fault))
+        kept()
+        done = strace(["-o", "/dev/null", "-e", f"inject={call}:{fault}:when={number}"], folder, script)
+        outcome = check(opened, folder, done, (call, number, fault), value="new" if work == "put" else "old")
         outcomes[outcome] += 1
         if (call, number) in after:  # what happens to the anchor alone is no failure of the write
             assert outcome[1] == "new", (call, number, fault)
-            assert fault.startswith("signal") or outcome[0] == "acknowledged\n", (call, number, fault, done.stdout)
+            assert fault.startswith("signal") or outcome[0] == "acknowledged", (call, number, fault, done.stdout)
     assert len(outcomes) > 3, outcomes
+    counted = ", ".join(f"{count} {said}/{found}" for (said, found), count in sorted(outcomes.items()))
+    figure(f"{len(tried)} faults at {len(points)} system calls: {counted} on disk; 0 bad")
 
 
-def check(opened, folder, done, what):
-    """The store opens as old or new, what was said is true, and the next write leaves nothing behind."""
+def check(opened, folder, done, what, *, value):
+    """The store opens as old or new, what was said is true, and the next write leaves nothing behind.
+
+    :param value: what the new state has at ``KEY``.
+    """
     assert "Traceback" not in done.stderr, (what, done.stderr)
-    found = opened().get(KEY).value.reveal_text()
-    assert found in ("old", "new"), what
+    found = {1: "old", 2: "new"}[container.parse((folder / "store.vlt").read_bytes()).epoch]
+    assert content(opened()) == {KEY: value if found == "new" else "old"}, what
     if done.stdout.startswith("acknowledged"):
         assert found == "new", what
     if "is as it was" in done.stdout or "the old state" in done.stdout:
@@ -111,7 +166,38 @@ def check(opened, folder, done, what):
         assert found == "new", what
     opened().put("x/y", Secret("z"))
     assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"], what
-    return done.stdout.split(":")[0], found
+    return done.stdout.split(":")[0].strip() or "killed", found
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [("fsync", "error=EIO"), ("fsync", "signal=KILL"), ("rename", "error=EROFS"), ("rename", "signal=KILL")],
+)
+def test_s9_exit_codes_are_true(tmp_path, call, fault, figure):
+    """Of the command: 0 only if the new key is there, 4 with what is on disk otherwise, and the next command works."""
+    parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    codes = Counter()
+    for number in range(1, 7):
+        home = offline(tmp_path / f"{number}")
+        fill(home, {"work": (KEY_ID, SECRET)})
+        env = {**UNLOCKED, "AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
+        inject = ("-e", f"inject={call}:{fault}:when={number}")
+        done = home.run(
+            "strace", "-f", "-o", "/dev/null", *inject, PROGRAM, "add", "--env", "--overwrite", "work", env=env
+        )
+        if "ptrace" in done.stderr.lower():
+            pytest.skip("this process may not be traced")
+        there = stored(home)["work"] == (OTHER_ID, OTHER_SECRET)
+        assert done.returncode in ((0, 4) if fault.startswith("error") else (0, -9, 137)), done.stderr
+        assert there or done.returncode, done.stderr
+        assert not (there and "as it was" in done.stderr)
+        codes[done.returncode] += 1
+        again = home.awsv("add", "--env", "--overwrite", "work", env=env)
+        assert again.returncode == 0, again.stderr
+        assert stored(home)["work"] == (OTHER_ID, OTHER_SECRET)
+        assert not list(store_path(home).parent.glob(".*"))
+    assert codes.keys() - {0}
+    figure(f"exit codes {dict(codes)}")
 
 
 RESTORER = """
@@ -132,7 +218,7 @@ except VaultError as error:
 """
 
 
-def test_s9_restore_of_another_store(opened, folder, tmp_path, ctx):
+def test_s9_restore_of_another_store(opened, folder, tmp_path, ctx, figure):
     """Written are the old file beside, the store and the anchor, which is removed first. No crash raises an alarm."""
     FileBackend(FakeContext(tmp_path / "other", passphrases=["right"]), tmp_path / "there").put(KEY, Secret("new"))
     shutil.copyfile(tmp_path / "there/store.vlt", tmp_path / "backup.vlt")
@@ -140,9 +226,7 @@ def test_s9_restore_of_another_store(opened, folder, tmp_path, ctx):
     good, state, log = tmp_path / "good", folder.parent / "state", tmp_path / "log"
     shutil.copytree(folder, good)
     shutil.copytree(state, tmp_path / "good-state")
-    if shutil.which("strace") is None or strace(["-o", str(log)], folder, RESTORER).returncode:
-        pytest.skip("needs strace, and the right to trace")
-    points = [(call, number) for call, number, _ in points_of(log.read_text()) if call in (*DECISIVE, "unlinkat")]
+    points = [(call, number) for call, number, _ in traced(folder, log, RESTORER) if call in (*DECISIVE, "unlinkat")]
     assert len(points) > 10
     outcomes = Counter()
     for (call, number), fault in zip(points, itertools.cycle(FAULTS[:2]), strict=False):
@@ -161,3 +245,4 @@ def test_s9_restore_of_another_store(opened, folder, tmp_path, ctx):
         assert found == "old" or [path.read_bytes() for path in kept_files] == [(good / "store.vlt").read_bytes()]
         outcomes[done.stdout.split(":")[0], found] += 1
     assert len(outcomes) > 2, outcomes
+    figure(f"{len(points)} faults, {dict(outcomes)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.security import sample
 from vault_core.api import Secret, sealing
 from vault_plugin_file import container
 
@@ -59,7 +60,7 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
 def test_payload_forms(made, independent, plaintext):
     data = rebuilt(made, plaintext)
     with pytest.raises(ValueError):
-        container.decrypt(container.parse(data), made[2])
+        container.decrypt(container.parse(data), made[2]).whole()
     with pytest.raises(independent.Damaged):
         independent.read_file(data, "right")
 
@@ -85,8 +86,19 @@ def test_s17_two_writes_of_one_content_share_nothing(made):
     blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
     assert not blocks[0] & blocks[1]
     assert one.fsalt != two.fsalt
-    sealed = {container.seal_entry(table, dek, "a/b", 1, Secret("x")).sealed for _ in range(1000)}
-    assert len({text[:40] for text in sealed}) == 1000
+
+
+def test_s17_no_salt_comes_twice(made, figure):
+    """Of the file and of an entry: 32 bytes each, 31 of them in the first 42 characters of base64."""
+    _, table, dek, entries = made
+    count = sample(1000, 10_000)
+    files, sealed = set(), set()
+    for _ in range(count):
+        entry = container.seal_entry(table, dek, "credentials/a", 3, Secret("one"))
+        sealed.add(entry.sealed[:42])
+        files.add(container.parse(container.encode(table, dek, 3, {**entries, "credentials/a": entry})).fsalt)
+    assert (len(files), len(sealed)) == (count, count)
+    figure(f"{count} writes of one content, {len(files)} different salts of the file, {len(sealed)} of the entry")
 
 
 def test_names_and_values_are_not_in_the_file(made, values):

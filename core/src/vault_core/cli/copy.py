@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.moving import write_report
-from vault_core.cli.recovery import lacks_store, offer
-from vault_core.errors import PartlyDone, StorageError, UsageError
+from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
 from vault_core.moving.copying import Mover, Outcome, compared
 from vault_core.moving.found import Found
 from vault_core.vault import Store, Vault
@@ -37,7 +37,7 @@ def command(
     """Copy keys from one store to another: all of them, or those of the profiles.
 
     Each key is read back and compared; one that is there already is left alone, so an interrupted copy is repeated.
-    A name under which the other store has another key is skipped and named.
+    A name under which the other store has another key is skipped and named. The other store must be there already.
 
     \b
     Examples:
@@ -49,16 +49,13 @@ def command(
         raise UsageError(f"{source!r} and {target!r} are one store: {stores[source].place}")
     app.host.purpose = f"copying keys from store {source} to store {target}"
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
+    _require_made(there)
     found = _found(app, here, profiles)
-    mover = Mover(lambda _: there, app.changing_key, lacks_store, overwrite=overwrite, dry_run=dry_run)
-    is_new = lacks_store(there)
+    mover = Mover(lambda _: there, app.changing_key, overwrite=overwrite, dry_run=dry_run)
     outcomes = list(mover.copy(found.keys))
     if not dry_run:
         again = Vault(app.host, stores[target])
         outcomes = compared(outcomes, lambda _: again)
-    if is_new and not lacks_store(there):
-        app.note(f"{there.store.place} is new")
-        offer(app, there.store.context, there)
     if not delete_source or dry_run:
         write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
         return
@@ -70,6 +67,12 @@ def command(
             f"changed meanwhile in store {source!r}, and so not deleted there: {', '.join(kept)}",
             hint="repeat the command",
         )
+
+
+def _require_made(vault: Vault) -> None:
+    """:raises StorageUnavailable: the store is still to be made, or cannot be reached."""
+    with suppress(StorageDenied):  # it has no slots, and so is none that awsv makes
+        vault.slots()
 
 
 def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> Found:

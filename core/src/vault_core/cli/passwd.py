@@ -48,7 +48,7 @@ def command(
     if recovery:
         dek = _open_by_recovery(ways, table, recovery_fd)
     else:
-        old, dek = table.open_by_passphrase(ways.context, ways.where)
+        old, dek = table.open_by_passphrase(ways.context, ways.file)
     new = NewSlot.passphrase(
         table.store, ways.choose(new_passphrase_fd), cost=slots.DEFAULT_COST, label=old.label if old else ""
     )

@@ -1,6 +1,6 @@
 """The child of ``awsv plugins check``: it loads one plugin, says what it found, and ends at once.
 
-What is told goes to the kept standard output as one JSON object; whatever the plugin prints goes to standard error.
+What is told goes to standard output as one JSON object; whatever the plugin prints goes to standard error, as always.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ def main(job: Mapping[str, Any]) -> None:
     """
     import json
 
-    output.guard()
     found = _examine(job["kind"], job["name"], job["flags"])
     output.flush()  # what the plugin printed and Python has kept
     output.write(json.dumps(found))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import HostContext
-    from vault_core.sealing import NewSlot, SlotTable
+    from vault_core.sealing import NewSlot, Renewal, SlotTable
     from vault_core.sealing.making import Choose
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -34,11 +35,13 @@ class Ways:
 
     :param context: the store's.
     :param keeper: the store itself.
+    :param place: where it is, if that says more than its name.
     """
 
     app: App
     context: HostContext
     keeper: SlotKeeper
+    place: str | None = None
 
     @classmethod
     def selected(cls, app: App, purpose: str) -> Ways:
@@ -48,11 +51,23 @@ class Ways:
         """
         vault = app.vault()
         app.host.purpose = f"{purpose} {vault.store.name}"
-        return cls(app, vault.store.context, vault)
+        return cls(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
 
     @property
     def where(self) -> str:
         return f"store {self.context.store!r}"
+
+    @property
+    def file(self) -> str:
+        """What the message names that says that a secret does not open it."""
+        return self.place or self.where
+
+    @cached_property
+    def renewal(self) -> Renewal:
+        """Of the passphrase slot that opens it here, where that costs less than new ones."""
+        from vault_core.sealing import Renewal
+
+        return Renewal(self.context, self.file)
 
     def table(self) -> SlotTable:
         """The slots as they are now."""
@@ -60,16 +75,17 @@ class Ways:
 
     def open(self) -> Secret:
         """The data key, through any way but a recovery key."""
-        return self.table().open(self.context, self.where)
+        return self.table().open(self.context, self.file, self.renewal)
 
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store; no key of a slot that is gone is remembered."""
         changed = b""
+        self.renewal.prepare()
 
         def noted(table: SlotTable, key: Secret) -> SlotTable:
             nonlocal changed
             changed = table.store
-            return change(table, key)
+            return self.renewal.applied(change(table, key), key)
 
         self.keeper.change_slots(noted, dek=dek)
         self.app.host.forget_keys(f"{changed.hex()}/")

@@ -16,6 +16,7 @@ __all__ = [
     "Forged",
     "NewSlot",
     "NewerFormat",
+    "Renewal",
     "Slot",
     "SlotTable",
     "canonical",
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
     from vault_core.sealing.kdf import Argon2id
     from vault_core.sealing.making import NewSlot
     from vault_core.sealing.primitives import SEALED_EXTRA, Forged, decrypt, encrypt, hkdf, mac, same, seal, unseal
+    from vault_core.sealing.renewing import Renewal
     from vault_core.sealing.slot import Slot
     from vault_core.sealing.slots import SlotTable
 else:
-    _HOMES = {"Argon2id": "kdf", "NewSlot": "making", "Slot": "slot", "SlotTable": "slots"}
+    _HOMES = {"Argon2id": "kdf", "NewSlot": "making", "Renewal": "renewing", "Slot": "slot", "SlotTable": "slots"}
     _HOMES |= dict.fromkeys(
         ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "primitives"
     )
@@ -59,4 +61,6 @@ else:
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'encoding')}"), name)
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'encoding')}"), name)
+        globals()[name] = value  # the next use finds it here, thousands in one reading of a large store
+        return value

@@ -14,6 +14,12 @@ from typing import Any
 from vault_core.sealing.encoding import NewerFormat, fields, from_base64, integer, to_base64
 
 SALT_BYTES = 16
+MAX_TOTAL = 2**23
+"""The most that the derivations of all slots of a store may cost together (:func:`cost`).
+
+A passphrase is tried on every slot, so this is what one try can take: some ten seconds. A full table of new slots fits
+(8 composite ones of 4 factors: 6291456), and so does any one derivation that is within its own limits.
+"""
 NO_KDF: Mapping[str, Any] = {"alg": "none"}
 """Of a composite slot's factor whose passphrase goes in as it is."""
 
@@ -70,6 +76,21 @@ def parse_kdf(value: object, name: str) -> Mapping[str, Any]:
             raise ValueError(f"{name} names no algorithm")
     from_base64(kdf["salt"], f"salt of {name}", least=SALT_BYTES)
     return kdf
+
+
+def cost(kdf: Mapping[str, Any]) -> int:
+    """What a checked ``kdf`` object costs, in KiB of memory that Argon2id passes over once: about a microsecond each.
+
+    scrypt goes over its memory (N KiB for r = 8) twice for each lane, and four rounds of PBKDF2 take as long as a KiB.
+    """
+    match kdf["alg"]:
+        case "argon2id":
+            return int(kdf["m"] * kdf["t"])
+        case "scrypt":
+            return int(2 * kdf["n"] * kdf["p"])
+        case "pbkdf2-sha256":
+            return int(kdf["rounds"] // 4)
+    return 0
 
 
 def _check_scrypt(n: object, r: object, p: object) -> None:

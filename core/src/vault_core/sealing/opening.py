@@ -17,27 +17,35 @@ from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.api import Context
+    from vault_core.sealing.renewing import Renewal
 
 _KeyOf = Callable[[bytes, Mapping[str, Any], Secret], Secret]
 
 
-def by_passphrase(ctx: Context, store: bytes, slots: Sequence[Slot], where: str) -> tuple[Slot, Secret]:
+def by_passphrase(
+    ctx: Context, store: bytes, slots: Sequence[Slot], where: str, renewal: Renewal | None = None
+) -> tuple[Slot, Secret]:
     """The one of these passphrase slots that a passphrase of the ordinary chain opens, and its key.
 
+    :param renewal: is told of them, unless the key was remembered.
     :raises WrongSecret: none does.
     :raises NoSecret: there was no passphrase.
     """
+    said: list[Secret] = []
 
     def derive(secret: Secret) -> Secret:
         for slot in slots:
             key = passphrase_key(store, slot.head, secret)
             if slot.fits(key):
+                said[:] = [secret]
                 return key
         raise WrongSecret(f"wrong passphrase for {where} (or its key slot was altered)")
 
     key = ctx.unlock(lock_name(store, *(slot.id for slot in slots)), derive)
     for slot in slots:
         if slot.fits(key):
+            if renewal and said:
+                renewal.opened(store, slot, *said)
             return slot, key
     raise StorageLocked(f"the key remembered for {where} does not fit it", hint="lock it, and unlock it again")
 

@@ -3,6 +3,11 @@
 :class:`SealedBackend` wraps any backend with ``at_rest=CORE``. The backend sees keys, and values of printable ASCII
 that it can neither read nor change nor exchange; it can delete a value or bring back an older one. Nothing is asked
 before the first value is read or written; keys are listed and deleted without unlocking.
+
+Who makes a store chooses its data key, and two at once would choose two. A backend with ``CREATE_ONLY`` lets one win.
+For others a lock of this user on this machine does; and whoever has made a store looks again after its first value,
+which is put once more where the table is another one by then. What is left: a second *machine* (or user) whose table
+arrives later still, on its way since before ours was there; its key is the store's then, and that first value is lost.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
-from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 from vault_core.sealing.encoding import (
     NewerFormat,
     canonical,
@@ -24,6 +29,7 @@ from vault_core.sealing.encoding import (
     to_base64,
 )
 from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.renewing import Renewal
 from vault_core.sealing.slots import SlotTable
 from vault_core.secret import Secret
 
@@ -31,7 +37,9 @@ SLOTS_KEY = "meta/slots"
 """The reserved key that holds the slot table."""
 _PREFIX = "vlt1:"
 _EXTRA = 48  # salt and tag of a sealed value
-_TRIES = 5  # a change of the slots starts again when somebody else was faster
+_TRIES = 5  # a change of the slots, or a first value, starts again when somebody else was faster
+_CREATING = 10.0
+"""Seconds to wait for another process that makes a store; it holds the lock for two calls of the backend."""
 
 
 class SealedBackend(StorageBackend, SlotKeeper):
@@ -52,7 +60,10 @@ class SealedBackend(StorageBackend, SlotKeeper):
         self._exclusive = Capability.CREATE_ONLY in capabilities
         self._versions = Capability.CAS in capabilities
         self._cost = cost
+        # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
+        self._renewal = Renewal(ctx, self._where, cost=cost, able=self._versions)
         self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
+        self._made: Secret | None = None  # the table that we have put, while it may still be replaced unnoticed
 
     def get(self, key: str) -> Item | None:
         self._refuse_reserved(key)
@@ -63,12 +74,32 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return Item(value=self._unseal(key, item.value, store, dek), version=item.version)
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        self._refuse_reserved(key)
+        for _ in range(_TRIES):
+            version = self._put(key, value, expect)
+            if not self._overtaken():
+                break
+        else:
+            raise StorageConflict(f"{self._where} is being made by others at the same time", hint="repeat it")
+        if self._renewal.pending and self._opened:
+            with contextlib.suppress(StorageError):  # the value is there; the slot is as it was, and told of again
+                self.change_slots(lambda table, _: table, dek=self._opened[1])
+        return version
+
+    def _put(self, key: str, value: Secret, expect: Expect) -> Version:
         from vault_core.sealing import primitives
 
-        self._refuse_reserved(key)
         store, dek = self._open(create=True)
         sealed = primitives.seal(dek.reveal(), _value_info(store, key), value.reveal())
         return self._inner.put(key, Secret(_PREFIX + to_base64(sealed)), expect=expect)
+
+    def _overtaken(self) -> bool:
+        """Whether the table that we have made is another one now, so that what we put does not open."""
+        made, self._made = self._made, None
+        if made is None or self._table_item().value == made:
+            return False
+        self._opened = None
+        return True
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
         self._refuse_reserved(key)
@@ -79,6 +110,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def close(self) -> None:
         self._opened = None
+        self._renewal.forget()
         self._inner.close()
 
     # -- the slots -----------------------------------------------------------------------------------------------------
@@ -90,7 +122,8 @@ class SealedBackend(StorageBackend, SlotKeeper):
         for _ in range(_TRIES):
             found = self._table_item()
             store, opened = self._unlock(found.value, dek)
-            text = _text(change(self._parse(found.value)[0], opened), opened)
+            self._renewal.prepare()
+            text = _text(self._renewal.applied(change(self._parse(found.value)[0], opened), opened), opened)
             try:
                 self._inner.put(SLOTS_KEY, text, expect=found.version if self._versions else ANY)
             except StorageConflict:
@@ -98,13 +131,16 @@ class SealedBackend(StorageBackend, SlotKeeper):
             if self._table_item().value != text:
                 break
             self._opened = (store, opened)
+            self._renewal.forget()
             return
         raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
 
     def _table_item(self) -> Item:
         found = self._inner.get(SLOTS_KEY)
         if found is None:
-            raise StorageUnavailable(f"{self._where} does not exist yet", hint="awsv add PROFILE makes it")
+            raise StorageUnavailable(
+                f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
+            )
         return found
 
     # -- opening -------------------------------------------------------------------------------------------------------
@@ -124,23 +160,52 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return self._opened
 
     def _create(self) -> tuple[bytes, Secret]:
-        table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)
+        table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)  # asks, so before the lock
         text = _text(table, dek)
-        with contextlib.suppress(StorageConflict):  # another process was first: its table is the store's
-            self._inner.put(SLOTS_KEY, text, expect=ABSENT if self._exclusive else ANY)
+        if self._exclusive:
+            with contextlib.suppress(StorageConflict):  # another process was first: its table is the store's
+                self._inner.put(SLOTS_KEY, text, expect=ABSENT)
+        else:
+            with self._alone():
+                if self._inner.get(SLOTS_KEY) is None:
+                    self._inner.put(SLOTS_KEY, text)
         stored = self._inner.get(SLOTS_KEY)
         if stored is None:
             raise StorageCorrupt(f"{self._where} does not keep what is put there")
-        if stored.value == text:
-            return table.store, dek
-        return self._unlock(stored.value)
+        if stored.value != text:
+            return self._unlock(stored.value)
+        self._made = None if self._exclusive else text
+        return table.store, dek
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process of this user on this machine makes a store, whatever it calls it.
+
+        :raises StorageUnavailable: one does for longer than :data:`_CREATING`.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = self._ctx.state_dir
+        lock = FileLock(folder / "create.lock", mode=0o600, fallback_to_soft=False)
+        with contextlib.ExitStack() as held:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                held.enter_context(lock.acquire(timeout=_CREATING))
+            except Timeout:
+                raise StorageUnavailable(
+                    f"another process has been making a store for more than {_CREATING:.0f} s",
+                    hint="let it finish, or end it; then repeat the command",
+                ) from None
+            except (OSError, NotImplementedError) as error:  # as safe as another machine is, and no reason to refuse
+                self._ctx.notify(f"{folder} cannot be locked ({error}): make {self._where} in one process at a time")
+            yield
 
     def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:
         """Identity and DEK of a table that is proven; ``dek`` is what the caller believes it to be."""
         from vault_core.sealing import primitives
 
         table, expected = self._parse(text)
-        opened = table.open(self._ctx, self._where) if dek is None else dek
+        opened = table.open(self._ctx, self._where, self._renewal) if dek is None else dek
         if not primitives.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
         return table.store, opened

@@ -13,7 +13,7 @@ from typing import Any
 
 from vault_core.errors import StorageCorrupt
 from vault_core.sealing.encoding import NewerFormat, canonical, fields, from_base64, to_base64
-from vault_core.sealing.kdf import NO_KDF, parse_kdf
+from vault_core.sealing.kdf import NO_KDF, cost, parse_kdf
 from vault_core.secret import Secret
 
 DEK_BYTES = 32
@@ -86,6 +86,11 @@ class Slot:
         if self.type == "key":
             return (str(self.head["source"]),)
         return tuple(str(factor["source"]) for factor in self.head.get("factors", ()))
+
+    @property
+    def cost(self) -> int:
+        """What its derivations cost, in the unit of :func:`vault_core.sealing.kdf.cost`."""
+        return sum(cost(part["kdf"]) for part in self.head.get("factors", (self.head,)) if "kdf" in part)
 
     def fits(self, key: Secret) -> bool:
         """Whether ``key`` is this slot's key; compared in constant time."""

@@ -28,7 +28,7 @@ from vault_core.errors import (
 )
 from vault_core.sealing import opening
 from vault_core.sealing.encoding import from_base64, to_base64
-from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.kdf import MAX_TOTAL, Argon2id
 from vault_core.sealing.making import NewSlot, fresh_head, lock_name
 from vault_core.sealing.slot import DEK_BYTES, Slot
 from vault_core.secret import Secret
@@ -36,6 +36,7 @@ from vault_core.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from vault_core.api import Context
+    from vault_core.sealing.renewing import Renewal
 
 DEFAULT_COST = Argon2id()
 """What new passphrase slots cost: RFC 9106's second recommendation."""
@@ -68,6 +69,8 @@ class SlotTable:
         table = tuple(Slot.parse(slot, f"slot {number}") for number, slot in enumerate(slots, 1))
         if len({slot.id for slot in table}) < len(table):
             raise ValueError("two slots have one id")
+        if sum(slot.cost for slot in table) > MAX_TOTAL:
+            raise ValueError("the key derivations of its slots together cost more than a store's may")
         return cls(identity, table)
 
     def to_json(self) -> dict[str, Any]:
@@ -119,13 +122,14 @@ class SlotTable:
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def open(self, ctx: Context, where: str) -> Secret:
+    def open(self, ctx: Context, where: str, renewal: Renewal | None = None) -> Secret:
         """The data encryption key (DEK): through a key slot, a composite one, or else a passphrase.
 
         A slot whose source is not installed, has no secret or a wrong one is passed over. A recovery key is never asked
         for here.
 
         :param where: names the store to people (a path).
+        :param renewal: of the owner of the store, who writes: is told of the passphrase slot that opened.
         :raises WrongSecret: no secret that the sources gave fits.
         :raises PassphraseError: no source gave one.
         :raises StorageLocked: only a recovery key opens it.
@@ -142,7 +146,7 @@ class SlotTable:
                 wrong = wrong or isinstance(error, WrongSecret)
         if self.of_type("passphrase"):
             try:
-                return self.open_by_passphrase(ctx, where)[1]
+                return self.open_by_passphrase(ctx, where, renewal)[1]
             except PassphraseError:
                 for line in missed:
                     ctx.notify(line)
@@ -152,8 +156,8 @@ class SlotTable:
         failure = WrongSecret if wrong else NoSecret
         raise failure(f"nothing opens {where}: {'; '.join(missed)}", hint=self.way_out(ctx))
 
-    def open_by_passphrase(self, ctx: Context, where: str) -> tuple[Slot, Secret]:
-        """The slot that a passphrase opens, and the DEK; raises as :meth:`open`.
+    def open_by_passphrase(self, ctx: Context, where: str, renewal: Renewal | None = None) -> tuple[Slot, Secret]:
+        """The slot that a passphrase opens, and the DEK; parameters and errors as of :meth:`open`.
 
         :raises StorageLocked: no slot opens with a passphrase alone.
         """
@@ -161,9 +165,11 @@ class SlotTable:
         if not slots:
             raise StorageLocked(f"{where} has no slot that a passphrase alone opens", hint=self.way_out(ctx))
         try:
-            slot, key = opening.by_passphrase(ctx, self.store, slots, where)
+            slot, key = opening.by_passphrase(ctx, self.store, slots, where, renewal)
         except WrongSecret as error:
-            raise WrongSecret(error.message, hint=error.hint or self.way_out(ctx)) from None
+            # The host knows the store's name, and not which file, a backup perhaps, does not open.
+            file = "" if where in error.message or where == f"store {ctx.store}" else f" ({where})"
+            raise WrongSecret(error.message + file, hint=error.hint or self.way_out(ctx)) from None
         return slot, slot.unwrap(key, where)
 
     def open_by_recovery(self, text: Secret, where: str) -> tuple[Slot, Secret]:
@@ -187,7 +193,7 @@ class SlotTable:
     def way_out(self, ctx: Context) -> str:
         """What is left to somebody whose passphrase is wrong, as the hint of an error. Slot types are public."""
         if self.of_type("recovery"):
-            return _on_store(ctx, "passwd --recovery")
+            return on_store(ctx, "passwd --recovery")
         others = [slot.describe() for slot in self.slots if slot.type != "passphrase"]
         if others:
             return f"the only other way in is {' or '.join(others)}: see to its sources"
@@ -206,23 +212,24 @@ class SlotTable:
     def add(self, dek: Secret, new: NewSlot) -> SlotTable:
         """With one more slot.
 
-        :raises StorageError: there are as many as a store may have.
+        :raises StorageError: there are as many as a store may have, or their derivations cost as much.
         """
         self._refuse_foreign(new)
         if len(self.slots) >= MAX_SLOTS:
             raise StorageError(
                 f"the store has {MAX_SLOTS} slots, and more do not fit", hint="awsv slot list, then awsv slot remove ID"
             )
-        return SlotTable(self.store, (*self.slots, new.wrap(dek)))
+        return self._with((*self.slots, new.wrap(dek)))
 
     def replace(self, dek: Secret, slot_id: str, new: NewSlot) -> SlotTable:
         """With a slot in place of the one with this id.
 
         :raises StorageConflict: that one is gone.
+        :raises StorageError: as :meth:`add`.
         """
         self._refuse_foreign(new)
         self._expect(slot_id)
-        return SlotTable(self.store, tuple(new.wrap(dek) if slot.id == slot_id else slot for slot in self.slots))
+        return self._with(tuple(new.wrap(dek) if slot.id == slot_id else slot for slot in self.slots))
 
     def remove(self, slot_id: str) -> SlotTable:
         """Without the slot with this id.
@@ -289,6 +296,17 @@ class SlotTable:
                 with suppress(PassphraseError, PluginError, SourceUnavailable):
                     ctx.forget(slot.sources[0], lock_name(self.store, slot.id))
 
+    def _with(self, slots: tuple[Slot, ...]) -> SlotTable:
+        total = sum(slot.cost for slot in slots)
+        if total > MAX_TOTAL:
+            dearest = max(slots, key=lambda slot: slot.cost)
+            raise StorageError(
+                "the key derivations of all slots together would pass over"
+                f" {total / 2**20:.2f} GiB of memory, and {MAX_TOTAL >> 20} are the most; nothing was changed",
+                hint=f"remove or replace a dear one first: awsv slot remove {dearest.id[:8]}",
+            )
+        return SlotTable(self.store, slots)
+
     def _expect(self, slot_id: str) -> None:
         if slot_id not in {slot.id for slot in self.slots}:
             raise StorageConflict(
@@ -302,7 +320,7 @@ class SlotTable:
             )
 
 
-def _on_store(ctx: Context, command: str) -> str:
+def on_store(ctx: Context, command: str) -> str:
     """A command line for the store of a context."""
     backend = "" if ctx.store in ("", DEFAULTS["backend"]) else f" --backend {ctx.store}"
     return f"awsv {command}{backend}"

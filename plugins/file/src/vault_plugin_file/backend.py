@@ -18,7 +18,6 @@ from vault_core.api import (
     StorageConflict,
     StorageCorrupt,
     StorageError,
-    StorageUnavailable,
     Version,
     sealing,
 )
@@ -41,11 +40,13 @@ class FileBackend(StorageBackend, SlotKeeper):
     # -- the four methods ----------------------------------------------------------------------------------------------
 
     def get(self, key: str) -> Item | None:
-        state = self._read()
-        entry = state.entries.get(key) if state else None
-        if state is None or entry is None:
+        state = self._read(whole=False)
+        if state is None:
             return None
         try:
+            entry = state.entries.get(key)
+            if entry is None:
+                return None
             value = container.open_entry(state.table, state.dek, key, entry)
         except ValueError:
             raise StorageCorrupt(
@@ -84,14 +85,14 @@ class FileBackend(StorageBackend, SlotKeeper):
         return found
 
     def keys(self) -> Iterator[str]:
-        state = self._read()
+        state = self._read(whole=True)
         return iter(sorted(state.entries) if state else ())
 
     def close(self) -> None:
         self.store.close()
 
-    def _read(self) -> State | None:
-        state = self.store.read()
+    def _read(self, *, whole: bool) -> State | None:
+        state = self.store.read(whole=whole)
         if state is None and not self._told:
             self._told = True
             awsvault.tell(self._ctx, self.store.file.path)
@@ -106,7 +107,7 @@ class FileBackend(StorageBackend, SlotKeeper):
     def slots(self) -> sealing.SlotTable:
         envelope, _ = self.store.look()
         if envelope is None:
-            raise self._no_store()
+            raise self.store.missing()
         return envelope.table
 
     def change_slots(
@@ -116,9 +117,6 @@ class FileBackend(StorageBackend, SlotKeeper):
         if dek is not None:
             self.store.open_with(dek)
         self._update(lambda state: replace(state, table=change(state.table, state.dek)), create=False)
-
-    def _no_store(self) -> StorageUnavailable:
-        return StorageUnavailable(f"there is no store at {self.store.where} yet", hint="awsv file init")
 
     # -- checks --------------------------------------------------------------------------------------------------------
 

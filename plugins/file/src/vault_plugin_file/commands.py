@@ -119,7 +119,7 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
     store = _store(ctx)
     envelope, verdict = store.look()
     if envelope is None:
-        raise upkeep.missing(store)
+        raise store.missing()
     upkeep.check_backup_target(store, file)
     if not verdict.trusted:
         ctx.note(f"warning: this is not the newest state that this machine has seen ({verdict.value})")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vault_core.api import Secret, sealing
 
@@ -26,6 +27,7 @@ _TAG = 16
 _BLOCK = 4096
 _FSALT = 32
 _NAME = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
+_ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>[0-9]{1,19})\}[,}]')
 _MAX_NAME = 900
 
 
@@ -63,6 +65,55 @@ class Entry:
     """The epoch of the write that made it."""
     sealed: str
     """Base64."""
+
+
+class Index(Mapping[str, Entry]):
+    """The entries of a proven payload. Looking one up reads a few rows; whatever needs more than one checks them all.
+
+    Names are in order, and neither they nor base64 hold a quote, so a row is found by halving the text. A check of
+    the other rows would make each look-up cost what the whole store costs, and protect from nobody: only who has the
+    data key can make a text that fails it.
+
+    :param text: the index, as the payload holds it.
+    :param epoch: of the write that made it.
+    """
+
+    def __init__(self, text: bytes, epoch: int) -> None:
+        self._text = text
+        self._epoch = epoch
+        self._all: dict[str, Entry] | None = None
+
+    def __getitem__(self, name: str) -> Entry:
+        """:raises ValueError: the entry is malformed."""
+        if self._all is not None:
+            return self._all[name]
+        wanted = name.encode("ascii", "replace")
+        low, high = 0, len(self._text)
+        while low < high:
+            middle = (low + high) // 2
+            row = _ROW.search(self._text, middle)
+            if row is None or row["name"] > wanted:
+                high = middle
+            elif row["name"] < wanted:
+                low = row.end() - 1
+            else:
+                return _entry(row["s"].decode("ascii", "replace"), int(row["v"]), self._epoch)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole())
+
+    def __len__(self) -> int:
+        return len(self.whole())
+
+    def whole(self) -> dict[str, Entry]:
+        """Every entry, from a text that is canonical to the last byte.
+
+        :raises ValueError: it is not.
+        """
+        if self._all is None:
+            self._all = _parse_index(self._text, self._epoch)
+        return self._all
 
 
 def is_name(text: str) -> bool:
@@ -109,10 +160,10 @@ def _parse_header(data: bytes, end: int) -> Envelope:
     )
 
 
-def decrypt(envelope: Envelope, dek: Secret) -> dict[str, Entry]:
-    """Prove the header and read the index.
+def decrypt(envelope: Envelope, dek: Secret) -> Index:
+    """Prove the header and the payload.
 
-    :returns: entries by name; their values stay sealed.
+    :returns: entries by name, read when they are needed; their values stay sealed.
     """
     if not envelope.made_with(dek):
         raise ValueError("its header was changed")
@@ -123,9 +174,9 @@ def decrypt(envelope: Envelope, dek: Secret) -> dict[str, Entry]:
         raise ValueError("its payload was changed") from None
     length = int.from_bytes(plaintext[:4], "big")
     index, padding = plaintext[4 : 4 + length], plaintext[4 + length :]
-    if len(index) != length or len(padding) >= _BLOCK or any(padding):
+    if len(index) != length or len(padding) >= _BLOCK or padding.strip(b"\0"):
         raise ValueError("its payload has the wrong length")
-    return _parse_index(index, envelope.epoch)
+    return Index(index, envelope.epoch)
 
 
 def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
@@ -137,11 +188,14 @@ def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
         if not is_name(name):
             raise ValueError("its index has a malformed name")
         found = sealing.fields(value, ("s", "v"), "an entry of its index")
-        if not isinstance(found["s"], str):
-            raise ValueError("an entry of its index is malformed")
-        version = sealing.integer(found["v"], "version of an entry", least=1, most=epoch)
-        entries[name] = Entry(version, found["s"])
+        entries[name] = _entry(found["s"], found["v"], epoch)
     return entries
+
+
+def _entry(sealed: Any, version: Any, epoch: int) -> Entry:
+    if not isinstance(sealed, str):
+        raise ValueError("an entry of its index is malformed")
+    return Entry(sealing.integer(version, "version of an entry", least=1, most=epoch), sealed)
 
 
 def encode(table: sealing.SlotTable, dek: Secret, epoch: int, entries: Mapping[str, Entry]) -> bytes:

@@ -373,6 +373,9 @@ def trouble(error: OSError, path: Path, what: str) -> StorageError:
             return StorageDenied(f"{path} {what}: {reason}", hint=f"look at its permissions: ls -ld {_quoted(path)}")
         case errno.EROFS:
             return StorageDenied(f"{path} {what}: {reason}", hint="set AWS_VAULT_FILE_DIR to a writable folder")
+        case errno.ENOLCK | errno.EOPNOTSUPP | errno.ENOSYS:
+            hint = "a network file system without locks? set AWS_VAULT_FILE_DIR to a folder of this machine"
+            return StorageUnavailable(f"{path} {what}: {reason}", hint=hint)
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             return StorageUnavailable(f"{path} {what}: {reason}", hint="free some space, then repeat the command")
     return StorageUnavailable(f"{path} {what}: {reason}", hint="check the disk, then repeat the command")

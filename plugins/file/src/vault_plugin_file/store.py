@@ -7,7 +7,7 @@ error, and not written; another store in the place of the one remembered is neit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +28,7 @@ from vault_plugin_file.plugin import STORE_NAME
 
 _TRIES = 5  # a write starts again when the store was created or got another key meanwhile
 
-Entries = dict[str, container.Entry]
+Entries = Mapping[str, container.Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class StoreFile:
     """The store in one folder.
 
     :param folder: absolute; made at the first write.
-    :param cost: of the key derivation of a store that is created here; None means the default.
+    :param cost: of the key derivation of slots that are made here; None means the default.
     """
 
     def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
@@ -67,6 +67,7 @@ class StoreFile:
         self.where = str(self.file.path)
         self.anchor = Anchor(ctx, self.file.path)
         self._cost = cost
+        self._renewal = sealing.Renewal(ctx, self.where, cost=cost)
         self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
         self._told: set[Verdict] = set()
@@ -76,18 +77,24 @@ class StoreFile:
         """Forget the key and what was read."""
         self._key = self._seen = None
 
+    def missing(self) -> StorageUnavailable:
+        """The error of whoever needs a store where there is none."""
+        backend = "" if self.ctx.store == "file" else f" --backend {self.ctx.store}"
+        return StorageUnavailable(f"there is no store at {self.where} yet", hint=f"awsv file init{backend}")
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def read(self) -> State | None:
+    def read(self, *, whole: bool = True) -> State | None:
         """The state of the file now, or None where there is none and none is remembered.
 
+        :param whole: have every entry's form checked; else each when it is looked up, which takes the time of one.
         :raises StorageError: it is damaged, refused, or not the store that this machine remembers.
         :raises PassphraseError: it cannot be opened.
         """
         envelope, verdict = self.look()
         if envelope is None:
             return None
-        state = self.decode(envelope, ask=True)
+        state = self.decode(envelope, ask=True, whole=whole)
         if not verdict.trusted:
             self._warn(verdict)
         elif verdict is not Verdict.SAME:
@@ -133,18 +140,25 @@ class StoreFile:
         except ValueError as error:
             refuse(self.where, error)
 
-    def decode(self, envelope: container.Envelope, *, ask: bool) -> State:
-        """Open a file of the right form."""
+    def decode(self, envelope: container.Envelope, *, ask: bool, whole: bool = True) -> State:
+        """Open a file of the right form; ``whole`` as in :meth:`read`."""
         data = envelope.data
-        if self._seen is not None and self._seen.data == data:
-            return self._seen
-        dek = self._unlock(envelope, ask)
+        if self._seen is None or self._seen.data != data:
+            dek = self._unlock(envelope, ask)
+            self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
+        entries = self._seen.entries
+        if whole and isinstance(entries, container.Index):
+            try:
+                entries.whole()
+            except ValueError as error:
+                refuse(self.where, error)
+        return self._seen
+
+    def _decrypt(self, envelope: container.Envelope, dek: Secret) -> Entries:
         try:
-            entries = container.decrypt(envelope, dek)
+            return container.decrypt(envelope, dek)
         except ValueError as error:
             refuse(self.where, error)
-        self._seen = State(data, envelope.table, dek, envelope.epoch, entries)
-        return self._seen
 
     def _unlock(self, envelope: container.Envelope, ask: bool) -> Secret:
         table = envelope.table
@@ -152,7 +166,7 @@ class StoreFile:
             return self._key[1]
         if not ask:
             raise _NeedsUnlock
-        self._key = (table.store, table.open(self.ctx, self.where))
+        self._key = (table.store, table.open(self.ctx, self.where, self._renewal))
         return self._key[1]
 
     def open_with(self, dek: Secret) -> None:
@@ -179,6 +193,7 @@ class StoreFile:
             if envelope is not None:
                 self._refuse_write(verdict)
                 self.decode(envelope, ask=True)
+                self._renewal.prepare()
             elif fresh is None and create:
                 fresh = sealing.SlotTable.create(self.ctx, self.where, cost=self._cost)
             try:
@@ -201,7 +216,11 @@ class StoreFile:
         else:
             raise StorageUnavailable(f"{self.where} disappeared", hint="look where it went before you write again")
         changed = change(state)
-        return state if changed is None else self.write(file, changed)
+        if changed is None:
+            return state
+        written = self.write(file, replace(changed, table=self._renewal.applied(changed.table, changed.dek)))
+        self._renewal.forget()
+        return written
 
     def write(self, file: LockedFile, state: State) -> State:
         """Write a state as the next epoch, and remember it."""

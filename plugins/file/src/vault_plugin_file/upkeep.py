@@ -46,13 +46,8 @@ def need(store: StoreFile) -> State:
     """
     state = store.read()
     if state is None:
-        raise missing(store)
+        raise store.missing()
     return state
-
-
-def missing(store: StoreFile) -> StorageUnavailable:
-    """The error of whoever needs a store where there is none."""
-    return StorageUnavailable(f"there is no store at {store.where} yet", hint="awsv file init")
 
 
 def open_copy(store: StoreFile, path: Path) -> State:
@@ -64,7 +59,7 @@ def open_copy(store: StoreFile, path: Path) -> State:
     try:
         envelope = container.parse(data)
         dek = envelope.table.open(store.ctx, str(path))
-        return State(data, envelope.table, dek, envelope.epoch, container.decrypt(envelope, dek))
+        return State(data, envelope.table, dek, envelope.epoch, container.decrypt(envelope, dek).whole())
     except ValueError as error:
         refuse(str(path), error)
 

@@ -15,57 +15,11 @@ import pytest
 from support.crowd import Crowd
 from support.front import Front
 from support.home import PROGRAM, Home
-from support.moto import ACCOUNT, MotoServer
-from support.stored import UNLOCKED, Snapshot, add, state
+from support.moto import ACCOUNT
+from support.stored import UNLOCKED, key_of, state
 
 Start = Callable[..., Crowd]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
-CONFIG = f"""
-[profile work]
-region = eu-west-1
-[profile role]
-region = eu-west-1
-role_arn = {ROLE}
-source_profile = work
-"""
-
-
-@pytest.fixture
-def front(module_front: Front) -> Front:
-    module_front.forget()
-    return module_front
-
-
-@pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
-    home.configure(CONFIG)
-    add(home, moto.alice)
-    return home
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
-    home = Home(tmp_path_factory.mktemp("cache") / "machine", module_front.url)
-    home.configure(CONFIG)
-    add(home, moto.alice)
-    key_of(home, env=UNLOCKED)
-    return home, Snapshot(home)
-
-
-def key_of(home: Home, profile: str = "role", **options: object) -> str:
-    """The access key that ``exec -j`` hands out."""
-    done = home.awsv("exec", "-j", profile, **options)  # type: ignore[arg-type]  # passed through
-    assert done.returncode == 0, done.stderr
-    found: str = json.loads(done.stdout)["AccessKeyId"]
-    return found
-
-
-@pytest.fixture
-def live(begun: tuple[Home, Snapshot], front: Front) -> Home:
-    """A home where ``role`` has a live session."""
-    home, snapshot = begun
-    snapshot.restore()
-    return home
 
 
 # -- damage and malice -------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pexpect
 import pytest
@@ -18,57 +17,7 @@ from support import parts
 from support.busy import seconds
 from support.front import Front, slow
 from support.home import PROGRAM, Home
-from support.moto import MotoServer
-from support.stored import CODE, MFA, PASSPHRASE, UNLOCKED, Snapshot, add, until
-
-CONFIG = f"""
-[profile work]
-region = eu-west-1
-
-[profile other]
-region = eu-north-1
-
-[profile nowhere]
-
-[profile mfa]
-mfa_serial = {MFA}
-"""
-
-
-@pytest.fixture
-def front(module_front: Front) -> Front:
-    module_front.forget()
-    return module_front
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
-    home = Home(tmp_path_factory.mktemp("exec") / "machine", module_front.url)
-    home.configure(CONFIG)
-    add(home, moto.alice, "work", "other", "nowhere", "mfa", "-dash", "ünï codé/..")
-    assert home.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 0
-    return home, Snapshot(home)
-
-
-@pytest.fixture
-def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
-    """The session of ``work`` is live, so most tests ask nobody for anything."""
-    home, snapshot = begun
-    snapshot.restore()
-    return home
-
-
-def popen(home: Home, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(PROGRAM), *map(str, words)],
-        env=home.environment(),
-        cwd=home.cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
+from support.stored import CODE, PASSPHRASE, UNLOCKED, until
 
 # -- protection --------------------------------------------------------------------------------------------------------
 
@@ -78,8 +27,7 @@ def test_the_child_is_an_ordinary_process(laptop: Home) -> None:
     """Readable by its owner (awsv itself is not), with the caller's limit on core files."""
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     soft = 4096 if hard == resource.RLIM_INFINITY else hard
-    process = popen(
-        laptop,
+    process = laptop.start(
         *("exec", "work", "--", "sh", "-c", "ulimit -S -c; echo; exec sleep 60"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (soft, hard)),
     )

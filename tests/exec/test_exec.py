@@ -10,62 +10,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
-from support.stored import MFA, PASSPHRASE, UNLOCKED, Snapshot, add
-
-CONFIG = f"""
-[profile work]
-region = eu-west-1
-
-[profile other]
-region = eu-north-1
-
-[profile nowhere]
-
-[profile mfa]
-mfa_serial = {MFA}
-"""
-
-
-@pytest.fixture
-def front(module_front: Front) -> Front:
-    module_front.forget()
-    return module_front
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
-    home = Home(tmp_path_factory.mktemp("exec") / "machine", module_front.url)
-    home.configure(CONFIG)
-    add(home, moto.alice, "work", "other", "nowhere", "mfa", "-dash", "ünï codé/..")
-    assert home.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 0
-    return home, Snapshot(home)
-
-
-@pytest.fixture
-def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
-    """The session of ``work`` is live, so most tests ask nobody for anything."""
-    home, snapshot = begun
-    snapshot.restore()
-    return home
-
-
-def popen(home: Home, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(PROGRAM), *map(str, words)],
-        env=home.environment(),
-        cwd=home.cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+from support.stored import PASSPHRASE, UNLOCKED
 
 
 def variables(home: Home, *words: str, env: Mapping[str, str | None] | None = None) -> dict[str, str]:
@@ -85,7 +36,7 @@ def test_the_exit_code_is_the_childs(laptop: Home, code: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP])
 def test_signals_reach_the_child_and_its_death_is_ours(laptop: Home, number: signal.Signals) -> None:
-    process = popen(laptop, "exec", "work", "--", "sh", "-c", "echo $$; exec sleep 60")
+    process = laptop.start("exec", "work", "--", "sh", "-c", "echo $$; exec sleep 60")
     assert process.stdout is not None
     assert int(process.stdout.readline()) == process.pid
     process.send_signal(number)
@@ -125,7 +76,7 @@ def test_the_callers_own_descriptors_pass(laptop: Home) -> None:
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as pipe:
         pipe.write("passed on")
-    process = popen(laptop, "exec", "work", "--", "cat", f"/dev/fd/{reader}", pass_fds=[reader])
+    process = laptop.start("exec", "work", "--", "cat", f"/dev/fd/{reader}", pass_fds=[reader])
     os.close(reader)
     assert process.communicate(timeout=20)[0] == "passed on"
 

@@ -18,58 +18,12 @@ from support.crowd import Crowd
 from support.front import Front, slow
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
-from support.stored import CODE, MFA, UNLOCKED, Snapshot, add, leaders, state, store_file, until
+from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, store_file, until
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.cache import Cache, Session
 
 Start = Callable[..., Crowd]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
-CONFIG = f"""
-[profile work]
-region = eu-west-1
-[profile role]
-region = eu-west-1
-role_arn = {ROLE}
-source_profile = work
-"""
-
-
-@pytest.fixture
-def front(module_front: Front) -> Front:
-    module_front.forget()
-    return module_front
-
-
-@pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
-    home.configure(CONFIG)
-    add(home, moto.alice)
-    return home
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
-    home = Home(tmp_path_factory.mktemp("cache") / "machine", module_front.url)
-    home.configure(CONFIG)
-    add(home, moto.alice)
-    key_of(home, env=UNLOCKED)
-    return home, Snapshot(home)
-
-
-def key_of(home: Home, profile: str = "role", **options: object) -> str:
-    """The access key that ``exec -j`` hands out."""
-    done = home.awsv("exec", "-j", profile, **options)  # type: ignore[arg-type]  # passed through
-    assert done.returncode == 0, done.stderr
-    found: str = json.loads(done.stdout)["AccessKeyId"]
-    return found
-
-
-@pytest.fixture
-def live(begun: tuple[Home, Snapshot], front: Front) -> Home:
-    """A home where ``role`` has a live session."""
-    home, snapshot = begun
-    snapshot.restore()
-    return home
 
 
 # -- what a live session costs -----------------------------------------------------------------------------------------
@@ -203,12 +157,13 @@ def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(
 def test_another_config_is_another_session(live: Home, moto: MotoServer, front: Front, change: tuple[str, str]) -> None:
     before = key_of(live)
     add(live, moto.alice, "second")
-    assert change[0] in CONFIG
-    live.configure(CONFIG.replace(*change))
+    config = live.config.read_text()
+    assert change[0] in config
+    live.configure(config.replace(*change))
     done = live.awsv("exec", "-j", "role", "-t", CODE, env=UNLOCKED)
     assert json.loads(done.stdout)["AccessKeyId"] != before
     assert front.actions[-1] == "AssumeRole"
-    live.configure(CONFIG)
+    live.configure(config)
     assert key_of(live) == before
 
 

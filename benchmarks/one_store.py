@@ -1,0 +1,79 @@
+"""One process that opens a store through its key slot, so without a key derivation, and gets, puts or lists.
+
+``python one_store.py FOLDER get|put|list REPEAT`` opens the store anew each time, as a command does, and prints the
+seconds of each time and the process's peak memory (KiB). ``store.py`` starts it, and made the store with :func:`make`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from vault_core.api import Secret, sealing
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
+from vault_plugin_file.backend import FileBackend
+
+SOURCE = "keychain"
+VALUE = Secret(json.dumps({"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "x" * 40}))
+
+
+def name(number: int) -> str:
+    """An entry's name, as long as those of real profiles."""
+    return f"credentials/customer-{number:05}-admin"
+
+
+def make(folder: Path, entries: int) -> int:
+    """A store with so many entries, and beside it the key of its key slot; its bytes."""
+    ctx = FakeContext(folder)
+    identity, dek = os.urandom(16), Secret(os.urandom(32))
+    slot = sealing.NewSlot.kept(identity, ctx, SOURCE)
+    table = sealing.SlotTable(identity, (slot.wrap(dek),))
+    made = {name(i): container.seal_entry(table, dek, name(i), 1, VALUE) for i in range(entries)}
+    data = container.encode(table, dek, 1, made)
+    (folder / "store").mkdir(mode=0o700)
+    (folder / "store" / "store.vlt").write_bytes(data)
+    (folder / "store" / "store.vlt").chmod(0o600)
+    [key] = ctx.kept.values()
+    (folder / "key").write_bytes(key.reveal())
+    return len(data)
+
+
+def work(folder: Path, action: str, last: int) -> None:
+    """Open the store and do one thing with it: with its last entry, which is as far away as any."""
+    ctx = FakeContext(folder, factors={SOURCE: [(folder / "key").read_text()]})
+    store = FileBackend(ctx, folder / "store")
+    if action == "get":
+        item = store.get(name(last))
+        if item is None or item.value != VALUE:
+            raise SystemExit(f"{name(last)} is not there")
+    elif action == "put":
+        store.put(name(last), VALUE)
+    elif len(list(store.keys())) != last + 1:
+        raise SystemExit("list: some are missing")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in KiB. On Linux ``ru_maxrss`` begins with the parent's."""
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    folder, action, repeat = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    taken = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        work(folder, action, int(folder.name) - 1)
+        taken.append(time.perf_counter() - start)
+    print(json.dumps({"seconds": taken, "memory": peak_memory()}))
+
+
+if __name__ == "__main__":
+    main()

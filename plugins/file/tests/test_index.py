@@ -1,0 +1,98 @@
+"""The index of a store: one entry is found without reading the others, and everybody else reads and checks them all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault_core.api import Secret, StorageCorrupt, sealing
+from vault_plugin_file import container
+
+TEXT = st.text("abz019._-", min_size=1, max_size=12)
+NAMES = st.tuples(TEXT, TEXT).map("/".join)
+SEALED = st.binary(max_size=40).map(sealing.to_base64)
+
+
+def index(entries, epoch=9):
+    return container.Index(sealing.canonical(entries), epoch)
+
+
+@given(st.dictionaries(NAMES, st.tuples(SEALED, st.integers(1, 9))), st.lists(NAMES, max_size=5))
+def test_each_name_is_found_and_no_other(entries, others):
+    made = index({name: {"s": sealed, "v": version} for name, (sealed, version) in entries.items()})
+    expected = {name: container.Entry(version, sealed) for name, (sealed, version) in entries.items()}
+    assert {name: made[name] for name in entries} == expected
+    for name in others:
+        assert made.get(name) == expected.get(name)
+    assert dict(made) == made.whole() == expected
+
+
+@pytest.mark.parametrize("name", ["", "a", "a/b:", 'a/b":{"s":"', "a/B", "\xe9/x", "a/b,", "?/x"])
+def test_what_is_no_name_is_not_found(name):
+    assert name not in index({"a/b": {"s": "AAAA", "v": 1}, "a/c": {"s": "AAAA", "v": 2}})
+
+
+@pytest.mark.parametrize("field", [{"v": 0}, {"v": 10}, {"v": 10**20}, {"v": -1}, {"v": "1"}, {"s": 1}, {"x": 1}])
+def test_a_malformed_entry_is_never_handed_out(field):
+    made = index({"a/a": {"s": "AAAA", "v": 1}, "a/b": {"s": "AAAA", "v": 1, **field}, "a/c": {"s": "AAAA", "v": 1}})
+    for look in (lambda: made["a/b"], made.whole):
+        with pytest.raises((KeyError, ValueError)):
+            look()
+
+
+def many(opened, number):
+    """A store with so many entries."""
+    opened().put("a/0", Secret("x"))
+    store = opened()
+    list(store.keys())
+    state = store.store._seen
+    entries = dict(state.entries)
+    for i in range(1, number):
+        entries[f"a/{i}"] = container.seal_entry(state.table, state.dek, f"a/{i}", 1, Secret("x" * 100))
+    store.store.file.path.write_bytes(container.encode(state.table, state.dek, 3, entries))
+
+
+def test_the_work_of_one_get(opened, monkeypatch, figure):
+    """One entry is decoded, in a store of any size; never the times, which depend on the machine."""
+    real, decoded, rows = container.Entry, [], []
+
+    class Rows:
+        def search(self, text, start, pattern=container._ROW):
+            rows.append(start)
+            return pattern.search(text, start)
+
+    many(opened, 1000)
+    monkeypatch.setattr(container, "Entry", lambda *fields: decoded.append(fields) or real(*fields))
+    monkeypatch.setattr(container, "_ROW", Rows())
+    assert opened().get("a/777").value == Secret("x" * 100)
+    looked = len(rows)
+    assert len(decoded) == 1
+    assert looked <= 30
+    assert opened().get("a/nothing") is None
+    assert len(decoded) == 1
+    assert len(list(opened().keys())) == 1000
+    assert len(decoded) == 1001
+    figure(f"get among 1,000 entries: {looked} rows looked at, 1 entry decoded; list: 1,000")
+
+
+def test_who_lists_or_writes_sees_the_malformed_entry_of_another(opened):
+    """Only who has the key can make one; a get of another entry does not pay for the check."""
+    many(opened, 3)
+    store = opened()
+    list(store.keys())
+    state = store.store._seen
+    entries = {**state.entries, "a/1": container.Entry(99, state.entries["a/1"].sealed)}
+    path = store.store.file.path
+    path.write_bytes(container.encode(state.table, state.dek, 4, entries))
+    before = path.read_bytes()
+    assert opened().get("a/2").value == Secret("x" * 100)
+    for act in (
+        lambda: opened().get("a/1"),
+        lambda: opened().keys(),
+        lambda: opened().put("a/4", Secret("y")),
+        lambda: opened().delete("a/0"),
+    ):
+        with pytest.raises(StorageCorrupt):
+            act()
+    assert path.read_bytes() == before

@@ -1,0 +1,83 @@
+"""A store whose passphrase slot is below today's default: a read tells, a write mends (security promises of slots)."""
+
+from __future__ import annotations
+
+import pytest
+
+from vault_core.api import Secret, StorageError, WrongSecret, sealing
+from vault_core.sealing import slots
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container
+from vault_plugin_file.backend import FileBackend
+
+WEAK, TODAY = sealing.Argon2id(19_456, 2, 1), sealing.Argon2id(19_456, 3, 1)
+KEY = "credentials/dev"
+
+
+@pytest.fixture
+def weak(folder, ctx, _cheap, monkeypatch):
+    """The path of the store."""
+    monkeypatch.setattr(slots, "DEFAULT_COST", TODAY)
+    FileBackend(ctx, folder, cost=WEAK).put(KEY, Secret("one"))
+    return folder / "store.vlt"
+
+
+def costs(path):
+    table = container.parse(path.read_bytes()).table
+    return [(slot.head["kdf"]["t"], slot.label) for slot in table.slots]
+
+
+def test_reads_tell_and_leave_the_file_alone(weak, opened, ctx):
+    before = weak.read_bytes()
+    store = opened()
+    store.get(KEY)
+    list(store.keys())
+    assert store.delete("credentials/nothing") is False
+    with pytest.raises(StorageError):
+        store.put("no key", Secret("x"))
+    assert weak.read_bytes() == before
+    [note] = ctx.notes
+    assert note == (
+        f"a guess at the passphrase of {weak} costs less than at one of a new store (argon2id, 19 MiB, t=2);"
+        " the next write mends that"
+    )
+
+
+@pytest.mark.parametrize("act", [lambda store: store.put("credentials/b", Secret("y")), lambda s: s.delete(KEY)])
+def test_the_write_mends_it(weak, opened, tmp_path, act):
+    state = FileBackend(FakeContext(tmp_path, passphrases=["right"]), weak.parent, cost=WEAK).store.read()
+    act(opened())
+    assert costs(weak) == [(3, "")]
+    told = FakeContext(tmp_path, passphrases=["right"])
+    after = opened(told).store.read()
+    assert (after.dek, after.epoch, told.notes) == (state.dek, 2, [])
+    assert after.entries.keys() & state.entries.keys() <= {KEY}
+    with pytest.raises(WrongSecret):
+        opened(FakeContext(tmp_path, passphrases=["other"])).get(KEY)
+
+
+def test_only_the_slot_that_was_opened(weak, opened, ctx, tmp_path):
+    """Of another passphrase nobody knows it; a slot that is removed by the same write does not come back."""
+    other = FakeContext(tmp_path, passphrases=["other"])
+    store = FileBackend(ctx, weak.parent, cost=WEAK)
+    new = sealing.NewSlot.passphrase(
+        store.slots().store, lambda key_id, derive, _: other.unlock(key_id, derive), cost=WEAK, label="second"
+    )
+    store.change_slots(lambda table, dek: table.add(dek, new))
+    opened(other).put(KEY, Secret("two"))
+    assert costs(weak) == [(2, ""), (3, "second")]
+    first = store.slots().slots[0].id
+    opened().change_slots(lambda table, dek: table.remove(first))
+    assert costs(weak) == [(3, "second")]
+
+
+def test_rekey_and_a_store_without_a_weak_slot_are_not_bothered(weak, opened, ctx):
+    from vault_plugin_file import upkeep
+
+    state, _ = upkeep.rekey(opened().store, lambda _: True)
+    assert costs(weak) == [(3, "")]
+    table = state.table
+    ctx.notes.clear()
+    opened().put("credentials/b", Secret("y"))
+    assert container.parse(weak.read_bytes()).table == table
+    assert ctx.notes == []
