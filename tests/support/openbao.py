@@ -132,9 +132,13 @@ class Server:
 
     # -- people ------------------------------------------------------------------------------------------------------
 
+    def see_mount(self) -> None:
+        """:raises Refused: the mount ``secret`` is not ready yet."""
+        self.call("GET", "secret/config")
+
     def prepare_team(self) -> None:
         """The policy ``awsv-team`` and the login ``userpass``, once the mount ``secret`` is ready."""
-        self.call("GET", "secret/config")
+        self.see_mount()
         self.call("PUT", "sys/policies/acl/awsv-team", {"policy": TEAM_POLICY})
         with suppress(Refused):  # it is there already
             self.call("POST", "sys/auth/userpass", {"type": "userpass"})
@@ -155,8 +159,11 @@ class Server:
         return {"VAULT_ADDR": self.url, "VAULT_TOKEN": self.token if token is None else token}
 
 
-def development(folder: Path) -> Server:
-    """A server in development mode: in memory, unsealed, with the root token :data:`ROOT`."""
+def development(folder: Path, *, team: bool = True) -> Server:
+    """A server in development mode: in memory, unsealed, with the root token :data:`ROOT`.
+
+    :param team: with :data:`TEAM_POLICY` and a login.
+    """
     for _ in range(5):  # another process may have taken the port meanwhile
         port = free_port()
         arguments = ["-dev", f"-dev-root-token-id={ROOT}", f"-dev-listen-address=127.0.0.1:{port}"]
@@ -164,7 +171,7 @@ def development(folder: Path) -> Server:
             server = Server(folder, [*arguments, "-dev-no-store-token"], f"http://127.0.0.1:{port}")
         except RuntimeError:
             continue
-        wait_for(server.prepare_team)
+        wait_for(server.prepare_team if team else server.see_mount)
         return server
     raise RuntimeError((folder / "bao.log").read_text(errors="replace"))
 
