@@ -76,7 +76,7 @@ class DesktopSession:
         self._daemon.kill()
         self._daemon.wait()
         self._daemon = None
-        _await("its end", lambda: not self._owned())
+        _await("its end", lambda: not self.owned())
 
     def lock(self) -> None:
         """As a person does in their password manager."""
@@ -106,7 +106,7 @@ class DesktopSession:
         """
         process = self._start(sys.executable, "-c", source, name, *arguments)
         self._others.append(process)
-        _await(name, lambda: self._owned(name))
+        _await(name, lambda: self.owned(name))
         return process
 
     def stop(self) -> None:
@@ -124,7 +124,7 @@ class DesktopSession:
 
     def _activated(self) -> int | None:
         """The process id of the daemon, if the bus has started it."""
-        if self._daemon is not None or not self._owned():
+        if self._daemon is not None or not self.owned():
             return None
         from jeepney.bus_messages import message_bus
         from jeepney.io.blocking import Proxy
@@ -155,7 +155,8 @@ class DesktopSession:
             return True
         return False
 
-    def _owned(self, name: str = SERVICE) -> bool:
+    def owned(self, name: str = SERVICE) -> bool:
+        """Whether a program offers this name now."""
         from jeepney.bus_messages import message_bus
         from jeepney.io.blocking import Proxy
 
@@ -165,7 +166,7 @@ class DesktopSession:
     def _has_login(self) -> bool:
         import secretstorage
 
-        if not self._owned():
+        if not self.owned():
             return False
         with self._connection() as connection, suppress(secretstorage.SecretStorageException):
             return not secretstorage.Collection(connection).is_locked()

@@ -74,22 +74,31 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
             raise DBusErrorResponse(reply)
         return reply.body
 
-    def require(self, service: str, title: str) -> None:
-        """Have a service run, and start it if it can be.
+    def runs(self, service: str, title: str) -> bool:
+        """Whether a service runs; False: it would be started at the first call.
 
         :param title: what people call it.
-        :raises StorageUnavailable: nobody offers it, or it does not start in time.
+        :raises StorageUnavailable: nobody offers it.
         """
         proxy = Proxy(message_bus, self)
         if proxy.NameHasOwner(service)[0]:
+            return True
+        if service in proxy.ListActivatableNames()[0]:
+            return False
+        raise StorageUnavailable(
+            f"no program offers {title} on this D-Bus session ({service})",
+            hint="log in to a desktop that has one, or use another store ('--backend file')",
+        )
+
+    def require(self, service: str, title: str) -> None:
+        """Have a service run, and start it if it can be.
+
+        :raises StorageUnavailable: nobody offers it, or it does not start in time.
+        """
+        if self.runs(service, title):
             return
-        if service not in proxy.ListActivatableNames()[0]:
-            raise StorageUnavailable(
-                f"no program offers {title} on this D-Bus session ({service})",
-                hint="log in to a desktop that has one, or use another store ('--backend file')",
-            )
         try:
-            proxy.StartServiceByName(service)
+            Proxy(message_bus, self).StartServiceByName(service)
         except (TimeoutError, DBusErrorResponse) as error:
             raise StorageUnavailable(
                 f"the program that offers {title} ({service}) does not start",

@@ -12,8 +12,7 @@ from vault_core.api import Context, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus as dbus
 from vault_plugin_keychain.plugin import KWALLET
 
-_BUS_NAME = "org.kde.kwalletd5"
-_WALLET = DBusAddress("/modules/kwalletd5", bus_name=_BUS_NAME, interface="org.kde.KWallet")
+_WALLET = DBusAddress("/modules/kwalletd5", bus_name=KWALLET.bus_name, interface="org.kde.KWallet")
 """The same that ``keyring``'s class talks to."""
 
 
@@ -24,7 +23,7 @@ def check_wallet(ctx: Context) -> None:
     :raises StorageLocked: the wallet is closed, and nobody can be asked.
     """
     with dbus.connect(ctx, KWALLET.title) as bus:
-        bus.require(_BUS_NAME, KWALLET.title)
+        bus.require(KWALLET.bus_name, KWALLET.title)
         try:
             if not _answer(bus, "isEnabled"):
                 raise StorageUnavailable("KWallet is switched off", hint="switch it on in KDE's system settings")

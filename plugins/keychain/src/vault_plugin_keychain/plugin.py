@@ -41,6 +41,12 @@ class Kind:
     """Who can read what it keeps, in one sentence."""
     most: int | None = None
     """The most characters of one item; None: no limit worth naming."""
+    bus_name: str = ""
+    """The service's name on D-Bus, where it is reached so."""
+    library: str | None = None
+    """The module that ``keyring``'s class needs and ``keyring`` does not bring along."""
+    install: str | None = None
+    """What to do where that is missing."""
 
 
 SECRET_SERVICE = Kind(
@@ -51,6 +57,7 @@ SECRET_SERVICE = Kind(
     class_name="Keyring",
     readers="every program that runs as you can read what the Secret Service keeps, while its collection is unlocked"
     " (usually from login to logout)",
+    bus_name="org.freedesktop.secrets",
 )
 KWALLET = Kind(
     name="kwallet",
@@ -60,6 +67,9 @@ KWALLET = Kind(
     class_name="DBusKeyring",
     readers="every program that runs as you can read what KWallet keeps, while the wallet is open: KWallet goes by"
     " the name that a program gives itself",
+    bus_name="org.kde.kwalletd5",
+    library="dbus",
+    install="install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
 )
 WINCRED = Kind(
     name="wincred",
@@ -134,6 +144,15 @@ def _open(kind: Kind) -> Callable[[Context], StorageBackend]:
     return open_store
 
 
+def _unavailable(kind: Kind) -> Callable[[Context], str | None]:
+    def unavailable(ctx: Context) -> str | None:
+        from vault_plugin_keychain.keychains import why_unavailable
+
+        return why_unavailable(ctx, kind)
+
+    return unavailable
+
+
 def _open_source(ctx: Context) -> PassphraseSource:
     from vault_plugin_keychain.source import KeychainSource
 
@@ -151,6 +170,7 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
         max_value=kind.most and kind.most - ENVELOPE,
         locate=_locate(kind),
         who_reads=lambda _ctx: kind.readers,
+        unavailable=_unavailable(kind),
     )
 
 
@@ -172,5 +192,6 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
             open=_open_source,
             options=_options(own()),
             writable=True,
+            unavailable=_unavailable(own()),
         ),
     )

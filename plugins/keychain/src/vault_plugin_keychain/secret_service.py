@@ -21,8 +21,9 @@ from vault_plugin_keychain import bus as dbus
 from vault_plugin_keychain.keychains import KeyringKeychain, isolated, wrapped
 from vault_plugin_keychain.plugin import SECRET_SERVICE
 
-_BUS_NAME = "org.freedesktop.secrets"
-_SERVICE = DBusAddress("/org/freedesktop/secrets", bus_name=_BUS_NAME, interface="org.freedesktop.Secret.Service")
+_SERVICE = DBusAddress(
+    "/org/freedesktop/secrets", bus_name=SECRET_SERVICE.bus_name, interface="org.freedesktop.Secret.Service"
+)
 _APPLICATION = "awsv"
 """``keyring`` writes it to every item, and only items with it are ours."""
 _NONE = "/"
@@ -84,7 +85,7 @@ def opened(ctx: Context) -> Collection:
     bus = dbus.connect(ctx, SECRET_SERVICE.title)
     try:
         with _explained():
-            bus.require(_BUS_NAME, SECRET_SERVICE.title)
+            bus.require(SECRET_SERVICE.bus_name, SECRET_SERVICE.title)
             collection = _find(bus, ctx.options.get("collection-name"))
             if collection.is_locked():
                 _unlock(ctx, bus, collection)
@@ -168,7 +169,7 @@ def _explained() -> Iterator[None]:
     except TimeoutError as error:
         raise StorageUnavailable(
             f"the Secret Service does not answer within {dbus.PATIENCE:g} s",
-            hint=f"look after the program that offers it ({_BUS_NAME}), or use another store ('--backend file')",
+            hint=f"look after the program that offers {SECRET_SERVICE.bus_name}, or use '--backend file'",
         ) from error
     except (OSError, SecretStorageException, DBusErrorResponse) as error:
         raise StorageUnavailable(

@@ -1,0 +1,225 @@
+"""macOS, Windows and KWallet, which are not here: ``keyring``'s classes for them on stand-ins of the systems' calls."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.dbus_services import KWALLET as KWALLET_SERVICE
+from support.secret_service import DesktopSession, desktop
+from vault_core.api import Context, Secret, StorageError, StorageLocked, StorageUnavailable
+from vault_core.testing import FakeContext
+from vault_plugin_keychain import bus
+from vault_plugin_keychain.keychains import Keychain, open_keychain
+from vault_plugin_keychain.plugin import KWALLET, MACOS, WINCRED, Kind, vault_storage_backends
+from vault_plugin_keychain.storage import KeychainStore
+
+KEY = "credentials/work"
+
+
+@pytest.fixture
+def ctx(tmp_path: Path) -> Context:
+    return FakeContext(tmp_path, options={"name": "awsv"})
+
+
+class WinError(Exception):
+    def __init__(self, winerror: int, funcname: str) -> None:
+        super().__init__(winerror, funcname)
+        self.winerror = winerror
+        self.funcname = funcname
+
+
+class Win32:
+    """As much of ``win32cred`` as ``keyring`` uses, with the limit that Windows has."""
+
+    CRED_TYPE_GENERIC = 1
+    CRED_PERSIST_ENTERPRISE = 3
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+
+    def CredRead(self, Type: int, TargetName: str) -> dict[str, Any]:  # noqa: N802, N803 - Windows calls it so
+        if TargetName not in self.kept:
+            raise WinError(1168, "CredRead")
+        return self.kept[TargetName]
+
+    def CredWrite(self, credential: dict[str, Any], flags: int) -> None:  # noqa: N802 - Windows calls it so
+        blob = credential["CredentialBlob"].encode("utf-16-le")
+        if len(blob) > 2_560:
+            raise WinError(1783, "CredWrite")
+        self.kept[credential["TargetName"]] = credential | {"CredentialBlob": blob}
+
+    def CredDelete(self, Type: int, TargetName: str) -> None:  # noqa: N802, N803 - Windows calls it so
+        if self.kept.pop(TargetName, None) is None:
+            raise WinError(1168, "CredDelete")
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Win32]:
+    cred = Win32()
+    error = types.ModuleType("win32ctypes.pywin32.pywintypes")
+    error.error = WinError  # type: ignore[attr-defined]  # a module of our making
+    api = types.ModuleType("win32ctypes.pywin32")
+    api.pywintypes, api.win32cred = error, cred  # type: ignore[attr-defined]  # a module of our making
+    cred.__name__ = "win32cred"  # type: ignore[attr-defined]  # keyring looks at it
+    monkeypatch.setitem(sys.modules, "win32ctypes", types.ModuleType("win32ctypes"))
+    monkeypatch.setitem(sys.modules, "win32ctypes.pywin32", api)
+    monkeypatch.delitem(sys.modules, "keyring.backends.Windows", raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    yield cred
+    sys.modules.pop("keyring.backends.Windows", None)
+
+
+def exercise(ctx: Context, kind: Kind) -> KeychainStore:
+    """What every store does; some of it is left."""
+    store = KeychainStore(ctx, kind)
+    assert (store.get(KEY), list(store.keys())) == (None, [])
+    names = [f"credentials/{number}-{'x' * 200}" for number in range(12)]
+    for name in names:
+        store.put(name, Secret(f"first of {name}"))
+        store.put(name, Secret(f"second of {name}"))
+    for name in names:
+        item = KeychainStore(ctx, kind).get(name)
+        assert item is not None
+        assert item.value == Secret(f"second of {name}")
+    assert sorted(store.keys()) == sorted(names)
+    assert [store.delete(name) for name in (names[0], names[0])] == [True, False]
+    assert sorted(store.keys()) == sorted(names[1:])
+    return store
+
+
+def test_windows_keeps_what_is_small_enough(windows: Win32, ctx: Context) -> None:
+    store = exercise(ctx, WINCRED)
+    spec = next(spec for spec in vault_storage_backends() if spec.name == "wincred")
+    assert spec.max_value == 1_261
+    longest = Secret("x" * spec.max_value)
+    store.put(KEY, longest)
+    item = store.get(KEY)
+    assert item is not None
+    assert item.value == longest
+    with pytest.raises(StorageError, match="cannot write the Windows Credential Manager: WinError"):
+        store.put(KEY, Secret("x" * (spec.max_value + 1)))
+    item = store.get(KEY)
+    assert item is not None
+    assert item.value == longest
+    # 12 names of 214 bytes: the index alone is longer than an item may be.
+    assert sum(1 for name in windows.kept if "index" in name) > 2
+
+
+class MacError(Exception):
+    pass
+
+
+class MacNotFound(MacError):
+    pass
+
+
+class MacDenied(MacError):
+    pass
+
+
+@pytest.fixture
+def macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str]]:
+    """``keyring``'s class for macOS on a stand-in of its ``api`` module, which replaces by deleting first."""
+    kept: dict[tuple[str, str], str] = {}
+    api = types.ModuleType("keyring.backends.macOS.api")
+
+    def find(keychain: None, service: str, name: str) -> str:
+        assert keychain is None
+        if (service, name) not in kept:
+            raise MacNotFound
+        return kept[service, name]
+
+    def delete(keychain: None, service: str, name: str) -> None:
+        find(keychain, service, name)
+        del kept[service, name]
+
+    def write(keychain: None, service: str, name: str, text: str) -> None:
+        kept.pop((service, name), None)
+        kept[service, name] = text
+
+    functions = {"find_generic_password": find, "set_generic_password": write, "delete_generic_password": delete}
+    errors = {"Error": MacError, "NotFound": MacNotFound, "KeychainDenied": MacDenied}
+    vars(api).update(functions | errors)
+    monkeypatch.setitem(sys.modules, "keyring.backends.macOS.api", api)
+    monkeypatch.delitem(sys.modules, "keyring.backends.macOS", raising=False)
+    monkeypatch.setenv("KEYCHAIN_PATH", "/somebody/elses.keychain")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    yield kept
+    sys.modules.pop("keyring.backends.macOS", None)
+
+
+def test_macos(macos: dict[tuple[str, str], str], ctx: Context) -> None:
+    exercise(ctx, MACOS)
+    assert {service for service, _ in macos} == {"awsv"}
+
+
+def test_macos_refuses(macos: dict[tuple[str, str], str], ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_arguments: Any) -> str:
+        raise MacDenied("-128, of secret value")
+
+    monkeypatch.setattr(sys.modules["keyring.backends.macOS.api"], "find_generic_password", denied)
+    with pytest.raises(StorageLocked, match="the macOS login keychain is locked, or refused us"):
+        KeychainStore(ctx, MACOS).get(KEY)
+
+
+# -- KWallet -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session() -> Iterator[DesktopSession]:
+    with desktop(logged_in=False) as session:
+        yield session
+
+
+def wallet(session: DesktopSession, tmp_path: Path, *, dialogs: bool = False) -> Keychain:
+    given = FakeContext(tmp_path, options={"name": "awsv"}, environ=session.env, may_show_dialog=dialogs)
+    return open_keychain(given, KWALLET, "awsv")
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "words"),
+    [
+        ("off", StorageUnavailable, "KWallet is switched off"),
+        ("closed", StorageLocked, "the wallet 'kdewallet' of KWallet is closed, and nobody can be asked here"),
+        ("mute", StorageUnavailable, "KWallet does not answer"),
+    ],
+)
+def test_kwallet_is_looked_at_before_keyring_waits_for_it(
+    state: str,
+    kind: type[Exception],
+    words: str,
+    session: DesktopSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bus, "PATIENCE", 0.7)
+    session.run_service(KWALLET_SERVICE, state, name="org.kde.kwalletd5")
+    with pytest.raises(kind, match=words):
+        wallet(session, tmp_path)
+
+
+def test_kwallet_is_not_there(session: DesktopSession, tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailable, match="no program offers KWallet"):
+        wallet(session, tmp_path)
+
+
+@pytest.mark.parametrize(("state", "dialogs"), [("open", False), ("closed", True)])
+def test_kwallet_without_its_library(state: str, dialogs: bool, session: DesktopSession, tmp_path: Path) -> None:
+    """``keyring`` talks to KWallet through dbus-python, which it does not bring along."""
+    try:
+        import dbus  # noqa: F401 - whether it is there
+    except ImportError:
+        pass
+    else:
+        pytest.skip("dbus-python is installed here")
+    session.run_service(KWALLET_SERVICE, state, name="org.kde.kwalletd5")
+    with pytest.raises(StorageUnavailable, match="KWallet needs a library") as caught:
+        wallet(session, tmp_path, dialogs=dialogs).get(KEY)
+    assert caught.value.hint is not None
+    assert "dbus-python" in caught.value.hint
