@@ -63,16 +63,16 @@ def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], fron
     front.on("GetParameter", json_error("AccessDeniedException", "no"))
     done = home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED})
     assert done.returncode == 5
-    assert 'a policy that is enough: {"Sid": "GetPassphrase"' in done.stderr
+    assert 'a statement that lets it: {"Sid": "GetPassphrase"' in done.stderr
     assert f"does not let the keys in the environment read parameter {PARAMETER}" in done.stderr
     assert store_path(home).read_bytes() == before
 
 
 def test_both_factors_are_needed_and_the_last_other_way_is_told(home: Home, aws: dict[str, str], front: Front) -> None:
     both = only("ssm,env", {**aws, **UNLOCKED})
-    [first] = table(home).slots
     done = home.awsv("slot", "add", "--composite", "ssm,env", env={**aws, **UNLOCKED})
     assert done.returncode == 0, done.stderr
+    [first] = table(home).of_type("passphrase")
     assert "warning" not in done.stderr  # the passphrase alone still opens it
     done = home.awsv("slot", "remove", first.id, "--force", env={**aws, **UNLOCKED})
     assert done.returncode == 0, done.stderr

@@ -169,7 +169,7 @@ def test_denied_comes_with_the_policy_that_is_enough(ssm, front: Front) -> None:
     with pytest.raises(SourceUnavailable, match="AWS does not let the keys in the environment read parameter"):
         ssm.get()
     [note] = ssm.context.notes
-    assert json.loads(note.partition(": ")[2]) == {
+    assert json.loads(note.partition("lets it: ")[2]) == {
         "Sid": "GetPassphrase",
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
@@ -199,7 +199,7 @@ def test_a_key_that_may_not_be_used(ssm, front: Front, text: str, key: str) -> N
     front.on("GetParameter", json_error("AccessDeniedException", text))
     with pytest.raises(SourceUnavailable, match=r"may not use the KMS key of parameter .* must allow kms:Decrypt"):
         ssm.get()
-    statement = json.loads(ssm.context.notes[0].partition(": ")[2])
+    statement = json.loads(ssm.context.notes[0].partition("lets it: ")[2])
     assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", key)
     context = statement["Condition"]["StringEquals"]["kms:EncryptionContext:PARAMETER_ARN"]
     assert context.endswith(f":parameter{ssm.options['parameter']}")

@@ -60,6 +60,7 @@ _KMS_STATE = {
 }
 _NETWORK = "check the network connection and the proxy variables"
 _ARN = re.compile(r"arn:aws[a-z-]*:ssm:\S+?:parameter/[A-Za-z0-9_./-]*[A-Za-z0-9_-]")
+_CALLER = re.compile(r"arn:(aws[a-z-]*):(?:iam|sts)::([0-9]{12}):")
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:\S+?:key/[A-Za-z0-9-]+")
 
 
@@ -208,8 +209,9 @@ def _arn(message: str, attempt: Attempt) -> str:
     """The parameter's ARN as AWS says it; with ``*`` for an account that it does not say."""
     if found := _ARN.search(message):
         return found[0]
-    account = found[1] if (found := re.search(r"arn:aws[a-z-]*:(?:iam|sts)::([0-9]{12}):", message)) else "*"
-    return f"arn:aws:ssm:{attempt.region}:{account}:parameter/{plain_name(attempt.parameter)}"
+    who = _CALLER.search(message)
+    partition, account = who.groups() if who else ("aws", "*")
+    return f"arn:{partition}:ssm:{attempt.region}:{account}:parameter/{plain_name(attempt.parameter)}"
 
 
 def _renew(identity: Identity) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -31,6 +32,6 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def one_line(statement: dict[str, Any]) -> str:
+def one_line(statement: Mapping[str, Any]) -> str:
     """A statement for a message."""
-    return json.dumps(statement)
+    return json.dumps(dict(statement))

@@ -41,7 +41,7 @@ class Parameter(PassphraseSource):
         found = talk.hold(read, LIMIT_SECONDS, request.deadline)
         if isinstance(found, Failure):
             for statement in found.statements:
-                self._context.notify(f"a policy that is enough: {policy.one_line(dict(statement))}")
+                self._context.notify(f"passphrase source 'ssm': a statement that lets it: {policy.one_line(statement)}")
             raise found.of_source()
         return _passphrase(found, parameter)
 
