@@ -36,7 +36,12 @@ LAYERS = (
 """From the lowest: a module imports from its own layer and from lower ones."""
 
 HEAVY = ("boto3", "botocore", "hvac", "keyring", "requests", "rich", "cryptography", "importlib.metadata")
-HEAVY_AT_HOME = {("vault_core.sealing.primitives", "cryptography"), ("vault_core.moving.jwe", "cryptography")}
+HEAVY_AT_HOME = {
+    ("vault_core.sealing.primitives", "cryptography"),
+    ("vault_core.moving.jwe", "cryptography"),
+    ("vault_plugin_hashicorp.calls", "hvac"),
+    ("vault_plugin_hashicorp.calls", "requests"),
+}
 """The modules that exist for one of these, and load it as they are loaded."""
 
 
