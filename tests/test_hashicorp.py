@@ -205,6 +205,21 @@ def test_copying_takes_all_and_moves_only_ones_own(ana: Person, shared: str) -> 
     assert copied.stdout.split() == sorted(["work", shared])
 
 
+def test_no_login_is_left_behind(ana: Person, openbao: Server) -> None:
+    assert ana.add("work", key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
+    env = {
+        "AWS_VAULT_HASHICORP_AUTH": "userpass",
+        "AWS_VAULT_HASHICORP_USERNAME": ana.name,
+        "AWS_VAULT_HASHICORP_PASSWORD": f"{ana.name}-password",
+        "VAULT_TOKEN": None,
+    }
+    before = openbao.call("LIST", "auth/token/accessors")["data"]["keys"]
+    assert "work" in ana.awsv("list", "--credentials", env=env).stdout.split()
+    assert ana.awsv("exec", "--no-session", "work", "--", *WHO, env=env).stdout == "AKIAQ2QZ7YJ3LEXAMPLE\n"
+    assert ana.awsv("remove", "--force", "no-such-profile", env=env).returncode == 4
+    assert set(openbao.call("LIST", "auth/token/accessors")["data"]["keys"]) <= set(before)
+
+
 # -- the server is away ------------------------------------------------------------------------------------------------
 
 
@@ -278,7 +293,7 @@ def test_the_passphrase_of_another_store_comes_from_the_server(ana: Person, open
     assert ana.awsv("list", "--credentials", env=source).stdout == "work\n"
     missing = ana.awsv("list", "--credentials", env={**source, "AWS_VAULT_HASHICORP_FIELD": "other"})
     assert missing.returncode == 5
-    assert "there is no field 'other' in secret/" in missing.stderr
+    assert f"there is no field 'other' of secret/{ana.name}/awsv" in missing.stderr
 
 
 def test_the_server_keeps_a_key_of_the_file_store(ana: Person) -> None:

@@ -111,7 +111,9 @@ class Vault(SlotKeeper):
     @cached_property
     def _opened(self) -> StorageBackend:
         with self._host.plugins.blame("storage", self.store.spec.name):
-            return self.store.spec.open(self.store.context)
+            opened = self.store.spec.open(self.store.context)
+        self._host.stores.append(opened)
+        return opened
 
     @cached_property
     def _backend(self) -> StorageBackend:

@@ -61,6 +61,11 @@ class App:
         """Serves the plugins; ``may_ask``, ``purpose`` and ``question_limit`` are the command's to set."""
         return Host(self.settings, self.plugins, may_ask="no-input" not in self.settings.flags)
 
+    def close(self) -> None:
+        """Let go of what plugins hold open: at the end, and before this process becomes another program."""
+        if "host" in vars(self):
+            self.host.close()
+
     @cached_property
     def aws_config(self) -> AwsConfig:
         """The AWS config and credentials files.

@@ -126,6 +126,8 @@ def run(argv: Sequence[str]) -> int:
         failure = _unexpected(error)
         output.tell(failure, trace=error if app.debug else None)
         code = failure.exit_code
+    finally:
+        app.close()
     return CHILD_FAILED if code and app.child and code not in (126, 127, Cancelled.exit_code) else code
 
 

@@ -136,6 +136,7 @@ def command(
     if not child and output.is_terminal() and not environ.get("AWS_VAULT_DISABLE_HELP_MESSAGE"):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
     close_passed(environ, keep_env)
+    app.close()
     become(program, words, {**child_environment(app, keep_env), **given})
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vault_core import output
-from vault_core.api import Option, RunResult
+from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, SourceUnavailable, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
@@ -43,6 +43,8 @@ class Host:
     """What the command is about (``profile prod``), for the line that names who asks."""
     questions: int = 0
     """How many a person was asked in this process."""
+    stores: list[StorageBackend] = field(default_factory=list)
+    """What was opened; :meth:`close` closes it."""
     _secret_variables: set[str] = field(default_factory=set)
     keys: dict[str, Secret] = field(default_factory=dict)
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
@@ -65,6 +67,12 @@ class Host:
 
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
         self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
+
+    def close(self) -> None:
+        """Close the stores that were opened: a login ends, say. Whatever goes wrong then changes nothing."""
+        while self.stores:
+            with suppress(Exception, KeyboardInterrupt):
+                self.stores.pop().close()
 
     def forget_keys(self, prefix: str) -> None:
         """Forget the derived keys whose id begins like this: their slots have changed, or one of them is wrong."""

@@ -23,6 +23,8 @@ from vault_plugin_hashicorp.credentials import content, found_token, login_mount
 
 _RENEW_BELOW = 1 / 3
 """Of a token's life: what is left of it when it is renewed."""
+_FAREWELL_SECONDS = 2.0
+"""For giving a token back: who has what they wanted does not wait for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ class Login:
 
     def close(self) -> None:
         """Give a token back that nobody else uses: one that we logged in for."""
-        if self._method != "token" and self._calls.client.token:
+        client = self._calls.client
+        if self._method != "token" and client.token:
             with suppress(Exception):  # it ends by itself; whatever goes wrong is no news
-                self._calls.client.auth.token.revoke_self()
-            self._calls.client.token = ""
+                client.adapter.post("/v1/auth/token/revoke-self", timeout=_FAREWELL_SECONDS)
+        client.token = ""
 
     # -- renewal -----------------------------------------------------------------------------------------------------
 

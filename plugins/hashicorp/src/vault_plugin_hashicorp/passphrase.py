@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from vault_core.api import (
     Context,
@@ -23,58 +25,50 @@ from vault_plugin_hashicorp.service import Store, open_store
 
 
 class Kept(PassphraseSource):
-    """Answers for a lock; connects at the first need."""
+    """Answers for a lock; connects for each answer, as there are few, and leaves no login behind."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._store: Store | None = None
 
     def get(self, request: PassphraseRequest) -> Secret | None:
         if not addresses(self._context):
             return None
-        try:
-            store = self._opened()
+        with self._opened() as store:
             item = store.get(_key(request))
             return Secret(base64.b64decode(item.value.reveal())) if item is not None else self._named(store)
-        except StorageError as error:
-            raise _unavailable(error) from None
 
     def put(self, request: PassphraseRequest, secret: Secret) -> None:
-        try:
-            self._opened().put(_key(request), Secret(base64.b64encode(secret.reveal())))
-        except StorageError as error:
-            raise _unavailable(error) from None
+        with self._opened() as store:
+            store.put(_key(request), Secret(base64.b64encode(secret.reveal())))
 
     def forget(self, request: PassphraseRequest) -> bool:
-        try:
-            return self._opened().delete(_key(request))
-        except StorageError as error:
-            raise _unavailable(error) from None
+        with self._opened() as store:
+            return store.delete(_key(request))
 
-    def _opened(self) -> Store:
-        if self._store is None:
-            self._store = open_store(self._context)
-        return self._store
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        """:raises SourceUnavailable: the server, the login or the policy."""
+        try:
+            with closing(open_store(self._context)) as store:
+                yield store
+        except StorageError as error:
+            raise SourceUnavailable(error.message, hint=error.hint) from None
 
     def _named(self, store: Store) -> Secret | None:
         """The secret that the settings name."""
         path, field = self._context.options["path"], self._context.options["field"]
         if not path:
             return None
+        where = f"field {field!r} of {self._context.options['mount']}/{path}"
         value = store.field(path.strip("/"), field)
         if value is None:
             raise PassphraseError(
-                f"there is no field {field!r} in {self._context.options['mount']}/{path}",
-                hint="name the secret with AWS_VAULT_HASHICORP_PATH and the field with AWS_VAULT_HASHICORP_FIELD",
+                f"there is no {where}", hint="AWS_VAULT_HASHICORP_PATH and AWS_VAULT_HASHICORP_FIELD name it"
             )
         if not value:
-            raise PassphraseError(f"field {field!r} of {self._context.options['mount']}/{path} is empty")
+            raise PassphraseError(f"{where} is empty")
         return value
 
 
 def _key(request: PassphraseRequest) -> str:
     return f"slot/{hashlib.sha256(request.key_id.encode()).hexdigest()}"
-
-
-def _unavailable(error: StorageError) -> SourceUnavailable:
-    return SourceUnavailable(error.message, hint=error.hint)
