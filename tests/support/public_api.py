@@ -140,7 +140,8 @@ def frozen() -> str:
             lines += [entry.signature, *(f"    {member.signature}" for member in entry.members)]
     lines += ["", f"[{testing.__name__}]"]
     for entry in entries(testing):
-        lines += [entry.signature, *(f"    {signature}" for signature in kit(entry))]
+        signature = f"class {entry.name}" if entry.name.endswith("Contract") else entry.signature
+        lines += [signature, *(f"    {signature}" for signature in kit(entry))]
     return "\n".join(lines) + "\n"
 
 

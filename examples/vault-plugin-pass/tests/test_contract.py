@@ -49,15 +49,16 @@ def run(environ: dict[str, str], *argv: str) -> None:
     subprocess.run(argv, env=environ, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
 
 
+@pytest.fixture(scope="module")
+def environ() -> Iterator[dict[str, str]]:
+    with password_store() as environ:
+        yield environ
+
+
 class TestPass(StorageContract):
     entry_point = "pass"
     budget = None if os.environ.get("AWSV_DEEP") else 40
     """Each operation starts four processes and more: what takes minutes is for ``make test-deep``."""
-
-    @pytest.fixture(scope="class")
-    def environ(self) -> Iterator[dict[str, str]]:
-        with password_store() as environ:
-            yield environ
 
     @pytest.fixture
     def setup(self, environ: dict[str, str]) -> Setup:
