@@ -11,12 +11,13 @@ SOURCES := core/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
 # Modules of somebody's working folder have no place in what is tested.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-here test-others test-deep lint format bench build docs freeze-api clean
+.PHONY: help demo test test-here test-others test-deep contracts lint format bench build docs freeze-api clean
 
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
 	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
 	@echo 'make test-deep  all that is promised of the encrypted store, whole: an hour'
+	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff rewrite the sources'
 	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds)'
@@ -43,10 +44,13 @@ test-others: $(VENV)/.installed
 test-deep: $(VENV)/.installed
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
 
+contracts: $(VENV)/.installed
+	@$(BIN)/python scripts/contracts.py --numprocesses 2
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks
+	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks scripts
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix

@@ -27,8 +27,17 @@ class Run:
         (info / "entry_points.txt").write_text(f"[vault.{kind}.v1]\n{name} = vault_plugin_bad.{module}\n")
         contract = f"{kind.capitalize()}Contract"
         (folder / "test_it.py").write_text(
-            f"from vault_core.testing import {contract}\n\nclass TestIt({contract}):\n    entry_point = {name!r}\n"
+            f"import pytest\n\nfrom vault_core.testing import {contract}\n\n"
+            f"class TestIt({contract}):\n    entry_point = {name!r}\n"
         )
+
+    def add_setup(self, expression: str) -> None:
+        """Give the test class a fixture ``setup`` that returns this."""
+        with (self.folder / "test_it.py").open("a") as file:
+            file.write(
+                "\n    @pytest.fixture\n    def setup(self):\n        from vault_core.testing import Setup\n\n"
+                f"        return {expression}\n"
+            )
 
     def __call__(self, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, dict[str, object]]]:
         """What pytest said, and the outcome of every part."""

@@ -111,6 +111,28 @@ def test_the_table_counts_every_operation(tmp_path: Path, arguments: list[str]) 
     assert line.split() == ["Threads", "pass", "1", "40", "41", "0", "1"]
 
 
+def test_a_setup_reaches_the_processes_too(tmp_path: Path) -> None:
+    """The words before a child are run, and its environment is the setup's and nothing else."""
+    run = run_of(tmp_path, "toy")
+    program = tmp_path / "wrapper"
+    program.write_text(f'#!/bin/sh\nenv > {tmp_path}/environ\nexec "$@"\n')
+    program.chmod(0o700)
+    run.add_setup(f"Setup(environ={{'TOY_SERVICE': 'here'}}, before_child=[{str(program)!r}, 'env', 'MORE=yes'])")
+    done, parts = run("-k", "test_durability_of_what")
+    assert failed(parts) == set(), done.stdout
+    given = dict(line.split("=", 1) for line in (tmp_path / "environ").read_text().splitlines())
+    assert set(given) - {"PWD", "SHLVL", "_", "OLDPWD"} == {"TOY_SERVICE", "HOME", "TMPDIR"}
+    assert given["TOY_SERVICE"] == "here"
+
+
+def test_an_option_that_the_plugin_does_not_declare_is_named(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "toy")
+    run.add_setup("Setup(options={'colour': 'red'})")
+    done, parts = run("-k", "test_basic_nothing")
+    assert failed(parts) == {"Basic"}
+    assert "Setup sets option 'colour', which the plugin does not declare" in done.stdout
+
+
 def test_keys_are_removed_even_after_a_failure(tmp_path: Path) -> None:
     done, parts = run_of(tmp_path, "lists-its-index")("-k", "test_listing or test_basic")
     assert failed(parts) == {"Listing"}, done.stdout

@@ -37,7 +37,7 @@ class Capability(enum.Flag):
     CREATE_ONLY = enum.auto()
     """``put`` understands :data:`ABSENT`, without a race."""
     CAS = enum.auto()
-    """``put`` and ``delete`` understand a version (check and set), without a race."""
+    """``put`` and ``delete`` understand a version (check and set), ``put`` also :data:`ABSENT`, without a race."""
     INTERACTIVE = enum.auto()
     """It may show a dialog of its own, where :attr:`Context.may_show_dialog` allows one."""
     REMOTE = enum.auto()

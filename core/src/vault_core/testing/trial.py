@@ -56,10 +56,11 @@ class Trial:
 
     # -- what may be asked of this backend -----------------------------------------------------------------------------
 
-    def needs(self, capability: Capability) -> None:
-        """Skip the test, visibly, unless the backend declares it."""
-        if capability not in self.spec.capabilities:
-            self.skip(f"{self.spec.name} does not declare {capability.name}")
+    def needs(self, *capabilities: Capability) -> None:
+        """Skip the test, visibly, unless the backend declares one of these."""
+        if not any(self.can(capability) for capability in capabilities):
+            names = " or ".join(str(capability.name) for capability in capabilities)
+            self.skip(f"{self.spec.name} does not declare {names}")
 
     def needs_at_rest(self, *kinds: AtRest, because: str) -> None:
         """Skip the test, visibly, unless these encrypt."""

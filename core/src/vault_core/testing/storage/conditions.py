@@ -38,12 +38,12 @@ def one_winner(trial: Trial, store: StorageBackend, before: str | None, expect: 
 
 
 class CreateOnly(StoragePart):
-    """``expect=ABSENT``, where ``CREATE_ONLY`` is declared."""
+    """``expect=ABSENT``, where ``CREATE_ONLY`` is declared, or ``CAS``, which includes it."""
 
     part = "CreateOnly"
 
     def test_create_only_creates(self, trial: Trial) -> None:
-        trial.needs(Capability.CREATE_ONLY)
+        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         store = trial.open()
         version = store.put(KEY, Secret("first"), expect=ABSENT)
         check(item_of(store, KEY).version == version, "put(expect=ABSENT) returned a version that get() does not know")
@@ -53,7 +53,7 @@ class CreateOnly(StoragePart):
         holds(trial.open(), KEY, "third")
 
     def test_create_only_refuses_to_replace(self, trial: Trial) -> None:
-        trial.needs(Capability.CREATE_ONLY)
+        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         store = trial.open()
         version = store.put(KEY, Secret("first"))
         for who in (store, trial.open()):
@@ -62,7 +62,7 @@ class CreateOnly(StoragePart):
             check(item_of(who, KEY).version == version, "a refused put() made another version")
 
     def test_create_only_has_one_winner(self, trial: Trial) -> None:
-        trial.needs(Capability.CREATE_ONLY)
+        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         store.put(OTHER, Secret("the store is there"))

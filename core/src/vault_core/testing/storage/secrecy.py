@@ -49,7 +49,7 @@ class Secrecy(StoragePart):
         """In another process: objects, logs at the lowest level, both outputs, exceptions, and the arguments and
         variables of other programs."""
         value = canary.make()
-        refused = ["absent"] if trial.can(Capability.CREATE_ONLY) else []
+        refused = ["absent"] if trial.can(Capability.CREATE_ONLY) or trial.can(Capability.CAS) else []
         worker = trial.worker()
         told = trial.do(
             {"act": "everything", "layer": CORE, "key": KEY, "value": value, "refused": refused}, worker=worker

@@ -31,7 +31,7 @@ class Shared(StoragePart):
 
     def test_shared_names_are_taken_once(self, trial: Trial) -> None:
         trial.needs(Capability.SHARED)
-        trial.needs(Capability.CREATE_ONLY)
+        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         _, common = trial.common()
         common.put(KEY, Secret("first"), expect=ABSENT)
         try:
