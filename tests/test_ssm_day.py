@@ -37,6 +37,9 @@ def day(home: Home, moto: MotoServer, reader: Key) -> Mapping[str, str]:
         f"[profile work]\nregion = {REGION}\n"
         f"[profile work-sdk]\nregion = {REGION}\ncredential_process = {PROGRAM} exec -j work\n"
     )
+    redefined = home.path / ".aws/models/ssm/2014-11-06/service-2.json"  # where the AWS CLI looks for new services
+    redefined.parent.mkdir(parents=True)
+    redefined.write_text("nothing that AWS wrote")
     return {
         "AWS_VAULT_PASSPHRASE_SOURCE": "ssm",
         "AWS_VAULT_SSM_PARAMETER": PARAMETER,

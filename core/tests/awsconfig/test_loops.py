@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ GUILTY = {
     ),
     "in the credentials file": ("[profile p]\nregion = eu-west-1\n", "[p]\n" + PROCESS, 2),
     "the article's wrapper": ("[profile p]\ncredential_process = {bin}/wrapper work\n", "", 2),
+    "a script for env": ("[profile p]\ncredential_process = {bin}/shebang work\n", "", 2),
     "a link": ("[profile p]\ncredential_process = {bin}/link\n", "", 2),
     "a shell": ("[profile p]\ncredential_process = /bin/sh -c '{bin}/awsv exec -j work'\n", "", 2),
     "beside a plain key": ("[profile p]\n" + KEYS + PROCESS, "", 4),
@@ -64,6 +67,8 @@ class Machine:
         self._program("aws-vault", f"exec {self.bin}/awsv")
         self._program("other", f"# awsv exec is not run here\necho '{ANSWER}'")
         self._program("wrapper", f"export AWS_VAULT_FILE_PASSPHRASE=x\n\n{self.bin}/awsv exec -j $1")
+        (self.bin / "shebang").write_text(f"#!/usr/bin/env -S {self.bin}/awsv exec -j\n")
+        (self.bin / "shebang").chmod(0o755)
         (self.bin / "link").symlink_to(self.bin / "awsv")
 
     def _program(self, name: str, text: str) -> None:
@@ -120,3 +125,10 @@ def test_a_role_on_its_own_process_may_come_back(machine: Machine) -> None:
     """Botocore refuses it, the SDK for Go runs the process."""
     machine.write(f"[profile p]\n{ROLE}source_profile = p\n{PROCESS}", "")
     assert machine.found() == f"{machine.files[0]}:4: credential_process = {machine.bin}/awsv exec -j work"
+
+
+def test_a_copy_of_the_launcher_comes_back_under_any_name(machine: Machine) -> None:
+    launcher = Path(sys.executable).with_name("awsv")
+    shutil.copy(launcher, machine.bin / "keys-of")
+    machine.write("[profile p]\ncredential_process = keys-of exec -j work\n", "")
+    assert machine.found() == f"{machine.files[0]}:2: credential_process = keys-of exec -j work"

@@ -79,6 +79,19 @@ def test_endpoints_that_are_set(ssm, front: Front, setting: str) -> None:
     assert ssm.get().reveal_text() == PASSPHRASE
 
 
+def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the process, and one that the user said to ignore; AWS itself cannot be reached from this test."""
+    ssm.environ["https_proxy"] = "http://127.0.0.1:9"
+    ssm.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
+    with pytest.raises(SourceUnavailable, match="cannot be reached through the proxy"):
+        ssm.get()
+    del ssm.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], ssm.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
+    with pytest.raises(SourceUnavailable, match="cannot be reached through the proxy"):
+        ssm.get()
+    assert front.calls == []
+
+
 @pytest.mark.parametrize("endpoint", ["http://ssm.example", "http://127.0.0.1.example:80", "http://[2001:db8::1]"])
 def test_no_passphrase_in_the_clear(ssm, front: Front, endpoint: str) -> None:
     ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}

@@ -18,6 +18,7 @@ from vault_core.awsconfig.wiring import STATIC, in_order
 
 _SCRIPT_BYTES = 1 << 16
 """How much of a script is searched: a wrapper of awsv is short."""
+_OWN_PACKAGE = "vault_core"
 _OWN_WORD = re.compile(rf"(?:^|[\s/;&|(`\"'])(?:{'|'.join(OWN_COMMANDS)})(?=$|[\s;&|)`\"'])")
 
 
@@ -63,7 +64,7 @@ def _runs_awsv(command: str, environ: Mapping[str, str]) -> bool:
 
 
 def _is_wrapper(program: Path) -> bool:
-    """Whether it is a link to awsv, or a script with a line that runs it."""
+    """Whether it is a link to awsv, a copy of it, or a script with a line that runs it."""
     try:
         if program.resolve().name in OWN_COMMANDS:
             return True
@@ -73,5 +74,6 @@ def _is_wrapper(program: Path) -> bool:
         return False
     if not text.startswith(b"#!"):
         return False
-    lines = text.decode("utf-8", "replace").splitlines()[1:]
-    return any(_OWN_WORD.search(line) for line in lines if not line.lstrip().startswith("#"))
+    first, *lines = text[2:].decode("utf-8", "replace").splitlines()
+    lines = [first, *(line for line in lines if not line.lstrip().startswith("#"))]
+    return any(_OWN_WORD.search(line) or _OWN_PACKAGE in line for line in lines)
