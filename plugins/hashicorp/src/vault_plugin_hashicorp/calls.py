@@ -19,7 +19,7 @@ import urllib3
 from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported when the store is opened
 from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
 
-from vault_core.api import Cancelled, Context, StorageLocked, StorageUnavailable, VaultError
+from vault_core.api import Context, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_hashicorp.server import Server, unencrypted
 
 CONNECT_SECONDS = 5.0
@@ -29,6 +29,7 @@ ANSWER_SECONDS = 15.0
 PATIENCE_SECONDS = 30.0
 """How long a request is repeated. A cluster of three needs up to 15 s to replace a leader that was killed."""
 _TICK = 0.5
+_HEALTH = "/v1/sys/health"
 _LONGEST_PAUSE = 1.0
 
 _SEALED = 503
@@ -58,7 +59,15 @@ class _Session(requests.Session):
         # Vault Enterprise and OpenBao: a standby that answers reads itself hands them to the leader, where its operator
         # allows that (allow_forwarding_via_header).
         self.headers["X-Vault-Inconsistent"] = "forward-active-node"
+        self._index = ""
         self.hooks["response"].append(self._remember_index)
+
+    def prepare_request(self, request: Any) -> Any:
+        prepared = super().prepare_request(request)
+        if self._index and not prepared.path_url.endswith(_HEALTH):
+            # What we were shown once, or wrote, is what every later answer must have seen.
+            prepared.headers["X-Vault-Index"] = self._index
+        return prepared
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target: str | None = super().get_redirect_target(resp)
@@ -67,9 +76,7 @@ class _Session(requests.Session):
         return target
 
     def _remember_index(self, response: Response, *_: Any, **__: Any) -> None:
-        # What we were shown once, or wrote, is what every later answer must have seen.
-        if index := response.headers.get("X-Vault-Index"):
-            self.headers["X-Vault-Index"] = index
+        self._index = response.headers.get("X-Vault-Index") or self._index
 
 
 class _Tls(HTTPAdapter):
@@ -153,20 +160,14 @@ class Calls:
             self._find_active()
 
     def _try(self, request: Callable[[hvac.Client], Response]) -> Response | VaultError:
-        """One answer, or why there is none that counts."""
+        """One answer, or why there is none that counts.
+
+        :raises StorageUnavailable: it would not help to ask again.
+        """
         try:
             response = self._patiently(lambda: request(self.client))
-        except requests.exceptions.SSLError as error:
-            raise self._distrusted(error) from None
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
-            return self._not_connected(error)
-        except requests.exceptions.Timeout:
-            return StorageUnavailable(f"{self.address} did not answer in time", hint="try again")
         except requests.exceptions.RequestException as error:
-            # The text of the exception may hold what was sent.
-            raise StorageUnavailable(
-                f"{self.address} gave no usable answer: {type(error).__name__}", hint="check VAULT_ADDR"
-            ) from None
+            return self._no_answer(error)
         if response.status_code == _SEALED and _says(response, "sealed"):
             return StorageLocked(f"{self.address} is sealed", hint="its operators unseal it: 'bao operator unseal'")
         if response.status_code in _REPEATED or (response.status_code == 400 and _says(response, _UPGRADE)):
@@ -182,21 +183,42 @@ class Calls:
             )
         return response
 
-    def _distrusted(self, error: requests.exceptions.SSLError) -> StorageUnavailable:
+    def _no_answer(self, error: requests.exceptions.RequestException) -> VaultError:
+        """What an exception means; its own text may hold what was sent.
+
+        :raises StorageUnavailable: it would not help to ask again.
+        """
+        kinds = requests.exceptions
+        if isinstance(error, kinds.SSLError):
+            return self._no_tls(error)
+        if isinstance(error, kinds.ProxyError):
+            return Unreachable(f"no connection to {self.address} through the proxy", hint="check HTTPS_PROXY, NO_PROXY")
+        if isinstance(error, kinds.ConnectTimeout) or _never_sent(error):
+            where = ", ".join(self.server.addresses)
+            return Unreachable(f"no connection to {where}", hint="check VAULT_ADDR, the network, and that it runs")
+        if isinstance(error, kinds.Timeout):
+            return StorageUnavailable(f"{self.address} did not answer in time", hint="try again")
+        if isinstance(error, kinds.ConnectionError | kinds.ChunkedEncodingError):
+            return StorageUnavailable(f"{self.address} broke the connection off", hint="try again")
+        if isinstance(error, kinds.TooManyRedirects):
+            return StorageUnavailable(f"{self.address} names no leader that answers", hint="try again")
+        raise StorageUnavailable(
+            f"{self.address} gave no usable answer: {type(error).__name__}", hint="check VAULT_ADDR"
+        ) from None
+
+    def _no_tls(self, error: requests.exceptions.SSLError) -> StorageUnavailable:
+        """:raises StorageUnavailable: another try would end the same way."""
         if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):
-            return StorageUnavailable(
+            raise StorageUnavailable(
                 f"the certificate of {self.address} is not from an authority that we trust, or for another name",
                 hint="set VAULT_CACERT to the file of its certificate authority",
-            )
-        return StorageUnavailable(
+            ) from None
+        failure = StorageUnavailable(
             f"no TLS connection to {self.address} comes about", hint="is the address right: https:// and the port?"
         )
-
-    def _not_connected(self, error: Exception) -> VaultError:
-        if not isinstance(error, requests.exceptions.ConnectTimeout) and not _never_sent(error):
-            return StorageUnavailable(f"{self.address} broke the connection off", hint="try again")
-        where = ", ".join(self.server.addresses)
-        return Unreachable(f"no connection to {where}", hint="check VAULT_ADDR, the network, and that the server runs")
+        if self._answered:  # a member that dies while it greets
+            return failure
+        raise failure from None
 
     def _patiently(self, function: Callable[[], Response]) -> Response:
         """The result of a function that may block for long, with ``check`` called meanwhile."""
@@ -247,18 +269,9 @@ class Calls:
 
     def _health(self, address: str) -> int | None:
         """The status that a member gives itself; None where it does not answer."""
-        headers: dict[str, Any] = {"X-Vault-Index": None, "X-Vault-Inconsistent": None}
+        limits, proxies = (CONNECT_SECONDS, CONNECT_SECONDS), dict(self.server.proxies)
         try:
-            answer = self._patiently(
-                lambda: self._session.get(
-                    f"{address}/v1/sys/health",
-                    timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
-                    proxies=dict(self.server.proxies),
-                    headers=headers,
-                )
-            )
-        except Cancelled:
-            raise
+            answer = self._patiently(lambda: self._session.get(address + _HEALTH, timeout=limits, proxies=proxies))
         except requests.exceptions.RequestException:
             return None
         return int(answer.status_code)

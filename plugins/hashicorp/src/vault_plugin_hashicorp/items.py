@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from vault_plugin_hashicorp.service import Service
 
 _CONTENTION_SECONDS = 30.0
+_VISIBLE_SECONDS = 3.0
+"""How far a standby may be behind; what was replaced so often that the server dropped it is waited for in vain."""
 _AT_ONCE = 8
 """Requests at a time when a folder is listed."""
 _DESTROYED_AT_ONCE = 100
 """Versions; a mount keeps ten of an item unless its operators say otherwise (``max_versions``)."""
+_LONGEST_NAME = 64
 _PRINTABLE = re.compile(r"[ -~]+\Z")
 _UNSAFE_DOT = re.compile(r"\.(?=\.|/|\Z)")
 
@@ -83,10 +86,10 @@ class State:
     def holder(self) -> str:
         """Who wrote it and when, for people."""
         since = f"since {self.created[:16].replace('T', ' ')} UTC"
-        by, host = (self.data or {}).get("by"), (self.data or {}).get("host")
+        by, host = ((self.data or {}).get(field) for field in ("by", "host"))
         if not isinstance(by, str):
             return since
-        return f"{by} on {host} {since}" if isinstance(host, str) else f"{by} {since}"
+        return f"{shown(by)} on {shown(host)} {since}" if isinstance(host, str) else f"{shown(by)} {since}"
 
 
 class Items(StorageBackend):
@@ -103,7 +106,7 @@ class Items(StorageBackend):
         state = self._read(key)
         if state.is_tombstone:
             # Whoever wrote it did not come as far as destroying what was before.
-            self._destroy(key, state.number)
+            self._destroy(key, state.number, told=False)
         if not state.is_there:
             return None
         return Item(value=self._value(key, state), version=state.version, holder=state.holder)
@@ -112,9 +115,6 @@ class Items(StorageBackend):
         return self._replace(key, {"value": value.reveal_text()}, expect).version
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
-        state = self._read(key)
-        if not state.is_there and expect in (ANY, ABSENT):
-            return False
         try:
             gone = self._replace(key, {"deleted": True}, expect, only_if_there=True)
         except _NothingThere:
@@ -144,6 +144,10 @@ class Items(StorageBackend):
     def _path(self, key: str) -> str:
         return f"{self.folder}/{escape(key)}"
 
+    def _place(self, key: str) -> str:
+        """Where an item is, for people."""
+        return f"{self.service.mount}/{self._path(key)} at {self.service.address}"
+
     def _read(self, key: str, number: int | None = None) -> State:
         metadata, data = self.service.read(self._path(key), number)
         return State(metadata.get("version", 0), metadata.get("created_time", ""), data)
@@ -152,8 +156,7 @@ class Items(StorageBackend):
         value = (state.data or {}).get("value")
         if not isinstance(value, str) or not _PRINTABLE.match(value):
             raise StorageCorrupt(
-                f"the secret {self.service.mount}/{self._path(key)} at {self.service.address} has no field 'value'"
-                " that awsv wrote",
+                f"the secret {self._place(key)} has no field 'value' that awsv wrote",
                 hint="look at it with 'bao kv get' or 'vault kv get', or remove the item",
             )
         return Secret(value)
@@ -161,39 +164,55 @@ class Items(StorageBackend):
     def _replace(self, key: str, content: dict[str, Any], expect: Expect, *, only_if_there: bool = False) -> State:
         """Write the next version over the one that was read, again and again until nobody came in between."""
         content = {**content, **_writer(self.service.identity.display_name)}
-        path, ends = self._path(key), time.monotonic() + _CONTENTION_SECONDS
+        ends = time.monotonic() + _CONTENTION_SECONDS
         while time.monotonic() < ends:
             state = self._read(key)
-            if only_if_there and not state.is_there and expect is ANY:
+            if only_if_there and not state.is_there and expect in (ANY, ABSENT):
                 raise _NothingThere
             self._check(key, state, expect)
-            written = self.service.write(path, content, state.number)
+            sent = self.service.calls.repeated
+            written = self.service.write(self._path(key), content, state.number)
             if written is not None:
                 return State(written["version"], written["created_time"], content)
-            # An attempt of ours that was never answered may be what is there now.
-            ours = self._read(key, state.number + 1)
-            if ours.data is not None and ours.data.get("write") == content["write"]:
+            if self.service.calls.repeated != sent and (ours := self._found(key, state.number + 1, content["write"])):
                 return ours
             time.sleep(secrets.randbelow(50) / 1000)
-        raise StorageUnavailable(
-            f"{path} at {self.service.address} is written by others all the time", hint="try again"
-        )
+        raise StorageUnavailable(f"{self._place(key)} is written by others all the time", hint="try again")
+
+    def _found(self, key: str, number: int, mark: str) -> State | None:
+        """The version of this number if it is the one with our mark; None if it is another's.
+
+        For a write that was refused after an attempt that was never answered: that attempt may be what is there now.
+
+        :raises StorageUnavailable: nobody can tell any more.
+        """
+        ends = time.monotonic() + _VISIBLE_SECONDS
+        while (state := self._read(key, number)).number == 0 and time.monotonic() < ends:
+            time.sleep(0.1)  # a standby that is behind: the refusal says that there is such a version
+        if state.data is None:
+            raise StorageUnavailable(
+                f"nobody knows whether {self._place(key)} was written: others have written and deleted it since",
+                hint="look at what is there now, and repeat it if need be",
+            )
+        return state if state.data.get("write") == mark else None
 
     def _check(self, key: str, state: State, expect: Expect) -> None:
         """:raises StorageConflict: something else than ``expect`` is there."""
         if expect is ANY or expect == (state.version if state.is_there else ABSENT):
             return
-        path = f"{self.service.mount}/{self._path(key)} at {self.service.address}"
         if not state.is_there:
-            raise StorageConflict(f"{path} is not there any more")
+            raise StorageConflict(f"{self._place(key)} is not there any more")
         if expect is ABSENT:
-            raise StorageConflict(f"{path} is taken: {state.holder}")
-        raise StorageConflict(f"{path} is not as it was before: {state.holder}")
+            raise StorageConflict(f"{self._place(key)} is taken: {state.holder}")
+        raise StorageConflict(f"{self._place(key)} is not as it was before: {state.holder}")
 
-    def _destroy(self, key: str, number: int) -> None:
-        """Destroy a tombstone and every version before it, so that no old value can be read."""
+    def _destroy(self, key: str, number: int, *, told: bool = True) -> None:
+        """Destroy a tombstone and every version before it, so that no old value can be read.
+
+        :param told: say so where the policy forbids it.
+        """
         versions = range(max(1, number - _DESTROYED_AT_ONCE + 1), number + 1)
-        self.service.destroy(self._path(key), versions)
+        self.service.destroy(self._path(key), versions, told=told)
 
     def _is_alive(self, path: str) -> bool:
         metadata = self.service.metadata(f"{self.folder}/{path}")
@@ -213,6 +232,6 @@ def _writer(name: str) -> dict[str, str]:
     return {"by": name, "host": os.uname().nodename, "write": secrets.token_hex(16)}
 
 
-def common_prefix(parts: Sequence[str]) -> str:
-    """The parts of a path, joined; empty ones are left out."""
-    return "/".join(part for part in parts if part)
+def shown(name: str) -> str:
+    """A name that somebody else chose, on one short line."""
+    return "".join(char if char.isprintable() else "?" for char in name[:_LONGEST_NAME])

@@ -20,6 +20,7 @@ from vault_core.api import (
 )
 from vault_plugin_hashicorp.calls import Calls, Response, section
 from vault_plugin_hashicorp.credentials import content, found_token, login_mount, needed, secret_id
+from vault_plugin_hashicorp.items import shown
 
 _RENEW_BELOW = 1 / 3
 """Of a token's life: what is left of it when it is renewed."""
@@ -40,8 +41,9 @@ class Identity:
 class Login:
     """The token of one open store. May be used from several threads."""
 
-    def __init__(self, context: Context, calls: Calls) -> None:
+    def __init__(self, context: Context, calls: Calls, *, may_ask: bool) -> None:
         self._context = context
+        self._may_ask = may_ask
         self._calls = calls
         self._lock = threading.RLock()
         self._method = context.options["auth"]
@@ -93,6 +95,8 @@ class Login:
                     self._note_life(auth.get("lease_duration", 0), bool(auth.get("renewable")))
                     if self._method == "token" or self._ends > before + 1:
                         return
+                # Refused, by the policy or for good: not to be asked for at every request.
+                self._next_renewal = now + max(1.0, (self._ends - now) * _RENEW_BELOW)
             if self._method != "token":
                 self._obtain()
                 self._look_up_again()
@@ -148,7 +152,7 @@ class Login:
             )
         self._note_life(data.get("ttl") or 0, bool(data.get("renewable")))
         name = (data.get("meta") or {}).get("username") or data.get("display_name") or "somebody"
-        return Identity(data.get("entity_id") or "", str(name))
+        return Identity(data.get("entity_id") or "", shown(str(name)))
 
     def _invalid(self) -> StorageLocked:
         if self._method == "token":
@@ -200,11 +204,13 @@ class Login:
         if self._password is None:
             name = self._context.options["username"]
             try:
+                if not self._may_ask:
+                    raise SourceUnavailable("a source of passphrases asks for none itself")
                 self._password = self._context.ask(f"Password of {name} at {self._calls.address}: ")
             except SourceUnavailable as error:
                 raise StorageLocked(
                     f"logging in to {self._calls.address} needs the password of {name}: {error.message}",
-                    hint="run it in a terminal, or use auth token, approle or jwt",
+                    hint="run it in a terminal, or log in by token, approle or jwt",
                 ) from None
             except QuestionRefused:
                 raise StorageLocked(f"no password was given for {name} at {self._calls.address}") from None

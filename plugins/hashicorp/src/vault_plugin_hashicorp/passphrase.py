@@ -35,7 +35,7 @@ class Kept(PassphraseSource):
             return None
         with self._opened() as store:
             item = store.get(_key(request))
-            return Secret(base64.b64decode(item.value.reveal())) if item is not None else self._named(store)
+            return _unpacked(item.value) if item is not None else self._named(store)
 
     def put(self, request: PassphraseRequest, secret: Secret) -> None:
         with self._opened() as store:
@@ -49,7 +49,7 @@ class Kept(PassphraseSource):
     def _opened(self) -> Iterator[Store]:
         """:raises SourceUnavailable: the server, the login or the policy."""
         try:
-            with closing(open_store(self._context)) as store:
+            with closing(open_store(self._context, may_ask=False)) as store:
                 yield store
         except StorageError as error:
             raise SourceUnavailable(error.message, hint=error.hint) from None
@@ -68,6 +68,13 @@ class Kept(PassphraseSource):
         if not value:
             raise PassphraseError(f"{where} is empty")
         return value
+
+
+def _unpacked(kept: Secret) -> Secret:
+    try:
+        return Secret(base64.b64decode(kept.reveal(), validate=True))
+    except ValueError:
+        raise PassphraseError("what is kept for this lock was not written by awsv", hint="add the slot again") from None
 
 
 def _key(request: PassphraseRequest) -> str:

@@ -114,6 +114,15 @@ def _who_reads(context: Context) -> str:
     )
 
 
+def _unavailable(context: Context) -> str | None:
+    from vault_plugin_hashicorp.server import addresses
+
+    try:
+        return None if addresses(context) else "no server is named: neither the option address nor VAULT_ADDR is set"
+    except ConfigError as error:
+        return error.message
+
+
 @hookimpl
 def vault_storage_backends() -> Sequence[StorageSpec]:
     return (
@@ -132,6 +141,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             locate=_locate,
             whose=_whose,
             who_reads=_who_reads,
+            unavailable=_unavailable,
         ),
     )
 
@@ -146,5 +156,6 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
             options=(*_SERVER, *_PASSPHRASE),
             writable=True,
             remote=True,
+            unavailable=_unavailable,
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from vault_core.api import (
@@ -16,7 +17,7 @@ from vault_core.api import (
     StorageError,
 )
 from vault_plugin_hashicorp.calls import Calls, Response, errors, section
-from vault_plugin_hashicorp.items import Items, common_prefix
+from vault_plugin_hashicorp.items import Items
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_plugin_hashicorp.server import server
 
@@ -30,13 +31,17 @@ class Service:
     :raises StorageError: no connection, no login, or not a KV version 2 mount.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, may_ask: bool = True) -> None:
         self._context = context
         self.mount: str = context.options["mount"]
-        self.calls = Calls(context, server(context))
-        self.login = Login(context, self.calls)
         self._told_of_history = False
-        self._check_mount()
+        self.calls = Calls(context, server(context))
+        with ExitStack() as cleanup:
+            cleanup.callback(self.calls.close)
+            self.login = Login(context, self.calls, may_ask=may_ask)
+            cleanup.callback(self.login.close)
+            self._check_mount()
+            cleanup.pop_all()
 
     @property
     def address(self) -> str:
@@ -82,8 +87,11 @@ class Service:
             return None
         raise StorageError(f"{self.address} does not take what is written to {self.mount}/{path} (HTTP status 400)")
 
-    def destroy(self, path: str, versions: Iterable[int]) -> None:
-        """Destroy versions for good. That the policy forbids it is told once: the item is deleted all the same."""
+    def destroy(self, path: str, versions: Iterable[int], *, told: bool) -> None:
+        """Destroy versions for good, if the policy allows it: the item is deleted all the same.
+
+        :param told: say once that it does not.
+        """
         try:
             self._send(
                 "update",
@@ -94,7 +102,7 @@ class Service:
                 (200, 204, 404),
             )
         except StorageDenied as error:
-            if not self._told_of_history:
+            if told and not self._told_of_history:
                 self._told_of_history = True
                 self._context.notify(f"warning: earlier versions can still be read: {error.message}; {error.hint}")
 
@@ -181,8 +189,9 @@ class Store(Items, SharedItems):
     """A person's or a host's own items; and those of everybody."""
 
     def __init__(self, service: Service, prefix: str) -> None:
-        super().__init__(service, common_prefix([prefix, "own", own_folder(service.identity)]))
-        self._common = Items(service, common_prefix([prefix, "common"]))
+        root = f"{prefix}/" if prefix else ""
+        super().__init__(service, f"{root}own/{own_folder(service.identity)}")
+        self._common = Items(service, f"{root}common")
 
     def common(self) -> StorageBackend:
         return self._common
@@ -205,9 +214,12 @@ def own_folder(identity: Identity) -> str:
     return "name-" + plain.sub(lambda found: b".%02x" % found[0][0], identity.display_name.encode()).decode()
 
 
-def open_store(context: Context) -> Store:
-    """See :attr:`StorageSpec.open`."""
-    return Store(Service(context), context.options["prefix"])
+def open_store(context: Context, *, may_ask: bool = True) -> Store:
+    """See :attr:`StorageSpec.open`.
+
+    :param may_ask: ask a person for the password of a login.
+    """
+    return Store(Service(context, may_ask=may_ask), context.options["prefix"])
 
 
 def _no_route(answer: Response) -> bool:
