@@ -105,33 +105,41 @@ def test_other_programs_items_are_not_listed(session: DesktopSession, store: Cal
     assert list(store(session.env).keys()) == []
 
 
-def test_what_awsv_did_not_write_is_named(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def copy_of(session: DesktopSession, text: bytes) -> None:
+    """One more item of our key, as a program that synchronises or merges collections makes it."""
     import secretstorage
     from jeepney.io.blocking import open_dbus_connection
 
     attributes = {"service": "awsv", "username": KEY, "application": "awsv"}
     with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
-        secretstorage.get_default_collection(connection).create_item("x", attributes, b"edited by hand")
-    with pytest.raises(StorageCorrupt, match=KEY) as caught:
-        store(session.env).get(KEY)
-    assert "edited" not in str(caught.value)
-    with pytest.raises(StorageCorrupt, match=KEY):
-        store(session.env).put(KEY, VALUE, expect=ABSENT)
+        secretstorage.get_default_collection(connection).create_item("x", attributes, text)
+
+
+def test_what_awsv_did_not_write_is_named(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    copy_of(session, b"edited by hand")
+    for action in (lambda: store(session.env).get(KEY), lambda: store(session.env).put(KEY, VALUE, expect=ABSENT)):
+        with pytest.raises(StorageCorrupt, match=KEY) as caught:
+            action()
+        assert "edited" not in str(caught.value)
     assert store(session.env).delete(KEY) is True
 
 
 def test_two_items_of_one_key_are_both_deleted(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
-    import secretstorage
-    from jeepney.io.blocking import open_dbus_connection
-
     store(session.env).put(KEY, VALUE)
-    attributes = {"service": "awsv", "username": KEY, "application": "awsv"}
-    with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
-        # As a program that synchronises collections makes them.
-        secretstorage.get_default_collection(connection).create_item("x", attributes, b"1:0123456789abcdef:older")
+    copy_of(session, b"1:0123456789abcdef:older")
     assert list(store(session.env).keys()) == [KEY]
     assert store(session.env).delete(KEY) is True
     assert (store(session.env).get(KEY), session.items()) == (None, [])
+
+
+def test_two_items_of_one_key_are_one_after_a_put(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    for text in (b"1:0123456789abcdef:older", b"1:fedcba9876543210:oldest"):
+        copy_of(session, text)
+    copies = 2
+    assert len(session.items()) == copies
+    version = store(session.env).put(KEY, VALUE)
+    ((_, secret),) = session.items()
+    assert secret == f"1:{version}:a value".encode()
 
 
 def test_a_collection_is_named_by_its_label(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:

@@ -57,6 +57,16 @@ class SecretService(KeyringKeychain):
                 continue
         return self._get(name)
 
+    def set(self, name: str, text: str) -> None:
+        with wrapped(SECRET_SERVICE, "write"):
+            collection = opened(self._ctx)
+            with closing(collection.connection):
+                # Programs that synchronise or merge collections make copies. Only one of them would be replaced, and
+                # another one read afterwards.
+                for copy in list(collection.search_items(self._query | {"username": name}))[1:]:
+                    copy.delete()
+        super().set(name, text)
+
     def names(self) -> list[str]:
         """The names of all texts."""
         with wrapped(SECRET_SERVICE, "list"):
