@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from support.gallery import AT_IMPORT, NOISE, SAID, WHEN_USED, spec
+from support.gallery import AT_IMPORT, NOISE, SAID, WHEN_USED, offer, spec
 from support.home import Home
 from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of
-from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
+from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 from vault_core.plugins.discovery import scan
 from vault_core.plugins.loader import OURS
 
@@ -111,6 +111,17 @@ def open_(ctx):
     assert child.stdout == "mine\n"
     assert child.stderr.count("noise: print") == 3
     assert child.stderr.endswith("its\n")
+
+
+def test_one_that_hangs_can_be_interrupted(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    install(site, "hangs", offer("hangs", before='import time\nos.write(2, b"on it")\ntime.sleep(600)'))
+    child = home.spawn("--backend", "hangs", "list", "--unlock", program=site.awsv)
+    child.expect("on it")
+    child.sendintr()
+    child.expect("awsv: interrupted")
+    assert ended(child) == 130
+    assert home.run(site.awsv, "exec", "-n", "-j", "work", env=UNLOCKED).returncode == 0
 
 
 def test_two_that_offer_one_name(tmp_path: Path, home: Home) -> None:

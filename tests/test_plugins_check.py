@@ -125,7 +125,9 @@ def test_one_that_is_named_and_broken(name: str, gallery: Site, home: Home) -> N
         ("list", "a command of awsv's own"),
         ("UPPER", "a name has 2 to 32"),
         ("spell", "SystemExit"),
-        ("nobody", "no plugin named 'nobody'"),
+        ("nobody", "hint: 'awsv plugins list' shows them"),
+        ("promt", "hint: did you mean 'prompt'?"),
+        ("vault-plugin-nobody", "no plugin named 'vault-plugin-nobody'"),
     ],
 )
 def test_one_that_cannot_even_be_tried(name: str, reason: str, gallery: Site, home: Home) -> None:

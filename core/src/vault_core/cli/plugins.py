@@ -187,8 +187,14 @@ def named(app: App, name: str, rows: Sequence[dict[str, Any]]) -> list[dict[str,
     """
     found = [row for row in rows if name == row["name"] or normalise(name) == row["distribution"]]
     if not found:
-        kinds = [kind for kind, ours in OURS if ours == name] or ["storage"]
-        raise PluginNotFound(f"no plugin named {name!r} is installed", hint=app.plugins.hint(kinds[0], name))
+        import difflib
+
+        ours = [kind for kind, known in OURS if known == name]
+        near = difflib.get_close_matches(name, [row["name"] for row in rows], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "'awsv plugins list' shows them"
+        raise PluginNotFound(
+            f"no plugin named {name!r} is installed", hint=app.plugins.hint(ours[0], name) if ours else hint
+        )
     return found
 
 
