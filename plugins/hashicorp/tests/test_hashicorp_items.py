@@ -157,6 +157,15 @@ def test_who_holds_a_name_is_said(openbao: Server, open_store: Callable[..., Any
     assert item.value == ONE
 
 
+def test_a_name_that_somebody_forged_stays_on_one_line(openbao: Server, store: Store) -> None:
+    forged = {"value": "x", "by": "ana\n\x1b[2Jawsv: all is well" + "a" * 100, "host": "a\rb"}
+    openbao.call("POST", at(store, "test/key"), {"data": forged})
+    item = store.get("test/key")
+    assert item is not None
+    assert item.holder.isprintable()
+    assert len(item.holder) < 110
+
+
 # -- what others wrote -------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +216,43 @@ def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
     item = store.get("test/key")
     assert item is not None
     assert item.value == TWO
+
+
+def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
+    front: LossyFront, behind: Store, store: Store
+) -> None:
+    """Nobody can tell whose version was destroyed: saying so is all that is right."""
+
+    def lose_and_delete(method: str, path: str) -> bool:
+        if method == "POST" and "/data/" in path and not deleted:
+            deleted.append(store.delete("test/key"))
+            return True
+        return False
+
+    deleted: list[bool] = []
+    front.lose_answer = lose_and_delete
+    with pytest.raises(StorageUnavailable, match="nobody knows whether"):
+        behind.put("test/key", ONE)
+    assert deleted == [True]
+    assert store.get("test/key") is None
+
+
+def test_a_standby_that_is_behind_is_waited_for(
+    front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own version, whose answer was lost, is not to be seen at first: it is not taken for somebody else's."""
+    read, late = behind.service.read, [3]
+
+    def behind_at_first(path: str, number: int | None = None) -> Any:
+        if number is not None and late[0]:
+            late[0] -= 1
+            return {}, None
+        return read(path, number)
+
+    front.lose_answer = first(1, "POST", "/data/")
+    monkeypatch.setattr(behind.service, "read", behind_at_first)
+    assert behind.put("test/key", ONE, expect=ABSENT).startswith("1@")
+    assert late == [0]
 
 
 def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: Store) -> None:
@@ -261,6 +307,15 @@ def test_who_may_only_read_common_items_is_told_at_a_write(openbao: Server, open
     store, _ = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
     with pytest.raises(StorageDenied, match="does not let reader create and update"):
         store.common().put("test/by-reader", Secret("canary-value"))
+
+
+def test_who_only_reads_is_not_told_of_old_versions(openbao: Server, open_store: Callable[..., Any]) -> None:
+    rules = 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'
+    openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
+    store, host = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
+    openbao.call("POST", "secret/data/awsv/common/test/half-deleted", {"data": {"deleted": True}})
+    assert store.common().get("test/half-deleted") is None
+    assert host.notes == []
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

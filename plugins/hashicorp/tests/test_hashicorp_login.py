@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 from support.openbao import Refused, Server
-from vault_core.api import ConfigError, Secret, StorageDenied, StorageError, StorageLocked, VaultError
+from vault_core.api import (
+    ConfigError,
+    PassphraseRequest,
+    Secret,
+    SourceUnavailable,
+    StorageDenied,
+    StorageError,
+    StorageLocked,
+    VaultError,
+)
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp.credentials import whose
 from vault_plugin_hashicorp.service import Store
@@ -157,6 +166,25 @@ def test_who_cannot_be_asked_leaves_the_store_locked(
         open_store({"VAULT_ADDR": openbao.url}, *answers, auth="userpass", username=name)
 
 
+def test_a_source_of_passphrases_asks_for_none_itself(
+    openbao: Server, name: str, context: Callable[..., FakeContext]
+) -> None:
+    from vault_plugin_hashicorp.passphrase import Kept
+
+    host = context({"VAULT_ADDR": openbao.url}, f"{name}-password", auth="userpass", username=name)
+    with pytest.raises(SourceUnavailable, match="needs the password of"):
+        Kept(host).get(PassphraseRequest(store="file", key_id="file/1"))
+    assert host.questions == []
+
+
+def test_an_open_that_fails_leaves_no_login(openbao: Server, name: str, open_store: Open) -> None:
+    options = approle(openbao, name)
+    before = openbao.call("LIST", "auth/token/accessors")["data"]["keys"]
+    with pytest.raises(StorageDenied, match="there is no mount"):
+        open_store({"VAULT_ADDR": openbao.url}, mount="nowhere", **options)
+    assert set(openbao.call("LIST", "auth/token/accessors")["data"]["keys"]) <= set(before)
+
+
 def test_a_wrong_password_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
     openbao.person(name)
     options = {"auth": "userpass", "username": name, "password": "canary-password"}
@@ -222,6 +250,19 @@ def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_st
         assert works(store)
         time.sleep(0.2)
     assert store.service.login.renewals >= 2
+
+
+def test_a_renewal_that_is_refused_is_not_asked_for_all_the_time(openbao: Server, name: str, open_store: Open) -> None:
+    rules = 'path "secret/*" { capabilities = ["read"] }\npath "auth/token/lookup-self" { capabilities = ["read"] }'
+    openbao.call("PUT", "sys/policies/acl/no-renewal", {"policy": rules})
+    more = {"token_ttl": "3s", "token_no_default_policy": True}
+    store, _ = open_store(openbao.environ(openbao.person(name, policies=["no-renewal"], **more)))
+    login = store.service.login
+    login._next_renewal = 0.0
+    for _ in range(5):
+        store.get("test/key")
+    assert login.renewals == 0
+    assert login._next_renewal > time.monotonic()
 
 
 def test_who_can_log_in_does_so_again_when_a_token_ends(openbao: Server, name: str, open_store: Open) -> None:

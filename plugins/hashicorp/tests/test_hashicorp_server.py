@@ -154,6 +154,21 @@ def test_a_server_that_is_not_there_is_named_at_once(open_store: Open) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_a_proxy_that_is_not_there_is_named_at_once(open_store: Open) -> None:
+    environ = {"VAULT_ADDR": "https://vault.example.com", "VAULT_TOKEN": "x"}
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="through the proxy"):
+        open_store(environ | {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"})
+    assert time.monotonic() - began < 2
+
+
+def test_a_server_without_tls_is_told_from_one_that_is_away(openbao: Server, open_store: Open) -> None:
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="no TLS connection"):
+        open_store({"VAULT_ADDR": openbao.url.replace("http:", "https:"), "VAULT_TOKEN": "x"})
+    assert time.monotonic() - began < 2
+
+
 def test_a_server_that_says_nothing_is_given_up(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
