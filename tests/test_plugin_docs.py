@@ -45,6 +45,7 @@ def answers(moto: MotoServer) -> Answers:
         r"New passphrase for store '[a-z]+': ": "correct horse",
         r"The same again: ": "correct horse",
         r"Passphrase to unlock store '[a-z]+': ": "correct horse",
+        r"MFA code for \S+: ": "123456",  # no page shows this question: whichever leads to it fails
         r"\[Y/n\] ": "",
         r"Its last group, to show that you have it: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
     }

@@ -35,7 +35,7 @@ class MfaCodes:
         """The code of a device.
 
         :param attempt: 1, and one more for every code that AWS rejected.
-        :param keys: the profile's, which may name the sources.
+        :param keys: the profile's, which may name the sources and set their options.
         :raises MfaError: no source has one, or the person declined.
         """
         if self._given is not None:
@@ -43,7 +43,7 @@ class MfaCodes:
             return code
         tried: list[str] = []
         for name in self._host.settings.names("prompt", keys):
-            code_or_none = self._from_source(name, serial, profile, attempt, tried)
+            code_or_none = self._from_source(name, keys, serial, profile, attempt, tried)
             if code_or_none is not None:
                 return code_or_none
         raise MfaError(
@@ -51,7 +51,9 @@ class MfaCodes:
             hint=f"run 'awsv ready {profile}' in a terminal, then repeat",
         )
 
-    def _from_source(self, name: str, serial: str, profile: str, attempt: int, tried: list[str]) -> Secret | None:
+    def _from_source(
+        self, name: str, keys: Mapping[str, str], serial: str, profile: str, attempt: int, tried: list[str]
+    ) -> Secret | None:
         host = self._host
         spec = host.plugins.load("mfa", name)
         nobody = host.why_nobody_can_be_asked()
@@ -60,7 +62,7 @@ class MfaCodes:
         )
         try:
             with host.plugins.blame("mfa", name):
-                code = spec.open(host.context("mfa", name, spec.options)).code(request)
+                code = spec.open(host.context("mfa", name, spec.options, profile=keys)).code(request)
         except SourceUnavailable as error:
             tried.append(f"{name} ({error.message})")
             if not spec.interactive:
