@@ -22,7 +22,7 @@ from support.sites import failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
 from support.wheels import PROJECTS, Environment, Wheelhouse, run, without_configuration
 from vault_core.plugins.discovery import GROUPS, normalise
-from vault_core.plugins.loader import STANDARD
+from vault_core.plugins.loader import OURS, STANDARD
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +146,18 @@ def test_each_plugin_alone(project: dict[str, Any], tmp_path: Path, wheelhouse: 
             done = home.run(environment.awsv, "list", "--credentials", env={"AWS_VAULT_BACKEND": name})
             assert f"no storage backend named {name!r}" not in done.stderr
             assert f"from {project['name']}" not in done.stderr
+
+
+def test_the_extras_bring_what_their_names_say(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+    environment = Environment(tmp_path / "venv", wheelhouse)
+    environment.install("vault-core[standard]")
+    ours = {name for name in environment.distributions if name.startswith("vault-plugin-")}
+    assert ours == set(STANDARD)
+    assert "missing" not in {row["state"] for row in listed(environment, home)}
+    environment.install("vault-core[all]")
+    rows = listed(environment, home)
+    assert {(row["kind"], row["name"]): row["distribution"] for row in rows} == OURS
+    assert home.run(environment.awsv, "plugins", "check").returncode == 0
 
 
 def test_a_strangers_storage_from_its_wheel(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:

@@ -16,7 +16,7 @@ from support.crowd import Crowd, crowds
 from support.front import Front, running
 from support.home import Home
 from support.moto import MotoServer
-from support.wheels import Wheelhouse
+from support.wheels import NoIndex, Wheelhouse
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,7 +64,10 @@ def home(tmp_path: Path, front: Front) -> Home:
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
     """The wheels of every distribution here and of what they need, one folder for all processes of a run."""
     base = tmp_path_factory.getbasetemp()
-    return Wheelhouse((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheelhouse")
+    try:
+        return Wheelhouse((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheelhouse")
+    except NoIndex as error:
+        return parts.need("a package index for pip", None, how=f"configure pip; it said: {error}")
 
 
 @pytest.fixture

@@ -40,10 +40,15 @@ def run(*argv: str | Path, env: Mapping[str, str]) -> str:
     return done.stdout
 
 
+class NoIndex(Exception):
+    """pip reaches no package index."""
+
+
 class Wheelhouse:
     """A folder of wheels.
 
     :param root: a folder that all processes of a run share; the first one fills it.
+    :raises NoIndex: there is nowhere to get from what the distributions need.
     """
 
     def __init__(self, root: Path) -> None:
@@ -55,11 +60,14 @@ class Wheelhouse:
                 (root / "complete").touch()
 
     def _fill(self) -> None:
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         pinned = without_configuration({"PIP_CONSTRAINT": str(ROOT / "constraints.txt")})
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--only-binary=:all:")
         options = ("--dest", self.folder, "--find-links", self.folder)
-        run(*pip, *options, *TOOLS, env=pinned)
+        try:
+            run(*pip, *options, *TOOLS, env=pinned)
+        except AssertionError as error:
+            raise NoIndex(str(error).strip().splitlines()[-1]) from None
         self.build(*PROJECTS)
         run(*pip, *options, *sorted(self.folder.glob("vault_*.whl")), env=pinned)
 
