@@ -94,6 +94,16 @@ def test_the_day(home: Home, day: Mapping[str, str], moto: MotoServer, front: Fr
     assert front.actions == ["GetParameter", "GetSessionToken", "GetCallerIdentity"]
 
 
+def test_one_read_opens_the_store_for_many(home: Home, day: Mapping[str, str], moto: MotoServer, front: Front) -> None:
+    moto.client("ssm").put_parameter(Name=PARAMETER, Value="the passphrase", Type="SecureString")
+    key = (moto.alice.access_key_id, moto.alice.secret_access_key)
+    fill(home, {"work": key, "home": key}, passphrase="the passphrase")
+    home.configure(f"{home.config.read_text()}[profile home]\nregion = {REGION}\n")
+    done = home.awsv("ready", "work", "home", env=day)
+    assert done.returncode == 0, done.stderr
+    assert sorted(front.actions) == ["GetParameter", "GetSessionToken", "GetSessionToken"]
+
+
 def test_the_articles_loop_is_named_before_any_call(home: Home, day: Mapping[str, str], front: Front) -> None:
     """Its wrapper reads the parameter as profile ``default``, whose key is in the vault that the wrapper opens."""
     wrapper = home.path / "call-aws-vault.sh"

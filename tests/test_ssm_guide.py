@@ -54,7 +54,7 @@ def test_the_guide_does_what_it_shows(aws: MotoServer, tmp_path: Path, aws_v1: P
             elif fence.mark == "run":
                 documents.act(home, fence, answers(aws), state=tmp_path / "state")
                 done += 1
-        assert done == 9
+        assert done == 10
         reads = front.named("GetParameter")
         [reader] = aws.client("iam").list_access_keys(UserName="vault-reader")["AccessKeyMetadata"]
         plain = [call for call in reads if not call.session_token]

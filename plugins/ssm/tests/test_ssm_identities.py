@@ -96,8 +96,14 @@ def test_a_program_may_take_longer_than_aws(ssm, tmp_path: Path, monkeypatch: py
     refused(ssm, SourceUnavailable, "cannot be reached")
 
 
-def test_a_profile_with_nothing_falls_back_to_nothing(ssm, front: Front) -> None:
-    ssm.environ |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": front.url, "AWS_CONTAINER_CREDENTIALS_FULL_URI": front.url}
+def test_a_profile_with_nothing_falls_back_to_nothing(
+    ssm, front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "boto").write_text("[Credentials]\naws_access_key_id = AKIABOTO\naws_secret_access_key = boto\n")
+    machine = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": front.url, "BOTO_CONFIG": str(tmp_path / "boto")}
+    for name, value in machine.items():
+        monkeypatch.setenv(name, value)
+    ssm.environ |= machine
     ssm.profile(f"[profile reader]\nregion = {REGION}\n")
     refused(ssm, PassphraseError, "profile 'reader' has no keys")
     assert front.calls == []
@@ -174,7 +180,8 @@ def test_no_instance(ssm, front: Front) -> None:
 # -- web-identity ------------------------------------------------------------------------------------------------------
 
 
-def test_a_web_identity(ssm, front: Front, tmp_path: Path) -> None:
+def test_a_web_identity(ssm, front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", front.url)  # nobody else is asked to sign
     (tmp_path / "token").write_text("eyJhbGciOiJub25lIn0.e30.\n")
     ssm.environ |= NOBODY | {
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),

@@ -56,7 +56,7 @@ def test_a_hostile_process_environment_changes_nothing(
 
 
 def test_config_files_count_for_a_profile_only(ssm, front: Front) -> None:
-    ssm.root.joinpath("config").write_text("[default]\nendpoint_url = http://127.0.0.1:9\nregion = eu-south-1\n")
+    ssm.root.joinpath("config").write_text("[[[ not a config\n")
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.calls[0].region == REGION
 
@@ -132,8 +132,12 @@ def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -
         assert ssm.get().reveal_text() == PASSPHRASE
 
 
-def test_a_certificate_that_nobody_vouches_for(ssm, moto: MotoServer, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_vouches_for(
+    ssm, moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = certificates.of_loopback(tmp_path / "certificate.pem")
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(variable, str(authority))  # of the process, not of the context: not looked at
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority)
     with running(moto.url, tls=context) as front:
