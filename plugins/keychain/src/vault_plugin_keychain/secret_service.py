@@ -8,11 +8,11 @@ their attributes, so there is no index to keep, and none to be wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from jeepney import DBusAddress, DBusErrorResponse
-from secretstorage import Collection, get_all_collections
+from secretstorage import Collection, Item, get_all_collections
 from secretstorage.exceptions import ItemNotFoundException, SecretStorageException
 from secretstorage.util import add_match_rules
 
@@ -24,6 +24,7 @@ from vault_plugin_keychain.plugin import SECRET_SERVICE
 _SERVICE = DBusAddress(
     "/org/freedesktop/secrets", bus_name=SECRET_SERVICE.bus_name, interface="org.freedesktop.Secret.Service"
 )
+_COLLECTION = "org.freedesktop.Secret.Collection"
 _APPLICATION = "awsv"
 """``keyring`` writes it to every item, and only items with it are ours."""
 _NONE = "/"
@@ -69,21 +70,16 @@ class SecretService(KeyringKeychain):
 
     def names(self) -> list[str]:
         """The names of all texts."""
+        found: set[str] = set()
         with wrapped(SECRET_SERVICE, "list"):
             collection = opened(self._ctx)
-            with closing(collection.connection):
-                return list({name for item in self._items(collection) if (name := item.get("username"))})
-
-    def _items(self, collection: Collection) -> Iterator[dict[str, str]]:
-        found = collection.search_items(self._query)
-        while True:
-            try:
-                item = next(found, None)
-                if item is None:
-                    return
-                yield item.get_attributes()
-            except ItemNotFoundException:  # somebody deleted it meanwhile, and the search starts again
-                found = collection.search_items(self._query)
+            with closing(collection.connection) as bus:
+                address = DBusAddress(collection.collection_path, SECRET_SERVICE.bus_name, _COLLECTION)
+                (paths,) = bus.call(address, "SearchItems", "a{ss}", (self._query,))
+                for path in paths:
+                    with suppress(ItemNotFoundException):  # somebody deleted it meanwhile
+                        found.add(Item(bus, path).get_attributes().get("username", ""))
+        return sorted(found - {""})
 
 
 def opened(ctx: Context) -> Collection:
