@@ -14,7 +14,7 @@ import pytest
 from support.contract_run import Run, failed, names_of, table
 
 DEEP = os.environ.get("AWSV_DEEP") == "1"
-GOOD = ("toy", "toy-box", "toy-short", "toy-office")
+GOOD = ("toy", "toy-box", "toy-short", "toy-office", "toy-exhibit")
 MEANT = {
     "writes-later": "Durability",
     "writes-in-place": "Durability",
@@ -33,6 +33,7 @@ MEANT = {
     "logs": "Secrecy",
     "leaves-errors-alone": "Errors",
     "explains-too-much": "Errors",
+    "nods-and-forgets": "Errors",
     "writes-without-a-lock": "Processes",
     "shares-everything": "Shared",
     "deletes-anything": "Deletion",
@@ -65,6 +66,9 @@ def test_a_good_backend_passes(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert {part["outcome"] for part in parts.values()} <= {"pass", "skip"}
     assert set(MEANT.values()) == set(parts)
+    if name == "toy-exhibit":
+        assert {part for part in parts if parts[part]["outcome"] == "pass"} == {"Errors", "Purity"}
+        assert "toy-exhibit declares READ_ONLY" in table(done)
 
 
 @pytest.mark.parametrize("name", MEANT)

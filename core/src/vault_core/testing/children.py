@@ -66,6 +66,7 @@ class Worker:
                 cwd=place.root,
             )
         self._rest = b""
+        self._at_work = False
         self._write(place.to_json())
 
     def do(self, *tasks: Mapping[str, Any]) -> Told:
@@ -74,11 +75,13 @@ class Worker:
         :raises Stuck: see there.
         """
         self._write(list(tasks))
+        self._at_work = True
         said: list[dict[str, Any]] = []
         until = time.monotonic() + PATIENCE
         while True:
             line = self._line(until)
             if "over" in line:
+                self._at_work = False
                 self._count(line["counts"])
                 return Told(said, line["over"])
             said.append(line)
@@ -89,11 +92,14 @@ class Worker:
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._at_work:
+            self._process.terminate()
+        for end in (self._process.terminate, self._process.kill):
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                end()
+        self._process.wait()
 
     def _write(self, value: Any) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it was asked for

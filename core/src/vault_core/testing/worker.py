@@ -144,10 +144,10 @@ class Hand:
         self.say(deleted=self.store.delete(self.task["key"]))
 
     def read(self) -> None:
-        """Read a key over and over, until the others are done, and say which values were seen."""
+        """Read a key over and over, until the others are done or it was often enough, and say what was seen."""
         seen: set[str] = set()
         reads = 0
-        while not select.select([self._stop], [], [], 0)[0] or not reads:
+        while reads < self.task["most"] and (not reads or not select.select([self._stop], [], [], 0)[0]):
             with contextlib.suppress(*([StorageUnavailable] if self.task.get("patient") else [])):
                 item = self.store.get(self.task["key"])
                 seen.add("absent" if item is None else digest(item.value.reveal()))
@@ -228,6 +228,7 @@ class Crew:
         self._say = say
         self._modules = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as this process lives
         self._learned = False
+        self._at_work: list[int] = []
 
     def work(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
         """Do them all; what came of it."""
@@ -241,12 +242,14 @@ class Crew:
                 os.close(stop[1])
                 self._hand(number, task, counts, ready, gate, stop)
             pids.append(pid)
+            self._at_work = pids
         for fd in (ready[1], gate[0], stop[0]):
             os.close(fd)
         while os.read(ready[0], 64):  # its end: everybody is ready, or dead
             pass
         os.close(gate[1])
         over = self._wait(pids, tasks, stop[1])
+        self._at_work = []
         self._learn()
         os.close(ready[0])
         numbers = struct.unpack(f"={len(tasks) * len(OPERATIONS)}q", counts[:])
@@ -264,6 +267,14 @@ class Crew:
         os.close(stop)
         over |= {pid: os.waitpid(pid, 0)[1] for pid in pids if pid in endless}
         return [os.waitstatus_to_exitcode(over[pid]) for pid in pids]
+
+    def end(self, *_: object) -> NoReturn:
+        """Kill what is still at work, and end; for SIGTERM."""
+        for pid in self._at_work:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        os._exit(1)
 
     def _learn(self) -> None:
         """Import what the first process needed, so that the next ones have it: an SDK may take a second."""
@@ -285,6 +296,7 @@ class Crew:
 
         try:
             os.setpgid(0, 0)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             task["observe"] = [_counter(counts, number * _WIDTH)]
             store = self._place.open(task["layer"], _all(task["observe"]))
             if "warm" in task:  # unlock now, not among what is observed
@@ -341,6 +353,7 @@ def main() -> None:
     _ = place.spec  # imported once, before the processes divide
     os.dup2(2, 1)  # loading has given it back
     crew = Crew(place, say)
+    signal.signal(signal.SIGTERM, crew.end)
     for line in sys.stdin:
         say(**crew.work(json.loads(line)))
 

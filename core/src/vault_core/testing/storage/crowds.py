@@ -48,7 +48,8 @@ class Processes(StoragePart):
         store.put(KEY, Secret(values[0]))
         rounds = trial.afford(10, "rounds of writing", cost=3, least=1)
         writer = {"act": "rewrite", "layer": RAW, "key": KEY, "values": values * rounds}
-        reader = {"act": "read", "layer": RAW, "key": KEY}
+        most = trial.afford(3000, "reads of each reader", cost=4)
+        reader = {"act": "read", "layer": RAW, "key": KEY, "most": most}
         told = trial.do(writer, reader, reader)
         seen = {one for all_ in told.of("seen") for one in all_}
         check("absent" not in seen, "while an item was replaced, another process found that it was not there")

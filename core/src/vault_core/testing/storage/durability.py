@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from vault_core.api import Secret
+from vault_core.api import Secret, VaultError
 from vault_core.testing.children import Told, Worker
 from vault_core.testing.part import StoragePart
 from vault_core.testing.place import CORE, RAW
 from vault_core.testing.storage.basic import KEY, OTHER, holds, item_of, lists, shown
-from vault_core.testing.trial import Trial, check
+from vault_core.testing.trial import Trial, check, fail
 
 KILLED = -9
 
@@ -102,6 +102,13 @@ class Durability(StoragePart):
             self._whole(trial, allowed, f"after put {acknowledged} was acknowledged")
 
     def _whole(self, trial: Trial, allowed: set[str], when: str) -> None:
+        __tracebackhide__ = True
+        try:
+            self._look(trial, allowed, when)
+        except VaultError as error:
+            fail(f"killed {when}, the store cannot be used: {type(error).__name__}: {error}")
+
+    def _look(self, trial: Trial, allowed: set[str], when: str) -> None:
         __tracebackhide__ = True
         store = trial.open()
         check(store.get(KEY) is not None, f"killed {when}, the item is gone: neither the old value nor the new one")

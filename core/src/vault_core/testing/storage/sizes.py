@@ -8,6 +8,7 @@ from vault_core.testing.place import SPLIT, SPLIT_LIMIT
 from vault_core.testing.storage.basic import KEY, OTHER, holds, lists, shown
 from vault_core.testing.storage.durability import killed, steps_of
 from vault_core.testing.trial import Trial, check
+from vault_core.testing.worker import digest
 
 
 def _long(letter: str, parts: int) -> str:
@@ -62,8 +63,7 @@ class Sizes(StoragePart):
         store.put(KEY, Secret(values[0]))
         rounds = trial.afford(4, "rounds of writing", cost=60)
         writer = {"act": "rewrite", "layer": SPLIT, "key": KEY, "values": values * rounds}
-        told = trial.do(writer, {"act": "read", "layer": SPLIT, "key": KEY, "patient": True})
-        from vault_core.testing.worker import digest
-
+        most = trial.afford(1000, "reads", cost=10)
+        told = trial.do(writer, {"act": "read", "layer": SPLIT, "key": KEY, "most": most, "patient": True})
         strange = {one for all_ in told.of("seen") for one in all_} - {digest(value) for value in values}
         check(not strange, "while a value in parts was replaced, another process saw what nobody wrote")

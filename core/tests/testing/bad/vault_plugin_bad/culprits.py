@@ -185,6 +185,13 @@ class SharesEverything(Service, SharedItems):
         return self
 
 
+class NodsAndForgets(Toy):
+    """Is only to be read, and says nothing to who writes."""
+
+    def put(self, key, value, *, expect=ANY):
+        return "1"
+
+
 class WritesWithoutALock(Toy):
     """Reads all, changes one and writes all, and so loses what others write meanwhile."""
 
@@ -295,6 +302,7 @@ CULPRITS = {
     "opens-to-anybody": (OpensToAnybody, AtRest.BACKEND, MANY),
     "tells-a-program": (TellsAProgram, AtRest.SERVICE, MANY),
     "shares-everything": (SharesEverything, AtRest.SERVICE, Capability.SHARED),
+    "nods-and-forgets": (NodsAndForgets, AtRest.SERVICE, Capability.READ_ONLY),
     "logs": (Logs, AtRest.SERVICE, MANY),
     "shouts-what-is-sealed": (ShoutsSealedValues, AtRest.CORE, MANY),
 }

@@ -21,6 +21,7 @@ from vault_core.api import (
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
+    StorageDenied,
     StorageSpec,
     StorageUnavailable,
     WrongSecret,
@@ -134,6 +135,16 @@ class Office(Service, SharedItems):
         return common
 
 
+class Exhibit(Toy):
+    """Is only looked at."""
+
+    def put(self, key, value, *, expect=ANY):
+        raise StorageDenied(f"{self.path} is only to be read")
+
+    def delete(self, key, *, expect=ANY):
+        raise StorageDenied(f"{self.path} is only to be read")
+
+
 class Box(Toy):
     """Encrypts its file under a key from :meth:`Context.unlock`."""
 
@@ -186,5 +197,6 @@ def vault_storage_backends():
         spec("toy", Toy, capabilities=EVERYTHING),
         spec("toy-box", Box, AtRest.BACKEND, EVERYTHING ^ Capability.LISTS_LOCKED),
         spec("toy-office", Office, AtRest.SERVICE, Capability.SHARED | Capability.CREATE_ONLY),
+        spec("toy-exhibit", Exhibit, AtRest.SERVICE, Capability.READ_ONLY),
         spec("toy-short", Service, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
     )
