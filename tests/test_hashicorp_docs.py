@@ -70,10 +70,10 @@ def test_every_fence_is_run_or_says_why_not() -> None:
 def test_the_readmes_options_are_the_plugins() -> None:
     import re
 
-    from vault_plugin_hashicorp.plugin import vault_storage_backends
+    from vault_plugin_hashicorp.plugin import vault_passphrase_sources
 
     readme = (ROOT / "plugins/hashicorp/README.md").read_text(encoding="utf-8")
     rows = [line for line in readme.partition("## Options")[2].splitlines() if line.startswith("| `")]
     told = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row.split("|")[1])}
-    (spec,) = vault_storage_backends()
+    (spec,) = vault_passphrase_sources()  # whose options are the storage's and two more
     assert told == {option.name for option in spec.options}

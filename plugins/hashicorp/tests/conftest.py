@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.testing import FakeContext
-from vault_plugin_hashicorp.plugin import vault_storage_backends
+from vault_plugin_hashicorp.plugin import vault_passphrase_sources, vault_storage_backends
 from vault_plugin_hashicorp.service import Store
 
 Open = Callable[..., tuple[Store, FakeContext]]
@@ -17,7 +17,7 @@ Open = Callable[..., tuple[Store, FakeContext]]
 @pytest.fixture
 def context(tmp_path: Path) -> Callable[..., FakeContext]:
     """A host whose user set this environment and these options (as text), and would type these answers."""
-    (spec,) = vault_storage_backends()
+    (spec,) = vault_passphrase_sources()  # whose options are the storage's and two more
 
     def make(environ: Mapping[str, str], *answers: str | None, **options: str) -> FakeContext:
         given = {name.replace("_", "-"): text for name, text in options.items()}

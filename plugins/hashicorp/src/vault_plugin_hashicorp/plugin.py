@@ -137,7 +137,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             | Capability.SHARED
             | Capability.MULTI_PROCESS
             | Capability.MULTI_THREAD,
-            options=(*_SERVER, *_PASSPHRASE),
+            options=_SERVER,
             locate=_locate,
             whose=_whose,
             who_reads=_who_reads,
