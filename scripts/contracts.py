@@ -83,7 +83,7 @@ def lines(found: Mapping[str, Parts]) -> Iterator[str]:
             yield f"{name} has a budget: {', '.join(dict.fromkeys(shrunk))}"
     for name in FIRST:
         if name not in found:
-            yield f"{name}: absent, no test has its contract"
+            yield f"{name}: no test of it ran"
 
 
 def main() -> int:
