@@ -12,7 +12,7 @@ from vault_core.errors import VaultError
 CODES = {
     1: {"VaultError", "OutputError"},
     2: {"UsageError", "ConfigError"},
-    3: {"PluginError", "PluginNotFound", "PluginConflict", "PluginLoadError"},
+    3: {"PluginError", "PluginNotFound", "PluginConflict", "PluginDisabled", "PluginLoadError"},
     4: {"StorageError", "StorageLocked", "StorageUnavailable", "StorageCorrupt", "StorageDenied", "StorageConflict"},
     5: {"NoSecret", "PassphraseError", "SourceUnavailable", "WrongSecret"},
     6: {"SessionError", "MfaError", "MfaRejected", "AccessDenied"},
@@ -66,7 +66,7 @@ def test_messages_and_hints_have_one_shape() -> None:
     """They start in lower case, or with a name that is spelt so, and have no full stop."""
     found = list(raised())
     assert len(found) > 100
-    spelt = ("AWS", "MFA", "STS", "Ctrl", "IAM", "…")
+    spelt = ("AWS", "MFA", "STS", "Ctrl", "IAM", "KMS", "KWallet", "VAULT_", "Setup ", "…")
     wrong = [
         (where, text)
         for where, _, text in found
