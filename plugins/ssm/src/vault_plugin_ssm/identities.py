@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,12 +136,13 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise PassphraseError(f"the web identity's token {path} cannot be read: {reason}") from None
-    client = session.create_client("sts", region_name=region, config=Config(signature_version=UNSIGNED))
-    answer = client.assume_role_with_web_identity(
-        RoleArn=environ["AWS_ROLE_ARN"],
-        RoleSessionName=environ.get("AWS_ROLE_SESSION_NAME") or "awsv-ssm",
-        WebIdentityToken=token,
-    )["Credentials"]
+    # Unsigned also means that the session looks for nobody's keys to sign with.
+    with closing(session.create_client("sts", region_name=region, config=Config(signature_version=UNSIGNED))) as client:
+        answer = client.assume_role_with_web_identity(
+            RoleArn=environ["AWS_ROLE_ARN"],
+            RoleSessionName=environ.get("AWS_ROLE_SESSION_NAME") or "awsv-ssm",
+            WebIdentityToken=token,
+        )["Credentials"]
     return Keys(answer["AccessKeyId"], Secret(answer["SecretAccessKey"]), Secret(answer["SessionToken"]))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -112,11 +113,13 @@ class Talk:
         return result
 
     def _once(self, work: Callable[[Clients], T], keys: Keys) -> T | Failure:
-        try:
-            return work(
-                lambda service: self._session.create_client(
-                    service, region_name=self.attempt.region, **keys.arguments()
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
-            return explain(error, self.attempt)
+        with ExitStack() as clients:
+
+            def client(service: str) -> Any:
+                made = self._session.create_client(service, region_name=self.attempt.region, **keys.arguments())
+                return clients.enter_context(closing(made))
+
+            try:
+                return work(client)
+            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
+                return explain(error, self.attempt)
