@@ -187,6 +187,26 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
     assert not Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json").exists()  # nothing was opened
 
 
+def test_what_the_other_kinds_offer(gallery: Site, home: Home) -> None:
+    found = {(row["kind"], row["name"]): row for row in checked(gallery, home, "vault-plugin-prompt")}
+    assert found["passphrase", "prompt"]["capabilities"] == ["interactive"]
+    assert found["mfa", "terminal"]["capabilities"] == ["interactive"]
+    assert checked(gallery, home, "sts")[0]["capabilities"] == ["source-required"]
+    (command,) = (row for row in checked(gallery, home, "file") if row["kind"] == "command")
+    assert (command["capabilities"], command["options"], "at_rest" in command) == ([], [], False)
+
+
+def test_no_passphrase_for_who_is_only_looked_at(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    mark = tmp_path / "environ"
+    install(site, "nosy", offer("nosy", before=f"open({str(mark)!r}, 'w').write(repr(dict(os.environ)))"))
+    env = {**UNLOCKED, "AWS_VAULT_PASSPHRASE_FD": "7", "AWS_VAULT_NOSY_PLACE": "shown"}
+    assert home.run(site.awsv, "plugins", "check", "nosy", env=env).returncode == 0
+    seen = mark.read_text()
+    assert "shown" in seen
+    assert "PASSPHRASE" not in seen
+
+
 def test_where_the_selected_store_is(drawer: Site, home: Home, tmp_path: Path) -> None:
     config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
     config.parent.mkdir()
