@@ -64,7 +64,6 @@ def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
 @cache
 def _session_class() -> Any:
     from botocore.config import Config
-    from botocore.configprovider import ConfiguredEndpointProvider
     from botocore.plugin import PluginContext, set_plugin_context
     from botocore.session import Session
 
@@ -76,13 +75,7 @@ def _session_class() -> Any:
         def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
             # An environment variable names modules that botocore would import; this context is the thread's own.
             set_plugin_context(PluginContext(plugins="DISABLED"))
-            profile = self.get_scoped_config() if self.profile else {}
-            ignore = self.given.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or profile.get(
-                "ignore_configured_endpoint_urls", ""
-            )
-            if ignore.lower() != "true":
-                files = self.full_config if self.profile else {}
-                kwargs["endpoint_url"] = ConfiguredEndpointProvider(files, profile, service_name, self.given).provide()
+            kwargs["endpoint_url"] = _endpoint(service_name, self.given, self.full_config, self.profile)
             if kwargs.get("verify") is None:
                 kwargs["verify"] = self.get_config_variable("ca_bundle") or True
             config = kwargs.pop("config", None) or Config()
@@ -105,6 +98,21 @@ def _models() -> Any:
     from botocore.loaders import Loader
 
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+
+
+def _endpoint(service: str, environ: Mapping[str, str], config: Mapping[str, Any], profile: str | None) -> str | None:
+    """The endpoint that is set for a service, in the order of the AWS SDKs; None: AWS's own.
+
+    :param config: botocore's view of the config files.
+    """
+    keys = config["profiles"].get(profile, {})
+    ignore = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or keys.get("ignore_configured_endpoint_urls", "")
+    if ignore.lower() == "true":
+        return None
+    name = service.replace("-", "_")
+    near: Mapping[str, Any] = config.get("services", {}).get(keys.get("services"), {}).get(name, {})
+    given = (environ.get(f"AWS_ENDPOINT_URL_{name.upper()}"), environ.get("AWS_ENDPOINT_URL"))
+    return next(filter(None, (*given, near.get("endpoint_url"), keys.get("endpoint_url"))), None)
 
 
 def config_file(environ: Mapping[str, str]) -> Path:
