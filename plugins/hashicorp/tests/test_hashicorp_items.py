@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.lossy import LossyFront, first, lossy
@@ -324,6 +324,9 @@ KEYS = st.from_regex(r"[a-z0-9_-]{1,5}/[a-z0-9._-]{1,12}", fullmatch=True)
 
 
 @given(KEYS, KEYS)
+@example("a/..", "a/.")
+@example("a/a..b", "a/a.b")
+@example("a/...", "a/a.")
 def test_paths_are_safe_and_no_two_keys_share_one(one: str, other: str) -> None:
     path = escape(one)
     assert unescape(path) == one
