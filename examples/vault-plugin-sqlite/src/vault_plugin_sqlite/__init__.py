@@ -67,7 +67,8 @@ def place(ctx: api.Context) -> str:
 
 @api.hookimpl
 def vault_storage_backends() -> tuple[api.StorageSpec, ...]:
-    able = api.Capability.CREATE_ONLY | api.Capability.CAS | api.Capability.MULTI_PROCESS | api.Capability.MULTI_THREAD
+    can = api.Capability
+    able = can.CREATE_ONLY | can.CAS | can.MULTI_PROCESS | can.MULTI_THREAD | can.LISTS_LOCKED
     path = api.Option(name="path", help="the file; store.sqlite in awsv's data folder if it is not set")
     spec = api.StorageSpec(
         name="sqlite", summary="one SQLite file", open=SqliteBackend, capabilities=able, options=(path,), locate=place
