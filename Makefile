@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
 	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
-	@echo 'make test-deep  all that is promised of the encrypted store, whole: an hour'
+	@echo 'make test-deep  all that is promised of the encrypted store, the clusters and the contracts, whole: an hour and more'
 	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff rewrite the sources'
@@ -43,6 +43,8 @@ test-others: $(VENV)/.installed
 
 test-deep: $(VENV)/.installed
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
+	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m "not security" --dist worksteal \
+		$$(grep -rl AWSV_DEEP --include='test_*.py' tests plugins examples core/tests)
 
 contracts: $(VENV)/.installed
 	@$(BIN)/python scripts/contracts.py --numprocesses 2
