@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -224,6 +227,40 @@ def test_without_a_bus(store: Callable[..., KeychainStore], tmp_path: Path) -> N
     refused(store({"XDG_RUNTIME_DIR": str(tmp_path)}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
     for address in (f"unix:path={tmp_path}/none", "tcp:host=localhost", "nonsense", "unix:"):
         refused(store({"DBUS_SESSION_BUS_ADDRESS": address}), StorageUnavailable, address)
+
+
+@pytest.mark.parametrize("answers", [[], [b"OK 0123456789abcdef0123456789abcdef\r\n"]], ids=["silent", "half"])
+def test_a_bus_that_does_not_answer(
+    answers: list[bytes], store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection, and perhaps who we are, and then says nothing."""
+    monkeypatch.setattr(bus, "PATIENCE", 0.7)
+    monkeypatch.setattr(bus, "_CONNECTING", 0.7)
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/bus")
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    for answer in answers:
+                        client.recv(100)
+                        client.sendall(answer)
+                    while client.recv(1000):
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            environ = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/bus"}
+            refused(store(environ), StorageUnavailable, "it is silent")
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_the_bus_of_a_user_is_found_without_the_variable(

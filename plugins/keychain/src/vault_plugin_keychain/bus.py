@@ -120,17 +120,25 @@ def connect(ctx: Context, title: str) -> Bus:
         )
     try:
         sock = prep_socket(next(get_connectable_addresses(address)), timeout=_CONNECTING)
+        try:
+            return Bus(ctx, sock)
+        except BaseException:
+            sock.close()
+            raise
     except (OSError, RuntimeError, ValueError, StopIteration) as error:
-        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else "no usable address"
         raise StorageUnavailable(
-            f"{title} is reached through D-Bus, and the session bus at {address} does not answer: {reason}",
+            f"{title} is reached through D-Bus, and the session bus at {address} does not answer: {_reason(error)}",
             hint="run it in a desktop session, or use another store ('--backend file')",
         ) from error
-    try:
-        return Bus(ctx, sock)
-    except BaseException:
-        sock.close()
-        raise
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "it is silent"
+        case OSError(errno=int(number)):
+            return os.strerror(number).lower()
+    return "that is no usable address"
 
 
 def _address(ctx: Context) -> str | None:
