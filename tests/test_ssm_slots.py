@@ -111,6 +111,12 @@ def test_while_aws_is_away_the_next_source_opens_the_store(home: Home, aws: dict
     assert "no passphrase for store 'file': tried ssm (AWS in eu-west-1 cannot be reached" in alone.stderr
 
 
+def test_a_new_passphrase_is_a_persons(home: Home, aws: dict[str, str]) -> None:
+    done = home.awsv("slot", "add", "--passphrase", env={**only("env", aws), **UNLOCKED})
+    assert done.returncode == 5
+    assert "hint: give --passphrase-source env,prompt, or --new-passphrase-fd" in done.stderr
+
+
 def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], front: Front) -> None:
     assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
     home.configure(f"[profile work]\nregion = {REGION}\n")

@@ -63,7 +63,7 @@ def choose(
     if not names:
         raise NoSecret(
             f"no source asks for a new passphrase: sources are {', '.join(configured)}",
-            hint="add --passphrase-source prompt, or give --new-passphrase-fd",
+            hint=f"give --passphrase-source {','.join((*configured, 'prompt'))}, or --new-passphrase-fd",
         )
     return _first(host, names, _request(host, store, key_id, Purpose.CHANGE), derive, factor, profile)
 
