@@ -45,11 +45,13 @@ class Prefixed(StorageBackend):
     """One test's own corner of a store that others may use: every name begins with its prefix.
 
     :param prefix: over ``[a-z0-9-]``; ``kind/name`` becomes ``kind/<prefix>name``.
+    :param written: every key that is put here is added to it.
     """
 
-    def __init__(self, inner: StorageBackend, prefix: str) -> None:
+    def __init__(self, inner: StorageBackend, prefix: str, written: set[str]) -> None:
         self.inner = inner
         self._prefix = prefix
+        self._written = written
 
     def whole(self, key: str) -> str:
         """The key as the store sees it."""
@@ -60,6 +62,7 @@ class Prefixed(StorageBackend):
         return self.inner.get(self.whole(key))
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        self._written.add(key)
         return self.inner.put(self.whole(key), value, expect=expect)
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:

@@ -88,17 +88,27 @@ class Place:
         """The same place for somebody who has other passphrases, or none."""
         return replace(self, passphrases=passphrases)
 
-    def open(self, layer: str, count: Callable[[str], None], context: FakeContext | None = None) -> StorageBackend:
+    def open(
+        self,
+        layer: str,
+        count: Callable[[str], None],
+        *,
+        context: FakeContext | None = None,
+        written: set[str] | None = None,
+    ) -> StorageBackend:
         """Open it anew.
 
         :param layer: :data:`RAW`, :data:`CORE` or :data:`SPLIT`.
         :param count: see :class:`~vault_core.testing.counting.Counted`.
+        :param written: see :class:`~vault_core.testing.counting.Prefixed`.
         """
         from vault_core.sealing.sealed import SealedBackend
         from vault_core.splitting import Split
 
         context = context or self.context()
-        backend: StorageBackend = Prefixed(Counted(self.spec.open(context), count), self.prefix)
+        backend: StorageBackend = Prefixed(
+            Counted(self.spec.open(context), count), self.prefix, set() if written is None else written
+        )
         if layer == RAW:
             return backend
         if layer == SPLIT:

@@ -47,6 +47,7 @@ class Trial:
         self.shrunk: list[str] = []
         self._budget = budget
         self._counting = threading.Lock()
+        self._written: set[str] = set()
         self._opened: list[StorageBackend] = []
         self._workers: list[Worker] = []
 
@@ -82,7 +83,7 @@ class Trial:
         self, layer: str = RAW, *, place: Place | None = None, context: FakeContext | None = None
     ) -> StorageBackend:
         """The store, opened anew; it is closed after the test."""
-        store = (place or self.place).open(layer, self._count, context)
+        store = (place or self.place).open(layer, self._count, context=context, written=self._written)
         self._opened.append(store)
         return store
 
@@ -97,7 +98,9 @@ class Trial:
         backend = self.spec.open(self.place.context())
         if not isinstance(backend, SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
-        both = [Prefixed(Counted(one, self._count), self.place.prefix) for one in (backend, backend.common())]
+        both = [
+            Prefixed(Counted(one, self._count), self.place.prefix, self._written) for one in (backend, backend.common())
+        ]
         self._opened += both
         return both[0], both[1]
 
@@ -113,6 +116,8 @@ class Trial:
         :param may_fail: do not fail if one of them raises.
         """
         __tracebackhide__ = True
+        for task in tasks:
+            self._written |= {*task.get("items", ()), *([task["key"]] if "key" in task else [])}
         try:
             told = (worker or self.worker()).do(*tasks)
         except Stuck as error:
@@ -166,9 +171,10 @@ class Trial:
             with suppress(VaultError):
                 self._remove(self.common()[1])
 
-    @staticmethod
-    def _remove(corner: StorageBackend) -> None:
-        for key in list(corner.keys()):
+    def _remove(self, corner: StorageBackend) -> None:
+        """Everything that is listed, and what was put and is not listed."""
+        listed = set(corner.keys())
+        for key in listed | self._written:
             corner.delete(key)
         corner.close()
 

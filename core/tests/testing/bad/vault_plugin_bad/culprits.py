@@ -192,6 +192,13 @@ class NodsAndForgets(Toy):
         return "1"
 
 
+class ListsAPage(Toy):
+    """Lists the first page of what its service has, which holds five keys."""
+
+    def keys(self):
+        return iter(sorted(super().keys())[:5])
+
+
 class WritesWithoutALock(Toy):
     """Reads all, changes one and writes all, and so loses what others write meanwhile."""
 
@@ -303,6 +310,7 @@ CULPRITS = {
     "tells-a-program": (TellsAProgram, AtRest.SERVICE, MANY),
     "shares-everything": (SharesEverything, AtRest.SERVICE, Capability.SHARED),
     "nods-and-forgets": (NodsAndForgets, AtRest.SERVICE, Capability.READ_ONLY),
+    "lists-a-page": (ListsAPage, AtRest.CORE, MANY),
     "logs": (Logs, AtRest.SERVICE, MANY),
     "shouts-what-is-sealed": (ShoutsSealedValues, AtRest.CORE, MANY),
 }
