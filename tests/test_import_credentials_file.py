@@ -118,7 +118,15 @@ def test_a_full_disk(person: Home) -> None:
     )
     size = store_path(person).stat().st_size
     limit = (size + 4096) // 512
-    done = person.run("sh", "-c", f'ulimit -f {limit}; exec "$0" "$@"', PROGRAM, *IMPORT, "--json", env=UNLOCKED)
+    done = person.run(
+        "sh",
+        "-c",
+        f'ulimit -f {limit}; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"',
+        PROGRAM,
+        *IMPORT,
+        "--json",
+        env=UNLOCKED,
+    )
     assert done.returncode == 7, done.stderr
     states = {one["profile"]: one["state"] for one in json.loads(done.stdout)["keys"]}
     arrived = {name for name, state in states.items() if state == "copied"}
