@@ -196,6 +196,7 @@ def test_copying_takes_all_and_moves_only_ones_own(ana: Person, shared: str) -> 
     env = {"AWS_VAULT_FILE_PASSPHRASE": "correct horse battery"}
     assert ana.add("work", key_id="AKIA5TWXR7L2OEXAMPLE").returncode == 0
     assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
+    assert ana.awsv("file", "init", env=env).returncode == 0
     moved = ana.awsv("copy", "--from", "hashicorp", "--to", "file", "--delete-source", "work", shared, env=env)
     assert moved.returncode == 7, moved.stderr
     assert f"not deleted there: {shared!r}" in moved.stderr
@@ -204,6 +205,18 @@ def test_copying_takes_all_and_moves_only_ones_own(ana: Person, shared: str) -> 
     assert "work" not in {one["profile"] for one in left if one["stored"]}
     copied = ana.awsv("list", "--credentials", env={**env, "AWS_VAULT_BACKEND": "file"})
     assert copied.stdout.split() == sorted(["work", shared])
+
+
+def test_moving_in_is_into_ones_own_keys(ana: Person, shared: str) -> None:
+    assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
+    ana.home.credentials.write_text(
+        f"[{shared}]\naws_access_key_id = AKIA5TWXR7L2OEXAMPLE\naws_secret_access_key = {KEY_SECRET}\n"
+    )
+    moved = ana.awsv("import", "credentials-file")
+    assert moved.returncode == 0, moved.stderr
+    assert ana.awsv("exec", "--no-session", shared, "--", *WHO).stdout == "AKIA5TWXR7L2OEXAMPLE\n"
+    assert ana.awsv("remove", "--force", shared).returncode == 0
+    assert "stored: AKIAQ2QZ7YJ3LEXAMPLE, shared" in ana.awsv("explain", shared).stdout
 
 
 def test_no_login_is_left_behind(ana: Person, openbao: Server) -> None:

@@ -30,7 +30,7 @@ class Store:
         self.full = full
         self.faster = ""
 
-    def get(self, name: str) -> StoredKey | None:
+    def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
         key = self.keys.get(name)
         return StoredKey(key, key.access_key_id) if key else None
 

@@ -14,7 +14,7 @@ import pytest
 from support.busy import seconds
 from support.lossy import LossyFront, lossy
 from support.openbao import Refused, Server, free_port, initialise, unseal, wait_for
-from vault_core.api import ABSENT, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable
+from vault_core.api import ABSENT, Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
@@ -177,6 +177,23 @@ def test_a_server_that_says_nothing_is_given_up(open_store: Open, monkeypatch: p
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(StorageUnavailable, match="did not answer in time"):
             open_store({"VAULT_ADDR": address, "VAULT_TOKEN": "x"})
+
+
+def test_who_waits_for_an_answer_can_be_cancelled(
+    context: Callable[..., FakeContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enough() -> None:
+        raise Cancelled("the time for this is over")
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = context({"VAULT_ADDR": f"http://127.0.0.1:{silent.getsockname()[1]}"})
+        monkeypatch.setattr(host, "check", enough)
+        made = calls.Calls(host, server(host))
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            made.send(lambda client: client.auth.token.lookup_self())
+        assert time.monotonic() - began < seconds(3)
+        made.close()
 
 
 def test_a_proxys_own_404_is_not_an_absent_item(

@@ -78,7 +78,7 @@ class Mover:
 
     def _copy(self, name: str, key: Credentials) -> Outcome:
         vault = self.vault(name)
-        there = None if self.is_new(vault) else vault.get(name)
+        there = None if self.is_new(vault) else vault.get(name, shared=False)
         if there is not None and there.credentials == key:
             return Outcome(name, key, State.SAME)
         if there is not None and not self.overwrite:
