@@ -230,6 +230,25 @@ def test_a_runner_logs_in_by_a_web_token_in_a_file(
     assert works(store)
 
 
+def test_the_web_token_of_somebody_else_is_another_person(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, context: Callable[..., FakeContext]
+) -> None:
+    """The next job of a runner finds its own token in the same file, and no session of the job before."""
+    there = context({}, auth="jwt", role="runner", jwt_file=str(tmp_path / "token"))
+
+    def said(token: str) -> str:
+        (tmp_path / "token").write_text(token)
+        return whose(there)
+
+    ana, ben = (said(token_of_an_issuer(subject)[0]) for subject in ("ana", "ben"))
+    assert ana != ben
+    assert len({ana, ben, said("no.token.at-all"), said("another"), said("another.W10.one")}) == 5
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 300)
+    assert said(token_of_an_issuer("ana")[0]) == ana
+    assert "ana" not in ana.replace(str(tmp_path), "")
+
+
 @pytest.mark.parametrize("missing", ["role_id", "username", "role", "jwt_file"])
 def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Path, open_store: Open) -> None:
     given = {"role_id": "approle", "username": "userpass", "role": "jwt", "jwt_file": "jwt"}

@@ -66,6 +66,7 @@ def with_tls(folder: Path, start_openbao: Callable[..., Server], name: str = "lo
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_an_unknown_authority_is_refused_before_the_token_leaves(
     tmp_path: Path, start_openbao: Callable[..., Server], open_store: Open
 ) -> None:
@@ -125,6 +126,12 @@ def test_a_redirection_out_of_tls_is_not_followed() -> None:
     session.close()
 
 
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot get better is not tried again, whatever the clock of a busy machine says of the time it took."""
+    monkeypatch.setattr(calls.Calls, "_sleep", lambda *_: pytest.fail("it waits to try again"))
+
+
 # -- sealed, away, another server --------------------------------------------------------------------------------------
 
 
@@ -147,6 +154,7 @@ def test_a_sealed_server_is_locked_and_works_once_it_is_opened(
     assert wait_for(lambda: open_store(openbao.environ())[0].get("test/key"), 10) is not None
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_server_that_is_not_there_is_named_at_once(open_store: Open) -> None:
     address = f"http://127.0.0.1:{free_port()}"
     began = time.monotonic()
@@ -155,6 +163,7 @@ def test_a_server_that_is_not_there_is_named_at_once(open_store: Open) -> None:
     assert time.monotonic() - began < seconds(2)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_proxy_that_is_not_there_is_named_at_once(open_store: Open) -> None:
     environ = {"VAULT_ADDR": "https://vault.example.com", "VAULT_TOKEN": "x"}
     began = time.monotonic()
@@ -163,6 +172,7 @@ def test_a_proxy_that_is_not_there_is_named_at_once(open_store: Open) -> None:
     assert time.monotonic() - began < seconds(2)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_server_without_tls_is_told_from_one_that_is_away(openbao: Server, open_store: Open) -> None:
     began = time.monotonic()
     with pytest.raises(StorageUnavailable, match="no TLS connection"):

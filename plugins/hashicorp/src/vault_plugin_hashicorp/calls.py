@@ -24,7 +24,7 @@ from vault_plugin_hashicorp.server import Server, unencrypted
 
 CONNECT_SECONDS = 5.0
 """To one address, names being looked up included."""
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = 10.0
 """Between two bytes of an answer; the server itself gives up after 90 s (``default_max_request_duration``)."""
 PATIENCE_SECONDS = 30.0
 """How long a request is repeated. A cluster of three needs up to 15 s to replace a leader that was killed."""
