@@ -9,13 +9,11 @@ What a plugin prints goes to standard error.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import json
 import logging
 import mmap
 import os
-import select
 import signal
 import struct
 import sys
@@ -26,198 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vault_core.api import ABSENT, ANY, Expect, Secret, StorageBackend, StorageConflict, StorageUnavailable, VaultError
+from vault_core.api import VaultError
 from vault_core.testing.counting import OPERATIONS
+from vault_core.testing.hands import Hand, Say
 from vault_core.testing.place import Place
 
-Say = Callable[..., None]
 _WIDTH = 8 * len(OPERATIONS)
-_OUTWARD = frozenset(
-    [
-        "open",
-        "write",
-        "writelines",
-        "write_text",
-        "write_bytes",
-        "flush",
-        "close",
-        "truncate",
-        "ftruncate",
-        "fsync",
-        "fdatasync",
-        "pwrite",
-        "writev",
-        "sendfile",
-        "replace",
-        "rename",
-        "link",
-        "symlink",
-        "unlink",
-        "remove",
-        "mkdir",
-        "rmdir",
-        "fchmod",
-        "chmod",
-        "flock",
-        "lockf",
-        "send",
-        "sendall",
-        "sendmsg",
-        "connect",
-        "execute",
-        "executemany",
-        "executescript",
-        "commit",
-        "fork_exec",
-        "waitpid",
-        "__exit__",
-        "dump",
-    ]
-)
-"""Functions in C after and before which the state of the world may differ."""
-
-
-def digest(value: str | bytes) -> str:
-    """What a child says of a value, in place of the value."""
-    return hashlib.sha256(value.encode() if isinstance(value, str) else value).hexdigest()[:16]
-
-
-# -- what one process does ---------------------------------------------------------------------------------------------
-
-
-class Hand:
-    """A process that does one task.
-
-    :param stop: readable once every task that ends by itself has ended.
-    """
-
-    def __init__(self, store: StorageBackend, task: dict[str, Any], say: Say, stop: int) -> None:
-        self.store = store
-        self.task = task
-        self.say = say
-        self._stop = stop
-
-    def put(self) -> None:
-        """Put every item once; the first one that fails ends it."""
-        for key, value in self.task["items"].items():
-            try:
-                version = self.store.put(key, Secret(value), expect=_expectation(self.task.get("expect")))
-            except StorageConflict:
-                self.say(lost=key)
-            else:
-                self.say(put=key, version=version)
-
-    def put_and_die(self) -> None:
-        """Put every item, say so, and never get to an end."""
-        self.put()
-        os.kill(0, signal.SIGKILL)
-
-    def rewrite(self) -> None:
-        """Put one value after the other under a key."""
-        for value in self.task["values"]:
-            self.store.put(self.task["key"], Secret(value))
-
-    def put_on(self) -> None:
-        """Put one numbered value after the other under a key, until somebody kills us."""
-        for number in range(1_000_000):
-            self.store.put(self.task["key"], Secret(f"{self.task['value']}#{number}"))
-            self.say(put=number)
-
-    def increment(self) -> None:
-        """Count up an item, each time from what is there."""
-        for _ in range(self.task["times"]):
-            while True:
-                item = self.store.get(self.task["key"])
-                if item is None:
-                    return self.say(error="get", message="the counter is not there")
-                try:
-                    number = int(item.value.reveal()) + 1
-                    self.store.put(self.task["key"], Secret(str(number)), expect=item.version)
-                except StorageConflict:
-                    continue
-                break
-            self.say(counted=number)
-        return None
-
-    def delete(self) -> None:
-        """Delete a key."""
-        self.say(deleted=self.store.delete(self.task["key"]))
-
-    def read(self) -> None:
-        """Read a key over and over, until the others are done or it was often enough, and say what was seen."""
-        seen: set[str] = set()
-        reads = 0
-        while reads < self.task["most"] and (not reads or not select.select([self._stop], [], [], 0)[0]):
-            with contextlib.suppress(*([StorageUnavailable] if self.task.get("patient") else [])):
-                item = self.store.get(self.task["key"])
-                seen.add("absent" if item is None else digest(item.value.reveal()))
-            reads += 1
-        self.say(seen=sorted(seen), reads=reads)
-
-    def get(self) -> None:
-        """Read keys once."""
-        for key in self.task["keys"]:
-            item = self.store.get(key)
-            self.say(got=key, value=None if item is None else digest(item.value.reveal()))
-
-    def everything(self) -> None:
-        """Every operation once, on one key, and what the objects look like in a log."""
-        key, value = self.task["key"], Secret(self.task["value"])
-        version = self.store.put(key, value)
-        item = self.store.get(key)
-        logging.getLogger("contract").debug("%r %s %r", self.store, version, item)
-        self.say(looks=f"{item!r} {item} {self.store!r} {version}")
-        self.say(listed=key in list(self.store.keys()))
-        for expect in self.task["refused"]:
-            try:
-                self.store.put(key, value, expect=_expectation(expect))
-            except VaultError:
-                self.say(looks=traceback.format_exc())
-
-    def killed_at(self) -> None:
-        """Put or delete one item, and die at a step of it; step 0 counts the steps."""
-        steps = Steps(self.task["step"])
-        if self.task.get("operations"):
-            self._on_operations(steps)
-        else:
-            sys.setprofile(steps.watch)
-        if "delete" in self.task:
-            self.store.delete(self.task["delete"])
-        else:
-            self.put()
-        sys.setprofile(None)
-        self.say(steps=steps.seen)
-
-    def _on_operations(self, steps: Steps) -> None:
-        self.task["observe"].append(lambda _: steps.count())
-
-
-class Steps:
-    """Counts what may change the world, and ends the process at one of them.
-
-    :param last: the number of the step at which to die; 0: never.
-    """
-
-    def __init__(self, last: int) -> None:
-        self.seen = 0
-        self._last = last
-
-    def count(self) -> None:
-        self.seen += 1
-        if self.seen == self._last:
-            os.kill(0, signal.SIGKILL)  # our group: with the programs that we have started
-
-    def watch(self, frame: Any, event: str, function: Any) -> None:
-        """For :func:`sys.setprofile`."""
-        if event in ("c_call", "c_return") and getattr(function, "__name__", "") in _OUTWARD:
-            self.count()
-
-
-def _expectation(name: str | None) -> Expect:
-    return {None: ANY, "any": ANY, "absent": ABSENT}.get(name, name or ANY)
-
-
-# -- many of them ------------------------------------------------------------------------------------------------------
 
 
 class Crew:

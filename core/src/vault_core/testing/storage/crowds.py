@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from vault_core.api import Capability, Secret, StorageBackend
+from vault_core.testing.hands import digest
 from vault_core.testing.part import StoragePart
 from vault_core.testing.place import RAW
 from vault_core.testing.storage.basic import KEY, OTHER, holds, item_of, lists
 from vault_core.testing.trial import Trial, check
-from vault_core.testing.worker import digest
 
 CROWD = 4
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from vault_core.api import Capability, Secret
+from vault_core.testing.hands import digest
 from vault_core.testing.part import StoragePart
 from vault_core.testing.place import SPLIT, SPLIT_LIMIT
 from vault_core.testing.storage.basic import KEY, OTHER, holds, lists, shown
 from vault_core.testing.storage.durability import killed, steps_of
 from vault_core.testing.trial import Trial, check
-from vault_core.testing.worker import digest
 
 
 def _long(letter: str, parts: int) -> str:
