@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -11,6 +12,8 @@ from vault_core.api import ConfigError, Context, Secret, StorageLocked, VaultErr
 from vault_plugin_hashicorp.server import ambient, expanded
 
 _TOKEN = re.compile(r"[!-~]+\Z")
+_PASSING = frozenset(("exp", "iat", "jti", "nbf"))
+"""Claims (RFC 7519, section 4.1) that every new token of the same bearer has anew."""
 
 
 def whose(context: Context) -> str:
@@ -28,7 +31,23 @@ def whose(context: Context) -> str:
         case "userpass":
             return json.dumps(["userpass", login_mount(context), options["username"]])
         case method:
-            return json.dumps([method, login_mount(context), options["role"], options["jwt-file"]])
+            return json.dumps([method, login_mount(context), options["role"], options["jwt-file"], _bearer(context)])
+
+
+def _bearer(context: Context) -> str:
+    """For whom the JSON web token in the file is: a digest of its claims. The file may be somebody else's the next
+    time: that of a runner's next job, say."""
+    try:
+        text = content(context, "jwt-file")
+    except VaultError:  # whoever opens the store is told
+        return "-"
+    try:
+        payload = text.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        text = json.dumps({name: claims[name] for name in claims if name not in _PASSING}, sort_keys=True)
+    except (ValueError, LookupError, TypeError):  # no such token: the server is going to say so
+        pass
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def login_mount(context: Context) -> str:
