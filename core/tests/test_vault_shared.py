@@ -135,6 +135,17 @@ def test_who_may_not_see_what_is_everybodys_sees_their_own(
     assert "the policy lets nobody list common keys" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("locate", [None, lambda _: "the team's server"], ids=["by options", "by place"])
+def test_what_is_opened_for_another_person_is_another_store(
+    make: Callable[..., tuple[Vault, Host]], locate: Callable[[Any], str] | None
+) -> None:
+    """Else a session that was made for one would be served to the other."""
+    found = {
+        make(Shared(), locate=locate, whose=lambda _, who=who: who)[0].store.identity for who in ("ana", "ben", "ana")
+    }
+    assert len(found) == 2
+
+
 @pytest.mark.parametrize(
     ("backend", "more"),
     [

@@ -72,11 +72,12 @@ class Store:
         """Equal for two names of one store, and for no two stores: part of the cache key of every session."""
         if self.spec.locate:
             place = self.place
-            parts = [self.spec.name, os.path.realpath(place) if place.startswith("/") else place]
-            return json.dumps(parts if self.spec.whose is None else [*parts, self.spec.whose(self.context)])
-        declared = [option for option in self.spec.options if not option.secret]
-        options = {option.name: str(self.context.options[option.name]) for option in declared}
-        return json.dumps([self.spec.name, options, str(self.context.data_dir)], sort_keys=True)
+            parts: list[object] = [self.spec.name, os.path.realpath(place) if place.startswith("/") else place]
+        else:
+            declared = [option for option in self.spec.options if not option.secret]
+            options = {option.name: str(self.context.options[option.name]) for option in declared}
+            parts = [self.spec.name, options, str(self.context.data_dir)]
+        return json.dumps(parts if self.spec.whose is None else [*parts, self.spec.whose(self.context)], sort_keys=True)
 
     @property
     def place(self) -> str:
