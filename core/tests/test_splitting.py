@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -146,6 +147,34 @@ def test_parts_that_another_process_is_writing_stay(monkeypatch):
     assert there
     opened(inner).put("credentials/dev", Secret("x"))
     assert parts(inner) == there
+
+
+def test_who_may_not_list_may_write():
+    """What was put is there, so nothing that comes after it may say that it failed."""
+
+    class Unlisted(Limited):
+        def keys(self):
+            raise StorageDenied("the policy lets nobody list")
+
+    inner = Unlisted()
+    for value in ("short", LONG):
+        version = opened(inner).put(KEY, Secret(value))
+        found = opened(inner).get(KEY)
+        assert found is not None
+        assert (found.value, found.version) == (Secret(value), version)
+
+
+def test_who_holds_a_long_value_is_told():
+    class Held(Limited):
+        def get(self, key):
+            item = super().get(key)
+            return item and replace(item, holder="ana since yesterday")
+
+    inner = Held()
+    opened(inner).put(KEY, Secret(LONG))
+    found = opened(inner).get(KEY)
+    assert found is not None
+    assert (found.value, found.holder) == (Secret(LONG), "ana since yesterday")
 
 
 def test_the_loser_of_a_race_leaves_no_part():
