@@ -164,7 +164,7 @@ def test_no_such_parameter(ssm) -> None:
 
 def test_denied_comes_with_the_policy_that_is_enough(ssm, front: Front) -> None:
     name = ssm.options["parameter"]
-    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}"
+    arn = f"arn:aws:ssm:{REGION}:210987654321:parameter{name}"  # another account's, shared
     text = f"User: {USER} is not authorized to perform: ssm:GetParameter on resource: {arn} because no policy allows it"
     front.on("GetParameter", json_error("AccessDeniedException", text))
     with pytest.raises(SourceUnavailable, match="AWS does not let the keys in the environment read parameter"):
