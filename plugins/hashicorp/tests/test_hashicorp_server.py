@@ -244,10 +244,11 @@ def test_keys_over_a_network_without_tls_are_warned_of(context: Callable[..., Fa
 # -- mounts and namespaces ---------------------------------------------------------------------------------------------
 
 
-def test_a_mount_that_is_not_there_is_named(openbao: Server, open_store: Open) -> None:
+@pytest.mark.parametrize("mount", ["elsewhere", "secret/inside"])
+def test_a_mount_that_is_not_there_is_named(mount: str, openbao: Server, open_store: Open) -> None:
     for token in (openbao.token, openbao.person("mounts")):
-        with pytest.raises(StorageDenied, match="there is no mount 'elsewhere'"):
-            open_store(openbao.environ(token), mount="elsewhere")
+        with pytest.raises(StorageDenied, match=f"there is no mount '{mount}'"):
+            open_store(openbao.environ(token), mount=mount)
 
 
 def test_version_1_is_refused_and_nothing_is_written_to_it(openbao: Server, open_store: Open) -> None:
