@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.gallery import AT_IMPORT, NOISE, SAID, WHEN_USED, offer, spec
-from support.home import Home
+from support.home import PROGRAM, Home
 from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of
 from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 from vault_core.plugins.discovery import scan
@@ -63,9 +63,7 @@ def test_with_a_child_the_failure_is_ours(broken: Site, home: Home) -> None:
 
 def test_nobody_else_is_disturbed(broken: Site, home: Home) -> None:
     for words in (["--version"], ["list"], ["exec", "-n", "-j", "work"], ["--help"]):
-        here, there = (
-            home.run(program, *words, env=UNLOCKED) for program in (broken.awsv, "awsv-real"[:0] or broken.awsv)
-        )
+        here, there = (home.run(program, *words, env=UNLOCKED) for program in (broken.awsv, PROGRAM))
         assert (here.returncode, here.stderr) == (0, ""), words
         assert here.stdout == there.stdout
 
@@ -122,6 +120,35 @@ def test_one_that_hangs_can_be_interrupted(tmp_path: Path, home: Home) -> None:
     child.expect("awsv: interrupted")
     assert ended(child) == 130
     assert home.run(site.awsv, "exec", "-n", "-j", "work", env=UNLOCKED).returncode == 0
+
+
+def test_our_own_settings_name_no_plugin(tmp_path: Path, home: Home) -> None:
+    """``AWS_VAULT_SESSION_CACHE`` is no option of a plugin ``session``: it is not loaded, and the child keeps it."""
+    site = Site(tmp_path / "site")
+    for name in ("session", "passphrase", "load", "disable"):
+        install(site, name, f"raise SystemExit(open({str(tmp_path / 'imported')!r}, 'w'))")
+    ours = {
+        "AWS_VAULT_SESSION_CACHE": "off",
+        "AWS_VAULT_PASSPHRASE_SOURCE": "env",
+        "AWS_VAULT_LOAD_PLUGINS": "file,env,sts,session,passphrase,load,disable",
+        "AWS_VAULT_DISABLE_HELP_MESSAGE": "1",
+    }
+    done = home.run(site.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=UNLOCKED | ours)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "imported").exists()
+    assert set(done.stdout.splitlines()) >= {f"{name}={text}" for name, text in ours.items()}
+
+
+def test_completing_the_name_of_a_command_loads_none(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    install(site, "stranger", f"raise SystemExit(open({str(tmp_path / 'imported')!r}, 'w'))", group="vault.command.v1")
+    for word, names in (("", {"add", "exec", "stranger"}), ("st", {"stranger"}), ("ex", {"exec", "explain", "export"})):
+        completing = {"_AWSV_COMPLETE": "bash_complete", "COMP_WORDS": f"awsv {word}", "COMP_CWORD": "1"}
+        done = home.run(site.awsv, env=completing)
+        assert (done.returncode, done.stderr) == (0, "")
+        found = {line.partition(",")[2] for line in done.stdout.splitlines()}
+        assert found == names if word else found > names
+    assert not (tmp_path / "imported").exists()
 
 
 def test_two_that_offer_one_name(tmp_path: Path, home: Home) -> None:

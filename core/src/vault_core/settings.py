@@ -38,6 +38,12 @@ LOAD_PLUGINS = "AWS_VAULT_LOAD_PLUGINS"
 REMOVED = "AWS_VAULT_REMOVED"
 """Set for a child of ``exec``: the names of the variables that awsv removed, so that a nested call can say so."""
 
+NO_HELP = "AWS_VAULT_DISABLE_HELP_MESSAGE"
+"""Set to anything: a shell that ``exec`` starts is not announced."""
+
+OWN_VARIABLES = frozenset((*(f"AWS_VAULT_{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP))
+"""The core's own: a plugin ``session`` or ``passphrase`` is not named by them."""
+
 _SECRET_VARIABLE = re.compile(
     r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|(VAULT|BAO)_TOKEN)\Z"
 )

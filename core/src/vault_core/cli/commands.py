@@ -6,6 +6,7 @@ import importlib
 import keyword
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
 from vault_core.plugins.loader import OURS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "add": "Store the AWS keys of a profile.",
@@ -70,14 +74,17 @@ class Program(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
-        theirs = {
-            name: f"from {distribution}"
-            for name, distribution in _contributed(ctx.ensure_object(App)).items()
-            if name not in COMMANDS
-        }
-        if theirs:
+        if theirs := _theirs(ctx.ensure_object(App)):
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(sorted(theirs.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a word can become; names no plugin, so loads none. click would, for the help of each command."""
+        from click.shell_completion import CompletionItem
+
+        lines = {**COMMANDS, **_theirs(ctx.ensure_object(App))}
+        found = [CompletionItem(name, help=lines[name]) for name in sorted(lines) if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -92,6 +99,11 @@ class Program(click.Group):
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
             )
         return super().resolve_command(ctx, args)
+
+
+def _theirs(app: App) -> dict[str, str]:
+    """Command of a plugin to its line in ``--help``."""
+    return {name: f"from {owner}" for name, owner in _contributed(app).items() if name not in COMMANDS}
 
 
 def _contributed(app: App) -> dict[str, str]:

@@ -20,7 +20,7 @@ from vault_core.cli.protect import release
 from vault_core.cli.sessions import obtain, session_options
 from vault_core.errors import UsageError
 from vault_core.sessions.profiles import Flags
-from vault_core.settings import REMOVED, is_secret_variable, passed_descriptor
+from vault_core.settings import NO_HELP, REMOVED, is_secret_variable, passed_descriptor
 
 CLEARED = (
     "AWS_ACCESS_KEY_ID",
@@ -133,7 +133,7 @@ def command(
     given = {"AWS_VAULT": profile, **variables(issued.credentials, plan.region)}
     if "AWS_CREDENTIAL_EXPIRATION" in given:
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read
-    if not child and output.is_terminal() and not environ.get("AWS_VAULT_DISABLE_HELP_MESSAGE"):
+    if not child and output.is_terminal() and not environ.get(NO_HELP):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
     close_passed(environ, keep_env)
     app.close()

@@ -18,7 +18,7 @@ from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, SourceUnavailable, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
-from vault_core.settings import Settings, StoreSettings, Value, is_secret_variable
+from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
 from vault_core.terminal import Terminal
 
 _RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
@@ -55,7 +55,7 @@ class Host:
         Whoever sets a variable of a plugin names that plugin, and only then it is loaded for this. Of one that does not
         load all variables count as secret.
         """
-        told = [variable for variable in self.settings.environ if not is_secret_variable(variable)]
+        told = [name for name in self.settings.environ if not is_secret_variable(name) and name not in OWN_VARIABLES]
         for offer in self.plugins.offers():
             prefix = _variable(f"{offer.name}_")
             if offer.usable and any(variable.startswith(prefix) for variable in told):
