@@ -150,3 +150,23 @@ def test_an_exclusive_backend_needs_no_lock(tmp_path):
     context = FakeContext(tmp_path, passphrases=["right"])
     SealedBackend(Dictionary(), context, Capability.CREATE_ONLY).put("a/b", Secret("x"))
     assert not context.state_dir.exists()
+
+
+@pytest.mark.parametrize("able", [Capability.CREATE_ONLY, Capability.CAS], ids=["create-only", "check-and-set"])
+def test_a_backend_that_knows_absent_lets_one_machine_win(tmp_path, able):
+    """Our table arrives when another machine's, and its first value, are there."""
+    inner = Dictionary()
+    theirs = SealedBackend(inner, FakeContext(tmp_path / "theirs", passphrases=["right"]), able)
+
+    class Late(Dictionary):
+        def put(self, key, value, **expect):
+            if key == SLOTS_KEY:
+                theirs.put("credentials/a", Secret("one"))
+            return super().put(key, value, **expect)
+
+    late = Late()
+    late.kept = inner.kept
+    ours = SealedBackend(late, FakeContext(tmp_path / "ours", passphrases=["right"]), able)
+    ours.put("credentials/b", Secret("two"))
+    for store in (theirs, ours):
+        assert [store.get(f"credentials/{name}").value for name in "ab"] == [Secret("one"), Secret("two")]

@@ -4,10 +4,11 @@
 that it can neither read nor change nor exchange; it can delete a value or bring back an older one. Nothing is asked
 before the first value is read or written; keys are listed and deleted without unlocking.
 
-Who makes a store chooses its data key, and two at once would choose two. A backend with ``CREATE_ONLY`` lets one win.
-For others a lock of this user on this machine does; and whoever has made a store looks again after its first value,
-which is put once more where the table is another one by then. What is left: a second *machine* (or user) whose table
-arrives later still, on its way since before ours was there; its key is the store's then, and that first value is lost.
+Who makes a store chooses its data key, and two at once would choose two. A backend with ``CREATE_ONLY`` or ``CAS``
+lets one win. For others a lock of this user on this machine does; and whoever has made a store looks again after its
+first value, which is put once more where the table is another one by then. What is left: a second *machine* (or user)
+whose table arrives later still, on its way since before ours was there; its key is the store's then, and that first
+value is lost.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         self._inner = inner
         self._ctx = ctx
         self._where = f"store {ctx.store}"
-        self._exclusive = Capability.CREATE_ONLY in capabilities
+        self._exclusive = bool((Capability.CREATE_ONLY | Capability.CAS) & capabilities)  # both know ABSENT
         self._versions = Capability.CAS in capabilities
         self._cost = cost
         # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
