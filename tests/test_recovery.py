@@ -11,7 +11,7 @@ from support.awsvault import PASSPHRASE as THEIRS
 from support.awsvault import write_item
 from support.home import PROGRAM, Home
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
-from support.ways import files_with, finished, opens, recovers, shown_key, table, with_descriptors
+from support.ways import ended, files_with, finished, opens, recovers, shown_key, table, with_descriptors
 
 KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
 OFFER = r"Make a recovery key, to be kept on paper\? \[Y/n\] "
@@ -24,15 +24,6 @@ def home(tmp_path: Path) -> Home:
     home = offline(tmp_path)
     fill(home, {"work": (KEY_ID, SECRET)})
     return home
-
-
-def ended(child: object) -> tuple[int, str]:
-    """Exit code and the rest of what the terminal showed."""
-    child.expect(__import__("pexpect").EOF)  # type: ignore[attr-defined]  # a pexpect.spawn
-    shown: str = child.before  # type: ignore[attr-defined]  # see above
-    child.close()  # type: ignore[attr-defined]  # see above
-    status: int = child.exitstatus  # type: ignore[attr-defined]  # see above
-    return status, shown
 
 
 # -- at a terminal -----------------------------------------------------------------------------------------------------
