@@ -28,6 +28,7 @@ _BLOCK = 4096
 _FSALT = 32
 _NAME = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
 _ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>[0-9]{1,19})\}[,}]')
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]*")
 _MAX_NAME = 900
 
 
@@ -193,7 +194,7 @@ def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
 
 
 def _entry(sealed: Any, version: Any, epoch: int) -> Entry:
-    if not isinstance(sealed, str):
+    if not isinstance(sealed, str) or not _BASE64.fullmatch(sealed):
         raise ValueError("an entry of its index is malformed")
     return Entry(sealing.integer(version, "version of an entry", least=1, most=epoch), sealed)
 
