@@ -1,7 +1,7 @@
 """A second implementation of docs/file-format.md, written from its text: standard library and raw primitives only.
 
-It imports nothing of awsv. The section signs refer to that text. ``python independent.py FILE`` asks for the
-passphrase and prints the entries of a store.
+It imports nothing of awsv. The section signs refer to that text. ``python independent.py FILE [TYPE]`` asks for what
+slots of that type (``passphrase``, ``key``, ``composite``, ``recovery``) open with, and prints the entries of a store.
 """
 
 from __future__ import annotations
@@ -355,5 +355,19 @@ def read_value(store, dek, key, text):
     return unseal(dek, b"vlt/v1/value" + lp(store, key.encode()), sealed)
 
 
+def ask(slots, kind):
+    """What :func:`material` takes for slots of this type."""
+    if kind == "composite":
+        sources = {factor["source"] for slot in slots if slot["type"] == kind for factor in slot["factors"]}
+        return {source: getpass(f"Secret of {source}: ") for source in sorted(sources)}
+    return getpass({"passphrase": "Passphrase: ", "key": "Key (base64): ", "recovery": "Recovery key: "}[kind])
+
+
+def main(path, kind="passphrase"):
+    data = Path(path).read_bytes()
+    epoch, entries = read_file(data, ask(check_file(data)[1], kind), kind)
+    print(json.dumps({"epoch": epoch, "entries": {name: value.decode() for name, value in entries.items()}}))  # noqa: T201 - a tool for people
+
+
 if __name__ == "__main__":
-    print(read_file(Path(sys.argv[1]).read_bytes(), getpass("Passphrase: ")))  # noqa: T201 - a tool for people
+    main(*sys.argv[1:])
