@@ -27,7 +27,7 @@ _TAG = 16
 _BLOCK = 4096
 _FSALT = 32
 _NAME = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
-_ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>[0-9]{1,19})\}[,}]')
+_ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>0|[1-9][0-9]{0,18})\}[,}]')
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]*")
 _MAX_NAME = 900
 
