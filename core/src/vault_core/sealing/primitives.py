@@ -95,7 +95,7 @@ def encrypt(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     return AESGCM(key).encrypt(_NONCE, plaintext, aad)
 
 
-def decrypt(key: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+def decrypt(key: bytes, ciphertext: bytes | memoryview, aad: bytes) -> bytes:
     """Undo :func:`encrypt`.
 
     :raises Forged: the tag is wrong.

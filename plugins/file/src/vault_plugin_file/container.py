@@ -50,8 +50,9 @@ class Envelope:
     """The whole file."""
 
     @property
-    def payload(self) -> bytes:
-        return self.data[len(self.signed) + _MAC :]
+    def payload(self) -> memoryview:
+        """Not a copy: of a large store each copy costs as much as its decryption."""
+        return memoryview(self.data)[len(self.signed) + _MAC :]
 
     def made_with(self, dek: Secret) -> bool:
         """Whether the header was written by somebody who had this key."""
@@ -79,7 +80,7 @@ class Index(Mapping[str, Entry]):
     :param epoch: of the write that made it.
     """
 
-    def __init__(self, text: bytes, epoch: int) -> None:
+    def __init__(self, text: bytes | memoryview, epoch: int) -> None:
         self._text = text
         self._epoch = epoch
         self._all: dict[str, Entry] | None = None
@@ -113,7 +114,7 @@ class Index(Mapping[str, Entry]):
         :raises ValueError: it is not.
         """
         if self._all is None:
-            self._all = _parse_index(self._text, self._epoch)
+            self._all = _parse_index(bytes(self._text), self._epoch)
         return self._all
 
 
@@ -174,7 +175,7 @@ def decrypt(envelope: Envelope, dek: Secret) -> Index:
     except sealing.Forged:
         raise ValueError("its payload was changed") from None
     length = int.from_bytes(plaintext[:4], "big")
-    index, padding = plaintext[4 : 4 + length], plaintext[4 + length :]
+    index, padding = memoryview(plaintext)[4 : 4 + length], plaintext[4 + length :]
     if len(index) != length or len(padding) >= _BLOCK or padding.strip(b"\0"):
         raise ValueError("its payload has the wrong length")
     return Index(index, envelope.epoch)
