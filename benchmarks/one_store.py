@@ -1,7 +1,8 @@
 """One process that opens a store through its key slot, so without a key derivation, and gets, puts or lists.
 
-``python one_store.py FOLDER get|put|list REPEAT`` opens the store anew each time, as a command does, and prints the
-seconds of each time and the process's peak memory (KiB). ``store.py`` starts it, and made the store with :func:`make`.
+``python one_store.py FOLDER get|put|list REPEAT [OTHER]`` opens the store anew each time, as a command does, and prints
+the seconds of each time and the peak memory of the process (KiB). With a second folder the two take turns, so that what
+slows the machine down slows both. ``store.py`` starts it, and made the stores with :func:`make`.
 """
 
 from __future__ import annotations
@@ -66,13 +67,14 @@ def peak_memory() -> int:
 
 
 def main() -> None:
-    folder, action, repeat = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    taken = []
+    folders, action, repeat = [Path(path) for path in (sys.argv[1], *sys.argv[4:])], sys.argv[2], int(sys.argv[3])
+    taken: list[list[float]] = [[] for _ in folders]
     for _ in range(repeat):
-        start = time.perf_counter()
-        work(folder, action, int(folder.name) - 1)
-        taken.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": taken, "memory": peak_memory()}))
+        for folder, seconds in zip(folders, taken, strict=True):
+            start = time.perf_counter()
+            work(folder, action, int(folder.name) - 1)
+            seconds.append(time.perf_counter() - start)
+    print(json.dumps({"seconds": taken[0], "others": taken[1:], "memory": peak_memory()}))
 
 
 if __name__ == "__main__":

@@ -98,6 +98,10 @@ CASES = {
         (*MOVED, ("import", "--remove-plain", "--yes")),
         done=(0, 4),
     ),
+    "config credential-process": Case(WIRE, lambda home: home.config.read_bytes(), (("import", "credentials-file"),)),
+    "config credential-process --undo": Case(
+        (*WIRE, "--undo"), lambda home: home.config.read_bytes(), MOVED, done=(0, 2)
+    ),
     "copy": Case(COPY, in_second, steps=True),
     "copy --delete-source": Case((*COPY, "--delete-source"), in_second, steps=True),
     "passwd": Case(

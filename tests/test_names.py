@@ -44,6 +44,8 @@ NAMES = {
     "longest-emoji": "😀" * 63 + "abc",
     "replacement": "\ufffd\ufeff",
     "decomposed": "e\u0301",
+    "one-of-a-pair": "\u00e5",
+    "other-of-a-pair": "a\u030a",
 }
 
 
@@ -124,6 +126,7 @@ def test_what_is_no_name(command: list[str], home: Home) -> None:
     for name, told in (
         (b"", "the profile name is empty"),
         (b"n" * 256, "the profile name has 256 bytes; 255 is the most"),
+        (b"n" * 65_536, "the profile name has 65536 bytes; 255 is the most"),
         ("ü".encode() * 128, "the profile name has 256 bytes"),
         (b"caf\xe9", "is not UTF-8"),
         (b"\xed\xa0\x80", "is not UTF-8"),
@@ -140,3 +143,16 @@ def test_what_is_no_name(command: list[str], home: Home) -> None:
         assert (done.returncode, done.stdout) == (2, b""), (name, done)
         assert f"awsv: {told}".encode() in done.stderr or (told.startswith("is") and told.encode() in done.stderr)
     assert not Path(home.env["XDG_DATA_HOME"], "awsv").exists()
+
+
+def test_names_that_an_import_brings(home: Home) -> None:
+    """No argument can hold a NUL byte, but a file can."""
+    key = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
+    names = ("a\0b", "n" * 65_536, "../x", "good 🔑")
+    home.credentials.write_text("".join(f"[{name}]\n{key}" for name in names))
+    done = home.awsv("import", "credentials-file", env=UNLOCKED)
+    assert done.returncode == 7
+    assert "the profile name holds a NUL byte" in done.stderr
+    assert "the profile name has 65536 bytes" in done.stderr
+    assert stored(home) == dict.fromkeys(("../x", "good 🔑"), (KEY_ID, SECRET))
+    assert_harmless(done)

@@ -14,7 +14,7 @@ from support.security import sample
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
 from support.warm import warm
-from support.ways import finished, opens, recovers, sealed_entries, table, with_descriptors
+from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 from vault_core.api import Secret
 from vault_core.sealing import NewSlot
 from vault_core.testing import FakeContext
@@ -51,20 +51,6 @@ def with_passphrase(home: Home, passphrase: str, label: str) -> str:
     )
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
     return new.id
-
-
-def ended(child: object) -> tuple[int, str]:
-    child.expect(__import__("pexpect").EOF)  # type: ignore[attr-defined]  # a pexpect.spawn
-    shown: str = child.before  # type: ignore[attr-defined]  # see above
-    child.close()  # type: ignore[attr-defined]  # see above
-    status: int = child.exitstatus  # type: ignore[attr-defined]  # see above
-    return status, shown
-
-
-def answer(child: object, *answers: tuple[str, str]) -> None:
-    for question, text in answers:
-        child.expect(question)  # type: ignore[attr-defined]  # a pexpect.spawn
-        child.sendline(text)  # type: ignore[attr-defined]  # see above
 
 
 OLD = "Passphrase to unlock store 'file': "

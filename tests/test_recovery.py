@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from support.awsvault import PASSPHRASE as THEIRS
+from support.awsvault import write_item
 from support.home import PROGRAM, Home
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
-from support.ways import files_with, finished, opens, recovers, shown_key, table, with_descriptors
+from support.ways import ended, files_with, finished, opens, recovers, shown_key, table, with_descriptors
 
 KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
 OFFER = r"Make a recovery key, to be kept on paper\? \[Y/n\] "
@@ -22,15 +24,6 @@ def home(tmp_path: Path) -> Home:
     home = offline(tmp_path)
     fill(home, {"work": (KEY_ID, SECRET)})
     return home
-
-
-def ended(child: object) -> tuple[int, str]:
-    """Exit code and the rest of what the terminal showed."""
-    child.expect(__import__("pexpect").EOF)  # type: ignore[attr-defined]  # a pexpect.spawn
-    shown: str = child.before  # type: ignore[attr-defined]  # see above
-    child.close()  # type: ignore[attr-defined]  # see above
-    status: int = child.exitstatus  # type: ignore[attr-defined]  # see above
-    return status, shown
 
 
 # -- at a terminal -----------------------------------------------------------------------------------------------------
@@ -247,6 +240,26 @@ def test_every_command_that_makes_a_store_offers_one(tmp_path: Path, words: tupl
     assert recovers(home, text)
     done = home.awsv("import", "credentials-file", env=UNLOCKED)
     assert (done.returncode, "recovery" in done.stdout + done.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("add", "--env", "work"), ("import", "credentials-file"), ("import", "aws-vault"), ("file", "init")],
+    ids=str,
+)
+def test_every_command_that_makes_a_store_says_where_and_what_opens_it(tmp_path: Path, words: tuple[str, ...]) -> None:
+    home = offline(tmp_path)
+    home.credentials.write_text(f"[work]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
+    items = home.path / ".awsvault/keys"
+    items.mkdir(parents=True)
+    write_item(items, "work", "work", {"AccessKeyID": KEY_ID, "SecretAccessKey": SECRET})
+    done = home.awsv(*words, env={**KEYS, **UNLOCKED, "AWS_VAULT_IMPORT_PASSPHRASE": THEIRS})
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert str(store_path(home)) in said
+    assert "passphrase opens it" in said or f"opens with: {table(home).slots[0].describe()}" in said
+    again = home.awsv("import", "credentials-file", env=UNLOCKED)
+    assert "is new" not in again.stderr
 
 
 def test_nothing_is_offered_where_nobody_is(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from support.slot_plugins import KEYRING, PLAIN, SHELF
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
 from support.warm import warm
-from support.ways import finished, opens, recovers, sealed_entries, table, with_descriptors
+from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 
 KEYS = {"work": (KEY_ID, SECRET)}
 
@@ -54,20 +54,6 @@ def slots_of(home: Home, *flags: str) -> list[dict[str, object]]:
     assert (done.returncode, done.stderr) == (0, "")
     listed: list[dict[str, object]] = json.loads(done.stdout)["slots"]
     return listed
-
-
-def ended(child: object) -> tuple[int, str]:
-    child.expect(__import__("pexpect").EOF)  # type: ignore[attr-defined]  # a pexpect.spawn
-    shown: str = child.before  # type: ignore[attr-defined]  # see above
-    child.close()  # type: ignore[attr-defined]  # see above
-    status: int = child.exitstatus  # type: ignore[attr-defined]  # see above
-    return status, shown
-
-
-def answer(child: object, *answers: tuple[str, str]) -> None:
-    for question, text in answers:
-        child.expect(question)  # type: ignore[attr-defined]  # a pexpect.spawn
-        child.sendline(text)  # type: ignore[attr-defined]  # see above
 
 
 FIRST, AGAIN = "New passphrase for store 'file': ", "The same again: "

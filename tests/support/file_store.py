@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vault_core.api import Secret, StorageCorrupt, VaultError
+from vault_core.testing import FakeContext
 from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
 
@@ -23,3 +31,48 @@ def spoil(store: FileBackend, name: str) -> None:
     other = next(key for key in state.entries if key != name)
     entries = {**state.entries, name: container.Entry(state.entries[name].version, state.entries[other].sealed)}
     store.store.file.path.write_bytes(container.encode(state.table, state.dek, state.epoch + 1, entries))
+
+
+def put_there(folder: Path, data: bytes) -> Path:
+    """Have these bytes be the store; its path."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / "store.vlt"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    return path
+
+
+def through_backend(folder: Path, data: bytes, context: FakeContext | None = None) -> VaultError | None:
+    """The error of reading these bytes as a store, or None."""
+    put_there(folder, data)
+    store = FileBackend(context or FakeContext(folder.parent, passphrases=["right"]), folder)
+    try:
+        for key in store.keys():  # noqa: SIM118 - a backend is no dictionary
+            store.get(key)
+    except VaultError as error:
+        return error
+    return None
+
+
+def with_header(data: bytes, text: bytes) -> bytes:
+    """The file with another header text, its length right, the rest as it was."""
+    length = int.from_bytes(data[12:16], "big")
+    return data[:12] + len(text).to_bytes(4, "big") + text + data[16 + length :]
+
+
+def header_of(data: bytes) -> Any:
+    """The header of a store, parsed."""
+    return json.loads(data[16 : 16 + int.from_bytes(data[12:16], "big")])
+
+
+def untouched(folder: Path, data: bytes) -> None:
+    """These bytes are refused with exit code 4 by reads and writes, nobody is asked anything, and they stay."""
+    path, context = put_there(folder, data), FakeContext(folder.parent, passphrases=["right"])
+    store = FileBackend(context, folder)
+    written = path.stat().st_mtime_ns
+    for call in (lambda: store.get("a/b"), lambda: store.put("a/b", Secret("x")), lambda: store.delete("a/b")):
+        with pytest.raises(StorageCorrupt) as caught:
+            call()
+        assert (caught.value.exit_code, str(path) in caught.value.message) == (4, True)
+    assert context.unlocked == []
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == (data, written)

@@ -85,6 +85,24 @@ def finished(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.returncode, stderr
 
 
+def answer(child: Any, *answers: tuple[str, str]) -> None:
+    """Type an answer to each question as it appears on a terminal."""
+    for question, text in answers:
+        child.expect(question)
+        child.sendline(text)
+
+
+def ended(child: Any) -> tuple[int, str]:
+    """Exit code, and the rest of what the terminal showed."""
+    import pexpect
+
+    child.expect(pexpect.EOF)
+    shown: str = child.before
+    child.close()
+    code: int = child.exitstatus
+    return code, shown
+
+
 def shown_key(child: Any) -> str:
     """Read a recovery key from a terminal on which it is being shown, up to the question for its last group."""
     child.expect("The recovery key of store")

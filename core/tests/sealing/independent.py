@@ -1,7 +1,7 @@
 """A second implementation of docs/file-format.md, written from its text: standard library and raw primitives only.
 
-It imports nothing of awsv. The section signs refer to that text. ``python independent.py FILE`` asks for the
-passphrase and prints the entries of a store.
+It imports nothing of awsv. The section signs refer to that text. ``python independent.py FILE [TYPE]`` asks for what
+slots of that type (``passphrase``, ``key``, ``composite``, ``recovery``) open with, and prints the entries of a store.
 """
 
 from __future__ import annotations
@@ -279,8 +279,8 @@ def check_table(store, slots):
     return unb64(store, 16)
 
 
-def read_file(data, secret, kind="passphrase"):
-    """Epoch and entries (name to value) of a store file."""
+def check_file(data):
+    """The form of a store file: the length of its header, the header, and its fields as bytes and numbers."""
     need(16 <= len(data) <= 16777216 and data[:8] == b"\x89VLT\r\n\x1a\n", "magic")
     version, flags, length = struct.unpack(">HHI", data[8:16])
     if version != 1 or flags != 0:
@@ -290,8 +290,13 @@ def read_file(data, secret, kind="passphrase"):
     need(body >= 4096 and body % 4096 == 0, "size")
     header = only(parse(data[16 : 16 + length]), "epoch", "fsalt", "slots", "store")
     store = check_table(header["store"], header["slots"])
-    epoch, fsalt = number(header["epoch"], 1, 2**63 - 1), unb64(header["fsalt"], 32)
-    dek = open_slots(store, header["slots"], kind, secret)
+    return length, header["slots"], store, number(header["epoch"], 1, 2**63 - 1), unb64(header["fsalt"], 32)
+
+
+def read_file(data, secret, kind="passphrase"):
+    """Epoch and entries (name to value) of a store file."""
+    length, slots, store, epoch, fsalt = check_file(data)
+    dek = open_slots(store, slots, kind, secret)
     mac_key = hkdf(dek, store, b"vlt/v1/header-mac", 32)
     mac = hmac.new(mac_key, data[: 16 + length], hashlib.sha256).digest()
     need(hmac.compare_digest(mac, data[16 + length : 48 + length]), "header MAC")
@@ -300,29 +305,43 @@ def read_file(data, secret, kind="passphrase"):
     (size,) = struct.unpack(">I", plain[:4])
     index, padding = plain[4 : 4 + size], plain[4 + size :]
     need(len(index) == size and len(padding) < 4096 and not padding.strip(b"\0"), "padding")
+    entries = check_index(index, epoch)
+    return epoch, {name: read_entry(dek, store, name, value) for name, value in entries.items()}
+
+
+def check_index(index, epoch):
     entries = parse(index)
     need(isinstance(entries, dict), "index")
-    return epoch, {name: read_entry(dek, store, epoch, name, value) for name, value in entries.items()}
+    for name, value in entries.items():
+        need(re.fullmatch("[a-z0-9._-]+/[a-z0-9._-]+", name) and len(name) <= 900, "name")
+        only(value, "s", "v")
+        number(value["v"], 1, epoch)
+        need(isinstance(value["s"], str) and re.fullmatch("[A-Za-z0-9+/=]*", value["s"]), "sealed value: alphabet")
+    return entries
 
 
-def read_entry(dek, store, epoch, name, value):
-    need(re.fullmatch("[a-z0-9._-]+/[a-z0-9._-]+", name) and len(name) <= 900, "name")
-    only(value, "s", "v")
-    version = number(value["v"], 1, epoch)
+def read_entry(dek, store, name, value):
     sealed = unb64(value["s"], 49, 16777216)
-    return unseal(dek, b"vlt/v1/entry" + lp(store, name.encode(), version), sealed)
+    return unseal(dek, b"vlt/v1/entry" + lp(store, name.encode(), value["v"]), sealed)
 
 
 # §5 ------------------------------------------------------------------------------------------------------------------
 
 
+def check_slot_table(text):
+    """Identity and fields of the value of ``meta/slots``."""
+    table = parse(text)
+    if isinstance(table, dict) and type(table.get("format")) is int and table["format"] > 1:
+        raise Newer(table["format"])
+    only(table, "format", "mac", "slots", "store")
+    number(table["format"], 1, 1)
+    unb64(table["mac"], 32)
+    return check_table(table["store"], table["slots"]), table
+
+
 def open_table(text, secret, kind="passphrase"):
     """Identity and DEK from the value of ``meta/slots``."""
-    table = parse(text)
-    if isinstance(table, dict) and table.get("format") != 1:
-        raise Newer(table.get("format"))
-    only(table, "format", "mac", "slots", "store")
-    store = check_table(table["store"], table["slots"])
+    store, table = check_slot_table(text)
     dek = open_slots(store, table["slots"], kind, secret)
     rest = cjson({name: table[name] for name in table if name != "mac"}).encode()
     mac = hmac.new(hkdf(dek, store, b"vlt/v1/table-mac", 32), rest, hashlib.sha256).digest()
@@ -336,5 +355,19 @@ def read_value(store, dek, key, text):
     return unseal(dek, b"vlt/v1/value" + lp(store, key.encode()), sealed)
 
 
+def ask(slots, kind):
+    """What :func:`material` takes for slots of this type."""
+    if kind == "composite":
+        sources = {factor["source"] for slot in slots if slot["type"] == kind for factor in slot["factors"]}
+        return {source: getpass(f"Secret of {source}: ") for source in sorted(sources)}
+    return getpass({"passphrase": "Passphrase: ", "key": "Key (base64): ", "recovery": "Recovery key: "}[kind])
+
+
+def main(path, kind="passphrase"):
+    data = Path(path).read_bytes()
+    epoch, entries = read_file(data, ask(check_file(data)[1], kind), kind)
+    print(json.dumps({"epoch": epoch, "entries": {name: value.decode() for name, value in entries.items()}}))  # noqa: T201 - a tool for people
+
+
 if __name__ == "__main__":
-    print(read_file(Path(sys.argv[1]).read_bytes(), getpass("Passphrase: ")))  # noqa: T201 - a tool for people
+    main(*sys.argv[1:])

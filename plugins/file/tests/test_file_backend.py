@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from support.file_store import content
 from vault_core.api import (
     ABSENT,
     PassphraseError,
@@ -230,8 +231,25 @@ def test_an_old_copy_of_an_entry_under_a_new_key_of_the_store(opened, folder, ct
     assert len(ctx.unlocked) == asked + 1
 
 
-@pytest.mark.parametrize("key", ["", "a", "/a", "a/", "a/b/c", "A/b", "a/ü", "a/b\n", "a/" + "b" * 899])
-def test_what_is_no_key(opened, folder, key):
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "a",
+        "/a",
+        "a/",
+        "a/b/c",
+        "A/b",
+        "a/ü",
+        "a/b\n",
+        "a/b\0",
+        "a/🔑",
+        "a/" + "b" * 899,
+        "a/" + "b" * 65_536,
+    ],
+    ids=lambda key: ascii(key[:8]),
+)
+def test_s21_what_is_no_key(opened, folder, key):
     with pytest.raises(StorageError, match="not a key"):
         opened().put(key, Secret("x"))
     assert opened().get(key) is None
@@ -256,7 +274,7 @@ def test_a_full_store_says_so_and_stays_as_it_is(opened, snapshot):
     assert snapshot() == before
 
 
-def test_ten_thousand_entries(opened):
+def test_s21_ten_thousand_entries(opened, figure):
     store = opened()
     store.put("a/0", Secret("x"))
     table, dek, entries = store.store._seen.table, store.store._seen.dek, dict(store.store._seen.entries)
@@ -267,6 +285,12 @@ def test_ten_thousand_entries(opened):
     assert len(list(again.keys())) == 10_000
     again.put("a/new", Secret("y"))
     assert again.get("a/9999").value == Secret("x" * 100)
+    assert again.delete("a/5000") is True
+    left = content(opened())
+    assert left == {f"a/{number}": "x" * 100 if number else "x" for number in range(10_000) if number != 5000} | {
+        "a/new": "y"
+    }
+    figure(f"10,000 entries: {store.store.file.path.stat().st_size:,} bytes, each as it was put")
 
 
 def test_weaker_but_legal_derivation_opens_and_is_kept(folder, ctx, opened):

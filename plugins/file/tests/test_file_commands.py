@@ -163,6 +163,19 @@ def test_rekey(home, path):
     assert "older copy" in told(home.awsv("list", "--credentials"))
 
 
+def test_rekey_at_a_terminal_asks_once(home, path):
+    before = path.read_bytes()
+    child = home.spawn("file", "rekey", env={"AWS_VAULT_FILE_PASSPHRASE": None})
+    child.expect("assphrase .*: $")
+    child.sendline(PASSPHRASE)
+    shown = child.read()
+    child.wait()
+    assert (child.exitstatus, "2 entries sealed again" in shown) == (0, True)
+    assert "assphrase to" not in shown
+    assert "for passphrase slot" not in shown
+    assert path.read_bytes() != before
+
+
 # -- backup and restore ------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,24 @@ def test_s16_rekey_seals_everything_again(made, opened, ctx):
     assert all("did not open" not in note and "older" not in note for note in ctx.notes)
 
 
+def test_nobody_is_asked_twice(made, opened, ctx):
+    ctx.unlocked.clear()
+    upkeep.rekey(opened().store, no)
+    assert len(ctx.unlocked) == 1
+    assert not any(note.startswith("for ") for note in ctx.notes)
+    assert content(opened()) == ENTRIES
+
+
+def test_only_of_the_other_slot_the_secret_is_asked(two_ways, made, opened, tmp_path):
+    both = FakeContext(tmp_path, passphrases=["right", "other"])
+    new, _ = upkeep.rekey(opened(both).store, no)
+    assert len(both.unlocked) == 2
+    assert [note for note in both.notes if note.startswith("for ")] == [f"for {two_ways.describe()}:"]
+    for passphrase in ("right", "other"):
+        assert content(opened(FakeContext(tmp_path, passphrases=[passphrase]))) == ENTRIES
+    assert len(new.table.slots) == 2
+
+
 @pytest.fixture
 def two_ways(made):
     """A second passphrase, which nobody gives; its slot."""

@@ -42,17 +42,22 @@ class Vaults:
 
     @contextmanager
     def offering_recovery(self) -> Iterator[None]:
-        """Around what may make stores: for those that it made, a recovery key is offered, also if not all is done."""
+        """Around what may make stores: those that it made are told of, and a recovery key is offered for each.
+
+        Also if not all is done.
+        """
         try:
             yield
         except PartlyDone:
-            self._offer()
+            self._tell_made()
             raise
-        self._offer()
+        self._tell_made()
 
-    def _offer(self) -> None:
+    def _tell_made(self) -> None:
         for vault in self._lacking:
             if not lacks_store(vault):
+                ways = ", ".join(slot.describe() for slot in vault.slots().slots)
+                self._app.note(f"{vault.store.place} is new; it opens with: {ways}")
                 offer(self._app, vault.store.context, vault)
 
 

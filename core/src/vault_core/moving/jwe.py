@@ -14,9 +14,9 @@ import re
 from typing import Any
 
 # The primitives of AES live here and in the sealing; this module is imported when aws-vault's items are read.
-from cryptography.exceptions import InvalidTag  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap  # noqa: TID253 - see above
+from cryptography.exceptions import InvalidTag  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap  # noqa: TID253 - loaded when needed
 
 from vault_core.secret import Secret
 

@@ -24,6 +24,7 @@ __all__ = [
     "encrypt",
     "fields",
     "from_base64",
+    "heard",
     "hkdf",
     "integer",
     "lp",
@@ -50,10 +51,12 @@ if TYPE_CHECKING:
     from vault_core.sealing.making import NewSlot
     from vault_core.sealing.primitives import SEALED_EXTRA, Forged, decrypt, encrypt, hkdf, mac, same, seal, unseal
     from vault_core.sealing.renewing import Renewal
+    from vault_core.sealing.repeating import heard
     from vault_core.sealing.slot import Slot
     from vault_core.sealing.slots import SlotTable
 else:
     _HOMES = {"Argon2id": "kdf", "NewSlot": "making", "Renewal": "renewing", "Slot": "slot", "SlotTable": "slots"}
+    _HOMES |= {"heard": "repeating"}
     _HOMES |= dict.fromkeys(
         ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "primitives"
     )

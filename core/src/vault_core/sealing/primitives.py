@@ -10,14 +10,14 @@ import hashlib
 import hmac
 import os
 
-# This is the module that `cryptography` is confined to; it is imported at the first derivation only.
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.hashes import SHA256  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id as _Argon2id  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC  # noqa: TID253 - see above
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: TID253 - see above
+# `cryptography` is confined to this module, which is imported at the first derivation only.
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.hashes import SHA256  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id as _Argon2id  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC  # noqa: TID253 - loaded when needed
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: TID253 - loaded when needed
 
 from vault_core.errors import StorageUnavailable
 from vault_core.sealing.kdf import Argon2id
@@ -95,7 +95,7 @@ def encrypt(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     return AESGCM(key).encrypt(_NONCE, plaintext, aad)
 
 
-def decrypt(key: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+def decrypt(key: bytes, ciphertext: bytes | memoryview, aad: bytes) -> bytes:
     """Undo :func:`encrypt`.
 
     :raises Forged: the tag is wrong.

@@ -38,9 +38,11 @@ class Slot:
     def parse(cls, value: object, name: str) -> Slot:
         """:raises ValueError: not a slot of this format."""
         kind = value.get("type") if isinstance(value, dict) else None
-        if isinstance(kind, str) and kind not in _FURTHER:
+        if not isinstance(kind, str):
+            raise ValueError(f"{name} has no type")
+        if kind not in _FURTHER:
             raise NewerFormat(f"{name} has the unknown type {kind!a:.40}")
-        further = _FURTHER[kind] if isinstance(kind, str) else ()
+        further = _FURTHER[kind]
         slot = fields(value, ("commit", "id", "label", "type", "wrap", *further), name)
         _match(_ID, slot["id"], f"id of {name}")
         check_label(slot["label"], f"label of {name}")

@@ -245,7 +245,13 @@ class SlotTable:
         return SlotTable(self.store, tuple(slot for slot in self.slots if slot.id != slot_id))
 
     def rekey(
-        self, ctx: Context, where: str, *, keep: Container[str] | None = None, cost: Argon2id | None = None
+        self,
+        ctx: Context,
+        where: str,
+        *,
+        keep: Container[str] | None = None,
+        cost: Argon2id | None = None,
+        repeating: Context | None = None,
     ) -> tuple[SlotTable, Secret, tuple[Slot, ...]]:
         """The same store under a new data key (DEK): every kept slot is opened and made again, with another id.
 
@@ -254,6 +260,7 @@ class SlotTable:
         open is dropped; the caller asks before it writes the result.
 
         :param keep: ids of the slots to keep; None means all.
+        :param repeating: says what opened the store (:func:`sealing.heard`), before anybody is asked.
         :returns: the new table, its DEK, and the slots that were to be kept and did not open.
         :raises StorageLocked: none opened.
         """
@@ -264,7 +271,8 @@ class SlotTable:
             if keep is not None and slot.id not in keep:
                 continue
             try:
-                made.append(self._again(ctx, slot, cost or DEFAULT_COST).wrap(dek))
+                new = self._repeated(repeating, slot, cost) or self._again(ctx, slot, cost)
+                made.append(new.wrap(dek))
             except (PassphraseError, PluginError, SourceUnavailable, QuestionRefused) as error:
                 ctx.notify(f"{slot.describe()} did not open: {error.message}")
                 dropped.append(slot)
@@ -272,12 +280,21 @@ class SlotTable:
             raise StorageLocked(f"no slot of {where} opened: it keeps its data key", hint="awsv slot list")
         return SlotTable(self.store, tuple(made)), dek, tuple(dropped)
 
-    def _again(self, ctx: Context, slot: Slot, cost: Argon2id) -> NewSlot:
+    def _repeated(self, repeating: Context | None, slot: Slot, cost: Argon2id | None) -> NewSlot | None:
+        """The slot made anew from what was said before; None where that does not open it."""
+        if repeating is None or slot.type not in ("passphrase", "composite"):
+            return None
+        with suppress(PassphraseError):
+            return self._again(repeating, slot, cost, quiet=True)
+        return None
+
+    def _again(self, ctx: Context, slot: Slot, cost: Argon2id | None, *, quiet: bool = False) -> NewSlot:
         """The slot with an id and salts of its own, opened by the same secret."""
         if slot.type == "key":
             return NewSlot.kept(self.store, ctx, slot.sources[0], label=slot.label)
-        head = fresh_head(slot.head, cost)
-        ctx.notify(f"for {slot.describe()}:")
+        head = fresh_head(slot.head, cost or DEFAULT_COST)
+        if not quiet:
+            ctx.notify(f"for {slot.describe()}:")
         if slot.type == "passphrase":
             key = opening.passphrase(ctx, self.store, slot, head)
         elif slot.type == "composite":

@@ -92,8 +92,8 @@ def verify(ctx: CommandContext, backup: Path | None) -> None:
 def rekey(ctx: CommandContext, drop: bool) -> None:
     """Give the store another data key, and seal every entry again.
 
-    For when somebody may have seen the data key, or had a way in that was removed. Every slot must be opened once more;
-    what cannot be opened is dropped, after a question.
+    For when somebody may have seen the data key, or had a way in that was removed. Every slot must be opened;
+    nothing is asked twice. What cannot be opened is dropped, after a question.
     """
     store = _store(ctx)
 
@@ -101,10 +101,12 @@ def rekey(ctx: CommandContext, drop: bool) -> None:
         question = f"These did not open, and will not open the store any more: {', '.join(slots)}. Go on?"
         return drop or ctx.confirm(question, flag="--drop")
 
-    state, _ = upkeep.rekey(store, may_drop)
+    state, before = upkeep.rekey(store, may_drop)
     ctx.write(f"{store.where} has another data key: {_entries(state)} sealed again")
     ctx.note(f"it {_opened_by(state)}")
     ctx.note("older copies and backups still open as they did: delete them if the old key may be known")
+    if before.of_type("key"):
+        ctx.note("but not through a key slot, whose source has another key now: make a new backup")
 
 
 @command.command("backup")

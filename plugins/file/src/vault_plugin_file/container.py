@@ -27,7 +27,8 @@ _TAG = 16
 _BLOCK = 4096
 _FSALT = 32
 _NAME = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
-_ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>[0-9]{1,19})\}[,}]')
+_ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>0|[1-9][0-9]{0,18})\}[,}]')
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]*")
 _MAX_NAME = 900
 
 
@@ -49,8 +50,9 @@ class Envelope:
     """The whole file."""
 
     @property
-    def payload(self) -> bytes:
-        return self.data[len(self.signed) + _MAC :]
+    def payload(self) -> memoryview:
+        """Not a copy: of a large store each copy costs as much as its decryption."""
+        return memoryview(self.data)[len(self.signed) + _MAC :]
 
     def made_with(self, dek: Secret) -> bool:
         """Whether the header was written by somebody who had this key."""
@@ -78,7 +80,7 @@ class Index(Mapping[str, Entry]):
     :param epoch: of the write that made it.
     """
 
-    def __init__(self, text: bytes, epoch: int) -> None:
+    def __init__(self, text: bytes | memoryview, epoch: int) -> None:
         self._text = text
         self._epoch = epoch
         self._all: dict[str, Entry] | None = None
@@ -112,7 +114,7 @@ class Index(Mapping[str, Entry]):
         :raises ValueError: it is not.
         """
         if self._all is None:
-            self._all = _parse_index(self._text, self._epoch)
+            self._all = _parse_index(bytes(self._text), self._epoch)
         return self._all
 
 
@@ -173,7 +175,7 @@ def decrypt(envelope: Envelope, dek: Secret) -> Index:
     except sealing.Forged:
         raise ValueError("its payload was changed") from None
     length = int.from_bytes(plaintext[:4], "big")
-    index, padding = plaintext[4 : 4 + length], plaintext[4 + length :]
+    index, padding = memoryview(plaintext)[4 : 4 + length], plaintext[4 + length :]
     if len(index) != length or len(padding) >= _BLOCK or padding.strip(b"\0"):
         raise ValueError("its payload has the wrong length")
     return Index(index, envelope.epoch)
@@ -193,7 +195,7 @@ def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
 
 
 def _entry(sealed: Any, version: Any, epoch: int) -> Entry:
-    if not isinstance(sealed, str):
+    if not isinstance(sealed, str) or not _BASE64.fullmatch(sealed):
         raise ValueError("an entry of its index is malformed")
     return Entry(sealing.integer(version, "version of an entry", least=1, most=epoch), sealed)
 

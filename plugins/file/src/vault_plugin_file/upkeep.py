@@ -86,15 +86,20 @@ def require_whole(state: State, where: str, hint: str) -> None:
 
 
 def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[State, sealing.SlotTable]:
-    """A new data key: every entry is sealed again, every slot made again.
+    """A new data key: every entry is sealed again, every slot made again. Who opens the store here is asked once.
 
     :param may_drop: whether the slots that could not be opened, described, may go.
     :returns: the new state, and the slots as they were.
     :raises Cancelled: they may not.
     """
-    old = need(store)
+    asking = store.ctx
+    store.ctx, repeating = sealing.heard(asking)
+    try:
+        old = need(store)
+    finally:
+        store.ctx = asking
     require_whole(old, store.where, "remove these entries, or restore them from a backup, first")
-    table, dek, dropped = old.table.rekey(store.ctx, store.where)
+    table, dek, dropped = old.table.rekey(store.ctx, store.where, repeating=repeating)
     if dropped and not may_drop([slot.describe() for slot in dropped]):
         table.forget_kept(store.ctx, table.slots)
         raise Cancelled("nothing was changed")
