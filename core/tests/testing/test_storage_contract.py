@@ -22,6 +22,7 @@ MEANT = {
     "returns-text": "Basic",
     "looks-before-it-leaps": "CreateOnly",
     "ignores-versions": "CheckAndSet",
+    "looks-before-it-deletes": "CheckAndSet",
     "counts-anew": "CheckAndSet",
     "lists-its-index": "Listing",
     "remembers-its-list": "Listing",
@@ -146,6 +147,15 @@ def test_keys_are_removed_even_after_a_failure(name: str, tmp_path: Path) -> Non
     left = [json.loads(path.read_text()) for path in (tmp_path / "tmp").rglob("toy.json")]
     assert len(left) >= 8
     assert all(items == {} for items in left)
+
+
+def test_keys_are_removed_where_nobody_may_list(tmp_path: Path) -> None:
+    """And one that cannot be deleted keeps no other one."""
+    done, parts = run_of(tmp_path, "lists-for-nobody")("-k", "test_basic or test_processes_lose")
+    assert "Processes" in failed(parts), done.stdout
+    left = [json.loads(path.read_text()) for path in (tmp_path / "tmp").rglob("toy.json")]
+    assert len(left) >= 5
+    assert all(key.endswith("-0") for items in left for key in items)
 
 
 def test_a_plugin_that_is_not_installed_is_named(tmp_path: Path) -> None:

@@ -86,7 +86,10 @@ class Hand:
 
     def delete(self) -> None:
         """Delete a key."""
-        self.say(deleted=self.store.delete(self.task["key"]))
+        try:
+            self.say(deleted=self.store.delete(self.task["key"], expect=_expectation(self.task.get("expect"))))
+        except StorageConflict:
+            self.say(lost=self.task["key"])
 
     def read(self) -> None:
         """Read a key over and over, until the others are done or it was often enough, and say what was seen."""

@@ -131,6 +131,24 @@ class CheckAndSet(StoragePart):
         for round_ in range(trial.afford(3, "races", cost=RACERS + 2)):
             one_winner(trial, store, KEY, store.put(KEY, Secret(f"round {round_}")), worker)
 
+    def test_check_and_set_deletes_what_it_knows(self, trial: Trial) -> None:
+        """Some put and some delete, all with the same version: one of them succeeds, so no new value is deleted."""
+        trial.needs(Capability.CAS)
+        trial.needs(Capability.MULTI_PROCESS)
+        store, worker = trial.open(), trial.worker()
+        for round_ in range(trial.afford(5, "races", cost=RACERS + 2)):
+            version = store.put(KEY, Secret(f"round {round_}"))
+            puts: dict[str, object] = {"act": "put", "layer": RAW, "items": {KEY: "new"}, "expect": version}
+            deletions: dict[str, object] = {"act": "delete", "layer": RAW, "key": KEY, "expect": version}
+            told = trial.do(*[puts, deletions] * (RACERS // 2), worker=worker)
+            put, deleted = len(told.of("put")), told.of("deleted").count(True)
+            check(
+                put + deleted == 1,
+                f"with the same version {put} processes were told that they had put an item, and {deleted} that they"
+                " had deleted it",
+            )
+            check((store.get(KEY) is not None) == bool(put), "a put was acknowledged, and the item deleted with it")
+
     def test_check_and_set_counts_right(self, trial: Trial) -> None:
         """Several processes count up one item: no step is lost."""
         trial.needs(Capability.CAS)

@@ -15,6 +15,7 @@ from vault_core.api import (
     Secret,
     SharedItems,
     StorageConflict,
+    StorageDenied,
     VaultError,
     hookimpl,
 )
@@ -71,6 +72,27 @@ class LooksBeforeItLeaps(Service):
         self._check(self._read().get(key), expect)
         time.sleep(PAUSE)
         return super().put(key, value)
+
+
+class LooksBeforeItDeletes(Service):
+    """Checks the version, and deletes later what is there then."""
+
+    def delete(self, key, *, expect=ANY):
+        self._check(self._read().get(key), expect)
+        time.sleep(PAUSE)
+        return super().delete(key)
+
+
+class ListsForNobody(Toy):
+    """Has a policy that lets nobody list, and one key that nobody can delete."""
+
+    def keys(self):
+        raise StorageDenied("nobody may list")
+
+    def delete(self, key, *, expect=ANY):
+        if key.endswith("-0"):
+            raise StorageDenied("nobody may delete this one")
+        return super().delete(key, expect=expect)
 
 
 class ListsItsIndex(Toy):
@@ -292,6 +314,8 @@ CULPRITS = {
     "writes-in-place": (WritesInPlace, AtRest.SERVICE, Capability.NONE),
     "forgets-versions": (ForgetsVersions, AtRest.CORE, MANY),
     "looks-before-it-leaps": (LooksBeforeItLeaps, AtRest.SERVICE, MANY | Capability.CREATE_ONLY),
+    "looks-before-it-deletes": (LooksBeforeItDeletes, AtRest.SERVICE, MANY | Capability.CREATE_ONLY | Capability.CAS),
+    "lists-for-nobody": (ListsForNobody, AtRest.CORE, MANY),
     "lists-its-index": (ListsItsIndex, AtRest.CORE, MANY),
     "folds-case": (FoldsCase, AtRest.CORE, MANY),
     "limits-values": (LimitsValues, AtRest.SERVICE, Capability.NONE),
