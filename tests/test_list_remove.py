@@ -137,7 +137,7 @@ def test_clearing_what_is_not_there(home: Home) -> None:
 
 def test_the_list_of_plugins(home: Home) -> None:
     found = json.loads(home.awsv("plugins", "list", "--json").stdout)
-    assert all(list(entry) == ["kind", "name", "distribution", "version", "state"] for entry in found)
+    assert all(list(entry) == ["kind", "name", "distribution", "version", "state", "reason"] for entry in found)
     states = {(entry["kind"], entry["name"]): entry["state"] for entry in found}
     assert states["storage", "file"] == "selected"
     assert states["passphrase", "env"] == states["passphrase", "prompt"] == "selected"
