@@ -77,12 +77,24 @@ class Store:
             declared = [option for option in self.spec.options if not option.secret]
             options = {option.name: str(self.context.options[option.name]) for option in declared}
             parts = [self.spec.name, options, str(self.context.data_dir)]
-        return json.dumps(parts if self.spec.whose is None else [*parts, self.spec.whose(self.context)], sort_keys=True)
+        return json.dumps([*parts, self._said(self.spec.whose)] if self.spec.whose else parts, sort_keys=True)
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return self.spec.locate(self.context) if self.spec.locate else self.name
+        return self._said(self.spec.locate) if self.spec.locate else self.name
+
+    @property
+    def readers(self) -> str | None:
+        """Who can read what is kept there, in one sentence; None where the plugin does not say."""
+        return self._said(self.spec.who_reads) if self.spec.who_reads else None
+
+    def _said(self, ask: Callable[[HostContext], str]) -> str:
+        with self.context.host.plugins.blame("storage", self.spec.name):
+            said: object = ask(self.context)
+            if not isinstance(said, str):
+                raise TypeError("locate(), whose() and who_reads() return text")
+        return said
 
     @property
     def is_shared(self) -> bool:
@@ -176,6 +188,9 @@ class Vault(SlotKeeper):
             key_id, secret = fields["access_key_id"], fields["secret_access_key"]
             if not (isinstance(key_id, str) and isinstance(secret, str)):
                 raise TypeError("not text")
+            if not (key_id.isprintable() and secret.isprintable()):
+                # Whoever may write common items could add lines to what is printed for shells and files.
+                raise ValueError("more than one line")
         except (ValueError, KeyError, TypeError):
             # The decoder's own exception holds the text of the item.
             raise StorageCorrupt(
