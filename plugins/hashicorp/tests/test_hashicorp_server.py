@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -118,6 +119,7 @@ def test_a_redirection_out_of_tls_is_not_followed() -> None:
     session = calls._Session(calls.Server(("https://a",), "", True, "", None, {}))
     answer = requests.Response()
     answer.status_code, answer.url = 307, "https://a/v1/secret"
+    answer.raw = io.BytesIO()
     answer.headers["location"] = "https://b/v1/secret"
     assert session.get_redirect_target(answer) == "https://b/v1/secret"
     answer.headers["location"] = "http://b/v1/secret"

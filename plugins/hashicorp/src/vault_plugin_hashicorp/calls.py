@@ -71,7 +71,12 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target: str | None = super().get_redirect_target(resp)
+        if target and resp.status_code < 307 and resp.request.method != "GET":
+            # requests would go on with a GET: a write would be none, and a listing empty.
+            resp.close()
+            raise requests.exceptions.InvalidURL("redirected to something else")
         if target and resp.url.startswith("https://") and not target.startswith(("https://", "/")):
+            resp.close()
             raise requests.exceptions.InvalidURL("redirected out of TLS")
         return target
 
@@ -117,6 +122,8 @@ class Calls:
         self._answered = False
         self.repeated = 0
         """How many requests were sent again."""
+        self.unanswered = 0
+        """How many may have been carried out although there was no answer that counts."""
         if server.verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.notify(f"warning: whoever is between us and {self.address} can read the keys: TLS is not verified")
@@ -142,11 +149,13 @@ class Calls:
         """
         started, pause, tries, first = time.monotonic(), 0.1, 0, not self._answered
         while True:
+            self._context.check()  # a server that is slow, but not slow enough to be waited for, is asked many times
             trouble = self._try(request)
             if not isinstance(trouble, VaultError):
                 self._answered = True
                 return trouble
             tries += 1
+            self.unanswered += not isinstance(trouble, Unreachable | StorageLocked)
             # A server that was never there is no cluster that chooses a leader.
             hopeless = first and isinstance(trouble, Unreachable | StorageLocked)
             if hopeless and tries >= len(self.server.addresses):
@@ -175,8 +184,8 @@ class Calls:
                 f"{self.address} cannot serve requests now (HTTP status {response.status_code})",
                 hint="its cluster may be without a leader: try again, or ask its operators",
             )
-        if response.status_code != 204 and document(response) is None:
-            # A portal, or a proxy's own page: its 404 must not be taken for "there is no such item".
+        if response.status_code != 204 and not _is_ours(response):
+            # A portal, or a proxy's own answer: its 404 must not be taken for "there is no such item".
             raise StorageUnavailable(
                 f"{self.address} answers (HTTP status {response.status_code}), but not as Vault or OpenBao does",
                 hint="check VAULT_ADDR, and what is between us and it",
@@ -294,6 +303,12 @@ def document(response: Response) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_ours(response: Response) -> bool:
+    """Whether an answer is Vault's: what is wrong is in ``errors``, and what is deleted has ``data`` about it."""
+    found = document(response)
+    return found is not None and (response.ok or not found.keys().isdisjoint(("errors", "data")))
 
 
 def section(response: Response, name: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from vault_core.api import (
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
+    StorageLocked,
     StorageUnavailable,
     Version,
 )
@@ -171,13 +172,30 @@ class Items(StorageBackend):
                 raise _NothingThere
             self._check(key, state, expect)
             sent = self.service.calls.repeated
-            written = self.service.write(self._path(key), content, state.number)
+            written = self._write(key, content, state.number)
             if written is not None:
                 return State(written["version"], written["created_time"], content)
             if self.service.calls.repeated != sent and (ours := self._found(key, state.number + 1, content["write"])):
                 return ours
             time.sleep(secrets.randbelow(50) / 1000)
         raise StorageUnavailable(f"{self._place(key)} is written by others all the time", hint="try again")
+
+    def _write(self, key: str, content: dict[str, Any], over: int) -> dict[str, Any] | None:
+        """See :meth:`Service.write`.
+
+        :raises StorageUnavailable: among others where it may have been written, which the message says.
+        """
+        calls = self.service.calls
+        unanswered = calls.unanswered
+        try:
+            return self.service.write(self._path(key), content, over)
+        except (StorageUnavailable, StorageLocked) as error:
+            if calls.unanswered == unanswered:
+                raise
+            raise StorageUnavailable(
+                f"nobody knows whether {self._place(key)} was written: {error.message}",
+                hint="look at what is there when it answers again, and repeat it if need be",
+            ) from None
 
     def _found(self, key: str, number: int, mark: str) -> State | None:
         """The version of this number if it is the one with our mark; None if it is another's.

@@ -134,8 +134,10 @@ class Login:
         return bool(self._calls.send(lambda client: client.auth.token.lookup_self()).status_code == 200)
 
     def _look_up_again(self) -> None:
-        """:raises StorageLocked: the new token is somebody else's, whose items are others."""
-        if self._look_up().entity != self.identity.entity:
+        """:raises StorageLocked: the new token is somebody else's, whose items are others; it is not used."""
+        found = self._look_up()
+        if (found.entity or found.display_name) != (self.identity.entity or self.identity.display_name):
+            self._calls.client.token = ""
             raise StorageLocked(
                 f"the token for {self._calls.address} is somebody else's now", hint="repeat the command"
             )

@@ -52,12 +52,22 @@ def addresses(context: Context) -> tuple[str, ...]:
     text = told(context, "address", "ADDR")
     found = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
     for address in found:
-        parts = urlsplit(address)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
+        if not _names_a_server(address):
+            # What makes it wrong may be a password.
             raise ConfigError(
-                f"{address!r} is not the address of a server", hint="it looks like https://vault.example.com:8200"
+                f"{re.sub('//.*@|[?#].*', '…', address)!r} is not the address of a server",
+                hint="it looks like https://vault.example.com:8200",
             )
     return found
+
+
+def _names_a_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a bracket that nobody closes
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in ("https", "http") and bool(parts.hostname) and plain
 
 
 def server(context: Context) -> Server:
