@@ -57,6 +57,15 @@ def test_one_that_fails_when_it_is_used(name: str, broken: Site, home: Home) -> 
             assert f"{module_of(name)}.py" in done.stderr or name.startswith(("open-returns", "get-returns", "keys"))
 
 
+@pytest.mark.parametrize("says", ["locate=leave", "whose=leave", "locate=lambda _: 7", "whose=lambda _: 1 / 0"])
+def test_one_that_cannot_say_where_it_is(says: str, tmp_path: Path, home: Home) -> None:
+    """Not even by ending the process: the caller would think that their command had run."""
+    site = Site(tmp_path / "site")
+    source = "def open_(ctx): raise AssertionError\ndef leave(ctx): sys.exit(0)\n"
+    install(site, "odd", HEADER + source + spec("odd", more=says))
+    failure(home.run(site.awsv, "--backend", "odd", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-odd")
+
+
 def test_with_a_child_the_failure_is_ours(broken: Site, home: Home) -> None:
     failure(home.run(broken.awsv, "--backend", "raises", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-raises")
 

@@ -86,8 +86,8 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
             hint=f"awsv add {profile}, to see what is there now",
         ) from None
     _report(app, vault, profile, key, old)
-    if is_first and vault.store.spec.who_reads:
-        app.note(vault.store.spec.who_reads(vault.store.context))
+    if is_first and (readers := vault.store.readers):
+        app.note(readers)
     if is_new:
         offer(app, vault.store.context, vault)
 

@@ -166,6 +166,11 @@ class HostContext:
         self.state_dir = host.settings.state_dir
 
     @property
+    def host(self) -> Host:
+        """What all contexts of the command share; for the core."""
+        return self._host
+
+    @property
     def may_show_dialog(self) -> bool:
         # Over SSH it would appear on the desktop of whoever sits there, and in CI nobody sits.
         return self._host.may_ask and not any(self.environ.get(name) for name in ("CI", "SSH_CONNECTION"))
