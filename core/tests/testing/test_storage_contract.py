@@ -37,6 +37,7 @@ MEANT = {
     "explains-too-much": "Errors",
     "nods-and-forgets": "Errors",
     "writes-without-a-lock": "Processes",
+    "lists-page-by-page": "Processes",
     "shares-everything": "Shared",
     "deletes-anything": "Deletion",
     "shares-its-desk": "Threads",

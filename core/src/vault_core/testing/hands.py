@@ -102,6 +102,23 @@ class Hand:
             reads += 1
         self.say(seen=sorted(seen), reads=reads)
 
+    def come_and_go(self) -> None:
+        """Put the items and delete them, again and again."""
+        for _ in range(self.task["times"]):
+            for key, value in self.task["items"].items():
+                self.store.put(key, Secret(value))
+            for key in self.task["items"]:
+                self.store.delete(key)
+
+    def look_for(self) -> None:
+        """List over and over, until the others are done or it was often enough, and say which keys were not listed."""
+        missed: set[str] = set()
+        lists = 0
+        while lists < self.task["most"] and (not lists or not select.select([self._stop], [], [], 0)[0]):
+            missed |= set(self.task["keys"]) - set(self.store.keys())
+            lists += 1
+        self.say(missed=sorted(missed))
+
     def get(self) -> None:
         """Read keys once."""
         for key in self.task["keys"]:

@@ -74,7 +74,7 @@ class Crew:
                 time.sleep(task["kill_after"])
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
-        endless = {pid for pid, task in zip(pids, tasks, strict=True) if task["act"] == "read"}
+        endless = {pid for pid, task in zip(pids, tasks, strict=True) if task["act"] in ("read", "look_for")}
         over = {pid: os.waitpid(pid, 0)[1] for pid in pids if pid not in endless}
         os.close(stop)
         over |= {pid: os.waitpid(pid, 0)[1] for pid in pids if pid in endless}

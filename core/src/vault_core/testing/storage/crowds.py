@@ -8,7 +8,7 @@ from vault_core.api import Capability, Secret, StorageBackend
 from vault_core.testing.hands import digest
 from vault_core.testing.part import StoragePart
 from vault_core.testing.place import RAW
-from vault_core.testing.storage.basic import KEY, OTHER, holds, item_of, lists
+from vault_core.testing.storage.basic import KEY, OTHER, holds, item_of, lists, shown
 from vault_core.testing.trial import Trial, check
 
 CROWD = 4
@@ -55,6 +55,23 @@ class Processes(StoragePart):
         check("absent" not in seen, "while an item was replaced, another process found that it was not there")
         strange = seen - {digest(value) for value in values}
         check(not strange, "while an item was replaced, another process saw a value that nobody wrote")
+
+    def test_processes_list_what_stays(self, trial: Trial) -> None:
+        """While items come and go, each listing has all that stay: what is not listed counts as deleted."""
+        trial.needs(Capability.MULTI_PROCESS)
+        store = trial.open()
+        stay = [f"credentials/k{n}-stays" for n in range(trial.afford(8, "keys that stay", cost=2, least=3))]
+        for key in stay:
+            store.put(key, Secret("1"))
+        times = trial.afford(4, "rounds of coming and going", cost=4 * len(stay))
+        passing = [{f"credentials/k{n}-{who}": "1" for n in range(len(stay))} for who in ("goes", "passes")]
+        most = trial.afford(300, "listings", cost=4)
+        told = trial.do(
+            *({"act": "come_and_go", "layer": RAW, "items": items, "times": times} for items in passing),
+            {"act": "look_for", "layer": RAW, "keys": stay, "most": most},
+        )
+        missed = sorted({key for keys in told.of("missed") for key in keys})
+        check(not missed, f"while other items came and went, keys() left out {shown(missed)}")
 
     def test_processes_delete_once(self, trial: Trial) -> None:
         """Of several that delete one item, one is told that it was there."""

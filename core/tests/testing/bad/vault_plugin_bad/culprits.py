@@ -221,6 +221,17 @@ class ListsAPage(Toy):
         return iter(sorted(super().keys())[:5])
 
 
+class ListsPageByPage(Service):
+    """Lists three keys at a time, by their number, while others come and go."""
+
+    def keys(self):
+        start = 0
+        while page := sorted(self._read())[start : start + 3]:
+            yield from page
+            start += len(page)
+            time.sleep(PAUSE)
+
+
 class WritesWithoutALock(Toy):
     """Reads all, changes one and writes all, and so loses what others write meanwhile."""
 
@@ -325,6 +336,7 @@ CULPRITS = {
     "leaves-errors-alone": (LeavesErrorsAlone, AtRest.CORE, MANY),
     "explains-too-much": (ExplainsTooMuch, AtRest.CORE, MANY | Capability.CREATE_ONLY),
     "remembers-its-list": (RemembersItsList, AtRest.CORE, MANY),
+    "lists-page-by-page": (ListsPageByPage, AtRest.SERVICE, MANY),
     "writes-without-a-lock": (WritesWithoutALock, AtRest.CORE, MANY),
     "deletes-anything": (DeletesAnything, AtRest.CORE, Capability.NONE),
     "ignores-versions": (IgnoresVersions, AtRest.CORE, MANY | Capability.CREATE_ONLY | Capability.CAS),
