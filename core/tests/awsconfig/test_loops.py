@@ -34,6 +34,13 @@ GUILTY = {
     "a shell": ("[profile p]\ncredential_process = /bin/sh -c '{bin}/awsv exec -j work'\n", "", 2),
     "beside a plain key": ("[profile p]\n" + KEYS + PROCESS, "", 4),
     "a role on the line beside it": ("[profile p]\n" + ROLE + "source_profile = p\n" + KEYS + PROCESS, "", 6),
+    "a source with a role, a plain key and the line": (
+        f"[profile p]\n{ROLE}source_profile = q\n[profile q]\nsource_profile = r\n{ROLE}{KEYS}{PROCESS}",
+        f"[r]\n{KEYS}",
+        9,
+    ),
+    "half a plain key": ("[profile p]\n" + PROCESS, "[p]\naws_secret_access_key = not-a-secret\n", 2),
+    "an SSO session that is for something else": ("[profile p]\nsso_session = corp\n" + PROCESS, "", 3),
     "aws-vault, which may be awsv": ("[profile p]\ncredential_process = {bin}/aws-vault exec -j work\n", "", 2),
 }
 INNOCENT = {
@@ -109,7 +116,7 @@ def test_what_comes_back_is_named_with_file_and_line(
     found = machine.found()
     assert machine.runs_awsv(monkeypatch), "botocore does not run it: this is no example"
     assert found is not None
-    path = machine.files[bool(credentials)]
+    path = machine.files["credential_process" not in config]
     text = path.read_text().splitlines()[line - 1]
     assert found == f"{path}:{line}: {text}"
 

@@ -18,6 +18,8 @@ from vault_core.awsconfig.wiring import STATIC, in_order
 
 _SCRIPT_BYTES = 1 << 16
 """How much of a script is searched: a wrapper of awsv is short."""
+_NOT_ENOUGH = frozenset(("sso_session", "sso_start_url", "sso_region", "aws_secret_access_key"))
+"""Keys for which alone botocore does not stop at SSO or at a plain key."""
 _OWN_PACKAGE = "vault_core"
 _OWN_WORD = re.compile(rf"(?:^|[\s/;&|(`\"'])(?:{'|'.join(OWN_COMMANDS)})(?=$|[\s;&|)`\"'])")
 
@@ -30,17 +32,25 @@ def comes_back(config: AwsConfig, profile: str, environ: Mapping[str, str]) -> s
     seen: set[str] = set()
     name: str | None = profile
     while name is not None and name not in seen:
+        entry, behind = _decides(config, name, is_source=bool(seen))
         seen.add(name)
-        entry, name = _decides(config, name)
+        name = behind
         if entry is not None and entry.key == PROCESS and _runs_awsv(entry.value, environ):
             return f"{entry.path}:{entry.line}: {entry.key} = {entry.value}"
     return None
 
 
-def _decides(config: AwsConfig, name: str) -> tuple[Entry | None, str | None]:
-    """The key from which an SDK takes a profile's credentials; or the profile from which it takes them."""
+def _decides(config: AwsConfig, name: str, *, is_source: bool) -> tuple[Entry | None, str | None]:
+    """The key from which an SDK takes a profile's credentials; or the profile from which it takes them.
+
+    :param is_source: it is the ``source_profile`` of another.
+    """
     entries = in_order(config, name)
     keys = {entry.key for entry in entries}
+    entries = [one for one in entries if one.key not in _NOT_ENOUGH]
+    if is_source and not keys.isdisjoint(STATIC):
+        # Botocore assumes no role for a source that has a plain key, and may take the process all the same.
+        entries = [one for one in entries if one.key != "role_arn"]
     if PROCESS in keys:
         # Of a plain key and a process in the config file, botocore takes the process, and others the key.
         entries = [one for one in entries if one.key not in STATIC or one.path != config.config_file]
