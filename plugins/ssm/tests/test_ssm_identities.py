@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import front as fault
-from support.front import Front
+from support.front import Front, running
 from support.moto import REGION
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable, VaultError
 from vault_plugin_ssm.choices import identity
@@ -166,6 +166,17 @@ def test_the_instances_role(ssm, front: Front) -> None:
     *metadata, last = front.calls
     assert {call.action.split("/")[1] for call in metadata} == {"latest"}
     assert (last.action, last.access_key_id) == ("GetParameter", "test-key")
+
+
+def test_no_proxy_is_asked_for_the_instances_role(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would answer with the role of the machine that it runs on."""
+    with running(front.url) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        ssm.environ |= NOBODY | {"AWS_EC2_METADATA_SERVICE_ENDPOINT": front.url}
+        ssm.options["credentials"] = identity("imds")
+        assert ssm.get().reveal_text() == PASSPHRASE
+        assert proxy.calls == []
 
 
 def test_no_instance(ssm, front: Front) -> None:

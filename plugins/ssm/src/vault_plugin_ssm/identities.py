@@ -103,6 +103,7 @@ def _from_variables(environ: Mapping[str, str]) -> Keys:
 
 def _from_machine(session: Any, environ: Mapping[str, str]) -> Any:
     from botocore.credentials import InstanceMetadataProvider
+    from botocore.httpsession import URLLib3Session
     from botocore.utils import InstanceMetadataFetcher
 
     endpoint = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
@@ -117,6 +118,8 @@ def _from_machine(session: Any, environ: Mapping[str, str]) -> Any:
         user_agent=session.user_agent(),
         config={"ec2_metadata_service_endpoint": endpoint, "ec2_metadata_service_endpoint_mode": mode},
     )
+    # Through the proxy of the process's variables it would be another machine's role, and its keys seen on the way.
+    fetcher._session = URLLib3Session(timeout=_IMDS_SECONDS)
     return InstanceMetadataProvider(iam_role_fetcher=fetcher).load()
 
 
