@@ -287,6 +287,20 @@ def test_a_failure_shows_no_secret_even_with_debug(ana: Person, openbao: Server)
     assert token not in done.stderr
 
 
+@pytest.mark.parametrize("data", [{"other": "x"}, {"value": "{}"}], ids=["no-value", "no-key"])
+def test_a_damaged_item_can_be_taken_out_of_the_way(
+    data: dict[str, str], ana: Person, openbao: Server, shared: str
+) -> None:
+    openbao.call("POST", f"secret/data/awsv/common/credentials/{shared}", {"data": data})
+    for words in (["add", "--env"], ["remove"]):
+        stuck = ana.awsv(*words, "--shared", shared, env={"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
+        assert (stuck.returncode, "awsv remove --force" in stuck.stderr) == (4, True), stuck.stderr
+    removed = ana.awsv("remove", "--force", "--shared", shared)
+    assert removed.returncode == 0, removed.stderr
+    assert "it was no key" in removed.stderr
+    assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
+
+
 # -- passphrases -------------------------------------------------------------------------------------------------------
 
 

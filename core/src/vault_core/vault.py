@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,7 +196,8 @@ class Vault(SlotKeeper):
             # The decoder's own exception holds the text of the item.
             raise StorageCorrupt(
                 f"the item of {name!r} in {self.store.place} is not an AWS key",
-                hint=f"restore the store from a backup, or 'awsv add --overwrite {name}'",
+                hint="restore the store from a backup, or remove the item"
+                f" ('awsv remove --force {'--shared ' if shared else ''}{shlex.quote(name)}') and add the key again",
             ) from None
         credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
         return StoredKey(credentials, item.version, shared, item.holder)

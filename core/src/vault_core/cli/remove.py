@@ -8,7 +8,7 @@ import click
 
 from vault_core.api import ANY
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.errors import StorageConflict, StorageError
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageError
 from vault_core.vault import Vault
 
 
@@ -28,7 +28,16 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
     """
     app.host.purpose = f"removing the key of profile {profile}"
     vault = app.vault(profile)
-    stored = vault.get(profile, shared=shared)
+    try:
+        stored = vault.get(profile, shared=shared)
+    except StorageCorrupt:
+        if not force:
+            raise
+        # What cannot be read is in the way of its name: 'add' replaces nothing in a shared store.
+        with app.changing_key(vault, profile):
+            vault.delete(profile, shared=shared)
+        app.note(f"removed what was stored for profile {profile!r}; it was no key")
+        return
     if stored is None:
         raise _nothing(app, vault, profile, shared)
     key = stored.credentials

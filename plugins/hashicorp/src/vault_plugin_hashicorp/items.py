@@ -158,7 +158,7 @@ class Items(StorageBackend):
         if not isinstance(value, str) or not _PRINTABLE.match(value):
             raise StorageCorrupt(
                 f"the secret {self._place(key)} has no field 'value' that awsv wrote",
-                hint="look at it with 'bao kv get' or 'vault kv get', or remove the item",
+                hint="look at it with 'bao kv get' or 'vault kv get', or remove it with 'awsv remove --force'",
             )
         return Secret(value)
 
