@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.front import Front, json_error
+from support.front import Fault, Front, json_error
 from support.home import Home
 from support.moto import ACCOUNT, REGION, MotoServer
 from support.vaults import ended
@@ -214,6 +214,18 @@ def test_denied(home: Home, env: dict[str, str], front: Front) -> None:
     assert (done.returncode, done.stdout) == (6, "")
     assert "AWS does not let the keys in the environment write parameter" in done.stderr
     assert "its policy must allow ssm:PutParameter" in done.stderr
+
+
+def test_an_answer_that_is_lost_is_no_refusal(home: Home, env: dict[str, str], front: Front, moto: MotoServer) -> None:
+    """The parameter may hold a passphrase now that nobody has seen."""
+    name = env["AWS_VAULT_SSM_PARAMETER"]
+    front.on("PutParameter", Fault(drop=True))
+    done = home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert f"nobody knows whether parameter {name} in {REGION} was written: AWS in {REGION} broke" in done.stderr
+    assert f"hint: look at its versions: aws ssm get-parameter-history --name {name}" in done.stderr
+    front.on("GetCallerIdentity", Fault(drop=True))
+    assert "nobody knows" not in home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env).stderr
 
 
 def test_what_aws_repeats_is_not_shown(home: Home, env: dict[str, str], front: Front) -> None:

@@ -105,6 +105,11 @@ class Failure:
     error: VaultError | None = field(default=None)
     """The error itself, where it needs no words."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the request may have been carried out: AWS did not refuse it."""
+        return not (self.wrong or self.denied or self.again or self.error)
+
     def of_source(self) -> VaultError:
         """As a passphrase source says it."""
         if self.error is not None:

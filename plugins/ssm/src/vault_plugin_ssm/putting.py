@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,12 +60,14 @@ class Put:
 def put(talk: Talk, order: Order) -> Put | Failure:
     """Write the parameter; nothing is written where the key or the account cannot be found out first."""
     talk.attempt = replace(talk.attempt, secrets=(order.passphrase,))
+    sent = threading.Event()
 
     def work(clients: Clients) -> Put:
         caller = clients("sts").get_caller_identity()
         partition, account = caller["Arn"].split(":")[1], caller["Account"]
         key = _key_arn(clients, order.kms_key, talk.attempt) if order.kms_key else None
         more = {"KeyId": key} if key else {}
+        sent.set()
         answer = clients("ssm").put_parameter(
             Name=order.parameter,
             Value=order.passphrase.reveal_text(),
@@ -76,7 +79,14 @@ def put(talk: Talk, order: Order) -> Put | Failure:
         arn = f"arn:{partition}:ssm:{talk.attempt.region}:{account}:parameter/{plain_name(order.parameter)}"
         return Put(order.parameter, arn, talk.attempt.region, answer["Version"], key)
 
-    return talk.hold(work, _SECONDS)
+    done = talk.hold(work, _SECONDS)
+    if not (isinstance(done, Failure) and sent.is_set() and done.is_open):
+        return done
+    return replace(
+        done,
+        message=f"nobody knows whether {talk.attempt.what} was written: {done.message}",
+        hint=f"look at its versions: aws ssm get-parameter-history --name {order.parameter}",
+    )
 
 
 def _key_arn(clients: Clients, key: str, attempt: Attempt) -> str:
