@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ _IMDS_HOSTS = ("169.254.169.254", "fd00:ec2::254")
 """Where EC2 machines find the metadata service (EC2 user guide)."""
 _IMDS_SECONDS = 1.0
 _SETTING = "AWS_VAULT_SSM_CREDENTIALS"
+_ASKING = "AWS_VAULT_SSM_ASKING"
+"""Set for the programs that give keys: no setting of anybody's."""
+_PASSPHRASE = re.compile(r"AWS_VAULT_[A-Z0-9_]*(PASSPHRASE|PASSWORD|SECRET|SECRET_ID|TOKEN)")
 
 Profiles = Mapping[str, Mapping[str, Any]]
 """Botocore's view of the config files: profile to its keys."""
@@ -58,6 +62,11 @@ def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
     :raises ConfigError: to take keys from this profile means to run awsv, which waits for them.
     """
     line = context.comes_back(identity.profile) if identity.profile else None
+    if _ASKING in context.environ:
+        raise ConfigError(
+            f"{identity} is of no use for parameter {parameter}: a program that was to give its keys ran awsv again",
+            hint=f"name an identity outside of the vault in {_SETTING}",
+        )
     if line is not None:
         raise ConfigError(
             f"{identity} is of no use for parameter {parameter}: it would run awsv again: {line}",
@@ -156,6 +165,7 @@ def _from_profile(session: Any, profile: str, environ: Mapping[str, str], region
     if profile not in profiles:
         raise ConfigError(f"no profile {profile!r} in {config_file(environ)}", hint=f"correct {_SETTING}")
     _refuse_mfa(profiles, profile)
+    _mark_programs(session.full_config["profiles"], environ)
     resolver = create_credential_resolver(session, region_name=region)
     resolver.providers = [provider for provider in resolver.providers if provider.METHOD in _OF_A_PROFILE]
     return resolver.load_credentials()
@@ -169,6 +179,18 @@ def _refuse_mfa(profiles: Profiles, profile: str) -> None:
                 f"profile {name!r} needs an MFA code, and nobody is asked for one to read the passphrase",
                 hint=f"name a profile without mfa_serial in {_SETTING}",
             )
+
+
+def _mark_programs(profiles: dict[str, dict[str, Any]], environ: Mapping[str, str]) -> None:
+    """Have programs that give keys run without passphrases, and so that awsv knows itself in what they start.
+
+    They would run on after our time is over, and each awsv among them would run the next one.
+    """
+    removed = [word for name in environ if _PASSPHRASE.fullmatch(name) for word in ("-u", name)]
+    before = " ".join(("/usr/bin/env", *removed, f"{_ASKING}=1", ""))
+    for keys in profiles.values():
+        if not keys.get("credential_process", before).startswith(before):
+            keys["credential_process"] = before + keys["credential_process"]
 
 
 def runs_program(session: Any, identity: Identity) -> bool:
