@@ -112,7 +112,6 @@ def _main() -> None:
 
 def _command(job: Mapping[str, Any]) -> None:
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it is ignored
     os.chdir(job["cwd"])  # another folder of this name, perhaps, than at the start
     words = list(job["words"])
     nothing = os.open(os.devnull, os.O_RDWR)
