@@ -93,6 +93,18 @@ def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
     failure(home.run(third_party.awsv, "list", "--credentials", env=env), 2, "[store.office]", "'plaec'", "pin, place")
 
 
+def test_who_may_write_and_not_list_adds_a_key(tmp_path: Path) -> None:
+    site = Site(tmp_path / "third")
+    told = THIRD_PARTY.replace(
+        'summary="a drawer"', 'summary="a drawer", at_rest=AtRest.SERVICE, who_reads=lambda ctx: "all"'
+    )
+    install(site, "drawer", told.replace("return iter(self._read())", 'raise StorageDenied("listing is denied")'))
+    done = offline(tmp_path).run(site.awsv, "add", "--env", "work", env={"AWS_VAULT_BACKEND": "drawer", **NEW})
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "machine/home/.local/share/awsv/drawer.json").read_text())
+    assert "listing" not in done.stderr
+
+
 def test_its_options_are_flags_and_variables(third_party: Site, tmp_path: Path) -> None:
     home = offline(tmp_path)
     env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}

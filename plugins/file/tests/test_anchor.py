@@ -162,6 +162,14 @@ def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ct
     assert len(ctx.unlocked) == asked
 
 
+def test_s8_the_hint_names_the_store(made, opened, ctx, path):
+    path.write_bytes(made)
+    ctx.store = "office"
+    with pytest.raises(StorageDenied) as caught:
+        opened().put(KEY, Secret("x"))
+    assert caught.value.hint.endswith("awsv file accept --older --backend office")
+
+
 def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypatch):
     store = opened()
     store.get(KEY)

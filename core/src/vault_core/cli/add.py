@@ -21,6 +21,7 @@ from vault_core.errors import (
     ConfigError,
     QuestionRefused,
     StorageConflict,
+    StorageDenied,
     UsageError,
 )
 from vault_core.secret import Secret
@@ -64,7 +65,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
     old = vault.get(profile, shared=shared)
     if vault.store.is_shared:
         _refuse_to_replace(vault, profile, old, overwrite=overwrite)
-    is_first = vault.store.spec.who_reads is not None and next(vault.names(), None) is None
+    is_first = _is_first(vault)
     if old is not None and not overwrite:
         question = f"Profile {profile!r} has the key {old.credentials.access_key_id} already. Replace it?"
         if not app.confirm(question, flag="--overwrite"):
@@ -90,6 +91,16 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
         app.note(readers)
     if is_new:
         offer(app, vault.store.context, vault)
+
+
+def _is_first(vault: Vault) -> bool:
+    """Whether it is the first key of a store whose users should be told who can read it."""
+    if vault.store.spec.who_reads is None:
+        return False
+    try:
+        return next(vault.names(), None) is None
+    except StorageDenied:  # who may write and not list has been told by whoever set the store up
+        return False
 
 
 def _refuse_useless(app: App, profile: str) -> None:

@@ -79,8 +79,15 @@ class StoreFile:
 
     def missing(self) -> StorageUnavailable:
         """The error of whoever needs a store where there is none."""
-        backend = "" if self.ctx.store == "file" else f" --backend {self.ctx.store}"
-        return StorageUnavailable(f"there is no store at {self.where} yet", hint=f"awsv file init{backend}")
+        return StorageUnavailable(f"there is no store at {self.where} yet", hint=self.command("init"))
+
+    def command(self, words: str) -> str:
+        """The line that runs a command of ``awsv file`` on this store."""
+        return f"awsv file {words}" + ("" if self.ctx.store == "file" else f" --backend {self.ctx.store}")
+
+    def accepting(self, verdict: Verdict) -> str:
+        """The line that has this machine remember the store as it is."""
+        return self.command(f"accept --{verdict.value}")
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -258,7 +265,7 @@ class StoreFile:
     def _warn(self, verdict: Verdict) -> None:
         if verdict not in self._told:
             self._told.add(verdict)
-            self.ctx.notify(f"{self._suspicion(verdict)}: it can be read, but not written ({_accept(verdict)})")
+            self.ctx.notify(f"{self._suspicion(verdict)}: it can be read, but not written ({self.accepting(verdict)})")
 
     def _refuse_write(self, verdict: Verdict) -> None:
         if verdict is Verdict.REPLACED:
@@ -266,7 +273,7 @@ class StoreFile:
         if not verdict.trusted:
             raise StorageDenied(
                 f"{self._suspicion(verdict)}, and a write would lose what is only there; nothing was changed",
-                hint=f"bring the newest copy back, or, if this one is what you want: {_accept(verdict)}",
+                hint=f"bring the newest copy back, or, if this one is what you want: {self.accepting(verdict)}",
             )
 
     def _suspicion(self, verdict: Verdict) -> str:
@@ -279,11 +286,11 @@ class StoreFile:
             raise StorageUnavailable(
                 f"{self.where} is gone, and this machine remembers a store there; no new one is made in its place",
                 hint="bring it back ('awsv file restore BACKUP', or mount its disk), or start anew: "
-                + _accept(Verdict.REPLACED),
+                + self.accepting(Verdict.REPLACED),
             )
         raise StorageDenied(
             f"{self.where} is another store than the one that this machine remembers there; nothing is read from it",
-            hint=f"bring the right one back, or, if you put it there yourself: {_accept(verdict)}",
+            hint=f"bring the right one back, or, if you put it there yourself: {self.accepting(verdict)}",
         )
 
 
@@ -304,7 +311,3 @@ def refuse(where: str, error: ValueError) -> NoReturn:
 def mark_of(envelope: container.Envelope) -> Mark:
     """The mark of a file of the right form; not proven yet."""
     return Mark(envelope.table.store, envelope.epoch, envelope.mac)
-
-
-def _accept(verdict: Verdict) -> str:
-    return f"awsv file accept --{verdict.value}"

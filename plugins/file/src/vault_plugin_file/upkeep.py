@@ -180,7 +180,7 @@ def accept(store: StoreFile, flag: Verdict) -> str:
     if said is not flag and not verdict.trusted:
         raise StorageConflict(
             f"{store.where} is not what you say it is ({flag.value}), but {verdict.value}",
-            hint=f"if that is what you want: awsv file accept --{said.value}",
+            hint=f"if that is what you want: {store.accepting(said)}",
         )
     if envelope is None:
         store.anchor.forget()
