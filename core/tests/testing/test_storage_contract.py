@@ -75,6 +75,7 @@ def test_a_good_backend_passes(name: str, tmp_path: Path) -> None:
         assert "toy-exhibit declares READ_ONLY" in table(done)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEANT)
 def test_a_culprit_is_caught_by_its_part(name: str, tmp_path: Path) -> None:
     """Under AWSV_DEEP=1 all parts run, and no other one complains; else its part alone, until it does."""
