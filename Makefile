@@ -44,7 +44,7 @@ test-others: $(VENV)/.installed
 test-deep: $(VENV)/.installed
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m "not security" --dist worksteal \
-		$$(grep -rl AWSV_DEEP --include='test_*.py' tests plugins examples core/tests)
+		$$(grep -rlE 'AWSV_DEEP|import .*sample' --include='test_*.py' tests plugins examples core/tests)
 
 contracts: $(VENV)/.installed
 	@$(BIN)/python scripts/contracts.py --numprocesses 2
