@@ -5,6 +5,7 @@ Only what every run needs is imported here: ``--version`` answers without click,
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -14,6 +15,7 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the command line; the exit code."""
     _open_standard_descriptors()
+    sys.unraisablehook = _interrupt_again
     try:
         if sys.argv[1:] in (["--version"], ["version"]):
             return _version()
@@ -26,6 +28,17 @@ def main() -> int:
         if isinstance(error.__cause__, KeyboardInterrupt):  # in a class statement of an import: Python 3.11 wraps it
             return INTERRUPTED
         raise
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Where an exception cannot be raised (``__del__``, a weak reference's callback), Python shows it and goes on.
+
+    For an interrupt that would be a traceback, and an interrupt lost: it comes again when that code has ended.
+    """
+    if unraisable.exc_type is KeyboardInterrupt:
+        _thread.start_new_thread(_thread.interrupt_main, ())  # from here it would arrive in this very function
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _version() -> int:
