@@ -176,8 +176,9 @@ def test_a_file_system_without_locks(home: Home) -> None:
 def test_a_stopped_process_holds_the_lock(home: Home, figure: Callable[[str], None]) -> None:
     """The time limit is ten seconds, and the process is named. Reads need no lock."""
     lock = store_path(home).with_name("store.vlt.lock")
+    lock.write_text("4194304\n")  # of the writer before: longer than the next one's, as when process ids start anew
     script = "import fcntl, os, sys; file = open(sys.argv[1], 'r+'); fcntl.flock(file, fcntl.LOCK_EX); "
-    script += "file.write(f'{os.getpid()}\\n'); file.flush(); os.kill(os.getpid(), 19)"
+    script += "file.truncate(); file.write(f'{os.getpid()}\\n'); file.flush(); os.kill(os.getpid(), 19)"
     holder = subprocess.Popen([sys.executable, "-c", script, str(lock)], env=home.environment())
     try:
         os.waitpid(holder.pid, os.WUNTRACED)  # until it is stopped
