@@ -128,11 +128,11 @@ def test_with_another_passphrase_it_is_not_acknowledged(tmp_path, other):
 def test_who_has_to_wait_too_long_is_told(tmp_path, monkeypatch):
     from filelock import FileLock
 
-    monkeypatch.setattr(sealed, "_CREATING", 0.2)
+    monkeypatch.setattr(sealed, "_PATIENCE", 0.2)
     context = FakeContext(tmp_path, passphrases=["right"])
     context.state_dir.mkdir()
     inner = Dictionary()
-    with FileLock(context.state_dir / "create.lock"), pytest.raises(StorageUnavailable, match="making a store"):
+    with FileLock(context.state_dir / "slots.lock"), pytest.raises(StorageUnavailable, match="making a store"):
         SealedBackend(inner, context, Capability.NONE).put("a/b", Secret("x"))
     assert inner.kept == {}
 
@@ -146,9 +146,9 @@ def test_a_folder_that_cannot_be_locked_is_told_and_no_reason_to_refuse(tmp_path
     assert ["cannot be locked" in note for note in context.notes] == [True]
 
 
-def test_an_exclusive_backend_needs_no_lock(tmp_path):
+def test_a_backend_that_compares_needs_no_lock(tmp_path):
     context = FakeContext(tmp_path, passphrases=["right"])
-    SealedBackend(Dictionary(), context, Capability.CREATE_ONLY).put("a/b", Secret("x"))
+    SealedBackend(Dictionary(), context, Capability.CAS).put("a/b", Secret("x"))
     assert not context.state_dir.exists()
 
 

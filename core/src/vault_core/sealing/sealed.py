@@ -4,11 +4,12 @@
 that it can neither read nor change nor exchange; it can delete a value or bring back an older one. Nothing is asked
 before the first value is read or written; keys are listed and deleted without unlocking.
 
-Who makes a store chooses its data key, and two at once would choose two. A backend with ``CREATE_ONLY`` or ``CAS``
-lets one win. For others a lock of this user on this machine does; and whoever has made a store looks again after its
-first value, which is put once more where the table is another one by then. What is left: a second *machine* (or user)
-whose table arrives later still, on its way since before ours was there; its key is the store's then, and that first
-value is lost.
+Two who write the slot table at once would lose what one of them wrote: a slot, or the data key that a store was made
+with. A backend with ``CAS`` lets one win. For others a lock of this user on this machine does. What is left there is a
+second *machine* (or user). Of two that make a store, ``CREATE_ONLY`` lets one win; without it whoever has made a store
+looks again after its first value, which is put once more where the table is another one by then; a table that arrives
+later still, on its way since before ours was there, costs that first value. Of two that change the slots, the later one
+wins, and the other learns of it only where that one was there when it looked whether its own was kept.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ SLOTS_KEY = "meta/slots"
 _PREFIX = "vlt1:"
 _EXTRA = 48  # salt and tag of a sealed value
 _TRIES = 5  # a change of the slots, or a first value, starts again when somebody else was faster
-_CREATING = 10.0
-"""Seconds to wait for another process that makes a store; it holds the lock for two calls of the backend."""
+_PATIENCE = 10.0
+"""Seconds to wait for other processes that write a slot table; each holds the lock for three calls of the backend."""
 
 
 class SealedBackend(StorageBackend, SlotKeeper):
@@ -120,29 +121,65 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return self._parse(self._table_item().value)[0]
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        store, opened = self._unlock(self._table_item().value, dek)  # may ask, so before the lock
+        self._renewal.prepare()
+
+        def changed(found: Item | None) -> Secret:
+            if found is None:
+                raise self._missing()
+            self._unlock(found.value, opened)
+            table = change(self._parse(found.value)[0], opened)
+            return _text(self._renewal.applied(table, opened), opened)
+
         for _ in range(_TRIES):
-            found = self._table_item()
-            store, opened = self._unlock(found.value, dek)
-            self._renewal.prepare()
-            text = _text(self._renewal.applied(change(self._parse(found.value)[0], opened), opened), opened)
-            try:
-                self._inner.put(SLOTS_KEY, text, expect=found.version if self._versions else ANY)
-            except StorageConflict:
-                continue
-            if self._table_item().value != text:
-                break
-            self._opened = (store, opened)
-            self._renewal.forget()
-            return
+            if self._write_table(changed):
+                self._opened = (store, opened)
+                self._renewal.forget()
+                return
         raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
+
+    def _write_table(self, make: Callable[[Item | None], Secret | None]) -> bool:
+        """Put the table that ``make`` makes of the one that is there: the only place that puts one.
+
+        That the backend refuses does not mean that nothing was written: a put may have been repeated because its answer
+        was lost.
+
+        :param make: from what is there to what shall be, None to leave it; asks nobody, as others wait.
+        :returns: whether the table is that one now.
+        """
+        with self._alone():
+            found = self._inner.get(SLOTS_KEY)
+            text = make(found)
+            if text is None:
+                return False
+            failure: StorageError | None = None
+            try:
+                self._inner.put(SLOTS_KEY, text, expect=self._expected(found))
+            except StorageError as error:
+                failure = error
+            now = self._inner.get(SLOTS_KEY)
+        if now is not None and now.value == text:
+            return True
+        if failure and not isinstance(failure, StorageConflict):
+            raise failure
+        return False
+
+    def _expected(self, found: Item | None) -> Expect:
+        """What the backend can be told to expect in the place of a table."""
+        if found is None:
+            return ABSENT if self._exclusive else ANY
+        return found.version if self._versions else ANY
 
     def _table_item(self) -> Item:
         found = self._inner.get(SLOTS_KEY)
         if found is None:
-            raise StorageUnavailable(
-                f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
-            )
+            raise self._missing()
         return found
+
+    def _missing(self) -> StorageUnavailable:
+        return StorageUnavailable(
+            f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
+        )
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
@@ -163,42 +200,40 @@ class SealedBackend(StorageBackend, SlotKeeper):
     def _create(self) -> tuple[bytes, Secret]:
         table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)  # asks, so before the lock
         text = _text(table, dek)
-        if self._exclusive:
-            with contextlib.suppress(StorageConflict):  # another process was first: its table is the store's
-                self._inner.put(SLOTS_KEY, text, expect=ABSENT)
-        else:
-            with self._alone():
-                if self._inner.get(SLOTS_KEY) is None:
-                    self._inner.put(SLOTS_KEY, text)
+        if self._write_table(lambda found: text if found is None else None):
+            self._made = None if self._exclusive else text
+            return table.store, dek
         stored = self._inner.get(SLOTS_KEY)
         if stored is None:
             raise StorageCorrupt(f"{self._where} does not keep what is put there")
-        if stored.value != text:
-            return self._unlock(stored.value)
-        self._made = None if self._exclusive else text
-        return table.store, dek
+        return self._unlock(stored.value)  # another process was first: its table is the store's
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """While no other process of this user on this machine makes a store, whatever it calls it.
+        """While no other process of this user on this machine writes a slot table, of whichever store.
 
-        :raises StorageUnavailable: one does for longer than :data:`_CREATING`.
+        :raises StorageUnavailable: others do for longer than :data:`_PATIENCE`.
         """
+        if self._versions:  # the backend sees to it, for every machine
+            yield
+            return
         from filelock import FileLock, Timeout
 
         folder = self._ctx.state_dir
-        lock = FileLock(folder / "create.lock", mode=0o600, fallback_to_soft=False)
+        lock = FileLock(folder / "slots.lock", mode=0o600, fallback_to_soft=False)
         with contextlib.ExitStack() as held:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                held.enter_context(lock.acquire(timeout=_CREATING))
+                held.enter_context(lock.acquire(timeout=_PATIENCE))
             except Timeout:
                 raise StorageUnavailable(
-                    f"another process has been making a store for more than {_CREATING:.0f} s",
-                    hint="let it finish, or end it; then repeat the command",
+                    f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
+                    hint="let them finish, or end them; then repeat the command",
                 ) from None
             except (OSError, NotImplementedError) as error:  # as safe as another machine is, and no reason to refuse
-                self._ctx.notify(f"{folder} cannot be locked ({error}): make {self._where} in one process at a time")
+                self._ctx.notify(
+                    f"{folder} cannot be locked ({error}): let one process at a time change the slots of {self._where}"
+                )
             yield
 
     def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:

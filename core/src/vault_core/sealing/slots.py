@@ -210,11 +210,13 @@ class SlotTable:
     # -- changing ------------------------------------------------------------------------------------------------------
 
     def add(self, dek: Secret, new: NewSlot) -> SlotTable:
-        """With one more slot.
+        """With one more slot; as it is where it has that slot already, because a change is made again.
 
         :raises StorageError: there are as many as a store may have, or their derivations cost as much.
         """
         self._refuse_foreign(new)
+        if self._has(new.id):
+            return self
         if len(self.slots) >= MAX_SLOTS:
             raise StorageError(
                 f"the store has {MAX_SLOTS} slots, and more do not fit", hint="awsv slot list, then awsv slot remove ID"
@@ -222,12 +224,14 @@ class SlotTable:
         return self._with((*self.slots, new.wrap(dek)))
 
     def replace(self, dek: Secret, slot_id: str, new: NewSlot) -> SlotTable:
-        """With a slot in place of the one with this id.
+        """With a slot in place of the one with this id; as it is where the new one is there, as :meth:`add`.
 
         :raises StorageConflict: that one is gone.
         :raises StorageError: as :meth:`add`.
         """
         self._refuse_foreign(new)
+        if self._has(new.id):
+            return self
         self._expect(slot_id)
         return self._with(tuple(new.wrap(dek) if slot.id == slot_id else slot for slot in self.slots))
 
@@ -324,8 +328,11 @@ class SlotTable:
             )
         return SlotTable(self.store, slots)
 
+    def _has(self, slot_id: str) -> bool:
+        return any(slot.id == slot_id for slot in self.slots)
+
     def _expect(self, slot_id: str) -> None:
-        if slot_id not in {slot.id for slot in self.slots}:
+        if not self._has(slot_id):
             raise StorageConflict(
                 f"slot {slot_id[:8]} was changed meanwhile; nothing was changed", hint="awsv slot list"
             )
