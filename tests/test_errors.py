@@ -6,13 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import pytest
 
+from support.crowd import until_idle
 from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
@@ -265,23 +265,13 @@ def test_ctrl_c_while_a_command_waits(home: Home) -> None:
         child = home.spawn(*words, env=env)
         writer = os.open(fifo, os.O_RDWR)
         try:
-            _until_waiting(child.pid)
+            until_idle(child.pid)
             child.sendintr()
             child.expect_exact("awsv: interrupted")
             child.wait()
         finally:
             os.close(writer)
         assert child.exitstatus == code
-
-
-def _until_waiting(pid: int) -> None:
-    """Until the process waits for something else than the processor."""
-    deadline = time.monotonic() + 20
-    calm = 0
-    while time.monotonic() < deadline and calm < 5:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        calm = calm + 1 if state == "S" else 0
-        time.sleep(0.05)
 
 
 # -- flags -------------------------------------------------------------------------------------------------------------

@@ -91,8 +91,26 @@ class Crowd:
         pids: list[int] = json.loads(_appearing(self._folder / "pids", 10))
         return pids
 
+    def wait_for(self, count: int, text: str) -> None:
+        """Wait until so many of them have said this to standard error."""
+        from support.stored import until
+
+        def said() -> bool:
+            return sum(text in self._output(number, "stderr") for number in range(self._size)) >= count
+
+        self.pids  # noqa: B018 - all have been started then
+        until(said, f"{count} say {text!r}", 60)
+
+    def wait_until_idle(self) -> None:
+        """Wait until each of them waits for something else than the processor."""
+        for pid in self.pids:
+            until_idle(pid)
+
     def ended(self, timeout: float = 60) -> list[Ended]:
-        """Wait for all of them; ``terminal.before`` is then what was shown since the last ``expect``."""
+        """Wait for all of them; ``terminal.before`` is then what was shown since the last ``expect``.
+
+        :param timeout: seconds on an idle machine.
+        """
         found = json.loads(_appearing(self._folder / "ended", timeout))
         if self._process is not None:
             self._process.wait(10)
@@ -116,12 +134,27 @@ class Crowd:
         return (self._folder / f"{number}.{name}").read_text(errors="surrogateescape")
 
 
+def until_idle(pid: int) -> None:
+    """Wait until a process, of Linux, sleeps and has used next to no time of a processor for half a second."""
+    from support.stored import until
+
+    def look() -> tuple[str, int]:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], int(fields[11]) + int(fields[12])  # utime and stime of proc(5), in hundredths of a second
+
+    def idle() -> bool:
+        before = look()[1]
+        time.sleep(0.5)
+        state, used = look()
+        return state == "S" and used - before <= 1
+
+    until(idle, f"process {pid} waits")
+
+
 def _appearing(path: Path, timeout: float) -> str:
-    until = time.monotonic() + timeout
-    while not path.exists():
-        if time.monotonic() > until:
-            raise TimeoutError(f"{path.name} did not appear within {timeout} s")
-        time.sleep(0.01)
+    from support.stored import until
+
+    until(path.exists, f"{path.name} is there", timeout)
     return path.read_text()
 
 

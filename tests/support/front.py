@@ -56,6 +56,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before anything is answered."""
+    until: threading.Event | None = None
+    """Nothing is answered before this."""
     date_shift: float = 0.0
     """Seconds added to the ``Date`` header."""
     drop: bool = False
@@ -147,6 +149,11 @@ def hang(seconds: float = HANG_SECONDS) -> Fault:
 def slow(seconds: float) -> Fault:
     """Moto's answer, late."""
     return Fault(delay=seconds)
+
+
+def held(until: threading.Event) -> Fault:
+    """Moto's answer, no sooner than this."""
+    return Fault(until=until)
 
 
 def trickle(seconds: float) -> Fault:
@@ -260,6 +267,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = front.arrive(self._call(body))
         if fault.delay and front.closed.wait(fault.delay):
             return
+        while fault.until is not None and not fault.until.wait(0.02):
+            if front.closed.is_set():
+                return
         if fault.drop:
             self.connection.shutdown(socket.SHUT_RDWR)
             return

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from support.busy import seconds
 from support.moto import REGION
 
 PROGRAM = Path(sys.executable).with_name("awsv")
@@ -82,6 +83,7 @@ class Home:
 
         :param input: its standard input; None: empty.
         :param env: added to the clean environment; None as a value removes a variable.
+        :param timeout: seconds on an idle machine.
         """
         return subprocess.run(
             [str(word) for word in argv],
@@ -89,7 +91,7 @@ class Home:
             capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",
-            timeout=timeout,
+            timeout=seconds(timeout),
             check=False,
             env=self.environment(env),
             cwd=cwd or self.cwd,
@@ -136,7 +138,7 @@ class Home:
     ) -> Any:
         """Start ``awsv`` (or another program) on a pseudo-terminal of its own: a ``pexpect.spawn``.
 
-        :param timeout: seconds that each ``expect`` waits.
+        :param timeout: seconds that each ``expect`` waits on an idle machine.
         """
         import pexpect
 
@@ -148,7 +150,7 @@ class Home:
                 [str(word) for word in args],
                 env=self.environment(env),
                 cwd=str(self.cwd),
-                timeout=timeout,
+                timeout=seconds(timeout),
                 encoding="utf-8",
                 dimensions=(24, 200),
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support import busy
 from support.home import Home
 from support.moto import ACCOUNT, Key
 from support.vaults import CHEAP as CHEAP
@@ -53,9 +54,13 @@ def leaders(home: Home) -> list[dict[str, Any]]:
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
+    """Wait until something is so.
+
+    :param seconds: how long that may take on an idle machine.
+    """
+    began = time.monotonic()
     while not true():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{seconds} s have passed, and not: {what}")
+        waited = time.monotonic() - began
+        if waited > busy.seconds(seconds):
+            raise TimeoutError(f"{waited:.0f} s have passed, and not: {what}")
         time.sleep(0.01)
