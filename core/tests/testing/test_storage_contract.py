@@ -99,6 +99,16 @@ def test_what_is_not_declared_is_skipped_with_the_reason(tmp_path: Path) -> None
         assert line in table(done)
 
 
+def test_check_and_set_includes_creating(tmp_path: Path) -> None:
+    run = Run(tmp_path, "storage", "toy-versions", "toy")
+    _, parts = run("-k", "test_create_only or test_sealed_store_is_made_once or test_errors_hold_no_value")
+    assert {name: part["tests"] for name, part in parts.items()} == {
+        "CreateOnly": {"passed": 3},
+        "Sealed": {"passed": 1},
+        "Errors": {"passed": 1},
+    }
+
+
 def test_a_budget_shrinks_visibly(tmp_path: Path) -> None:
     run = run_of(tmp_path, "toy")
     _, whole = run("-k", "test_keys or test_listing")

@@ -59,7 +59,7 @@ class Sealed(StoragePart):
         """Several processes find nothing and make the store: all of them can read all of it."""
         trial.needs_at_rest(AtRest.CORE, because=_WHY)
         trial.needs(Capability.MULTI_PROCESS)
-        trial.needs(Capability.CREATE_ONLY)
+        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         items = [{f"credentials/p{hand}": f"of {hand}"} for hand in range(4)]
         trial.do(*({"act": "put", "layer": CORE, "items": mine} for mine in items))
         store = trial.open(CORE)

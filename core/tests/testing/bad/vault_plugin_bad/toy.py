@@ -196,6 +196,7 @@ def vault_storage_backends():
     return (
         spec("toy", Toy, capabilities=EVERYTHING),
         spec("toy-box", Box, AtRest.BACKEND, EVERYTHING ^ Capability.LISTS_LOCKED),
+        spec("toy-versions", Toy, capabilities=Capability.CAS | Capability.MULTI_PROCESS),
         spec("toy-office", Office, AtRest.SERVICE, Capability.SHARED | Capability.CREATE_ONLY),
         spec("toy-exhibit", Exhibit, AtRest.SERVICE, Capability.READ_ONLY),
         spec("toy-short", Service, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
