@@ -12,6 +12,7 @@ from support.gallery import offer
 from support.home import Home
 from support.sites import PASSPHRASE, STORAGE, Site, failure, install
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
+from support.ways import ended
 
 LOAD = "AWS_VAULT_LOAD_PLUGINS"
 MARKS = "open({!r}, 'a').write('imported')"
@@ -156,6 +157,13 @@ def test_what_may_not_load_says_so(home: Home) -> None:
     failure(home.awsv("plugins", "check", "file", env={LOAD: ""}), 3, LOAD)
     assert home.awsv("--version", env={LOAD: ""}).returncode == 0
     assert home.awsv("plugins", "check", env={LOAD: ""}).returncode == 0
+
+
+def test_a_wrong_passphrase_is_told_although_nobody_may_be_asked_for_another(home: Home) -> None:
+    child = home.spawn("exec", "-n", "-j", "work", env={LOAD: "file,env", "AWS_VAULT_FILE_PASSPHRASE": "wrong"})
+    code, shown = ended(child)
+    assert (code, "the passphrase from source 'env' does not open store 'file'" in shown) == (5, True)
+    assert "hint: correct it; nobody was asked instead, as passphrase source 'prompt'" in shown
 
 
 def test_what_may_not_load_keeps_its_secrets_from_children(tmp_path: Path, home: Home) -> None:

@@ -123,6 +123,34 @@ def test_unavailable_is_told_and_the_next_is_tried(chain: MakeChain, capfd: pyte
     assert capfd.readouterr() == ("", "awsv: passphrase source 'aa': the network is down\n")
 
 
+def test_who_is_asked_knows_why(chain: MakeChain, capfd: pytest.CaptureFixture[str]) -> None:
+    made = chain("aa,bb,ask", aa=[SourceUnavailable("the network is down")], bb=[None], ask=[])
+    told = []
+
+    def get(_request: PassphraseRequest) -> Secret:
+        told.append(capfd.readouterr().err)
+        return RIGHT
+
+    made.sources["ask"].get = get  # type: ignore[method-assign]  # it looks at the screen while it asks
+    made.unlock()
+    assert told == ["awsv: passphrase source 'aa': the network is down\n"]
+    assert capfd.readouterr().err == ""
+
+
+def test_what_the_error_says_is_said_nowhere_else(chain: MakeChain, capfd: pytest.CaptureFixture[str]) -> None:
+    made = chain("aa,bb,ask", person=False, aa=[SourceUnavailable("offline")], bb=[None], ask=[None])
+    assert "tried aa (offline), bb (not set)" in failure(made).message
+    assert capfd.readouterr().err == ""
+    made = chain("aa,bb", aa=[SourceUnavailable("offline")], bb=[PassphraseError("BB is set but empty")])
+    assert failure(made).message == "BB is set but empty"
+    assert capfd.readouterr().err == "awsv: passphrase source 'aa': offline\n"
+    made = chain("aa", aa=[SourceUnavailable("offline", hint="go online")])
+    error = failure(made, SourceUnavailable, factor="aa")
+    assert error.message == "no secret for store 'file' from its source aa (offline)"
+    assert error.hint == "go online"
+    assert capfd.readouterr().err == ""
+
+
 def test_refused_by_the_person_stops(chain: MakeChain) -> None:
     made = chain("ask,bb", ask=[QuestionRefused("declined")], bb=[RIGHT])
     assert failure(made).message == "no passphrase was given for store 'file'"
@@ -152,6 +180,12 @@ def test_a_wrong_one_where_nobody_can_be_asked(chain: MakeChain) -> None:
     made = chain("aa,ask", person=False, aa=[WRONG], ask=[None])
     assert "'aa'" in failure(made, WrongSecret).message
     assert made.sources["ask"].requests == []
+
+
+def test_a_wrong_one_comes_before_a_source_that_does_not_load(chain: MakeChain) -> None:
+    error = failure(chain("aa,not-there", aa=[WRONG]), WrongSecret)
+    assert error.message == "the passphrase from source 'aa' does not open store 'file'"
+    assert "no passphrase source named 'not-there' is installed" in str(error.hint)
 
 
 def test_a_person_has_three_tries(chain: MakeChain) -> None:

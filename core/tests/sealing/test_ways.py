@@ -8,6 +8,7 @@ from vault_core.api import (
     NoSecret,
     PassphraseError,
     Secret,
+    SourceUnavailable,
     StorageConflict,
     StorageDenied,
     StorageError,
@@ -106,6 +107,30 @@ def test_a_kept_key_that_is_wrong_or_none_is_passed_over(made, tmp_path, deliver
     with pytest.raises(WrongSecret):
         table.open(ctx, WHERE)
     assert [note for note in ctx.notes if "key slot" in note and "(keychain) did not open" in note] == ctx.notes != []
+
+
+def test_a_source_that_is_locked_is_told_before_the_passphrase_is_asked_for_and_once(made, tmp_path):
+    class Locked(FakeContext):
+        def unlock(self, key_id, derive, *, factor=None, **how):
+            if factor:
+                raise SourceUnavailable("it is locked")
+            self.notes.append("asked")
+            return super().unlock(key_id, derive, **how)
+
+    table, dek = made
+    ctx = Locked(tmp_path, passphrases=["right"])
+    table = table.add(dek, NewSlot.kept(table.store, ctx, "keychain"))
+    assert table.open(ctx, WHERE) == dek
+    told = f"{table.slots[1].describe()} did not open: it is locked"
+    assert ctx.notes == [told, "asked"]
+    ctx.passphrases, ctx.notes = [], []
+    with pytest.raises(NoSecret):
+        table.open(ctx, WHERE)
+    assert ctx.notes == [told, "asked"]
+    ctx.notes = []
+    with pytest.raises(NoSecret, match="it is locked"):
+        table.remove(table.slots[0].id).open(ctx, WHERE)
+    assert ctx.notes == []
 
 
 def test_only_a_kept_key_and_it_is_gone(made, nobody):

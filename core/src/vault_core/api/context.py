@@ -65,6 +65,7 @@ class Context(Protocol):
         :raises NoSecret: no source had a secret.
         :raises WrongSecret: none was right.
         :raises PassphraseError: the person declined, or a source is set up wrongly.
+        :raises SourceUnavailable: the source that ``factor`` names cannot answer now.
         """
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:

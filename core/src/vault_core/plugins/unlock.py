@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
-from vault_core.errors import NoSecret, PassphraseError, QuestionRefused, SourceUnavailable, WrongSecret
+from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
@@ -98,22 +98,42 @@ def _first(
 ) -> Secret:
     """The key from the first of these sources that has a secret."""
     tried: list[str] = []
-    for position, name in enumerate(names):
-        spec = host.plugins.load("passphrase", name)
-        if spec.remote and host.local:
-            tried.append(f"{name} (not asked: it needs the network)")
-            continue
-        source = _open(host, request.store, spec, profile)
-        try:
-            key = _try_source(host, spec, source, request, derive, tried)
-        except WrongSecret as error:
-            if spec.interactive or not _asks_somebody(host, names[position + 1 :]):
-                raise
-            output.note(error.message)
-            continue
-        if key is not None:
-            return key
+    untold: list[str] = []  # why sources could not answer: told with what comes of it, and once
+    try:
+        for position, name in enumerate(names):
+            spec = host.plugins.load("passphrase", name)
+            if spec.remote and host.local:
+                tried.append(f"{name} (not asked: it needs the network)")
+                continue
+            source = _open(host, request.store, spec, profile)
+            if spec.interactive and request.may_ask:
+                _tell(untold)
+            try:
+                key = _try_source(host, spec, source, request, derive, tried)
+            except SourceUnavailable as error:
+                tried.append(f"{name} ({error.message})")
+                if factor:
+                    raise SourceUnavailable(_missing(request.store, tried), hint=error.hint) from None
+                if not spec.interactive:
+                    untold.append(f"passphrase source {name!r}: {error.message}")
+                continue
+            except WrongSecret as error:
+                if spec.interactive or not _asks_somebody(host, names[position + 1 :], error):
+                    raise
+                untold.append(error.message)
+                continue
+            if key is not None:
+                return key
+        untold.clear()
+    finally:
+        _tell(untold)
     raise _nothing(host, request.store, tried, factor)
+
+
+def _tell(lines: list[str]) -> None:
+    for line in lines:
+        output.note(line)
+    lines.clear()
 
 
 def _open(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> PassphraseSource:
@@ -131,11 +151,17 @@ def _writable(host: Host, store: str, name: str, profile: Mapping[str, str]) -> 
     return _open(host, store, spec, profile)
 
 
-def _asks_somebody(host: Host, names: Sequence[str]) -> bool:
-    """Whether one of these sources is going to ask a person. Only now are they loaded: they may be broken."""
-    return host.why_nobody_can_be_asked() is None and any(
-        host.plugins.load("passphrase", name).interactive for name in names
-    )
+def _asks_somebody(host: Host, names: Sequence[str], wrong: WrongSecret) -> bool:
+    """Whether one of these sources is going to ask a person. Only now are they loaded.
+
+    :raises WrongSecret: one of them does not load: what is wrong comes first.
+    """
+    try:
+        return host.why_nobody_can_be_asked() is None and any(
+            host.plugins.load("passphrase", name).interactive for name in names
+        )
+    except PluginError as error:
+        raise WrongSecret(wrong.message, hint=f"correct it; nobody was asked instead, as {error.message}") from None
 
 
 def _request(host: Host, store: str, key_id: str, purpose: Purpose) -> PassphraseRequest:
@@ -159,6 +185,7 @@ def _try_source(
     """The key, or None where the source had no secret; ``tried`` says why.
 
     :raises WrongSecret: it had one that is wrong.
+    :raises SourceUnavailable: it cannot answer.
     """
     import dataclasses
 
@@ -168,11 +195,6 @@ def _try_source(
                 secret = source.get(dataclasses.replace(request, attempt=attempt))
                 if not isinstance(secret, Secret | None):
                     raise TypeError("get() returns a Secret or None")
-        except SourceUnavailable as error:
-            tried.append(f"{spec.name} ({error.message})")
-            if not spec.interactive:
-                output.note(f"passphrase source {spec.name!r}: {error.message}")
-            return None
         except QuestionRefused:
             raise PassphraseError(f"no passphrase was given for store {request.store!r}") from None
         if secret is None:
@@ -195,7 +217,7 @@ def _try_source(
 
 def _nothing(host: Host, store: str, tried: list[str], factor: str | None) -> NoSecret:
     if factor:
-        return NoSecret(f"no secret for store {store!r} from its source {', '.join(tried)}")
+        return NoSecret(_missing(store, tried))
     removed = [name for name in host.settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
     message = f"no passphrase for store {store!r}: tried {', '.join(tried)}"
     if removed:
@@ -205,6 +227,10 @@ def _nothing(host: Host, store: str, tried: list[str], factor: str | None) -> No
         )
     variable = "".join(char if char.isalnum() else "_" for char in store.upper())
     return NoSecret(message, hint=f"run it in a terminal, or set AWS_VAULT_{variable}_PASSPHRASE_FILE")
+
+
+def _missing(store: str, tried: list[str]) -> str:
+    return f"no secret for store {store!r} from its source {', '.join(tried)}"
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from vault_core.errors import (
     StorageError,
     StorageLocked,
     UsageError,
+    VaultError,
     WrongSecret,
 )
 from vault_core.sealing import opening
@@ -136,6 +137,7 @@ class SlotTable:
         :raises StorageCorrupt: a secret is right, but its slot is damaged.
         """
         missed: list[str] = []
+        quiet: list[str] = []  # of no interest to who gets in another way
         wrong = False
         for slot in (*self.of_type("key"), *self.of_type("composite")):
             try:
@@ -143,12 +145,16 @@ class SlotTable:
                 return slot.unwrap(key, where)
             except (WrongSecret, NoSecret, PluginError, SourceUnavailable) as error:
                 missed.append(f"{slot.describe()} did not open: {error.message}")
+                if not isinstance(error, SourceUnavailable):
+                    quiet.append(missed[-1])
+                elif self.of_type("passphrase"):
+                    ctx.notify(missed[-1])
                 wrong = wrong or isinstance(error, WrongSecret)
         if self.of_type("passphrase"):
             try:
                 return self.open_by_passphrase(ctx, where, renewal)[1]
-            except PassphraseError:
-                for line in missed:
+            except VaultError:
+                for line in quiet:
                     ctx.notify(line)
                 raise
         if not missed:
