@@ -71,6 +71,22 @@ def test_a_context_in_the_tests_own_folder(fake_context: FakeContext, tmp_path: 
     assert (fake_context.comes_back("work"), fake_context.environ) == (None, {})
 
 
+def test_a_context_asks_as_the_host_does(tmp_path: Path) -> None:
+    context = FakeContext(tmp_path, answers=["me", "", None])
+    assert context.ask("who? ") == Secret("me")
+    for _ in range(2):
+        with pytest.raises(QuestionRefused):
+            context.ask("again? ")
+
+
+def test_a_context_runs_programs_as_the_host_does(tmp_path: Path) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "MINE": "1", "OTHERS": "2"}
+    program = 'echo "$TERM $MINE $OTHERS"; printf "gr\\374n" >&2; exit 3'
+    done = FakeContext(tmp_path, environ=environ).run(["sh", "-c", program], env=["MINE"])
+    assert (done.returncode, done.stdout) == (3, Secret("dumb 1 \n"))
+    assert done.stderr == "gr\N{REPLACEMENT CHARACTER}n"
+
+
 def test_a_setup_has_defaults() -> None:
     assert Setup() == Setup(options={}, environ={}, files=(), before_child=())
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vault_core.api import NoSecret, Option, QuestionRefused, RunResult, Secret, SourceUnavailable, WrongSecret
+from vault_core.plugins.host import _RUN_ENVIRONMENT
 
 
 class FakeContext:
@@ -18,7 +19,7 @@ class FakeContext:
     :param declared: the spec's options; ``options`` overrides their defaults.
     :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
     :param factors: what a single source says where it is asked by its name (``factor``), by source, in order.
-    :param answers: what a person would type at :meth:`ask`; None declines.
+    :param answers: what a person would type at :meth:`ask`; None declines, and so does an empty line.
     :param comes_back: profile to what :meth:`comes_back` says of it; of any other profile it says None.
     """
 
@@ -80,7 +81,7 @@ class FakeContext:
         if not self.answers:
             raise SourceUnavailable("nobody can be asked in this test")
         answer = self.answers.pop(0)
-        if answer is None:
+        if not answer:
             raise QuestionRefused("declined")
         return Secret(answer)
 
@@ -94,7 +95,7 @@ class FakeContext:
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
-        names = ("PATH", "HOME", "LANG", *env)
+        names = (*_RUN_ENVIRONMENT, *env)
         try:
             done = subprocess.run(
                 list(argv),
@@ -106,7 +107,9 @@ class FakeContext:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SourceUnavailable(f"{argv[0]}: {type(error).__name__}") from None
-        return RunResult(returncode=done.returncode, stdout=Secret(done.stdout), stderr=done.stderr.decode())
+        return RunResult(
+            returncode=done.returncode, stdout=Secret(done.stdout), stderr=done.stderr.decode("utf-8", "replace")
+        )
 
     def comes_back(self, profile: str) -> str | None:
         return self._comes_back.get(profile)
