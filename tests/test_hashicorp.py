@@ -104,6 +104,37 @@ def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoS
     assert ana.add("work", key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
 
 
+def test_a_token_that_is_exchanged_meanwhile_gives_nobody_a_session(
+    ana: Person, ben: Person, team: LossyFront, front: Front
+) -> None:
+    """Two people share an account of a machine, and its token file: one logs in while the other's command runs."""
+    keys = {ana: "AKIAQ2QZ7YJ3LEXAMPLE", ben: "AKIA5TWXR7L2OEXAMPLE"}
+    for who, key in keys.items():
+        assert who.add("work", key_id=key).returncode == 0
+    token = ana.home.path / ".vault-token"
+    token.write_text(ana.token)
+    address = f"{team.url},{team.url}"  # which of them is the leader is asked before the token is read
+    machine = {"VAULT_TOKEN": None, "AWS_VAULT_HASHICORP_ADDRESS": address}
+
+    def exchange(_method: str, path: str) -> bool:
+        if path.endswith("/sys/health"):
+            token.write_text(ben.token)
+        return False
+
+    team.lose_request = exchange
+    refused = ana.awsv("exec", "work", "--", *WHO, env=machine)
+    assert token.read_text() == ben.token
+    assert (refused.returncode, refused.stdout) == (125, "")
+    assert "has become another one, or somebody else's, since the command began" in refused.stderr
+    assert front.calls == []
+    for who in (ben, ana):
+        team.lose_request = lambda _method, _path: False
+        token.write_text(who.token)
+        assert ana.exec("work", *WHO, env=machine)
+        assert front.calls[-1].access_key_id == keys[who]
+    assert len(front.calls) == 2
+
+
 def test_common_keys_are_everybodys_and_ones_own_come_first(ana: Person, ben: Person, shared: str) -> None:
     assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
     assert ben.exec(shared, *WHO, env={"AWS_VAULT": None}) != ""

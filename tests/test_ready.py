@@ -70,6 +70,21 @@ def test_one_question_for_all_roles_of_a_user(laptop: Home, front: Front) -> Non
     assert len(front.calls) == 4
 
 
+def test_two_stores_of_one_name(home: Home, moto: MotoServer, front: Front) -> None:
+    """Where the file is can be each profile's own setting. A key of the other's name is not taken for it."""
+    folders = {name: home.root / name for name in ("alice", "bob")}
+    home.configure("".join(f"[profile {name}]\nvault_file_dir = {path}\n" for name, path in folders.items()))
+    keys = {name: f"AKIA{name.upper():A<16}" for name in folders}
+    for name, key in keys.items():
+        variables = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": "x" * 40}
+        assert home.awsv("add", "--env", name, env={**variables, **UNLOCKED}).returncode == 0
+    wired = home.awsv("config", "credential-process", "--all", "--dry-run", env=UNLOCKED)
+    assert "no key is stored" not in wired.stderr
+    assert [name for name in folders if f"exec -j {name}" in wired.stdout] == list(folders)
+    assert home.awsv("ready", *folders, env=UNLOCKED).returncode == 0
+    assert {call.access_key_id for call in front.calls} == set(keys.values())
+
+
 def test_two_users_are_two_questions(laptop: Home, front: Front) -> None:
     terminal = laptop.spawn("ready", "tf-net", "bob-app", "tf-app", env=UNLOCKED)
     for serial, answer in ((MFA, "111111"), (BOBS_MFA, "222222")):

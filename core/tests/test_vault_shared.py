@@ -20,6 +20,7 @@ from vault_core.api import (
     StorageBackend,
     StorageConflict,
     StorageDenied,
+    StorageLocked,
     StorageSpec,
     Version,
 )
@@ -144,6 +145,22 @@ def test_what_is_opened_for_another_person_is_another_store(
         make(Shared(), locate=locate, whose=lambda _, who=who: who)[0].store.identity for who in ("ana", "ben", "ana")
     }
     assert len(found) == 2
+
+
+def test_a_store_that_becomes_somebody_elses_before_it_is_opened_is_refused(
+    make: Callable[..., tuple[Vault, Host]],
+) -> None:
+    """Else a session of theirs would be kept, and served, as one of ours."""
+    who = ["ana"]
+    vault, host = make(backend := Shared(), whose=lambda _: who[0])
+    planned = vault.store.identity
+    who[0] = "ben"
+    for _ in range(2):
+        with pytest.raises(StorageLocked, match="has become another one, or somebody else's"):
+            vault.get("work")
+    assert vault.store.identity == planned
+    host.close()
+    assert backend.closed == 2
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from vault_core.api import (
     StorageSpec,
     Version,
 )
-from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, UsageError
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageLocked, UsageError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ MAX_NAME = 255
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Store:
     """Which store a command works on: its name, its plugin, and everything that tells it from another one."""
 
@@ -68,9 +68,16 @@ class Store:
             settings.name, spec, host.context("storage", spec.name, spec.options, store=settings, profile=profile)
         )
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Equal for two names of one store, and for no two stores: part of the cache key of every session."""
+        """Equal for two names of one store, and for no two stores: part of the cache key of every session.
+
+        It stays what it was when it was first asked for; :meth:`identify` is what it is now.
+        """
+        return self.identify()
+
+    def identify(self) -> str:
+        """What :attr:`identity` would be if it was first asked for now: a login's file may be exchanged at any time."""
         if self.spec.locate:
             place = self.place
             parts: list[object] = [self.spec.name, os.path.realpath(place) if place.startswith("/") else place]
@@ -124,9 +131,17 @@ class Vault(SlotKeeper):
 
     @cached_property
     def _opened(self) -> StorageBackend:
+        """:raises StorageLocked: it is another store now, or another person's, than the one that was planned with."""
+        identity = self.store.identity
         with self._host.plugins.blame("storage", self.store.spec.name):
             opened = self.store.spec.open(self.store.context)
         self._host.stores.append(opened)
+        if self.store.identify() != identity:
+            raise StorageLocked(
+                f"store {self.store.name!r} ({self.store.place}) has become another one, or somebody else's, since"
+                " the command began",
+                hint="repeat the command",
+            )
         return opened
 
     @cached_property

@@ -16,6 +16,7 @@ from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, profiles_of
 from vault_core.sessions.profiles import Flags, Profiles
 from vault_core.settings import Settings
+from vault_core.vault import Store
 
 MFA = "arn:aws:iam::123456789012:mfa/alice"
 ROLE = "arn:aws:iam::123456789012:role/R"
@@ -57,6 +58,13 @@ class Plans:
     def key(self, name: str, **options: Any) -> str:
         """The cache key of the last step."""
         return self(name, **options).last.cache_key
+
+
+def store_of(plan: Plan) -> Store:
+    """The store of the plan's stored key."""
+    key = plan.steps()[0]
+    assert isinstance(key, KeyStep)
+    return key.store
 
 
 @pytest.fixture
@@ -117,7 +125,7 @@ def test_what_can_change_the_session_changes_the_key(plans: Plans, options: dict
 
 def test_a_new_generation_of_the_stored_key_changes_every_step(plans: Plans) -> None:
     before = [step.cache_key for step in plans("behind").steps()]
-    user = plans.planner.stores["file"]
+    user = store_of(plans("behind"))
     plans.generations.advance(user.identity, "plain")
     assert [step.cache_key for step in plans("behind").steps()] == before
     plans.generations.advance(user.identity, "user")
@@ -127,8 +135,7 @@ def test_a_new_generation_of_the_stored_key_changes_every_step(plans: Plans) -> 
 
 
 def test_a_damaged_generation_is_another_one(plans: Plans) -> None:
-    plans("one")
-    plans.generations.advance(plans.planner.stores["file"].identity, "user")
+    plans.generations.advance(store_of(plans("one")).identity, "user")
     [file] = plans.generations._folder.iterdir()
     before = plans.key("one")
     file.write_bytes(b"\xff\xfe")
@@ -154,5 +161,5 @@ def test_who_named_the_stored_key(plans: Plans) -> None:
 def test_a_store_of_the_key_is_the_key_profiles_own(plans: Plans) -> None:
     """The store is named where the key is, not by the role behind it."""
     config = CONFIG.replace("[profile one]", "[profile one]\nvault_file_dir = /role")
-    plans("one", config=config.replace("[profile user]", "[profile user]\nvault_file_dir = /user"))
-    assert plans.planner.stores["file"].place == "/user/store.vlt"
+    plan = plans("one", config=config.replace("[profile user]", "[profile user]\nvault_file_dir = /user"))
+    assert store_of(plan).place == "/user/store.vlt"

@@ -103,8 +103,8 @@ class App:
 
         return Planner(self.host, self.profiles, self.generations, flags)
 
-    def engine(self, planner: Planner, *, machine: bool, mfa_token: Secret | None = None) -> Engine:
-        """Carries out the planner's plans.
+    def engine(self, *, machine: bool, mfa_token: Secret | None = None) -> Engine:
+        """Carries out plans.
 
         :param machine: a program reads our output (``exec -j``, ``export``): questions end after 45 seconds, and a
             failure of another process just now is taken over instead of asking again.
@@ -118,7 +118,7 @@ class App:
         self.host.question_limit = limit
         foreground = not machine and self.host.why_nobody_can_be_asked() is None
         flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground)
-        return Engine(self.host, self.profiles, planner.stores, self.cache, flights, mfa_token)
+        return Engine(self.host, self.profiles, self.cache, flights, mfa_token)
 
     def vault(self, profile: str | None = None) -> Vault:
         """The vault that a profile's key lies in, by the settings and the profile's own ``vault_backend``."""

@@ -16,6 +16,7 @@ from vault_core.errors import ConfigError, PassphraseError, StorageLocked, Usage
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.wiring import Proposal
+    from vault_core.vault import Store
 
 
 @click.group("config")
@@ -131,7 +132,7 @@ class _Check:
         stored = self._names(first.store)
         if stored is None or first.name in stored:
             return
-        place = f"store {first.store!r} ({self._planner.stores[first.store].place})"
+        place = f"store {first.store.name!r} ({first.store.place})"
         if name in self._config.profiles:
             raise ConfigError(
                 f"profile {name!r}: no key is stored for {first.name!r} in {place}", hint=f"awsv add {first.name}"
@@ -141,19 +142,19 @@ class _Check:
             hint=self._app.profiles.suggestions(name, stored),
         )
 
-    def _names(self, store: str) -> frozenset[str] | None:
+    def _names(self, store: Store) -> frozenset[str] | None:
         """The names in a store; None where it is locked."""
         from vault_core.vault import Vault
 
-        if store not in self._stored:
+        if store.identity not in self._stored:
             allowed, self._app.host.may_ask = self._app.host.may_ask, False
             try:
-                self._stored[store] = frozenset(Vault(self._app.host, self._planner.stores[store]).names())
+                self._stored[store.identity] = frozenset(Vault(self._app.host, store).names())
             except (PassphraseError, StorageLocked):
-                self._stored[store] = None
+                self._stored[store.identity] = None
             finally:
                 self._app.host.may_ask = allowed
-        return self._stored[store]
+        return self._stored[store.identity]
 
 
 def _warn_of_names(app: App, names: list[str]) -> None:

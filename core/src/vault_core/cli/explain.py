@@ -11,7 +11,7 @@ from vault_core.cli.formats import timestamp
 from vault_core.cli.sessions import OPTIONS
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.sessions.engine import Engine, kind_of
-from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
+from vault_core.sessions.plan import KeyStep, Plan, Step
 from vault_core.sessions.profiles import Flags
 from vault_core.settings import is_secret_variable
 from vault_core.vault import Vault
@@ -33,9 +33,7 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     """
     app.host.may_ask = False
     app.host.local = True
-    planner = app.planner(Flags(duration, no_session, region))
-    plan = planner.plan(profile)
-    described = describe(app, plan, planner)
+    described = describe(app, app.planner(Flags(duration, no_session, region)).plan(profile))
     if as_json:
         app.write_json(described)
     else:
@@ -43,13 +41,13 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
             app.write(line)
 
 
-def describe(app: App, plan: Plan, planner: Planner) -> dict[str, Any]:
+def describe(app: App, plan: Plan) -> dict[str, Any]:
     """The plan as data: what ``--json`` prints."""
-    engine = app.engine(planner, machine=True)
+    engine = app.engine(machine=True)
     return {
         "profile": plan.profile,
         "region": plan.region,
-        "steps": [_step(app, step, planner, engine) for step in plan.steps()],
+        "steps": [_step(app, step, engine) for step in plan.steps()],
         "values": [
             {"profile": profile.name, "key": key, "value": value, "from": profile.origins[key]}
             for profile in plan.chain
@@ -71,11 +69,10 @@ def _secret(key: str) -> bool:
     return static or (key.startswith("vault_") and is_secret_variable(f"AWS_{key.upper()}"))
 
 
-def _step(app: App, step: Step, planner: Planner, engine: Engine) -> dict[str, Any]:
+def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:
     if isinstance(step, KeyStep):
-        store = planner.stores[step.store]
-        state = _stored(app, step, planner)
-        return {"step": "stored key", "profile": step.name, "store": step.store, "place": store.place, "state": state}
+        store, state = step.store, _stored(app, step)
+        return {"step": "stored key", "profile": step.name, "store": store.name, "place": store.place, "state": state}
     live = engine.live(step)
     expires = live.credentials.expires if live else None
     return {
@@ -87,9 +84,9 @@ def _step(app: App, step: Step, planner: Planner, engine: Engine) -> dict[str, A
     }
 
 
-def _stored(app: App, step: KeyStep, planner: Planner) -> str:
+def _stored(app: App, step: KeyStep) -> str:
     try:
-        key = Vault(app.host, planner.stores[step.store]).get(step.name)
+        key = Vault(app.host, step.store).get(step.name)
     except (StorageError, WrongSecret) as error:
         return f"not checked: {error.message}"
     except PassphraseError:

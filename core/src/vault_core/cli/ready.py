@@ -53,10 +53,9 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     """
     names = matching(patterns, app.aws_config.profiles, lambda: _without_section(app))
     app.host.purpose = f"profile {names[0]}" if len(names) == 1 else f"{len(names)} profiles, {names[0]} the first"
-    planner = app.planner(Flags())
     outcomes: dict[str, Outcome] = {}
-    plans = _plans(planner, names, outcomes)
-    engine = app.engine(planner, machine=False, mfa_token=Secret(mfa_token) if mfa_token else None)
+    plans = _plans(app.planner(Flags()), names, outcomes)
+    engine = app.engine(machine=False, mfa_token=Secret(mfa_token) if mfa_token else None)
     outcomes.update(make(engine, plans))
     ordered = [outcomes[name] for name in names]
     _raise_if_none(app, ordered)

@@ -42,9 +42,8 @@ def obtain(app: App, profile: str, *, flags: Flags, machine: bool, mfa_token: st
     :raises VaultError: with the exit code of what failed.
     """
     app.host.purpose = f"profile {profile}"
-    planner = app.planner(flags)
-    plan = planner.plan(profile)
+    plan = app.planner(flags).plan(profile)
     for note in plan.notes:
         app.note(note)
-    engine = app.engine(planner, machine=machine, mfa_token=Secret(mfa_token) if mfa_token else None)
+    engine = app.engine(machine=machine, mfa_token=Secret(mfa_token) if mfa_token else None)
     return plan, engine.credentials(plan)

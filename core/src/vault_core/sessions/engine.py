@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vault_core.plugins.host import Host
     from vault_core.secret import Secret
     from vault_core.sessions.profiles import Profiles
-    from vault_core.vault import Store, Vault
+    from vault_core.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Issued:
 class Engine:
     """Makes sessions. One object a command.
 
-    :param stores: the stores of the plans, by name (:attr:`Planner.stores`).
     :param mfa_token: the code of ``--mfa-token``.
     """
 
@@ -41,14 +40,12 @@ class Engine:
         self,
         host: Host,
         profiles: Profiles,
-        stores: dict[str, Store],
         cache: Cache,
         flights: Flights,
         mfa_token: Secret | None = None,
     ) -> None:
         self._host = host
         self._profiles = profiles
-        self._stores = stores
         self._vaults: dict[str, Vault] = {}
         self._cache = cache
         self._flights = flights
@@ -92,9 +89,8 @@ class Engine:
     def _key(self, step: KeyStep) -> Credentials:
         from vault_core.vault import Vault
 
-        if step.store not in self._vaults:
-            self._vaults[step.store] = Vault(self._host, self._stores[step.store])
-        vault = self._vaults[step.store]
+        # Two profiles may mean two stores by one name: the options of a store can be a profile's own.
+        vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))
         key = vault.get(step.name)
         if key is None:
             raise self._no_key(step, vault)
@@ -105,12 +101,12 @@ class Engine:
         named = f", which {step.named_by} names" if step.named_by else ""
         if known:
             return StorageError(
-                f"no key is stored for profile {step.name!r}{named} in store {step.store!r} ({vault.store.place})",
+                f"no key is stored for profile {step.name!r}{named} in store {step.store.name!r} ({vault.store.place})",
                 hint=f"awsv add {step.name}",
             )
         return ConfigError(
             f"unknown profile {step.name!r}{named}: it is neither in {self._profiles.config.config_file}"
-            f" nor in store {step.store!r}",
+            f" nor in store {step.store.name!r}",
             hint=self._profiles.suggestions(step.name, vault.names()),
         )
 

@@ -39,7 +39,7 @@ class KeyStep:
     """The key stored under a name."""
 
     name: str
-    store: str
+    store: Store
     cache_key: str
     named_by: str = ""
     """For messages: the profile and the place that name it, where that is not the profile asked for."""
@@ -100,8 +100,6 @@ class Planner:
         self._profiles = profiles
         self._generations = generations
         self._flags = flags
-        self.stores: dict[str, Store] = {}
-        """Store names of the plans made so far, to the stores."""
 
     def plan(self, name: str) -> Plan:
         """The plan of a profile.
@@ -160,7 +158,6 @@ class Planner:
         base = chain[-1]
         check_name(base.name)
         store = Store.choose(self._host, base.keys)
-        self.stores[store.name] = store
         cache_key = _digest(
             "stored key", store.identity, base.name, self._generations.current(store.identity, base.name)
         )
@@ -168,7 +165,7 @@ class Planner:
         if len(chain) > 1:
             key = "source_profile" if "source_profile" in chain[-2].keys else "credential_process"
             named_by = f"profile {chain[-2].name!r} ({chain[-2].origins[key]})"
-        return KeyStep(base.name, store.name, cache_key, named_by)
+        return KeyStep(base.name, store, cache_key, named_by)
 
     def _token(self, base: AwsProfile, key: KeyStep, serial: str | None, *, shown: bool) -> SessionStep:
         """A session token. With MFA it is the long one that roles also start from, so that one code serves both.
