@@ -66,6 +66,15 @@ def test_one_that_cannot_say_where_it_is(says: str, tmp_path: Path, home: Home) 
     failure(home.run(site.awsv, "--backend", "odd", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-odd")
 
 
+def test_one_whose_option_breaks(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    source = "def open_(ctx): raise AssertionError\n"
+    more = "options=(Option(name='size', help='a size', parse=lambda text: {}[text]),)"
+    install(site, "odd", HEADER + source + spec("odd", more=more))
+    done = home.run(site.awsv, "--backend", "odd", "list", "--unlock", env={"AWS_VAULT_ODD_SIZE": CANARY})
+    assert CANARY not in failure(done, 1, "storage backend 'odd' failed with KeyError", "vault-plugin-odd")
+
+
 def test_with_a_child_the_failure_is_ours(broken: Site, home: Home) -> None:
     failure(home.run(broken.awsv, "--backend", "raises", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-raises")
 

@@ -54,8 +54,21 @@ def refuses():
 def breaks():
     raise KeyError("wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY")
 @command.command()
+def ends():
+    raise EOFError("marshal data too short")
+@command.command()
 def leaves():
     raise SystemExit(0)
+"""
+
+OPTION = """
+import click
+def odd(ctx, parameter, value):
+    raise EOFError
+@click.command()
+@click.option("--odd", callback=odd)
+def command(odd):
+    "Never gets there."
 """
 
 
@@ -76,6 +89,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     install(site, "twin", distribution="vault-plugin-two")
     install(site, "crash", command="raise RuntimeError('at import')")
     install(site, "empty", command="command = 7")
+    install(site, "short", command="raise EOFError('marshal data too short')")
+    install(site, "option", command=OPTION)
     return site
 
 
@@ -132,6 +147,13 @@ def test_the_programs_help_imports_none_of_them(site: Site, home: Home) -> None:
     [
         (("visit", "refuses"), 2, "awsv: a reason\nhint: an action\n"),
         (("visit", "breaks"), 1, "command 'visit' failed with KeyError\nhint: this is a bug of vault-plugin-visit"),
+        (("visit", "ends"), 1, "command 'visit' failed with EOFError\nhint: this is a bug of vault-plugin-visit"),
+        (("short",), 3, "command 'short' from vault-plugin-short cannot be loaded: EOFError"),
+        (
+            ("option", "--odd", "x"),
+            1,
+            "command 'option' failed with EOFError\nhint: this is a bug of vault-plugin-option",
+        ),
         (("visit", "leaves"), 1, "command 'visit' failed with SystemExit\nhint: this is a bug of vault-plugin-visit"),
         (("visit", "key"), 2, "awsv: missing argument 'PROFILE'"),
         (("visit", "nothing"), 2, "awsv: no such command 'nothing'"),
@@ -160,6 +182,8 @@ def test_names_of_ours_are_taken(site: Site, home: Home) -> None:
         ("crash", "vault-plugin-crash"): "installed",
         ("empty", "vault-plugin-empty"): "installed",
         ("file", "vault-plugin-file"): "installed",
+        ("option", "vault-plugin-option"): "installed",
+        ("short", "vault-plugin-short"): "installed",
         ("ssm", "vault-plugin-ssm"): "installed",
         ("list", "vault-plugin-list-thief"): "reserved",
         ("rm", "vault-plugin-rm-thief"): "reserved",

@@ -188,6 +188,19 @@ def test_a_bug_of_ours_is_told_in_one_line(home: Home) -> None:
     assert "KeyError: " not in debug.stderr  # the value is not shown
 
 
+def test_a_file_of_ours_that_is_cut_short_is_no_interrupt(home: Home) -> None:
+    """Compiled code, after a disk was full: Python tells of it as of the end of input."""
+    script, cache = home.root / "ours.py", home.root / "cache"
+    script.write_text("import sys\nfrom vault_core.main import main\nsys.argv[0] = 'awsv'\nsys.exit(main())\n")
+    env = {"PYTHONPYCACHEPREFIX": str(cache)}
+    assert home.run(sys.executable, script, "clear", env=env).returncode == 0
+    [compiled] = cache.rglob("vault_core/cli/clear.*.pyc")
+    os.truncate(compiled, 20)
+    done = home.run(sys.executable, script, "clear", env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == "awsv: unexpected EOFError\nhint: this is a bug of awsv; --debug shows where"
+
+
 # -- standard output, error and input that are not what they should be -------------------------------------------------
 
 

@@ -155,7 +155,13 @@ def _unexpected(error: Exception) -> VaultError:
 def _run(app: App, argv: list[str]) -> int:
     app.settings.flags.update(take_plugin_flags(app, argv))
     program = Program("awsv", help=HELP, params=global_options(hidden=False), no_args_is_help=True)
-    result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
+    try:
+        result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
+    except click.Abort as aborted:
+        # click takes it for the end of input at a question; ours say that otherwise, so it is a file cut short, say.
+        if isinstance(aborted.__cause__, EOFError):
+            raise aborted.__cause__ from None
+        raise
     return result if isinstance(result, int) else 0
 
 

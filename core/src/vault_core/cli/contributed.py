@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,18 +71,21 @@ def _settle(app: App, command: click.Command) -> None:
 
 
 def _blame(app: App, name: str, command: click.Command) -> None:
-    """What the command raises and should not is a bug of its distribution, not of awsv."""
-    invoke = command.invoke
+    """What the command, or an option of it, raises and should not is a bug of its distribution, not of awsv."""
 
-    def blamed(ctx: click.Context) -> Any:
-        with app.plugins.blame("command", name):
-            try:
-                return invoke(ctx)
-            except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
-                ended = control
-        raise ended
+    def blamed(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **named: Any) -> Any:
+            with app.plugins.blame("command", name):
+                try:
+                    return call(*arguments, **named)
+                except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
+                    ended = control
+            raise ended
 
-    command.invoke = blamed  # type: ignore[method-assign]  # one process runs one command, once
+        return called
+
+    command.make_context = blamed(command.make_context)  # type: ignore[method-assign]  # one process runs one command
+    command.invoke = blamed(command.invoke)  # type: ignore[method-assign]  # as above
 
 
 class Commands(CommandContext):

@@ -121,7 +121,8 @@ class Host:
         options: dict[str, Any] = {}
         for option in declared:
             value = self.settings.option(name, option.name, store, profile)
-            options[option.name] = option.default if value is None else _parse(name, option, value)
+            with self.plugins.blame(kind, name):
+                options[option.name] = option.default if value is None else _parse(name, option, value)
         self._note_secrets(name, declared)
         return HostContext(self, MappingProxyType(options), store, profile or {})
 
