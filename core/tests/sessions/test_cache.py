@@ -10,8 +10,10 @@ import pytest
 
 from vault_core.api import Credentials, Secret
 from vault_core.errors import ConfigError
+from vault_core.sessions import cache as cache_module
 from vault_core.sessions.cache import Cache, Session
 from vault_core.settings import Settings
+from vault_core.testing.clock import FakeClock
 
 
 def cache(root: Path, **environ: str) -> Cache:
@@ -102,11 +104,15 @@ def test_drop(tmp_path: Path) -> None:
     assert list(ours.sessions()) == []
 
 
-def test_a_session_that_has_ended_is_not_listed_and_goes(tmp_path: Path) -> None:
+def test_a_session_that_has_ended_is_not_listed_and_goes(
+    tmp_path: Path, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = cache(tmp_path)
-    ours.put("old", session(left=0.2))
+    fake_clock.advance(datetime.now(UTC).timestamp() - fake_clock.time())
+    monkeypatch.setattr(cache_module, "time", fake_clock)
+    ours.put("old", session(left=60))
     assert len(list(ours.sessions())) == 1
-    threading.Event().wait(0.25)
+    fake_clock.advance(61)
     assert list(ours.sessions()) == []
     assert len(list(tmp_path.rglob("*.session"))) == 1
     ours.put("new", session())

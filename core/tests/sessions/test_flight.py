@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -18,6 +19,7 @@ from support.busy import seconds
 from vault_core.errors import AccessDenied, Cancelled, MfaError, PassphraseError, SessionError, VaultError
 from vault_core.sessions import flight
 from vault_core.sessions.flight import Flight, Flights, TakenOver, Waiting
+from vault_core.testing.clock import FakeClock
 
 
 def flights(folder: Path, *, foreground: bool = False) -> Flights:
@@ -125,8 +127,7 @@ def test_a_person_is_not_refused_because_of_an_old_failure(tmp_path: Path) -> No
 def test_a_failure_is_forgotten_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccessDenied):
         flights(tmp_path).join("step", nothing, network_failure(AccessDenied("no")))
-    monkeypatch.setattr(flight, "QUIET", 0.05)
-    time.sleep(0.06)
+    monkeypatch.setattr(flight, "QUIET", 0.0)
     assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
 
 
@@ -181,23 +182,27 @@ def test_ctrl_c_without_a_leader_is_only_ours(tmp_path: Path) -> None:
     began = time.monotonic()
     error = flights(tmp_path).interrupted("step")
     assert (error.message, error.exit_code) == ("interrupted", 130)
-    assert time.monotonic() - began < seconds(0.5)
+    assert time.monotonic() - began < seconds(1.5)
 
 
 def test_ctrl_c_takes_the_outcome_of_the_leader_beside_us(tmp_path: Path) -> None:
     waiting = flights(tmp_path)
     led = Flight(tmp_path / "step")
 
+    leads, pressed = threading.Event(), threading.Event()
+
     def lead() -> None:
         with suppress(MfaError), led.leading():
             led.asked()
+            leads.set()
+            pressed.wait()
             time.sleep(0.2)
             raise MfaError("declined")
 
     leader = threading.Thread(target=lead)
     leader.start()
-    while led.leader() == (0, ""):
-        time.sleep(0.01)
+    leads.wait()
+    pressed.set()
     error = waiting.interrupted("step")
     leader.join()
     assert (error.message, error.exit_code) == (f"declined (process {os.getpid()} tried)", 6)
@@ -208,7 +213,7 @@ def test_ctrl_c_does_not_wait_for_a_leader_elsewhere(tmp_path: Path) -> None:
         (tmp_path / "step.leader").write_text(json.dumps({"pid": leader.pid, "phase": "question"}))
         began = time.monotonic()
         assert flights(tmp_path).interrupted("step").message == "interrupted"
-        assert time.monotonic() - began < seconds(0.5)
+        assert time.monotonic() - began < seconds(1.5)
         leader.kill()
 
 
@@ -226,37 +231,47 @@ def test_cancel_ends_the_waiting_of_threads(tmp_path: Path) -> None:
 LIMITS = {"network": 0.1, "question": 0.3, "waiting": 0.5}
 
 
-def waited(led: Flight) -> float:
-    """Seconds until the waiting ends."""
+@pytest.fixture
+def clock(fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """Of who waits."""
+    monkeypatch.setattr(flight, "time", fake_clock)
+    return fake_clock
+
+
+def waited(led: Flight, clock: FakeClock, happens: Mapping[float, Callable[[], None]] = MappingProxyType({})) -> float:
+    """Seconds until the waiting ends.
+
+    :param happens: what is done meanwhile, by the seconds after which.
+    """
     waiting = Waiting(led, LIMITS)
-    began = time.monotonic()
 
     def wait() -> None:
-        while time.monotonic() - began < 2:
+        for hundredths in range(200):
+            happens.get(hundredths / 100, nothing)()
             waiting.check()
-            time.sleep(0.01)
+            clock.sleep(0.01)
 
     with pytest.raises(SessionError, match=r"process \d+ is making this session and does not get on"):
         wait()
-    return time.monotonic() - began
+    return clock.monotonic()
 
 
 @pytest.mark.parametrize(("phase", "limit"), LIMITS.items())
-def test_each_phase_has_its_limit(tmp_path: Path, phase: str, limit: float) -> None:
+def test_each_phase_has_its_limit(tmp_path: Path, clock: FakeClock, phase: str, limit: float) -> None:
     led = Flight(tmp_path / "step")
     led.phase(phase)
-    assert limit <= waited(led) < limit + 0.15
+    assert waited(led, clock) == pytest.approx(limit, abs=0.02)
 
 
-def test_a_leader_that_says_nothing_has_the_longest(tmp_path: Path) -> None:
-    assert waited(Flight(tmp_path / "step")) >= LIMITS["waiting"]
+def test_a_leader_that_says_nothing_has_the_longest(tmp_path: Path, clock: FakeClock) -> None:
+    assert waited(Flight(tmp_path / "step"), clock) == pytest.approx(LIMITS["waiting"], abs=0.02)
 
 
-def test_the_clock_starts_again_with_a_new_phase(tmp_path: Path) -> None:
+def test_the_clock_starts_again_with_a_new_phase(tmp_path: Path, clock: FakeClock) -> None:
     led = Flight(tmp_path / "step")
     led.phase("question")
-    threading.Timer(0.2, led.phase, ("network",)).start()
-    assert waited(led) >= 0.3 - 0.02
+    found = waited(led, clock, {0.2: lambda: led.phase("network")})
+    assert found == pytest.approx(0.2 + LIMITS["network"], abs=0.02)
 
 
 def test_the_limits_come_from_the_question(tmp_path: Path) -> None:
