@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.busy import seconds
+
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 START_SECONDS = 30.0
@@ -66,8 +68,8 @@ class MotoServer:
 
     def _wait_ready(self) -> str:
         marker = "Running on "
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        began = time.monotonic()
+        while time.monotonic() - began < seconds(START_SECONDS) and self._process.poll() is None:
             _, found, rest = self._log.read_text(errors="replace").partition(marker)
             if found and "\n" in rest:
                 return rest.split()[0]

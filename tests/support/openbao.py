@@ -7,6 +7,7 @@ process id. An OpenBao that starts in development mode has a root token and a KV
 from __future__ import annotations
 
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -22,8 +23,11 @@ from typing import Any
 import pytest
 
 from support import parts
+from support.busy import seconds
 
 START_SECONDS = 60.0
+EPHEMERAL = 32_768
+"""The first port that the kernel gives away: ``ip_local_port_range`` of Linux, and other systems' are higher."""
 ROOT = "root-token-of-a-test"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -79,8 +83,8 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
+        began = time.monotonic()
+        while time.monotonic() - began < seconds(START_SECONDS) and self.process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), 1):
                 return
             time.sleep(0.05)
@@ -291,23 +295,32 @@ class Cluster:
             node.kill()
 
 
-def wait_for(attempt: Any, seconds: float = START_SECONDS) -> Any:
-    """Call it until it no longer raises."""
-    deadline = time.monotonic() + seconds
+def wait_for(attempt: Any, limit: float = START_SECONDS) -> Any:
+    """Call it until it no longer raises.
+
+    :param limit: seconds on an idle machine.
+    """
+    began = time.monotonic()
     while True:
         try:
             return attempt()
         except (OSError, Refused, RuntimeError):
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > seconds(limit):
                 raise
             time.sleep(0.1)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now.
+
+    None of those that the kernel gives to whoever binds to port 0 or connects: others of these tests do that all the
+    time, and would have it before the server binds to it, or while a killed one is away.
+    """
+    while True:
+        port = random.randrange(10_000, EPHEMERAL)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support.busy import seconds
 from support.openbao import Refused, Server
 from vault_core.api import (
     ConfigError,
@@ -262,10 +264,11 @@ def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Pa
 
 
 def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_store: Open) -> None:
-    token = openbao.person(name, token_ttl="2s", token_max_ttl="1h")
+    life = math.ceil(seconds(2))
+    token = openbao.person(name, token_ttl=f"{life}s", token_max_ttl="1h")
     store, _ = open_store(openbao.environ(token))
     began = time.monotonic()
-    while time.monotonic() < began + 4.5:  # more than twice its life
+    while time.monotonic() < began + 2.25 * life:
         assert works(store)
         time.sleep(0.2)
     assert store.service.login.renewals >= 2
@@ -305,9 +308,10 @@ def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, n
 
 
 def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Open) -> None:
-    token = openbao.person(name, token_ttl="1s", token_max_ttl="1s")
+    life = math.ceil(seconds(1))
+    token = openbao.person(name, token_ttl=f"{life}s", token_max_ttl=f"{life}s")
     store, _ = open_store(openbao.environ(token))
-    time.sleep(1.6)
+    time.sleep(life + 0.6)
     with pytest.raises(StorageLocked, match="it has expired") as locked:
         store.get("test/key")
     assert locked.value.exit_code == 4
