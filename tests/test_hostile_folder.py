@@ -105,7 +105,7 @@ def answers(home: Home, **where: str) -> list[tuple[object, ...]]:
     for words, env in COMMANDS:
         done = home.awsv(*words, env={**env, **changes}, cwd=cwd)
         texts = [
-            re.sub(r"\d\d:\d\d:\d\dZ?|\d+m\d+s", "TIME", text.replace(str(home.root), "ROOT"))
+            re.sub(r"(\d+-\d\d-\d\dT)?\d\d:\d\d:\d\dZ?|\d+m\d+s| +", " ", text.replace(str(home.root), "ROOT"))
             for text in (done.stdout, done.stderr)
         ]
         found.append((words, done.returncode, *texts))
