@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,6 +17,7 @@ from support.documents import Answers
 from support.home import Home
 from support.moto import MotoServer
 from support.sites import Site
+from vault_core import api, testing
 from vault_core.plugins.discovery import GROUPS
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +93,12 @@ def test_every_hook_has_a_page_whose_plugin_is_used() -> None:
 def test_the_reference_is_made_from_the_docstrings() -> None:
     text = public_api.REFERENCE.read_text(encoding="utf-8")
     assert text == public_api.reference(), "run 'make docs' and commit docs/plugins/reference.md"
+
+
+@pytest.mark.parametrize("module", [api, testing], ids=lambda module: module.__name__)
+def test_the_reference_has_every_public_name(module: ModuleType) -> None:
+    headings = public_api.REFERENCE.read_text(encoding="utf-8").splitlines()
+    assert [name for name in module.__all__ if f"### {name}" not in headings] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -14,7 +14,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -140,23 +140,27 @@ def frozen() -> str:
             lines += [entry.signature, *(f"    {member.signature}" for member in entry.members)]
     lines += ["", f"[{testing.__name__}]"]
     for entry in entries(testing):
-        signature = f"class {entry.name}" if entry.name.endswith("Contract") else entry.signature
-        lines += [signature, *(f"    {signature}" for signature in kit(entry))]
+        lines += [_of_kit(entry), *(f"    {member.signature}" for member in kit(entry))]
     return "\n".join(lines) + "\n"
 
 
-def kit(entry: Entry) -> list[str]:
+def _of_kit(entry: Entry) -> str:
+    """The signature of a class of the kit; of which parts a contract is made is its own business."""
+    return f"class {entry.name}" if entry.name.endswith("Contract") else entry.signature
+
+
+def kit(entry: Entry) -> list[Member]:
     """What the tests of a plugin may use of a class of the kit; of a contract, what they set or override."""
     if not entry.name.endswith("Contract"):
-        return [member.signature for member in entry.members]
-    found = {}
+        return entry.members
+    found: dict[str, Member] = {}
     for base in getattr(testing, entry.name).__mro__[:-1]:
         (node,) = ast.parse(inspect.getsource(base)).body
         assert isinstance(node, ast.ClassDef)
         for member in _members(base, node):
             if member.name in OVERRIDDEN:
-                found.setdefault(member.name, member.signature)
-    return [signature for _, signature in sorted(found.items())]
+                found.setdefault(member.name, member)
+    return [member for _, member in sorted(found.items())]
 
 
 # -- reference ---------------------------------------------------------------------------------------------------------
@@ -171,8 +175,9 @@ def reference() -> str:
     lines = [
         "# Reference",
         "",
-        "Made from the docstrings of `vault_core.api` and `vault_core.hookspecs` (`make docs`). Import all of it from",
-        "`vault_core.api`. Nothing else of the core is public, except [the contract kit](index.md#the-contract-kit).",
+        "Made from the docstrings of `vault_core.api`, `vault_core.hookspecs` and `vault_core.testing` (`make docs`).",
+        "Import all of it from `vault_core.api`, and [the contract kit](index.md#the-contract-kit) from",
+        "`vault_core.testing`. Nothing else of the core is public.",
         "",
         "## Hooks",
         "",
@@ -188,6 +193,8 @@ def reference() -> str:
     lines += ["## Errors", "", _text(inspect.getdoc(importlib.import_module("vault_core.errors")) or ""), ""]
     lines += _entries(errors)
     lines += ["## The rest", "", *_entries([entry for entry in rest if entry not in errors])]
+    lines += ["## The contract kit", "", "Of a contract: what a class of yours sets, and the fixtures to override.", ""]
+    lines += _entries([replace(entry, signature=_of_kit(entry), members=kit(entry)) for entry in entries(testing)])
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -209,7 +216,7 @@ def _entries(found: list[Entry]) -> Iterator[str]:
         if entry.doc:
             yield from (_text(entry.doc), "")
         for member in entry.members:
-            described = _text(member.doc).replace("\n", "\n  ")
+            described = _text(member.doc).replace("\n", "\n  ").replace("\n  \n", "\n\n")
             yield f"- `{member.signature}`" + (f": {described}" if described else "")
         if entry.members:
             yield ""
@@ -218,7 +225,7 @@ def _entries(found: list[Entry]) -> Iterator[str]:
 def _text(doc: str) -> str:
     """A docstring's markup as the pages have it."""
     plain = _ROLE.sub(lambda found: f"`{found[2].rpartition('.')[2] if found[1] else found[2]}`", doc)
-    plain = plain.replace("``", "`")
+    plain = plain.replace("``", "`").replace("\n::\n", "\n")
     plain = _FIELD.sub(lambda found: f"- {_field(found)}", plain)
     return re.sub(r"\n+- ", "\n- ", plain)
 

@@ -13,7 +13,7 @@ from vault_core.plugins.host import _RUN_ENVIRONMENT
 
 
 class FakeContext:
-    """A context for tests.
+    """A context for tests. ``questions``, ``notes``, ``unlocked`` and ``kept`` hold what the plugin did with it.
 
     :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` lie in it.
     :param declared: the spec's options; ``options`` overrides their defaults.

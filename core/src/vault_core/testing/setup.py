@@ -18,8 +18,8 @@ class Setup:
     options: Mapping[str, str] = field(default_factory=dict)
     """The plugin's options as a user types them; the rest have their defaults."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """The environment: what :attr:`Context.environ <vault_core.api.Context.environ>` shows, and all that the child
-    processes get which the contract starts, besides ``HOME`` and ``TMPDIR``: folders of the test's own unless given."""
+    """The environment: what :attr:`~vault_core.api.Context.environ` shows, and all that the child processes get which
+    the contract starts, besides ``HOME`` and ``TMPDIR``: folders of the test's own unless given."""
     files: Sequence[Path] = ()
     """Folders (or files) besides the data and the state folder in which the plugin or its service keeps something: they
     are searched for values that must not be readable."""
