@@ -26,7 +26,6 @@ class Counted(StorageBackend):
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
         self._count("put")
-        # As the core calls it: a backend that declares nothing need not even have the parameter.
         return self.inner.put(key, value, expect=expect)
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
