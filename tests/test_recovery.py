@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
+from support import parts
 from support.awsvault import PASSPHRASE as THEIRS
 from support.awsvault import write_item
 from support.home import PROGRAM, Home
@@ -154,6 +156,20 @@ def recovery_key(home: Home) -> str:
 
 def test_to_a_descriptor(home: Home) -> None:
     assert recovers(home, recovery_key(home))
+
+
+@pytest.mark.parametrize(("number", "counts"), [(1, False), (2, True)], ids=["before", "after"])
+def test_a_key_that_may_count_is_not_to_be_destroyed(home: Home, number: int, counts: bool) -> None:
+    """The disk fails before, or after, the new file is in its place."""
+    strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    path = home.root / "key"
+    fault = f"{strace} -f -o /dev/null -e inject=fsync:error=EIO:when={number}"
+    done = home.run("/bin/sh", "-c", f"{fault} {PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
+    assert (done.returncode, recovers(home, path.read_text().strip())) == (4, counts), done.stderr
+    assert ("does not count: destroy it" in done.stderr) is not counts
+    if counts:
+        new = table(home).slots[1].id
+        assert f"counts if 'awsv slot list' shows slot {new}: keep it till then" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support import parts
 from support.home import PROGRAM, Home
 from support.security import sample
 from support.sites import Site
@@ -163,6 +165,16 @@ def test_a_key_that_a_source_keeps(home: Home, site: Site) -> None:
     assert f"removed the key slot {slot.id[:8]} 'laptop' (keyring) of store 'file'" in done.stderr
     assert kept(home) == {}
     assert home.run(site.awsv, "list", "--unlock").returncode == 5
+
+
+@pytest.mark.parametrize(("number", "counts"), [(1, False), (2, True)], ids=["before", "after"])
+def test_a_key_whose_slot_may_be_there_stays_kept(home: Home, site: Site, number: int, counts: bool) -> None:
+    """The disk fails before, or after, the new file is in its place."""
+    strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    fault = (strace, "-f", "-o", "/dev/null", "-e", f"inject=fsync:error=EIO:when={number}")
+    done = home.run(*fault, site.awsv, "slot", "add", "--source", "keyring", env=UNLOCKED)
+    assert (done.returncode, len(table(home).slots), len(kept(home))) == (4, 1 + counts, counts), done.stderr
+    assert (home.run(site.awsv, "list", "--unlock").returncode == 0) is counts
 
 
 def test_a_source_that_cannot_forget(home: Home, site: Site) -> None:

@@ -97,6 +97,16 @@ def test_the_only_way_in_is_told_when_a_store_is_made_and_not_when_it_has_anothe
     assert (second.returncode, "warning" in second.stderr) == (0, False), second.stderr
 
 
+def test_a_passphrase_that_somebody_chose_is_another_way(home: Home, aws: dict[str, str]) -> None:
+    [first] = table(home).slots
+    assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
+    env = only("ssm", aws)
+    done = home.awsv("slot", "remove", first.id, "--force", env=env)
+    assert (done.returncode, ALONE in done.stderr) == (0, True), done.stderr
+    done = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="known by heart", env=env)
+    assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+
+
 def on_path(env: Mapping[str, str]) -> dict[str, str]:
     return {**env, "PATH": f"{PROGRAM.parent}:/usr/bin:/bin"}
 

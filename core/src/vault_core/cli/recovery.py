@@ -111,7 +111,12 @@ def _make(ways: Ways, dek: Secret, number: int | None, label: str) -> None:
     try:
         ways.add(new, dek)
     except VaultError:
-        ways.app.note("the recovery key just shown does not count: destroy it")
+        if ways.lacks(new):
+            ways.app.note("the recovery key just shown does not count: destroy it")
+        else:
+            ways.app.note(
+                f"the recovery key just shown counts if 'awsv slot list' shows slot {new.id}: keep it till then"
+            )
         raise
     made = len(table.of_type("recovery")) + 1
     others = f"; {made} of them open it now ('awsv slot list')" if made > 1 else ""

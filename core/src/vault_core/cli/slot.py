@@ -142,7 +142,8 @@ def add(
         new = _given(ways, source, label) if source else _chosen(ways, composite, label, new_passphrase_fd)
         ways.add(new, dek)
     app.note(f"slot {new.id} opens {ways.where}")
-    ways.warn_of_outage({new.id: source} if source and given else {})
+    if not passphrase:  # that is known to who chose it, whatever the settings name
+        ways.warn_of_outage({new.id: source} if source and given else {})
 
 
 def _gives_passphrase(app: App, source: str) -> bool:
@@ -202,7 +203,8 @@ def _add_kept(ways: Ways, dek: Secret, source: str, label: str) -> NewSlot:
     try:
         ways.add(new, dek)
     except VaultError:
-        table.forget_kept(ways.context, [new.wrap(dek)])
+        if ways.lacks(new):
+            table.forget_kept(ways.context, [new.wrap(dek)])
         raise
     return new
 

@@ -15,7 +15,7 @@ import click
 
 from vault_core.api import SlotKeeper
 from vault_core.cli.app import App
-from vault_core.errors import PassphraseError, PluginError, UsageError
+from vault_core.errors import PassphraseError, PluginError, UsageError, VaultError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -93,6 +93,13 @@ class Ways:
     def add(self, new: NewSlot, dek: Secret) -> None:
         """Put one more slot into the opened store."""
         self.change(lambda table, key: table.add(key, new), dek)
+
+    def lacks(self, new: NewSlot) -> bool:
+        """Whether it is certain, after a failure, that the store has no such slot: what fails late may be written."""
+        try:
+            return all(slot.id != new.id for slot in self.table().slots)
+        except VaultError:
+            return False
 
     def warn_of_outage(self, given: Mapping[str, str] = MappingProxyType({})) -> None:
         """Warn if every way in needs the network: a store that AWS opens is closed while AWS is down.
