@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import io
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -111,21 +110,6 @@ def test_skipping_the_verification_is_said(
 def test_a_file_of_authorities_that_is_not_there_is_named(context: Callable[..., FakeContext]) -> None:
     with pytest.raises(ConfigError, match=r"/nowhere/ca\.pem"):
         server(context({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_CACERT": "/nowhere/ca.pem"}))
-
-
-def test_a_redirection_out_of_tls_is_not_followed() -> None:
-    import requests
-
-    session = calls._Session(calls.Server(("https://a",), "", True, "", None, {}))
-    answer = requests.Response()
-    answer.status_code, answer.url = 307, "https://a/v1/secret"
-    answer.raw = io.BytesIO()
-    answer.headers["location"] = "https://b/v1/secret"
-    assert session.get_redirect_target(answer) == "https://b/v1/secret"
-    answer.headers["location"] = "http://b/v1/secret"
-    with pytest.raises(requests.exceptions.InvalidURL):
-        session.get_redirect_target(answer)
-    session.close()
 
 
 @pytest.fixture

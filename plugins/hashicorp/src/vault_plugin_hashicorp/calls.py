@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import hvac  # noqa: TID253 - this module is imported when the store is opened
 import requests  # noqa: TID253 - this module is imported when the store is opened
@@ -20,7 +21,8 @@ from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported w
 from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
 
 from vault_core.api import Context, StorageLocked, StorageUnavailable, VaultError
-from vault_plugin_hashicorp.server import Server, unencrypted
+from vault_plugin_hashicorp.items import shown
+from vault_plugin_hashicorp.server import Server, names_a_server, unencrypted
 
 CONNECT_SECONDS = 5.0
 """To one address, names being looked up included."""
@@ -46,8 +48,16 @@ class Unreachable(StorageUnavailable):
     """No address can be connected to: nothing was sent."""
 
 
+class _NotFollowed(requests.exceptions.RequestException):
+    """A redirection to where the token, or a request's meaning, would be lost."""
+
+
 class _Session(requests.Session):
-    """Reads nothing of the process's environment, and follows a standby to its leader but never out of TLS."""
+    """Reads nothing of the process's environment, and follows a standby to its leader.
+
+    The token goes along, as the leader needs it: so only to what could have been set as the server's address, never
+    without encryption to another machine, and never out of TLS.
+    """
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -71,13 +81,9 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target: str | None = super().get_redirect_target(resp)
-        if target and resp.status_code < 307 and resp.request.method != "GET":
-            # requests would go on with a GET: a write would be none, and a listing empty.
+        if target and (why_not := _why_not_followed(resp, target)):
             resp.close()
-            raise requests.exceptions.InvalidURL("redirected to something else")
-        if target and resp.url.startswith("https://") and not target.startswith(("https://", "/")):
-            resp.close()
-            raise requests.exceptions.InvalidURL("redirected out of TLS")
+            raise _NotFollowed(why_not)
         return target
 
     def _remember_index(self, response: Response, *_: Any, **__: Any) -> None:
@@ -198,6 +204,10 @@ class Calls:
         :raises StorageUnavailable: it would not help to ask again.
         """
         kinds = requests.exceptions
+        if isinstance(error, _NotFollowed):
+            raise StorageUnavailable(
+                f"{self.address} sends us on to {error}", hint="set VAULT_ADDR to the address of the leader itself"
+            ) from None
         if isinstance(error, kinds.SSLError):
             return self._no_tls(error)
         if isinstance(error, kinds.ProxyError):
@@ -284,6 +294,24 @@ class Calls:
         except requests.exceptions.RequestException:
             return None
         return int(answer.status_code)
+
+
+def _why_not_followed(response: Response, target: str) -> str | None:
+    """Where a redirection leads, and why nobody goes there; None where it is followed."""
+    try:
+        there = urlsplit(urljoin(response.url, target))
+    except ValueError:  # a bracket that nobody closes
+        return "no address"
+    origin = f"{there.scheme}://{there.netloc}"
+    place = shown(f"{there.scheme}://{there.hostname or ''}")  # without a password
+    if not names_a_server(origin):
+        return f"{place}, which is no address of a server"
+    if unencrypted(origin) or (there.scheme == "http" and response.url.startswith("https://")):
+        return f"{place}, where keys would travel in the clear"
+    if response.status_code < 307 and response.request.method != "GET":
+        # requests would go on with a GET: a write would be none, and a listing empty.
+        return f"{place} with a read in place of what was asked (HTTP status {response.status_code})"
+    return None
 
 
 def _says(response: Response, word: str) -> bool:

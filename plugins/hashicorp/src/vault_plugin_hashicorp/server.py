@@ -52,7 +52,7 @@ def addresses(context: Context) -> tuple[str, ...]:
     text = told(context, "address", "ADDR")
     found = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
     for address in found:
-        if not _names_a_server(address):
+        if not names_a_server(address):
             # What makes it wrong may be a password.
             raise ConfigError(
                 f"{re.sub('//.*@|[?#].*', '…', address)!r} is not the address of a server",
@@ -61,7 +61,8 @@ def addresses(context: Context) -> tuple[str, ...]:
     return found
 
 
-def _names_a_server(address: str) -> bool:
+def names_a_server(address: str) -> bool:
+    """Whether it is the URL of a server, without a password or a query in it."""
     try:
         parts = urlsplit(address)
     except ValueError:  # a bracket that nobody closes
