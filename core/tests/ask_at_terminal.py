@@ -69,7 +69,8 @@ def main() -> None:
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     before = modes() if plan.get("modes") else None
     descriptors = os.listdir("/dev/fd")  # noqa: PTH208 - names are wanted
-    time.sleep(plan.get("wait", 0))
+    while "go" in plan and not Path(plan["go"]).exists():
+        time.sleep(0.01)
 
     results: list[dict[str, Any]] = []
 

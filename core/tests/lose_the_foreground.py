@@ -29,6 +29,7 @@ def main() -> None:
     os.tcsetpgrp(TERMINAL, os.getpgrp())
     if sys.argv[1] == "raw":
         tty.setraw(TERMINAL)
+    os.write(TERMINAL, b"taken back")
     os.waitpid(child, 0)
     signal.sigwait({signal.SIGTTOU})  # the test has seen the modes
 

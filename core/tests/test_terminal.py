@@ -18,6 +18,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from support.busy import seconds
 from vault_core.output import printable
 
 PROGRAM = str(Path(__file__).with_name("ask_at_terminal.py"))
@@ -54,7 +55,9 @@ class Session:
         return [sys.executable, PROGRAM, str(path)]
 
     def spawn(self, argv: list[str]) -> Any:
-        child = pexpect.spawn(argv[0], argv[1:], env=ENVIRON, cwd=str(self.folder), timeout=10, dimensions=(50, 300))
+        child = pexpect.spawn(
+            argv[0], argv[1:], env=ENVIRON, cwd=str(self.folder), timeout=seconds(10), dimensions=(50, 300)
+        )
         child.delaybeforesend = None
         child.ptyproc.delayafterclose = 0.0
         child.logfile_read = self.shown
@@ -91,9 +94,9 @@ def echoes(child: Any) -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() - began < seconds(10), "waited in vain"
         time.sleep(0.01)
 
 
@@ -166,7 +169,7 @@ def test_a_half_typed_secret_is_not_an_answer(session: Session) -> None:
 
 
 def test_the_deadline(session: Session) -> None:
-    child = session.ask({**SECRET, "deadline": 0.3}, {**SECRET, "deadline": -1.0}, modes=True)
+    child = session.spawn(session.argv({**SECRET, "deadline": 0.3}, {**SECRET, "deadline": -1.0}, modes=True))
     assert ended(child) == (0, None)
     late = {"error": "SourceUnavailable", "message": "nobody answered at the terminal in time"}
     assert session.results() == [late, late]
@@ -174,9 +177,11 @@ def test_the_deadline(session: Session) -> None:
 
 
 def test_what_was_typed_before_and_the_rest_of_a_paste_are_dropped(session: Session) -> None:
-    child = session.spawn(session.argv(SECRET, {"do": "what_is_left"}, wait=0.3))
+    go = session.folder / "go"
+    child = session.spawn(session.argv(SECRET, {"do": "what_is_left"}, go=str(go)))
     child.setecho(False)
     child.send("typed ahead\n")
+    go.touch()
     child.expect_exact(QUESTION)
     child.send(f"{CANARY}\nsecond line\n")
     assert ended(child) == (0, None)
@@ -358,10 +363,11 @@ def test_a_background_job_fails_at_once_and_is_not_stopped(session: Session, bef
 
 
 def test_a_background_job_leaves_the_shells_input_alone(session: Session) -> None:
-    shell = session.shell()
-    shell.sendline(shlex.join(session.argv(SECRET, wait=0.2)) + " & echo started; wait %1")
+    shell, go = session.shell(), session.folder / "go"
+    shell.sendline(shlex.join(session.argv(SECRET, go=str(go))) + " & echo started; wait %1")
     shell.expect_exact("\r\nstarted\r\n")
     shell.sendline("echo 'not' lost")
+    go.touch()
     shell.expect_exact("not lost\r\n")
     assert session.results()[0]["error"] == "SourceUnavailable"
 
@@ -372,6 +378,7 @@ def test_the_foreground_lost_without_a_signal(session: Session, modes: str) -> N
     leader.expect_exact(QUESTION)
     assert not echoes(leader)
     leader.kill(signal.SIGTTOU)
+    leader.expect_exact("taken back")
     until(session.result.exists)
     assert session.results() == [{"error": "SourceUnavailable", "message": BACKGROUND}]
     # Restored, unless the new owner of the terminal has set modes of its own.
@@ -382,7 +389,12 @@ def test_the_foreground_lost_without_a_signal(session: Session, modes: str) -> N
 
 def test_without_a_terminal_it_fails_at_once(session: Session) -> None:
     done = subprocess.run(
-        session.argv(*EVERY_CALL), env=ENVIRON, start_new_session=True, capture_output=True, timeout=10, check=False
+        session.argv(*EVERY_CALL),
+        env=ENVIRON,
+        start_new_session=True,
+        capture_output=True,
+        timeout=seconds(10),
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     reason = "there is no terminal"
