@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import parts
+from support.busy import seconds
 from support.front import Front, clock_skew, deny, drop, garbage, server_error, slow, throttle, unknown_key
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
@@ -207,7 +208,7 @@ def test_nobody_reads(laptop: Home) -> None:
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=20,
+        timeout=seconds(20),
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.busy import seconds
 from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
@@ -40,7 +41,7 @@ def test_signals_reach_the_child_and_its_death_is_ours(laptop: Home, number: sig
     assert process.stdout is not None
     assert int(process.stdout.readline()) == process.pid
     process.send_signal(number)
-    process.communicate(timeout=10)
+    process.communicate(timeout=seconds(10))
     assert process.returncode == -number
 
 
@@ -78,7 +79,7 @@ def test_the_callers_own_descriptors_pass(laptop: Home) -> None:
         pipe.write("passed on")
     process = laptop.start("exec", "work", "--", "cat", f"/dev/fd/{reader}", pass_fds=[reader])
     os.close(reader)
-    assert process.communicate(timeout=20)[0] == "passed on"
+    assert process.communicate(timeout=seconds(20))[0] == "passed on"
 
 
 def test_a_passphrases_descriptor_does_not_pass(laptop: Home) -> None:
@@ -93,7 +94,7 @@ def test_a_passphrases_descriptor_does_not_pass(laptop: Home) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=seconds(20),
     )
     os.close(reader)
     assert PASSPHRASE not in process.stdout
