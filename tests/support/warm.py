@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from support.home import Home
 
+CUTS = {signal.SIGINT, signal.SIGTERM}
 PACKAGES = ("vault_core", "vault_plugin_file", "vault_plugin_env", "vault_plugin_prompt")
 
 
@@ -101,6 +102,8 @@ def _main() -> None:
         for found in pkgutil.walk_packages(module.__path__, f"{package}."):
             if ".testing" not in found.name:
                 import_module(found.name)
+    # A command that is cut off before its first line is one; what is inherited is free of it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, CUTS)
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -131,7 +134,11 @@ def _command(job: Mapping[str, Any]) -> None:
 
     code = 1
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CUTS)
         code = main()
+    except KeyboardInterrupt:  # on the way in or out, where the interpreter's end is that of the signal
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     finally:
         os._exit(code)
 
