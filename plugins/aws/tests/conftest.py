@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.busy import seconds
 from support.front import Front
 from support.moto import MotoServer
 from vault_core.api import Credentials, Profile, Secret, SessionRequest
@@ -69,7 +70,8 @@ def aws(tmp_path: Path, front: Front, moto: MotoServer) -> Sts:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses and the time-outs, so that a test of them takes no half minute."""
+    """Shorten the pauses and the time-outs, so that a test of them takes no half minute. Moto has to answer in them."""
     monkeypatch.setattr(sts, "PAUSES", (0.01, 0.02))
-    monkeypatch.setattr(client, "READ_SECONDS", 0.3)
-    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.3)
+    limit = min(seconds(1.5), 6.0)  # three of them, all in vain, are less than the deadline
+    monkeypatch.setattr(client, "READ_SECONDS", limit)
+    monkeypatch.setattr(client, "CONNECT_SECONDS", limit)

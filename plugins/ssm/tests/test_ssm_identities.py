@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import front as fault
+from support.busy import seconds
 from support.front import Front, running
 from support.moto import REGION
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable, VaultError
@@ -91,6 +92,7 @@ def test_a_program_may_take_longer_than_aws(ssm, tmp_path: Path, monkeypatch: py
         f"[profile base]\ncredential_process = {sys.executable} {script}\n"
     )
     refused(ssm, SourceUnavailable, r"did not answer within 1\.5 s")
+    monkeypatch.setattr("vault_plugin_ssm.source.LIMIT_SECONDS", seconds(5))
     ssm.profile(f"[profile reader]\n{ssm.keys()}")
     ssm.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     refused(ssm, SourceUnavailable, "cannot be reached")
