@@ -91,9 +91,7 @@ def test_sixty_profiles_move_in_and_out_again(person: Home) -> None:
         done = person.awsv(*words, env=UNLOCKED)
         said.append(done.stdout + done.stderr)
         assert done.returncode == 0, done.stderr
-    assert (
-        sum(secret == (key_id, word) for key_id, word in stored(person).values() for secret in [(key_id, word)]) == 61
-    )
+    assert sorted(stored(person).values()) == sorted([(OTHER_ID, OTHER_SECRET), *map(key, range(COUNT))])
     left = person.credentials.read_bytes()
     assert b"AKIA" not in left
     assert b"CANARY" not in left
@@ -160,7 +158,8 @@ def test_a_key_that_the_vault_lost_stays(small: Home) -> None:
     assert small.awsv("remove", "--force", "one", env=UNLOCKED).returncode == 0
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 7
-    assert "'one': the vault does not hold this key" in done.stderr
+    assert "the plain keys of 1 profile stay in" in done.stderr
+    assert "'one': the vault does not hold this key\nhint: awsv import credentials-file, then repeat" in done.stderr
     assert SECRET in small.credentials.read_text()
     assert OTHER_SECRET not in small.credentials.read_text()
 
@@ -168,7 +167,7 @@ def test_a_key_that_the_vault_lost_stays(small: Home) -> None:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ("", "no SDK would find credentials"),
+        ("", "no SDK would find credentials\nhint: awsv config credential-process --all, then repeat\n"),
         ("[profile one]\ncredential_process = /bin/other\n", "the SDKs would take credential_process"),
         ("[profile one]\nrole_arn = arn:aws:iam::123456789012:role/A\nsource_profile=x\n", "would take role_arn"),
         (
@@ -185,6 +184,23 @@ def test_a_profile_for_which_sdks_would_not_ask_awsv(small: Home, config: str, r
     assert done.returncode == 7
     assert reason in done.stderr
     assert small.credentials.read_bytes() == before
+
+
+def test_what_stays_is_told_once_for_each_reason_by_the_lines_that_it_has_now(small: Home) -> None:
+    with small.credentials.open("a") as file:
+        file.write("[half]\naws_access_key_id = AKIA\n[other half]\naws_access_key_id = AKIA\n")
+    small.awsv(*COPY, env=UNLOCKED)
+    done = small.awsv(*REMOVE, env=UNLOCKED)
+    assert done.returncode == 7
+    half = small.credentials.read_text().splitlines().index("[half]") + 1
+    assert half < 9  # where it was
+    assert f"'half': it has no aws_secret_access_key (line {half}); 'other half'" in done.stderr
+    assert "hint: mend or remove those lines by hand, then repeat" in done.stderr
+    small.configure("")
+    assert small.awsv(*UNDO, env=UNLOCKED).returncode == 0
+    done = small.awsv(*REMOVE, env=UNLOCKED)
+    assert "'one', 'two': without it no SDK would find credentials" in done.stderr
+    assert "hint: awsv config credential-process --all, then repeat" in done.stderr
 
 
 def test_a_key_in_the_default_section_of_all_stays(small: Home) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_core.cli.app import App
 from vault_core.cli.recovery import lacks_store, offer
+from vault_core.cli.wording import counted, reasons
 from vault_core.errors import AccessDenied, PartlyDone, PluginError, VaultError
 from vault_core.moving.copying import Mover, Outcome, State, compared
 from vault_core.moving.found import Found
@@ -17,8 +18,6 @@ from vault_core.vault import Vault
 if TYPE_CHECKING:
     from vault_core.api import Credentials, SessionSpec
 
-MAX_NAMED = 20
-"""The most profiles that a message lists; the table has them all."""
 WORKERS = 8
 IDENTITY_SECONDS = 30.0
 
@@ -147,20 +146,20 @@ def write_report(
     arrived = sum(outcome.state.arrived for outcome in outcomes)
     places = ", ".join(dict.fromkeys(vaults(outcome.name).store.place for outcome in outcomes if outcome.state.arrived))
     if dry_run:
-        app.note(f"nothing was written: {arrived} of {len(found.keys)} keys would be in {places or 'the vault'}")
+        keys = counted(len(found.keys), "key")
+        app.note(f"nothing was written: {arrived} of {keys} would be in {places or 'the vault'}")
         return
     missing = not_copied(found, outcomes)
     if missing:
-        shown = "; ".join(f"{name!r}: {reason}" for name, reason in missing[:MAX_NAMED])
-        more = f"; and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
         conflicts = any(outcome.state is State.CONFLICT for outcome in outcomes)
         raise PartlyDone(
-            f"{arrived} of {len(found.keys) + len(found.bad)} keys of {found.place} are in the vault;"
-            f" not: {shown}{more}",
+            f"{arrived} of {counted(len(found.keys) + len(found.bad), 'key')} of {found.place} are in the vault;"
+            f" not: {reasons(missing)}",
             hint="--overwrite replaces the stored keys" if conflicts else "mend the cause, then repeat the command",
         )
     if outcomes:
-        app.note(f"{arrived} keys of {found.place} are in {places}: each was read back and compared")
+        is_or_are = "is" if arrived == 1 else "are"
+        app.note(f"{counted(arrived, 'key')} of {found.place} {is_or_are} in {places}: each was read back and compared")
     else:
         app.note(f"there are no long-term keys in {found.place}")
 

@@ -12,7 +12,8 @@ import click
 
 from vault_core import output
 from vault_core.cli.app import App, subcommand
-from vault_core.cli.moving import MAX_NAMED, Vaults
+from vault_core.cli.moving import Vaults
+from vault_core.cli.wording import MAX_NAMED, counted, reasons
 from vault_core.errors import ConfigError, PartlyDone, StorageError
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     save(path, raw, removal.after)
     app.receipts.write(path, removal.after, app.copied(raw))
     app.note(
-        f"the keys of {len(removal.removed)} profiles are out of {path}; 'awsv import undo' puts them back."
+        f"the keys of {counted(len(removal.removed), 'profile')} are out of {path}; 'awsv import undo' puts them back."
         " Backups and other copies may still hold them, and the disk may: a key that once lay in a plain file should"
         " be replaced by a new one"
     )
     _warn_of_comments(app, removal)
-    return _tell_rest(app, removal, done=True)
+    return _tell_rest(app, _proposal(app, removal.after), done=True)  # the lines have other numbers now
 
 
 @subcommand("undo")
@@ -143,15 +144,21 @@ def _proposal(app: App, raw: bytes) -> Removal:
 
 def _tell_rest(app: App, removal: Removal, *, done: bool) -> None:
     """:raises PartlyDone: there are plain keys left."""
+    from vault_core.moving.credentials_file import NOT_STORED, UNWIRED
+
     if not removal.kept:
         if not done:
             app.note(f"there are no plain long-term keys in {removal.path}")
         return
-    listed = "; ".join(f"{bad.name!r}: {bad.reason}" for bad in removal.kept[:MAX_NAMED])
-    more = f"; and {len(removal.kept) - MAX_NAMED} more" if len(removal.kept) > MAX_NAMED else ""
+    listed = reasons((bad.name, bad.reason) for bad in removal.kept)
+    helps = {
+        UNWIRED: "awsv config credential-process --all, then repeat",
+        NOT_STORED: "awsv import credentials-file, then repeat",
+    }
+    known = [helps[bad.reason] for bad in removal.kept if bad.reason in helps]
     raise PartlyDone(
-        f"the plain keys of {len(removal.kept)} profiles stay in {removal.path}: {listed}{more}",
-        hint="awsv config credential-process --all, then repeat",
+        f"the plain keys of {counted(len(removal.kept), 'profile')} stay in {removal.path}: {listed}",
+        hint=known[0] if known else "mend or remove those lines by hand, then repeat",
     )
 
 

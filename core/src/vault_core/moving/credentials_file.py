@@ -21,6 +21,9 @@ from vault_core.moving.found import Bad, Found
 from vault_core.secret import Secret
 from vault_core.vault import check_name
 
+UNWIRED = "without it no SDK would find credentials"
+NOT_STORED = "the vault does not hold this key"
+
 _COMMENTED = re.compile(r"\s*[#;].*(secret_access_key|session_token)\s*[=:]\s*\S", re.IGNORECASE)
 
 
@@ -49,7 +52,7 @@ class Removal:
     after: bytes
     removed: list[str] = field(default_factory=list)
     kept: list[Bad] = field(default_factory=list)
-    """Plain keys that stay, and why."""
+    """Plain keys that stay, and why; :data:`UNWIRED` and :data:`NOT_STORED` can be helped by a command."""
 
 
 def propose_removal(
@@ -72,11 +75,7 @@ def propose_removal(
     found = keys(config)
     removal = Removal(path, raw, raw, kept=list(found.bad))
     for name, key in found.keys.items():
-        reason = _why_not(config, document, asks, name) or (
-            None
-            if is_stored(name, key)
-            else "the vault does not hold this key: 'awsv import credentials-file' copies it"
-        )
+        reason = _why_not(config, document, asks, name) or (None if is_stored(name, key) else NOT_STORED)
         if reason:
             removal.kept.append(Bad(name, reason))
             continue
@@ -126,7 +125,7 @@ def _why_not(config: AwsConfig, document: Document, asks: Callable[[str], str | 
     without = {**config.credentials, name: replace(section, entries=rest)}
     first = next(iter(in_order(replace(config, credentials=without), name)), None)
     if first is None:
-        return "without it no SDK would find credentials: 'awsv config credential-process' wires the profile"
+        return UNWIRED
     if first.key != PROCESS or asks(first.value) != name:
         return f"without it the SDKs would take {first.key} ({first.path}:{first.line})"
     return None
