@@ -34,8 +34,13 @@ def _caller_has_no_aws() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _caller_ignores_no_signal() -> None:
-    """A shell has what runs in the background ignore interrupts, nohup hang-ups, and every child inherits that."""
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    """In the background a shell ignores both keys that end, nohup hang-ups; and every child inherits that."""
+    ignored = (
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    )
+    for number, usual in ignored:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
 
