@@ -127,12 +127,15 @@ def _generated() -> Secret:
 
 def _tell(ctx: CommandContext, source: Context, done: Put, *, generated: bool) -> None:
     kind = "a generated passphrase" if generated else "the passphrase"
-    ctx.write(f"Put {kind} into {done.arn} (version {done.version})")
-    ctx.write("The policy for whoever reads it, and nobody else:")
-    ctx.write(json.dumps(done.policy, indent=2))
+    told = (
+        f"Put {kind} into {done.arn} (version {done.version})",
+        "The policy for whoever reads it, and nobody else:",
+        json.dumps(done.policy, indent=2),
+    )
+    ctx.write("\n".join(told))  # at once: what is noted below is said also where 'head' has seen enough
     if done.version > 1:
         ctx.note(f"the passphrase before is still readable as {done.parameter}:{done.version - 1}")
-    told = {"PARAMETER": shlex.quote(done.parameter), "CREDENTIALS": f"…: {IDENTITIES}"}
-    for option, value in told.items():
+    settings = {"PARAMETER": shlex.quote(done.parameter), "CREDENTIALS": f"…: {IDENTITIES}"}
+    for option, value in settings.items():
         if not source.options[option.lower()]:
             ctx.note(f"for the source 'ssm', set AWS_VAULT_SSM_{option}={value}")
