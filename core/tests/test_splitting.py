@@ -185,6 +185,20 @@ def test_the_loser_of_a_race_leaves_no_part():
     assert inner.kept == {KEY: "short"}
 
 
+def test_a_put_whose_answer_was_lost_loses_no_value():
+    """A client that puts it again meets its own manifest, and tells of a conflict."""
+
+    class Repeating(Limited):
+        def put(self, key, value, **expect):
+            version = super().put(key, value, **expect)
+            return super().put(key, value, **expect) if key == KEY else version
+
+    inner = Repeating()
+    version = opened(inner).put(KEY, Secret(LONG), expect=ABSENT)
+    item = opened(inner).get(KEY)
+    assert (item.value, item.version) == (Secret(LONG), version)
+
+
 def test_a_version_is_the_one_that_expect_takes():
     inner = Limited()
     store = opened(inner)

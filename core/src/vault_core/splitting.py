@@ -122,6 +122,9 @@ class Split(StorageBackend):
         try:
             return self._inner.put(key, manifest.text(), expect=expect)
         except StorageConflict:  # of any other failure the outcome is unknown: the parts may be the value now
+            found = self._inner.get(key)
+            if found is not None and found.value == manifest.text():
+                return found.version  # it was put, the answer was lost, and the client put it once more
             self._drop(key, manifest)
             raise
 
