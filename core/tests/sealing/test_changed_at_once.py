@@ -8,7 +8,7 @@ import pytest
 
 from support.busy import seconds
 from support.dictionary import BOTH, Dictionary
-from vault_core.api import Capability, Secret, StorageConflict, StorageUnavailable
+from vault_core.api import ABSENT, Capability, Secret, StorageConflict, StorageUnavailable
 from vault_core.sealing.making import NewSlot
 from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend
 from vault_core.testing.context import FakeContext
@@ -17,12 +17,13 @@ WITHOUT_CAS = pytest.mark.parametrize("able", [Capability.NONE, Capability.CREAT
 
 
 class Watched(Dictionary):
-    """Calls ``meanwhile`` once, before or after the next table is put; what that raises is the answer."""
+    """Calls ``before`` or ``after`` once, around the next put of ``key``; what ``after`` raises is the answer."""
 
     before = after = None
+    key = SLOTS_KEY
 
     def put(self, key, value, **expect):
-        if key != SLOTS_KEY:
+        if key != self.key:
             return super().put(key, value, **expect)
         before, self.before = self.before, None
         after, self.after = self.after, None
@@ -125,6 +126,15 @@ def test_a_change_that_was_applied_is_done(inner, ctx, able, error):
         inner.after = lost(error)
         store.change_slots(change)
         assert [slot.id for slot in SealedBackend(inner, ctx, able).slots().slots] == expected
+
+
+def test_a_value_that_was_put_is_put(inner, ctx):
+    store = SealedBackend(inner, ctx, BOTH)
+    inner.key, inner.after = "a/new", lost(StorageConflict)
+    version = store.put("a/new", Secret("one"), expect=ABSENT)
+    assert (store.get("a/new").value, store.get("a/new").version) == (Secret("one"), version)
+    with pytest.raises(StorageConflict):
+        store.put("a/new", Secret("one"), expect=ABSENT)
 
 
 @pytest.mark.parametrize("change", ["add", "replace"])
