@@ -129,8 +129,6 @@ def test_what_is_not_for_awsv_is_skipped_by_name(line: str, says: str) -> None:
     [
         ("[profile a]\n", b"\n[a]\naws_access_key_id = x\naws_secret_access_key = y\n", f"{CREDENTIALS}:3"),
         ("[profile a]\nregion = x\naws_access_key_id = x\n", b"", f"{HERE}:3"),
-        ("[profile a]\n", b"[a]\nrole_arn = x\n", f"{CREDENTIALS}:2"),
-        ("[profile a]\n", b"[a]\ncredential_process = x\n", f"{CREDENTIALS}:2"),
         ("", b"[a]\naws_access_key_id = x\n", f"{CREDENTIALS}:2"),
     ],
 )
@@ -141,6 +139,15 @@ def test_a_plain_key_that_would_still_win_is_named(config: str, credentials: byt
     second = proposed("[profile r]\n", "r", as_name="a", credentials=credentials)
     if config == "":
         assert list(second.blocked) == ["r"]
+
+
+@pytest.mark.parametrize("line", ["role_arn = x", "credential_process = x"])
+def test_what_no_import_copies_stops_no_other_profile(line: str) -> None:
+    proposal = proposed("[profile a]\n[profile b]\n", credentials=f"[a]\n{line}\n".encode())
+    assert (proposal.changed, list(proposal.skipped), proposal.blocked) == (["b"], ["a"], {})
+    error = proposal.skipped["a"]
+    assert f"{CREDENTIALS}:2" in error.message
+    assert error.hint == f"move these lines into {HERE}, then repeat"
 
 
 def test_keys_of_the_default_section_are_not_ours_to_change() -> None:

@@ -283,14 +283,17 @@ class _Wiring:
                 f"{section.line} first",
                 hint="leave it to whoever writes it there, or remove these lines",
             )
-        if any(entry.key in STATIC or entry.path != self._config.config_file for entry in winners):
+        if any(entry.key in STATIC for entry in winners):
             raise _StillWins(
                 f"the SDKs would not ask awsv for profile {name!r}: they take {listed} first",
                 hint="copy the key with 'awsv import credentials-file', then repeat",
             )
+        elsewhere = any(entry.path != self._config.config_file for entry in winners)
         raise ConfigError(
             f"the SDKs would not ask awsv for profile {name!r}: they take {listed} first",
-            hint="leave this profile to the AWS CLI, or remove these lines",
+            hint=f"move these lines into {self._config.config_file}, then repeat"
+            if elsewhere
+            else "leave this profile to the AWS CLI, or remove these lines",
         )
 
     def _set_line(self, header: str, current: Entry | None, value: str) -> None:
