@@ -147,6 +147,18 @@ def test_every_command_has_a_help_with_an_example(command: str, home: Home) -> N
         assert f"awsv {ALIASES.get(command, command)}" in done.stdout.partition("Usage:")[2].partition("\n")[2]
 
 
+def test_the_version_is_in_the_help_and_beside_other_options(home: Home) -> None:
+    assert "--version  " in home.awsv("--help").stdout
+    alone, beside = home.awsv("--version"), home.awsv("--no-input", "--version")
+    assert (beside.returncode, beside.stdout, beside.stderr) == (0, alone.stdout, "")
+
+
+def test_the_help_of_exec_says_once_how_it_is_used(home: Home) -> None:
+    shown = home.awsv("exec", "--help").stdout
+    assert shown.startswith("Usage: awsv exec [OPTIONS] PROFILE [--] [COMMAND [ARG]...]\n")
+    assert shown.count("[OPTIONS] PROFILE") == 1
+
+
 def test_near_commands(home: Home) -> None:
     done = home.awsv("lsit")
     assert done.stderr == "awsv: no command 'lsit'\nhint: did you mean 'awsv list'?\n"

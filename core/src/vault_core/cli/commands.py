@@ -14,6 +14,7 @@ from vault_core import output
 from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
+from vault_core.plugins.discovery import version_of
 from vault_core.plugins.loader import OURS
 
 if TYPE_CHECKING:
@@ -154,7 +155,15 @@ def _unexpected(error: Exception) -> VaultError:
 
 def _run(app: App, argv: list[str]) -> int:
     app.settings.flags.update(take_plugin_flags(app, argv))
-    program = Program("awsv", help=HELP, params=global_options(hidden=False), no_args_is_help=True)
+    version = click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        help="Show the version and exit.",
+        callback=_show_version,
+    )
+    program = Program("awsv", help=HELP, params=[*global_options(hidden=False), version], no_args_is_help=True)
     try:
         result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
     except click.Abort as aborted:
@@ -163,6 +172,13 @@ def _run(app: App, argv: list[str]) -> int:
             raise aborted.__cause__ from None
         raise
     return result if isinstance(result, int) else 0
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Beside other options; alone it is answered before click is imported."""
+    if value:
+        ctx.ensure_object(App).write(f"awsv {version_of('vault-core') or 'of unknown version'}")
+        ctx.exit()
 
 
 VALUED = {

@@ -56,6 +56,9 @@ class ExecCommand(click.Command):
         ctx.params["child"] = tuple(child)
         return super().parse_args(ctx, args)
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[--] [COMMAND [ARG]...]"]
+
     def _split(self, ctx: click.Context, args: Sequence[str]) -> tuple[list[str], list[str]]:
         profile_seen = False
         position = 0
@@ -108,7 +111,6 @@ def command(
     """Run a program, or a shell, with a profile's credentials.
 
     \b
-    Usage:    awsv exec [OPTIONS] PROFILE [--] [COMMAND [ARG...]]
     Examples:
       awsv exec work -- aws sts get-caller-identity
       awsv exec work                      a shell of yours with the credentials
