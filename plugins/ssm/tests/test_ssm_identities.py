@@ -158,29 +158,6 @@ def test_a_role_that_may_not_be_assumed(ssm, front: Front) -> None:
     assert front.actions == ["AssumeRole"]
 
 
-def test_a_program_knows_no_passphrase_and_awsv_knows_itself_in_it(ssm, front: Front, tmp_path: Path) -> None:
-    """A way back to awsv that no line of the config shows ends there: else each would start the next, for ever."""
-    program = tmp_path / "keys"
-    answer = {"Version": 1, "AccessKeyId": ssm.moto.alice.access_key_id}
-    answer["SecretAccessKey"] = ssm.moto.alice.secret_access_key
-    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/environ\necho '{json.dumps(answer)}'\n")
-    program.chmod(0o755)
-    ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n")
-    with (tmp_path / "config").open("a") as config:
-        config.write(f"credential_process = {program}\n")
-    with pytest.MonkeyPatch.context() as process:
-        for name in ("AWS_VAULT_FILE_PASSPHRASE", "AWS_VAULT_HASHICORP_PASSWORD"):
-            process.setenv(name, "canary")
-            ssm.environ[name] = "canary"
-        assert ssm.get().reveal_text() == PASSPHRASE
-    given = dict(line.partition("=")[::2] for line in (tmp_path / "environ").read_text().splitlines())
-    assert "canary" not in given.values()
-    assert front.actions == ["AssumeRole", "GetParameter"]
-    ssm.environ |= {name: text for name, text in given.items() if name.startswith("AWS_VAULT_")}
-    refused(ssm, ConfigError, "a program that was to give its keys ran awsv again")
-    assert len(front.calls) == 2
-
-
 # -- imds --------------------------------------------------------------------------------------------------------------
 
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Context, PassphraseError, Secret
+from vault_core.api import ConfigError, Context, PassphraseError, Secret, SourceUnavailable
 from vault_plugin_ssm.choices import Identity
 from vault_plugin_ssm.isolated import config_file, is_loopback
 
@@ -32,7 +33,15 @@ _IMDS_SECONDS = 1.0
 _SETTING = "AWS_VAULT_SSM_CREDENTIALS"
 _ASKING = "AWS_VAULT_SSM_ASKING"
 """Set for the programs that give keys: no setting of anybody's."""
-_PASSPHRASE = re.compile(r"AWS_VAULT_[A-Z0-9_]*(PASSPHRASE|PASSWORD|SECRET|SECRET_ID|TOKEN)")
+_UNTOLD = re.compile(
+    # Of awsv's own only what holds no secret: the core's settings and ours. What another plugin's hold, it alone knows.
+    r"AWS_VAULT_(?!(BACKEND|PASSPHRASE_SOURCE|PROMPT|SESSION_CACHE|SESSION_PROVIDER|WAIT|LOAD_PLUGINS|REMOVED|SSM_.*)\Z).*"
+    r"|(VAULT|BAO)_TOKEN"
+    r"|AWS_((ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|BEARER_TOKEN_.*|CONTAINER_.*)"
+    r"|(CREDENTIAL|SESSION)_EXPIRATION|CREDENTIAL_FILE|(DEFAULT_)?PROFILE|ROLE_(ARN|SESSION_NAME)"
+    r"|WEB_IDENTITY_TOKEN_FILE)"
+)
+"""Variables that hold a secret, or by which a program could take somebody else's keys for the profile's."""
 
 Profiles = Mapping[str, Mapping[str, Any]]
 """Botocore's view of the config files: profile to its keys."""
@@ -86,7 +95,7 @@ def keys_of(session: Any, identity: Identity, environ: Mapping[str, str], region
         case "environment":
             return _from_variables(environ)
         case "imds":
-            found = _from_machine(session, environ)
+            found = _machine(session, environ).load()
         case "web-identity":
             return _from_web_identity(session, environ, region)
         case _:
@@ -110,7 +119,8 @@ def _from_variables(environ: Mapping[str, str]) -> Keys:
     )
 
 
-def _from_machine(session: Any, environ: Mapping[str, str]) -> Any:
+def _machine(session: Any, environ: Mapping[str, str]) -> Any:
+    """Botocore's provider of the instance's role."""
     from botocore.credentials import InstanceMetadataProvider
     from botocore.httpsession import URLLib3Session
     from botocore.utils import InstanceMetadataFetcher
@@ -129,7 +139,7 @@ def _from_machine(session: Any, environ: Mapping[str, str]) -> Any:
     )
     # Through the proxy of the process's variables it would be another machine's role, and its keys seen on the way.
     fetcher._session = URLLib3Session(timeout=_IMDS_SECONDS)
-    return InstanceMetadataProvider(iam_role_fetcher=fetcher).load()
+    return InstanceMetadataProvider(iam_role_fetcher=fetcher)
 
 
 def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) -> Keys:
@@ -159,16 +169,75 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
 
 
 def _from_profile(session: Any, profile: str, environ: Mapping[str, str], region: str) -> Any:
-    from botocore.credentials import create_credential_resolver
+    from botocore.credentials import CredentialResolver
 
     profiles: Profiles = session.full_config["profiles"]
     if profile not in profiles:
         raise ConfigError(f"no profile {profile!r} in {config_file(environ)}", hint=f"correct {_SETTING}")
     _refuse_mfa(profiles, profile)
-    _mark_programs(session.full_config["profiles"], environ)
-    resolver = create_credential_resolver(session, region_name=region)
-    resolver.providers = [provider for provider in resolver.providers if provider.METHOD in _OF_A_PROFILE]
-    return resolver.load_credentials()
+    return CredentialResolver(_providers(session, profile, environ, region)).load_credentials()
+
+
+def _providers(session: Any, profile: str, environ: Mapping[str, str], region: str) -> list[Any]:
+    """What botocore does with a profile, in its order; but ``credential_source`` and programs see only ``environ``."""
+    from botocore import credentials
+
+    def client(service: str, **arguments: Any) -> Any:
+        return session.create_client(service, **{"region_name": region, **arguments})
+
+    class Profiles(credentials.ProfileProviderBuilder):  # type: ignore[misc]  # botocore has no types
+        def providers(self, profile_name: str, disable_env_vars: bool = True) -> list[Any]:
+            found = super().providers(profile_name, disable_env_vars)
+            return [
+                _program(session, profile_name, environ) if one.METHOD == "custom-process" else one
+                for one in found
+                if one.METHOD in _OF_A_PROFILE
+            ]
+
+    cache: dict[str, Any] = {}
+    builder = Profiles(session, cache=cache, region_name=region)
+    sources = [credentials.EnvProvider(environ), credentials.ContainerProvider(environ), _machine(session, environ)]
+    role = credentials.AssumeRoleProvider(
+        load_config=lambda: session.full_config,
+        client_creator=client,
+        cache=cache,
+        profile_name=profile,
+        credential_sourcer=credentials.CanonicalNameCredentialSourcer(sources),
+        profile_provider_builder=builder,
+    )
+    return [role, *builder.providers(profile)]
+
+
+def _program(session: Any, profile: str, environ: Mapping[str, str]) -> Any:
+    """Botocore's provider of keys that another program gives.
+
+    It is told no secret, and by a variable that it gives keys: it may run on after our time is over, and each awsv in
+    it would run the next one.
+    """
+    import subprocess
+
+    from botocore.credentials import ProcessProvider
+    from botocore.exceptions import CredentialRetrievalError
+
+    told = {name: text for name, text in environ.items() if not _UNTOLD.fullmatch(name)} | {_ASKING: "1"}
+
+    class Program(ProcessProvider):  # type: ignore[misc]  # botocore has no types
+        def load(self) -> Any:
+            try:
+                return super().load()
+            except CredentialRetrievalError:
+                raise
+            except OSError as error:
+                raise PassphraseError(
+                    f"the program of profile {profile!r} cannot be started: {error.strerror}",
+                    hint="correct its credential_process",
+                ) from None
+            except Exception:  # noqa: BLE001 - of any kind, and its text may hold what the program said
+                raise SourceUnavailable(
+                    f"the program of profile {profile!r} gives no keys that an AWS SDK could read"
+                ) from None
+
+    return Program(profile, lambda: session.full_config, popen=partial(subprocess.Popen, env=told))
 
 
 def _refuse_mfa(profiles: Profiles, profile: str) -> None:
@@ -179,18 +248,6 @@ def _refuse_mfa(profiles: Profiles, profile: str) -> None:
                 f"profile {name!r} needs an MFA code, and nobody is asked for one to read the passphrase",
                 hint=f"name a profile without mfa_serial in {_SETTING}",
             )
-
-
-def _mark_programs(profiles: dict[str, dict[str, Any]], environ: Mapping[str, str]) -> None:
-    """Have programs that give keys run without passphrases, and so that awsv knows itself in what they start.
-
-    They would run on after our time is over, and each awsv among them would run the next one.
-    """
-    removed = [word for name in environ if _PASSPHRASE.fullmatch(name) for word in ("-u", name)]
-    before = " ".join(("/usr/bin/env", *removed, f"{_ASKING}=1", ""))
-    for keys in profiles.values():
-        if not keys.get("credential_process", before).startswith(before):
-            keys["credential_process"] = before + keys["credential_process"]
 
 
 def runs_program(session: Any, identity: Identity) -> bool:

@@ -1,0 +1,148 @@
+"""A profile whose keys come from another program, or from where the machine has them: what these are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.front import Fault, Front, running
+from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
+
+PASSPHRASE = "correct horse battery staple, canary"
+SECRETS = dict.fromkeys(
+    (
+        "AWS_VAULT_FILE_PASSPHRASE",
+        "AWS_VAULT_PASSPHRASE_COMMAND",
+        "AWS_VAULT_HASHICORP_PASSWORD",
+        "AWS_VAULT_SAFE_COMBINATION",  # of a plugin of somebody else, who alone knows that it is secret
+        "AWS_VAULT_BACKEND_KEY",
+        "VAULT_TOKEN",
+        "BAO_TOKEN",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+        "AWS_PROFILE",
+    ),
+    "canary",
+)
+KEPT = {
+    "AWS_VAULT_BACKEND": "file",
+    "AWS_VAULT_PASSPHRASE_SOURCE": "ssm",
+    "AWS_VAULT_SSM_PARAMETER": "/p",
+    "AWS_CA_BUNDLE": "",
+    "VAULT_ADDR": "https://vault.example.com",
+    "CORP_LOGIN": "ana",
+}
+
+
+@pytest.fixture
+def program(ssm: Any, tmp_path: Path) -> Path:
+    """The program of a source profile: it writes down its environment and gives alice's keys."""
+    path = tmp_path / "keys"
+    answer = {"Version": 1, "AccessKeyId": ssm.moto.alice.access_key_id}
+    answer["SecretAccessKey"] = ssm.moto.alice.secret_access_key
+    path.write_text(f"#!/bin/sh\nenv > {tmp_path}/environ\necho '{json.dumps(answer)}'\n")
+    path.chmod(0o755)
+    ssm.profile(
+        f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n"
+        f"[profile base]\ncredential_process = {path}\n"
+    )
+    return path
+
+
+def told(tmp_path: Path) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in (tmp_path / "environ").read_text().splitlines())
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own", "behind a role"])
+def test_a_program_is_told_no_secret(
+    own: bool, ssm: Any, program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (SECRETS | KEPT | {"PROCESS": "canary"}).items():
+        monkeypatch.setenv(name, value)
+    ssm.environ |= SECRETS | KEPT
+    if own:
+        ssm.profile(f"[profile reader]\ncredential_process = {program}\n")
+    assert ssm.get().reveal_text() == PASSPHRASE
+    given = told(tmp_path)
+    assert not {name for name, value in given.items() if value == "canary"}
+    kept = {name: ssm.environ[name] for name in (*KEPT, "HOME", "PATH", "AWS_CONFIG_FILE", "AWS_REGION")}
+    assert kept.items() <= given.items()
+
+
+def test_awsv_knows_itself_in_a_program(ssm: Any, front: Front, program: Path, tmp_path: Path) -> None:
+    """A way back to awsv that no line of the config shows ends there: else each would start the next, for ever."""
+    assert ssm.get().reveal_text() == PASSPHRASE
+    assert front.actions == ["AssumeRole", "GetParameter"]
+    ssm.environ |= {name: text for name, text in told(tmp_path).items() if name.startswith("AWS_VAULT_")}
+    with pytest.raises(ConfigError, match="a program that was to give its keys ran awsv again"):
+        ssm.get()
+    assert len(front.calls) == 2
+
+
+@pytest.mark.parametrize("says", ["<html>canary</html>", "[]", '{"Version": 1', "'\\377\\376canary'"])
+def test_a_program_that_gives_no_keys(ssm: Any, front: Front, program: Path, says: str) -> None:
+    program.write_text(f"#!/bin/sh\nprintf '%b' '{says}'\n")
+    with pytest.raises(SourceUnavailable, match="the program of profile 'base' gives no keys") as error:
+        ssm.get()
+    assert "canary" not in f"{error.value.message} {error.value.hint}"
+    assert front.calls == []
+
+
+def test_a_program_that_cannot_be_started(ssm: Any, front: Front, program: Path) -> None:
+    program.unlink()
+    with pytest.raises(PassphraseError, match="the program of profile 'base' cannot be started: No such file") as error:
+        ssm.get()
+    assert error.value.hint == "correct its credential_process"
+    assert front.calls == []
+
+
+def test_keys_of_the_environment_are_those_of_the_context(
+    ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "HOSTILE")
+    ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\ncredential_source = Environment\n")
+    assert ssm.get().reveal_text() == PASSPHRASE
+    assert (front.calls[0].action, front.calls[0].access_key_id) == ("AssumeRole", ssm.moto.alice.access_key_id)
+    del ssm.environ["AWS_ACCESS_KEY_ID"]
+    with pytest.raises(SourceUnavailable, match="profile 'reader' has no keys now: Environment failed"):
+        ssm.get()
+
+
+def test_keys_of_the_machine_are_asked_of_the_machine(ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the proxy of the process it would be another machine's role."""
+    with running(front.url) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        ssm.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = front.url
+        ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\ncredential_source = Ec2InstanceMetadata\n")
+        assert ssm.get().reveal_text() == PASSPHRASE
+        assert proxy.calls == []
+    *_, role, _parameter = front.calls
+    assert (role.action, role.access_key_id) == ("AssumeRole", "test-key")
+
+
+def test_keys_of_a_container_are_asked_where_the_context_says(
+    ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/")
+    alice = ssm.moto.alice
+    answer = {"AccessKeyId": alice.access_key_id, "SecretAccessKey": alice.secret_access_key}
+    answer |= {"Token": "token", "Expiration": "2099-01-01T00:00:00Z"}
+    front.on("GET /keys", Fault(200, json.dumps(answer).encode()))
+    ssm.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{front.url}/keys"
+    ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\ncredential_source = EcsContainer\n")
+    assert ssm.get().reveal_text() == PASSPHRASE
+    assert front.actions == ["GET /keys", "AssumeRole", "GetParameter"]
+    assert front.calls[1].access_key_id == alice.access_key_id
