@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +21,7 @@ PARAMETER = "/laptop/aws-vault/password"
 @pytest.fixture(scope="module")
 def reader(moto: MotoServer) -> Key:
     """The one user that may read the parameter."""
-    return moto.create_user("ssm-reader")
+    return moto.create_user(f"ssm-reader-{secrets.token_hex(4)}")
 
 
 @pytest.fixture

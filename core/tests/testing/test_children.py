@@ -42,6 +42,7 @@ def alive(folder: Path) -> list[str]:
 def test_a_process_that_does_not_end_is_told_and_ended(
     worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    worker.do({"act": "get", "layer": RAW, "keys": []})  # it has started
     monkeypatch.setattr(children, "PATIENCE", 3.0)
     endless = {"act": "put_on", "layer": RAW, "key": "credentials/a", "value": "v"}
     with pytest.raises(Stuck, match="a process with the store did not answer within 3 s"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.busy import seconds
 from support.lossy import lossy
 from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageLocked, StorageUnavailable
@@ -145,7 +146,7 @@ def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
     openbao: Server, person: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last thing that happened, no connection, says that nothing was sent: but something was, before."""
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", seconds(1))  # for more than one try
     with lossy(openbao.url) as front:
         store, _ = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})
 
