@@ -76,6 +76,14 @@ def test_a_name_through_every_command(name: str, home: Home) -> None:
     assert not (home.cwd / "owned").exists()
 
 
+@pytest.mark.parametrize("words", [("exec", "-j", "my work"), ("add", "--env", "role")], ids=" ".join)
+def test_the_command_of_a_hint_can_be_run_as_it_stands(words: tuple[str, ...], home: Home) -> None:
+    fill(home, {"work": (KEY_ID, SECRET)})
+    home.configure('[profile "my work"]\n[profile role]\nrole_arn = x\nsource_profile = my work\n')
+    done = home.awsv(*words, env={**UNLOCKED, **OTHER})
+    assert done.stderr.splitlines()[-1] == "hint: awsv add 'my work'"
+
+
 def assert_harmless(done: subprocess.CompletedProcess[str]) -> None:
     """A name cannot drive the terminal of who looks at it."""
     assert all(char == "\n" or char.isprintable() for char in done.stdout + done.stderr), done

@@ -84,7 +84,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
             _refuse_to_replace(vault, profile, vault.get(profile, shared=shared))
         raise StorageConflict(
             f"somebody else changed the key of profile {profile!r} just now; nothing was changed here",
-            hint=f"awsv add {profile}, to see what is there now",
+            hint=f"awsv add {shlex.quote(profile)}, to see what is there now",
         ) from None
     _report(app, vault, profile, key, old)
     if is_first and (readers := vault.store.readers):
@@ -109,7 +109,7 @@ def _refuse_useless(app: App, profile: str) -> None:
     if found is not None and found.source is not None:
         raise ConfigError(
             f"profile {profile!r} uses the credentials of {found.source!r}: a key of its own would have no effect",
-            hint=f"awsv add {found.source}",
+            hint=f"awsv add {shlex.quote(found.source)}",
         )
 
 

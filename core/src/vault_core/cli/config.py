@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -135,7 +136,8 @@ class _Check:
         place = f"store {first.store.name!r} ({first.store.place})"
         if name in self._config.profiles:
             raise ConfigError(
-                f"profile {name!r}: no key is stored for {first.name!r} in {place}", hint=f"awsv add {first.name}"
+                f"profile {name!r}: no key is stored for {first.name!r} in {place}",
+                hint=f"awsv add {shlex.quote(first.name)}",
             )
         raise ConfigError(
             f"unknown profile {name!r}: it is neither in {self._config.config_file} nor in {place}",

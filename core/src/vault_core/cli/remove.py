@@ -54,7 +54,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
     except StorageConflict:
         raise StorageConflict(
             f"somebody else changed the key of profile {profile!r} just now; nothing was removed",
-            hint=f"awsv remove {profile}, to see what is there now",
+            hint=f"awsv remove {shlex.quote(profile)}, to see what is there now",
         ) from None
     sessions = "1 session" if dropped == [1] else f"{dropped[0]} sessions"
     app.note(f"removed {whose} {key.access_key_id} of profile {profile!r}, and {sessions} made from it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,7 +103,7 @@ class Engine:
         if known:
             return StorageError(
                 f"no key is stored for profile {step.name!r}{named} in store {step.store.name!r} ({vault.store.place})",
-                hint=f"awsv add {step.name}",
+                hint=f"awsv add {shlex.quote(step.name)}",
             )
         return ConfigError(
             f"unknown profile {step.name!r}{named}: it is neither in {self._profiles.config.config_file}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class MfaCodes:
                 return code_or_none
         raise MfaError(
             f"profile {profile!r} needs an MFA code of {serial}: tried {', '.join(tried)}",
-            hint=f"run 'awsv ready {profile}' in a terminal, then repeat",
+            hint=f"run 'awsv ready {shlex.quote(profile)}' in a terminal, then repeat",
         )
 
     def _from_source(
