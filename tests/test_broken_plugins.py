@@ -75,6 +75,16 @@ def test_one_whose_option_breaks(tmp_path: Path, home: Home) -> None:
     assert CANARY not in failure(done, 1, "storage backend 'odd' failed with KeyError", "vault-plugin-odd")
 
 
+def test_one_whose_options_are_none(tmp_path: Path, home: Home) -> None:
+    site = Site(tmp_path / "site")
+    install(site, "odd", HEADER + "def open_(ctx): raise AssertionError\n" + spec("odd", more="options=(7,)"))
+    failure(home.run(site.awsv, "--backend", "odd", "list", "--unlock"), 1, "vault-plugin-odd")
+    # Nobody knows which of its variables are secret, so all are.
+    env = {**UNLOCKED, "AWS_VAULT_ODD_SIZE": CANARY}
+    done = home.run(site.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=env)
+    assert (done.returncode, CANARY in done.stdout) == (0, False), done.stderr
+
+
 def test_with_a_child_the_failure_is_ours(broken: Site, home: Home) -> None:
     failure(home.run(broken.awsv, "--backend", "raises", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-raises")
 

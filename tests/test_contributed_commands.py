@@ -61,7 +61,8 @@ def leaves():
     raise SystemExit(0)
 """
 
-OPTION = """
+BLANK = SPEC.format(name="blank", module="").replace('"_command:command"', "None")
+PARAM = """
 import click
 def odd(ctx, parameter, value):
     raise EOFError
@@ -90,7 +91,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     install(site, "crash", command="raise RuntimeError('at import')")
     install(site, "empty", command="command = 7")
     install(site, "short", command="raise EOFError('marshal data too short')")
-    install(site, "option", command=OPTION)
+    install(site, "param", command=PARAM)
+    site.install("vault-plugin-blank", {GROUP: {"blank": "vault_plugin_blank"}}, {"vault_plugin_blank.py": BLANK})
     return site
 
 
@@ -150,10 +152,11 @@ def test_the_programs_help_imports_none_of_them(site: Site, home: Home) -> None:
         (("visit", "ends"), 1, "command 'visit' failed with EOFError\nhint: this is a bug of vault-plugin-visit"),
         (("short",), 3, "command 'short' from vault-plugin-short cannot be loaded: EOFError"),
         (
-            ("option", "--odd", "x"),
+            ("param", "--odd", "x"),
             1,
-            "command 'option' failed with EOFError\nhint: this is a bug of vault-plugin-option",
+            "command 'param' failed with EOFError\nhint: this is a bug of vault-plugin-param",
         ),
+        (("blank",), 3, "command 'blank' from vault-plugin-blank cannot be loaded: AttributeError"),
         (("visit", "leaves"), 1, "command 'visit' failed with SystemExit\nhint: this is a bug of vault-plugin-visit"),
         (("visit", "key"), 2, "awsv: missing argument 'PROFILE'"),
         (("visit", "nothing"), 2, "awsv: no such command 'nothing'"),
@@ -179,10 +182,11 @@ def test_names_of_ours_are_taken(site: Site, home: Home) -> None:
     listed = json.loads(home.run(site.awsv, "plugins", "list", "--json").stdout)
     states = {(found["name"], found["distribution"]): found["state"] for found in listed if found["kind"] == "command"}
     assert states == {
+        ("blank", "vault-plugin-blank"): "installed",
         ("crash", "vault-plugin-crash"): "installed",
         ("empty", "vault-plugin-empty"): "installed",
         ("file", "vault-plugin-file"): "installed",
-        ("option", "vault-plugin-option"): "installed",
+        ("param", "vault-plugin-param"): "installed",
         ("short", "vault-plugin-short"): "installed",
         ("ssm", "vault-plugin-ssm"): "installed",
         ("list", "vault-plugin-list-thief"): "reserved",

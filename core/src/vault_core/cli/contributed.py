@@ -24,8 +24,8 @@ def load(app: App, name: str) -> click.Command:
     :raises PluginError: it cannot be loaded, or is no command.
     """
     spec = app.plugins.load("command", name)
-    module, _, attribute = spec.target.partition(":")
     try:
+        module, _, attribute = spec.target.partition(":")
         command = getattr(importlib.import_module(module), attribute, None)
     except KeyboardInterrupt:
         raise

@@ -60,7 +60,8 @@ class Host:
             prefix = _variable(f"{offer.name}_")
             if offer.usable and any(variable.startswith(prefix) for variable in told):
                 try:
-                    self._note_secrets(offer.name, self.plugins.options(offer))
+                    with self.plugins.blame(offer.kind, offer.name):
+                        self._note_secrets(offer.name, self.plugins.options(offer))
                 except VaultError:  # broken, and not needed so far: that is told to who needs it
                     self._secret_variables |= {variable for variable in told if variable.startswith(prefix)}
         return self._secret_variables
@@ -116,14 +117,14 @@ class Host:
 
         :raises ConfigError: an option does not parse; the message says where it was set.
         """
-        if kind == "storage" and store is not None:
-            _refuse_unknown(store, declared)
         options: dict[str, Any] = {}
-        for option in declared:
-            value = self.settings.option(name, option.name, store, profile)
-            with self.plugins.blame(kind, name):
+        with self.plugins.blame(kind, name):
+            if kind == "storage" and store is not None:
+                _refuse_unknown(store, declared)
+            for option in declared:
+                value = self.settings.option(name, option.name, store, profile)
                 options[option.name] = option.default if value is None else _parse(name, option, value)
-        self._note_secrets(name, declared)
+            self._note_secrets(name, declared)
         return HostContext(self, MappingProxyType(options), store, profile or {})
 
 
