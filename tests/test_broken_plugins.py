@@ -75,6 +75,29 @@ def test_one_whose_option_breaks(tmp_path: Path, home: Home) -> None:
     assert CANARY not in failure(done, 1, "storage backend 'odd' failed with KeyError", "vault-plugin-odd")
 
 
+def test_one_that_ends_the_process_when_it_is_closed(tmp_path: Path, home: Home) -> None:
+    """Neither is a failure a success then, nor does the program not run that was to run."""
+    site = Site(tmp_path / "site")
+    key = json.dumps({"access_key_id": KEY_ID, "secret_access_key": SECRET})
+    source = f"""{HEADER}
+class B(StorageBackend):
+    def get(self, key):
+        return Item(value=Secret({key!r}), version="1") if "work" in key else None
+    put = delete = get
+    def keys(self):
+        return iter(())
+    def close(self):
+        sys.exit(0)
+def open_(ctx):
+    return B()
+"""
+    install(site, "quits", source + spec("quits"))
+    done = home.run(site.awsv, "--backend", "quits", "exec", "-n", "work", "--", "/bin/sh", "-c", "exit 7")
+    assert (done.returncode, done.stderr) == (7, "")
+    done = home.run(site.awsv, "--backend", "quits", "exec", "-n", "-j", "other")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+
+
 def test_one_whose_options_are_none(tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site")
     install(site, "odd", HEADER + "def open_(ctx): raise AssertionError\n" + spec("odd", more="options=(7,)"))

@@ -72,7 +72,7 @@ class Host:
     def close(self) -> None:
         """Close the stores that were opened: a login ends, say. Whatever goes wrong then changes nothing."""
         while self.stores:
-            with suppress(Exception, KeyboardInterrupt):
+            with suppress(BaseException):  # an exit, too
                 self.stores.pop().close()
 
     def forget_keys(self, prefix: str) -> None:
