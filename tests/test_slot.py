@@ -77,7 +77,7 @@ def test_the_list_asks_nobody_and_has_this_form(home: Home) -> None:
                 "type": "passphrase",
                 "label": "",
                 "sources": [],
-                "kdf": {"alg": "pbkdf2-sha256", "rounds": 600_000},
+                "kdf": [{"alg": "pbkdf2-sha256", "rounds": 600_000}],
             }
         ],
     }
@@ -124,7 +124,9 @@ def test_both_of_two_sources(home: Home) -> None:
     answer(child, (FIRST, "of the person"), (AGAIN, "of the person"))
     assert ended(child)[0] == 0
     passphrase, composite = slots_of(home)
-    assert (composite["type"], composite["sources"], composite["kdf"]) == ("composite", ["env", "prompt"], None)
+    assert (composite["type"], composite["sources"]) == ("composite", ["env", "prompt"])
+    assert [kdf["alg"] for kdf in composite["kdf"]] == ["argon2id", "argon2id"]
+    assert slots_of(home) == json.loads(home.awsv("file", "status", "--json").stdout)["slots"]
     child = home.spawn("slot", "remove", "--force", str(passphrase["id"]), env=UNLOCKED)
     answer(child, (OLD, "of the person"))
     assert ended(child)[0] == 0

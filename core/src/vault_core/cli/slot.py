@@ -40,8 +40,8 @@ def list_(app: App, as_json: bool) -> None:
       store     the store's name
       recovery  whether there is a recovery key
       slots     a list of objects with id, type (passphrase, key, composite, recovery), label,
-                sources (the passphrase sources that it names) and kdf (how a passphrase is
-                stretched: alg and its cost; null where there is none), in the store's order
+                sources (the passphrase sources that it names) and kdf (a list of how each
+                passphrase of it is stretched: alg and its cost), in the store's order
     """
     ways = Ways.selected(app, "listing the slots of store")
     slots = ways.table().slots
@@ -50,10 +50,7 @@ def list_(app: App, as_json: bool) -> None:
             {
                 "store": ways.context.store,
                 "recovery": any(slot.type == "recovery" for slot in slots),
-                "slots": [
-                    {"id": slot.id, "type": slot.type, "label": slot.label, "sources": slot.sources, "kdf": _cost(slot)}
-                    for slot in slots
-                ],
+                "slots": [_entry(slot) for slot in slots],
             }
         )
         return
@@ -65,10 +62,10 @@ def list_(app: App, as_json: bool) -> None:
         app.note("no recovery key: if the passphrase is lost, so is the store ('awsv recovery' makes one)")
 
 
-def _cost(slot: Slot) -> dict[str, Any] | None:
-    """How a passphrase slot's passphrase is stretched, without the salt."""
-    kdf = slot.head.get("kdf")
-    return {name: value for name, value in kdf.items() if name != "salt"} if kdf else None
+def _entry(slot: Slot) -> dict[str, Any]:
+    kdfs = [part["kdf"] for part in slot.head.get("factors", [slot.head]) if "kdf" in part]
+    costs = [{name: value for name, value in kdf.items() if name != "salt"} for kdf in kdfs]
+    return {"id": slot.id, "type": slot.type, "label": slot.label, "sources": slot.sources, "kdf": costs}
 
 
 def _opens_with(slot: Slot) -> str:
