@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 """Where ``awsv``, ``aws`` and ``moto_server`` are: beside this interpreter."""
 
 REGION = "eu-west-1"
-SECONDS = 30.0
+SECONDS = 60.0
 """How long one command, one question or the server's start may take."""
 
 ADMIN = {

@@ -92,9 +92,9 @@ def test_keys_that_are_slow_to_come(home: Home) -> None:
         text=True,
     ) as child:
         assert child.stderr is not None
-        assert select.select([child.stderr], [], [], 20)[0] or child.kill()
+        assert select.select([child.stderr], [], [], seconds(20))[0] or child.kill()
         assert child.stderr.readline() == "awsv: waiting for keys, as JSON, on standard input\n"
-        child.communicate(json.dumps(CREATED), timeout=30)
+        child.communicate(json.dumps(CREATED), timeout=seconds(30))
     assert child.returncode == 0
     assert stored(home) == {"work": (OTHER_ID, OTHER_SECRET)}
 
@@ -327,7 +327,7 @@ def test_adding_at_once_loses_nothing(filled: Home) -> None:
         for name in names
     ]
     for child in children:
-        _, stderr = child.communicate(timeout=60)
+        _, stderr = child.communicate(timeout=seconds(60))
         assert child.returncode == 0, stderr
     assert set(stored(filled)) == {"work", *names}
 
@@ -347,7 +347,7 @@ def test_two_who_add_the_same_name_at_once(filled: Home) -> None:
         )
         for key_id, secret in keys
     ]
-    answers = [(child.communicate(timeout=60), child.returncode) for child in children]
+    answers = [(child.communicate(timeout=seconds(60)), child.returncode) for child in children]
     winners = [number for number, (_, code) in enumerate(answers) if code == 0]
     assert len(winners) == 1
     assert {code for _, code in answers} <= {0, 2, 4}  # came too late to ask (2), or at the same moment (4)

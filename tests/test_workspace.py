@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support.busy import seconds
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -35,7 +37,7 @@ def demo(python: Path, folder: Path) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=DEMO_SECONDS,
+        timeout=seconds(DEMO_SECONDS),
         check=False,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from support.busy import seconds
 from support.home import PROGRAM, Home
 from support.vaults import store_path
 from vault_core.api import PassphraseError, Secret, StorageLocked
@@ -81,7 +82,7 @@ def with_descriptors(home: Home, *words: str, env: Mapping[str, str], **texts: s
 
 def finished(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     """Exit code and standard error of what :func:`with_descriptors` started."""
-    stderr = process.communicate(timeout=60)[1].decode()
+    stderr = process.communicate(timeout=seconds(60))[1].decode()
     return process.returncode, stderr
 
 
