@@ -11,8 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 CLIENTS = Path(__file__).parents[1] / "clients"
-NPM_SECONDS = 180
+NPM_SECONDS = 300
 
 
 def aws_v1() -> Path | None:
@@ -50,7 +52,10 @@ class Node:
 
 @functools.cache
 def node() -> Node | str:
-    """Node with the SDK, installed into a cache folder where the work tree has none; else the reason why not."""
+    """Node with the SDK, installed into a cache folder where the work tree has none; else the reason why not.
+
+    The first of the processes of a run installs it, and the others wait for that.
+    """
     program = shutil.which("node")
     if program is None:
         return "install Node.js 18 or later"
@@ -61,11 +66,16 @@ def node() -> Node | str:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "awsv-tests" / f"node-{hashlib.sha256(package.read_bytes()).hexdigest()[:12]}"
     ready = folder / "ready"
-    if not ready.exists():
-        reason = _npm_install(package, folder)
-        if reason:
-            return reason
-        ready.touch()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not ready.exists():
+                reason = _npm_install(package, folder)
+                if reason:
+                    return reason
+                ready.touch()
+    except OSError as error:
+        return f"{folder}: {type(error).__name__}"
     return Node(Path(program), folder / "node_modules")
 
 
