@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support import clients, parts
 from support.crowd import Crowd, crowds
@@ -18,6 +19,10 @@ from support.front import Front, running
 from support.home import Home
 from support.moto import MotoServer
 from support.wheels import NoIndex, Wheelhouse
+
+# No database: the suite also runs where the work tree cannot be written. No time limits: other tests load the machine.
+settings.register_profile("awsv", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("awsv")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,14 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from vault_core.sealing import primitives, slots
 from vault_core.sealing.kdf import Argon2id
-
-# No database: the suite also runs where the work tree cannot be written. No deadline: other tests load the machine.
-settings.register_profile("awsv", database=None, deadline=None)
-settings.load_profile("awsv")
 
 CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
 

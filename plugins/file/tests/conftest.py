@@ -10,17 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from vault_core.api import Secret, sealing
 from vault_core.sealing import primitives, slots
 from vault_core.testing.context import FakeContext
 from vault_plugin_file import container
 from vault_plugin_file.backend import FileBackend
-
-# No database: the suite also runs where the work tree cannot be written. No deadline: other tests load the machine.
-settings.register_profile("awsv", database=None, deadline=None)
-settings.load_profile("awsv")
 
 CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
 STORED = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
