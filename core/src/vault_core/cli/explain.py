@@ -28,6 +28,16 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     """Show how a profile gets its credentials: each step, where each value came from, what is cached.
 
     \b
+    --json prints an object with
+      profile   its name
+      region    its region, or null
+      steps     a list of objects with step and profile; a stored key has store, place and state,
+                a session provider, parameters and cached_until (UTC, or null)
+      values    a list of objects with profile, key, value and from: where it was set
+      settings  by name, objects with value and from
+      notes     a list of sentences
+
+    \b
     Example:
       awsv explain work
     """

@@ -11,6 +11,7 @@ import click
 from vault_core import output
 from vault_core.api import Capability
 from vault_core.cli.app import App, subcommand
+from vault_core.cli.formats import timestamp
 from vault_core.errors import (
     Cancelled,
     PassphraseError,
@@ -38,7 +39,16 @@ REMOTE_SECONDS = 8.0
 def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: bool) -> None:
     """List profiles, stored keys and sessions.
 
-    The store is opened only if nobody has to be asked for that; otherwise Credentials reads "locked".
+    The store is opened only if nobody has to be asked for that; otherwise Credentials reads "locked". --unlock asks,
+    and so do --credentials and --shared, which need the store.
+
+    \b
+    --json prints a list of objects with
+      profile    its name
+      in_config  whether the AWS config has a section of it
+      stored     whether a key is stored for it; null where the store is locked
+      shared     whether that key is everybody's; null where the store is locked
+      sessions   the live ones: a list of objects with kind and expires (UTC)
 
     \b
     Example:
@@ -130,7 +140,7 @@ def entry(
         "sessions": [
             {
                 "kind": session.kind,
-                "expires": session.credentials.expires.isoformat() if session.credentials.expires else None,
+                "expires": timestamp(session.credentials.expires) if session.credentials.expires else None,
             }
             for session in sessions
             if session.profiles[-1] == name

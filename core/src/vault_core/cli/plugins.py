@@ -34,6 +34,10 @@ def list_plugins(app: App, as_json: bool) -> None:
     an "unusable name" or made for an "other API version"; "disabled" is what AWS_VAULT_LOAD_PLUGINS does not name.
 
     \b
+    --json prints a list of objects with kind, name, distribution, version, state and reason;
+    distribution and version are null where they are not known, reason where there is none.
+
+    \b
     Example:
       awsv plugins list
     """
@@ -55,6 +59,16 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
 
     Each has ten seconds. No store is opened and nobody is asked. The exit code is 3 if none of the plugins works, 7 if
     some do not. "unavailable" is a sound plugin that cannot run on this machine, or not with these settings.
+
+    \b
+    --json prints a list of objects with what 'plugins list' has, and with
+      hint     what helps, or null
+      said     the first line that the plugin printed, or null
+      summary, capabilities, options
+               what it offers, if it could be loaded; an option has name, flag, variable,
+               default, secret and help
+      at_rest, max_value, locate, who_reads
+               of a storage backend: who encrypts, the largest value, where it is, who can read it
 
     \b
     Example:

@@ -48,6 +48,14 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     The exit code is 0 only if all of them are ready.
 
     \b
+    --json prints a list of objects with
+      profile  its name
+      ready    whether it has a live session
+      expires  until when (UTC); null where it has none, or one without end
+      cached   whether the session was there before
+      error    why it has none, or null
+
+    \b
     Example:
       awsv ready 'tf-*' && terraform apply
     """
@@ -190,7 +198,7 @@ def show(app: App, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     rows = []
     for outcome in outcomes:
         if outcome.error is not None:
-            rows.append((outcome.profile, "failed", outcome.error.message))
+            rows.append((outcome.profile, "-", f"failed: {outcome.error.message}"))
         else:
             until = outcome.expires.astimezone().strftime("%H:%M:%S") if outcome.expires else "no end"
             rows.append((outcome.profile, until, "still live" if outcome.cached else "new"))
