@@ -164,8 +164,11 @@ def test_a_store_that_is_still_to_be_made(tmp_path: Path) -> None:
     folder, expected = unpack(tmp_path, "store-with-sessions")
     (home.path / ".awsvault").mkdir()
     folder.rename(home.path / ".awsvault/keys")
+    home.configure("[profile a]\ncredential_process = aws-vault exec -j nobody\n")
     dry = home.awsv(*IMPORT, "--dry-run", env=ENV)
     assert dry.returncode == 0, dry.stderr
+    assert "asks for 'nobody', which awsv could not give it" in dry.stderr
+    assert "no store at" not in dry.stderr  # with the hint to do what is being done
     assert not store_path(home).exists()
     done = home.awsv(*IMPORT, env=ENV)
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import click
 from vault_core import output
 from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
+from vault_core.cli.recovery import lacks_store
 from vault_core.cli.remove_plain import remove_plain, undo
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.secret import Secret
@@ -209,7 +210,8 @@ class _Served:
                 return True
             if first.name in self._arrived:
                 return self._arrived[first.name]
-            return self._vaults(first.name).get(first.name) is not None
+            vault = self._vaults(first.name)
+            return not lacks_store(vault) and vault.get(first.name) is not None
         except VaultError:
             return False
 
