@@ -105,6 +105,13 @@ def test_what_cannot_be_wired_is_named(configured: Home, profile: str, says: str
     assert configured.config.read_bytes() == before
 
 
+def test_what_a_locked_store_may_have_is_not_taken_for_granted(person: Home) -> None:
+    del person.env["AWS_VAULT_FILE_PASSPHRASE"]
+    done = person.awsv(*WIRE, "wrok", "work", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "awsv: store 'file' is locked: whether it has a key of 'wrok' was not checked\n"
+
+
 @pytest.mark.parametrize("names", [("work",), ("--all",)])
 def test_a_plain_key_that_would_win_is_named_and_never_shown(person: Home, names: tuple[str, ...]) -> None:
     person.credentials.write_text("[work]\naws_access_key_id = AKIACANARY\naws_secret_access_key = CANARY\n")

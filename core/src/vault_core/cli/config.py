@@ -131,7 +131,13 @@ class _Check:
         if not isinstance(first, KeyStep) or not (self._every or name not in self._config.profiles):
             return
         stored = self._names(first.store)
-        if stored is None or first.name in stored:
+        if stored is None:
+            if not self._every:
+                self._app.note(
+                    f"store {first.store.name!r} is locked: whether it has a key of {first.name!r} was not checked"
+                )
+            return
+        if first.name in stored:
             return
         place = f"store {first.store.name!r} ({first.store.place})"
         if name in self._config.profiles:
