@@ -66,6 +66,14 @@ def test_locked_it_says_so_and_asks_nobody(filled: Home) -> None:
     assert "locked" in child.before
 
 
+def test_locked_and_without_profiles_it_says_where_they_may_be(filled: Home) -> None:
+    filled.configure("")
+    done = filled.awsv("list")
+    assert done.returncode == 0
+    assert "'awsv list --unlock' shows what it holds" in done.stderr
+    assert "nothing here yet" not in done.stderr
+
+
 def test_unlock_asks(filled: Home) -> None:
     child = filled.spawn("list", "--unlock")
     child.expect_exact("Passphrase to unlock store 'file': ")

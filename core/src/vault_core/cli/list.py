@@ -69,8 +69,12 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     names = list(dict.fromkeys([*configured, *(stored or []), *(session.profiles[-1] for session in sessions)]))
     if as_json:
         return app.write_json([entry(name, configured, stored, sessions) for name in names])
-    if not names and stored is not None:
-        app.note("nothing here yet: 'awsv add PROFILE' stores a profile's keys")
+    if not names:
+        app.note(
+            "no profile in the AWS config, and the store was not opened: 'awsv list --unlock' shows what it holds"
+            if stored is None
+            else "nothing here yet: 'awsv add PROFILE' stores a profile's keys"
+        )
     return app.write_table(
         ("Profile", "Credentials", "Sessions"), [row(name, stored, sessions) for name in names] if names else []
     )
