@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support import cluster_client
+from support import busy, cluster_client
 from support.openbao import Cluster, Refused, Server, wait_for
 from vault_core.api import Secret
 from vault_core.testing import FakeContext
@@ -81,8 +81,9 @@ def finish(clients: Sequence[subprocess.Popen[str]], seconds: float) -> list[dic
 def act(cluster: Cluster, seconds: float, kills: Sequence[float], capsys: pytest.CaptureFixture[str]) -> None:
     """Eight clients for so many seconds; the leader is killed at these, and comes back before the next time."""
     crowd = secrets.token_hex(3)
-    tokens = [cluster.leader().person(f"{crowd}-{number}") for number in range(CLIENTS)]
-    cluster.leader().call("POST", "secret/data/awsv/common/crowd/counter", {"data": {"value": "0"}})
+    tokens = [wait_for(lambda n=number: cluster.leader().person(f"{crowd}-{n}")) for number in range(CLIENTS)]
+    start_counter = ("POST", "secret/data/awsv/common/crowd/counter", {"data": {"value": "0"}})
+    wait_for(lambda: cluster.leader().call(*start_counter))
     clients = start([node.url for node in cluster.nodes], tokens, seconds)
     began = time.monotonic()
     killed = None
@@ -93,7 +94,7 @@ def act(cluster: Cluster, seconds: float, kills: Sequence[float], capsys: pytest
             cluster.wait_ready()
         killed = cluster.leader()
         killed.kill()
-    told = finish(clients, seconds + 90)
+    told = finish(clients, seconds + busy.seconds(90))
     assert killed is not None
     cluster.revive(killed)
     cluster.wait_ready()
@@ -132,7 +133,7 @@ def test_eight_processes_count_and_no_step_is_lost(openbao: Server, capsys: pyte
     """Check-and-set on one server that nobody kills: what was acknowledged is what is there, to the number."""
     tokens = [openbao.person(f"counter{number}") for number in range(CLIENTS)]
     openbao.call("POST", "secret/data/awsv/common/crowd/counter", {"data": {"value": "0"}})
-    told = finish(start([openbao.url], tokens, 3.0), 60)
+    told = finish(start([openbao.url], tokens, 3.0), busy.seconds(60))
     assert [wrong for one in told for wrong in one["wrong"]] == []
     assert sum(one["perhaps_counted"] + len(one["unknown"]) for one in told) == 0
     there = openbao.call("GET", "secret/data/awsv/common/crowd/counter")["data"]["data"]["value"]

@@ -272,7 +272,11 @@ class Cluster:
         wait_for(ready)
 
     def leader(self) -> Server:
-        """The node that leads."""
+        """The node that leads, once there is one: on a busy machine it is replaced now and then."""
+        found: Server = wait_for(self._leader)
+        return found
+
+    def _leader(self) -> Server:
         for node in self.nodes:
             if node.process.poll() is None:
                 with suppress(OSError, Refused):
