@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import parts
 from support.busy import seconds
 
@@ -53,7 +55,11 @@ class DesktopSession:
         services = f"<servicedir>{_SERVICES}</servicedir>" if activation else ""
         (self.root / "bus.conf").write_text(_BUS.format(socket=self._socket, services=services))
         self._bus = self._start(self.bus_program, f"--config-file={self.root / 'bus.conf'}", "--nofork", "--nopidfile")
-        _await("the bus", self._answers)
+        try:
+            _await("the bus", self._answers)
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -151,6 +157,8 @@ class DesktopSession:
             yield connection
 
     def _answers(self) -> bool:
+        if self._bus.poll() is not None:
+            pytest.fail(f"the bus has ended: {(self.root / 'log').read_text(errors='replace')}")
         with suppress(OSError), self._connection():
             return True
         return False
@@ -174,9 +182,10 @@ class DesktopSession:
 
 
 def _await(what: str, ready: Any) -> None:
-    deadline = time.monotonic() + seconds(START_SECONDS)
+    began = time.monotonic()
     while not ready():
-        assert time.monotonic() < deadline, f"{what} did not come within {START_SECONDS} s"
+        waited = time.monotonic() - began
+        assert waited < seconds(START_SECONDS), f"{what} did not come within {waited:.0f} s"
         time.sleep(0.02)
 
 
