@@ -205,7 +205,20 @@ def test_nobody_has_it(chain: MakeChain) -> None:
     assert error.message == (
         "no passphrase for store 'file': tried aa (not set), ask (there is no terminal), bb (offline)"
     )
-    assert error.hint == "run it in a terminal, or set AWS_VAULT_FILE_PASSPHRASE_FILE"
+    assert error.hint == "run it in a terminal"
+
+
+@pytest.mark.parametrize(
+    ("order", "hint"),
+    [
+        ("env", "set AWS_VAULT_FILE_PASSPHRASE_FILE"),
+        ("env,ask", "run it in a terminal, or set AWS_VAULT_FILE_PASSPHRASE_FILE"),
+        ("aa", "to be asked for it, give --passphrase-source aa,prompt"),
+    ],
+)
+def test_the_hint_is_of_use_with_these_sources(order: str, hint: str, chain: MakeChain) -> None:
+    answers: dict[str, Sequence[Answer]] = {name: [None] for name in order.split(",")}
+    assert failure(chain(order, person=False, **answers)).hint == hint
 
 
 def test_a_source_learns_what_it_needs(chain: MakeChain) -> None:

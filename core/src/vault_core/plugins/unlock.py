@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -127,7 +128,7 @@ def _first(
         untold.clear()
     finally:
         _tell(untold)
-    raise _nothing(host, request.store, tried, factor)
+    raise _nothing(host, request.store, names, tried, factor)
 
 
 def _tell(lines: list[str]) -> None:
@@ -215,7 +216,7 @@ def _try_source(
     raise WrongSecret(f"wrong passphrase for store {request.store!r}, three times")
 
 
-def _nothing(host: Host, store: str, tried: list[str], factor: str | None) -> NoSecret:
+def _nothing(host: Host, store: str, names: Sequence[str], tried: list[str], factor: str | None) -> NoSecret:
     if factor:
         return NoSecret(_missing(store, tried))
     removed = [name for name in host.settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
@@ -225,8 +226,17 @@ def _nothing(host: Host, store: str, tried: list[str], factor: str | None) -> No
             f"{message}; awsv removed {' and '.join(removed)} from the environment of what it started",
             hint=f"run this outside of 'awsv exec', or start that one with --keep-env {removed[0]}",
         )
-    variable = "".join(char if char.isalnum() else "_" for char in store.upper())
-    return NoSecret(message, hint=f"run it in a terminal, or set AWS_VAULT_{variable}_PASSPHRASE_FILE")
+    return NoSecret(message, hint=_what_would_help(host, store, names))
+
+
+def _what_would_help(host: Host, store: str, names: Sequence[str]) -> str:
+    """Only what one of these sources would take."""
+    found = []
+    if any(host.plugins.load("passphrase", name).interactive for name in names):
+        found.append("run it in a terminal")
+    if "env" in names:
+        found.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', store.upper())}_PASSPHRASE_FILE")
+    return ", or ".join(found) or f"to be asked for it, give --passphrase-source {','.join((*names, 'prompt'))}"
 
 
 def _missing(store: str, tried: list[str]) -> str:
