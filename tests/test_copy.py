@@ -82,7 +82,7 @@ def test_everything_is_copied(pair: Pair) -> None:
 def test_some_are_moved(pair: Pair) -> None:
     done = pair.home.awsv(*COPY, "two words", "a/b", "--delete-source", env=ENV)
     assert done.returncode == 0, done.stderr
-    assert "2 keys were deleted" in done.stderr
+    assert "deleted 2 keys from" in done.stderr
     assert pair.read("b") == {"two words": KEYS["default"], "a/b": KEYS["default"], "own": OTHER}
     assert set(pair.read("a")) == {"default", "naïve-ü"}
 

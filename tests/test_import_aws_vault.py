@@ -202,7 +202,7 @@ def test_config_lines_that_run_aws_vault(person: Home, tmp_path: Path) -> None:
     shown = person.awsv(*IMPORT, "--dir", folder, env=ENV)
     assert shown.returncode == 7  # a conflict; what arrived is wired all the same
     assert f"+credential_process = {PROGRAM} exec -j default" in shown.stderr
-    assert "--yes changes them" in shown.stderr
+    assert "--yes does it" in shown.stderr
     assert person.config.read_text() == CONFIG
     done = person.awsv(*IMPORT, "--dir", folder, "--yes", env=ENV)
     assert done.returncode == 7

@@ -142,6 +142,17 @@ def test_nothing_goes_that_was_not_copied(tmp_path: Path) -> None:
     assert "hint: awsv import credentials-file" in done.stderr
 
 
+def test_one_is_told_as_one(tmp_path: Path) -> None:
+    home = offline(tmp_path)
+    fill(home, SEED)
+    home.credentials.write_text(f"[one]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
+    said = [home.awsv(*words, env=UNLOCKED).stderr for words in ((*COPY, "--dry-run"), COPY, WIRE, WIRE, REMOVE)]
+    assert "awsv: nothing was written: 1 of 1 key would be in" in said[0]
+    assert f"awsv: 1 key of {home.credentials} is in" in said[1]
+    assert "awsv: the keys of 1 profile are out of" in said[4]
+    assert [word for word in said if "1 keys" in word or "1 profiles" in word] == []
+
+
 def test_a_file_that_changed_since_the_copy(small: Home) -> None:
     with small.credentials.open("a") as file:
         file.write("# later\n")
@@ -232,7 +243,7 @@ def test_a_commented_secret_is_named(small: Home) -> None:
     assert small.awsv(*COPY, env=UNLOCKED).returncode == 0
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 0
-    assert "hold what looks like a secret, in lines 5" in done.stderr
+    assert "hold what looks like a secret, in line 5: they stay" in done.stderr
     assert "CANARY" not in done.stderr
 
 

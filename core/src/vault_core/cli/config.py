@@ -13,6 +13,7 @@ from vault_core.awsconfig.shared import AwsConfig, read
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.list import stored_names
 from vault_core.cli.shim import command as aws_vault_shim
+from vault_core.cli.wording import counted
 from vault_core.errors import ConfigError, PassphraseError, StorageLocked, UsageError
 
 if TYPE_CHECKING:
@@ -191,4 +192,5 @@ def _report(app: App, proposal: Proposal, *, every: bool) -> None:
         for reason in proposal.nothing.values():
             app.note(f"nothing to do: {reason}")
     elif not proposal.changed:
-        app.note("nothing to do" + (f": {len(proposal.nothing)} profiles ask awsv already" if proposal.nothing else ""))
+        already = f": awsv is asked for {counted(len(proposal.nothing), 'profile')} already" if proposal.nothing else ""
+        app.note(f"nothing to do{already}")

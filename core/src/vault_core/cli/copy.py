@@ -9,6 +9,7 @@ import click
 
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.moving import write_report
+from vault_core.cli.wording import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
 from vault_core.moving.copying import Mover, Outcome, compared
 from vault_core.moving.found import Found
@@ -60,7 +61,7 @@ def command(
         write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
         return
     deleted = _delete(app, here, outcomes)
-    app.note(f"{len(deleted)} keys were deleted from {stores[source].place}")
+    app.note(f"deleted {counted(len(deleted), 'key')} from {stores[source].place}")
     write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
     if kept := [repr(one.name) for one in outcomes if one.state.arrived and one.name not in deleted]:
         raise PartlyDone(

@@ -16,6 +16,7 @@ from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
 from vault_core.cli.recovery import lacks_store
 from vault_core.cli.remove_plain import remove_plain, undo
+from vault_core.cli.wording import counted
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.secret import Secret
 from vault_core.sessions.plan import KeyStep
@@ -238,13 +239,13 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
         return
     shown = [output.printable(line) for line in patch(raw, proposal.after, path).splitlines()]
     output.to_stderr("\n".join(shown) + "\n")
-    what = f"{len(proposal.changed)} lines of {path} that run aws-vault"
+    what = f"{counted(len(proposal.changed), 'line')} of {path}"
     if dry_run:
-        app.note(f"{what} would be changed like this")
+        app.note(f"{what} would be changed like this: awsv in place of aws-vault")
     elif not yes and app.host.why_nobody_can_be_asked():
-        app.note(f"{what} were not changed; --yes changes them like this")
+        app.note(f"{what} would be changed like this, and nothing was; --yes does it")
     elif yes or app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
         save(path, raw, proposal.after)
-        app.note(f"{what} now run awsv")
+        app.note(f"changed {what}: awsv in place of aws-vault")
     else:
         app.note(f"{path} was not changed")

@@ -8,6 +8,7 @@ import click
 
 from vault_core.api import ANY
 from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.wording import counted
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageError
 from vault_core.vault import Vault
 
@@ -56,7 +57,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
             f"somebody else changed the key of profile {profile!r} just now; nothing was removed",
             hint=f"awsv remove {shlex.quote(profile)}, to see what is there now",
         ) from None
-    sessions = "1 session" if dropped == [1] else f"{dropped[0]} sessions"
+    sessions = counted(dropped[0], "session")
     app.note(f"removed {whose} {key.access_key_id} of profile {profile!r}, and {sessions} made from it")
 
 

@@ -192,7 +192,8 @@ def _warn_of_comments(app: App, removal: Removal) -> None:
 
     if lines := commented_secrets(removal.after, removal.path):
         listed = ", ".join(map(str, lines[:MAX_NAMED]))
-        app.note(f"warning: comments of {removal.path} hold what looks like a secret, in lines {listed}: they stay")
+        where = f"line{'' if len(lines) == 1 else 's'} {listed}"
+        app.note(f"warning: comments of {removal.path} hold what looks like a secret, in {where}: they stay")
 
 
 def _mode(path: Path) -> int:
