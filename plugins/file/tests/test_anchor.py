@@ -342,7 +342,9 @@ WRITER = """
 import sys, pathlib
 from vault_core.api import Secret, StorageConflict, sealing
 from vault_core.testing.context import FakeContext
+from vault_plugin_file import disk
 from vault_plugin_file.backend import FileBackend
+disk.LOCK_SECONDS = 100  # who of many gets the lock is chance, and a disk may be slow
 folder, cheap = pathlib.Path(sys.argv[1]), sealing.Argon2id(memory=19_456, passes=2, lanes=1)
 context = FakeContext(folder.parent, passphrases=["right"])
 for number in range(int(sys.argv[2])):
