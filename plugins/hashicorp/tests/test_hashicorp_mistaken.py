@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from support.busy import seconds
 from support.lossy import lossy
 from support.openbao import Server, free_port
-from vault_core.api import Cancelled, ConfigError, Secret, StorageLocked, StorageUnavailable
+from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
@@ -186,6 +187,83 @@ def test_somebody_elses_token_is_never_used(kind: str, openbao: Server, open_sto
     for _ in range(3):
         with pytest.raises(StorageLocked, match="somebody else's now"):
             store.get("test/key")
+
+
+def test_two_names_that_begin_alike_are_two_people(openbao: Server, open_store: Open) -> None:
+    """Without an entity the name decides whose items these are; on one short line it is cut for people."""
+
+    def store_of(name: str) -> Store:
+        made = openbao.call("POST", "auth/token/create", {"policies": ["root"], "display_name": name})
+        opened: Store = open_store(openbao.environ(made["auth"]["client_token"]))[0]
+        return opened
+
+    start = secrets.token_hex(40)
+    ana, ben = store_of(f"{start}-ana"), store_of(f"{start}-ben")
+    ana.put("test/key", Secret("of ana"))
+    assert ben.get("test/key") is None
+    assert len(ana.service.identity.display_name) == 64
+
+
+# -- what is wrong is named --------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_may_not_look_itself_up(openbao: Server, open_store: Open) -> None:
+    openbao.call("PUT", "sys/policies/acl/blind", {"policy": 'path "secret/*" { capabilities = ["read"] }'})
+    made = openbao.call("POST", "auth/token/create", {"policies": ["blind"], "no_default_policy": True})
+    with pytest.raises(StorageLocked, match="its policy lacks read on auth/token/lookup-self"):
+        open_store(openbao.environ(made["auth"]["client_token"]))
+
+
+def test_a_token_file_that_is_empty(openbao: Server, open_store: Open, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("\n")
+    with pytest.raises(StorageLocked, match="/token is empty"):
+        open_store(openbao.environ(), token_file=str(tmp_path / "token"))
+
+
+def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -> None:
+    name = f"ana-{secrets.token_hex(4)}"
+    openbao.person(name)
+    method = openbao.call("POST", "identity/mfa/method/totp", {"issuer": "test"})["data"]["method_id"]
+    accessor = openbao.call("GET", "sys/auth")["userpass/"]["accessor"]
+    alias = {"alias_name": name, "alias_mount_accessor": accessor}
+    entity = openbao.call("POST", "identity/lookup/entity", alias)["data"]["id"]
+    enforced = {"mfa_method_ids": [method], "identity_entity_ids": [entity]}
+    openbao.call("POST", f"identity/mfa/login-enforcement/{name}", enforced)
+    try:
+        with pytest.raises(StorageDenied, match="gives no token for this alone: it may want a second factor"):
+            open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username=name, password=f"{name}-password")
+    finally:
+        openbao.call("DELETE", f"identity/mfa/login-enforcement/{name}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("VAULT_NAMESPACE", "nowhere", "is there a namespace 'nowhere'"),
+        ("VAULT_NAMESPACE", "€", "check VAULT_ADDR, VAULT_NAMESPACE"),
+        ("VAULT_ADDR", "https://vault..example.com", "check VAULT_ADDR, VAULT_NAMESPACE"),
+    ],
+)
+def test_what_cannot_be_a_name_is_no_bug_of_ours(
+    variable: str, value: str, said: str, openbao: Server, open_store: Open
+) -> None:
+    with pytest.raises(StorageUnavailable) as error:
+        open_store(openbao.environ() | {variable: value})
+    assert said in str(error.value.hint)
+
+
+@pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CLIENT_CERT"])
+def test_a_file_that_holds_no_certificate_is_named(variable: str, open_store: Open, tmp_path: Path) -> None:
+    """What is asked for is found out while the connection is made, before anything is sent."""
+    (tmp_path / "file.pem").write_text("canary")
+    (tmp_path / "folder").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        environ = {"VAULT_ADDR": f"https://127.0.0.1:{listening.getsockname()[1]}", "VAULT_TOKEN": "x"}
+        with pytest.raises(ConfigError, match=r"no PEM file, or not what it should hold: .*file\.pem"):
+            open_store(environ | {variable: str(tmp_path / "file.pem")})
+        if variable == "VAULT_CLIENT_CERT":
+            with pytest.raises(ConfigError, match=r"should be in .*/folder"):
+                open_store(environ | {variable: str(tmp_path / "folder")})
 
 
 @pytest.mark.parametrize(

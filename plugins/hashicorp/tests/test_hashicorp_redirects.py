@@ -93,7 +93,9 @@ def test_no_token_in_the_clear_to_whom_the_server_names(
     network = record()
     here = record(location, certificate if tls else None)
     environ = {"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}
-    environ |= {"http_proxy": network.url, "NO_PROXY": "127.0.0.1"}
+    environ |= {
+        "http_proxy": network.url,
+    }
     with pytest.raises(
         StorageUnavailable, match=r"sends us on to http://.*, w(here keys would travel in the clear|hich is no address)"
     ) as refused:
@@ -132,6 +134,14 @@ def test_the_leader_is_followed_to_another_address_with_tls(
     with pytest.raises(StorageUnavailable, match=r"does not say whom a token belongs to \(HTTP status 404\)"):
         open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)})
     assert leader.seen == standby.seen == [("/v1/auth/token/lookup-self", TOKEN)]
+
+
+def test_a_hop_on_this_machine_does_not_leave_it(record: Callable[..., Recorder], open_store: Open) -> None:
+    network, there = record(), record()
+    here = record(f"{there.url.replace('127.0.0.1', 'localhost')}PATH")
+    with pytest.raises(StorageUnavailable, match="does not say whom a token belongs to"):
+        open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "http_proxy": network.url})
+    assert (len(there.seen), network.seen) == (1, [])
 
 
 def test_a_leader_is_only_trusted_with_a_certificate(

@@ -329,17 +329,36 @@ def test_the_hosts_environment_counts_not_the_processs(
     ("environ", "is_used"),
     [
         ({"http_proxy": "PROXY"}, True),
-        ({"VAULT_PROXY_ADDR": "PROXY"}, True),
-        ({"http_proxy": "PROXY", "NO_PROXY": "127.0.0.0/8"}, False),
-        ({"http_proxy": "PROXY", "no_proxy": "example.com,127.0.0.1"}, False),
+        ({"ALL_PROXY": "PROXY"}, True),
+        ({"VAULT_PROXY_ADDR": "PROXY", "NO_PROXY": "*"}, True),
+        ({"http_proxy": "PROXY", "NO_PROXY": "192.0.2.0/24"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "example.com,192.0.2.7"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "*"}, False),
         ({"http_proxy": "PROXY", "no_proxy": "example.com"}, True),
         ({"HTTP_PROXY": "PROXY"}, False),
     ],
 )
 def test_proxies_are_used_as_told(
-    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, open_store: Open
+    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, context: Callable[..., FakeContext]
 ) -> None:
+    """For an address that nobody has (RFC 5737): what reaches it went through the proxy."""
     told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
-    open_store(openbao.environ() | told)
-    assert bool(front.seen) == is_used
-    assert all(seen.path.startswith(openbao.url) for seen in front.seen)
+    host = context(told, address="http://192.0.2.7:8200")
+    assert bool(server(host).proxies_for("http://192.0.2.7:8200/v1/x")) == is_used
+    if is_used:
+        made = calls.Calls(host, server(host))
+        assert made.send(lambda client: client.auth.token.lookup_self()).status_code == 403
+        assert [seen.path for seen in front.seen] == ["http://192.0.2.7:8200/v1/auth/token/lookup-self"]
+        made.close()
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
+def test_no_token_for_this_machine_goes_to_a_proxy(
+    name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
+) -> None:
+    """It would go out to the network in the clear; the server's own programs do not send it there, either."""
+    environ = {"http_proxy": front.url, "all_proxy": front.url, "VAULT_TOKEN": openbao.token}
+    if name == "127.0.0.1":
+        open_store(openbao.environ() | environ)
+    assert server(context(environ, address=f"http://{name}:8200")).proxies_for(f"http://{name}:8200/v1/x") == {}
+    assert front.seen == []

@@ -20,7 +20,7 @@ import urllib3
 from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported when the store is opened
 from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
 
-from vault_core.api import Context, StorageLocked, StorageUnavailable, VaultError
+from vault_core.api import ConfigError, Context, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_hashicorp.items import shown
 from vault_plugin_hashicorp.server import Server, names_a_server, unencrypted
 
@@ -32,6 +32,8 @@ PATIENCE_SECONDS = 30.0
 """How long a request is repeated. A cluster of three needs up to 15 s to replace a leader that was killed."""
 _TICK = 0.5
 _HEALTH = "/v1/sys/health"
+_NO_PEM = ("PEM", "NO_CERTIFICATE", "KEY_VALUES_MISMATCH")
+"""OpenSSL's words about a file of certificates or of a key."""
 _LONGEST_PAUSE = 1.0
 
 _SEALED = 503
@@ -63,6 +65,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.max_redirects = 2
+        self._server = server
         self.verify = server.verify
         self.cert = server.certificate
         self.mount("https://", _Tls(server.server_name))
@@ -78,6 +81,9 @@ class _Session(requests.Session):
             # What we were shown once, or wrote, is what every later answer must have seen.
             prepared.headers["X-Vault-Index"] = self._index
         return prepared
+
+    def send(self, request: Any, **kwargs: Any) -> Response:
+        return super().send(request, **kwargs | {"proxies": self._server.proxies_for(request.url)})
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target: str | None = super().get_redirect_target(resp)
@@ -119,7 +125,6 @@ class Calls:
             cert=server.certificate or (),
             verify=server.verify,
             timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-            proxies=dict(server.proxies),
             session=self._session,
             adapter=RawAdapter,
             namespace=server.namespace or None,
@@ -181,7 +186,7 @@ class Calls:
         """
         try:
             response = self._patiently(lambda: request(self.client))
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             return self._no_answer(error)
         if response.status_code == _SEALED and _says(response, "sealed"):
             return StorageLocked(f"{self.address} is sealed", hint="its operators unseal it: 'bao operator unseal'")
@@ -198,7 +203,7 @@ class Calls:
             )
         return response
 
-    def _no_answer(self, error: requests.exceptions.RequestException) -> VaultError:
+    def _no_answer(self, error: Exception) -> VaultError:
         """What an exception means; its own text may hold what was sent.
 
         :raises StorageUnavailable: it would not help to ask again.
@@ -222,16 +227,20 @@ class Calls:
         if isinstance(error, kinds.TooManyRedirects):
             return StorageUnavailable(f"{self.address} names no leader that answers", hint="try again")
         raise StorageUnavailable(
-            f"{self.address} gave no usable answer: {type(error).__name__}", hint="check VAULT_ADDR"
+            f"{self.address} gave no usable answer: {type(error).__name__}", hint="check VAULT_ADDR, VAULT_NAMESPACE"
         ) from None
 
     def _no_tls(self, error: requests.exceptions.SSLError) -> StorageUnavailable:
-        """:raises StorageUnavailable: another try would end the same way."""
+        """:raises VaultError: another try would end the same way."""
         if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):
             raise StorageUnavailable(
                 f"the certificate of {self.address} is not from an authority that we trust, or for another name",
                 hint="set VAULT_CACERT to the file of its certificate authority",
             ) from None
+        if any(sign in str(error) for sign in _NO_PEM):
+            files = [self.server.verify, *(self.server.certificate or ())]
+            named = ", ".join(file for file in files if isinstance(file, str))
+            raise ConfigError(f"one of these is no PEM file, or not what it should hold: {named}") from None
         failure = StorageUnavailable(
             f"no TLS connection to {self.address} comes about", hint="is the address right: https:// and the port?"
         )
@@ -288,10 +297,10 @@ class Calls:
 
     def _health(self, address: str) -> int | None:
         """The status that a member gives itself; None where it does not answer."""
-        limits, proxies = (CONNECT_SECONDS, CONNECT_SECONDS), dict(self.server.proxies)
+        limits = (CONNECT_SECONDS, CONNECT_SECONDS)
         try:
-            answer = self._patiently(lambda: self._session.get(address + _HEALTH, timeout=limits, proxies=proxies))
-        except requests.exceptions.RequestException:
+            answer = self._patiently(lambda: self._session.get(address + _HEALTH, timeout=limits))
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             return None
         return int(answer.status_code)
 

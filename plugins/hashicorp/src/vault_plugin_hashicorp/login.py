@@ -34,8 +34,13 @@ class Identity:
 
     entity: str
     """The id of the identity entity; empty for a token that belongs to none (a root token, for one)."""
-    display_name: str
-    """What people know it by."""
+    name: str
+    """What people know it by, as the server says it."""
+
+    @property
+    def display_name(self) -> str:
+        """The name on one short line."""
+        return shown(self.name)
 
 
 class Login:
@@ -136,7 +141,7 @@ class Login:
     def _look_up_again(self) -> None:
         """:raises StorageLocked: the new token is somebody else's, whose items are others; it is not used."""
         found = self._look_up()
-        if (found.entity or found.display_name) != (self.identity.entity or self.identity.display_name):
+        if (found.entity or found.name) != (self.identity.entity or self.identity.name):
             self._calls.client.token = ""
             raise StorageLocked(
                 f"the token for {self._calls.address} is somebody else's now", hint="repeat the command"
@@ -148,18 +153,22 @@ class Login:
             raise self._invalid()
         data = section(answer, "data")
         if answer.status_code != 200 or not data:
+            namespace = self._calls.server.namespace
             raise StorageUnavailable(
                 f"{self._calls.address} does not say whom a token belongs to (HTTP status {answer.status_code})",
-                hint="is this a Vault or OpenBao server?",
+                hint=f"is there a namespace {shown(namespace)!r}?"
+                if namespace
+                else "is this a Vault or OpenBao server?",
             )
         self._note_life(data.get("ttl") or 0, bool(data.get("renewable")))
         name = (data.get("meta") or {}).get("username") or data.get("display_name") or "somebody"
-        return Identity(data.get("entity_id") or "", shown(str(name)))
+        return Identity(data.get("entity_id") or "", str(name))
 
     def _invalid(self) -> StorageLocked:
         if self._method == "token":
             return StorageLocked(
-                f"{self._calls.address} does not accept the token: it has expired, was revoked or is another server's",
+                f"{self._calls.address} does not accept the token: it has expired, was revoked, is another server's, or"
+                " its policy lacks read on auth/token/lookup-self",
                 hint="log in: 'vault login' or 'bao login'",
             )
         return StorageLocked(
@@ -182,7 +191,13 @@ class Login:
         answer = self._calls.send(self._request())
         if answer.status_code != 200:
             raise self._refused(answer)
-        client.token = section(answer, "auth").get("client_token", "")
+        client.token = section(answer, "auth").get("client_token") or ""
+        if not client.token:
+            raise StorageDenied(
+                f"auth/{login_mount(self._context)} of {self._calls.address} gives no token for this alone: it may want"
+                " a second factor",
+                hint="log in with 'vault login' or 'bao login', and set AWS_VAULT_HASHICORP_AUTH=token",
+            )
         self.logins += 1
 
     def _request(self) -> Callable[[Any], Response]:
@@ -238,7 +253,9 @@ class Login:
                 f"no token for {self._calls.address}: awsv removed {lost[0]} from the environment of what it started",
                 hint=f"run this outside of 'awsv exec', or start that one with --keep-env {lost[0]}",
             )
+        named = self._context.options["token-file"]
+        why = f"{named} is empty" if named else "neither VAULT_TOKEN nor ~/.vault-token"
         return StorageLocked(
-            f"no token for {self._calls.address}: neither VAULT_TOKEN nor ~/.vault-token",
+            f"no token for {self._calls.address}: {why}",
             hint="log in ('vault login' or 'bao login'), or set AWS_VAULT_HASHICORP_AUTH",
         )

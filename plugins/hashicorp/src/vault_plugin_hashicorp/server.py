@@ -32,6 +32,15 @@ class Server:
     certificate: tuple[str, str] | None
     """Paths of our own certificate and its key."""
     proxies: Mapping[str, str]
+    """By scheme."""
+    direct: str | None
+    """What is reached without a proxy, as ``NO_PROXY`` says it, and this machine itself; None: nothing is."""
+
+    def proxies_for(self, url: str) -> dict[str, str]:
+        """Those of one request: it may be on the way to another host than an address of ours."""
+        if self.direct is not None and _is_direct(urlsplit(url).hostname or "", self.direct):
+            return {}
+        return dict(self.proxies)
 
 
 def ambient(context: Context, name: str) -> str:
@@ -82,13 +91,15 @@ def server(context: Context) -> Server:
             "no server is named for backend 'hashicorp'",
             hint="set AWS_VAULT_HASHICORP_ADDRESS or VAULT_ADDR, for example https://vault.example.com:8200",
         )
+    proxies, direct = _proxies(context)
     return Server(
         addresses=found,
         namespace=told(context, "namespace", "NAMESPACE").strip("/"),
         verify=_verify(context),
         server_name=ambient(context, "TLS_SERVER_NAME"),
         certificate=_certificate(context),
-        proxies=_proxies(context, found),
+        proxies=proxies,
+        direct=direct,
     )
 
 
@@ -122,7 +133,7 @@ def _verify(context: Context) -> bool | str:
     if context.options["skip-verify"] or _flag(context, "SKIP_VERIFY"):
         return False
     path = told(context, "ca-cert", "CACERT") or ambient(context, "CAPATH")
-    return _existing(context, path, "the certificate authorities") if path else True
+    return _existing(context, path, "the certificate authorities", folder=True) if path else True
 
 
 def _flag(context: Context, name: str) -> bool:
@@ -138,14 +149,14 @@ def _certificate(context: Context) -> tuple[str, str] | None:
     if not certificate:
         return None
     return (
-        _existing(context, certificate, "the client's certificate"),
-        _existing(context, key or certificate, "the client's key"),
+        _existing(context, certificate, "the client's certificate", folder=False),
+        _existing(context, key or certificate, "the client's key", folder=False),
     )
 
 
-def _existing(context: Context, path: str, what: str) -> str:
+def _existing(context: Context, path: str, what: str, *, folder: bool) -> str:
     found = expanded(context, path)
-    if not found.exists():
+    if not found.exists() or (found.is_dir() and not folder):
         raise ConfigError(f"{what} should be in {found}, which is not there")
     return str(found)
 
@@ -156,11 +167,11 @@ def expanded(context: Context, path: str) -> Path:
     return Path(home + path[1:]) if home and (path == "~" or path.startswith("~/")) else Path(path)
 
 
-def _proxies(context: Context, found: tuple[str, ...]) -> Mapping[str, str]:
-    """By scheme, or by scheme and host for those that are reached without one (an empty text)."""
+def _proxies(context: Context) -> tuple[Mapping[str, str], str | None]:
+    """See :attr:`Server.proxies` and :attr:`Server.direct`."""
     own = ambient(context, "PROXY_ADDR") or ambient(context, "HTTP_PROXY")
     if own:
-        return {"http": own, "https": own}
+        return {"http": own, "https": own}, None
 
     def either(name: str) -> str:
         return context.environ.get(name.lower()) or context.environ.get(name) or ""
@@ -168,16 +179,17 @@ def _proxies(context: Context, found: tuple[str, ...]) -> Mapping[str, str]:
     # HTTP_PROXY in capitals could be a header of a request, where a web server runs us (CGI).
     plain = {"http": context.environ.get("http_proxy", ""), "https": either("HTTPS_PROXY")}
     proxies = {scheme: proxy or either("ALL_PROXY") for scheme, proxy in plain.items()}
-    proxies = {scheme: proxy for scheme, proxy in proxies.items() if proxy}
-    for address in found:
-        parts = urlsplit(address)
-        if proxies and _is_direct(parts.hostname or "", either("NO_PROXY")):
-            proxies[f"{parts.scheme}://{parts.hostname}"] = ""
-    return proxies
+    return {scheme: proxy for scheme, proxy in proxies.items() if proxy}, either("NO_PROXY")
 
 
 def _is_direct(host: str, rules: str) -> bool:
-    """Whether ``NO_PROXY`` names the host: itself, a domain that it belongs to, a network, or ``*``."""
+    """Whether ``NO_PROXY`` names the host (itself, a domain that it belongs to, a network, or ``*``), or it is ours.
+
+    What is for this machine needs no encryption, and would have none on its way to a proxy. It is the rule of ``vault``
+    and ``bao``, too (Go's ``http.ProxyFromEnvironment``).
+    """
+    if _is_loopback(host):
+        return True
     for rule in (part.strip().lower() for part in rules.split(",")):
         if rule and (rule == "*" or host == rule.lstrip(".") or host.endswith("." + rule.lstrip("."))):
             return True

@@ -211,7 +211,7 @@ def own_folder(identity: Identity) -> str:
     if identity.entity:
         return identity.entity
     plain = re.compile(rb"[^A-Za-z0-9_-]")
-    return "name-" + plain.sub(lambda found: b".%02x" % found[0][0], identity.display_name.encode()).decode()
+    return "name-" + plain.sub(lambda found: b".%02x" % found[0][0], identity.name.encode()).decode()
 
 
 def open_store(context: Context, *, may_ask: bool = True) -> Store:
