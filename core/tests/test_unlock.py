@@ -123,6 +123,18 @@ def test_unavailable_is_told_and_the_next_is_tried(chain: MakeChain, capfd: pyte
     assert capfd.readouterr() == ("", "awsv: passphrase source 'aa': the network is down\n")
 
 
+def test_a_source_may_find_out_when_it_is_opened(chain: MakeChain, capfd: pytest.CaptureFixture[str]) -> None:
+    made = chain("aa,bb", aa=[], bb=[RIGHT])
+
+    def open_(_context: object) -> PassphraseSource:
+        raise SourceUnavailable("its program is not installed")
+
+    specs = made.host.plugins._loaded
+    specs["passphrase", "aa"] = PassphraseSourceSpec(name="aa", summary="s", open=open_)
+    assert made.unlock() == Secret("the key")
+    assert capfd.readouterr().err == "awsv: passphrase source 'aa': its program is not installed\n"
+
+
 def test_who_is_asked_knows_why(chain: MakeChain, capfd: pytest.CaptureFixture[str]) -> None:
     made = chain("aa,bb,ask", aa=[SourceUnavailable("the network is down")], bb=[None], ask=[])
     told = []

@@ -106,10 +106,10 @@ def _first(
             if spec.remote and host.local:
                 tried.append(f"{name} (not asked: it needs the network)")
                 continue
-            source = _open(host, request.store, spec, profile)
             if spec.interactive and request.may_ask:
                 _tell(untold)
             try:
+                source = _open(host, request.store, spec, profile)
                 key = _try_source(host, spec, source, request, derive, tried)
             except SourceUnavailable as error:
                 tried.append(f"{name} ({error.message})")
