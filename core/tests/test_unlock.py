@@ -143,7 +143,7 @@ def test_who_is_asked_knows_why(chain: MakeChain, capfd: pytest.CaptureFixture[s
         told.append(capfd.readouterr().err)
         return RIGHT
 
-    made.sources["ask"].get = get  # type: ignore[method-assign]  # it looks at the screen while it asks
+    made.sources["ask"].get = get  # type: ignore[method-assign, assignment]  # it looks at the screen while it asks
     made.unlock()
     assert told == ["awsv: passphrase source 'aa': the network is down\n"]
     assert capfd.readouterr().err == ""
