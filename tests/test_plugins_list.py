@@ -145,6 +145,13 @@ def test_it_only_narrows(site: Site, home: Home, tmp_path: Path) -> None:
     assert (tmp_path / "mark").exists()  # so the test could have seen it
 
 
+def test_list_and_check_have_one_table(home: Home) -> None:
+    listed, checked = (home.awsv("plugins", word, env=UNLOCKED).stdout.splitlines() for word in ("list", "check"))
+    columns = [[line.split()[:4] for line in table if line] for table in (listed, checked)]
+    assert columns[0] == columns[1]
+    assert columns[0][0] == ["Kind", "Name", "Distribution", "Version"]
+
+
 def test_what_may_not_load_says_so(home: Home) -> None:
     good = home.awsv("exec", "-n", "-j", "work", env={**UNLOCKED, LOAD: "file,env"})
     assert (good.returncode, good.stderr) == (0, "")

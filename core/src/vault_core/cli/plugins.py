@@ -44,10 +44,7 @@ def list_plugins(app: App, as_json: bool) -> None:
     rows = entries(app)
     if as_json:
         return app.write_json(rows)
-    return app.write_table(
-        ("Kind", "Name", "Distribution", "Version", "State"),
-        [(row["kind"], row["name"], row["distribution"] or "-", row["version"] or "-", worded(row)) for row in rows],
-    )
+    return _write_table(app, rows)
 
 
 @subcommand("check")
@@ -87,8 +84,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
     elif name is not None:
         app.write("\n\n".join("\n".join(sheet(row)) for row in checked))
     else:
-        cells = [(row["kind"], row["name"], row["distribution"], worded(row)) for row in checked]
-        app.write_table(("Kind", "Name", "Distribution", "State"), cells)
+        _write_table(app, checked)
     if broken:
         works = len(checked) - len(broken)
         first = f"{broken[0]['kind']} plugin {broken[0]['name']!r} of {broken[0]['distribution']}"
@@ -184,6 +180,13 @@ def _selected(app: App) -> set[tuple[str, str]]:
         *(("passphrase", name) for name in settings.names("passphrase_source")),
         *(("mfa", name) for name in settings.names("prompt")),
     }
+
+
+def _write_table(app: App, rows: Sequence[Mapping[str, Any]]) -> None:
+    app.write_table(
+        ("Kind", "Name", "Distribution", "Version", "State"),
+        [(row["kind"], row["name"], row["distribution"] or "-", row["version"] or "-", worded(row)) for row in rows],
+    )
 
 
 def worded(row: Mapping[str, Any]) -> str:
