@@ -249,6 +249,7 @@ def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
     front.on("AssumeRole", slow(30))
     terminal = laptop.spawn("ready", "tf-*", "plain", "-t", CODE, env=UNLOCKED)
     until(lambda: len(front.named("AssumeRole")) == 3, "three calls")
+    until(lambda: len(state(laptop, "sessions")) == 2, "the session of alice and that of plain")
     pressed = time.monotonic()
     terminal.sendintr()
     code, text = finish(terminal)
