@@ -83,6 +83,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made.config.write_text("")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(made.config))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(made.credentials))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")  # where moto is, whatever the caller's way to the network
     return made
 
 
