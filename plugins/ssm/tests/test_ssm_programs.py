@@ -106,6 +106,41 @@ def test_a_program_that_cannot_be_started(ssm: Any, front: Front, program: Path)
     assert front.calls == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"AccessKeyId": 1, "SecretAccessKey": None}, r"has no keys now \(TypeError at "),
+        (
+            {
+                "AccessKeyId": "a",
+                "SecretAccessKey": "canary",
+                "SessionToken": "t",
+                "Expiration": "2001-01-01T00:00:00Z",
+            },
+            r"has no keys now \(RuntimeError at ",
+        ),
+    ],
+    ids=["no text", "expired"],
+)
+def test_keys_that_are_of_no_use_are_no_answer_of_aws(
+    ssm: Any, front: Front, program: Path, keys: dict[str, Any], told: str
+) -> None:
+    program.write_text(f"#!/bin/sh\necho '{json.dumps({'Version': 1, **keys})}'\n")
+    ssm.profile(f"[profile reader]\ncredential_process = {program}\n")
+    with pytest.raises(SourceUnavailable, match=f"profile 'reader' {told}") as error:
+        ssm.get()
+    assert "canary" not in f"{error.value.message} {error.value.hint}"
+    assert front.calls == []
+
+
+def test_a_web_identity_of_a_profile_whose_token_is_gone(ssm: Any, front: Front, tmp_path: Path) -> None:
+    file = f"web_identity_token_file = {tmp_path}/gone"
+    ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\n{file}\n")
+    with pytest.raises(PassphraseError, match=r"profile 'reader' cannot be used: .*/gone: No such file"):
+        ssm.get()
+    assert front.calls == []
+
+
 def test_keys_of_the_environment_are_those_of_the_context(
     ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,17 +127,19 @@ class Failure:
         return kind(self.message, hint=self.hint)
 
 
-def explain(error: Exception, attempt: Attempt) -> Failure:
-    """The failure behind an exception."""
+def explain(error: Exception, attempt: Attempt, *, has_keys: bool = True) -> Failure:
+    """The failure behind an exception.
+
+    :param has_keys: False: it came while the identity's keys were looked for.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, VaultError):
         return Failure(error=error)
     if isinstance(error, ClientError):
         return _refusal(error, attempt)
-    if isinstance(error, BotoCoreError):
-        return _of_identity(error, attempt) or _transport(error, attempt)
-    return _unexpected(error, attempt)
+    found = (_of_identity(error, attempt) or _transport(error, attempt)) if isinstance(error, BotoCoreError) else None
+    return found or (_unexpected(error, attempt) if has_keys else _no_keys(error, attempt))
 
 
 def _refusal(error: Any, attempt: Attempt) -> Failure:
@@ -241,14 +243,24 @@ def _of_identity(error: Exception, attempt: Attempt) -> Failure | None:
         | exceptions.ConfigParseError
         | exceptions.UnknownCredentialError
         | exceptions.NoCredentialsError
+        | exceptions.MissingDependencyException
         | exceptions.ProfileNotFound,
     ):
         return Failure(message=f"{who} cannot be used: {attempt.clean(str(error))}", wrong=True)
     return None
 
 
-def _transport(error: Exception, attempt: Attempt) -> Failure:
-    """No answer, or none that can be read."""
+def _no_keys(error: Exception, attempt: Attempt) -> Failure:
+    """What a profile says cannot be done, or ends in something that botocore does not expect."""
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        text = f"{attempt.identity} cannot be used: {attempt.clean(error.filename)}: {error.strerror}"
+        return Failure(message=text, wrong=True)
+    text = f"{attempt.identity} has no keys now ({_kind_and_place(error)})"
+    return Failure(message=text, hint="check what gives them, the endpoint and the proxy variables")
+
+
+def _transport(error: Exception, attempt: Attempt) -> Failure | None:
+    """No answer, or none that can be read; None: something else."""
     from botocore import exceptions
 
     host = f"AWS in {attempt.region}"
@@ -266,14 +278,17 @@ def _transport(error: Exception, attempt: Attempt) -> Failure:
     if isinstance(error, exceptions.BaseEndpointResolverError | exceptions.EndpointProviderError | ValueError):
         text = f"there is no endpoint of SSM in region {attempt.region!r}"
         return Failure(error=ConfigError(text, hint="correct the region"))
-    return _unexpected(error, attempt)
+    return None
 
 
 def _unexpected(error: Exception, attempt: Attempt) -> Failure:
     """An answer that botocore cannot read, or a bug. Where, but not what: the text may hold the answer."""
     if isinstance(error, ImportError):
         return Failure(message=f"the AWS SDK lacks {error.name}", hint="pip install --upgrade boto3", wrong=True)
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    text = f"AWS in {attempt.region} did not answer as it does ({type(error).__name__}{where})"
+    text = f"AWS in {attempt.region} did not answer as it does ({_kind_and_place(error)})"
     return Failure(message=text, hint="check the endpoint and the proxy variables")
+
+
+def _kind_and_place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return type(error).__name__ + (f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "")

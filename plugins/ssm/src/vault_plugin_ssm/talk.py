@@ -105,7 +105,7 @@ class Talk:
         try:
             keys = keys_of(self._session, self.identity, self.context.environ, self.attempt.region)
         except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
-            return explain(error, self.attempt)
+            return explain(error, self.attempt, has_keys=False)
         for pause in (PAUSE, None):
             result = self._once(work, keys)
             if not (isinstance(result, Failure) and result.again) or pause is None or over.wait(pause):
