@@ -237,7 +237,7 @@ class Calls:
                 f"the certificate of {self.address} is not from an authority that we trust, or for another name",
                 hint="set VAULT_CACERT to the file of its certificate authority",
             ) from None
-        if any(sign in str(error) for sign in _NO_PEM):
+        if not self._answered and any(sign in str(error) for sign in _NO_PEM):
             files = [self.server.verify, *(self.server.certificate or ())]
             named = ", ".join(file for file in files if isinstance(file, str))
             raise ConfigError(f"one of these is no PEM file, or not what it should hold: {named}") from None
