@@ -97,20 +97,11 @@ def test_pip_install_of_the_ssm_wheel_makes_ssm_a_source(
     tmp_path: Path, wheelhouse: Wheelhouse, moto: MotoServer
 ) -> None:
     """The mission's own words, against a service that speaks SSM."""
-    import boto3
-
     home = Home(tmp_path / "machine", moto.url)
     home.configure("[profile work]\nregion = eu-west-1\n")
     fill(home, {"work": (KEY_ID, SECRET)})
     keys = {"AWS_ACCESS_KEY_ID": moto.alice.access_key_id, "AWS_SECRET_ACCESS_KEY": moto.alice.secret_access_key}
-    ssm = boto3.client(
-        "ssm",
-        region_name="eu-west-1",
-        endpoint_url=moto.url,
-        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-    )
-    ssm.put_parameter(Name="/wheels/password", Value=PASSPHRASE, Type="SecureString", Overwrite=True)
+    moto.client("ssm").put_parameter(Name="/wheels/password", Value=PASSPHRASE, Type="SecureString", Overwrite=True)
     environment = Environment(tmp_path / "venv", wheelhouse)
     environment.install("vault-core", "vault-plugin-file", "pip")
     env = {"AWS_VAULT_PASSPHRASE_SOURCE": "ssm", "AWS_VAULT_SSM_PARAMETER": "/wheels/password"}
