@@ -220,6 +220,12 @@ def test_a_token_file_that_is_empty(openbao: Server, open_store: Open, tmp_path:
         open_store(openbao.environ(), token_file=str(tmp_path / "token"))
 
 
+def test_a_secret_id_is_no_business_of_other_logins(openbao: Server, open_store: Open) -> None:
+    with pytest.raises(StorageDenied, match="refuses the name or password") as denied:
+        open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username="nobody", password="wrong")
+    assert "secret id" not in str(denied.value.hint)
+
+
 def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -> None:
     name = f"ana-{secrets.token_hex(4)}"
     openbao.person(name)

@@ -240,11 +240,12 @@ class Login:
             return StorageDenied(
                 f"there is no {where}", hint="name the mount of the login with AWS_VAULT_HASHICORP_AUTH_MOUNT"
             )
-        what = {"approle": "role id or secret id", "userpass": "name or password", "jwt": "role or token"}
-        return StorageDenied(
-            f"{where} refuses the {what[self._method]} (HTTP status {answer.status_code})",
-            hint="check them with its operators; a secret id may have been used up",
-        )
+        what, hint = {
+            "approle": ("role id or secret id", "check them with its operators; a secret id may have been used up"),
+            "userpass": ("name or password", "type it again, or check AWS_VAULT_HASHICORP_USERNAME and _PASSWORD"),
+            "jwt": ("role or token", "check them with its operators; the token may have expired"),
+        }[self._method]
+        return StorageDenied(f"{where} refuses the {what} (HTTP status {answer.status_code})", hint=hint)
 
     def _no_token(self) -> StorageLocked:
         removed = self._context.environ.get("AWS_VAULT_REMOVED", "").split(",")
