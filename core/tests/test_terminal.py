@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pexpect
 import pytest
 
 from support.busy import seconds
+from support.stored import until
 from vault_core.output import printable
 
 PROGRAM = str(Path(__file__).with_name("ask_at_terminal.py"))
@@ -55,9 +55,7 @@ class Session:
         return [sys.executable, PROGRAM, str(path)]
 
     def spawn(self, argv: list[str]) -> Any:
-        child = pexpect.spawn(
-            argv[0], argv[1:], env=ENVIRON, cwd=str(self.folder), timeout=seconds(10), dimensions=(50, 300)
-        )
+        child = pexpect.spawn(argv[0], argv[1:], env=ENVIRON, cwd=self.folder, timeout=seconds(9), dimensions=(50, 300))
         child.delaybeforesend = None
         child.ptyproc.delayafterclose = 0.0
         child.logfile_read = self.shown
@@ -91,13 +89,6 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 def echoes(child: Any) -> bool:
     return bool(termios.tcgetattr(child.child_fd)[3] & termios.ECHO)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds(10), "waited in vain"
-        time.sleep(0.01)
 
 
 def ended(child: Any) -> tuple[int | None, int | None]:
@@ -286,7 +277,7 @@ def test_a_closed_terminal_ends_the_question(session: Session) -> None:
     child = session.ask(ignore_hup=True)
     session.children.remove(child)
     child.ptyproc.fileobj.close()
-    until(session.result.exists)
+    until(session.result.exists, "a result")
     assert session.results()[0]["error"] in ("QuestionRefused", "SourceUnavailable")
     os.waitpid(child.pid, 0)
 
@@ -308,7 +299,7 @@ def test_stopped_by_the_key_and_back(session: Session, argv: list[str]) -> None:
     shell.sendline(shlex.join(session.argv(SECRET)) + "; echo rc=$?")
     for _ in range(2):
         shell.expect_exact(QUESTION)
-        until(lambda: not echoes(shell))
+        until(lambda: not echoes(shell), "no echo")
         shell.send("\x1a")
         shell.expect_exact("READY> ")
         assert " -echo " not in stty(shell)
@@ -331,7 +322,7 @@ def test_stopped_from_outside_and_back(session: Session) -> None:
     shell.expect_exact("READY> ")
     shell.sendline("fg")
     shell.expect_exact(QUESTION)
-    until(lambda: not echoes(shell))
+    until(lambda: not echoes(shell), "no echo")
     shell.sendline(CANARY)
     shell.expect_exact("READY> ")
     assert session.results() == [{"answer": CANARY}]
@@ -379,7 +370,7 @@ def test_the_foreground_lost_without_a_signal(session: Session, modes: str) -> N
     assert not echoes(leader)
     leader.kill(signal.SIGTTOU)
     leader.expect_exact("taken back")
-    until(session.result.exists)
+    until(session.result.exists, "a result")
     assert session.results() == [{"error": "SourceUnavailable", "message": BACKGROUND}]
     # Restored, unless the new owner of the terminal has set modes of its own.
     assert echoes(leader) == (modes == "as-it-is")
@@ -389,12 +380,7 @@ def test_the_foreground_lost_without_a_signal(session: Session, modes: str) -> N
 
 def test_without_a_terminal_it_fails_at_once(session: Session) -> None:
     done = subprocess.run(
-        session.argv(*EVERY_CALL),
-        env=ENVIRON,
-        start_new_session=True,
-        capture_output=True,
-        timeout=seconds(10),
-        check=False,
+        session.argv(*EVERY_CALL), env=ENVIRON, start_new_session=True, capture_output=True, timeout=seconds(10)
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     reason = "there is no terminal"
