@@ -165,6 +165,20 @@ def test_near_commands(home: Home) -> None:
     assert home.awsv("xyzzy").stderr.splitlines()[-1] == "hint: awsv --help"
 
 
+@pytest.mark.parametrize(
+    ("words", "near", "there"),
+    [(("list", "--jsn"), "--json", "awsv list"), (("slot", "lst"), "list", "awsv slot")],
+    ids=["option", "command"],
+)
+def test_near_words_behind_a_command(words: tuple[str, str], near: str, there: str, home: Home) -> None:
+    done = home.awsv(*words)
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first.startswith("awsv: no such ")
+    assert first.endswith((words[1], f"'{words[1]}'"))
+    assert hint in (f"hint: did you mean '{near}'?", f"hint: {there} --help")  # the latter of commands before click 8.4
+
+
 # -- debug and bugs ----------------------------------------------------------------------------------------------------
 
 

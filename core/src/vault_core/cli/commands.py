@@ -128,9 +128,7 @@ def run(argv: Sequence[str]) -> int:
         output.to_stderr(f"{error.ctx.get_help() if error.ctx else HELP}\n")  # nothing was asked for: this is no data
         code = UsageError.exit_code
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "awsv"
-        message = error.format_message().rstrip(".")
-        output.tell(UsageError(message[:1].lower() + message[1:], hint=f"{where} --help"))
+        output.tell(_usage(error))
         code = UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
         output.tell(Cancelled("interrupted"))
@@ -142,6 +140,15 @@ def run(argv: Sequence[str]) -> int:
     finally:
         app.close()
     return CHILD_FAILED if code and app.child and code not in (126, 127, Cancelled.exit_code) else code
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    """What click found wrong, in our form."""
+    near: Sequence[str] | None = getattr(error, "possibilities", None)  # of a word that nobody knows
+    message = (error.message if near else error.format_message()).rstrip(".")
+    where = error.ctx.command_path if error.ctx else "awsv"
+    hint = f"did you mean {near[0]!r}?" if near else f"{where} --help"
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 
 def _unexpected(error: Exception) -> VaultError:
