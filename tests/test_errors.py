@@ -138,6 +138,13 @@ def test_no_words_show_the_help_and_are_no_success(home: Home) -> None:
     assert home.awsv("--help").stderr == ""
 
 
+@pytest.mark.parametrize("group", ["config", "import", "plugins", "slot"])
+def test_the_help_of_a_group_cuts_no_sentence_off(group: str, home: Home) -> None:
+    members = home.awsv(group, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert len(members) >= 2
+    assert [line for line in members if not line.endswith(".") or line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, *ALIASES])
 def test_every_command_has_a_help_with_an_example(command: str, home: Home) -> None:
     done = home.awsv(command, "--help")

@@ -26,7 +26,7 @@ def command() -> None:
     """Make AWS tools ask awsv."""
 
 
-@subcommand("credential-process")
+@subcommand("credential-process", short_help="Make every AWS SDK ask awsv for a profile.")
 @click.argument("profiles", metavar="[PROFILE]...", nargs=-1, callback=profile_name)
 @click.option("--all", "every", is_flag=True, help="Every profile of the AWS config, and every stored key.")
 @click.option(

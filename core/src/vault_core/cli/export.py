@@ -12,7 +12,7 @@ from vault_core.sessions.profiles import Flags
 
 @subcommand("export")
 @click.argument("profile", callback=profile_name)
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="How.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="The form.")
 @session_options
 @click.pass_obj
 def command(

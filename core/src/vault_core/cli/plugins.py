@@ -23,7 +23,7 @@ def command() -> None:
     """Show, check and begin plugins."""
 
 
-@subcommand("list")
+@subcommand("list", short_help="List the plugins, and load none.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_plugins(app: App, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def list_plugins(app: App, as_json: bool) -> None:
     return _write_table(app, rows)
 
 
-@subcommand("check")
+@subcommand("check", short_help="Load each plugin, and say what it offers or why not.")
 @click.argument("name", metavar="[NAME|DISTRIBUTION]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
@@ -91,7 +91,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
         raise PartlyDone(f"{works} of {len(checked)} plugins work; {first} does not", hint=_hint(broken[0]))
 
 
-@subcommand("new")
+@subcommand("new", short_help="Begin a storage plugin: a project that works.")
 @click.argument("name")
 @click.pass_obj
 def new_plugin(app: App, name: str) -> None:

@@ -62,7 +62,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     return _tell_rest(app, _proposal(app, removal.after), done=True)  # the lines have other numbers now
 
 
-@subcommand("undo")
+@subcommand("undo", short_help="Put ~/.aws/credentials back as it was.")
 @click.option("--overwrite", is_flag=True, help="Also if the file was changed since; what it holds now is kept.")
 @click.pass_obj
 def undo(app: App, overwrite: bool) -> None:
