@@ -105,6 +105,13 @@ def test_what_cannot_be_wired_is_named(configured: Home, profile: str, says: str
     assert configured.config.read_bytes() == before
 
 
+def test_a_log_that_is_full_stops_nothing(configured: Home) -> None:
+    script = f"exec {PROGRAM} {' '.join(WIRE)} work --yes 2>/dev/full"
+    done = configured.run("/bin/sh", "-c", script)
+    assert done.returncode == 0
+    assert f"credential_process = {PROGRAM} exec -j work" in configured.config.read_text()
+
+
 def test_what_a_locked_store_may_have_is_not_taken_for_granted(person: Home) -> None:
     del person.env["AWS_VAULT_FILE_PASSPHRASE"]
     done = person.awsv(*WIRE, "wrok", "work", "--dry-run")

@@ -13,7 +13,7 @@ from vault_core.awsconfig.shared import AwsConfig, read
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.list import stored_names
 from vault_core.cli.shim import command as aws_vault_shim
-from vault_core.cli.wording import counted
+from vault_core.cli.wording import counted, difference
 from vault_core.errors import ConfigError, PassphraseError, StorageLocked, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def credential_process(
       awsv config credential-process admin --as admin-sdk
       awsv config credential-process --all --dry-run
     """
-    from vault_core.awsconfig.patch import patch
     from vault_core.awsconfig.saving import save
     from vault_core.awsconfig.wiring import propose
 
@@ -71,11 +70,11 @@ def credential_process(
         return
     if not undo:
         _warn_of_names(app, proposal.changed)
-    lines = [output.printable(line) for line in patch(raw, proposal.after, path).splitlines()]
+    shown = difference(raw, proposal.after, path)
     if dry_run:
-        app.write("\n".join(lines))
+        app.write(shown)
         return
-    click.echo("\n".join(lines), err=True)
+    output.to_stderr(f"{shown}\n")
     if not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
         app.note("nothing was changed")
         return

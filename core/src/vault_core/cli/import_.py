@@ -16,7 +16,7 @@ from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
 from vault_core.cli.recovery import lacks_store
 from vault_core.cli.remove_plain import remove_plain, undo
-from vault_core.cli.wording import counted
+from vault_core.cli.wording import counted, difference
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.secret import Secret
 from vault_core.sessions.plan import KeyStep
@@ -52,7 +52,7 @@ def command(ctx: click.Context, remove: bool, dry_run: bool, yes: bool) -> None:
         return
     if not remove:
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    remove_plain(ctx.find_object(App) or App(), dry_run=dry_run, yes=yes)
+    remove_plain(ctx.ensure_object(App), dry_run=dry_run, yes=yes)
 
 
 command.params.extend(global_options(hidden=True))
@@ -219,7 +219,6 @@ class _Served:
 
 def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     """Offer to change the config's lines that run aws-vault."""
-    from vault_core.awsconfig.patch import patch
     from vault_core.awsconfig.rewiring import propose
     from vault_core.awsconfig.saving import save
     from vault_core.awsconfig.shared import read
@@ -237,8 +236,7 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
         app.note(f"left alone: {place} {why}")
     if not proposal.changed:
         return
-    shown = [output.printable(line) for line in patch(raw, proposal.after, path).splitlines()]
-    output.to_stderr("\n".join(shown) + "\n")
+    output.to_stderr(f"{difference(raw, proposal.after, path)}\n")
     what = f"{counted(len(proposal.changed), 'line')} of {path}"
     if dry_run:
         app.note(f"{what} would be changed like this: awsv in place of aws-vault")

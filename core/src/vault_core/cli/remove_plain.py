@@ -13,7 +13,7 @@ import click
 from vault_core import output
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.moving import Vaults
-from vault_core.cli.wording import MAX_NAMED, counted, reasons
+from vault_core.cli.wording import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import ConfigError, PartlyDone, StorageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises StorageError: the file has changed since the copy.
     :raises PartlyDone: some plain keys are still there.
     """
-    from vault_core.awsconfig.patch import patch
     from vault_core.awsconfig.saving import save
     from vault_core.awsconfig.shared import read
     from vault_core.moving.originals import Originals
@@ -39,11 +38,11 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     removal = _proposal(app, raw)
     if not removal.removed:
         return _tell_rest(app, removal, done=False)
-    shown = [output.printable(line) for line in patch(raw, removal.after, path).splitlines()]
+    shown = difference(raw, removal.after, path)
     if dry_run:
-        app.write("\n".join(shown))
+        app.write(shown)
         return None
-    output.to_stderr("\n".join(shown) + "\n")
+    output.to_stderr(f"{shown}\n")
     obstacle = _obstacle(path)
     if not obstacle and not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
         app.note("nothing was changed")

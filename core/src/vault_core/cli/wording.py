@@ -1,8 +1,11 @@
-"""How messages count and list things."""
+"""How messages count and list things, and show a change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+
+from vault_core import output
 
 MAX_NAMED = 20
 """The most names that a message lists; the table, where there is one, has them all."""
@@ -21,3 +24,10 @@ def reasons(found: Iterable[tuple[str, str]]) -> str:
         names.setdefault(reason, []).append(repr(name))
     shown = "; ".join(f"{', '.join(some)}: {reason}" for reason, some in names.items())
     return f"{shown}; and {len(pairs) - MAX_NAMED} more" if len(pairs) > MAX_NAMED else shown
+
+
+def difference(before: bytes, after: bytes, path: Path) -> str:
+    """A change of a config file as people read it, without a newline at its end."""
+    from vault_core.awsconfig.patch import patch
+
+    return "\n".join(output.printable(line) for line in patch(before, after, path).splitlines())
