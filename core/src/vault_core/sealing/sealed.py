@@ -237,7 +237,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
                     f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
                     hint="let them finish, or end them; then repeat the command",
                 ) from None
-            except (OSError, NotImplementedError) as error:  # as safe as another machine is, and no reason to refuse
+            except OSError as error:  # as safe as another machine is, and no reason to refuse
                 self._ctx.notify(
                     f"{folder} cannot be locked ({error}): let one process at a time change the slots of {self._where}"
                 )
