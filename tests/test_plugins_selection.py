@@ -131,6 +131,17 @@ def test_each_profile_may_have_its_own(site: Site, home: Home) -> None:
     assert home.run(site.awsv, "list", "--credentials", env=env).returncode == 5  # the settings' own store
 
 
+@pytest.mark.parametrize(("section", "option"), [("file", "dri"), ("word", "sayd")], ids=["storage", "passphrase"])
+def test_a_misspelt_option_in_config(section: str, option: str, site: Site, home: Home) -> None:
+    config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    config.parent.mkdir()
+    config.write_text(
+        f'passphrase_source = "word"\n[plugin.{section}]\n{option} = "x"\n[plugin.prompt]\n{option} = "x"\n'
+    )
+    stderr = failure(home.run(site.awsv, "exec", "-n", "-j", "work", env=SAID), 2, f"{config}: [plugin.{section}] sets")
+    assert stderr.splitlines()[-1] == f"hint: did you mean {'dir' if section == 'file' else 'said'!r}?"
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_named_and_not_installed(place: str, site: Site, home: Home) -> None:
     home.configure("[profile work]\nregion = eu-west-1\n")

@@ -252,10 +252,41 @@ def test_a_secret_option_that_does_not_parse_is_not_repeated(person: Person) -> 
     assert "AWS_VAULT_FILE_PIN" in caught.value.message
 
 
-def test_a_store_sets_only_what_its_backend_knows(person: Person) -> None:
-    settings = person.settings('[store.office]\nbackend = "file"\ndri = "/typo"')
-    with pytest.raises(
-        ConfigError, match=r"\[store\.office\] sets 'dri', which backend 'file' does not know"
-    ) as caught:
-        context(settings, "office")
-    assert caught.value.hint == "known are dir, pin, sync"
+@pytest.mark.parametrize(
+    ("written", "store", "said"),
+    [
+        (
+            '[store.office]\nbackend = "file"\n',
+            "office",
+            "[store.office] sets {!r}, which backend 'file' does not know",
+        ),
+        ("[plugin.file]\n", "file", "[plugin.file] sets {!r}, which plugin 'file' does not know"),
+    ],
+    ids=["store", "plugin"],
+)
+def test_only_what_a_plugin_knows_is_set(written: str, store: str, said: str, person: Person) -> None:
+    for option, hint in (("dri", "did you mean 'dir'?"), ("zzzz", "known are dir, pin, sync")):
+        with pytest.raises(ConfigError) as caught:
+            context(person.settings(f'{written}{option} = "/typo"'), store)
+        assert caught.value.message == f"{person.file}: {said.format(option)}"
+        assert caught.value.hint == hint
+
+
+def test_of_the_sections_of_plugins_only_that_of_the_one_in_use_is_looked_at(person: Person) -> None:
+    settings = person.settings('[plugin.hashicorp]\nadress = "https://typo"')
+    assert context(settings)["dir"] == Path("/default")
+
+
+def test_plugins_of_several_kinds_with_one_name_share_a_section(person: Person) -> None:
+    """Storage backend and passphrase source ``hashicorp`` each have options that the other has not."""
+    host = Host(person.settings('[plugin.hashicorp]\npath = "where"\nfield = "which"\nmount = "both"'), Plugins())
+    storage = host.plugins.load("storage", "hashicorp").options
+    source = host.plugins.load("passphrase", "hashicorp").options
+    assert "path" not in {option.name for option in storage}
+    assert host.context("storage", "hashicorp", storage).options["mount"] == "both"
+    assert host.context("passphrase", "hashicorp", source).options["path"] == "where"
+    host = Host(person.settings('[plugin.hashicorp]\nfeild = "which"'), Plugins())
+    for kind, declared in (("storage", storage), ("passphrase", source)):
+        with pytest.raises(ConfigError) as caught:
+            host.context(kind, "hashicorp", declared)
+        assert caught.value.hint == "did you mean 'field'?"

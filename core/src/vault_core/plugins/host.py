@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any
 
 from vault_core import output
 from vault_core.api import Option, RunResult, StorageBackend
-from vault_core.errors import Cancelled, ConfigError, SourceUnavailable, VaultError
+from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
@@ -69,6 +69,22 @@ class Host:
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
         self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
 
+    def _refuse_unknown(self, kind: str, plugin: str, known: Sequence[str], store: StoreSettings | None) -> None:
+        file = self.settings.config_file
+        if kind == "storage" and store is not None:
+            _refuse_unknown(file, f"store.{store.name}", store.options, f"backend {plugin!r}", known)
+        table = self.settings.config.get("plugin", {}).get(plugin, ())
+        if all(option in known for option in table):
+            return
+        # Plugins of several kinds with one name share a section; only now is another one loaded for it.
+        for offer in self.plugins.offers():
+            if offer.name == plugin and offer.kind != kind and offer.usable:
+                try:
+                    known = [*known, *(option.name for option in self.plugins.options(offer))]
+                except PluginError:  # it does not load, so nobody knows what it would know
+                    return
+        _refuse_unknown(file, f"plugin.{plugin}", table, f"plugin {plugin!r}", known)
+
     def close(self) -> None:
         """Close the stores that were opened: a login ends, say. Whatever goes wrong then changes nothing."""
         while self.stores:
@@ -115,12 +131,12 @@ class Host:
     ) -> HostContext:
         """The context for one plugin.
 
-        :raises ConfigError: an option does not parse; the message says where it was set.
+        :raises ConfigError: an option does not parse, or ``config.toml`` sets one that there is not; the message says
+            where it was set.
         """
         options: dict[str, Any] = {}
         with self.plugins.blame(kind, name):
-            if kind == "storage" and store is not None:
-                _refuse_unknown(store, declared)
+            self._refuse_unknown(kind, name, [option.name for option in declared], store)
             for option in declared:
                 value = self.settings.option(name, option.name, store, profile)
                 options[option.name] = option.default if value is None else _parse(name, option, value)
@@ -132,13 +148,15 @@ def _variable(name: str) -> str:
     return f"AWS_VAULT_{name}".replace("-", "_").upper()
 
 
-def _refuse_unknown(store: StoreSettings, declared: Sequence[Option]) -> None:
-    known = sorted(option.name for option in declared)
-    for name in store.options:
+def _refuse_unknown(file: Path, section: str, options: Iterable[str], whose: str, known: Sequence[str]) -> None:
+    for name in options:
         if name not in known:  # a misspelt folder would be another store
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(
-                f"[store.{store.name}] sets {name!r}, which backend {store.backend!r} does not know",
-                hint=f"known are {', '.join(known) or 'no options'}",
+                f"{file}: [{section}] sets {name!r}, which {whose} does not know",
+                hint=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known)) or 'no options'}",
             )
 
 
