@@ -282,7 +282,7 @@ def test_no_terminal_and_no_keys(home: Home) -> None:
     assert "awsv: no keys: standard input is empty, and nobody can be asked: there is no terminal" in done.stderr
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 0), ("", 0), ("\x03", 130)])
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 130), ("", 130), ("\x03", 130)])
 def test_a_taken_name_shows_the_stored_key_and_asks(answer: str, code: int, filled: Home) -> None:
     child = filled.spawn("add", "--env", "work", env={**UNLOCKED, **OTHER})
     child.expect_exact(f"Profile 'work' has the key {KEY_ID} already. Replace it?")

@@ -68,6 +68,7 @@ def test_a_real_one_that_would_be_hidden_is_named_first(person: Home) -> None:
     child.expect_exact("nothing was changed")
     child.wait()
     child.close()
+    assert child.exitstatus == 130
     assert not (person.root / "bin/aws-vault").exists()
     code, said = run(person, *SHIM, "--yes")
     assert code == 0

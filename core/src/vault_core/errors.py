@@ -132,7 +132,7 @@ class PartlyDone(VaultError):
 
 
 class Cancelled(VaultError):
-    """Interrupted by the person or by a deadline (exit code 130)."""
+    """Interrupted or declined by the person, or ended by a deadline (exit code 130)."""
 
     exit_code = 130
 

@@ -214,6 +214,20 @@ def test_restore_on_a_new_machine(home, path, tmp_path):
     assert folder_of(store_path(new)) == ["store.vlt"]
 
 
+def test_backup_asks_at_a_terminal(home, path, tmp_path):
+    target = tmp_path / "b.vlt"
+    target.write_bytes(b"another")
+    for answer, code in (("n", 130), ("y", 0)):
+        assert target.read_bytes() == b"another"
+        child = home.spawn("file", "backup", target)
+        child.expect_exact(f"{target} exists. Replace it?")
+        child.sendline(answer)
+        child.read()
+        child.wait()
+        assert child.exitstatus == code
+    assert target.read_bytes() == path.read_bytes()
+
+
 def test_restore_asks_at_a_terminal(home, path, tmp_path):
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for answer, code in (("n", 130), ("y", 0)):

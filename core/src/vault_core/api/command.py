@@ -58,7 +58,8 @@ class CommandContext(Protocol):
         """As :meth:`Context.ask`."""
 
     def confirm(self, question: str, *, flag: str) -> bool:
-        """Ask yes or no; ``flag`` is what to give where nobody can be asked, for the hint.
+        """Ask yes or no; ``flag`` is what to give where nobody can be asked, for the hint. A command that is
+        told no raises :class:`Cancelled` with what it left as it was.
 
         :raises VaultError: nobody can be asked.
         """

@@ -69,8 +69,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
     if old is not None and not overwrite:
         question = f"Profile {profile!r} has the key {old.credentials.access_key_id} already. Replace it?"
         if not app.confirm(question, flag="--overwrite"):
-            app.note("nothing was changed")
-            return
+            raise Cancelled("nothing was changed")
     key = _from_environment(app) if from_env else _from_stdin(app) or _from_terminal(app)
     for doubt in doubts(key):
         app.note(f"warning: {doubt}")

@@ -14,7 +14,7 @@ from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.list import stored_names
 from vault_core.cli.shim import command as aws_vault_shim
 from vault_core.cli.wording import counted, difference
-from vault_core.errors import ConfigError, PassphraseError, StorageLocked, UsageError
+from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.wiring import Proposal
@@ -76,8 +76,7 @@ def credential_process(
         return
     output.to_stderr(f"{shown}\n")
     if not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
-        app.note("nothing was changed")
-        return
+        raise Cancelled("nothing was changed")
     save(path, raw, proposal.after)
     listed = ", ".join(map(repr, proposal.changed))
     app.note(f"{path}: {'taken back for' if undo else 'the AWS SDKs now ask awsv for'} {listed}")

@@ -9,7 +9,7 @@ import click
 from vault_core.api import ANY
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.wording import counted
-from vault_core.errors import StorageConflict, StorageCorrupt, StorageError
+from vault_core.errors import Cancelled, StorageConflict, StorageCorrupt, StorageError
 from vault_core.vault import Vault
 
 
@@ -46,8 +46,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
     whose = "everybody's key" if shared else "the key"
     question = f"Delete {whose} {key.access_key_id} of profile {profile!r}{held} from the vault?"
     if not force and not app.confirm(question, flag="--force"):
-        app.note("nothing was removed")
-        return
+        raise Cancelled("nothing was removed")
     try:
         # Only the key that was asked about may go, however long the answer took.
         with app.changing_key(vault, profile) as dropped:

@@ -14,7 +14,7 @@ from vault_core import output
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.moving import Vaults
 from vault_core.cli.wording import MAX_NAMED, counted, difference, reasons
-from vault_core.errors import ConfigError, PartlyDone, StorageError
+from vault_core.errors import Cancelled, ConfigError, PartlyDone, StorageError
 
 if TYPE_CHECKING:
     from vault_core.api import Credentials
@@ -45,8 +45,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     output.to_stderr(f"{shown}\n")
     obstacle = _obstacle(path)
     if not obstacle and not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
-        app.note("nothing was changed")
-        return None
+        raise Cancelled("nothing was changed")
     Originals(app.vault(), path).push(raw, _mode(path), removal.after)
     if obstacle:
         _print_patch(app, removal, obstacle)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from vault_core.cli.app import App, subcommand
-from vault_core.errors import ConfigError
+from vault_core.errors import Cancelled, ConfigError
 
 NAME = "aws-vault"
 MARK = "# written by 'awsv config aws-vault-shim', whose --undo removes it"
@@ -47,8 +47,7 @@ def command(app: App, undo: bool, yes: bool) -> None:
     if hidden and not yes:
         question = f"{hidden[0]} would not be found any more: {target} comes first on PATH. Install it?"
         if not app.confirm(question, flag="--yes"):
-            app.note("nothing was changed")
-            return
+            raise Cancelled("nothing was changed")
     _write(target, app.launcher)
     app.note(f"{target} runs {app.launcher}")
     if hidden:

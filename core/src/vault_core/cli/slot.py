@@ -9,7 +9,7 @@ import click
 
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.ways import Ways, descriptor, new_passphrase_option
-from vault_core.errors import PassphraseError, PluginError, SourceUnavailable, UsageError, VaultError
+from vault_core.errors import Cancelled, PassphraseError, PluginError, SourceUnavailable, UsageError, VaultError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -228,8 +228,7 @@ def remove(app: App, slot_id: str, force: bool) -> None:
     table.remove(slot.id)  # if that is refused, then before anybody is asked
     dek = ways.open()
     if not force and not app.confirm(f"Remove the {slot.describe()} of {ways.where}?", flag="--force"):
-        app.note("nothing was removed")
-        return
+        raise Cancelled("nothing was removed")
     ways.change(lambda now, _key: now.remove(slot.id), dek)
     app.note(f"removed the {slot.describe()} of {ways.where}; older copies of the store still open with it")
     if slot.type == "key":

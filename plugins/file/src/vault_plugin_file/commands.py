@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vault_core.api import CommandContext, StorageConflict
+from vault_core.api import Cancelled, CommandContext
 from vault_plugin_file import upkeep
 from vault_plugin_file.anchor import Verdict
 from vault_plugin_file.backend import FileBackend
@@ -128,7 +128,7 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
     if file.exists() and not overwrite:
         overwrite = ctx.confirm(f"{file} exists. Replace it?", flag="--overwrite")
         if not overwrite:
-            raise StorageConflict(f"{file} exists already; it was not touched", hint="choose another name")
+            raise Cancelled("nothing was changed")
     write_copy(file, envelope.data, overwrite=overwrite)
     ctx.write(f"Wrote {file}: {len(envelope.data):,} bytes, write {envelope.epoch}")
     ctx.note("it opens with: " + ", ".join(slot.describe() for slot in envelope.table.slots))
