@@ -21,6 +21,7 @@ from support.vaults import (
     store_path,
     stored,
 )
+from vault_plugin_file.commands import command
 
 KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
 
@@ -57,6 +58,15 @@ def told(process):
 
 def folder_of(path):
     return sorted(found.name for found in path.parent.iterdir() if not found.name.endswith(".lock"))
+
+
+# -- help --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", command.commands)
+def test_every_help_has_an_example(tmp_path, name):
+    shown = done(offline(tmp_path).awsv("file", name, "--help"))
+    assert f"  awsv file {name}" in shown.partition("Example")[2]
 
 
 # -- init and status ---------------------------------------------------------------------------------------------------
@@ -195,7 +205,7 @@ def test_there_and_back(home, path, tmp_path):
     done(home.awsv("remove", "--force", "other"))
     changed = path.read_bytes()
     assert "give --yes" in done(home.awsv("file", "restore", target), code=2)
-    restored = home.awsv("file", "restore", target, "--yes")
+    restored = home.awsv("file", "restore", target, "-y")
     assert f"Restored {path} from {target}: 2 entries" in done(restored)
     (old,) = [name for name in folder_of(path) if name.endswith(".old")]
     assert f"the old file is {path.parent / old}" in restored.stderr

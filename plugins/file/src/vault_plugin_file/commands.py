@@ -45,6 +45,10 @@ def init(ctx: CommandContext) -> None:
     """Make an empty store, where there is none.
 
     'awsv add' makes one too, when it is first needed.
+
+    \b
+    Example:
+      awsv file init
     """
     store = _store(ctx)
     state = upkeep.create(store)
@@ -57,7 +61,12 @@ def init(ctx: CommandContext) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def show_status(ctx: CommandContext, as_json: bool) -> None:
-    """Show the store's slots, sizes, permissions and anchor. Asks nobody."""
+    """Show the store's slots, sizes, permissions and anchor. Asks nobody.
+
+    \b
+    Example:
+      awsv file status
+    """
     facts = status(_store(ctx))
     if as_json:
         return ctx.write_json(facts)
@@ -76,6 +85,11 @@ def verify(ctx: CommandContext, backup: Path | None) -> None:
     """Check every byte and every entry of the store, or of a backup.
 
     Exit code 4, and what is damaged, if anything is.
+
+    \b
+    Examples:
+      awsv file verify
+      awsv file verify ~/backups/awsv-2026-11.vlt
     """
     store = _store(ctx)
     state = upkeep.need(store) if backup is None else upkeep.open_copy(store, backup)
@@ -94,6 +108,10 @@ def rekey(ctx: CommandContext, drop: bool) -> None:
 
     For when somebody may have seen the data key, or had a way in that was removed. Every slot must be opened;
     nothing is asked twice. What cannot be opened is dropped, after a question.
+
+    \b
+    Example:
+      awsv file rekey
     """
     store = _store(ctx)
 
@@ -117,6 +135,10 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
     """Copy the store into one encrypted FILE. Asks nobody for a passphrase.
 
     The copy opens with what opens the store now; a passphrase that is changed later does not change it.
+
+    \b
+    Example:
+      awsv file backup ~/backups/awsv-2026-11.vlt
     """
     store = _store(ctx)
     envelope, verdict = store.look()
@@ -135,14 +157,18 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
     ctx.note(f"to check it: awsv file verify {file}")
 
 
-@command.command("restore")
+@command.command("restore", short_help="Put a backup in the place of the store.")
 @click.argument("file", type=_FILE)
-@click.option("--yes", is_flag=True, help="Replace the store without asking.")
+@click.option("-y", "--yes", is_flag=True, help="Replace the store without asking.")
 @click.pass_obj
 def restore(ctx: CommandContext, file: Path, yes: bool) -> None:
     """Put a backup in the place of the store, after every entry of it was checked.
 
     The old file is kept beside.
+
+    \b
+    Example:
+      awsv file restore ~/backups/awsv-2026-11.vlt
     """
     store = _store(ctx)
 
@@ -156,13 +182,20 @@ def restore(ctx: CommandContext, file: Path, yes: bool) -> None:
     ctx.note(f"it {_opened_by(state)}")
 
 
-@command.command("accept")
+@command.command("accept", short_help="Accept the store as it is.")
 @click.option("--older", "flag", flag_value="older", help="The file is an older copy, and meant to be.")
 @click.option("--fork", "flag", flag_value="fork", help="Two machines wrote it, and this copy is the one to keep.")
 @click.option("--replaced", "flag", flag_value="replaced", help="Another store is there, or none, and that is meant.")
 @click.pass_context
 def accept(click_ctx: click.Context, flag: str | None) -> None:
-    """Accept the store as it is, where this machine remembers another state of it."""
+    """Accept the store as it is, where this machine remembers another state of it.
+
+    'awsv file status' shows what it takes the store for.
+
+    \b
+    Example:
+      awsv file accept --older
+    """
     if flag is None:
         raise click.UsageError("say what you accept: --older, --fork or --replaced", click_ctx)
     ctx: CommandContext = click_ctx.obj
