@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from support.file_store import spoil
 from support.vaults import (
     KEY_ID,
     OTHER_ID,
@@ -21,6 +22,8 @@ from support.vaults import (
     store_path,
     stored,
 )
+from vault_core.testing.context import FakeContext
+from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.commands import command
 
 KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
@@ -248,6 +251,21 @@ def test_restore_asks_at_a_terminal(home, path, tmp_path):
         child.wait()
         assert child.exitstatus == code
     assert len([name for name in folder_of(path) if name.endswith(".old")]) == 1
+
+
+def test_a_folder_is_no_backup(home, path, tmp_path):
+    for words in ((), ("--overwrite",)):
+        stderr = done(home.awsv("file", "backup", tmp_path, *words), code=4)
+        assert f"hint: name a file in it: awsv file backup {tmp_path}/store.vlt" in stderr
+
+
+def test_of_a_damaged_backup_another_one_is_taken(home, path, tmp_path):
+    spoil(FileBackend(FakeContext(tmp_path, passphrases=[PASSPHRASE]), path.parent), "credentials/work")
+    done(home.awsv("file", "backup", tmp_path / "b.vlt"))
+    for words in (("verify",), ("restore", "-y")):
+        stderr = done(home.awsv("file", *words, tmp_path / "b.vlt"), code=4)
+        assert "1 of 2 entries do not open: credentials/work" in stderr
+        assert "hint: take another backup" in stderr
 
 
 @pytest.mark.parametrize("words", [("verify", "nowhere"), ("restore", "nowhere"), ("backup", "nowhere/b.vlt")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import stat
 import time
@@ -21,6 +22,7 @@ from vault_core.api import (
     StorageError,
     StorageUnavailable,
     WrongSecret,
+    sealing,
 )
 from vault_core.testing.context import FakeContext
 from vault_plugin_file import anchor, container, disk, upkeep
@@ -118,11 +120,18 @@ def test_s7_verify_names_every_damaged_entry(made, path):
 def test_verify_of_a_backup(made, backup, ctx):
     assert upkeep.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
-    for damaged, reason in ((data[:-1], "truncated"), (data[:-1] + b"\0", "payload"), (b"text", "not a store")):
+    wrap = sealing.to_base64(made.slots().slots[0].wrap).encode()
+    for damaged, reason in (
+        (data[:-1], "truncated"),
+        (data[:-1] + b"\0", "payload"),
+        (data.replace(wrap, wrap[::-1]), "does not hold the store's key"),
+        (b"text", "not a store"),
+    ):
         backup.write_bytes(damaged)
         with pytest.raises(StorageCorrupt, match=reason) as caught:
             upkeep.open_copy(made.store, backup)
         assert str(backup) in caught.value.message
+        assert caught.value.hint == "take another backup"
 
 
 # -- backup ------------------------------------------------------------------------------------------------------------
@@ -176,6 +185,14 @@ def test_backup_over_the_store_itself(made, path, tmp_path):
             upkeep.check_backup_target(made.store, target)
 
 
+def test_backup_to_a_folder_names_a_file_in_it(made, tmp_path):
+    target = tmp_path / "my backups"
+    target.mkdir()
+    with pytest.raises(StorageError, match="my backups is a folder") as caught:
+        upkeep.check_backup_target(made.store, target)
+    assert caught.value.hint == f"name a file in it: awsv file backup '{target}/store.vlt'"
+
+
 def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
     def broken(fd):
         raise OSError(28, "No space left on device")
@@ -188,7 +205,7 @@ def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
 
 
 def test_reading_what_is_no_backup(tmp_path):
-    with pytest.raises(StorageUnavailable, match="there is no file"):
+    with pytest.raises(StorageUnavailable, match=re.escape(f"there is no file {tmp_path}/")):
         read_copy(tmp_path / "none")
     with pytest.raises(StorageError, match="cannot be read: is a directory"):
         read_copy(tmp_path)

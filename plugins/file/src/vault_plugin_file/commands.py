@@ -94,7 +94,8 @@ def verify(ctx: CommandContext, backup: Path | None) -> None:
     store = _store(ctx)
     state = upkeep.need(store) if backup is None else upkeep.open_copy(store, backup)
     where = store.where if backup is None else str(backup)
-    upkeep.require_whole(state, where, "the other entries are not affected; 'awsv file restore BACKUP' brings all back")
+    whole = "the other entries are not affected; 'awsv file restore BACKUP' brings all back"
+    upkeep.require_whole(state, where, whole if backup is None else upkeep.ANOTHER_BACKUP)
     ctx.write(
         f"{where} is whole: {_entries(state)}, {_count(len(state.table.slots), 'slot', 'slots')}, write {state.epoch}"
     )

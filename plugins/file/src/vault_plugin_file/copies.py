@@ -67,6 +67,8 @@ def read_copy(path: Path) -> bytes:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             return file.read(container.MAX_FILE + 1)
     except FileNotFoundError:
-        raise StorageUnavailable(f"there is no file {path}", hint="look for it: ls") from None
+        raise StorageUnavailable(
+            f"there is no file {path.absolute()}", hint="name a file that 'awsv file backup' has made"
+        ) from None
     except OSError as error:
         raise trouble(error, path, "cannot be read") from None

@@ -294,17 +294,20 @@ class StoreFile:
         )
 
 
-def refuse(where: str, error: ValueError) -> NoReturn:
-    """Say why a file is no store, as an error for people."""
+def refuse(where: str, error: ValueError, instead: str | None = None) -> NoReturn:
+    """Say why a file is no store, as an error for people.
+
+    :param instead: what to do where the file is not the store itself.
+    """
     if isinstance(error, container.Foreign):
         raise StorageCorrupt(
             f"{where} is not a store of awsv: {error}",
-            hint="move it away, or set AWS_VAULT_FILE_DIR to another folder",
+            hint=instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder",
         ) from None
     if isinstance(error, sealing.NewerFormat):
         raise StorageCorrupt(f"{where} was written by a newer version of awsv: {error}", hint="update awsv") from None
     raise StorageCorrupt(
-        f"{where} is damaged: {error}", hint="restore it from a backup: awsv file restore FILE"
+        f"{where} is damaged: {error}", hint=instead or "restore it from a backup: awsv file restore FILE"
     ) from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +20,8 @@ from vault_plugin_file.copies import read_copy
 from vault_plugin_file.disk import LockedFile, Unconfirmed
 from vault_plugin_file.plugin import STORE_NAME
 from vault_plugin_file.store import State, StoreFile, mark_of, refuse
+
+ANOTHER_BACKUP = "take another backup"
 
 
 def create(store: StoreFile) -> State:
@@ -61,7 +64,9 @@ def open_copy(store: StoreFile, path: Path) -> State:
         dek = envelope.table.open(store.ctx, str(path))
         return State(data, envelope.table, dek, envelope.epoch, container.decrypt(envelope, dek).whole())
     except ValueError as error:
-        refuse(str(path), error)
+        refuse(str(path), error, ANOTHER_BACKUP)
+    except StorageCorrupt as error:
+        raise StorageCorrupt(error.message, hint=ANOTHER_BACKUP) from None
 
 
 def damaged_entries(state: State) -> list[str]:
@@ -128,7 +133,7 @@ def restore(store: StoreFile, path: Path, may_replace: Callable[[], bool]) -> tu
     """
     awsvault.refuse_among(store.ctx, store.file.folder)
     copy = open_copy(store, path)
-    require_whole(copy, str(path), "take another backup; nothing was changed")
+    require_whole(copy, str(path), f"{ANOTHER_BACKUP}; nothing was changed")
     if store.file.read() is not None and not may_replace():
         raise Cancelled("nothing was changed")
     with store.file.locked(store.ctx.check) as file:
@@ -191,6 +196,9 @@ def accept(store: StoreFile, flag: Verdict) -> str:
 
 
 def check_backup_target(store: StoreFile, path: Path) -> None:
-    """:raises StorageError: the backup would replace the store itself."""
+    """:raises StorageError: it is a folder, or the backup would replace the store itself."""
+    if path.is_dir():
+        inside = shlex.quote(str(path / STORE_NAME))
+        raise StorageError(f"{path} is a folder", hint=f"name a file in it: {store.command(f'backup {inside}')}")
     if path.exists() and store.file.path.exists() and path.samefile(store.file.path):
         raise StorageError(f"{path} is the store itself", hint="choose another name for the backup")
