@@ -112,6 +112,13 @@ def test_status_asks_nobody(home, path):
     assert "Ways in:      1 (no recovery)" in shown
     assert "Permissions:  folder 0700, file 0600" in shown
     assert "pbkdf2-sha256 600,000 rounds" in shown
+    assert " bytes, 2 writes\n" in shown
+    for words in (("file", "status"), ("slot", "list")):  # of one slot they show one id
+        head, *_, slot = done(home.awsv(*words, env=nobody)).splitlines()[-3:]
+        assert (head.split()[0], slot.split()[0]) == (
+            "Id",
+            json.loads(done(home.awsv("slot", "list", "--json")))["slots"][0]["id"],
+        )
     facts = json.loads(done(home.awsv("file", "status", "--json", env=nobody)))
     assert set(facts) == {
         "path", "exists", "format", "bytes", "writes", "file_mode", "folder_mode", "ways_in", "recovery", "slots",
@@ -148,7 +155,7 @@ def test_a_store_of_another_name(home, tmp_path):
 
 
 def test_verify(home, path, tmp_path):
-    assert done(home.awsv("file", "verify")) == f"{path} is whole: 2 entries, 1 slot, write 2\n"
+    assert done(home.awsv("file", "verify")) == f"{path} is whole: 2 entries, 1 slot, 2 writes\n"
     good = path.read_bytes()
     for damage, code, words in (
         (good[:-1] + bytes([good[-1] ^ 1]), 4, "is damaged: its payload was changed"),
@@ -197,7 +204,7 @@ def test_there_and_back(home, path, tmp_path):
     target.parent.mkdir()
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
     written = home.awsv("file", "backup", target, env=nobody)
-    assert f"Wrote {target}: " in done(written)
+    assert done(written) == f"Wrote {target}: {path.stat().st_size:,} bytes, the store after 2 writes\n"
     assert "it opens with: passphrase slot" in written.stderr
     assert target.read_bytes() == path.read_bytes()
     assert stat.S_IMODE(target.stat().st_mode) == 0o600

@@ -34,7 +34,13 @@ def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
     (slot,) = facts["slots"]
     assert (slot["type"], slot["kdf"]) == ("passphrase", [{"alg": "argon2id", "m": 19_456, "t": 2, "p": 1}])
     assert "Ways in:      1 (no recovery)" in lines(facts)
-    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lanes (less than new slots get)"
+    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots get)"
+
+
+def test_what_is_one_is_not_told_as_many(opened):
+    store = opened()
+    store.put("credentials/a", Secret("x"))
+    assert any(line.endswith(" bytes, 1 write") for line in lines(status(store.store)))
 
 
 def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):

@@ -13,7 +13,7 @@ from vault_plugin_file.anchor import Verdict
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.copies import write_copy
 from vault_plugin_file.plugin import folder
-from vault_plugin_file.status import lines, row, status
+from vault_plugin_file.status import counted, lines, row, status
 from vault_plugin_file.store import State, StoreFile
 
 _FILE = click.Path(path_type=Path)
@@ -74,7 +74,7 @@ def show_status(ctx: CommandContext, as_json: bool) -> None:
         ctx.write(line)
     if facts["exists"]:
         ctx.write("")
-        ctx.write_table(("Slot", "Type", "Label", "Source", "A guess costs"), [row(slot) for slot in facts["slots"]])
+        ctx.write_table(("Id", "Type", "Label", "Source", "A guess costs"), [row(slot) for slot in facts["slots"]])
     return None
 
 
@@ -96,9 +96,8 @@ def verify(ctx: CommandContext, backup: Path | None) -> None:
     where = store.where if backup is None else str(backup)
     whole = "the other entries are not affected; 'awsv file restore BACKUP' brings all back"
     upkeep.require_whole(state, where, whole if backup is None else upkeep.ANOTHER_BACKUP)
-    ctx.write(
-        f"{where} is whole: {_entries(state)}, {_count(len(state.table.slots), 'slot', 'slots')}, write {state.epoch}"
-    )
+    slots, writes = counted(len(state.table.slots), "slot"), counted(state.epoch, "write")
+    ctx.write(f"{where} is whole: {_entries(state)}, {slots}, {writes}")
 
 
 @command.command("rekey")
@@ -153,7 +152,9 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
         if not overwrite:
             raise Cancelled("nothing was changed")
     write_copy(file, envelope.data, overwrite=overwrite)
-    ctx.write(f"Wrote {file}: {len(envelope.data):,} bytes, write {envelope.epoch}")
+    ctx.write(
+        f"Wrote {file}: {counted(len(envelope.data), 'byte')}, the store after {counted(envelope.epoch, 'write')}"
+    )
     ctx.note("it opens with: " + ", ".join(slot.describe() for slot in envelope.table.slots))
     ctx.note(f"to check it: awsv file verify {file}")
 
@@ -204,8 +205,4 @@ def accept(click_ctx: click.Context, flag: str | None) -> None:
 
 
 def _entries(state: State) -> str:
-    return _count(len(state.entries), "entry", "entries")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return counted(len(state.entries), "entry", "entries")

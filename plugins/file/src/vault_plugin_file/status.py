@@ -75,7 +75,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     recovery = "with recovery key" if facts["recovery"] else "no recovery"
     return [
         *found,
-        f"Format:       {facts['format']}, {facts['bytes']:,} bytes, {facts['writes']:,} writes",
+        f"Format:       {facts['format']}, {counted(facts['bytes'], 'byte')}, {counted(facts['writes'], 'write')}",
         f"Permissions:  folder {facts['folder_mode']}, file {facts['file_mode']}",
         f"Ways in:      {facts['ways_in']} ({recovery})",
         f"Anchor:       {told}",
@@ -85,7 +85,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
 def row(slot: dict[str, Any]) -> tuple[str, str, str, str, str]:
     """One slot for a person: id, type, label, sources, what a guess costs."""
     costs = ", ".join(_cost(kdf) for kdf in slot["kdf"]) or "none needed (a random key)"
-    return slot["id"][:8], slot["type"], slot["label"] or "-", ", ".join(slot["sources"]) or "-", costs
+    return slot["id"], slot["type"], slot["label"] or "-", ", ".join(slot["sources"]) or "-", costs
 
 
 def _cost(kdf: dict[str, Any]) -> str:
@@ -93,9 +93,16 @@ def _cost(kdf: dict[str, Any]) -> str:
         case {"alg": "argon2id", "m": memory, "t": passes, "p": lanes}:
             today = sealing.Argon2id()
             less = " (less than new slots get)" if memory * passes < today.memory * today.passes else ""
-            return f"argon2id {memory / 1024:g} MiB, {passes} passes, {lanes} lanes{less}"
+            return (
+                f"argon2id {memory / 1024:g} MiB, {counted(passes, 'pass', 'passes')}, {counted(lanes, 'lane')}{less}"
+            )
         case {"alg": "scrypt", "n": cost, "r": block, "p": lanes}:
             return f"scrypt N={cost}, r={block}, p={lanes}"
         case {"alg": "pbkdf2-sha256", "rounds": rounds}:
             return f"pbkdf2-sha256 {rounds:,} rounds"
     return str(kdf["alg"])
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 write``, ``2,000 writes``, ``2 entries``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
