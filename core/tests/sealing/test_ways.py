@@ -411,6 +411,20 @@ def test_rekey_makes_every_slot_again(made, tmp_path):
     assert table.open(ctx, WHERE) == made[1]  # the old slots know nothing of the new key
 
 
+def test_rekey_lets_a_person_try_a_recovery_key_three_times(made, tmp_path):
+    ctx = FakeContext(tmp_path, passphrases=["right"])
+    _, wrong = NewSlot.recovery(made[0].store)
+    rescue, text = NewSlot.recovery(made[0].store)
+    table = made[0].add(made[1], rescue)
+    ctx.answers = ["mistyped", wrong.reveal_text(), text.reveal_text()]
+    again, _, dropped = table.rekey(ctx, WHERE)
+    assert ([slot.type for slot in again.slots], dropped) == (["passphrase", "recovery"], ())
+    assert ctx.notes[-1] == "this recovery key is another one"
+    ctx.answers = ["mistyped"] * 3 + [text.reveal_text()]
+    assert [slot.id for slot in table.rekey(ctx, WHERE)[2]] == [rescue.id]
+    assert ctx.answers == [text.reveal_text()]
+
+
 def test_rekey_drops_what_does_not_open(made, tmp_path, nobody):
     ctx = FakeContext(tmp_path, passphrases=["right"])
     table, _ = full(*made, ctx)

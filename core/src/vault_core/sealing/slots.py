@@ -8,7 +8,7 @@ A wrong secret (:class:`~vault_core.errors.WrongSecret`) and a damaged slot
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ DEFAULT_COST = Argon2id()
 
 STORE_BYTES = 16
 MAX_SLOTS = 8
+_TRIES = 3  # of a person who is asked for a recovery key
 
 
 @dataclass(frozen=True)
@@ -310,11 +311,21 @@ class SlotTable:
         elif slot.type == "composite":
             key = opening.composite(ctx, self.store, slot, head)
         else:
-            found = opening.recovery(self.store, slot, head, ctx.ask("Recovery key: "))
-            if found is None:
-                raise WrongSecret("this recovery key is another one")
-            key = found
+            key = self._by_asked_recovery(ctx, slot, head)
         return NewSlot(self.store, head, key)
+
+    def _by_asked_recovery(self, ctx: Context, slot: Slot, head: Mapping[str, Any]) -> Secret:
+        for left in reversed(range(_TRIES)):
+            try:
+                key = opening.recovery(self.store, slot, head, ctx.ask("Recovery key: "))
+                if key is None:
+                    raise WrongSecret("this recovery key is another one")
+                return key
+            except PassphraseError as error:
+                if not left:
+                    raise
+                ctx.notify(error.message)
+        raise AssertionError("the last try returns or raises")
 
     def forget_kept(self, ctx: Context, slots: Iterable[Slot]) -> None:
         """Have sources forget the keys of key slots that are gone; what stays behind opens nothing."""
