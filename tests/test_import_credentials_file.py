@@ -14,6 +14,7 @@ from support.stored import until
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 
 IMPORT = ("import", "credentials-file")
+NEXT = "next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
 SEED = {"seed": (OTHER_ID, OTHER_SECRET)}
 FILE = f"""# the keys of everybody
 [default]
@@ -50,7 +51,7 @@ def test_every_key_is_copied_and_the_file_stays(person: Home) -> None:
     assert person.credentials.read_text() == FILE
     assert "session: left out" in done.stdout
     assert "only a region" not in done.stdout
-    assert "config credential-process --all" in done.stderr
+    assert NEXT in done.stderr
     for secret in (SECRET, OTHER_SECRET, "CANARY"):
         assert secret not in done.stdout + done.stderr
     state = Path(person.env["XDG_STATE_HOME"])
@@ -87,6 +88,8 @@ def test_a_conflict_is_named_and_skipped(person: Home) -> None:
     done = person.awsv(*IMPORT, env=UNLOCKED)
     assert done.returncode == 7
     assert f"'default': the key {OTHER_ID} is there already" in done.stderr
+    assert NEXT in done.stderr  # for what is there
+    assert done.stderr.splitlines()[-1] == "hint: --overwrite replaces the stored keys"
     assert stored(person)["default"] == (OTHER_ID, OTHER_SECRET)
     assert person.awsv(*IMPORT, "--overwrite", env=UNLOCKED).returncode == 0
     assert stored(person) == {**SEED, **KEYS}
@@ -102,6 +105,12 @@ def test_a_file_that_is_none(person: Home, content: str | None) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert str(person.credentials) in done.stderr
     assert stored(person) == SEED
+
+
+def test_where_nothing_arrived_nothing_comes_next(person: Home) -> None:
+    person.credentials.write_text("[half]\naws_access_key_id = AKIAHALF\n")
+    done = person.awsv(*IMPORT, env=UNLOCKED)
+    assert (done.returncode, "next: " in done.stderr) == (7, False)
 
 
 def test_a_wrong_passphrase(person: Home) -> None:

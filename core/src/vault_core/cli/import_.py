@@ -86,15 +86,21 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     found = keys(config)
     vaults = Vaults(app)
     identities = say_who(app, found) if check else {}
+    partly: PartlyDone | None = None
     with vaults.offering_recovery():
         outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
         if not dry_run:
             app.receipts.write(path, raw, [one.name for one in outcomes if one.state.arrived])
-        write_report(app, vaults, found, outcomes, identities, dry_run=dry_run, as_json=as_json)
-    if not dry_run and outcomes:
+        try:
+            write_report(app, vaults, found, outcomes, identities, dry_run=dry_run, as_json=as_json)
+        except PartlyDone as error:  # what arrived goes on all the same
+            partly = error
+    if not dry_run and any(one.state.arrived for one in outcomes):
         app.note(
             f"{path} is as it was; next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
         )
+    if partly is not None:
+        raise partly
 
 
 @subcommand("aws-vault")

@@ -41,18 +41,8 @@ class Vaults:
 
     @contextmanager
     def offering_recovery(self) -> Iterator[None]:
-        """Around what may make stores: those that it made are told of, and a recovery key is offered for each.
-
-        Also if not all is done.
-        """
-        try:
-            yield
-        except PartlyDone:
-            self._tell_made()
-            raise
-        self._tell_made()
-
-    def _tell_made(self) -> None:
+        """Around what may make stores: those that it made are told of, and a recovery key is offered for each."""
+        yield
         for vault in self._lacking:
             if not lacks_store(vault):
                 ways = ", ".join(slot.describe() for slot in vault.slots().slots)
