@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -280,6 +280,24 @@ def test_a_name_that_nobody_offers(kind: str, flag: str, name: str, hint: str, h
     hint = hint.format_map({kind: ", ".join(names) for kind, names in known.items()})
     assert stderr.splitlines()[-1] == f"hint: {hint}"
     assert "pip install" not in stderr  # anybody may register any name
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("list", "--unlock", "--backend", "offcie"), "did you mean 'office'?"),
+        (("copy", "--from", "offcie", "--to", "file"), "did you mean 'office'?"),
+        (("list", "--unlock", "--backend", "zzzz"), "known are {known}"),
+        (("list", "--unlock", "--backend", "broken"), "did you mean 'file'?"),  # its backend is no store
+    ],
+)
+def test_a_store_that_nobody_set_up(words: Sequence[str], hint: str, home: Home) -> None:
+    config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    config.parent.mkdir()
+    config.write_text('[store.office]\nbackend = "file"\n[store.broken]\nbackend = "fil"\n')
+    known = {*names_of("storage"), *(ours for kind, ours in OURS if kind == "storage"), "office", "broken"}
+    stderr = failure(home.awsv(*words), 3, "no storage backend named")
+    assert stderr.splitlines()[-1] == f"hint: {hint.format(known=', '.join(sorted(known)))}"
 
 
 def test_names_from_metadata_cannot_drive_the_terminal(tmp_path: Path, home: Home) -> None:

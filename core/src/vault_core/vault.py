@@ -29,7 +29,14 @@ from vault_core.api import (
     StorageSpec,
     Version,
 )
-from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageLocked, UsageError
+from vault_core.errors import (
+    PluginNotFound,
+    StorageConflict,
+    StorageCorrupt,
+    StorageDenied,
+    StorageLocked,
+    UsageError,
+)
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -61,9 +68,18 @@ class Store:
 
     @classmethod
     def named(cls, host: Host, name: str, profile: Mapping[str, str] | None = None) -> Store:
-        """The store of this name. Opens nothing."""
+        """The store of this name. Opens nothing.
+
+        :raises PluginNotFound: neither ``config.toml`` nor a plugin has it.
+        """
         settings = host.settings.store(name)
-        spec = host.plugins.load("storage", settings.backend)
+        try:
+            spec = host.plugins.load("storage", settings.backend)
+        except PluginNotFound as error:
+            stores = host.settings.config.get("store", {})
+            if name in stores:
+                raise
+            raise PluginNotFound(error.message, hint=host.plugins.hint("storage", name, stores)) from None
         return cls(
             settings.name, spec, host.context("storage", spec.name, spec.options, store=settings, profile=profile)
         )

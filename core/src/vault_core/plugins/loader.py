@@ -169,8 +169,11 @@ class Plugins:
             hint=newer if offer.api > API else f"update {offer.distribution}",
         )
 
-    def hint(self, kind: str, name: str) -> str:
-        """What to do about a plugin that is not installed: an install line if it is one of ours, else the nearest."""
+    def hint(self, kind: str, name: str, more: Iterable[str] = ()) -> str:
+        """What to do about a plugin that is not installed: an install line if it is one of ours, else the nearest.
+
+        :param more: names that are known besides those of plugins.
+        """
         if (kind, name) in OURS:
             from vault_core.plugins.installing import install_line
 
@@ -182,6 +185,7 @@ class Plugins:
         known = sorted(
             {offer.name for offer in self.offers() if offer.kind == kind and offer.usable}
             | {ours for of_kind, ours in OURS if of_kind == kind}
+            | set(more)
         )
         near = difflib.get_close_matches(name, known, n=1)
         return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
