@@ -112,6 +112,12 @@ def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: Front) ->
     assert modules & {"vault_plugin_aws.client", "vault_plugin_aws.sts", "vault_plugin_file.backend"} == set()
 
 
+def test_settings_in_the_credentials_file_load_no_module(live: Home) -> None:
+    modules = loaded(live, "exec", "-j", "work")
+    live.credentials.write_text("[work]\noutput = json\naws_access_key_id = K\n[late]\nrole_arn = r\n")
+    assert loaded(live, "exec", "-j", "work") == modules
+
+
 def opened(home: Home, *args: str, env: dict[str, str] | None = None) -> set[str]:
     """The last parts of the paths that a run opened, or tried to."""
     strace = shutil.which("strace")

@@ -9,11 +9,12 @@ from typing import Any
 
 import botocore.configloader
 import botocore.exceptions
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vault_core.awsconfig.shared import AwsConfig, Section, nested
+from vault_core.awsconfig.shared import AwsConfig, Section, is_secret, nested
 from vault_core.errors import ConfigError
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
@@ -238,3 +239,90 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     else:
         with pytest.raises(ConfigError, match=r"cannot read .*secret"):
             AwsConfig.load(secret, tmp_path / "none")
+
+
+# -- both files --------------------------------------------------------------------------------------------------------
+
+SHARED_KEYS = ["region", "output", "role_arn", "s3", "credential_process", "aws_access_key_id", "aws_session_token"]
+PAIRS = st.dictionaries(st.sampled_from(SHARED_KEYS), st.sampled_from(["", "v", "w", "\n  a = 1", "\n  b = 2"]))
+
+
+def written(sections: dict[str, dict[str, str]], header: str) -> bytes:
+    lines = []
+    for name, pairs in sections.items():
+        lines.append(f"[{name if name in ('default', 'DEFAULT') else header.format(name)}]")
+        lines += [f"{key} = {value}" for key, value in pairs.items()]
+    return "\n".join(lines).encode()
+
+
+@PATIENT
+@given(
+    config=st.dictionaries(st.sampled_from(["default", "a", "b c", "DEFAULT"]), PAIRS),
+    credentials=st.dictionaries(st.sampled_from(["default", "a", "b c", "d", "profile a", "DEFAULT"]), PAIRS),
+)
+def test_both_files_together_say_what_botocore_finds(
+    config: dict[str, dict[str, str]],
+    credentials: dict[str, dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    raw = written(config, 'profile "{}"'), written(credentials, "{}")
+    session = botocore.session.Session()
+    for variable, text in zip(("config_file", "credentials_file"), raw, strict=True):
+        file = tmp_path_factory.getbasetemp() / variable
+        file.write_bytes(text)
+        session.set_config_variable(variable, str(file))
+    theirs = session.full_config["profiles"]
+    ours = read(*raw)
+    for name, values in theirs.items():
+        section = ours.merged(name)
+        found = plain(section) if section else {}
+        assert without_secrets(found) == without_secrets(values)
+        assert section is not None or name not in ours.profiles
+    assert set(ours.names()) <= set(theirs)
+    assert ours.merged("nobody") is None
+
+
+def without_secrets(pairs: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in pairs.items() if not is_secret(key)}
+
+
+def test_settings_of_the_credentials_file_keep_their_place_and_its_secrets_stay_there() -> None:
+    config = read(
+        "[profile a]\nregion = x\noutput = json\naws_access_key_id = IN-CONFIG\n",
+        "[a]\naws_access_key_id = K\naws_secret_access_key = S\naws_session_token = T\nregion = y\n"
+        "Old_AWS_Secret_Access_Key = O\nsmtp_password = P\nx_security_token_expires = E\n",
+    )
+    section = config.merged("a")
+    assert section is not None
+    assert {key: (entry.value, entry.path, entry.line) for key, entry in section.entries.items()} == {
+        "region": ("y", CREDENTIALS, 5),
+        "output": ("json", HERE, 3),
+        "aws_access_key_id": ("IN-CONFIG", HERE, 4),
+    }
+
+
+def test_an_empty_value_of_the_credentials_file_wins_too() -> None:
+    section = read("[profile a]\nregion = x\n", "[a]\nregion =\n").merged("a")
+    assert section is not None
+    assert section.get("region") is None
+
+
+@pytest.mark.parametrize(
+    ("section", "counts"),
+    [
+        ("region = x", True),
+        ("role_arn = r\nsource_profile = a", True),
+        ("credential_process = awsv exec -j a", True),
+        ("role_arn = r\nsource_profile = s\naws_access_key_id = K\naws_secret_access_key = S", True),
+        ("vault_role_arn = r\naws_access_key_id = K\naws_secret_access_key = S", True),
+        ("", False),
+        ("region =", False),
+        ("aws_access_key_id = K\naws_secret_access_key = S", False),
+        ("aws_access_key_id = K\naws_secret_access_key = S\nregion = x", False),
+        ("aws_session_token = T\nregion = x", False),
+        ("old_aws_secret_access_key = S", False),
+    ],
+)
+def test_which_sections_of_the_credentials_file_are_profiles(section: str, counts: bool) -> None:
+    config = read("[profile z]\n", f"[z]\naws_access_key_id = K\n[s]\n{section}\n")
+    assert config.names() == (["z", "s"] if counts else ["z"])

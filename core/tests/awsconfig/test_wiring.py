@@ -72,6 +72,12 @@ def test_as_adds_a_second_profile_and_leaves_the_first() -> None:
     assert (again.changed, list(again.nothing)) == ([], ["r"])
 
 
+def test_the_second_profile_takes_the_region_of_the_credentials_file() -> None:
+    before = "[profile r]\nregion = eu-west-1\n"
+    proposal = proposed(before, "r", as_name="s", credentials=b"[r]\nregion = eu-west-3\n")
+    assert proposal.after.endswith(b"\nregion = eu-west-3\n")
+
+
 def test_a_stored_name_without_a_section_gets_one() -> None:
     proposal = proposed("", "new", "newer")
     assert list(AwsConfig.parse(proposal.after, b"", HERE, CREDENTIALS).profiles) == ["new", "newer"]

@@ -14,8 +14,11 @@ from vault_core.sessions.profiles import Profiles, duration, own_profile, second
 FILE = Path("/home/u/.aws/config")
 
 
-def profiles(config: str, environ: Mapping[str, str] | None = None) -> Profiles:
-    return Profiles(AwsConfig.parse(config.encode(), b"", FILE, FILE.with_name("credentials")), environ or {})
+CREDENTIALS = FILE.with_name("credentials")
+
+
+def profiles(config: str, environ: Mapping[str, str] | None = None, credentials: str = "") -> Profiles:
+    return Profiles(AwsConfig.parse(config.encode(), credentials.encode(), FILE, CREDENTIALS), environ or {})
 
 
 # -- durations ---------------------------------------------------------------------------------------------------------
@@ -218,3 +221,46 @@ def test_near_names_are_shown() -> None:
     assert found.suggestions("prodction") == "did you mean 'production'?"
     assert found.suggestions("wrok", ["work"]) == "did you mean 'work'?"
     assert "awsv list" in found.suggestions("zzz")
+
+
+# -- settings of the credentials file ----------------------------------------------------------------------------------
+
+
+def test_a_role_in_the_credentials_file_alone() -> None:
+    chain = profiles("[profile base]\n", credentials="[r]\nrole_arn = arn:x\nsource_profile = base\n").chain("r")
+    assert [profile.name for profile in chain] == ["r", "base"]
+    assert chain[0].origins == {"role_arn": f"{CREDENTIALS}:2", "source_profile": f"{CREDENTIALS}:3"}
+
+
+def test_a_setting_of_the_credentials_file_wins_and_is_named() -> None:
+    both = profiles("[profile a]\nregion = x\nmfa_serial = m\n", credentials="[a]\n\nregion = y\n")
+    profile = both.profile("a", target=True)
+    assert profile.keys == {"region": "y", "mfa_serial": "m"}
+    assert profile.origins == {"region": f"{CREDENTIALS}:3", "mfa_serial": f"{FILE}:3"}
+    assert both.endpoint("a") == {"region": "y"}
+
+
+def test_plain_keys_of_the_credentials_file_are_no_part_of_a_profile() -> None:
+    credentials = "[a]\naws_access_key_id = K\naws_secret_access_key = S\naws_session_token = T\nregion = x\n"
+    assert profiles("", credentials=credentials).profile("a", target=True).keys == {"region": "x"}
+
+
+def test_a_process_in_the_credentials_file_means_what_it_means_in_the_config() -> None:
+    config = "[profile a]\ncredential_process = awsv exec -j a\n"
+    for asked, chain in (("a", ["a"]), ("b", ["a", "b"])):
+        credentials = f"[a]\ncredential_process = /opt/awsv exec -j {asked}\n"
+        assert [one.name for one in profiles(config, credentials=credentials).chain("a")] == chain
+    with pytest.raises(ConfigError, match=rf"needs credential_process \({CREDENTIALS}:2\)"):
+        profiles(config, credentials="[a]\ncredential_process = other\n").chain("a")
+
+
+def test_what_is_not_understood_is_refused_in_the_credentials_file_too() -> None:
+    with pytest.raises(ConfigError, match=rf"needs sso_session \({CREDENTIALS}:2\)"):
+        profiles("[profile a]\n", credentials="[a]\nsso_session = s\n").chain("a")
+
+
+def test_near_names_of_the_credentials_file_are_shown() -> None:
+    credentials = "[staging]\nregion = x\n[production]\naws_access_key_id = K\naws_secret_access_key = S\n"
+    found = profiles("", credentials=credentials)
+    assert found.suggestions("stagin") == "did you mean 'staging'?"
+    assert "did you mean" not in found.suggestions("productio")

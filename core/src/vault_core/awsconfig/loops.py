@@ -13,8 +13,8 @@ from pathlib import Path
 
 from vault_core.awsconfig import OWN_COMMANDS
 from vault_core.awsconfig.quoting import PROCESS, process_words
-from vault_core.awsconfig.shared import AwsConfig, Entry
-from vault_core.awsconfig.wiring import STATIC, in_order
+from vault_core.awsconfig.shared import STATIC, AwsConfig, Entry
+from vault_core.awsconfig.wiring import in_order
 
 _SCRIPT_BYTES = 1 << 16
 """How much of a script is searched: a wrapper of awsv is short."""

@@ -15,6 +15,12 @@ from pathlib import Path
 from vault_core.awsconfig import ini
 from vault_core.errors import ConfigError
 
+STATIC = ("aws_access_key_id", "aws_secret_access_key")
+SESSION = ("aws_session_token", "aws_security_token")
+"""Beside a static key: it is a session's."""
+
+_SECRET_WORDS = ("access_key", "secret", "session_token", "security_token", "password")
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -56,7 +62,7 @@ class AwsConfig:
     """``[default]`` and ``[profile NAME]`` of the config file, by name. Where two headers come to one name, the later
     one stands."""
     credentials: Mapping[str, Section] = field(default_factory=dict)
-    """The credentials file, by header. Holds secrets: only its keys and lines are of use here."""
+    """The credentials file, by header. Holds secrets, which :meth:`merged` leaves out."""
     sso_sessions: Mapping[str, Section] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     """``[services NAME]``: service to key to value."""
@@ -97,6 +103,36 @@ class AwsConfig:
             sso_sessions,
             services,
         )
+
+    def names(self) -> list[str]:
+        """The profiles of both files, those of the config file first.
+
+        A section that only the credentials file has counts where it says more than a plain key does: a profile whose
+        credentials are that key, or a session that some program writes there, is nobody's who asks a vault.
+        """
+        alone = (section for name, section in self.credentials.items() if name not in self.profiles)
+        return [*self.profiles, *(section.name for section in alone if _is_profile(section))]
+
+    def merged(self, name: str) -> Section | None:
+        """What both files say of a profile, without the secrets of the credentials file; None: nothing.
+
+        As in botocore's ``Session.full_config``, the credentials file wins key by key, an empty value too.
+        """
+        section, above = self.profiles.get(name), self.credentials.get(name)
+        settings = _settings(above) if above is not None else {}
+        if above is None or not settings:
+            return section
+        if section is None:
+            return Section(name, above.path, above.line, settings)
+        return Section(name, section.path, section.line, {**section.entries, **settings})
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value is a plain key, or by its name another secret, such as the old key of a rotation.
+
+    The plugins' own options are no part of this.
+    """
+    return not key.startswith("vault_") and any(word in key for word in _SECRET_WORDS)
 
 
 def read(path: Path) -> bytes:
@@ -144,6 +180,16 @@ def nested(entry: Entry) -> dict[str, str]:
             )
         pairs[key.strip()] = value.strip()
     return pairs
+
+
+def _settings(section: Section) -> dict[str, Entry]:
+    return {key: entry for key, entry in section.entries.items() if not is_secret(key)}
+
+
+def _is_profile(section: Section) -> bool:
+    said = {key for key, entry in _settings(section).items() if entry.value}
+    has_role = not said.isdisjoint(("role_arn", "vault_role_arn"))  # which wins over the key beside it
+    return has_role or (bool(said) and not any(section.get(key) for key in (*STATIC, *SESSION)))
 
 
 def _sections(raw: bytes, path: Path) -> Iterator[tuple[str, Section]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vault_core.awsconfig.document import Document
 from vault_core.awsconfig.quoting import PROCESS, process_line, process_profile, process_words, section_header
-from vault_core.awsconfig.shared import AwsConfig, Entry, Section, classify
+from vault_core.awsconfig.shared import SESSION, STATIC, AwsConfig, Entry, Section, classify
 from vault_core.errors import ConfigError, VaultError
 
 ROLE = ("role_arn", "source_profile", "mfa_serial")
@@ -23,9 +23,6 @@ PREFIX = "vault_"
 
 MARK = "written by 'awsv config credential-process', whose --undo removes it"
 
-STATIC = ("aws_access_key_id", "aws_secret_access_key")
-SESSION = ("aws_session_token", "aws_security_token")
-"""Beside a static key: it is a session's."""
 SDK_ORDER = (
     "role_arn",
     "web_identity_token_file",
@@ -172,7 +169,7 @@ class _Wiring:
         section, value = self._section(as_name), process_line(self._launcher, name)
         self._refuse_winners(as_name)
         if section is None:
-            source = self._config.profiles.get(name)
+            source = self._config.merged(name)
             region = source.get("region") if source else None
             pairs = {PROCESS: value} | ({"region": region} if region and "\n" not in region else {})
             self._document.append_section(section_header(as_name), pairs, MARK)

@@ -104,7 +104,7 @@ def _is_first(vault: Vault) -> bool:
 
 def _refuse_useless(app: App, profile: str) -> None:
     """A profile that starts from another one never uses a key of its own."""
-    found = app.profiles.profile(profile, target=False) if profile in app.aws_config.profiles else None
+    found = app.profiles.profile(profile, target=False) if app.aws_config.merged(profile) is not None else None
     if found is not None and found.source is not None:
         raise ConfigError(
             f"profile {profile!r} uses the credentials of {found.source!r}: a key of its own would have no effect",

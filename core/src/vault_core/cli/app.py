@@ -124,7 +124,7 @@ class App:
         """The vault that a profile's key lies in, by the settings and the profile's own ``vault_backend``."""
         from vault_core.vault import Store, Vault
 
-        section = self.aws_config.profiles.get(profile) if profile is not None else None
+        section = self.aws_config.merged(profile) if profile is not None else None
         keys = {key: entry.value for key, entry in section.entries.items()} if section else {}
         return Vault(self.host, Store.choose(self.host, keys))
 

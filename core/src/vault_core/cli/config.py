@@ -139,7 +139,7 @@ class _Check:
         if first.name in stored:
             return
         place = f"store {first.store.name!r} ({first.store.place})"
-        if name in self._config.profiles:
+        if self._config.merged(name) is not None:
             raise ConfigError(
                 f"profile {name!r}: no key is stored for {first.name!r} in {place}",
                 hint=f"awsv add {shlex.quote(first.name)}",

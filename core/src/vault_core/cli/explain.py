@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from vault_core.awsconfig.shared import is_secret
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import timestamp
 from vault_core.cli.sessions import OPTIONS
@@ -75,8 +76,7 @@ def describe(app: App, plan: Plan) -> dict[str, Any]:
 
 def _secret(key: str) -> bool:
     """Static keys, and the plugins' secret options, are nobody's business here."""
-    static = key in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    return static or (key.startswith("vault_") and is_secret_variable(f"AWS_{key.upper()}"))
+    return is_secret(key) or (key.startswith("vault_") and is_secret_variable(f"AWS_{key.upper()}"))
 
 
 def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     \b
     --json prints a list of objects with
       profile    its name
-      in_config  whether the AWS config has a section of it
+      in_config  whether the AWS config has it: either file, but not for a plain key alone
       stored     whether a key is stored for it; null where the store is locked
       shared     whether that key is everybody's; null where the store is locked
       sessions   the live ones: a list of objects with kind and expires (UTC)
@@ -57,7 +57,7 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     only = only or ("shared" if shared else None)
     if only and as_json:
         raise UsageError("--json lists everything", hint=f"leave --{only} or --json away")
-    configured = list(app.aws_config.profiles)
+    configured = app.aws_config.names()
     if only == "profiles":
         return write_lines(app, configured)
     sessions = list(app.cache.sessions())

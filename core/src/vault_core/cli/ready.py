@@ -59,7 +59,7 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     Example:
       awsv ready 'tf-*' && terraform apply
     """
-    names = matching(patterns, app.aws_config.profiles, lambda: _without_section(app))
+    names = matching(patterns, app.aws_config.names(), lambda: _without_section(app))
     app.host.purpose = f"profile {names[0]}" if len(names) == 1 else f"{len(names)} profiles, {names[0]} the first"
     outcomes: dict[str, Outcome] = {}
     plans = _plans(app.planner(Flags()), names, outcomes)

@@ -14,8 +14,8 @@ from pathlib import Path
 from vault_core.api import Credentials
 from vault_core.awsconfig.document import Document
 from vault_core.awsconfig.quoting import PROCESS
-from vault_core.awsconfig.shared import AwsConfig, Section
-from vault_core.awsconfig.wiring import SESSION, STATIC, in_order
+from vault_core.awsconfig.shared import SESSION, STATIC, AwsConfig, Section
+from vault_core.awsconfig.wiring import in_order
 from vault_core.errors import UsageError
 from vault_core.moving.found import Bad, Found
 from vault_core.secret import Secret

@@ -98,7 +98,7 @@ class Engine:
         return key.credentials
 
     def _no_key(self, step: KeyStep, vault: Vault) -> VaultError:
-        known = step.name in self._profiles.config.profiles
+        known = self._profiles.config.merged(step.name) is not None
         named = f", which {step.named_by} names" if step.named_by else ""
         if known:
             return StorageError(

@@ -75,7 +75,7 @@ class AwsProfile:
 
 
 class Profiles:
-    """The profiles of the AWS config file, seen with the environment.
+    """The profiles of the AWS config and credentials files, seen with the environment.
 
     :param environ: the variables that the AWS tools and aws-vault honour are read from here.
     """
@@ -105,7 +105,7 @@ class Profiles:
 
         :param target: it is the one asked for; the variables that speak of "the" role count for it alone.
         """
-        section = self.config.profiles.get(name)
+        section = self.config.merged(name)
         keys, origins = self._keys(section, target)
         for key in NOT_YET:
             if key in keys:
@@ -117,14 +117,14 @@ class Profiles:
 
     def endpoint(self, name: str) -> dict[str, str]:
         """The keys that say where STS is asked for a profile, whatever else is in it."""
-        keys, _ = self._keys(self.config.profiles.get(name), target=False)
+        keys, _ = self._keys(self.config.merged(name), target=False)
         return {key: value for key, value in keys.items() if key in ENDPOINT}
 
     def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
         """A hint for a name that nobody knows."""
         import difflib
 
-        near = difflib.get_close_matches(name, sorted({*self.config.profiles, *stored}), n=3)
+        near = difflib.get_close_matches(name, sorted({*self.config.names(), *stored}), n=3)
         if near:
             return f"did you mean {' or '.join(repr(one) for one in near)}?"
         return "'awsv list' shows the profiles, 'awsv add PROFILE' stores a key"
