@@ -151,6 +151,14 @@ def test_a_store_of_another_name(home, tmp_path):
     assert str(store_path(home)) in done(home.awsv("file", "status"))
 
 
+def test_a_backend_that_is_none_of_ours(home):
+    """One that is named for this command is not passed over; the setting is for other commands, too."""
+    assert "did you mean 'file'?" in done(home.awsv("file", "rekey", "--backend", "fiel"), code=3)
+    said = done(home.awsv("file", "rekey", "--backend", "hashicorp"), code=2)
+    assert "--backend hashicorp is a store of 'hashicorp', and this command is for those of 'file'" in said
+    assert str(store_path(home)) in done(home.awsv("file", "status", env={"AWS_VAULT_BACKEND": "hashicorp"}))
+
+
 # -- verify, rekey -----------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,10 @@ class CommandContext(Protocol):
 
     def storage(self, plugin: str) -> Context:
         """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
-        store. For a storage plugin's own commands."""
+        store. For a storage plugin's own commands.
+
+        :raises UsageError: ``--backend`` names a store of another backend.
+        """
 
     def source(self, plugin: str) -> Context:
         """The context of a passphrase source for the store that the settings name. For such a plugin's own commands."""

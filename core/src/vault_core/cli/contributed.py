@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
-from vault_core.errors import PluginLoadError, SourceUnavailable
+from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -98,11 +98,24 @@ class Commands(CommandContext):
         return self._storage(plugin)
 
     def _storage(self, plugin: str) -> HostContext:
-        settings = self._app.settings.store(self._app.settings.value("backend").text)
-        store = settings if settings.backend == plugin else StoreSettings(plugin, plugin)
+        named = self._app.settings.value("backend")
+        store = self._app.settings.store(named.text)
+        if store.backend != plugin:
+            if named.origin == "--backend":  # said of this very command: not to be passed over
+                self._refuse(plugin, named.text)
+            store = StoreSettings(plugin, plugin)
         spec = self._app.plugins.load("storage", plugin)
         self._app.host.purpose = f"store {store.name}"
         return self._app.host.context("storage", plugin, spec.options, store=store)
+
+    def _refuse(self, plugin: str, name: str) -> NoReturn:
+        from vault_core.vault import Store
+
+        found = Store.named(self._app.host, name)
+        raise UsageError(
+            f"--backend {name} is a store of {found.spec.name!r}, and this command is for those of {plugin!r}",
+            hint=f"leave it away, or name {plugin!r} or a store of that backend",
+        )
 
     def source(self, plugin: str) -> Context:
         spec = self._app.plugins.load("passphrase", plugin)
