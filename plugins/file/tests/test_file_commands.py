@@ -274,6 +274,11 @@ def test_a_folder_is_no_backup(home, path, tmp_path):
         assert f"hint: name a file in it: awsv file backup {tmp_path}/store.vlt" in stderr
 
 
+def test_the_command_that_checks_a_backup_can_be_run_as_it_is_told(home, path, tmp_path):
+    told = home.awsv("file", "backup", tmp_path / "my backup.vlt").stderr.partition("to check it: ")[2]
+    assert "is whole" in done(home.awsv(*shlex.split(told)[1:]))
+
+
 def test_of_a_damaged_backup_another_one_is_taken(home, path, tmp_path):
     spoil(FileBackend(FakeContext(tmp_path, passphrases=[PASSPHRASE]), path.parent), "credentials/work")
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
         f"Wrote {file}: {counted(len(envelope.data), 'byte')}, the store after {counted(envelope.epoch, 'write')}"
     )
     ctx.note("it opens with: " + ", ".join(slot.describe() for slot in envelope.table.slots))
-    ctx.note(f"to check it: awsv file verify {file}")
+    ctx.note(f"to check it: awsv file verify {shlex.quote(str(file))}")
 
 
 @command.command("restore", short_help="Put a backup in the place of the store.")
