@@ -90,7 +90,8 @@ def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
     flag = ("--drawer-place", str(tmp_path / "other.json"))
     assert home.run(third_party.awsv, *flag, "list", "--credentials", env=env).stdout == ""
     config.write_text(f'[store.office]\nbackend = "drawer"\nplaec = "{place}"\n')
-    failure(home.run(third_party.awsv, "list", "--credentials", env=env), 2, "[store.office]", "'plaec'", "did you mean 'place'?")
+    done = home.run(third_party.awsv, "list", "--credentials", env=env)
+    failure(done, 2, "[store.office]", "'plaec'", "did you mean 'place'?")
 
 
 def test_who_may_write_and_not_list_adds_a_key(tmp_path: Path) -> None:
