@@ -1,11 +1,23 @@
-"""The smallest storage backend, for tests of what wraps one."""
+"""The smallest storage backend, for tests of what wraps one; and a change of the slots of a store over it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
 
-from vault_core.api import ABSENT, ANY, Capability, Expect, Item, Secret, StorageBackend, StorageConflict, Version
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    Capability,
+    Expect,
+    Item,
+    Secret,
+    SlotKeeper,
+    StorageBackend,
+    StorageConflict,
+    Version,
+)
+from vault_core.sealing.making import NewSlot
 
 BOTH = Capability.CREATE_ONLY | Capability.CAS
 
@@ -39,3 +51,10 @@ class Dictionary(StorageBackend):
 
     def keys(self) -> Iterator[str]:
         return iter(list(self.kept))
+
+
+def rescue(store: SlotKeeper) -> str:
+    """Give a store one more slot, with a recovery key: its text."""
+    new, text = NewSlot.recovery(store.slots().store)
+    store.change_slots(lambda slots, dek: slots.add(dek, new))
+    return text

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from support.busy import seconds
-from support.dictionary import BOTH, Dictionary
+from support.dictionary import BOTH, Dictionary, rescue
 from vault_core.api import ABSENT, Capability, Secret, StorageConflict, StorageUnavailable
 from vault_core.sealing.making import NewSlot
 from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend
@@ -45,13 +45,6 @@ def inner(ctx):
     inner = Watched()
     SealedBackend(inner, ctx, BOTH).put("a/b", Secret("value"))
     return inner
-
-
-def rescue(store):
-    """Add a recovery slot; its text."""
-    new, text = NewSlot.recovery(store.slots().store)
-    store.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text
 
 
 def lost(error):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary
+from support.dictionary import BOTH, Dictionary, rescue
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageUnavailable, WrongSecret
 from vault_core.sealing.making import NewSlot
 from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend
@@ -59,13 +59,6 @@ def inner(ctx):
     inner = Dictionary()
     SealedBackend(inner, ctx, BOTH).put("a/b", Secret("value"))
     return inner
-
-
-def rescue(store):
-    """Add a recovery slot; its text."""
-    new, text = NewSlot.recovery(store.slots().store)
-    store.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text
 
 
 def test_a_change_keeps_every_other_value(inner, ctx, independent):

@@ -21,7 +21,8 @@ from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
 from vault_core.terminal import Terminal
 
-_RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
+RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
+"""What the programs get that :meth:`~vault_core.api.Context.run` starts, besides the variables named there."""
 
 
 @dataclass
@@ -271,7 +272,7 @@ class HostContext:
     ) -> RunResult:
         import subprocess
 
-        environ = {name: self.environ[name] for name in (*_RUN_ENVIRONMENT, *env) if name in self.environ}
+        environ = {name: self.environ[name] for name in (*RUN_ENVIRONMENT, *env) if name in self.environ}
         pipe = subprocess.PIPE
         try:
             child = subprocess.Popen(list(argv), env=environ, process_group=0, stdin=pipe, stdout=pipe, stderr=pipe)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vault_core.api import NoSecret, Option, QuestionRefused, RunResult, Secret, SourceUnavailable, WrongSecret
-from vault_core.plugins.host import _RUN_ENVIRONMENT
+from vault_core.plugins.host import RUN_ENVIRONMENT
 
 
 class FakeContext:
@@ -95,7 +95,7 @@ class FakeContext:
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
-        names = (*_RUN_ENVIRONMENT, *env)
+        names = (*RUN_ENVIRONMENT, *env)
         try:
             done = subprocess.run(
                 list(argv),
