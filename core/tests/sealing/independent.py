@@ -153,7 +153,7 @@ def check_kdf(kdf):
         only(kdf, "alg", "n", "p", "r", "salt")
         n, p = number(kdf["n"], 2**15, 2**20), number(kdf["p"], 1, 16)
         number(kdf["r"], 8, 8)
-        need(n in [2**k for k in range(15, 21)] and n * p <= 2**22, "scrypt: n")
+        need(n in [2**k for k in range(15, 21)] and n * p <= 2**21, "scrypt: n")
         need(not (n == 2**15 and p < 3) and not (n == 2**16 and p < 2), "scrypt: floor")
     elif kdf["alg"] == "pbkdf2-sha256":
         only(kdf, "alg", "rounds", "salt")
@@ -167,7 +167,7 @@ def cost(kdf):
     if kdf["alg"] == "argon2id":
         return kdf["m"] * kdf["t"]
     if kdf["alg"] == "scrypt":
-        return 2 * kdf["n"] * kdf["p"]
+        return 3 * kdf["n"] * kdf["p"]
     return kdf["rounds"] // 4 if kdf["alg"] == "pbkdf2-sha256" else 0
 
 

@@ -48,8 +48,8 @@ TODAY = argon(65_536, 3)
 FIT = [
     [slot(LARGEST)],
     [slot(LARGEST), slot(LARGEST)],
-    [slot(scrypt(2**20, 4))],
-    [slot(scrypt(2**18, 16))],
+    [slot(scrypt(2**20, 2))],
+    [slot(scrypt(2**17, 16))],
     [slot(pbkdf2(10_000_000)) for _ in range(3)],
     [slot(TODAY, TODAY, TODAY, TODAY) for _ in range(8)],
     [slot(argon(1_048_576, 4)), slot(argon(1_048_576, 3)), slot(argon(524_288, 2))],
@@ -57,7 +57,7 @@ FIT = [
 TOO_MUCH = [
     [slot(LARGEST) for _ in range(8)],
     [slot(LARGEST), slot(LARGEST), slot(argon(19_456, 2))],
-    [slot(scrypt(2**20, 4)), slot(argon(19_456, 2))],
+    [slot(scrypt(2**20, 2)), slot(scrypt(2**19, 2))],
     [slot(LARGEST, LARGEST, argon(19_456, 2))],
     [slot(LARGEST, {"alg": "none"}), slot(LARGEST), slot(pbkdf2(600_000))],
     [slot(pbkdf2(10_000_000)) for _ in range(4)],
@@ -83,11 +83,11 @@ def test_refused_before_anything_is_derived(independent, monkeypatch, slots):
 def test_no_slot_is_made_that_exceeds_it(tmp_path):
     full, dek = SlotTable.parse(STORE, [slot(LARGEST), slot(LARGEST)]), Secret(bytes(32))
     cheap = NewSlot.passphrase(full.store, lambda *_: Secret(bytes(64)), cost=Argon2id(19_456, 2, 1))
-    dear = NewSlot(full.store, {**slot(scrypt(2**20, 4)), "commit": "", "wrap": ""}, Secret(bytes(64)))
+    dear = NewSlot(full.store, {**slot(scrypt(2**20, 2)), "commit": "", "wrap": ""}, Secret(bytes(64)))
     with pytest.raises(StorageError, match=r"together would pass over 8\.04 GiB of memory, and 8 are") as caught:
         full.add(dek, cheap)
     assert caught.value.hint == f"remove or replace a dear one first: awsv slot remove {full.slots[0].id[:8]}"
-    with pytest.raises(StorageError, match=r"would pass over 12\.00 GiB"):
+    with pytest.raises(StorageError, match=r"would pass over 10\.00 GiB"):
         full.replace(dek, full.slots[0].id, dear)
     replaced = full.replace(dek, full.slots[0].id, cheap)
     assert sum(slot.cost for slot in replaced.slots) <= MAX_TOTAL

@@ -81,13 +81,14 @@ def parse_kdf(value: object, name: str) -> Mapping[str, Any]:
 def cost(kdf: Mapping[str, Any]) -> int:
     """What a checked ``kdf`` object costs, in KiB of memory that Argon2id passes over once: about a microsecond each.
 
-    scrypt goes over its memory (N KiB for r = 8) twice for each lane, and four rounds of PBKDF2 take as long as a KiB.
+    scrypt goes over its memory (N KiB for r = 8) twice for each lane, the second time at random, which counts double;
+    four rounds of PBKDF2 take as long as a KiB.
     """
     match kdf["alg"]:
         case "argon2id":
             return int(kdf["m"] * kdf["t"])
         case "scrypt":
-            return int(2 * kdf["n"] * kdf["p"])
+            return int(3 * kdf["n"] * kdf["p"])
         case "pbkdf2-sha256":
             return int(kdf["rounds"] // 4)
     return 0
@@ -99,7 +100,7 @@ def _check_scrypt(n: object, r: object, p: object) -> None:
     lanes = integer(p, "scrypt p", least=1, most=16)
     if cost & (cost - 1):
         raise ValueError("scrypt n is not a power of two")
-    if cost * lanes > 2**22:
-        raise ValueError("scrypt n times p is more than 4194304")
+    if cost * lanes > 2**21:
+        raise ValueError("scrypt n times p is more than 2097152")
     if lanes < {2**15: 3, 2**16: 2}.get(cost, 1):
         raise ValueError(f"scrypt with n={cost} and p={lanes} is too weak")
