@@ -26,16 +26,28 @@ def unpack(folder: Path, name: str) -> tuple[Path, dict[str, tuple[str, str]]]:
     return folder / name / "keys", keys
 
 
-def write_item(folder: Path, file: str, name: str, data: Any, *, passphrase: str = PASSPHRASE) -> None:
+def write_item(
+    folder: Path,
+    file: str,
+    name: str,
+    data: Any,
+    *,
+    passphrase: str = PASSPHRASE,
+    rounds: int = 8192,
+    seal: bool = True,
+) -> None:
     """An item as aws-vault writes it.
 
     :param data: what is kept under the name, JSON.
+    :param rounds: of the key derivation, as its header says.
+    :param seal: False: derive nothing, so that no passphrase opens it.
     """
     item = {"Key": name, "Data": base64.b64encode(json.dumps(data).encode()).decode(), "Label": "", "Description": ""}
     salt, key, iv = os.urandom(12), os.urandom(32), os.urandom(12)
-    header = {"alg": "PBES2-HS256+A128KW", "enc": "A256GCM", "p2c": 8192, "p2s": _encoded(salt).decode()}
+    header = {"alg": "PBES2-HS256+A128KW", "enc": "A256GCM", "p2c": rounds, "p2s": _encoded(salt).decode()}
     head = _encoded(json.dumps(header, separators=(",", ":")).encode())
-    kek = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), b"PBES2-HS256+A128KW\0" + salt, 8192, 16)
+    salted = b"PBES2-HS256+A128KW\0" + salt
+    kek = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salted, rounds, 16) if seal else os.urandom(16)
     sealed = AESGCM(key).encrypt(iv, json.dumps(item).encode(), head)
     parts = [head, *map(_encoded, (aes_key_wrap(kek, key), iv, sealed[:-16], sealed[-16:]))]
     (folder / file).write_bytes(b".".join(parts))

@@ -44,14 +44,20 @@ def tokens(folder: Path) -> dict[str, bytes]:
 
 
 def open_items(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> Found:
-    """The keys in the items.
+    """The keys in the items. Those that cost least come first, and those that are too dear beside them are not opened.
 
     :param items: as :func:`tokens` returns them.
     :raises WrongSecret: the passphrase opens none of them.
     """
     found = Found(str(folder))
     closed = []
-    for name, token in items.items():
+    spent = 0
+    for rounds, name, token in sorted((jwe.rounds(token), name, token) for name, token in items.items()):
+        spent += rounds
+        if spent > jwe.MOST_TOGETHER:
+            reason = f"its {rounds:,} rounds of key derivation are too many beside those of the other items"
+            found.bad.append(Bad(_shown(name), f"{reason}; {jwe.MOST_TOGETHER:,} in all are the most"))
+            continue
         try:
             _sort_in(found, name, _item(jwe.decrypt(token, passphrase)))
         except jwe.WrongPassphrase:

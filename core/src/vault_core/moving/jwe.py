@@ -24,6 +24,8 @@ LARGEST = 1_048_576
 """Bytes of a token; real ones have about 700, cached sessions 2,000."""
 MOST_ROUNDS = 1_300_000
 """The most rounds of key derivation: jose2go, which aws-vault reads with, refuses more (GHSA-mhpq-9638-x6pw)."""
+MOST_TOGETHER = 2**25
+"""The most rounds for all tokens of a folder: some ten seconds, and 4,096 items as aws-vault writes them."""
 ODD_ROUNDS = 8192
 """The rounds of every item that aws-vault ever wrote; only with them is the odd derivation tried, which is slow."""
 
@@ -61,6 +63,14 @@ def decrypt(token: bytes, passphrase: Secret) -> Secret:
         return Secret(AESGCM(key).decrypt(iv, ciphertext + tag, encoded))
     except InvalidTag:
         raise Unreadable("it is damaged: its content does not match its seal") from None
+
+
+def rounds(token: bytes) -> int:
+    """How many rounds of key derivation :func:`decrypt` would do at first; 0 where it would refuse the token."""
+    try:
+        return _derivation(_parse(token.strip())[1])[1]
+    except Unreadable:
+        return 0
 
 
 def _parse(token: bytes) -> tuple[bytes, dict[str, Any], bytes, bytes, bytes, bytes]:

@@ -1,0 +1,55 @@
+"""A folder of aws-vault's items that somebody else may have written into: what opening them costs has a limit."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from support.awsvault import PASSPHRASE, write_item
+from vault_core.errors import WrongSecret
+from vault_core.moving import jwe
+from vault_core.moving.awsvault import open_items, tokens
+from vault_core.secret import Secret
+
+KEY = {"AccessKeyID": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "x"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two items as aws-vault writes them, the last ones by their names, and thirty dear ones."""
+    for name in ("yours", "zebra"):
+        write_item(tmp_path, name, name, KEY)
+    for number in range(30):
+        write_item(tmp_path, f"dear-{number:02}", f"dear-{number}", KEY, rounds=jwe.MOST_ROUNDS, seal=False)
+    return tmp_path
+
+
+@pytest.fixture
+def derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rounds of each derivation; those of dear ones are not done."""
+    real, done = hashlib.pbkdf2_hmac, []
+
+    def counted(name: str, secret: bytes, salt: bytes, rounds: int, length: int) -> bytes:
+        done.append(rounds)
+        return real(name, secret, salt, min(rounds, 8192), length)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    return done
+
+
+def test_dear_items_cost_ten_seconds_together_and_the_cheap_ones_come_first(folder: Path, derived: list[int]) -> None:
+    found = open_items(folder, tokens(folder), Secret(PASSPHRASE.encode()))
+    assert sorted(found.keys) == ["yours", "zebra"]
+    assert sum(derived) <= jwe.MOST_TOGETHER
+    assert derived[:2] == [8192, 8192]
+    refused = [bad for bad in found.bad if "too many beside those of the other items" in bad.reason]
+    assert len(refused) == 30 - (jwe.MOST_TOGETHER - 2 * 8192) // jwe.MOST_ROUNDS
+    assert "its 1,300,000 rounds" in refused[0].reason
+
+
+def test_with_the_wrong_passphrase_too(folder: Path, derived: list[int]) -> None:
+    with pytest.raises(WrongSecret):
+        open_items(folder, tokens(folder), Secret(b"wrong"))
+    assert sum(derived) <= jwe.MOST_TOGETHER
