@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary
+from support.dictionary import BOTH, Dictionary, after_next_read, rescue
 from vault_core.api import Capability, Secret, StorageUnavailable, WrongSecret
 from vault_core.sealing import primitives, slots
 from vault_core.sealing.kdf import Argon2id
+from vault_core.sealing.making import NewSlot
 from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend
 from vault_core.testing.context import FakeContext
 
@@ -102,6 +103,17 @@ def test_a_slot_that_was_changed_meanwhile_stays_as_it_is(inner, opened):
     store.put("credentials/b", Secret("two"))
     assert inner.kept[SLOTS_KEY].count('"id"') == 1
     assert json.loads(inner.kept[SLOTS_KEY])["slots"] == json.loads(mended)["slots"]
+
+
+def test_a_slot_that_was_removed_meanwhile_stays_so_and_fails_no_change(inner, opened):
+    store, _ = opened()
+    other, _ = opened(able=Capability.CREATE_ONLY)  # it mends nothing by itself
+    rescue(other)
+    weak = other.slots().of_type("passphrase")[0].id
+    new = NewSlot.recovery(other.slots().store)[0]
+    after_next_read(inner, lambda: other.change_slots(lambda table, _: table.remove(weak)))
+    store.change_slots(lambda table, dek: table.add(dek, new))
+    assert [slot.type for slot in store.slots().slots] == ["recovery", "recovery"]
 
 
 def test_too_little_memory_refuses_no_write(inner, opened, monkeypatch):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary, rescue
+from support.dictionary import BOTH, Dictionary, after_next_read, rescue
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageUnavailable, WrongSecret
+from vault_core.sealing.encoding import canonical
 from vault_core.sealing.making import NewSlot
 from vault_core.sealing.sealed import SLOTS_KEY, SealedBackend
 from vault_core.testing.context import FakeContext
@@ -146,3 +147,16 @@ def test_s6_exchanged_between_slots(tmp_path, field):
         with pytest.raises((WrongSecret, StorageCorrupt)):
             call()
     assert inner.kept == kept
+
+
+def test_s6_a_table_that_is_forged_between_unlocking_and_the_lock_gets_no_authentication_code(inner, ctx):
+    """Whoever can write the backend waits for a change of the slots: what is read under the lock is proven, too."""
+    forged = json.loads(inner.kept[SLOTS_KEY])
+    forged["slots"].append({**forged["slots"][0], "id": "0" * 16, "label": "theirs"})
+    forged = canonical(forged)
+    store = SealedBackend(inner, ctx, BOTH)
+    new = NewSlot.recovery(store.slots().store)[0]
+    after_next_read(inner, lambda: inner.kept.update({SLOTS_KEY: forged}))
+    with pytest.raises(StorageCorrupt, match="authentication code is wrong"):
+        store.change_slots(lambda table, dek: table.add(dek, new))
+    assert inner.kept[SLOTS_KEY] == forged
