@@ -14,7 +14,7 @@ from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
 from support.parts import need
-from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, stored
+from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, ended, fill, store_path, stored
 
 ROLE = """
 [profile role]
@@ -195,3 +195,70 @@ def test_a_profile_orders_its_own_passphrase_sources(alice: Home) -> None:
     done = alice.awsv("exec", "-j", "work")
     assert (done.returncode, done.stdout) == (5, "")
     assert "tried prompt" in done.stderr
+
+
+# -- an older, another or a restored store ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def changed(alice: Home, moto: MotoServer, front: Front, tmp_path: Path) -> tuple[str, bytes]:
+    """The key was exchanged, and a session made from the new one; that session, and the store as it was before."""
+    key = moto.create_user(f"second-key-{os.urandom(4).hex()}")
+    old = store_path(alice).read_bytes()
+    second = {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
+    assert alice.awsv("add", "--overwrite", "--env", "work", env=second).returncode == 0
+    return session(alice), old
+
+
+def test_after_a_restore_no_session_of_the_replaced_key_is_served(
+    alice: Home, changed: tuple[str, bytes], front: Front, tmp_path: Path
+) -> None:
+    live, old = changed
+    (tmp_path / "backup.vlt").write_bytes(old)
+    calls = len(front.calls)
+    declined = alice.awsv("file", "restore", tmp_path / "backup.vlt")
+    assert declined.returncode == 2
+    assert session(alice) == live  # what was not restored changes nothing
+    assert alice.awsv("file", "restore", "-y", tmp_path / "backup.vlt").returncode == 0
+    assert session(alice) != live
+    assert len(front.calls) > calls
+
+
+def test_after_an_accepted_rollback_no_session_of_the_newer_key_is_served(
+    alice: Home, changed: tuple[str, bytes]
+) -> None:
+    live, old = changed
+    store_path(alice).write_bytes(old)
+    assert session(alice) == live  # it is of the newest key that this machine has seen
+    assert alice.awsv("file", "accept", "--older").returncode == 0
+    assert session(alice) != live
+
+
+def test_a_restore_whose_end_nobody_saw_leaves_no_session_of_the_replaced_key(
+    alice: Home, changed: tuple[str, bytes], tmp_path: Path
+) -> None:
+    live, old = changed
+    (tmp_path / "backup.vlt").write_bytes(old)
+    strace = need(
+        "strace", "/usr/bin/strace" if Path("/usr/bin/strace").exists() else None, how="apt-get install strace"
+    )
+    inject = "inject=/renameat:signal=KILL:when=3"  # the old file is kept beside, the new one in its place: its anchor
+    line = (strace, "-f", "-qq", "-o", "/dev/null", "-e", inject, PROGRAM)
+    assert alice.run(*line, "file", "restore", "-y", tmp_path / "backup.vlt").returncode != 0
+    assert stored(alice)["work"] != (KEY_ID, SECRET)
+    assert session(alice) != live
+
+
+def test_a_session_of_an_older_copy_is_for_the_person_who_was_told_only(
+    alice: Home, changed: tuple[str, bytes]
+) -> None:
+    _, old = changed
+    assert alice.awsv("clear").returncode == 0
+    store_path(alice).write_bytes(old)
+    child = alice.spawn("exec", "role", "--", "/bin/sh", "-c", "exit 7")
+    child.expect_exact("older copy than this machine has seen")
+    assert ended(child) == 7
+    for words in (["exec", "-j", "role"], ["export", "role"], ["ready", "role"]):
+        child = alice.spawn(*words)
+        child.expect_exact("nobody would see that here")
+        assert ended(child) == 4

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +36,7 @@ from vault_core.errors import (
     StorageLocked,
     UsageError,
 )
+from vault_core.pasting import command_line
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -225,10 +225,10 @@ class Vault(SlotKeeper):
                 raise ValueError("more than one line")
         except (ValueError, KeyError, TypeError):
             # The decoder's own exception holds the text of the item.
+            remove = command_line(f"awsv remove --force{' --shared' if shared else ''}", name)
             raise StorageCorrupt(
                 f"the item of {name!r} in {self.store.place} is not an AWS key",
-                hint="restore the store from a backup, or remove the item"
-                f" ('awsv remove --force {'--shared ' if shared else ''}{shlex.quote(name)}') and add the key again",
+                hint=f"restore the store from a backup, or remove the item ('{remove}') and add the key again",
             ) from None
         credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
         return StoredKey(credentials, item.version, shared, item.holder)

@@ -137,6 +137,7 @@ def test_only_a_kept_key_and_it_is_gone(made, nobody):
     table, dek = made
     table = only(table, NewSlot.kept(table.store, nobody, "keychain"), dek)
     nobody.kept.clear()
+    table.proven(nobody)
     with pytest.raises(NoSecret, match=r"nothing opens /the/store: key slot .* \(keychain\) did not open") as caught:
         table.open(nobody, WHERE)
     assert caught.value.exit_code == 5

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -13,7 +14,7 @@ from support.security import sample
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_core.testing.context import FakeContext
 from vault_plugin_file import container, upkeep
-from vault_plugin_file.anchor import Anchor, Mark, Verdict, judge
+from vault_plugin_file.anchor import Anchor, Mark, Memory, Verdict
 from vault_plugin_file.backend import FileBackend
 
 KEY = "credentials/dev"
@@ -41,7 +42,13 @@ def machine(tmp_path):
 
 
 def anchors(tmp_path):
-    return sorted((tmp_path / "state/anchors").glob("*.json"))
+    """What is remembered of stores."""
+    return sorted((tmp_path / "state/anchors").glob("store-*.json"))
+
+
+def places(tmp_path):
+    """What is remembered of places."""
+    return sorted(set((tmp_path / "state/anchors").glob("*.json")) - set(anchors(tmp_path)))
 
 
 def reads(store):
@@ -106,8 +113,8 @@ def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch
     for name, owner in (("read", reader.store.file), ("read", reader.store.anchor)):
         real = getattr(owner, name)
 
-        def late(*, _owner=owner, _name=name, _real=real):
-            found = _real()
+        def late(*given, _owner=owner, _name=name, _real=real):
+            found = _real(*given)
             monkeypatch.setattr(_owner, _name, _real)
             opened().put(KEY, Secret("3"))
             return found
@@ -150,7 +157,7 @@ def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ct
             read()
     assert store.get(KEY).value == Secret("1")
     (note,) = ctx.notes
-    assert note.startswith(f"{path} is an older copy than this machine has seen: it can be read, but not written")
+    assert note.startswith(f"{path} is an older copy than this machine has seen")
     assert note.endswith("(awsv file accept --older)")
     asked = len(ctx.unlocked)
     for write in writes(opened()):
@@ -187,7 +194,7 @@ def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypa
 
 def test_s8_older_accepted(made, opened, ctx, path):
     path.write_bytes(made)
-    assert "(write 1)" in upkeep.accept(opened().store, Verdict.OLDER)
+    assert "(write 1)" in upkeep.accept(opened().store, Verdict.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
     assert opened().get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -224,9 +231,9 @@ def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, pa
 
 def test_s8_fork_accepted(forked, opened, ctx):
     with pytest.raises(StorageConflict, match="but fork") as caught:
-        upkeep.accept(opened().store, Verdict.OLDER)
+        upkeep.accept(opened().store, Verdict.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
-    upkeep.accept(opened().store, Verdict.FORK)
+    upkeep.accept(opened().store, Verdict.FORK, nullcontext())
     assert opened().put(KEY, Secret("3"))
     assert ctx.notes == []
 
@@ -257,8 +264,8 @@ def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
 def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
-        upkeep.accept(opened(theirs).store, Verdict.FORK)
-    upkeep.accept(opened(theirs).store, Verdict.REPLACED)
+        upkeep.accept(opened(theirs).store, Verdict.FORK, nullcontext())
+    upkeep.accept(opened(theirs).store, Verdict.REPLACED, nullcontext())
     assert opened(theirs).get(KEY).value == Secret("theirs")
     assert opened(theirs).put(KEY, Secret("x"))
 
@@ -267,7 +274,7 @@ def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
-        upkeep.accept(opened().store, Verdict.REPLACED)
+        upkeep.accept(opened().store, Verdict.REPLACED, nullcontext())
     with pytest.raises(StorageDenied):
         opened().get(KEY)
 
@@ -298,8 +305,8 @@ def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
 
 def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
     path.unlink()
-    assert "is forgotten" in upkeep.accept(opened().store, Verdict.REPLACED)
-    assert anchors(tmp_path) == []
+    assert "is forgotten" in upkeep.accept(opened().store, Verdict.REPLACED, nullcontext())
+    assert places(tmp_path) == []
     assert opened().get(KEY) is None
     opened().put(KEY, Secret("new"))
     assert opened().get(KEY).value == Secret("new")
@@ -309,7 +316,7 @@ def test_nothing_to_accept(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     for flag in (Verdict.OLDER, Verdict.FORK, Verdict.REPLACED):
-        assert "nothing to accept" in upkeep.accept(opened().store, flag)
+        assert "nothing to accept" in upkeep.accept(opened().store, flag, nullcontext())
     assert anchor.read_bytes() == before
 
 
@@ -317,20 +324,26 @@ def test_nothing_to_accept(made, opened, ctx, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pinned", "found", "verdict"),
+    ("here", "newest", "found", "verdict"),
     [
-        (None, (b"a", 1, b"m"), Verdict.UNKNOWN),
-        (None, None, Verdict.UNKNOWN),
-        ((b"a", 5, b"m"), None, Verdict.GONE),
-        ((b"a", 5, b"m"), (b"a", 5, b"m"), Verdict.SAME),
-        ((b"a", 5, b"m"), (b"a", 6, b"n"), Verdict.NEWER),
-        ((b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
-        ((b"a", 5, b"m"), (b"a", 5, b"n"), Verdict.FORK),
-        ((b"a", 5, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
+        ("", None, (b"a", 1, b"m"), Verdict.UNKNOWN),
+        ("", None, None, Verdict.UNKNOWN),
+        ("a", (b"a", 5, b"m"), None, Verdict.GONE),
+        ("a", (b"a", 5, b"m"), (b"a", 5, b"m"), Verdict.SAME),
+        ("a", (b"a", 5, b"m"), (b"a", 6, b"n"), Verdict.NEWER),
+        ("a", (b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
+        ("a", (b"a", 5, b"m"), (b"a", 5, b"n"), Verdict.FORK),
+        ("a", None, (b"b", 9, b"m"), Verdict.REPLACED),
+        ("a", (b"b", 9, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
+        ("ab", (b"b", 9, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
+        ("", (b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
+        ("", (b"a", 5, b"m"), None, Verdict.UNKNOWN),
     ],
 )
-def test_judge(pinned, found, verdict):
-    assert judge(Mark(*pinned) if pinned else None, Mark(*found) if found else None) is verdict
+def test_judge(here, newest, found, verdict):
+    stores = frozenset(name.encode() for name in here)
+    memory = Memory(stores, None, Mark(*newest) if newest else None, settled=True)
+    assert memory.judge(Mark(*found) if found else None) is verdict
 
 
 def test_mark_keeps_the_largest_epoch():

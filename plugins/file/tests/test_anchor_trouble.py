@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import nullcontext
 
 import pytest
 
@@ -35,7 +36,7 @@ def made(opened, path):
 
 
 def anchors(tmp_path):
-    return sorted((tmp_path / "state/anchors").glob("*.json"))
+    return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
 def reads(store):
@@ -52,7 +53,7 @@ def test_s8_off(made, opened, path, tmp_path):
     path.unlink()
     assert opened(context).get(KEY) is None
     assert opened(context).put(KEY, Secret("4"))
-    assert "is off" in upkeep.accept(opened(context).store, Verdict.OLDER)
+    assert "is off" in upkeep.accept(opened(context).store, Verdict.OLDER, nullcontext())
     assert context.notes == []
     assert not context.state_dir.exists()
 
@@ -134,7 +135,7 @@ def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, k
 def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
-    upkeep.accept(opened().store, Verdict.OLDER)
+    upkeep.accept(opened().store, Verdict.OLDER, nullcontext())
     ctx.notes.clear()
     opened().get(KEY)
     assert ctx.notes == []

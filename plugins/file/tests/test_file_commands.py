@@ -17,6 +17,7 @@ from support.vaults import (
     PASSPHRASE,
     SECRET,
     UNLOCKED,
+    ended,
     fill,
     offline,
     store_path,
@@ -309,12 +310,32 @@ def older(home, path):
     return old
 
 
-def test_s8_credential_process_is_not_stopped_by_an_older_copy(home, older, path):
-    served = home.awsv("exec", "-n", "-j", "other")
-    assert json.loads(done(served))["AccessKeyId"] == OTHER_ID
-    assert served.stderr.count("\n") == 1
-    assert f"{path} is an older copy than this machine has seen" in served.stderr
-    assert done(home.awsv("exec", "-n", "other", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID")) == f"{OTHER_ID}\n"
+PRINT = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
+
+
+def test_s8_where_nobody_sees_it_no_key_of_an_older_copy_is_handed_out(home, older, path):
+    """An SDK keeps what its credential_process says on standard error to itself."""
+    for words, code in (
+        (("exec", "-n", "-j", "other"), 4),
+        (("export", "-n", "other"), 4),
+        (("exec", "-n", "other", "--", *PRINT), 125),  # no terminal: a job, a service
+    ):
+        stderr = done(home.awsv(*words), code=code)
+        assert f"{path} is an older copy than this machine has seen; nobody would see that here" in stderr
+        assert stderr.endswith("\nhint: awsv file accept --older\n")
+    told(home.awsv("file", "accept", "--older"))
+    assert json.loads(done(home.awsv("exec", "-n", "-j", "other")))["AccessKeyId"] == OTHER_ID
+
+
+def test_s8_a_person_at_a_terminal_sees_one_line_and_gets_the_key_of_an_older_copy(home, older, path):
+    child = home.spawn("exec", "-n", "other", "--", *PRINT)
+    child.expect_exact(f"awsv: {path} is an older copy than this machine has seen: you can read it, and programs")
+    child.expect_exact("cannot (awsv file accept --older)")
+    child.expect_exact(OTHER_ID)
+    assert ended(child) == 0
+    machine = home.spawn("exec", "-n", "-j", "other")  # an SDK's child has the terminal, too
+    machine.expect_exact("nobody would see that here")
+    assert ended(machine) == 4
 
 
 def test_s8_an_older_copy_is_not_written_until_accepted(home, older, path):

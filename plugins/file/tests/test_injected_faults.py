@@ -201,7 +201,7 @@ def test_s9_exit_codes_are_true(tmp_path, call, fault, figure):
 
 
 RESTORER = """
-import os, sys, pathlib
+import contextlib, os, sys, pathlib
 import fcntl, vault_core.sealing.primitives
 from vault_core.api import VaultError
 from vault_core.testing.context import FakeContext
@@ -211,7 +211,7 @@ folder = pathlib.Path(sys.argv[1])
 store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder).store
 os.path.exists("/marker-of-the-test")
 try:
-    upkeep.restore(store, folder.parent / "backup.vlt", lambda: True)
+    upkeep.restore(store, folder.parent / "backup.vlt", lambda: True, contextlib.nullcontext())
     print("acknowledged")
 except VaultError as error:
     print("refused:", error.message)

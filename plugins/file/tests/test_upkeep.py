@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -223,7 +224,7 @@ def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened
     made.put("credentials/a", Secret("changed"))
     made.delete("seeds/c")
     old = path.read_bytes()
-    state, kept = upkeep.restore(opened().store, backup, yes)
+    state, kept = upkeep.restore(opened().store, backup, yes, nullcontext())
     assert content(opened()) == ENTRIES
     assert state.epoch == 6  # three writes, two more, and this one: no machine takes it for an older copy
     assert kept.read_bytes() == old
@@ -237,7 +238,7 @@ def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
     made.put("credentials/a", Secret("changed"))
     before = snapshot()
     with pytest.raises(Cancelled):
-        upkeep.restore(opened().store, backup, no)
+        upkeep.restore(opened().store, backup, no, nullcontext())
     assert snapshot() == before
 
 
@@ -246,7 +247,7 @@ def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gon
     import shutil
 
     path.unlink() if gone == "file" else shutil.rmtree(folder)
-    state, kept = upkeep.restore(opened().store, backup, no)  # nothing to replace: nothing to ask
+    state, kept = upkeep.restore(opened().store, backup, no, nullcontext())  # nothing to replace: nothing to ask
     assert (content(opened()), state.epoch, kept) == (ENTRIES, 4, None)
     assert ctx.notes == []
 
@@ -256,7 +257,7 @@ def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
     made.put("credentials/a", Secret("changed"))
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     old = path.read_bytes()
-    _, kept = upkeep.restore(opened().store, backup, yes)
+    _, kept = upkeep.restore(opened().store, backup, yes, nullcontext())
     assert content(opened()) == ENTRIES
     assert kept.read_bytes() == old
 
@@ -270,7 +271,7 @@ def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path,
     for data in (half, half[:-1], half[:5000], b"", b"text", bytes(20_000)):
         backup.write_bytes(data)
         with pytest.raises(StorageCorrupt) as caught:
-            upkeep.restore(opened().store, backup, yes)
+            upkeep.restore(opened().store, backup, yes, nullcontext())
         assert str(backup) in caught.value.message
     assert snapshot() == before
 
@@ -278,7 +279,7 @@ def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path,
 def test_restore_with_the_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
     before = snapshot()
     with pytest.raises(WrongSecret):
-        upkeep.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes)
+        upkeep.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes, nullcontext())
     assert snapshot() == before
 
 
@@ -293,7 +294,7 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
-                upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+                upkeep.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
         assert content(FileBackend(ctx, there)) == found
     assert ctx.notes == []
 
@@ -307,7 +308,7 @@ def test_restore_of_another_store_while_somebody_reads(made, backup, tmp_path, c
 
     def late():
         monkeypatch.setattr(reader.store.file, "read", real)
-        upkeep.restore(FileBackend(ctx, there).store, backup, yes)
+        upkeep.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
         return real()
 
     monkeypatch.setattr(reader.store.file, "read", late)
@@ -321,7 +322,7 @@ def interrupted(*_):
 
 def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
     monkeypatch.setattr(upkeep.time, "strftime", lambda *_: "20260101T000000Z")
-    kept = {upkeep.restore(opened().store, backup, yes)[1] for _ in range(3)}
+    kept = {upkeep.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
     assert all(upkeep.open_copy(made.store, path).entries for path in kept)
 
@@ -341,7 +342,7 @@ def test_s10_killed_in_the_middle(made, opened, folder, tmp_path, backup, what, 
     target = tmp_path / "copy.vlt"
     works = {
         "rekey": lambda: upkeep.rekey(opened().store, no),
-        "restore": lambda: upkeep.restore(opened().store, backup, yes),
+        "restore": lambda: upkeep.restore(opened().store, backup, yes, nullcontext()),
         "backup": lambda: write_copy(target, (folder / "store.vlt").read_bytes(), overwrite=True),
     }
     chance, done = random.Random(7), 0

@@ -59,6 +59,7 @@ from vault_core.errors import (
     VaultError,
     WrongSecret,
 )
+from vault_core.pasting import command_line
 from vault_core.secret import Secret
 
 __all__ = [
@@ -113,6 +114,7 @@ __all__ = [
     "Version",
     "WrongSecret",
     "boolean",
+    "command_line",
     "hookimpl",
     "sealing",
 ]

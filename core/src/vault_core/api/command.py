@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +34,13 @@ class CommandContext(Protocol):
         store. For a storage plugin's own commands.
 
         :raises UsageError: ``--backend`` names a store of another backend.
+        """
+
+    def changing_store(self, plugin: str) -> AbstractContextManager[None]:
+        """Around a change of which keys the store of :meth:`storage` holds: whatever becomes of it, no session of a key
+        that was there before is served afterwards.
+
+        :raises StorageError: that cannot be promised; nothing was changed.
         """
 
     def source(self, plugin: str) -> Context:

@@ -49,6 +49,10 @@ class Context(Protocol):
         Not under ``--no-input``, while listing, in ``CI`` or over SSH. To end what nobody answers is the plugin's.
         """
 
+    @property
+    def sources(self) -> Sequence[str]:
+        """The names of the passphrase sources that the settings name, in the order in which they are asked."""
+
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
     ) -> Secret:
@@ -96,6 +100,17 @@ class Context(Protocol):
 
     def notify(self, message: str) -> None:
         """Show one line on standard error. Never a secret."""
+
+    def suspect(self, message: str, *, hint: str) -> None:
+        """Say that what is about to be read may not be what the person means: an older state of the store, say.
+
+        A person sees it as one line, and what was made of it is not kept for later. Where a program reads the output,
+        or nobody is at the terminal, that line would be seen by nobody.
+
+        :param message: what is there, without what comes of it.
+        :param hint: the command by which the person says that it is meant.
+        :raises StorageDenied: nobody sees it; read nothing.
+        """
 
     def run(
         self,

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import select
-import shlex
 import sys
 from typing import Any
 
@@ -24,6 +23,7 @@ from vault_core.errors import (
     StorageDenied,
     UsageError,
 )
+from vault_core.pasting import command_line
 from vault_core.secret import Secret
 from vault_core.vault import StoredKey, Vault
 
@@ -83,7 +83,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
             _refuse_to_replace(vault, profile, vault.get(profile, shared=shared))
         raise StorageConflict(
             f"somebody else changed the key of profile {profile!r} just now; nothing was changed here",
-            hint=f"awsv add {shlex.quote(profile)}, to see what is there now",
+            hint=f"{command_line('awsv add', profile)}, to see what is there now",
         ) from None
     _report(app, vault, profile, key, old)
     if is_first and (readers := vault.store.readers):
@@ -108,7 +108,7 @@ def _refuse_useless(app: App, profile: str) -> None:
     if found is not None and found.source is not None:
         raise ConfigError(
             f"profile {profile!r} uses the credentials of {found.source!r}: a key of its own would have no effect",
-            hint=f"awsv add {shlex.quote(found.source)}",
+            hint=command_line("awsv add", found.source),
         )
 
 
@@ -119,11 +119,11 @@ def _refuse_to_replace(vault: Vault, profile: str, there: StoredKey | None, *, o
     :raises UsageError: ``--overwrite`` was given.
     """
     if there is not None:
-        whose, flag = ("everybody's key", "--shared ") if there.shared else ("your key", "")
+        whose, flag = ("everybody's key", " --shared") if there.shared else ("your key", "")
         raise StorageConflict(
             f"{whose} {there.credentials.access_key_id} has the name {profile!r} in {vault.store.place} already"
             f" ({there.holder or 'nobody knows since when'}); nothing was changed",
-            hint=f"choose another name, or 'awsv remove {flag}{shlex.quote(profile)}' if that key is of no use",
+            hint=f"choose another name, or '{command_line(f'awsv remove{flag}', profile)}' if that key is of no use",
         )
     if overwrite:
         raise UsageError(

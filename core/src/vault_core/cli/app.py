@@ -21,8 +21,10 @@ import click
 
 from vault_core import output
 from vault_core.errors import Cancelled, StorageError, UsageError
+from vault_core.pasting import command_line
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
+from vault_core.sessions.generations import WHOLE
 from vault_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
     from vault_core.sessions.generations import Generations
     from vault_core.sessions.plan import Planner
     from vault_core.sessions.profiles import Flags, Profiles
-    from vault_core.vault import Vault
+    from vault_core.vault import Store, Vault
 
+_MAY_BE_SERVED = "sessions of the old key may still be served: run 'awsv clear'"
 MACHINE_QUESTION_LIMIT = 45.0
 """Seconds that a person has for an answer when a program waits for our output: SDKs and editors give up at a minute."""
 
@@ -117,6 +120,7 @@ class App:
         limit = MACHINE_QUESTION_LIMIT if machine else float(seconds_of(wait.origin, wait.text))
         self.host.question_limit = limit
         foreground = not machine and self.host.why_nobody_can_be_asked() is None
+        self.host.attended = foreground
         flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground)
         return Engine(self.host, self.profiles, self.cache, flights, mfa_token)
 
@@ -139,21 +143,35 @@ class App:
         :raises StorageError: the state folder cannot be written; nothing was changed.
         """
         dropped: list[int] = []
-        self._renew(vault, name, "nothing was changed")
+        self._renew(vault.store, name, "nothing was changed")
         try:
             yield dropped
         except KeyboardInterrupt:
             raise Cancelled(
                 f"interrupted while the key of profile {name!r} was changed: it is the old one or the new one",
-                hint=f"'awsv explain {shlex.quote(name)}' shows which",
+                hint=f"'{command_line('awsv explain', name)}' shows which",
             ) from None
         finally:
             dropped.append(self.cache.drop(name))
-            self._renew(vault, name, "sessions of the old key may still be served: run 'awsv clear'")
+            self._renew(vault.store, name, _MAY_BE_SERVED)
 
-    def _renew(self, vault: Vault, name: str, otherwise: str) -> None:
+    @contextmanager
+    def changing_store(self, store: Store) -> Iterator[None]:
+        """As :meth:`changing_key`, around a change of which keys a store holds. The sessions of all stores are dropped,
+        as nobody knows which keys the store held.
+
+        :raises StorageError: as :meth:`changing_key`.
+        """
+        self._renew(store, WHOLE, "nothing was changed")
         try:
-            self.generations.advance(vault.store.identity, name)
+            yield
+        finally:
+            self.cache.drop()
+            self._renew(store, WHOLE, _MAY_BE_SERVED)
+
+    def _renew(self, store: Store, name: str, otherwise: str) -> None:
+        try:
+            self.generations.advance(store.identity, name)
         except OSError as error:
             raise StorageError(
                 f"{self.settings.state_dir} cannot be written ({error.strerror or error}); {otherwise}",

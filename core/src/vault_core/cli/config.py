@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from vault_core.cli.list import stored_names
 from vault_core.cli.shim import command as aws_vault_shim
 from vault_core.cli.wording import counted, difference
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
+from vault_core.pasting import command_line
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.wiring import Proposal
@@ -142,7 +142,7 @@ class _Check:
         if self._config.merged(name) is not None:
             raise ConfigError(
                 f"profile {name!r}: no key is stored for {first.name!r} in {place}",
-                hint=f"awsv add {shlex.quote(first.name)}",
+                hint=command_line("awsv add", first.name),
             )
         raise ConfigError(
             f"unknown profile {name!r}: it is neither in {self._config.config_file} nor in {place}",

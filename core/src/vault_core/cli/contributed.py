@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -14,8 +15,8 @@ from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import HostContext
     from vault_core.secret import Secret
+    from vault_core.vault import Store
 
 
 def load(app: App, name: str) -> click.Command:
@@ -95,9 +96,14 @@ class Commands(CommandContext):
         self._app = app
 
     def storage(self, plugin: str) -> Context:
-        return self._storage(plugin)
+        return self._store(plugin).context
 
-    def _storage(self, plugin: str) -> HostContext:
+    def changing_store(self, plugin: str) -> AbstractContextManager[None]:
+        return self._app.changing_store(self._store(plugin))
+
+    def _store(self, plugin: str) -> Store:
+        from vault_core.vault import Store
+
         named = self._app.settings.value("backend")
         store = self._app.settings.store(named.text)
         if store.backend != plugin:
@@ -106,7 +112,7 @@ class Commands(CommandContext):
             store = StoreSettings(plugin, plugin)
         spec = self._app.plugins.load("storage", plugin)
         self._app.host.purpose = f"store {store.name}"
-        return self._app.host.context("storage", plugin, spec.options, store=store)
+        return Store(store.name, spec, self._app.host.context("storage", plugin, spec.options, store=store))
 
     def _refuse(self, plugin: str, name: str) -> NoReturn:
         from vault_core.vault import Store
@@ -131,7 +137,7 @@ class Commands(CommandContext):
     def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
         from vault_core.cli.recovery import offer
 
-        offer(self._app, self._storage(plugin), keeper)
+        offer(self._app, self._store(plugin).context, keeper)
 
     def write(self, text: str) -> None:
         self._app.write(text)

@@ -64,6 +64,7 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     outcomes: dict[str, Outcome] = {}
     plans = _plans(app.planner(Flags()), names, outcomes)
     engine = app.engine(machine=False, mfa_token=Secret(mfa_token) if mfa_token else None)
+    app.host.attended = False  # the sessions are for programs, which see no line of ours
     outcomes.update(make(engine, plans))
     ordered = [outcomes[name] for name in names]
     _raise_if_none(app, ordered)

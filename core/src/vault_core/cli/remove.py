@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from vault_core.api import ANY
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.wording import counted
 from vault_core.errors import Cancelled, StorageConflict, StorageCorrupt, StorageError
+from vault_core.pasting import command_line
 from vault_core.vault import Vault
 
 
@@ -54,7 +53,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
     except StorageConflict:
         raise StorageConflict(
             f"somebody else changed the key of profile {profile!r} just now; nothing was removed",
-            hint=f"awsv remove {shlex.quote(profile)}, to see what is there now",
+            hint=f"{command_line('awsv remove', profile)}, to see what is there now",
         ) from None
     sessions = counted(dropped[0], "session")
     app.note(f"removed {whose} {key.access_key_id} of profile {profile!r}, and {sessions} made from it")
@@ -67,6 +66,6 @@ def _nothing(app: App, vault: Vault, profile: str, shared: bool) -> StorageError
     if vault.store.is_shared and vault.get(profile, shared=True) is not None:
         return StorageError(
             f"{message} for you alone: it is everybody's",
-            hint=f"awsv remove --shared {shlex.quote(profile)}, if nobody needs it",
+            hint=f"{command_line('awsv remove --shared', profile)}, if nobody needs it",
         )
     return StorageError(message, hint=app.profiles.suggestions(profile, vault.names()))

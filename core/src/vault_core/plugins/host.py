@@ -15,7 +15,7 @@ from typing import Any
 
 from vault_core import output
 from vault_core.api import Option, RunResult, StorageBackend
-from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, VaultError
+from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
@@ -40,6 +40,10 @@ class Host:
     """Seconds that a person has for an answer; None: as long as it takes."""
     ends: float | None = None
     """When whoever waits in a plugin must give up, on :func:`time.monotonic`'s clock; None: never."""
+    attended: bool = True
+    """Whether a person sees what is told: no program reads our output, and somebody is at the terminal."""
+    suspected: bool = False
+    """Something that was read may not be what the person means: nothing that is made of it is kept."""
     purpose: str = ""
     """What the command is about (``profile prod``), for the line that names who asks."""
     questions: int = 0
@@ -232,7 +236,6 @@ class HostContext:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the passphrase sources that are asked here, in order; for the core's commands."""
         return self._host.settings.names("passphrase_source", self._profile)
 
     def _sources(self, factor: str | None) -> tuple[str, ...]:
@@ -266,6 +269,12 @@ class HostContext:
 
     def notify(self, message: str) -> None:
         output.note(message)
+
+    def suspect(self, message: str, *, hint: str) -> None:
+        if not self._host.attended:
+            raise StorageDenied(f"{message}; nobody would see that here, so nothing is read from it", hint=hint)
+        self._host.suspected = True
+        self.notify(f"{message}: you can read it, and programs cannot ({hint})")
 
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()

@@ -135,8 +135,9 @@ class SealedBackend(StorageBackend, SlotKeeper):
             if found is None:
                 raise self._missing()
             self._unlock(found.value, opened)
-            table = change(self._parse(found.value)[0], opened)
-            return _text(self._renewal.applied(table, opened), opened)
+            table = self._renewal.applied(change(self._parse(found.value)[0], opened), opened)
+            table.proven(self._ctx)  # before it is put: whether that was done may never be known
+            return _text(table, opened)
 
         for _ in range(_TRIES):
             if self._write_table(changed):
@@ -251,6 +252,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         opened = table.open(self._ctx, self._where, self._renewal) if dek is None else dek
         if not primitives.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
+        table.proven(self._ctx)
         return table.store, opened
 
     def _parse(self, text: Secret) -> tuple[SlotTable, bytes]:

@@ -27,7 +27,7 @@ from vault_core.errors import (
     VaultError,
     WrongSecret,
 )
-from vault_core.sealing import opening
+from vault_core.sealing import opening, sources
 from vault_core.sealing.encoding import from_base64, to_base64
 from vault_core.sealing.kdf import MAX_TOTAL, Argon2id
 from vault_core.sealing.making import NewSlot, fresh_head, lock_name
@@ -127,8 +127,9 @@ class SlotTable:
     def open(self, ctx: Context, where: str, renewal: Renewal | None = None) -> Secret:
         """The data encryption key (DEK): through a key slot, a composite one, or else a passphrase.
 
-        A slot whose source is not installed, has no secret or a wrong one is passed over. A recovery key is never asked
-        for here.
+        A slot whose source is not installed, has no secret or a wrong one is passed over, and so is one whose source
+        neither the settings name nor this store's slots were seen to (:mod:`vault_core.sealing.sources`): until it is
+        open, anybody may have written it. A recovery key is never asked for here.
 
         :param where: names the store to people (a path).
         :param renewal: of the owner of the store, who writes: is told of the passphrase slot that opened.
@@ -140,7 +141,14 @@ class SlotTable:
         missed: list[str] = []
         quiet: list[str] = []  # of no interest to who gets in another way
         wrong = False
+        may_be_asked = sources.may_be_asked(ctx, self.store)
+        unnamed: list[str] = []
         for slot in (*self.of_type("key"), *self.of_type("composite")):
+            if strange := [name for name in slot.sources if name not in may_be_asked]:
+                missed.append(f"{slot.describe()} was not tried, as no setting names {' or '.join(strange)}")
+                quiet.append(missed[-1])
+                unnamed += strange
+                continue
             try:
                 key = opening.kept(ctx, self.store, slot) if slot.type == "key" else self._composite(ctx, slot)
                 return slot.unwrap(key, where)
@@ -161,7 +169,18 @@ class SlotTable:
         if not missed:
             raise StorageLocked(f"{where} opens only with its recovery key", hint=self.way_out(ctx))
         failure = WrongSecret if wrong else NoSecret
-        raise failure(f"nothing opens {where}: {'; '.join(missed)}", hint=self.way_out(ctx))
+        hint = self.way_out(ctx)
+        if unnamed:
+            named = ",".join(dict.fromkeys((*ctx.sources, *unnamed)))
+            hint = f"if you know where it comes from, have it asked this once: --passphrase-source {named}"
+        raise failure(f"nothing opens {where}: {'; '.join(missed)}", hint=hint)
+
+    def proven(self, ctx: Context) -> None:
+        """Say that whoever wrote these slots has the store's data key: the sources that they name may be asked.
+
+        For who keeps the table: after it was opened and proven, and before a changed one is written.
+        """
+        sources.remember(ctx, self)
 
     def open_by_passphrase(self, ctx: Context, where: str, renewal: Renewal | None = None) -> tuple[Slot, Secret]:
         """The slot that a passphrase opens, and the DEK; parameters and errors as of :meth:`open`.

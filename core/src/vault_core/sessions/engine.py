@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials, SessionRequest
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
+from vault_core.pasting import command_line
 from vault_core.sessions.cache import Cache, Session
 from vault_core.sessions.flight import NETWORK_LIMIT, Flight, Flights
 from vault_core.sessions.mfa import TRIES, MfaCodes
@@ -103,7 +103,7 @@ class Engine:
         if known:
             return StorageError(
                 f"no key is stored for profile {step.name!r}{named} in store {step.store.name!r} ({vault.store.place})",
-                hint=f"awsv add {shlex.quote(step.name)}",
+                hint=command_line("awsv add", step.name),
             )
         return ConfigError(
             f"unknown profile {step.name!r}{named}: it is neither in {self._profiles.config.config_file}"
@@ -131,7 +131,8 @@ class Engine:
             if self._host.questions > before:
                 flight.asked()
         session = Session(credentials, datetime.now(UTC), kind_of(step), profiles_of(step))
-        self._cache.put(step.cache_key, session)
+        if not self._host.suspected:
+            self._cache.put(step.cache_key, session)
         return session
 
     def _source(self, step: SessionStep, flight: Flight) -> Credentials | None:

@@ -12,6 +12,9 @@ import os
 import secrets
 from pathlib import Path
 
+WHOLE = ""
+"""In the place of a key's name, which is never empty: all keys of a store."""
+
 
 class Generations:
     """The generations, one small file a key in the state folder.
@@ -26,7 +29,10 @@ class Generations:
         return self._folder / hashlib.sha256(f"{store}\0{name}".encode()).hexdigest()
 
     def current(self, store: str, name: str) -> str:
-        """The generation of a key; empty where this machine never changed it."""
+        """The generation of a key and of its whole store; empty where this machine never changed either."""
+        return self._read(store, name) + self._read(store, WHOLE)
+
+    def _read(self, store: str, name: str) -> str:
         try:
             return self._path(store, name).read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError):
@@ -35,6 +41,7 @@ class Generations:
     def advance(self, store: str, name: str) -> None:
         """Make every session of the key stale.
 
+        :param name: :data:`WHOLE`: of every key of the store.
         :raises OSError: it cannot be written.
         """
         path = self._path(store, name)

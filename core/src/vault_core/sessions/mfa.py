@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.api import MfaRequest
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
+from vault_core.pasting import command_line
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
@@ -49,7 +49,7 @@ class MfaCodes:
                 return code_or_none
         raise MfaError(
             f"profile {profile!r} needs an MFA code of {serial}: tried {', '.join(tried)}",
-            hint=f"run 'awsv ready {shlex.quote(profile)}' in a terminal, then repeat",
+            hint=f"run '{command_line('awsv ready', profile)}' in a terminal, then repeat",
         )
 
     def _from_source(

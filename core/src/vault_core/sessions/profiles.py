@@ -194,7 +194,7 @@ class Profiles:
                 raise ConfigError(
                     f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv cannot"
                     " run yet",
-                    hint=f"use the AWS CLI's own --profile {shlex.quote(name)}, or remove the key",
+                    hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove the key",
                 )
             return asked if asked != name else None
         return None

@@ -8,7 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vault_core.api import NoSecret, Option, QuestionRefused, RunResult, Secret, SourceUnavailable, WrongSecret
+from vault_core.api import (
+    NoSecret,
+    Option,
+    QuestionRefused,
+    RunResult,
+    Secret,
+    SourceUnavailable,
+    StorageDenied,
+    WrongSecret,
+)
 from vault_core.plugins.host import RUN_ENVIRONMENT
 
 
@@ -19,6 +28,8 @@ class FakeContext:
     :param declared: the spec's options; ``options`` overrides their defaults.
     :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
     :param factors: what a single source says where it is asked by its name (``factor``), by source, in order.
+    :param attended: False: nobody sees what :meth:`suspect` is told, and so it refuses.
+    :param sources: what the settings name; None: whatever ``factors`` and ``kept`` hold.
     :param answers: what a person would type at :meth:`ask`; None declines, and so does an empty line.
     :param comes_back: profile to what :meth:`comes_back` says of it; of any other profile it says None.
     """
@@ -33,6 +44,8 @@ class FakeContext:
         environ: Mapping[str, str] | None = None,
         passphrases: Iterable[str] = (),
         factors: Mapping[str, Iterable[str]] | None = None,
+        sources: Sequence[str] | None = None,
+        attended: bool = True,
         answers: Iterable[str | None] = (),
         may_show_dialog: bool = False,
         comes_back: Mapping[str, str] | None = None,
@@ -46,6 +59,8 @@ class FakeContext:
         self.factors = {source: [Secret(text) for text in texts] for source, texts in (factors or {}).items()}
         self.kept: dict[tuple[str, str], Secret] = {}
         """What :meth:`keep` was given, by source and ``key_id``."""
+        self.attended = attended
+        self._sources = sources
         self.answers = list(answers)
         self.may_show_dialog = may_show_dialog
         self._comes_back = dict(comes_back or {})
@@ -53,6 +68,12 @@ class FakeContext:
         self.notes: list[str] = []
         self.unlocked: list[str] = []
         """The ``key_id`` of every call of :meth:`unlock`."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        if self._sources is not None:
+            return self._sources
+        return tuple(dict.fromkeys(("env", *self.factors, *(source for source, _ in self.kept))))
 
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
@@ -91,6 +112,11 @@ class FakeContext:
 
     def notify(self, message: str) -> None:
         self.notes.append(message)
+
+    def suspect(self, message: str, *, hint: str) -> None:
+        if not self.attended:
+            raise StorageDenied(message, hint=hint)
+        self.notify(f"{message} ({hint})")
 
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -157,7 +156,7 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
         f"Wrote {file}: {counted(len(envelope.data), 'byte')}, the store after {counted(envelope.epoch, 'write')}"
     )
     ctx.note("it opens with: " + ", ".join(slot.describe() for slot in envelope.table.slots))
-    ctx.note(f"to check it: awsv file verify {shlex.quote(str(file))}")
+    ctx.note(f"to check it: {store.command('verify', file)}")
 
 
 @command.command("restore", short_help="Put a backup in the place of the store.")
@@ -178,7 +177,7 @@ def restore(ctx: CommandContext, file: Path, yes: bool) -> None:
     def may_replace() -> bool:
         return yes or ctx.confirm(f"Replace {store.where}? The old file is kept beside.", flag="--yes")
 
-    state, kept = upkeep.restore(store, file, may_replace)
+    state, kept = upkeep.restore(store, file, may_replace, ctx.changing_store("file"))
     ctx.write(f"Restored {store.where} from {file}: {_entries(state)}")
     if kept is not None:
         ctx.note(f"the old file is {kept}")
@@ -202,7 +201,7 @@ def accept(click_ctx: click.Context, flag: str | None) -> None:
     if flag is None:
         raise click.UsageError("say what you accept: --older, --fork or --replaced", click_ctx)
     ctx: CommandContext = click_ctx.obj
-    ctx.note(upkeep.accept(_store(ctx), Verdict(flag)))
+    ctx.note(upkeep.accept(_store(ctx), Verdict(flag), ctx.changing_store("file")))
 
 
 def _entries(state: State) -> str:

@@ -1,8 +1,8 @@
 """The store's file as one object: read without a lock, changed under one, and compared with its anchor.
 
 The passphrase is asked for at most once, at the first need, and never while the lock is held. The index is decrypted
-once per state of the file. A file that is older than what this machine remembers is read, with one line on standard
-error, and not written; another store in the place of the one remembered is neither.
+once per state of the file. A file that is older than what this machine remembers is read where a person sees the line
+that says so, and not written; another store in the place of the one remembered is neither.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from vault_core.api import (
     StorageDenied,
     StorageError,
     StorageUnavailable,
+    command_line,
     sealing,
 )
 from vault_plugin_file import container
-from vault_plugin_file.anchor import Anchor, Mark, Verdict, judge
+from vault_plugin_file.anchor import Anchor, Mark, Memory, Verdict
 from vault_plugin_file.disk import LockedFile, SafeFile, Unconfirmed
 from vault_plugin_file.plugin import STORE_NAME
 
@@ -81,9 +82,10 @@ class StoreFile:
         """The error of whoever needs a store where there is none."""
         return StorageUnavailable(f"there is no store at {self.where} yet", hint=self.command("init"))
 
-    def command(self, words: str) -> str:
+    def command(self, words: str, *operands: Path) -> str:
         """The line that runs a command of ``awsv file`` on this store."""
-        return f"awsv file {words}" + ("" if self.ctx.store == "file" else f" --backend {self.ctx.store}")
+        backend = "" if self.ctx.store == "file" else f" --backend {self.ctx.store}"
+        return command_line(f"awsv file {words}{backend}", *operands)
 
     def accepting(self, verdict: Verdict) -> str:
         """The line that has this machine remember the store as it is."""
@@ -98,13 +100,14 @@ class StoreFile:
         :raises StorageError: it is damaged, refused, or not the store that this machine remembers.
         :raises PassphraseError: it cannot be opened.
         """
-        envelope, verdict = self.look()
+        envelope, verdict, memory = self._compare(self.file.read)
+        self._refuse_place(verdict)
         if envelope is None:
             return None
-        state = self.decode(envelope, ask=True, whole=whole)
         if not verdict.trusted:
-            self._warn(verdict)
-        elif verdict is not Verdict.SAME:
+            self._suspect(verdict)
+        state = self.decode(envelope, ask=True, whole=whole)
+        if verdict.trusted and not (memory.settled and verdict is Verdict.SAME):
             self._remember(state.mark)
         return state
 
@@ -121,21 +124,27 @@ class StoreFile:
         :raises StorageError: as :meth:`read`.
         """
         envelope, verdict = self.glance()
-        if verdict in (Verdict.GONE, Verdict.REPLACED):
-            self._refuse_place(verdict)
+        self._refuse_place(verdict)
         return envelope, verdict
 
     def glance(self) -> tuple[container.Envelope | None, Verdict]:
         """As :meth:`look`, for who goes on with a store that is gone or replaced."""
+        return self._compare(self.file.read)[:2]
+
+    def _compare(self, read: Callable[[], bytes | None]) -> tuple[container.Envelope | None, Verdict, Memory]:
+        store: bytes | None = None
         for _ in range(_TRIES):
             # The anchor first: what it remembers is on disk, so the file that is read after it can only be newer.
-            pinned = self.anchor.read()
-            data = self.file.read()
+            memory = self.anchor.read(store)
+            data = read()
             envelope = None if data is None else self.parse(data)
-            verdict = judge(pinned, None if envelope is None else mark_of(envelope))
-            if verdict.trusted or self.anchor.read() == pinned:
+            found = None if envelope is None else mark_of(envelope)
+            verdict = memory.judge(found)
+            if found is not None and found.store != memory.store:  # its newest state has to be read before the file
+                store = found.store
+            elif verdict.trusted or self.anchor.read(store) == memory:
                 break
-        return envelope, verdict
+        return envelope, verdict, memory
 
     def parse(self, data: bytes) -> container.Envelope:
         """The form of a file in this place; see :func:`container.parse`.
@@ -153,6 +162,7 @@ class StoreFile:
         if self._seen is None or self._seen.data != data:
             dek = self._unlock(envelope, ask)
             self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
+            envelope.table.proven(self.ctx)
         entries = self._seen.entries
         if whole and isinstance(entries, container.Index):
             try:
@@ -211,13 +221,11 @@ class StoreFile:
         raise StorageUnavailable(f"{self.where} keeps changing its key", hint="repeat the command")
 
     def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[sealing.SlotTable, Secret] | None) -> State:
-        pinned = self.anchor.read()
-        data = file.read()
-        if data is not None:
-            state = self.decode(self.parse(data), ask=False)
-            self._refuse_write(judge(pinned, state.mark))
-        elif pinned is not None:
-            self._refuse_place(Verdict.GONE)
+        envelope, verdict, _ = self._compare(file.read)
+        self._refuse_place(verdict)
+        if envelope is not None:
+            state = self.decode(envelope, ask=False)
+            self._refuse_write(verdict)
         elif fresh is not None:
             state = State(b"", *fresh, epoch=0, entries={})
         else:
@@ -238,6 +246,7 @@ class StoreFile:
             data = container.encode(state.table, state.dek, epoch, state.entries)
         except ValueError as error:
             raise StorageError(f"{self.where} is full: {error}", hint="remove entries, or use a second store") from None
+        state.table.proven(self.ctx)  # before it is there: whether it is may never be known
         try:
             file.replace(data)
         except Unconfirmed as error:
@@ -262,14 +271,12 @@ class StoreFile:
 
     # -- what the anchor has to say ------------------------------------------------------------------------------------
 
-    def _warn(self, verdict: Verdict) -> None:
+    def _suspect(self, verdict: Verdict) -> None:
         if verdict not in self._told:
+            self.ctx.suspect(self._suspicion(verdict), hint=self.accepting(verdict))
             self._told.add(verdict)
-            self.ctx.notify(f"{self._suspicion(verdict)}: it can be read, but not written ({self.accepting(verdict)})")
 
     def _refuse_write(self, verdict: Verdict) -> None:
-        if verdict is Verdict.REPLACED:
-            self._refuse_place(verdict)
         if not verdict.trusted:
             raise StorageDenied(
                 f"{self._suspicion(verdict)}, and a write would lose what is only there; nothing was changed",
@@ -281,17 +288,18 @@ class StoreFile:
             return f"{self.where} is an older copy than this machine has seen"
         return f"{self.where} is not the copy that this machine has seen last, but one written at the same time"
 
-    def _refuse_place(self, verdict: Verdict) -> NoReturn:
+    def _refuse_place(self, verdict: Verdict) -> None:
         if verdict is Verdict.GONE:
             raise StorageUnavailable(
                 f"{self.where} is gone, and this machine remembers a store there; no new one is made in its place",
                 hint="bring it back ('awsv file restore BACKUP', or mount its disk), or start anew: "
                 + self.accepting(Verdict.REPLACED),
             )
-        raise StorageDenied(
-            f"{self.where} is another store than the one that this machine remembers there; nothing is read from it",
-            hint=f"bring the right one back, or, if you put it there yourself: {self.accepting(verdict)}",
-        )
+        if verdict is Verdict.REPLACED:
+            raise StorageDenied(
+                f"{self.where} is another store than this machine remembers there; nothing is read from it",
+                hint=f"bring the right one back, or, if you put it there yourself: {self.accepting(verdict)}",
+            )
 
 
 def refuse(where: str, error: ValueError, instead: str | None = None) -> NoReturn:

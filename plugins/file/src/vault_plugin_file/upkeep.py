@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from vault_core.api import Cancelled, StorageConflict, StorageCorrupt, StorageError, StorageUnavailable, sealing
 from vault_plugin_file import awsvault, container
-from vault_plugin_file.anchor import Mark, Verdict
+from vault_plugin_file.anchor import Memory, Verdict
 from vault_plugin_file.copies import read_copy
 from vault_plugin_file.disk import LockedFile, Unconfirmed
 from vault_plugin_file.plugin import STORE_NAME
@@ -123,10 +123,13 @@ def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[
     return new, old.table
 
 
-def restore(store: StoreFile, path: Path, may_replace: Callable[[], bool]) -> tuple[State, Path | None]:
+def restore(
+    store: StoreFile, path: Path, may_replace: Callable[[], bool], changing: AbstractContextManager[None]
+) -> tuple[State, Path | None]:
     """Put a backup in the place of the store, as its newest write, so that no machine takes it for an older copy.
 
     :param may_replace: asked where there is a store.
+    :param changing: entered around the change: other keys may be there afterwards.
     :returns: the new state, and where the old file was kept.
     :raises StorageCorrupt: the backup is damaged; nothing was changed.
     :raises Cancelled: it may not.
@@ -136,13 +139,13 @@ def restore(store: StoreFile, path: Path, may_replace: Callable[[], bool]) -> tu
     require_whole(copy, str(path), f"{ANOTHER_BACKUP}; nothing was changed")
     if store.file.read() is not None and not may_replace():
         raise Cancelled("nothing was changed")
-    with store.file.locked(store.ctx.check) as file:
-        pinned = store.anchor.read()
+    with changing, store.file.locked(store.ctx.check) as file:
+        memory = store.anchor.read(copy.table.store)
         data = file.read()
         kept = _keep(store, file, data)
-        if pinned is not None and pinned.store != copy.table.store:
+        if memory.here - {copy.table.store}:
             store.anchor.forget()  # first: a crash from here on leaves a store that is not remembered, and no alarm
-        epoch = _newest(copy, pinned, data)
+        epoch = _newest(copy, memory, data)
         return store.write(file, replace(copy, epoch=epoch)), kept
 
 
@@ -161,18 +164,19 @@ def _keep(store: StoreFile, file: LockedFile, data: bytes | None) -> Path | None
     return store.file.folder / name
 
 
-def _newest(copy: State, pinned: Mark | None, data: bytes | None) -> int:
+def _newest(copy: State, memory: Memory, data: bytes | None) -> int:
     """The highest epoch of this store that we know of."""
-    marks = [copy.mark, *([pinned] if pinned else [])]
+    marks = [copy.mark, *([memory.newest] if memory.newest else [])]
     with contextlib.suppress(ValueError):  # damaged: its epoch means nothing
         marks += [mark_of(container.parse(data))] if data is not None else []
     return max(mark.epoch for mark in marks if mark.store == copy.table.store)
 
 
-def accept(store: StoreFile, flag: Verdict) -> str:
+def accept(store: StoreFile, flag: Verdict, changing: AbstractContextManager[None]) -> str:
     """Remember what is there now, because a person says that it is meant.
 
     :param flag: what they say it is: older, a fork, or replaced (gone included).
+    :param changing: entered around the change: the keys that are there now are the ones that count.
     :returns: what was done, for people.
     :raises StorageConflict: it is something else.
     """
@@ -188,17 +192,24 @@ def accept(store: StoreFile, flag: Verdict) -> str:
             hint=f"if that is what you want: {store.accepting(said)}",
         )
     if envelope is None:
-        store.anchor.forget()
+        with changing:
+            store.anchor.forget()
         return f"the store that was at {store.where} is forgotten; 'awsv add' or 'awsv file init' makes a new one"
     state = store.decode(envelope, ask=True)
-    store.anchor.accept(state.mark)
+    with changing:
+        store.anchor.accept(state.mark, flag)
+    if not (left := store.glance()[1]).trusted:
+        return (
+            f"{store.where} is the store that this machine remembers there, and {left.value}: {store.accepting(left)}"
+        )
     return f"{store.where}, as it is now (write {state.epoch}), is what this machine remembers"
 
 
 def check_backup_target(store: StoreFile, path: Path) -> None:
     """:raises StorageError: it is a folder, or the backup would replace the store itself."""
     if path.is_dir():
-        inside = shlex.quote(str(path / STORE_NAME))
-        raise StorageError(f"{path} is a folder", hint=f"name a file in it: {store.command(f'backup {inside}')}")
+        raise StorageError(
+            f"{path} is a folder", hint=f"name a file in it: {store.command('backup', path / STORE_NAME)}"
+        )
     if path.exists() and store.file.path.exists() and path.samefile(store.file.path):
         raise StorageError(f"{path} is the store itself", hint="choose another name for the backup")

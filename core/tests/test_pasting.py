@@ -1,0 +1,40 @@
+"""Lines to paste: a shell and the program get the very operands, also where they look like options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vault_core.pasting import command_line
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("operands", "line"),
+    [
+        ((), "awsv add"),
+        (("work",), "awsv add work"),
+        (("a b",), "awsv add 'a b'"),
+        (("-f",), "awsv add -- -f"),
+        (("--help", "x"), "awsv add -- --help x"),
+        (("work", "-f"), "awsv add -- work -f"),
+        ((Path("-x.vlt"),), "awsv add -- -x.vlt"),
+        (("",), "awsv add ''"),
+        (("-$(id)",), "awsv add -- '-$(id)'"),
+    ],
+)
+def test_an_operand_is_an_operand_whatever_it_looks_like(operands, line):
+    assert command_line("awsv add", *operands) == line
+    assert shlex.split(line)[-len(operands) or len(shlex.split(line)) :] == list(map(str, operands))
+
+
+def test_no_message_makes_a_line_of_awsv_in_another_way():
+    own = re.compile(r"awsv(?: [a-z-]+)* \{shlex\.quote")
+    sources = [*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+    assert len(sources) > 100
+    by_hand = {path.name for path in sources if own.search(path.read_text("utf-8"))}
+    assert by_hand == {"awsvault.py"}  # the value of an option, never an operand

@@ -1,0 +1,285 @@
+"""S8: the newest state of a store is remembered wherever the store lies, and what version 0.1.0 remembered is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import nullcontext
+
+import pytest
+
+from vault_core.api import Secret, StorageDenied, StorageError, StorageUnavailable
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import upkeep
+from vault_plugin_file.anchor import Anchor, Verdict
+from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.copies import write_copy
+
+KEY = "credentials/dev"
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The folder of the store, below one that can be moved."""
+    return tmp_path / "sync/sub/vault"
+
+
+@pytest.fixture
+def path(home):
+    return home / "store.vlt"
+
+
+@pytest.fixture
+def at(ctx):
+    """A function that opens the store in a folder, with this context or another."""
+    return lambda folder, context=ctx: FileBackend(context, folder)
+
+
+@pytest.fixture
+def made(at, home, path):
+    """A store that was written three times; the bytes of the first write."""
+    store = at(home)
+    store.put(KEY, Secret("1"))
+    first = path.read_bytes()
+    store.put(KEY, Secret("2"))
+    store.put(KEY, Secret("3"))
+    return first
+
+
+def anchors(tmp_path):
+    return tmp_path / "state/anchors"
+
+
+def told_and_not_written(store, ctx):
+    """It is an older copy, which is told once, and no write is taken."""
+    assert store.get(KEY).value == Secret("1")
+    (note,) = ctx.notes
+    assert "is an older copy than this machine has seen" in note
+    with pytest.raises(StorageDenied, match="older copy"):
+        store.put("credentials/other", Secret("x"))
+    return True
+
+
+def copied(path, folder):
+    folder.mkdir(mode=0o700, parents=True)
+    shutil.copyfile(path, folder / "store.vlt")
+    (folder / "store.vlt").chmod(0o600)
+    return folder
+
+
+# -- wherever it lies --------------------------------------------------------------------------------------------------
+
+
+def test_s8_a_parent_that_became_a_link_hides_no_rollback(made, at, home, path, ctx, tmp_path):
+    path.write_bytes(made)
+    (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
+    (tmp_path / "sync/sub").symlink_to("sub2")
+    assert told_and_not_written(at(home), ctx)
+
+
+def test_s8_a_folder_that_was_renamed_hides_no_rollback(made, at, path, ctx, tmp_path):
+    path.write_bytes(made)
+    (tmp_path / "sync").rename(tmp_path / "drive")
+    assert told_and_not_written(at(tmp_path / "drive/sub/vault"), ctx)
+
+
+def test_s8_a_copy_in_another_folder_hides_no_rollback(made, at, path, ctx, tmp_path):
+    path.write_bytes(made)
+    assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
+
+
+def test_s8_a_newest_copy_in_another_folder_is_silent_and_that_place_is_known_then(made, at, path, ctx, tmp_path):
+    copy = copied(path, tmp_path / "copy")
+    assert at(copy).get(KEY).value == Secret("3")
+    assert ctx.notes == []
+    (copy / "store.vlt").unlink()
+    with pytest.raises(StorageUnavailable, match="is gone"):
+        at(copy).get(KEY)
+
+
+def test_s8_a_link_that_leads_to_another_store_is_noticed(made, at, home, ctx, tmp_path):
+    """Also where that one is well known at the place that the link leads to."""
+    at(tmp_path / "theirs/vault").put(KEY, Secret("theirs"))
+    (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
+    (tmp_path / "sync/sub").symlink_to(tmp_path / "theirs")
+    with pytest.raises(StorageDenied, match="another store"):
+        at(home).get(KEY)
+    upkeep.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    assert at(home).get(KEY).value == Secret("theirs")
+
+
+def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(made, at, home, path, ctx):
+    path.unlink()
+    upkeep.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    path.write_bytes(made)
+    path.chmod(0o600)
+    assert told_and_not_written(at(home), ctx)
+
+
+# -- copies that are meant ---------------------------------------------------------------------------------------------
+
+
+def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(made, at, home, path, ctx, tmp_path):
+    newest = path.read_bytes()
+    path.write_bytes(made)
+    copy = copied(path, tmp_path / "copy")
+    path.write_bytes(newest)
+    upkeep.accept(at(copy).store, Verdict.OLDER, nullcontext())
+    at(copy).put("credentials/other", Secret("x"))
+    assert at(home).get(KEY).value == Secret("3")
+    assert ctx.notes == []
+    with pytest.raises(StorageDenied, match="older copy"):  # of the two the one with more writes is the newest
+        at(copy).put("credentials/other", Secret("y"))
+
+
+def test_s8_what_is_accepted_as_another_store_may_still_be_an_older_copy_of_itself(made, at, home, path, ctx, tmp_path):
+    there = tmp_path / "there"
+    at(there).put(KEY, Secret("theirs"))
+    (there / "store.vlt").write_bytes(made)
+    said = upkeep.accept(at(there).store, Verdict.REPLACED, nullcontext())
+    assert said.endswith("older: awsv file accept --older")
+    assert told_and_not_written(at(there), ctx)
+    assert "(write 1)" in upkeep.accept(at(there).store, Verdict.OLDER, nullcontext())
+    at(there).put(KEY, Secret("4"))
+    assert len(ctx.notes) == 1
+
+
+def test_s8_a_backup_is_verified_without_a_word_and_nothing_is_forgotten(made, at, home, path, ctx, tmp_path):
+    write_copy(tmp_path / "backup", made, overwrite=False)
+    assert upkeep.open_copy(at(home).store, tmp_path / "backup").entries.keys() == {KEY}
+    path.write_bytes(made)
+    assert ctx.notes == []
+    assert told_and_not_written(at(home), ctx)
+
+
+@pytest.mark.parametrize("how", ["gone", "folder gone", "damaged", "elsewhere"])
+def test_a_restored_store_is_newer_than_all_that_this_machine_has_seen(made, at, home, path, ctx, tmp_path, how):
+    """The store's own file cannot say how often it was written; no other machine is to take this for an older copy."""
+    write_copy(tmp_path / "backup", made, overwrite=False)
+    folder = tmp_path / "elsewhere" if how == "elsewhere" else home
+    if how == "damaged":
+        path.write_bytes(b"damaged")
+    elif how == "folder gone":
+        shutil.rmtree(home)
+    else:
+        path.unlink()
+    state, _ = upkeep.restore(at(folder).store, tmp_path / "backup", lambda: True, nullcontext())
+    assert state.epoch == 4
+    assert at(folder).get(KEY).value == Secret("1")
+    assert ctx.notes == []
+
+
+# -- the two kinds of files --------------------------------------------------------------------------------------------
+
+
+def test_s8_a_kill_between_the_two_files_is_no_alarm_and_hides_no_rollback(made, at, home, path, ctx, tmp_path):
+    """Whichever of them was not written."""
+    for pattern in ("store-*.json", "[!s]*.json"):
+        for found in anchors(tmp_path).glob(pattern):
+            found.unlink()
+        assert at(home).get(KEY).value == Secret("3")
+        assert ctx.notes == []
+        assert len(list(anchors(tmp_path).glob("*.json"))) == 2  # a read completes them
+    path.write_bytes(made)
+    assert told_and_not_written(at(home), ctx)
+
+
+@pytest.mark.parametrize("pattern", ["store-*.json", "[!s]*.json"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 5000])
+def test_s8_either_file_damaged_is_told_and_mended_by_a_write(made, at, home, path, ctx, tmp_path, pattern, damage):
+    (found,) = anchors(tmp_path).glob(pattern)
+    found.write_bytes(damage)
+    store = at(home)
+    for _ in range(2):
+        assert store.get(KEY).value == Secret("3")
+    (note,) = ctx.notes
+    assert str(found) in note
+    at(home).put(KEY, Secret("4"))
+    ctx.notes.clear()
+    path.write_bytes(made)
+    assert told_and_not_written(at(home), ctx)
+
+
+def test_s8_a_writer_that_is_late_takes_nothing_back(made, at, home, tmp_path, path):
+    """Two copies have two locks, so of two writers the one with fewer writes may be the last to say so."""
+    late = at(home).store
+    mark = late.read().mark
+    at(home).put(KEY, Secret("4"))
+    (anchor,) = anchors(tmp_path).glob("store-*.json")
+    newest = anchor.read_bytes()
+    late.anchor.pin(mark)
+    assert anchor.read_bytes() == newest
+
+
+def test_s8_the_file_of_a_place_is_none_of_a_store_with_that_identity(made, at, home, ctx, tmp_path):
+    """An identity is anybody's to choose, before a file is proven; it may be the name of another file."""
+    (place,) = anchors(tmp_path).glob("[!s]*.json")
+    before = place.read_bytes()
+    memory = Anchor(ctx, tmp_path / "elsewhere/store.vlt").read(bytes.fromhex(place.stem))
+    assert memory.newest is None
+    assert place.read_bytes() == before
+
+
+# -- what version 0.1.0 remembered -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def as_before(made, at, home, tmp_path):
+    """The state folder as version 0.1.0 left it: one file, by the path, with the newest state."""
+    mark = at(home).store.read().mark
+    shutil.rmtree(anchors(tmp_path))
+    anchors(tmp_path).mkdir(mode=0o700)
+    name = hashlib.sha256(os.fsencode(os.path.realpath(home) + "/store.vlt")).hexdigest()[:32]
+    (anchors(tmp_path) / f"{name}.json").write_bytes(mark.to_bytes())
+    (anchors(tmp_path) / f"{name}.json").chmod(0o600)
+
+
+def test_s8_what_0_1_0_remembered_still_counts(as_before, at, home, path, ctx, made):
+    path.write_bytes(made)
+    assert told_and_not_written(at(home), ctx)
+
+
+def test_s8_what_0_1_0_remembered_counts_elsewhere(as_before, at, path, ctx, made, tmp_path):
+    path.write_bytes(made)
+    assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
+
+
+def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(as_before, at, home, path, ctx, made, tmp_path):
+    assert at(home).get(KEY).value == Secret("3")
+    assert len(list(anchors(tmp_path).glob("store-*.json"))) == 1
+    at(home).put(KEY, Secret("4"))
+    assert ctx.notes == []
+    path.write_bytes(made)
+    assert told_and_not_written(at(home), ctx)
+
+
+def test_s8_what_0_1_0_remembered_can_be_accepted_away(as_before, at, home, path, ctx, made):
+    path.write_bytes(made)
+    upkeep.accept(at(home).store, Verdict.OLDER, nullcontext())
+    at(home).put(KEY, Secret("2"))
+    assert ctx.notes == []
+
+
+# -- where nobody sees the line ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fork", [False, True])
+def test_s8_where_nobody_sees_the_line_nothing_is_read(made, at, home, path, tmp_path, fork):
+    context = FakeContext(tmp_path, store="office", passphrases=["right"], attended=False)
+    if fork:
+        other = FakeContext(tmp_path / "other", store="file", passphrases=["right"])
+        newest = path.read_bytes()
+        at(home).put(KEY, Secret("ours"))
+        path.write_bytes(newest)
+        at(home, other).put(KEY, Secret("theirs"))
+    else:
+        path.write_bytes(made)
+    store = at(home, context)
+    for read in (lambda: store.get(KEY), lambda: list(store.keys())) * 2:
+        with pytest.raises(StorageError) as caught:
+            read()
+        assert caught.value.exit_code == 4
+        flag = "fork" if fork else "older"
+        assert caught.value.hint == f"awsv file accept --{flag} --backend office"
+    assert context.unlocked == []  # and nobody was asked for a passphrase first
