@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fil
 
 pytestmark = pytest.mark.security("S21")
 
+ROLES = {"role": "my work", "dash": "-f"}
+KEY = {"AccessKeyId": KEY_ID, "SecretAccessKey": SECRET}
 OTHER = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
 NAMES = {
     "plain": "work",
@@ -76,12 +79,25 @@ def test_a_name_through_every_command(name: str, home: Home) -> None:
     assert not (home.cwd / "owned").exists()
 
 
-@pytest.mark.parametrize("words", [("exec", "-j", "my work"), ("add", "--env", "role")], ids=" ".join)
-def test_the_command_of_a_hint_can_be_run_as_it_stands(words: tuple[str, ...], home: Home) -> None:
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("exec", "-j", "my work"), "awsv add 'my work'"),
+        (("add", "--env", "role"), "awsv add 'my work'"),
+        (("exec", "-j", "--", "-f"), "awsv add -- -f"),
+        (("add", "--env", "dash"), "awsv add -- -f"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_the_command_of_a_hint_can_be_run_as_it_stands(words: tuple[str, ...], hint: str, home: Home) -> None:
     fill(home, {"work": (KEY_ID, SECRET)})
-    home.configure('[profile "my work"]\n[profile role]\nrole_arn = x\nsource_profile = my work\n')
+    roles = "".join(f"[profile {name}]\nrole_arn = x\nsource_profile = {source}\n" for name, source in ROLES.items())
+    home.configure(f'[profile "my work"]\n[profile -f]\n{roles}')
     done = home.awsv(*words, env={**UNLOCKED, **OTHER})
-    assert done.stderr.splitlines()[-1] == "hint: awsv add 'my work'"
+    assert done.stderr.splitlines()[-1] == f"hint: {hint}"
+    added = home.awsv(*shlex.split(hint)[1:], input=json.dumps(KEY), env=UNLOCKED)
+    assert added.returncode == 0, added.stderr
+    assert len(stored(home)) == 2
 
 
 def assert_harmless(done: subprocess.CompletedProcess[str]) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -210,6 +212,16 @@ def changed(alice: Home, moto: MotoServer, front: Front, tmp_path: Path) -> tupl
     return session(alice), old
 
 
+@contextmanager
+def aside(folder: Path) -> Iterator[None]:
+    """A file lies in the place of a folder."""
+    folder.rename(folder.with_suffix(".aside"))
+    folder.write_text("in the way")
+    yield
+    folder.unlink()
+    folder.with_suffix(".aside").rename(folder)
+
+
 def test_after_a_restore_no_session_of_the_replaced_key_is_served(
     alice: Home, changed: tuple[str, bytes], front: Front, tmp_path: Path
 ) -> None:
@@ -218,6 +230,11 @@ def test_after_a_restore_no_session_of_the_replaced_key_is_served(
     calls = len(front.calls)
     declined = alice.awsv("file", "restore", tmp_path / "backup.vlt")
     assert declined.returncode == 2
+    generations = Path(alice.env["XDG_STATE_HOME"], "awsv", "generations")
+    with aside(generations):
+        refused = alice.awsv("file", "restore", "-y", tmp_path / "backup.vlt")
+        assert (refused.returncode, "nothing was changed" in refused.stderr) == (4, True)
+        assert store_path(alice).read_bytes() != old
     assert session(alice) == live  # what was not restored changes nothing
     assert alice.awsv("file", "restore", "-y", tmp_path / "backup.vlt").returncode == 0
     assert session(alice) != live
