@@ -30,9 +30,9 @@ class AgainstDictionary(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        folder = self.root / os.urandom(8).hex()
-        context = FakeContext(self.root, passphrases=["right"])
-        self.stores = [FileBackend(context, folder) for _ in range(2)]
+        machine = self.root / os.urandom(8).hex()  # of its own: all stores here have one identity
+        context = FakeContext(machine, passphrases=["right"])
+        self.stores = [FileBackend(context, machine / "store") for _ in range(2)]
         self.model, self.versions = {}, {}
 
     @rule(who=WHO, key=KEYS, value=VALUES)

@@ -13,6 +13,7 @@ told, once.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
 import os
@@ -164,11 +165,13 @@ class Anchor:
     def _newest_at_any_place(self, store: bytes) -> Mark | None:
         """Of a store without a file of its own, as version 0.1.0 left it: it kept the newest state with the place."""
         found: list[Mark] = []
-        for path in self._folder.glob("*.json") if self._folder.is_dir() else ():
-            try:
-                found.append(Mark.parse(SafeFile(self._folder, path.name, limit=_LIMIT).read() or b""))
-            except (StorageError, ValueError):  # told where that place is looked at
-                continue
+        names: list[str] = []
+        with contextlib.suppress(OSError):  # there is no folder yet, or it is closed to us
+            names = os.listdir(self._folder)  # noqa: PTH208 - names only: SafeFile opens them
+        for name in names:
+            with contextlib.suppress(StorageError, ValueError):  # told where that place is looked at
+                if name.endswith(".json"):
+                    found.append(Mark.parse(self._file(name.removesuffix(".json")).read() or b""))
         return max((mark for mark in found if mark.store == store), key=lambda mark: mark.epoch, default=None)
 
     # -- writing -------------------------------------------------------------------------------------------------------
