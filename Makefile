@@ -8,10 +8,11 @@ PARTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
 EXAMPLES := $(wildcard examples/*/pyproject.toml)
 SOURCES := core/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
 
-# Modules of somebody's working folder have no place in what is tested.
-unexport PYTHONPATH PYTHONHOME
+# Modules of somebody's working folder have no place in what is tested. Bytecode is written at the first import (pip
+# makes none, for most of it is never imported), and not made anew by each of the thousands of processes.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-here test-others test-deep contracts lint format bench build docs freeze-api clean
+.PHONY: help demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
 
 help:
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
@@ -40,6 +41,10 @@ test-here: $(VENV)/.installed
 
 test-others: $(VENV)/.installed
 	@scripts/test-others $(VENV)
+
+# All that is left for root where an ordinary user has run "make test".
+test-root: $(VENV)/.installed
+	@scripts/run-tests $(VENV) -m root
 
 test-deep: $(VENV)/.installed
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal

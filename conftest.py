@@ -1,3 +1,9 @@
 """Loads the fixtures of ``tests/support`` for every distribution's tests (pytest takes plugins only from here)."""
 
-pytest_plugins = ["support.fixtures", "support.openbao", "support.security", "vault_core.testing.pytest_plugin"]
+pytest_plugins = [
+    "support.fixtures",
+    "support.openbao",
+    "support.root",
+    "support.security",
+    "vault_core.testing.pytest_plugin",
+]

@@ -264,7 +264,7 @@ def test_the_users_own_command_learns_no_other_secret(person: Home) -> None:
     assert canaries.found_in_files(person.root) == {}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can watch a process that has closed its memory to others")
+@pytest.mark.root("only root can watch a process that has closed its memory to others")
 def test_no_other_program_is_started(person: Home) -> None:
     strace = shutil.which("strace")
     works = strace and subprocess.run([strace, "-qq", "true"], capture_output=True, check=False).returncode == 0

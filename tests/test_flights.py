@@ -202,7 +202,8 @@ def test_questions_at_one_terminal_come_one_after_another(team: Home, front: Fro
     crowd.terminal.expect(f"{QUESTION} (\\S+): ")
     first = crowd.terminal.match[1]
     all_wait(team, 2)
-    assert crowd.terminal.expect([QUESTION, pexpect.TIMEOUT], timeout=0.7) == 1
+    crowd.wait_until_idle()
+    assert crowd.terminal.expect([QUESTION, pexpect.TIMEOUT], timeout=0) == 1
     crowd.terminal.sendline("111111")
     crowd.terminal.expect(f"{QUESTION} (\\S+): ")
     second = crowd.terminal.match[1]

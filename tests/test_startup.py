@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -130,7 +129,7 @@ def opened(home: Home, *args: str, env: dict[str, str] | None = None) -> set[str
     return {Path(path).name for path in paths}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can watch a process that has closed its memory to others")
+@pytest.mark.root("only root can watch a process that has closed its memory to others")
 def test_a_live_session_opens_no_store(live: Home) -> None:
     # The file is opened by its name in an open folder.
     assert STORE not in opened(live, "exec", "-j", "work", env=UNLOCKED)

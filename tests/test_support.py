@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,53 @@ def test_an_absent_part_is_told(tmp_path: Path, required: str, code: int, outcom
     assert done.returncode == code
     assert outcome in done.stdout
     assert "a unicorn    1 tests  wait for it" in done.stdout
+
+
+def skips_for_want_of_root(source: str) -> list[int]:
+    """The lines where a test skips itself for an ordinary user without ``pytest.mark.root``."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.If(test=test, body=body) if "pytest.skip(" in "".join(map(ast.unparse, body)):
+                condition = ast.unparse(test)
+            case ast.Call(func=ast.Attribute(attr="skipif"), args=[test, *_]):
+                condition = ast.unparse(test)
+            case _:
+                continue
+        if re.search(r"uid\(\)(?! == 0|})", condition):  # } of an f-string: a folder of this user's
+            found.append(node.lineno)
+    return found
+
+
+def test_what_needs_root_is_marked() -> None:
+    """``-m root`` is all that CI runs as root: a test that skips otherwise would run nowhere."""
+    assert skips_for_want_of_root("if os.geteuid() != 0 and hard:\n    pytest.skip('no')") == [1]
+    assert skips_for_want_of_root("@pytest.mark.skipif(os.getuid(), reason='')\ndef test_it(): ...") == [1]
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for folder in ("core", "plugins", "examples", "tests")
+        for path in sorted((ROOT / folder).rglob("test_*.py"))
+        if (lines := skips_for_want_of_root(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+
+
+def test_a_test_that_needs_root_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    test = tmp_path / "test_marked.py"
+    test.write_text(
+        "import os, pytest\nos.geteuid = lambda: {}\n"
+        "@pytest.fixture\ndef dear(): raise OSError\n"
+        '@pytest.mark.root("only root can fly")\ndef test_it(dear): pass\n'
+    )
+    argv = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-p", "support.root", test]
+    for user, told in ((1000, "needs root: only root can fly"), (0, "1 error")):
+        text = test.read_text()
+        test.write_text(text.replace("{}", str(user)))
+        done = subprocess.run(
+            argv, env={"PYTHONPATH": str(ROOT / "tests")}, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        test.write_text(text)
+        assert told in done.stdout
 
 
 def test_a_home_shows_nothing_of_the_caller(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

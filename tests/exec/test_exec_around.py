@@ -67,10 +67,9 @@ def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+@pytest.mark.root("test_nobody_reads_awsv_while_it_holds_secrets is this test for an ordinary user")
 def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> None:
     """As root, the test above proves little: another process of one ordinary user tries it here."""
-    if os.geteuid() != 0:
-        pytest.skip("test_nobody_reads_awsv_while_it_holds_secrets is this test for an ordinary user")
     setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
     user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     hold = "from vault_core.cli.protect import protect; import time; {}; print(flush=True); time.sleep(60)"

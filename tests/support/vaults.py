@@ -5,17 +5,21 @@ A store made by ``awsv add`` derives its key for a quarter of a second, and so d
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.home import Home
 from vault_core.api import Secret
-from vault_core.sealing import Argon2id, to_base64
+from vault_core.sealing import Argon2id, primitives, to_base64
 from vault_core.testing import FakeContext
 from vault_core.vault import CREDENTIALS, encode
 from vault_plugin_file.backend import FileBackend
@@ -32,10 +36,12 @@ class _Pbkdf2(Argon2id):
     """
 
     def to_json(self) -> dict[str, Any]:
-        return {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": to_base64(os.urandom(16))}
+        return {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": SALT}
 
 
 CHEAP = _Pbkdf2()
+SALT = to_base64(os.urandom(16))
+"""Of every slot that this process makes, so that it derives the key of a passphrase once; others take a salt each."""
 NOWHERE = "http://127.0.0.1:9"
 """An endpoint where nobody listens."""
 
@@ -55,6 +61,20 @@ def store_path(home: Home) -> Path:
     return Path(home.env["XDG_DATA_HOME"], "awsv", "store.vlt")
 
 
+@functools.cache
+def _derived(secret: bytes, salt: bytes, rounds: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", secret, salt, rounds)
+
+
+@contextmanager
+def _derived_once() -> Iterator[None]:
+    """This process opens the stores of many tests, and each derivation takes longer than everything else about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(primitives, "pbkdf2", _derived)
+        yield
+
+
+@_derived_once()
 def fill(home: Home, keys: Mapping[str, tuple[str, str]], *, passphrase: str = PASSPHRASE) -> None:
     """Put keys (name to key id and secret) into the default store of a home, as ``awsv add`` does."""
     backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), store_path(home).parent, cost=CHEAP)
@@ -64,6 +84,7 @@ def fill(home: Home, keys: Mapping[str, tuple[str, str]], *, passphrase: str = P
     backend.close()
 
 
+@_derived_once()
 def stored(home: Home, *, passphrase: str = PASSPHRASE, folder: Path | None = None) -> dict[str, tuple[str, str]]:
     """What a store holds: name to key id and secret.
 

@@ -373,6 +373,7 @@ print(*context.notes)
 """
 
 
+@pytest.mark.slow
 def test_s12_sixteen_writers_and_no_alarm(opened, folder, ctx, figure):
     opened().put("counters/one", Secret("0"))
     count = sample(5, 25)

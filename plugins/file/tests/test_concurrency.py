@@ -45,6 +45,7 @@ def start(script, *arguments):
     return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env={"PATH": os.environ["PATH"]})
 
 
+@pytest.mark.slow
 def test_s12_writers_in_many_processes_lose_nothing(opened, folder, figure):
     opened().put(KEY, Secret("0"))
     processes = [start(WORKER, folder, 10, number) for number in range(8)]

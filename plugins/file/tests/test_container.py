@@ -41,6 +41,7 @@ def test_it_reads(made, folder, values):
 # -- S1, S2: bits and lengths ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_s1_every_flipped_bit(made, figure):
     data, _, dek, _ = made
     changed = bytearray(data)

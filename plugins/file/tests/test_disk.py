@@ -41,14 +41,18 @@ def both(store):
 # -- S13: permissions and kinds ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+@pytest.mark.parametrize(
+    "umask",
+    [
+        *(0o000, 0o022, 0o077),
+        pytest.param(0o777, marks=pytest.mark.root("under umask 0777 only root can go on with what it makes")),
+    ],
+)
 def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
     def work():
         FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder / "deep").put(KEY, Secret("x"))
         return True
 
-    if umask == 0o777 and os.geteuid() != 0:
-        pytest.skip("under umask 0777 only root can go on with what it makes")
     assert child(work, umask=umask) == 0
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
     if umask == 0o777:
@@ -78,10 +82,9 @@ def test_s13_folder_open_to_others(made, opened, folder, mode):
         assert caught.value.hint.endswith(f"chmod 700 {folder}")
 
 
+@pytest.mark.root("only root can give a file away")
 @pytest.mark.parametrize("which", ["file", "folder"])
 def test_s13_foreign_owner(made, opened, folder, which):
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a file away")
     path = made if which == "file" else folder
     os.chown(path, NOBODY, -1)
     for call in both(opened()):
@@ -89,9 +92,8 @@ def test_s13_foreign_owner(made, opened, folder, which):
             call()
 
 
+@pytest.mark.root("only root can become another user")
 def test_s13_another_user_cannot_open_it(made, tmp_path, child, monkeypatch):
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # so that only the store's own folder can be what stops the other user
 
@@ -176,28 +178,32 @@ def test_s13_hard_link(made, opened, tmp_path):
             call()
 
 
-def test_s13_directory_pipe_socket_device(opened, folder):
+def listen(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (Path.mkdir, "a folder"),
+        (os.mkfifo, "a named pipe"),
+        (listen, "a socket"),
+        pytest.param(
+            lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5)),
+            "a device",
+            marks=pytest.mark.root("only root can make a device"),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_s13_directory_pipe_socket_device(opened, folder, monkeypatch, make, kind):
     folder.mkdir(mode=0o700)
-    path = folder / "store.vlt"
-
-    def listen():
-        here = Path.cwd()
-        os.chdir(folder)  # a socket's path may have some hundred bytes only
-        try:
-            with socket.socket(socket.AF_UNIX) as server:
-                server.bind("store.vlt")
-        finally:
-            os.chdir(here)
-
-    kinds = [(path.mkdir, "a folder"), (lambda: os.mkfifo(path), "a named pipe"), (listen, "a socket")]
-    if os.geteuid() == 0:
-        kinds.append((lambda: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5)), "a device"))
-    for make, kind in kinds:
-        make()
-        for call in both(opened()):
-            with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a plain file"):
-                call()
-        path.rmdir() if path.is_dir() else path.unlink()
+    monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
+    make(folder / "store.vlt")
+    for call in both(opened()):
+        with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a plain file"):
+            call()
 
 
 def test_s13_too_large(made, opened):

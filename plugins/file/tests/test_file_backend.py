@@ -274,6 +274,7 @@ def test_a_full_store_says_so_and_stays_as_it_is(opened, snapshot):
     assert snapshot() == before
 
 
+@pytest.mark.slow
 def test_s21_ten_thousand_entries(opened, figure):
     store = opened()
     store.put("a/0", Secret("x"))

@@ -39,5 +39,12 @@ def test_enough_and_no_more(action: str, resource: str, context: dict[str, str],
 
 
 def test_iam_takes_it(moto: MotoServer) -> None:
+    from botocore.exceptions import ClientError
+
     moto.create_user("policy-reader")
-    moto.client("iam").put_user_policy(UserName="policy-reader", PolicyName="vault", PolicyDocument=POLICY)
+    iam = moto.client("iam")
+    iam.put_user_policy(UserName="policy-reader", PolicyName="vault", PolicyDocument=POLICY)
+    kept = iam.get_user_policy(UserName="policy-reader", PolicyName="vault")["PolicyDocument"]
+    assert kept == json.loads(POLICY)
+    with pytest.raises(ClientError, match="MalformedPolicyDocument"):
+        iam.put_user_policy(UserName="policy-reader", PolicyName="bad", PolicyDocument=POLICY.replace("Allow", "May"))

@@ -28,11 +28,6 @@ class State(Enum):
         """The vault holds this key."""
         return self not in (State.CONFLICT, State.FAILED)
 
-    @property
-    def wrote(self) -> bool:
-        """The vault has changed."""
-        return self in (State.COPIED, State.REPLACED)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
