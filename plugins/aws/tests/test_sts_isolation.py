@@ -98,6 +98,26 @@ def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[st
     assert [secret for secret in secrets if secret in text] == []
 
 
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
+def test_no_sdk_says_anything_by_itself(everything_logged: list[str], capsys, level: int) -> None:
+    """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
+    client.silence()
+    for name in SDKS:
+        logging.getLogger(f"{name}.some.module").log(level, "canary")
+    assert (everything_logged, capsys.readouterr()) == ([], ("", ""))
+
+
+def test_a_logger_of_the_sdk_that_somebody_set_to_debug_reaches_no_handler(
+    everything_logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.silence()
+    for name in SDKS:
+        child = logging.getLogger(f"{name}.some.module")
+        monkeypatch.setattr(child, "level", logging.DEBUG)
+        child.debug("canary")
+    assert everything_logged == []
+
+
 def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
     aws.source = aws.assume()
     token = aws.source.session_token.reveal_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from support.endless import endless
 from support.front import Fault, Front, running
 from support.moto import REGION, MotoServer
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
+from vault_plugin_ssm import isolated
 from vault_plugin_ssm.choices import identity
 
 PASSPHRASE = "correct horse battery staple, canary"
@@ -224,6 +226,15 @@ def test_a_certificate_that_nobody_vouches_for(
         ssm.environ["AWS_CA_BUNDLE"] = str(tmp_path / "gone")
         with pytest.raises(ConfigError, match="no such CA bundle"):
             ssm.get()
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
+def test_no_sdk_says_anything_by_itself(capsys, caplog, level: int) -> None:
+    """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
+    isolated.silence()
+    for name in ("botocore", "boto3", "urllib3", "s3transfer"):
+        logging.getLogger(f"{name}.some.module").log(level, "canary")
+    assert (caplog.records, capsys.readouterr()) == ([], ("", ""))
 
 
 def test_describing_it_loads_no_sdk() -> None:
