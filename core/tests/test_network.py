@@ -11,9 +11,6 @@ EVERYWHERE = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PR
 OURS = [
     "localhost",
     "LOCALHOST",
-    "localhost.",
-    "api.localhost",
-    "api.localhost.",
     "127.0.0.1",
     "127.255.3.4",
     "::1",
@@ -21,8 +18,10 @@ OURS = [
     "::ffff:127.0.0.1",
     "::FFFF:7f00:1",
 ]
+BELOW = ["localhost.", "api.localhost", "api.LOCALHOST."]
+"""Names of this machine by their standard; a system without its resolver asks the network for them."""
 OTHERS = [
-    "",
+    *BELOW,
     "127.1",  # an address to some resolvers, a name to others
     "2130706433",
     "0x7f000001",
@@ -68,18 +67,30 @@ def test_nothing_for_this_machine_goes_to_a_proxy(host: str, port: str, scheme: 
     refuse_plain_http(url, {})
 
 
+@pytest.mark.parametrize("host", BELOW)
+def test_a_name_below_localhost_goes_to_no_proxy_and_not_in_the_clear(host: str) -> None:
+    assert proxy_for(f"https://{host}/", EVERYWHERE) is None
+    with pytest.raises(ConfigError, match="in the clear"):
+        refuse_plain_http(f"http://{host}/", {})
+
+
+@pytest.mark.parametrize("host", [*OTHERS, "evil.example#@localhost", "evil.example?@localhost"])
+def test_another_machine_is_not_talked_to_in_the_clear(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"would carry secrets in the clear|names no server") as refused:
+        refuse_plain_http(f"http://{in_url(host)}/", {})
+    assert refused.value.exit_code == 2
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        *(f"http://{in_url(host)}/" for host in OTHERS),
+        "http://",
         "http://evil.example\\@localhost/",  # urllib3 goes to the first, urlsplit to the second
         "http://evil.example\\.localhost/",
         "http://localhost\\.evil.example/",
         "http://localhost@evil.example/",
         "http://localhost:80@evil.example/",
         "http://user@localhost/",
-        "http://evil.example#@localhost/",
-        "http://evil.example?@localhost/",
         "http://[::1",
         "http://[::1].evil.example/",
         "http://[::1%25lo]/",
@@ -91,18 +102,18 @@ def test_nothing_for_this_machine_goes_to_a_proxy(host: str, port: str, scheme: 
         "",
     ],
 )
-def test_what_may_go_to_another_machine_does_not_go_in_the_clear(url: str) -> None:
-    with pytest.raises(ConfigError, match="would carry secrets in the clear") as refused:
-        refuse_plain_http(url, {})
-    assert refused.value.exit_code == 2
-    assert "https://" in (refused.value.hint or "")
+def test_nothing_goes_in_the_clear_to_where_nobody_can_tell(url: str) -> None:
+    for environ in ({}, {"AWS_VAULT_PLAIN_HTTP": "*"}):
+        with pytest.raises(ConfigError, match="names no server") as refused:
+            refuse_plain_http(url, environ)
+        assert "https://" in (refused.value.hint or "")
 
 
 def test_a_password_in_a_url_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as refused:
         refuse_plain_http("http://me:hunter2@vault.example:8200/x?y=hunter2", {})
     assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
-    assert "http://vault.example:8200 would" in refused.value.message
+    assert refused.value.message == "http://vault.example:8200 names no server"
 
 
 @pytest.mark.parametrize(

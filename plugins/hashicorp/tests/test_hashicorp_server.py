@@ -352,7 +352,7 @@ def test_proxies_are_used_as_told(
         made.close()
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "api.localhost", "[::1]"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_no_token_for_this_machine_goes_to_a_proxy(
     scheme: str, name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
@@ -370,7 +370,7 @@ def test_no_token_for_this_machine_goes_to_a_proxy(
     "address", ["http://vault.example.com:8200", "http://127.1:8200", "http://vault\\.localhost", "https://a,http://b"]
 )
 def test_no_token_travels_in_the_clear(address: str, front: LossyFront, open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="would carry secrets in the clear") as refused:
+    with pytest.raises(ConfigError, match=r"would carry secrets in the clear|names no server") as refused:
         open_store({"VAULT_TOKEN": "canary", "http_proxy": front.url}, address=address)
     assert refused.value.exit_code == 2
     assert front.seen == []

@@ -17,18 +17,20 @@ _PORTS = {"http": 80, "https": 443}
 _NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
 """What every parser of URLs takes for the same host: without user, backslash and letters that look like others."""
 _LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost\.?", re.ASCII | re.IGNORECASE)
+"""Names that nobody but this machine should answer for (RFC 6761)."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself: ``localhost``, a name below it (RFC 6761), 127.0.0.0/8 or ::1.
+    """Whether a host is this machine itself for certain: ``localhost``, 127.0.0.0/8 or ::1.
 
-    No name is looked up: where it leads to can be another place the next time.
+    No name is looked up: where it leads to can be another place the next time. That goes for ``api.localhost``, too:
+    many systems ask the network for it.
 
     :param host: as :func:`urllib.parse.urlsplit` gives it, without brackets.
     """
     from ipaddress import IPv4Address, ip_address  # commands that talk to nobody need not wait for it
 
-    if _LOCALHOST.fullmatch(host):
+    if host.lower() == "localhost":
         return True
     try:
         address = ip_address(host)
@@ -43,13 +45,13 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     """The URL of the proxy that a request goes through; None: it goes straight to its host.
 
     ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` count, lower case before upper case. Nothing that is
-    for this machine goes to a proxy, whatever they say.
+    for this machine goes to a proxy, whatever they say; a name below ``localhost`` does not, either.
 
     :param environ: of the context.
     :raises ConfigError: the proxy is of another kind than HTTP.
     """
     place = _place(url)
-    if is_loopback(place.host) or _named(place, _either_case(environ, "no_proxy")):
+    if is_loopback(place.host) or _LOCALHOST.fullmatch(place.host) or _named(place, _either_case(environ, "no_proxy")):
         return None
     proxy = _own_proxy(place.scheme, environ) or _either_case(environ, "all_proxy")
     kind = proxy.partition("://")[0].lower() if "://" in proxy else "http"
@@ -65,17 +67,18 @@ def refuse_plain_http(url: str, environ: Mapping[str, str]) -> None:
     """Before a request that carries secrets, or whose answer does.
 
     :param environ: of the context; ``AWS_VAULT_PLAIN_HTTP`` in it names the hosts that the user trusts the way to.
-    :raises ConfigError: it would travel over a network without TLS.
+    :raises ConfigError: it would travel over a network without TLS, or nobody can tell where to.
     """
     place = _place(url)
-    if place.scheme == "https" or (
-        place.scheme == "http" and (is_loopback(place.host) or _named(place, environ.get(PLAIN_HTTP, "")))
-    ):
+    if place.scheme == "https":
         return
-    shown = place.host or "that host"
+    if place.scheme != "http" or not place.host:
+        raise ConfigError(f"{place.shown} names no server", hint="write it as https://host:port, without a user in it")
+    if is_loopback(place.host) or _named(place, environ.get(PLAIN_HTTP, "")):
+        return
     raise ConfigError(
         f"{place.shown} would carry secrets in the clear",
-        hint=f"give an https:// address, or set {PLAIN_HTTP}={shown} where you trust the network on the way",
+        hint=f"give an https:// address, or set {PLAIN_HTTP}={place.host} if you trust the network on the way to it",
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Context, boolean, is_loopback, proxy_for, refuse_plain_http
+from vault_core.api import ConfigError, Context, boolean, proxy_for, refuse_plain_http
 
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*\Z")
 
@@ -34,13 +34,10 @@ class Server:
     """What says which proxies there are."""
 
     def proxies_for(self, url: str) -> dict[str, str]:
-        """Those of one request, by scheme. Vault's own variable counts before the general ones and for every host."""
-        parts = urlsplit(url)
+        """Those of one request, by scheme. Vault's own variable counts before the general ones."""
         own = _ambient(self.environ, "PROXY_ADDR") or _ambient(self.environ, "HTTP_PROXY")
-        if own and not is_loopback(parts.hostname or ""):
-            return {parts.scheme: own}
-        proxy = None if own else proxy_for(url, self.environ)
-        return {parts.scheme: proxy} if proxy else {}
+        proxy = proxy_for(url, {"all_proxy": own} if own else self.environ)
+        return {urlsplit(url).scheme: proxy} if proxy else {}
 
     def is_ours(self, url: str) -> bool:
         """Whether a URL leads to one of the addresses, by scheme, host and port."""
