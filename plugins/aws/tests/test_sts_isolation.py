@@ -327,6 +327,23 @@ def test_an_answer_without_an_end_is_cut(aws, status: int, chunked: bool) -> Non
         assert server.sent < 32 * 2**20
 
 
+@pytest.mark.parametrize(
+    "body", [b"<a>" * 200_000, b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 20_000], ids=["deep", "entities"]
+)
+@pytest.mark.parametrize("status", [200, 403])
+def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: Front, status: int, body: bytes) -> None:
+    front.on("AssumeRole", fault.garbage(body, status))
+    with pytest.raises(SessionError, match="did not answer as STS does"):
+        aws.assume(mfa_serial=MFA)
+
+
+def test_the_length_of_a_chunk_without_an_end_is_cut(aws) -> None:
+    with endless(line=True) as server:
+        with pytest.raises(SessionError, match="broke the connection"):
+            aws.assume(endpoint_url=server.url, mfa_serial=MFA)
+        assert server.sent < 32 * 2**20
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate of 127.0.0.1, with its key, that no machine trusts."""

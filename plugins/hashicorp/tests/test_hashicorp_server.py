@@ -400,6 +400,14 @@ def test_an_answer_without_an_end_is_cut(
         assert running.sent < 32 * 2**20
 
 
+def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    with endless(line=True) as running:
+        with pytest.raises(StorageUnavailable, match="broke the connection off"):
+            open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
+        assert running.sent < 32 * 2**20
+
+
 def test_the_health_of_a_member_without_an_end_is_none(context: Callable[..., FakeContext]) -> None:
     with endless() as running:
         host = context({"VAULT_ADDR": running.url})

@@ -197,6 +197,14 @@ def test_an_answer_without_an_end_is_cut(ssm, status: int, chunked: bool) -> Non
         assert server.sent < 32 * 2**20
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: Front, status: int) -> None:
+    front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))
+    with pytest.raises((SourceUnavailable, PassphraseError)) as refused:
+        ssm.get()
+    assert "[[" not in refused.value.message
+
+
 def test_a_redirection_is_not_followed(ssm, front: Front, moto: MotoServer) -> None:
     with running(moto.url) as elsewhere:
         front.on("GetParameter", Fault(307, b"", {"Location": elsewhere.url}))
