@@ -17,7 +17,7 @@ import pytest
 
 from support import busy, cluster_client
 from support.openbao import Cluster, Refused, Server, wait_for
-from vault_core.api import Secret
+from vault_core.api import Secret, StorageUnavailable
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp.plugin import vault_storage_backends
 
@@ -158,6 +158,33 @@ def test_what_was_written_through_a_standby_is_read_through_it(cluster: Cluster,
             assert store.delete("test/key", expect=version)
             assert list(store.keys()) == []
         store.close()
+
+
+@pytest.mark.slow
+def test_a_standby_that_sends_us_on_is_followed_to_an_address_that_is_set(cluster: Cluster, tmp_path: Path) -> None:
+    """It does so where it cannot hand a request to its leader; here it is asked not to."""
+    leader = cluster.leader()
+    standby = next(node for node in cluster.nodes if node is not leader)
+    (spec,) = vault_storage_backends()
+
+    def open_store(addresses: str) -> Any:
+        environ = {"VAULT_ADDR": addresses, "VAULT_TOKEN": leader.person("redirected")}
+        store = spec.open(FakeContext(tmp_path, declared=spec.options, environ=environ))
+        store.service.calls.client.adapter.base_uri = standby.url  # not the leader that it has found
+        store.service.calls._session.headers["X-Vault-No-Request-Forwarding"] = "true"
+        return store
+
+    with pytest.raises(StorageUnavailable, match="which is none of the addresses that are set") as refused:
+        open_store(standby.url).put("test/key", Secret("value"))
+    named = str(refused.value.hint).partition("AWS_VAULT_HASHICORP_ADDRESS=")[2]
+    assert named == f"{standby.url},{leader.url}"
+    store = open_store(named)
+    version = store.put("test/key", Secret("value"))
+    item = store.get("test/key")
+    assert item is not None
+    assert (item.value, item.version) == (Secret("value"), version)
+    assert list(store.keys()) == ["test/key"]
+    assert store.delete("test/key", expect=version)
 
 
 @pytest.mark.slow

@@ -18,6 +18,12 @@ _numbers = itertools.count(1)
 MANAGED = "--aws-managed-key"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(moto: MotoServer) -> None:
+    """Moto makes its keys at the first parameter, for which a busy machine takes longer than awsv waits for AWS."""
+    moto.client("ssm").put_parameter(Name="/put/warm", Value="x", Type="SecureString")
+
+
 @pytest.fixture
 def env(moto: MotoServer) -> dict[str, str]:
     """Alice writes and reads, by the keys in the environment."""

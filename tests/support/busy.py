@@ -1,4 +1,8 @@
-"""Limits in seconds for a machine that has other things to do: a limit says how long an idle one may take."""
+"""Limits in seconds for a machine that has other things to do: a limit says how long an idle one may take.
+
+For how long something may take at most, never for how long a test waits or lets something live: a busy machine would
+make itself busier. What has to grow old has its clock put on, and what never comes gets a limit of its own.
+"""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ LOGIN = "Login"
 """The label of the collection that the daemon makes and unlocks at login; it is the default one."""
 START_SECONDS = 20.0
 _SERVICES = "/usr/share/dbus-1/services"
+_INSTALL = "apt-get install gnome-keyring"
 _BUS = """<busconfig>
 <type>session</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>{services}
 <policy context="default">
@@ -45,6 +46,9 @@ class DesktopSession:
 
     def __init__(self, *, activation: bool = False) -> None:
         self.bus_program = parts.need("dbus-daemon", shutil.which("dbus-daemon"), how="apt-get install dbus")
+        if activation:
+            starts = Path(_SERVICES, f"{SERVICE}.service")
+            parts.need("gnome-keyring", starts if starts.exists() else None, how=_INSTALL)
         self.root = Path(tempfile.mkdtemp(prefix="awsv-"))
         self._socket = self.root / "bus"
         self._log = (self.root / "log").open("ab")
@@ -68,7 +72,7 @@ class DesktopSession:
 
     def log_in(self, password: str = PASSWORD) -> None:
         """Start the daemon and unlock the login collection, as a login does; the first time it is made."""
-        program = parts.need("gnome-keyring", shutil.which("gnome-keyring-daemon"), how="apt-get install gnome-keyring")
+        program = parts.need("gnome-keyring", shutil.which("gnome-keyring-daemon"), how=_INSTALL)
         daemon = self._start(program, "--foreground", "--components=secrets", "--unlock", stdin=subprocess.PIPE)
         self._daemon = daemon
         assert daemon.stdin

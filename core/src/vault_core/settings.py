@@ -41,7 +41,12 @@ REMOVED = "AWS_VAULT_REMOVED"
 NO_HELP = "AWS_VAULT_DISABLE_HELP_MESSAGE"
 """Set to anything: a shell that ``exec`` starts is not announced."""
 
-OWN_VARIABLES = frozenset((*(f"AWS_VAULT_{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP))
+PLAIN_HTTP = "AWS_VAULT_PLAIN_HTTP"
+"""The hosts that may be talked to without TLS, written as in ``NO_PROXY``. A variable alone: no file says so."""
+
+OWN_VARIABLES = frozenset(
+    (*(f"AWS_VAULT_{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP, PLAIN_HTTP)
+)
 """The core's own: a plugin ``session`` or ``passphrase`` is not named by them."""
 
 _SECRET_VARIABLE = re.compile(

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.busy import seconds
-from support.front import Front
+from support.front import Fault, Front
 from support.moto import MotoServer
-from vault_core.api import Credentials, Profile, Secret, SessionRequest
+from vault_core.api import CallerIdentifier, CallerIdentity, Credentials, Profile, Secret, SessionRequest
 from vault_core.testing.context import FakeContext
 from vault_plugin_aws import client, sts
 from vault_plugin_aws.plugin import vault_session_providers
@@ -52,6 +51,20 @@ class Sts:
         )
         return SPEC.open(context).issue(request)
 
+    def identify(self, **keys: str) -> CallerIdentity:
+        """Whose alice's key is."""
+        profile = Profile(name="work", keys={"endpoint_url": self.endpoint, **keys})
+        provider = SPEC.open(FakeContext(self.root, environ=self.environ))
+        assert isinstance(provider, CallerIdentifier)
+        return provider.identify(
+            SessionRequest(
+                parameters=SPEC.parameters({}, profile),
+                source=self.source,
+                mfa=self._answer,
+                deadline=time.monotonic() + 30,
+            )
+        )
+
     def assume(self, **more: str) -> Credentials:
         """A session of ``RoleA``."""
         return self.issue(role_arn=self.role, **more)
@@ -70,8 +83,17 @@ def aws(tmp_path: Path, front: Front, moto: MotoServer) -> Sts:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses and the time-outs, so that a test of them takes no half minute. Moto has to answer in them."""
+    """Shorten the pauses between attempts."""
     monkeypatch.setattr(sts, "PAUSES", (0.01, 0.02))
-    limit = min(seconds(1.5), 6.0)  # three of them, all in vain, are less than the deadline
-    monkeypatch.setattr(client, "READ_SECONDS", limit)
-    monkeypatch.setattr(client, "CONNECT_SECONDS", limit)
+
+
+@pytest.fixture
+def expect(front: Front, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
+    """Have every AssumeRole answered so; an answer that never comes is not waited for as long as one of moto's."""
+
+    def answered(answer: Fault) -> None:
+        front.on("AssumeRole", answer)
+        if answer.delay:
+            monkeypatch.setattr(client, "READ_SECONDS", 0.3)
+
+    return answered

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from support import certificates
+from support import certificates, proxies
 from support import front as fault
+from support.endless import endless
 from support.front import Fault, Front, running
 from support.moto import MotoServer
-from vault_core.api import SessionError, VaultError
+from vault_core.api import ConfigError, SessionError, VaultError
 from vault_plugin_aws import client
 
 MFA = "arn:aws:iam::123456789012:mfa/phone"
+OPTED_IN = {"AWS_VAULT_PLAIN_HTTP": "sts.corp.invalid"}
 SDKS = ("boto3", "botocore", "urllib3", "s3transfer")
 
 
@@ -80,12 +82,12 @@ SECRET_ANSWER = (
         ),
     ],
 )
-def test_no_secret_in_logs_or_exceptions(aws, front: Front, everything_logged: list[str], answer: Fault) -> None:
+def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[str], answer: Fault) -> None:
     session = aws.assume()
     aws.source = session
     secrets = [session.secret_access_key.reveal_text(), session.session_token.reveal_text(), aws.code]
     secrets += ["secret-canary", "token-canary"]
-    front.on("AssumeRole", answer)
+    expect(answer)
     text = ""
     try:
         found = aws.assume(mfa_serial=MFA)
@@ -94,6 +96,26 @@ def test_no_secret_in_logs_or_exceptions(aws, front: Front, everything_logged: l
         text = whole(error)
     text += "\n".join(everything_logged)
     assert [secret for secret in secrets if secret in text] == []
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
+def test_no_sdk_says_anything_by_itself(everything_logged: list[str], capsys, level: int) -> None:
+    """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
+    client.silence()
+    for name in SDKS:
+        logging.getLogger(f"{name}.some.module").log(level, "canary")
+    assert (everything_logged, capsys.readouterr()) == ([], ("", ""))
+
+
+def test_a_logger_of_the_sdk_that_somebody_set_to_debug_reaches_no_handler(
+    everything_logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.silence()
+    for name in SDKS:
+        child = logging.getLogger(f"{name}.some.module")
+        monkeypatch.setattr(child, "level", logging.DEBUG)
+        child.debug("canary")
+    assert everything_logged == []
 
 
 def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
@@ -212,7 +234,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str, monke
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
 def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
-    aws.environ = {name: front.url}
+    aws.environ = {name: front.url} | OPTED_IN
     assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
     assert front.actions == ["AssumeRole"]
 
@@ -220,7 +242,7 @@ def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("exempt", ["sts.corp.invalid", "CORP.invalid", "x, .invalid", "*", "sts.corp.invalid:80"])
 def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
-    aws.environ = {"http_proxy": front.url, "NO_PROXY": exempt}
+    aws.environ = {"http_proxy": front.url, "NO_PROXY": exempt} | OPTED_IN
     with pytest.raises(SessionError, match="cannot be reached"):
         aws.assume(endpoint_url="http://sts.corp.invalid:80", mfa_serial=MFA)
     assert front.calls == []
@@ -228,7 +250,7 @@ def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
 
 @pytest.mark.parametrize("exempt", ["", "orp.invalid", "127.0.0.1", ",", "other.invalid"])
 def test_no_proxy_of_others_is_not_ours(aws, front: Front, exempt: str) -> None:
-    aws.environ = {"http_proxy": front.url, "no_proxy": exempt}
+    aws.environ = {"http_proxy": front.url, "no_proxy": exempt} | OPTED_IN
     assert aws.assume(endpoint_url="http://sts.corp.invalid:80").session_token
 
 
@@ -238,6 +260,88 @@ def test_a_proxy_that_is_away(aws) -> None:
     with pytest.raises(SessionError, match="through the proxy") as caught:
         aws.assume(endpoint_url="https://sts.corp.invalid")
     assert "hunter2" not in whole(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::ffff:127.0.0.1]"])
+def test_what_is_for_this_machine_goes_to_no_proxy(aws, front: Front, moto: MotoServer, host: str) -> None:
+    with running(moto.url) as proxy:
+        aws.environ = proxies.everywhere(proxy.url)
+        assert aws.assume(endpoint_url=front.url.replace("127.0.0.1", host)).session_token
+        assert (front.actions, proxy.calls) == (["AssumeRole"], [])
+
+
+def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(aws, moto: MotoServer, certificate: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with running(moto.url) as proxy, running(moto.url, tls=tls) as front:
+        aws.environ = proxies.everywhere(proxy.url)
+        assert aws.assume(endpoint_url=front.url, ca_bundle=str(certificate)).session_token
+        assert (front.actions, proxy.calls) == (["AssumeRole"], [])
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws, front: Front, moto: MotoServer) -> None:
+    """In a CGI program HTTP_PROXY is the header ``Proxy``, so anybody's ("httpoxy")."""
+    with running(moto.url) as evil:
+        aws.environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": evil.url, "http_proxy": front.url} | OPTED_IN
+        assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
+        assert (front.actions, evil.calls) == (["AssumeRole"], [])
+        del aws.environ["http_proxy"]
+        with pytest.raises(SessionError, match="cannot be reached"):
+            aws.assume(endpoint_url="http://sts.corp.invalid", mfa_serial=MFA)
+        assert evil.calls == []
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://sts.example", "http://10.1.2.3:4566", "http://127.0.0.1.example", "http://127.1"]
+)
+def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endpoint: str) -> None:
+    aws.environ = {"http_proxy": front.url}
+    for call in (
+        lambda: aws.assume(endpoint_url=endpoint, mfa_serial=MFA),
+        lambda: aws.identify(endpoint_url=endpoint),
+    ):
+        with pytest.raises(ConfigError, match="would carry secrets in the clear") as refused:
+            call()
+        assert refused.value.exit_code == 2
+        assert "AWS_VAULT_PLAIN_HTTP" in (refused.value.hint or "")
+    assert (front.calls, aws.asked) == ([], 0)
+
+
+def test_no_session_in_the_clear_unless_the_user_names_the_host(aws, front: Front) -> None:
+    aws.environ = {"http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "localstack"}
+    assert aws.assume(endpoint_url="http://localstack:4566").session_token
+    with pytest.raises(ConfigError, match="in the clear"):
+        aws.assume(endpoint_url="http://localstack.example:4566")
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
+@pytest.mark.parametrize("status", [200, 307, 403, 500])
+def test_an_answer_without_an_end_is_cut(aws, status: int, chunked: bool) -> None:
+    with endless(
+        status, chunked=chunked, headers="Location: http://127.0.0.1:9/\r\n" if status == 307 else ""
+    ) as server:
+        with pytest.raises(SessionError, match="answers with more than 1 MiB"):
+            aws.assume(endpoint_url=server.url, mfa_serial=MFA)
+        assert server.sent < 32 * 2**20
+
+
+@pytest.mark.parametrize(
+    "body", [b"<a>" * 200_000, b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 20_000], ids=["deep", "entities"]
+)
+@pytest.mark.parametrize("status", [200, 403])
+def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: Front, status: int, body: bytes) -> None:
+    front.on("AssumeRole", fault.garbage(body, status))
+    with pytest.raises(SessionError, match="did not answer as STS does"):
+        aws.assume(mfa_serial=MFA)
+
+
+def test_the_length_of_a_chunk_without_an_end_is_cut(aws) -> None:
+    with endless(line=True) as server:
+        with pytest.raises(SessionError, match="broke the connection"):
+            aws.assume(endpoint_url=server.url, mfa_serial=MFA)
+        assert server.sent < 32 * 2**20
 
 
 @pytest.fixture

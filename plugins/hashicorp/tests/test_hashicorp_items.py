@@ -237,6 +237,30 @@ def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
     assert store.get("test/key") is None
 
 
+@pytest.mark.parametrize("expect", [ABSENT, ANY], ids=["if there is none", "in any case"])
+def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
+    expect: Any, front: LossyFront, behind: Store, store: Store
+) -> None:
+    """The request is lost on its way, another writes that version, and what we send again is refused."""
+    lose = first(1, "POST", "/data/")
+
+    def lose_while_another_writes(method: str, path: str) -> bool:
+        lost = lose(method, path)
+        if lost:
+            store.put("test/key", TWO)
+        return lost
+
+    front.lose_request = lose_while_another_writes
+    if expect is ABSENT:
+        with pytest.raises(StorageConflict, match="is taken"):
+            behind.put("test/key", ONE, expect=ABSENT)
+    else:
+        behind.put("test/key", ONE)
+    item = store.get("test/key")
+    assert item is not None
+    assert item.value == (TWO if expect is ABSENT else ONE)
+
+
 def test_a_standby_that_is_behind_is_waited_for(
     front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

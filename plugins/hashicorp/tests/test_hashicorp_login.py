@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import secrets
 import time
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from support.busy import seconds
 from support.openbao import Refused, Server
 from vault_core.api import (
     ConfigError,
@@ -27,10 +25,12 @@ from vault_core.api import (
     VaultError,
 )
 from vault_core.testing import FakeContext
+from vault_plugin_hashicorp import login
 from vault_plugin_hashicorp.credentials import whose
 from vault_plugin_hashicorp.service import Store
 
 Open = Callable[..., Any]
+HOUR = 3600.0
 
 
 def works(store: Store) -> bool:
@@ -263,38 +263,80 @@ def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Pa
 # -- renewal -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_store: Open) -> None:
-    life = math.ceil(seconds(2))
-    token = openbao.person(name, token_ttl=f"{life}s", token_max_ttl="1h")
+class Clock:
+    """What the login takes for the time, put on by a test: nobody waits for a token to grow old."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(login, "time", made)
+    return made
+
+
+def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
+    token = openbao.person(name, token_ttl="1h", token_max_ttl="24h")
     store, _ = open_store(openbao.environ(token))
-    began = time.monotonic()
-    while time.monotonic() < began + 2.25 * life:
-        assert works(store)
-        time.sleep(0.2)
-    assert store.service.login.renewals >= 2
+    for renewals in range(3):
+        assert store.service.login.renewals == renewals
+        clock.ahead += 0.95 * HOUR
+        assert works(store)  # more than one request, and one renewal
+    assert openbao.call("GET", "auth/token/lookup-self", token=token)["data"]["last_renewal_time"]
 
 
-def test_a_renewal_that_is_refused_is_not_asked_for_all_the_time(openbao: Server, name: str, open_store: Open) -> None:
+def test_a_token_with_much_of_its_life_left_is_not_renewed(
+    openbao: Server, name: str, open_store: Open, clock: Clock
+) -> None:
+    store, _ = open_store(openbao.environ(openbao.person(name, token_ttl="1h", token_max_ttl="24h")))
+    clock.ahead += 0.3 * HOUR
+    assert works(store)
+    assert store.service.login.renewals == 0
+
+
+def test_a_renewal_that_is_refused_is_not_asked_for_all_the_time(
+    openbao: Server, name: str, open_store: Open, clock: Clock
+) -> None:
     rules = 'path "secret/*" { capabilities = ["read"] }\npath "auth/token/lookup-self" { capabilities = ["read"] }'
     openbao.call("PUT", "sys/policies/acl/no-renewal", {"policy": rules})
-    more = {"token_ttl": "3s", "token_no_default_policy": True}
+    more = {"token_ttl": "1h", "token_no_default_policy": True}
     store, _ = open_store(openbao.environ(openbao.person(name, policies=["no-renewal"], **more)))
-    login = store.service.login
-    login._next_renewal = 0.0
+    clock.ahead += 0.95 * HOUR
+    asked = []
+    store.service.calls._session.hooks["response"].append(lambda answer, **_: asked.append(answer.request.path_url))
     for _ in range(5):
         store.get("test/key")
-    assert login.renewals == 0
-    assert login._next_renewal > time.monotonic()
+    assert [path.endswith("/renew-self") for path in asked].count(True) == 1
+    assert store.service.login.renewals == 0
 
 
-def test_who_can_log_in_does_so_again_when_a_token_ends(openbao: Server, name: str, open_store: Open) -> None:
-    options = approle(openbao, name, token_ttl="1s", token_max_ttl="2s")
+def test_who_can_log_in_does_so_again_when_a_token_ends(
+    openbao: Server, name: str, open_store: Open, clock: Clock
+) -> None:
+    options = approle(openbao, name, token_ttl="1h", token_max_ttl="1h")
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
-    began = time.monotonic()
-    while time.monotonic() < began + 4.5:
-        assert works(store)
-        time.sleep(0.2)
-    assert store.service.login.logins >= 2
+    first = store.service.calls.client.token
+    clock.ahead += 1.5 * HOUR
+    assert works(store)
+    assert store.service.login.logins == 2
+    assert store.service.calls.client.token != first
+
+
+def test_who_can_log_in_does_so_again_where_a_renewal_gives_no_more_time(
+    openbao: Server, name: str, open_store: Open, clock: Clock
+) -> None:
+    """At the token's greatest age the server renews it to the same end."""
+    options = approle(openbao, name, token_ttl="1h", token_explicit_max_ttl="1h")
+    store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
+    keeper = store.service.login
+    keeper._next_renewal = 0.0
+    assert works(store)
+    assert (keeper.renewals, keeper.logins) == (1, 2)
 
 
 def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, name: str, open_store: Open) -> None:
@@ -307,11 +349,12 @@ def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, n
     assert store.service.login.logins == 2
 
 
-def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Open) -> None:
-    life = math.ceil(seconds(1))
-    token = openbao.person(name, token_ttl=f"{life}s", token_max_ttl=f"{life}s")
+def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
+    """The server says the same of one that was revoked and of one that grew old."""
+    token = openbao.person(name, token_ttl="1h", token_max_ttl="1h")
     store, _ = open_store(openbao.environ(token))
-    time.sleep(life + 0.6)
+    openbao.call("POST", "auth/token/revoke", {"token": token})
+    clock.ahead += 1.5 * HOUR
     with pytest.raises(StorageLocked, match="it has expired") as locked:
         store.get("test/key")
     assert locked.value.exit_code == 4

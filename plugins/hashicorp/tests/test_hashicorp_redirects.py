@@ -1,4 +1,4 @@
-"""A server that sends us on: to its leader with everything, to no place that could not have been set as its address."""
+"""A server that sends us on: to its leader with everything, to no place that is not set as an address of its."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from support import certificates
 from vault_core.api import StorageUnavailable
 from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp.server import server
 
 Open = Callable[..., Any]
 TOKEN = "canary-token"
@@ -25,17 +26,24 @@ class Recorder:
 
     :param location: where it sends everybody on; without it, there is nothing.
     :param certificate: of its TLS.
+    :param index: what it says that it has seen.
     """
 
-    def __init__(self, location: str, certificate: Path | None) -> None:
+    def __init__(self, location: str, certificate: Path | None, index: str) -> None:
         self.seen: list[tuple[str, str | None]] = []
+        self.indexes: list[str | None] = []
         recorder = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                recorder.seen.append((self.path, self.headers["X-Vault-Token"]))
-                self.send_response(307 if location else 404)
-                self.send_header("Location", location.replace("PATH", self.path))
+                recorder.indexes.append(self.headers["X-Vault-Index"])
+                if self.path == "/v1/sys/health":
+                    self.send_response(429)  # a standby
+                else:
+                    recorder.seen.append((self.path, self.headers["X-Vault-Token"]))
+                    self.send_response(307 if location else 404)
+                    self.send_header("Location", location.replace("PATH", self.path))
+                self.send_header("X-Vault-Index", index)
                 self.end_headers()
                 self.wfile.write(b'{"errors": []}')
 
@@ -48,7 +56,7 @@ class Recorder:
             context.load_cert_chain(certificate)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -65,13 +73,18 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorder]]
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
     made: list[Recorder] = []
 
-    def start(location: str = "", certificate: Path | None = None) -> Recorder:
-        made.append(Recorder(location, certificate))
+    def start(location: str = "", certificate: Path | None = None, index: str = "") -> Recorder:
+        made.append(Recorder(location, certificate, index))
         return made[-1]
 
     yield start
     for one in made:
         one.stop()
+
+
+def where(error: StorageUnavailable) -> str:
+    """All that is said."""
+    return f"{error.message} {error.hint}"
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["from TLS", "from loopback"])
@@ -80,68 +93,97 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorder]]
     [
         f"{ELSEWHERE}PATH",
         "HTTP://vault.example.comPATH",
+        "https://vault.example.com:8200PATH",
+        "//vault.example.comPATH",
         "http://127.0.0.1@vault.example.comPATH",
         "http://vault.example.com\\@127.0.0.1PATH",
         "http://127.0.0.1.example.comPATH",
         "http://0.0.0.0:8200PATH",
+        "http://localhost:9PATH",
+        "https://127.0.0.1:9PATH",
     ],
 )
-def test_no_token_in_the_clear_to_whom_the_server_names(
+def test_no_token_goes_to_whom_the_server_names(
     tls: bool, location: str, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
     """The proxy sees what would go out to the network."""
     network = record()
     here = record(location, certificate if tls else None)
     environ = {"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}
-    environ |= {
-        "http_proxy": network.url,
-    }
-    with pytest.raises(
-        StorageUnavailable, match=r"sends us on to http://.*, w(here keys would travel in the clear|hich is no address)"
-    ) as refused:
+    environ |= {"http_proxy": network.url, "https_proxy": network.url}
+    with pytest.raises(StorageUnavailable, match=r"sends us on to https?://.*, which is none of the addresses") as told:
         open_store(environ)
     assert network.seen == []
     assert here.seen == [("/v1/auth/token/lookup-self", TOKEN)]
-    assert TOKEN not in f"{refused.value.message} {refused.value.hint}"
+    assert TOKEN not in where(told.value)
 
 
-def test_never_out_of_tls(record: Callable[..., Recorder], certificate: Path, open_store: Open) -> None:
-    """Another user of this machine can listen there."""
-    loopback = record()
-    here = record(f"{loopback.url}PATH", certificate)
-    with pytest.raises(StorageUnavailable, match="sends us on to http://127"):
+@pytest.mark.parametrize("tls", [True, False], ids=["to TLS", "to loopback"])
+def test_no_token_goes_to_another_program_of_this_machine(
+    tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
+) -> None:
+    """Another user can listen there."""
+    there = record(certificate=certificate if tls else None)
+    here = record(f"{there.url}PATH", certificate)
+    with pytest.raises(StorageUnavailable, match="which is none of the addresses that are set"):
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)})
-    assert loopback.seen == []
+    assert there.seen == []
 
 
 @pytest.mark.parametrize(
-    "location", ["ftp://127.0.0.1/PATH", "https://a:canary@127.0.0.1/PATH", "http://[", "https:PATH"]
+    "location", ["ftp://127.0.0.1/PATH", "https://a:canary@127.0.0.1/PATH", "http://[", "https:PATH", "http://x:y/"]
 )
 def test_what_could_be_no_address_is_not_followed(
     location: str, record: Callable[..., Recorder], open_store: Open
 ) -> None:
     with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
         open_store({"VAULT_ADDR": record(location).url, "VAULT_TOKEN": TOKEN})
-    assert "canary" not in f"{refused.value.message} {refused.value.hint}"
+    assert "canary" not in where(refused.value)
 
 
-@pytest.mark.parametrize("tls", [True, False], ids=["from TLS", "from loopback"])
-def test_the_leader_is_followed_to_another_address_with_tls(
+def test_a_password_in_a_redirection_to_us_does_not_make_it_another(
+    record: Callable[..., Recorder], open_store: Open
+) -> None:
+    there = record()
+    here = record(there.url.replace("//", "//a:canary@") + "PATH")
+    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+        open_store({"VAULT_TOKEN": TOKEN}, address=f"{here.url},{there.url}")
+    assert there.seen == []
+    assert "canary" not in where(refused.value)
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "loopback"])
+def test_the_leader_is_followed_to_an_address_that_is_set(
     tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
-    leader = record(certificate=certificate)
-    standby = record(f"{leader.url}PATH", certificate if tls else None)
+    network, leader = record(), record(certificate=certificate if tls else None)
+    standby = record(f"{leader.url.upper().replace('V1', 'v1')}PATH", certificate if tls else None)
+    environ = {"VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate), "http_proxy": network.url}
     with pytest.raises(StorageUnavailable, match=r"does not say whom a token belongs to \(HTTP status 404\)"):
-        open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)})
+        open_store(environ, address=f"{standby.url}, {leader.url}/")
     assert leader.seen == standby.seen == [("/v1/auth/token/lookup-self", TOKEN)]
+    assert network.seen == []
 
 
-def test_a_hop_on_this_machine_does_not_leave_it(record: Callable[..., Recorder], open_store: Open) -> None:
-    network, there = record(), record()
-    here = record(f"{there.url.replace('127.0.0.1', 'localhost')}PATH")
+def test_the_hint_to_set_the_leaders_address_works(record: Callable[..., Recorder], open_store: Open) -> None:
+    leader = record()
+    standby = record(f"{leader.url}PATH")
+    with pytest.raises(StorageUnavailable) as refused:
+        open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN})
+    named = str(refused.value.hint).partition("AWS_VAULT_HASHICORP_ADDRESS=")[2]
     with pytest.raises(StorageUnavailable, match="does not say whom a token belongs to"):
-        open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "http_proxy": network.url})
-    assert (len(there.seen), network.seen) == (1, [])
+        open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN}, address=named)
+    assert leader.seen
+
+
+def test_members_that_send_us_round_in_a_circle_are_left(
+    record: Callable[..., Recorder], open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    here = record("PATH")
+    with pytest.raises(StorageUnavailable, match="names no leader that answers"):
+        open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
+    assert len(here.seen) == 3  # the request, and two that it was sent on to
 
 
 def test_a_leader_is_only_trusted_with_a_certificate(
@@ -150,5 +192,19 @@ def test_a_leader_is_only_trusted_with_a_certificate(
     leader = record(certificate=certificates.of_loopback(tmp_path / "other.pem"))
     standby = record(f"{leader.url}PATH", certificate)
     with pytest.raises(StorageUnavailable, match="not from an authority that we trust"):
-        open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)})
+        open_store({"VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}, address=f"{standby.url},{leader.url}")
     assert leader.seen == []
+
+
+def test_what_the_server_has_shown_once_every_later_answer_must_have_seen(
+    record: Callable[..., Recorder], context: Callable[..., Any]
+) -> None:
+    """Of members that answer reads themselves, one may be behind: it is told by X-Vault-Index."""
+    here = record(index="canary-index")
+    host = context({"VAULT_ADDR": here.url})
+    made = calls.Calls(host, server(host))
+    for _ in range(2):
+        made.send(lambda client: client.auth.token.lookup_self())
+    made._health(here.url)
+    made.close()
+    assert here.indexes == [None, "canary-index", None]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support import secret_service
 from support.dbus_services import KWALLET as KWALLET_SERVICE
 from support.home import PROGRAM
 from support.secret_service import desktop
@@ -127,6 +128,14 @@ def test_a_service_that_the_bus_would_start_can_run_here(tmp_path: Path) -> None
     with desktop(activation=True, logged_in=False) as session:
         assert unavailable(SECRET_SERVICE, tmp_path, session.env) is None
         assert not session.owned()  # and it was not started for this
+
+
+def test_where_the_bus_would_start_nothing_a_part_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of these tests: without gnome-keyring those that need it are skipped, and say what is missing."""
+    monkeypatch.setattr(secret_service, "_SERVICES", str(tmp_path))
+    monkeypatch.delenv("AWSV_REQUIRE_ALL", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="absent part: gnome-keyring"), desktop(activation=True):
+        pass
 
 
 # -- attacks -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from support import certificates
-from support.front import Front, running
+from support import certificates, proxies
+from support.endless import endless
+from support.front import Fault, Front, running
 from support.moto import REGION, MotoServer
-from vault_core.api import ConfigError, SourceUnavailable
+from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
+from vault_plugin_ssm import isolated
 from vault_plugin_ssm.choices import identity
 
 PASSPHRASE = "correct horse battery staple, canary"
@@ -63,20 +66,25 @@ def test_config_files_count_for_a_profile_only(ssm, front: Front) -> None:
 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
 def test_endpoints_that_are_set(ssm, front: Front, setting: str) -> None:
+    name_endpoint(ssm, setting, front.url)
+    assert ssm.get().reveal_text() == PASSPHRASE
+
+
+def name_endpoint(ssm, setting: str, url: str) -> None:
+    """Set an endpoint in one of the places that the SDKs know."""
     ssm.profile(f"[profile reader]\n{ssm.keys()}")
     del ssm.environ["AWS_ENDPOINT_URL"]
     match setting:
         case "variable":
-            ssm.environ["AWS_ENDPOINT_URL"] = front.url
+            ssm.environ["AWS_ENDPOINT_URL"] = url
         case "service variable":
-            ssm.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_SSM": front.url}
+            ssm.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_SSM": url}
         case "profile":
-            ssm.profile(f"[profile reader]\nendpoint_url = {front.url}\n{ssm.keys()}")
+            ssm.profile(f"[profile reader]\nendpoint_url = {url}\n{ssm.keys()}")
         case _:
             ssm.profile(
-                f"[profile reader]\nservices = near\n{ssm.keys()}[services near]\nssm =\n  endpoint_url = {front.url}\n"
+                f"[profile reader]\nservices = near\n{ssm.keys()}[services near]\nssm =\n  endpoint_url = {url}\n"
             )
-    assert ssm.get().reveal_text() == PASSPHRASE
 
 
 def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,10 +100,13 @@ def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.
     assert front.calls == []
 
 
-@pytest.mark.parametrize("endpoint", ["http://ssm.example", "http://127.0.0.1.example:80", "http://[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://ssm.example", "http://127.0.0.1.example:80", "http://[2001:db8::1]", "http://evil.example\\@localhost"],
+)
 def test_no_passphrase_in_the_clear(ssm, front: Front, endpoint: str) -> None:
     ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}
-    with pytest.raises(ConfigError, match="would carry secrets in the clear"):
+    with pytest.raises(ConfigError, match=r"would carry secrets in the clear|names no server"):
         ssm.get()
     assert front.calls == []
 
@@ -119,17 +130,87 @@ def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
 
 
 def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -> None:
+    """For a host that nobody has: what reaches it went through the proxy."""
+    ssm.environ |= {"AWS_ENDPOINT_URL": "http://ssm.invalid", "AWS_VAULT_PLAIN_HTTP": "ssm.invalid"}
+    for spelt in proxies.VARIABLES:
+        ssm.environ[spelt] = front.url
+        if spelt.lower().startswith("https"):
+            with pytest.raises(SourceUnavailable, match="cannot be reached"):
+                ssm.get()
+        else:
+            assert ssm.get().reveal_text() == PASSPHRASE
+        del ssm.environ[spelt]
+    ssm.environ |= {"http_proxy": front.url, "no_proxy": "invalid"}
+    with pytest.raises(SourceUnavailable, match="cannot be reached"):
+        ssm.get()
+    assert len(front.calls) == 4
+
+
+def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm, front: Front) -> None:
+    """In a CGI program HTTP_PROXY is the header ``Proxy``, so anybody's ("httpoxy")."""
+    ssm.environ |= {"AWS_ENDPOINT_URL": "http://ssm.invalid", "AWS_VAULT_PLAIN_HTTP": "*"}
+    ssm.environ |= {"REQUEST_METHOD": "GET", "HTTP_PROXY": front.url}
+    with pytest.raises(SourceUnavailable, match="cannot be reached"):
+        ssm.get()
+    assert front.calls == []
+
+
+@pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_what_is_for_this_machine_goes_to_no_proxy(
+    ssm, front: Front, moto: MotoServer, setting: str, host: str
+) -> None:
+    url = front.url.replace("127.0.0.1", host)
+    name_endpoint(ssm, setting, url)
     with running(moto.url) as proxy:
-        ssm.environ |= {"http_proxy": proxy.url}
+        ssm.environ |= proxies.everywhere(proxy.url)
         assert ssm.get().reveal_text() == PASSPHRASE
-        assert (len(front.calls), len(proxy.calls)) == (0, 1)
-        ssm.environ |= {"no_proxy": "127.0.0.1"}
+        assert (front.actions, proxy.calls) == (["GetParameter"], [])
+
+
+def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(ssm, moto: MotoServer, tmp_path: Path) -> None:
+    authority = certificates.of_loopback(tmp_path / "certificate.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    with running(moto.url) as proxy, running(moto.url, tls=context) as front:
+        ssm.environ |= proxies.everywhere(proxy.url) | {"AWS_ENDPOINT_URL": front.url, "AWS_CA_BUNDLE": str(authority)}
         assert ssm.get().reveal_text() == PASSPHRASE
-        assert (len(front.calls), len(proxy.calls)) == (1, 1)
-        del ssm.environ["no_proxy"]
-        ssm.environ |= {"REQUEST_METHOD": "GET", "HTTP_PROXY": "http://127.0.0.1:9"}
-        del ssm.environ["http_proxy"]
+        assert (front.actions, proxy.calls) == (["GetParameter"], [])
+
+
+def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: Front, moto: MotoServer) -> None:
+    """Clients that botocore makes by itself: STS, on the way to the parameter."""
+    ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
+    with running(moto.url) as proxy:
+        ssm.environ |= proxies.everywhere(proxy.url)
         assert ssm.get().reveal_text() == PASSPHRASE
+        assert (front.actions, proxy.calls) == (["AssumeRole", "GetParameter"], [])
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_answer_without_an_end_is_cut(ssm, status: int, chunked: bool) -> None:
+    with endless(status, chunked=chunked) as server:
+        ssm.environ["AWS_ENDPOINT_URL"] = server.url
+        with pytest.raises(SourceUnavailable, match="answers with more than 1 MiB"):
+            ssm.get()
+        assert server.sent < 32 * 2**20
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: Front, status: int) -> None:
+    front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))
+    with pytest.raises((SourceUnavailable, PassphraseError)) as refused:
+        ssm.get()
+    assert "[[" not in refused.value.message
+
+
+def test_a_redirection_is_not_followed(ssm, front: Front, moto: MotoServer) -> None:
+    with running(moto.url) as elsewhere:
+        front.on("GetParameter", Fault(307, b"", {"Location": elsewhere.url}))
+        with pytest.raises((SourceUnavailable, PassphraseError)):
+            ssm.get()
+        assert elsewhere.calls == []
 
 
 def test_a_certificate_that_nobody_vouches_for(
@@ -153,6 +234,15 @@ def test_a_certificate_that_nobody_vouches_for(
         ssm.environ["AWS_CA_BUNDLE"] = str(tmp_path / "gone")
         with pytest.raises(ConfigError, match="no such CA bundle"):
             ssm.get()
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
+def test_no_sdk_says_anything_by_itself(capsys, caplog, level: int) -> None:
+    """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
+    isolated.silence()
+    for name in ("botocore", "boto3", "urllib3", "s3transfer"):
+        logging.getLogger(f"{name}.some.module").log(level, "canary")
+    assert (caplog.records, capsys.readouterr()) == ([], ("", ""))
 
 
 def test_describing_it_loads_no_sdk() -> None:

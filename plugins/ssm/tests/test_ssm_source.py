@@ -14,7 +14,7 @@ from support.front import Front, json_error
 from support.moto import ACCOUNT, REGION
 from vault_core.api import Cancelled, ConfigError, PassphraseError, SourceUnavailable
 from vault_core.testing import FakeContext
-from vault_plugin_ssm import talk
+from vault_plugin_ssm import isolated, source, talk
 from vault_plugin_ssm.choices import identity, parameter_name, region_name
 from vault_plugin_ssm.plugin import vault_passphrase_sources
 
@@ -252,12 +252,15 @@ def test_nobody_listens(ssm) -> None:
 
 
 @pytest.mark.slow
-def test_five_seconds_in_all(ssm, front: Front) -> None:
+def test_five_seconds_in_all(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isolated.LIMIT_SECONDS == source.LIMIT_SECONDS == 5
+    monkeypatch.setattr(isolated, "LIMIT_SECONDS", 0.5)
+    monkeypatch.setattr(source, "LIMIT_SECONDS", 0.5)
     front.on("GetParameter", fault.hang())
     started = time.monotonic()
-    with pytest.raises(SourceUnavailable, match=r"did not answer within 5 s|does not answer in time"):
+    with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.5 s|does not answer in time"):
         ssm.get()
-    assert 4.5 < time.monotonic() - started < seconds(9)  # what the SDK reads from disk comes before
+    assert 0.45 < time.monotonic() - started < seconds(4)  # what the SDK reads from disk comes before
     assert front.actions == ["GetParameter"]
 
 

@@ -14,6 +14,7 @@ from vault_core import sealing
 from vault_core.api.command import CommandContext, CommandSpec
 from vault_core.api.context import Context, RunResult
 from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
+from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
 from vault_core.api.options import Option, boolean
 from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.api.session import (
@@ -116,6 +117,9 @@ __all__ = [
     "boolean",
     "command_line",
     "hookimpl",
+    "is_loopback",
+    "proxy_for",
+    "refuse_plain_http",
     "sealing",
 ]
 

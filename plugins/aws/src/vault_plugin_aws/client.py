@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Credentials
+from vault_core.api import ConfigError, Credentials, refuse_plain_http
+from vault_plugin_aws.transport import send
 
 if TYPE_CHECKING:
     from botocore.loaders import Loader
@@ -24,7 +24,6 @@ READ_SECONDS = 8
 GLOBAL = "aws-global"
 """Botocore's name of https://sts.amazonaws.com, signed for us-east-1."""
 LOGGERS = ("botocore", "boto3", "urllib3", "s3transfer")
-PROXY_SCHEMES = ("http", "https")
 
 
 def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
@@ -32,18 +31,25 @@ def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping
 
     :param parameters: of the session; ``region``, ``endpoint_url`` and their like are read.
     :param source: whose credentials sign.
-    :param environ: proxies and CA bundle.
+    :param environ: proxies, CA bundle, and the hosts that may be talked to without TLS.
     :raises botocore.exceptions.BotoCoreError: there is no such endpoint.
     """
     silence()
-    session = _session(parameters)
-    proxies = _proxies(environ)
-    client = _client(session, parameters, source, environ, proxies)
-    if proxies and _bypassed(client.meta.endpoint_url, environ):
-        # Only a client knows its endpoint, and only the endpoint's name tells whether the proxy is for it.
-        client.close()
-        client = _client(session, parameters, source, environ, {})
+    trusted = ca_bundle(parameters, environ) or True
+    client = _client(_session(parameters), parameters, source)
+    limits = (CONNECT_SECONDS, READ_SECONDS)
+    client.meta.events.register("before-send", partial(send, environ=environ, verify=trusted, timeout=limits))
     return client
+
+
+def check(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """What can be said to be wrong before anybody is asked for a code.
+
+    :raises ConfigError: no such CA bundle, or an endpoint to which a session would travel in the clear.
+    """
+    ca_bundle(parameters, environ)
+    if endpoint := parameters.get("endpoint_url"):
+        refuse_plain_http(endpoint, environ)
 
 
 def silence() -> None:
@@ -102,13 +108,7 @@ def _models() -> Loader:
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
-def _client(
-    session: Session,
-    parameters: Mapping[str, Any],
-    source: Credentials,
-    environ: Mapping[str, str],
-    proxies: Mapping[str, str],
-) -> Any:
+def _client(session: Session, parameters: Mapping[str, Any], source: Credentials) -> Any:
     from botocore.config import Config
 
     fips, dualstack = (parameters.get(f"use_{kind}_endpoint", False) for kind in ("fips", "dualstack"))
@@ -119,40 +119,15 @@ def _client(
         "sts",
         region_name=parameters.get("region", nowhere),
         endpoint_url=endpoint,
-        verify=ca_bundle(parameters, environ) or True,
         aws_access_key_id=source.access_key_id,
         aws_secret_access_key=source.secret_access_key.reveal_text(),
         aws_session_token=source.session_token.reveal_text() if source.session_token else None,
         config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
             # Repeating is sts.py's business: botocore would also repeat a call that has used up an MFA code.
             retries={"mode": "standard", "total_max_attempts": 1},
-            proxies=dict(proxies),
+            proxies={},
             use_fips_endpoint=fips,
             use_dualstack_endpoint=dualstack,
             ignore_configured_endpoint_urls=True,
         ),
     )
-
-
-def _either_case(environ: Mapping[str, str], name: str) -> str:
-    """A variable that is read in lower case first, as every tool does that knows it."""
-    return environ.get(name) or environ.get(name.upper()) or ""
-
-
-def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """Scheme to proxy URL."""
-    found = {scheme: _either_case(environ, f"{scheme}_proxy") for scheme in PROXY_SCHEMES}
-    if "REQUEST_METHOD" in environ:
-        # In a CGI program HTTP_PROXY is the request's ``Proxy`` header, so anybody's ("httpoxy").
-        found["http"] = environ.get("http_proxy", "")
-    return {scheme: url for scheme, url in found.items() if url}
-
-
-def _bypassed(endpoint: str, environ: Mapping[str, str]) -> bool:
-    """``no_proxy`` names the endpoint's host, a domain that it is in, or everything (``*``)."""
-    url = urlsplit(endpoint)
-    names = [f".{url.hostname}", f".{url.netloc}"]
-    entries = [entry.strip().lower().lstrip(".") for entry in _either_case(environ, "no_proxy").split(",")]
-    return any(entry == "*" or (entry and name.endswith(f".{entry}")) for entry in entries for name in names)

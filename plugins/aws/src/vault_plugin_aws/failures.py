@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vault_core.api import AccessDenied, ConfigError, MfaRejected, Secret, SessionError, VaultError
+from vault_plugin_aws.transport import TooLong
 
 MAX_SKEW_SECONDS = 300
 """AWS refuses a signature that is more than five minutes from its own clock."""
@@ -110,6 +111,8 @@ def explain(error: Exception, attempt: Attempt) -> Failure:
         return Failure(error)
     if isinstance(error, ClientError):
         return _refusal(error.response, attempt)
+    if isinstance(error, TooLong):
+        return Failure(SessionError(str(error), hint="check endpoint_url and the proxy variables"))
     if isinstance(error, BotoCoreError):
         return _transport(error, attempt)
     return _unexpected(error, attempt)

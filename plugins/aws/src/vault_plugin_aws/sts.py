@@ -28,7 +28,7 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
 )
-from vault_plugin_aws.client import ca_bundle, connect
+from vault_plugin_aws.client import check, connect
 from vault_plugin_aws.failures import CHECK_NETWORK, Attempt, Failure, Repeat, explain
 
 PAUSES = (0.5, 2.0)
@@ -67,11 +67,11 @@ class StsProvider(SessionProvider, CallerIdentifier):
         :raises MfaRejected: AWS did not accept the code, or it is not six digits.
         :raises AccessDenied: AWS refused, or does not accept the source's key.
         :raises SessionError: the network, the clock, throttling, an answer that makes no sense.
-        :raises ConfigError: there is no such endpoint or CA bundle.
+        :raises ConfigError: there is no such endpoint or CA bundle, or it would be asked in the clear.
         """
         if request.source is None:
             raise SessionError("STS needs a key to work with, and there is none")
-        ca_bundle(request.parameters, self._context.environ)
+        check(request.parameters, self._context.environ)
         asked = time.monotonic()
         code = _code(request)
         deadline = request.deadline + time.monotonic() - asked
@@ -85,11 +85,11 @@ class StsProvider(SessionProvider, CallerIdentifier):
 
         :raises AccessDenied: AWS does not accept them.
         :raises SessionError: the network, the clock, throttling.
-        :raises ConfigError: there is no such endpoint or CA bundle.
+        :raises ConfigError: there is no such endpoint or CA bundle, or it would be asked in the clear.
         """
         if request.source is None:
             raise SessionError("STS needs a key to work with, and there is none")
-        ca_bundle(request.parameters, self._context.environ)
+        check(request.parameters, self._context.environ)
         endpoint = {name: value for name, value in request.parameters.items() if name not in FIELDS}
         call = _Call({**endpoint, "action": IDENTITY}, request.source, None, self._context.environ)
         identity = _in_background(call, self._context.check, request.deadline)

@@ -12,17 +12,15 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import hvac  # noqa: TID253 - this module is imported when the store is opened
 import requests  # noqa: TID253 - this module is imported when the store is opened
 import urllib3
 from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported when the store is opened
-from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
 
 from vault_core.api import ConfigError, Context, StorageLocked, StorageUnavailable, VaultError
-from vault_plugin_hashicorp.items import shown
-from vault_plugin_hashicorp.server import Server, names_a_server, unencrypted
+from vault_plugin_hashicorp.server import Server
+from vault_plugin_hashicorp.transport import HEALTH, MOST_BYTES, NotFollowed, Response, TooLong, Transport
 
 CONNECT_SECONDS = 5.0
 """To one address, names being looked up included."""
@@ -31,7 +29,6 @@ ANSWER_SECONDS = 10.0
 PATIENCE_SECONDS = 30.0
 """How long a request is repeated. A cluster of three needs up to 15 s to replace a leader that was killed."""
 _TICK = 0.5
-_HEALTH = "/v1/sys/health"
 _NO_PEM = ("PEM", "NO_CERTIFICATE", "KEY_VALUES_MISMATCH")
 """OpenSSL's words about a file of certificates or of a key."""
 _LONGEST_PAUSE = 1.0
@@ -42,71 +39,9 @@ _UPGRADE = "from non-versioned to versioned data"
 _REPEATED = frozenset({412, 429, 472, 473, 500, 502, 503, 504})
 """A standby that is behind (412), too many requests (429), no leader, a load balancer without a member."""
 
-Response = Any
-"""``requests.Response``, which has no types."""
-
 
 class Unreachable(StorageUnavailable):
     """No address can be connected to: nothing was sent."""
-
-
-class _NotFollowed(requests.exceptions.RequestException):
-    """A redirection to where the token, or a request's meaning, would be lost."""
-
-
-class _Session(requests.Session):
-    """Reads nothing of the process's environment, and follows a standby to its leader.
-
-    The token goes along, as the leader needs it: so only to what could have been set as the server's address, never
-    without encryption to another machine, and never out of TLS.
-    """
-
-    def __init__(self, server: Server) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.max_redirects = 2
-        self._server = server
-        self.verify = server.verify
-        self.cert = server.certificate
-        self.mount("https://", _Tls(server.server_name))
-        # Vault Enterprise and OpenBao: a standby that answers reads itself hands them to the leader, where its operator
-        # allows that (allow_forwarding_via_header).
-        self.headers["X-Vault-Inconsistent"] = "forward-active-node"
-        self._index = ""
-        self.hooks["response"].append(self._remember_index)
-
-    def prepare_request(self, request: Any) -> Any:
-        prepared = super().prepare_request(request)
-        if self._index and not prepared.path_url.endswith(_HEALTH):
-            # What we were shown once, or wrote, is what every later answer must have seen.
-            prepared.headers["X-Vault-Index"] = self._index
-        return prepared
-
-    def send(self, request: Any, **kwargs: Any) -> Response:
-        return super().send(request, **kwargs | {"proxies": self._server.proxies_for(request.url)})
-
-    def get_redirect_target(self, resp: Response) -> str | None:
-        target: str | None = super().get_redirect_target(resp)
-        if target and (why_not := _why_not_followed(resp, target)):
-            resp.close()
-            raise _NotFollowed(why_not)
-        return target
-
-    def _remember_index(self, response: Response, *_: Any, **__: Any) -> None:
-        self._index = response.headers.get("X-Vault-Index") or self._index
-
-
-class _Tls(HTTPAdapter):
-    """TLS with another name in the certificate than the address's."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        if self._name:
-            kwargs |= {"server_hostname": self._name, "assert_hostname": self._name}
-        super().init_poolmanager(*args, **kwargs)
 
 
 class Calls:
@@ -118,7 +53,7 @@ class Calls:
     def __init__(self, context: Context, server: Server) -> None:
         self._context = context
         self.server = server
-        self._session = _Session(server)
+        self._session = Transport(server)
         self.client = hvac.Client(
             url=server.addresses[0],
             token="",  # None would have hvac look for one
@@ -138,8 +73,6 @@ class Calls:
         if server.verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.notify(f"warning: whoever is between us and {self.address} can read the keys: TLS is not verified")
-        if any(unencrypted(address) for address in server.addresses):
-            context.notify(f"warning: keys travel to {self.address} without encryption")
         if len(server.addresses) > 1:
             self._find_active()
 
@@ -209,9 +142,12 @@ class Calls:
         :raises StorageUnavailable: it would not help to ask again.
         """
         kinds = requests.exceptions
-        if isinstance(error, _NotFollowed):
+        if isinstance(error, NotFollowed):
+            raise StorageUnavailable(f"{self.address} sends us on to {error}", hint=error.hint) from None
+        if isinstance(error, TooLong):
             raise StorageUnavailable(
-                f"{self.address} sends us on to {error}", hint="set VAULT_ADDR to the address of the leader itself"
+                f"{self.address} answers with more than {MOST_BYTES // 2**20} MiB",
+                hint="check VAULT_ADDR, and what is between us and it",
             ) from None
         if isinstance(error, kinds.SSLError):
             return self._no_tls(error)
@@ -299,28 +235,10 @@ class Calls:
         """The status that a member gives itself; None where it does not answer."""
         limits = (CONNECT_SECONDS, CONNECT_SECONDS)
         try:
-            answer = self._patiently(lambda: self._session.get(address + _HEALTH, timeout=limits))
+            answer = self._patiently(lambda: self._session.get(address + HEALTH, timeout=limits))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             return None
         return int(answer.status_code)
-
-
-def _why_not_followed(response: Response, target: str) -> str | None:
-    """Where a redirection leads, and why nobody goes there; None where it is followed."""
-    try:
-        there = urlsplit(urljoin(response.url, target))
-    except ValueError:  # a bracket that nobody closes
-        return "no address"
-    origin = f"{there.scheme}://{there.netloc}"
-    place = shown(f"{there.scheme}://{there.hostname or ''}")  # without a password
-    if not names_a_server(origin):
-        return f"{place}, which is no address of a server"
-    if unencrypted(origin) or (there.scheme == "http" and response.url.startswith("https://")):
-        return f"{place}, where keys would travel in the clear"
-    if response.status_code < 307 and response.request.method != "GET":
-        # requests would go on with a GET: a write would be none, and a listing empty.
-        return f"{place} with a read in place of what was asked (HTTP status {response.status_code})"
-    return None
 
 
 def _says(response: Response, word: str) -> bool:
@@ -337,7 +255,7 @@ def document(response: Response) -> dict[str, Any] | None:
     """The JSON object that an answer holds, or None."""
     try:
         found = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

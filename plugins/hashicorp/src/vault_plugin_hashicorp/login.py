@@ -18,9 +18,10 @@ from vault_core.api import (
     StorageLocked,
     StorageUnavailable,
 )
-from vault_plugin_hashicorp.calls import Calls, Response, section
+from vault_plugin_hashicorp.calls import Calls, section
 from vault_plugin_hashicorp.credentials import content, found_token, login_mount, needed, secret_id
 from vault_plugin_hashicorp.items import shown
+from vault_plugin_hashicorp.transport import Response
 
 _RENEW_BELOW = 1 / 3
 """Of a token's life: what is left of it when it is renewed."""

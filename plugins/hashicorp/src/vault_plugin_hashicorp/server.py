@@ -6,14 +6,13 @@ process's own environment or from ``.netrc``: the host's snapshot decides, as it
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Context, boolean
+from vault_core.api import ConfigError, Context, boolean, proxy_for, refuse_plain_http
 
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*\Z")
 
@@ -31,21 +30,27 @@ class Server:
     """The name that the certificate must have, where it is not the address's; else empty."""
     certificate: tuple[str, str] | None
     """Paths of our own certificate and its key."""
-    proxies: Mapping[str, str]
-    """By scheme."""
-    direct: str | None
-    """What is reached without a proxy, as ``NO_PROXY`` says it, and this machine itself; None: nothing is."""
+    environ: Mapping[str, str] = field(repr=False)
+    """What says which proxies there are."""
 
     def proxies_for(self, url: str) -> dict[str, str]:
-        """Those of one request: it may be on the way to another host than an address of ours."""
-        if self.direct is not None and _is_direct(urlsplit(url).hostname or "", self.direct):
-            return {}
-        return dict(self.proxies)
+        """Those of one request, by scheme. Vault's own variable counts before the general ones."""
+        own = _ambient(self.environ, "PROXY_ADDR") or _ambient(self.environ, "HTTP_PROXY")
+        proxy = proxy_for(url, {"all_proxy": own} if own else self.environ)
+        return {urlsplit(url).scheme: proxy} if proxy else {}
+
+    def is_ours(self, url: str) -> bool:
+        """Whether a URL leads to one of the addresses, by scheme, host and port."""
+        return _origin(url) in {_origin(address) for address in self.addresses}
 
 
 def ambient(context: Context, name: str) -> str:
     """``BAO_<name>``, else ``VAULT_<name>``, else an empty text."""
-    return context.environ.get(f"BAO_{name}") or context.environ.get(f"VAULT_{name}") or ""
+    return _ambient(context.environ, name)
+
+
+def _ambient(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(f"BAO_{name}") or environ.get(f"VAULT_{name}") or ""
 
 
 def told(context: Context, option: str, name: str) -> str:
@@ -83,7 +88,7 @@ def names_a_server(address: str) -> bool:
 def server(context: Context) -> Server:
     """Everything that the settings say about the server.
 
-    :raises ConfigError: no server is named, or something about it does not make sense.
+    :raises ConfigError: no server is named, keys would travel to it in the clear, or something does not make sense.
     """
     found = addresses(context)
     if not found:
@@ -91,15 +96,15 @@ def server(context: Context) -> Server:
             "no server is named for backend 'hashicorp'",
             hint="set AWS_VAULT_HASHICORP_ADDRESS or VAULT_ADDR, for example https://vault.example.com:8200",
         )
-    proxies, direct = _proxies(context)
+    for address in found:
+        refuse_plain_http(address, context.environ)
     return Server(
         addresses=found,
         namespace=told(context, "namespace", "NAMESPACE").strip("/"),
         verify=_verify(context),
         server_name=ambient(context, "TLS_SERVER_NAME"),
         certificate=_certificate(context),
-        proxies=proxies,
-        direct=direct,
+        environ=context.environ,
     )
 
 
@@ -114,19 +119,13 @@ def folder(text: str) -> str:
     return path
 
 
-def unencrypted(address: str) -> bool:
-    """Whether keys would travel over a network in the clear."""
-    parts = urlsplit(address)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """What makes a server another one.
 
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    :raises ValueError: it has a port that is none, or a bracket that nobody closes.
+    """
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _verify(context: Context) -> bool | str:
@@ -165,41 +164,3 @@ def expanded(context: Context, path: str) -> Path:
     """A path, ``~`` being the home of the environment that the context shows."""
     home = context.environ.get("HOME")
     return Path(home + path[1:]) if home and (path == "~" or path.startswith("~/")) else Path(path)
-
-
-def _proxies(context: Context) -> tuple[Mapping[str, str], str | None]:
-    """See :attr:`Server.proxies` and :attr:`Server.direct`."""
-    own = ambient(context, "PROXY_ADDR") or ambient(context, "HTTP_PROXY")
-    if own:
-        return {"http": own, "https": own}, None
-
-    def either(name: str) -> str:
-        return context.environ.get(name.lower()) or context.environ.get(name) or ""
-
-    # HTTP_PROXY in capitals could be a header of a request, where a web server runs us (CGI).
-    plain = {"http": context.environ.get("http_proxy", ""), "https": either("HTTPS_PROXY")}
-    proxies = {scheme: proxy or either("ALL_PROXY") for scheme, proxy in plain.items()}
-    return {scheme: proxy for scheme, proxy in proxies.items() if proxy}, either("NO_PROXY")
-
-
-def _is_direct(host: str, rules: str) -> bool:
-    """Whether ``NO_PROXY`` names the host (itself, a domain that it belongs to, a network, or ``*``), or it is ours.
-
-    What is for this machine needs no encryption, and would have none on its way to a proxy. It is the rule of ``vault``
-    and ``bao``, too (Go's ``http.ProxyFromEnvironment``).
-    """
-    if _is_loopback(host):
-        return True
-    for rule in (part.strip().lower() for part in rules.split(",")):
-        if rule and (rule == "*" or host == rule.lstrip(".") or host.endswith("." + rule.lstrip("."))):
-            return True
-        if "/" in rule and _is_in(host, rule):
-            return True
-    return False
-
-
-def _is_in(host: str, network: str) -> bool:
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False

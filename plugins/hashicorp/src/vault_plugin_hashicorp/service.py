@@ -16,10 +16,11 @@ from vault_core.api import (
     StorageDenied,
     StorageError,
 )
-from vault_plugin_hashicorp.calls import Calls, Response, errors, section
+from vault_plugin_hashicorp.calls import Calls, errors, section
 from vault_plugin_hashicorp.items import Items
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_plugin_hashicorp.server import server
+from vault_plugin_hashicorp.transport import Response
 
 _MISMATCH = "check-and-set parameter did not match"
 """What the server says when another version is current (kv ``path_data.go``)."""

@@ -25,6 +25,7 @@ from vault_core.api import (
 )
 from vault_plugin_ssm import policy
 from vault_plugin_ssm.choices import Identity, plain_name
+from vault_plugin_ssm.transport import TooLong
 
 _MAX_MESSAGE = 300
 _THROTTLED = {
@@ -138,6 +139,8 @@ def explain(error: Exception, attempt: Attempt, *, has_keys: bool = True) -> Fai
         return Failure(error=error)
     if isinstance(error, ClientError):
         return _refusal(error, attempt)
+    if isinstance(error, TooLong):
+        return Failure(message=str(error), hint="check the endpoint and the proxy variables")
     found = (_of_identity(error, attempt) or _transport(error, attempt)) if isinstance(error, BotoCoreError) else None
     return found or (_unexpected(error, attempt) if has_keys else _no_keys(error, attempt))
 

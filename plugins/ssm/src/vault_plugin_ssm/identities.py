@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Context, PassphraseError, Secret, SourceUnavailable
+from vault_core.api import ConfigError, Context, PassphraseError, Secret, SourceUnavailable, is_loopback
 from vault_plugin_ssm.choices import Identity
-from vault_plugin_ssm.isolated import config_file, is_loopback
+from vault_plugin_ssm.isolated import config_file
 
 _OF_A_PROFILE = frozenset(
     (

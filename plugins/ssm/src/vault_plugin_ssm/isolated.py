@@ -1,22 +1,20 @@
 """A botocore session in which nothing of the process decides: files, variables and proxies are given.
 
 Credential variables, ``AWS_PROFILE`` and plugins of botocore have no effect, its loggers are off (at DEBUG they print
-the passphrase), and no request leaves for an ``http://`` endpoint that is not this machine's own.
+the passphrase), and no request leaves for an ``http://`` endpoint but this machine's own and what the user exempted.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import urllib.request
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from vault_core.api import ConfigError
 from vault_plugin_ssm.choices import Identity
+from vault_plugin_ssm.transport import send
 
 LIMIT_SECONDS = 5.0
 """For a passphrase in all: whoever waits for it is waiting for something else."""
@@ -49,11 +47,9 @@ def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
     session = _session_class()(session_vars=variables, profile=identity.profile or None)
     session.given = environ
     session.register_component("data_loader", _models())
-    session.register("before-send", _refuse_plain_http)
     session.set_default_client_config(
         Config(
-            connect_timeout=LIMIT_SECONDS,
-            read_timeout=LIMIT_SECONDS,
+            proxies={},  # the transport knows them, for each request
             retries={"mode": "standard", "total_max_attempts": 1},
             ignore_configured_endpoint_urls=True,
         )
@@ -63,12 +59,11 @@ def isolated(identity: Identity, environ: Mapping[str, str]) -> Any:
 
 @cache
 def _session_class() -> Any:
-    from botocore.config import Config
     from botocore.plugin import PluginContext, set_plugin_context
     from botocore.session import Session
 
     class Isolated(Session):  # type: ignore[misc]  # botocore has no types
-        """A session whose clients take endpoint and proxies from ``given``."""
+        """A session whose clients take endpoint, proxies and what may go in the clear from ``given``."""
 
         given: Mapping[str, str]
 
@@ -76,17 +71,12 @@ def _session_class() -> Any:
             # An environment variable names modules that botocore would import; this context is the thread's own.
             set_plugin_context(PluginContext(plugins="DISABLED"))
             kwargs["endpoint_url"] = _endpoint(service_name, self.given, self.full_config, self.profile)
-            if kwargs.get("verify") is None:
-                kwargs["verify"] = self.get_config_variable("ca_bundle") or True
-            config = kwargs.pop("config", None) or Config()
-            proxies = _proxies(self.given)
-            direct = {scheme: url for scheme, url in proxies.items() if scheme != "no"}
-            client = super().create_client(service_name, *args, config=config.merge(Config(proxies=direct)), **kwargs)
-            host = urlsplit(client.meta.endpoint_url).netloc
-            if direct and urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]  # not in the stubs
-                # Only a client knows its endpoint, and only the endpoint's name tells whether the proxy is for it.
-                client.close()
-                return super().create_client(service_name, *args, config=config.merge(Config(proxies={})), **kwargs)
+            client = super().create_client(service_name, *args, **kwargs)
+            trusted = kwargs.get("verify") or self.get_config_variable("ca_bundle") or True
+            limits = (LIMIT_SECONDS, LIMIT_SECONDS)
+            client.meta.events.register(
+                "before-send", partial(send, environ=self.given, verify=trusted, timeout=limits)
+            )
             return client
 
     return Isolated
@@ -141,32 +131,3 @@ def _ca_bundle(environ: Mapping[str, str]) -> str | None:
                 raise ConfigError(f"no such CA bundle: {path}", hint=f"correct {variable}")
             return str(path)
     return None
-
-
-def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """Scheme to proxy URL, and ``no`` to the hosts that need none; lower case counts first, as every tool does."""
-    found = {name: environ.get(f"{name}_proxy") or environ.get(f"{name}_PROXY".upper()) or "" for name in _PROXIES}
-    if "REQUEST_METHOD" in environ:
-        # In a CGI program HTTP_PROXY is the request's ``Proxy`` header, so anybody's ("httpoxy").
-        found["http"] = environ.get("http_proxy", "")
-    return {name: text for name, text in found.items() if text}
-
-
-_PROXIES = ("http", "https", "no")
-
-
-def _refuse_plain_http(request: Any, **_: object) -> None:
-    """Before each request of any service: what comes back may be the passphrase, or keys that read it."""
-    url = urlsplit(request.url)
-    if url.scheme != "https" and not is_loopback(url.hostname or ""):
-        raise ConfigError(
-            f"{url.scheme}://{url.netloc} would carry secrets in the clear", hint="give an https:// endpoint"
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its address or as ``localhost``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
