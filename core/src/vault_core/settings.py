@@ -2,8 +2,9 @@
 
 The order is: flag, AWS profile key, environment, ``config.toml``, default. Setting ``backend`` is the flag
 ``--backend``, the profile key ``vault_backend``, the variable ``AWS_VAULT_BACKEND`` and ``backend`` in
-``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``vault_file_dir``, ``AWS_VAULT_FILE_DIR`` and
-``dir`` in ``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two.
+``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``AWS_VAULT_FILE_DIR`` and ``dir`` in
+``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two. Which options a profile key
+may set is :attr:`vault_core.api.Option.from_profile`'s to say, and the host's to enforce.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class StoreSettings:
     name: str
     backend: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def profile_key(plugin: str, option: str) -> str:
+    """The key of an AWS profile that sets a plugin's option, where it may."""
+    return f"vault_{plugin}_{option}".replace("-", "_")
 
 
 def is_secret_variable(name: str) -> bool:

@@ -42,9 +42,8 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     Example:
       awsv explain work
     """
-    app.host.may_ask = False
-    app.host.local = True
-    described = describe(app, app.planner(Flags(duration, no_session, region)).plan(profile))
+    with app.host.looking():
+        described = describe(app, app.planner(Flags(duration, no_session, region)).plan(profile))
     if as_json:
         app.write_json(described)
     else:
