@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +22,7 @@ class Person:
     def __init__(self, root: Path) -> None:
         self.environ = {"HOME": str(root), "XDG_CONFIG_HOME": str(root / "config")}
         self.file = root / "config/awsv/config.toml"
-        self.file.parent.mkdir(parents=True)
+        self.file.parent.mkdir(mode=0o700, parents=True)
 
     def settings(self, config: str | bytes = "", flags: Mapping[str, str] | None = None, **environ: str) -> Settings:
         self.file.write_bytes(config if isinstance(config, bytes) else config.encode())
@@ -126,7 +128,7 @@ def test_a_file_that_cannot_be_read_is_not_ignored(person: Person) -> None:
     settings = person.settings()
     person.file.unlink()
     person.file.mkdir()
-    with pytest.raises(ConfigError, match=r"cannot read .*config\.toml: Is a directory"):
+    with pytest.raises(ConfigError, match=r"cannot read .*config\.toml: it is a directory"):
         settings.value("backend")
 
 
@@ -162,12 +164,120 @@ def test_the_runtime_folder_without_its_variable(person: Person) -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("", "HOME/.aws/config"), ("~/c", "HOME/c"), ("~", "HOME"), ("/etc/aws", "/etc/aws"), ("sub/c", "CWD/sub/c")],
+    [
+        ("", "HOME/.aws/config"),  # as in the SDKs for Go and JavaScript; botocore reads no file then
+        ("~/c", "HOME/c"),
+        ("~", "HOME"),
+        ("~root/c", str(Path("~root/c").expanduser())),
+        ("/etc/aws", "/etc/aws"),
+        ("sub/c", "CWD/sub/c"),
+    ],
 )
 def test_where_the_aws_files_are(given: str, expected: str, person: Person) -> None:
     home = person.environ["HOME"]
     wanted = expected.replace("HOME", home).replace("CWD", str(Path.cwd()))
     assert str(person.settings(AWS_CONFIG_FILE=given).aws_config_file) == wanted
+
+
+def test_a_home_of_nobody_is_named(person: Person) -> None:
+    with pytest.raises(ConfigError, match="AWS_CONFIG_FILE names ~nobody-at-all/c: no such user") as caught:
+        _ = person.settings(AWS_CONFIG_FILE="~nobody-at-all/c").aws_config_file
+    assert caught.value.hint == "correct or unset AWS_CONFIG_FILE"
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_only_a_file_that_a_variable_names_must_be_there(variable: str, person: Person) -> None:
+    def files(settings: Settings) -> tuple[Path, Path]:
+        return settings.aws_config_file, settings.aws_credentials_file
+
+    settings = person.settings()
+    assert [settings.read(path) for path in files(settings)] == [b"", b""]
+    settings = person.settings("", None, **{variable: "~/confgi"})
+    told = []
+    for path in files(settings):
+        try:
+            assert settings.read(path) == b""
+        except ConfigError as error:
+            told.append(error.message)
+    assert told == [f"{variable} names {person.environ['HOME']}/confgi, which is not there"]
+    # One name for both: each is read, and neither may be missing.
+    settings = person.settings(AWS_CONFIG_FILE="~/x", AWS_SHARED_CREDENTIALS_FILE="~/x")
+    for path in files(settings):
+        with pytest.raises(ConfigError, match="which is not there"):
+            settings.read(path)
+
+
+# -- who may write config.toml -----------------------------------------------------------------------------------------
+
+PLANTED = 'backend = "hashicorp"\n[plugin.hashicorp]\naddress = "http://127.0.0.1:1"\n'
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="files of another user take root")
+NOBODY = 65534
+
+
+def not_obeyed(settings: Settings) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        settings.value("backend")
+    assert "config.toml" in caught.value.message
+    assert "http://" not in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("folder", "file"),
+    [(0o700, 0o666), (0o700, 0o620), (0o777, 0o600), (0o1777, 0o600), (0o770, 0o600), (0o775, 0o664)],
+)
+def test_a_file_that_others_can_write_is_not_obeyed_until_the_hint_is_followed(
+    folder: int, file: int, person: Person
+) -> None:
+    settings = person.settings(PLANTED)
+    person.file.chmod(file)
+    person.file.parent.chmod(folder)
+    hint = not_obeyed(settings).hint
+    assert hint is not None
+    assert hint.startswith("chmod go-w ")
+    assert subprocess.run(["/bin/sh", "-c", hint], check=False).returncode == 0
+    assert Settings(person.environ).value("backend").text == "hashicorp"
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o755, 0o644), (0o555, 0o444)])
+def test_a_file_that_others_can_only_read_is_obeyed(folder: int, file: int, person: Person) -> None:
+    settings = person.settings(PLANTED)
+    person.file.chmod(file)
+    person.file.parent.chmod(folder)
+    assert settings.value("backend").text == "hashicorp"
+
+
+@AS_ROOT
+@pytest.mark.parametrize("theirs", ["file", "folder", "both"])
+def test_a_file_of_somebody_else_is_not_obeyed(theirs: str, person: Person) -> None:
+    settings = person.settings(PLANTED)
+    for name, path in (("file", person.file), ("folder", person.file.parent)):
+        if theirs in (name, "both"):
+            os.chown(path, NOBODY, NOBODY)
+    error = not_obeyed(settings)
+    assert f"user id {NOBODY}" in error.message
+    assert error.hint is not None
+    assert "XDG_CONFIG_HOME" in error.hint
+
+
+def test_what_is_behind_a_link_is_looked_at(person: Person, tmp_path: Path) -> None:
+    settings = person.settings()
+    person.file.unlink()
+    target = tmp_path / "elsewhere"
+    target.write_text(PLANTED)
+    target.chmod(0o666)
+    person.file.symlink_to(target)
+    not_obeyed(settings)
+    target.chmod(0o644)
+    assert settings.value("backend").text == "hashicorp"
+
+
+def test_neither_a_pipe_nor_a_huge_or_deep_file_holds_anybody_up(person: Person) -> None:
+    assert "nested too deeply" in not_obeyed(person.settings("x = " + "[" * 5000)).message
+    assert "larger than 1 MiB" in not_obeyed(person.settings(b"#" * (1 << 20 | 1))).message
+    person.file.unlink()
+    os.mkfifo(person.file)
+    assert "no ordinary file" in not_obeyed(Settings(person.environ)).message
 
 
 def test_the_environment_is_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vault_core import folders
+from vault_core import folders, ordinary
 from vault_core.errors import ConfigError
 
 APP = "awsv"
@@ -44,6 +45,12 @@ NO_HELP = "AWS_VAULT_DISABLE_HELP_MESSAGE"
 
 OWN_VARIABLES = frozenset((*(f"AWS_VAULT_{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP))
 """The core's own: a plugin ``session`` or ``passphrase`` is not named by them."""
+
+AWS_CONFIG_FILE = "AWS_CONFIG_FILE"
+AWS_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
+
+CONFIG_LIMIT = 1 << 20
+"""The most bytes of ``config.toml``."""
 
 _SECRET_VARIABLE = re.compile(
     r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|(VAULT|BAO)_TOKEN)\Z"
@@ -170,17 +177,30 @@ class Settings:
             return self.home / ".aws" / name
         if given == "~" or given.startswith("~/"):
             return self.home / given[2:]
-        return Path(given).absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError:
+            raise ConfigError(f"{variable} names {given}: no such user", hint=f"correct or unset {variable}") from None
 
     @cached_property
     def aws_config_file(self) -> Path:
         """``AWS_CONFIG_FILE``, else ``~/.aws/config``."""
-        return self._aws_file("AWS_CONFIG_FILE", "config")
+        return self._aws_file(AWS_CONFIG_FILE, "config")
 
     @cached_property
     def aws_credentials_file(self) -> Path:
         """``AWS_SHARED_CREDENTIALS_FILE``, else ``~/.aws/credentials``."""
-        return self._aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")
+        return self._aws_file(AWS_CREDENTIALS_FILE, "credentials")
+
+    def read(self, path: Path) -> bytes:
+        """What one of the two AWS files holds; nothing where no variable names it and it is not there.
+
+        :raises ConfigError: see :func:`vault_core.awsconfig.shared.read`.
+        """
+        from vault_core.awsconfig.shared import read
+
+        variable = AWS_CONFIG_FILE if path == self.aws_config_file else AWS_CREDENTIALS_FILE
+        return read(path, variable if self.environ.get(variable) else "")
 
     # -- config.toml -------------------------------------------------------------------------------------------------
 
@@ -188,22 +208,24 @@ class Settings:
     def config(self) -> Mapping[str, Any]:
         """``config.toml``; empty where there is none.
 
-        :raises ConfigError: it cannot be read, is not TOML, or has a key that nobody knows.
+        :raises ConfigError: it cannot be read, somebody else can write it, it is not TOML, or has a key that nobody
+            knows.
         """
         try:
-            if self.config_file.is_fifo():  # which would keep us waiting
-                raise ConfigError(f"{self.config_file} is a named pipe", hint="move it away")
-            raw = self.config_file.read_bytes()
+            raw = ordinary.read(self.config_file, CONFIG_LIMIT, self._check_config_owner)
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise ConfigError(f"cannot read {self.config_file}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot read {self.config_file}: {error.strerror}", hint="put an ordinary file of yours there"
+            ) from None
         import tomllib
 
         try:
             config = tomllib.loads(raw.decode("utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{self.config_file}: {error}", hint="mend the file, or move it away") from None
+        except (ValueError, RecursionError) as error:
+            what = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise ConfigError(f"{self.config_file}: {what}", hint="mend the file, or move it away") from None
         for key, value in config.items():
             if key in ("store", "plugin"):
                 self._check_tables(key, value)
@@ -215,6 +237,30 @@ class Settings:
                     hint=f"known are {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
                 )
         return config
+
+    def _check_config_owner(self, file: os.stat_result) -> None:
+        """What stands in the file decides where secrets go: it must be nobody's to write but ours, or root's.
+
+        :raises ConfigError: somebody else can write it, or put another one in its place.
+        """
+        folder = self.config_dir
+        own = "keep a config.toml of your own in awsv below a folder of yours, and name that folder by XDG_CONFIG_HOME"
+        if file.st_uid not in (os.geteuid(), 0):
+            raise ConfigError(
+                f"{self.config_file} decides where keys go, and belongs to user id {file.st_uid}", hint=own
+            )
+        place = folder.stat()
+        closed = f"chmod go-w {shlex.quote(str(folder))} {shlex.quote(str(self.config_file))}"
+        if file.st_mode & 0o022 or (place.st_uid in (os.geteuid(), 0) and place.st_mode & 0o022):
+            raise ConfigError(
+                f"{self.config_file} decides where keys go, and others can write it or its folder", hint=closed
+            )
+        if place.st_uid == 0:
+            return
+        try:
+            folders.check(folder)
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
 
     def _check_tables(self, kind: str, tables: object) -> None:
         if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):

@@ -38,14 +38,14 @@ source_profile = one
 """
 
 
-STORES = '''
+STORES = """
 [store.elsewhere]
 backend = "file"
 dir = "/elsewhere"
 [store.other]
 backend = "file"
 dir = "/other"
-'''
+"""
 
 
 class Plans:

@@ -10,7 +10,7 @@ import click
 
 from vault_core import output
 from vault_core.api import Capability
-from vault_core.awsconfig.shared import AwsConfig, read
+from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.shim import command as aws_vault_shim
 from vault_core.cli.wording import counted, difference
@@ -59,7 +59,7 @@ def credential_process(
     if as_name is not None and len(profiles) != 1:
         raise UsageError("--as goes with one PROFILE")
     path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
-    raw, plain = read(path), read(credentials)
+    raw, plain = app.settings.read(path), app.settings.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
     check = _Check(app, config, every=every)

@@ -121,7 +121,8 @@ class Host:
         """
         from vault_core.awsconfig.shared import AwsConfig
 
-        return AwsConfig.load(self.settings.aws_config_file, self.settings.aws_credentials_file)
+        settings = self.settings
+        return AwsConfig.load(settings.aws_config_file, settings.aws_credentials_file, settings.read)
 
     def close(self) -> None:
         """Close the stores that were opened: a login ends, say. Whatever goes wrong then changes nothing."""
