@@ -12,7 +12,7 @@ from support.home import Home
 from support.recorder import Recorder, recording
 from support.vaults import UNLOCKED, fill, offline, stores
 
-TOKEN = "hvs.CANARY"  # noqa: S105 - a made-up token
+TOKEN = "hvs.CANARY"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIACANARYCANARYCANA", "AWS_SECRET_ACCESS_KEY": "canary-of-a-secret"}
 SERVER = "vault_backend = hashicorp\nvault_hashicorp_address = {url}\n"
 SOURCE = "vault_passphrase_source = hashicorp\nvault_hashicorp_path = x\nvault_hashicorp_address = {url}\n"

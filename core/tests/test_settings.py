@@ -363,6 +363,61 @@ def test_a_secret_option_that_does_not_parse_is_not_repeated(person: Person) -> 
 
 
 @pytest.mark.parametrize(
+    ("kind", "allowed", "secret", "is_set"),
+    [
+        ("session", None, False, True),
+        ("session", True, False, True),
+        ("session", False, False, False),
+        ("session", None, True, False),
+        ("session", True, True, True),
+        *((kind, None, False, False) for kind in ("storage", "passphrase", "mfa")),
+        *((kind, True, False, True) for kind in ("storage", "passphrase", "mfa")),
+        *((kind, True, True, False) for kind in ("storage", "passphrase", "mfa")),
+    ],
+)
+def test_which_options_an_aws_profile_sets(
+    kind: str, allowed: bool | None, secret: bool, is_set: bool, person: Person
+) -> None:
+    option = Option(name="key-dir", help="h", secret=secret, from_profile=allowed)
+    profile = {"vault_odd_key_dir": "CANARY", "vault_odd_dir": "x"}
+    for flags in ({}, {"odd-key-dir": "flag"}):  # not passed over where something else would win
+        host = Host(person.settings('[plugin.odd]\nkey-dir = "config"', flags), Plugins())
+        if is_set:
+            found = host.context(kind, "odd", (option,), profile=profile).options["key-dir"]
+            assert found == flags.get("odd-key-dir", "CANARY")
+            continue
+        with pytest.raises(ConfigError) as caught:
+            host.context(kind, "odd", (option,), profile=profile)
+        assert "vault_odd_key_dir: an AWS profile cannot set option 'key-dir' of odd" in caught.value.message
+        assert "CANARY" not in f"{caught.value.message}{caught.value.hint}"
+        assert caught.value.hint is not None
+        assert str(person.file) in caught.value.hint
+        assert ("vault_backend = NAME" if kind == "storage" else "AWS_VAULT_ODD_KEY_DIR") in caught.value.hint
+    assert host.context(kind, "odd", (option,), profile={"vault_odd_key_dir": ""}).options["key-dir"]
+
+
+def test_the_line_of_a_key_that_no_profile_sets_is_named(person: Person) -> None:
+    aws = Path(person.environ["HOME"], ".aws")
+    aws.mkdir()
+    aws.joinpath("config").write_text("[DEFAULT]\n\nvault_odd_dir = x\n[profile a]\n[profile b]\nvault_odd_dir = y\n")
+    aws.joinpath("credentials").write_text("[a]\nregion = r\nvault_odd_dir = z\n")
+    host = Host(person.settings(), Plugins())
+    option = Option(name="dir", help="h")
+    for value, place in (("x", f"{aws}/config:3"), ("y", f"{aws}/config:6"), ("z", f"{aws}/credentials:3")):
+        with pytest.raises(ConfigError) as caught:
+            host.context("storage", "odd", (option,), profile={"vault_odd_dir": value})
+        assert caught.value.message.startswith(f"vault_odd_dir ({place}): ")
+
+
+def test_no_plugin_of_ours_lets_a_profile_say_where_secrets_lie() -> None:
+    plugins = Plugins()
+    ours = [offer for offer in plugins.offers() if offer.kind in ("storage", "passphrase", "mfa") and offer.usable]
+    assert {offer.name for offer in ours} >= {"file", "hashicorp", "ssm", "env", "prompt", "keychain"}
+    declared = [(offer.name, option) for offer in ours for option in plugins.options(offer)]
+    assert [f"{name} {option.name}" for name, option in declared if option.from_profile] == []
+
+
+@pytest.mark.parametrize(
     ("written", "store", "said"),
     [
         (

@@ -7,18 +7,27 @@ empty), and a profile without a name is no profile.
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault_core import ordinary
 from vault_core.awsconfig import ini
 from vault_core.errors import ConfigError
+from vault_core.settings import DEFAULTS
 
 STATIC = ("aws_access_key_id", "aws_secret_access_key")
 SESSION = ("aws_session_token", "aws_security_token")
 """Beside a static key: it is a session's."""
+
+OWN_PREFIX = "vault_"
+OWN_KEYS = frozenset((*DEFAULTS, "role_arn", "source_profile", "mfa_serial"))
+"""What the core itself reads with :data:`OWN_PREFIX` before it: no secret. All other keys with it are plugins'."""
+
+MAY_BE_SECRET = re.compile(r"secret|token|passw", re.IGNORECASE)
+"""Words that make the value of a key, or of something in a comment, one that is not shown."""
 
 _VARIABLES = "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
 
@@ -135,9 +144,19 @@ class AwsConfig:
 def is_secret(key: str) -> bool:
     """Whether the value is a plain key, or by its name another secret, such as the old key of a rotation.
 
-    The plugins' own options are no part of this.
+    The plugins' own options are no part of this: see :func:`may_be_shown`.
     """
     return not key.startswith("vault_") and any(word in key for word in _SECRET_WORDS)
+
+
+def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
+    """Whether the value of a profile's key may be printed. What nobody vouches for may be a secret.
+
+    :param known: keys of plugins' options that are no secret by their declaration.
+    """
+    if key.startswith(OWN_PREFIX):
+        return key.removeprefix(OWN_PREFIX) in OWN_KEYS or key in known
+    return not is_secret(key) and MAY_BE_SECRET.search(key) is None
 
 
 LIMIT = 16 << 20

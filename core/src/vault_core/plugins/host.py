@@ -50,6 +50,8 @@ class Host:
     stores: list[StorageBackend] = field(default_factory=list)
     """What was opened; :meth:`close` closes it."""
     _secret_variables: set[str] = field(default_factory=set)
+    shown_keys: set[str] = field(default_factory=set)
+    """The keys of AWS profiles that set options of the plugins opened so far, but for secret ones."""
     keys: dict[str, Secret] = field(default_factory=dict)
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
 
@@ -72,6 +74,7 @@ class Host:
 
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
         self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
+        self.shown_keys |= {profile_key(plugin, option.name) for option in declared if not option.secret}
 
     def _refuse_unknown(self, kind: str, plugin: str, known: Sequence[str], store: StoreSettings | None) -> None:
         file = self.settings.config_file
