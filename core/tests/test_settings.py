@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import AtRest, Option, StorageSpec, boolean
+from vault_core.awsconfig.shared import read
 from vault_core.errors import ConfigError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
@@ -191,12 +192,12 @@ def test_only_a_file_that_a_variable_names_must_be_there(variable: str, person: 
         return settings.aws_config_file, settings.aws_credentials_file
 
     settings = person.settings()
-    assert [settings.read(path) for path in files(settings)] == [b"", b""]
+    assert [read(path, settings.named_by(path)) for path in files(settings)] == [b"", b""]
     settings = person.settings("", None, **{variable: "~/confgi"})
     told = []
     for path in files(settings):
         try:
-            assert settings.read(path) == b""
+            assert read(path, settings.named_by(path)) == b""
         except ConfigError as error:
             told.append(error.message)
     assert told == [f"{variable} names {person.environ['HOME']}/confgi, which is not there"]
@@ -204,7 +205,7 @@ def test_only_a_file_that_a_variable_names_must_be_there(variable: str, person: 
     settings = person.settings(AWS_CONFIG_FILE="~/x", AWS_SHARED_CREDENTIALS_FILE="~/x")
     for path in files(settings):
         with pytest.raises(ConfigError, match="which is not there"):
-            settings.read(path)
+            read(path, settings.named_by(path))
 
 
 # -- who may write config.toml -----------------------------------------------------------------------------------------

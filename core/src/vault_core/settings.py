@@ -192,15 +192,10 @@ class Settings:
         """``AWS_SHARED_CREDENTIALS_FILE``, else ``~/.aws/credentials``."""
         return self._aws_file(AWS_CREDENTIALS_FILE, "credentials")
 
-    def read(self, path: Path) -> bytes:
-        """What one of the two AWS files holds; nothing where no variable names it and it is not there.
-
-        :raises ConfigError: see :func:`vault_core.awsconfig.shared.read`.
-        """
-        from vault_core.awsconfig.shared import read
-
+    def named_by(self, path: Path) -> str:
+        """The variable that names one of the two AWS files; empty where the file lies in its own place."""
         variable = AWS_CONFIG_FILE if path == self.aws_config_file else AWS_CREDENTIALS_FILE
-        return read(path, variable if self.environ.get(variable) else "")
+        return variable if self.environ.get(variable) else ""
 
     # -- config.toml -------------------------------------------------------------------------------------------------
 

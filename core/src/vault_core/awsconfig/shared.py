@@ -80,14 +80,17 @@ class AwsConfig:
     """``[services NAME]``: service to key to value."""
 
     @classmethod
-    def load(cls, config_file: Path, credentials_file: Path, how: Callable[[Path], bytes] | None = None) -> AwsConfig:
-        """Read both files; one that does not exist is empty.
+    def load(
+        cls, config_file: Path, credentials_file: Path, named_by: Callable[[Path], str] = lambda _: ""
+    ) -> AwsConfig:
+        """Read both files; one that no variable names and that does not exist is empty.
 
-        :param how: reads one; :func:`read` if it is not given.
+        :param named_by: the variable that names a file, or nothing.
         :raises ConfigError: one cannot be read, or botocore would reject it; names the file and the line.
         """
-        take = how or read
-        return cls.parse(take(config_file), take(credentials_file), config_file, credentials_file)
+        files = config_file, credentials_file
+        config, credentials = (read(file, named_by(file)) for file in files)
+        return cls.parse(config, credentials, *files)
 
     @classmethod
     def parse(cls, config: bytes, credentials: bytes, config_file: Path, credentials_file: Path) -> AwsConfig:

@@ -59,7 +59,7 @@ def credential_process(
     if as_name is not None and len(profiles) != 1:
         raise UsageError("--as goes with one PROFILE")
     path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
-    raw, plain = app.settings.read(path), app.settings.read(credentials)
+    raw, plain = app.host.read(path), app.host.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
     check = _Check(app, config, every=every)

@@ -79,10 +79,10 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"copying the keys of {path}"
-    raw = app.settings.read(path)
+    raw = app.host.read(path)
     if not raw:
         raise ConfigError(f"there is nothing in {path}", hint="set AWS_SHARED_CREDENTIALS_FILE, if it is elsewhere")
-    config = AwsConfig.parse(app.settings.read(app.settings.aws_config_file), raw, app.settings.aws_config_file, path)
+    config = AwsConfig.parse(app.host.read(app.settings.aws_config_file), raw, app.settings.aws_config_file, path)
     found = keys(config)
     vaults = Vaults(app)
     identities = say_who(app, found) if check else {}
@@ -229,7 +229,7 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     from vault_core.awsconfig.saving import save
 
     path = app.settings.aws_config_file
-    raw = app.settings.read(path)
+    raw = app.host.read(path)
 
     def asked(line: str) -> str | None:
         with suppress(ConfigError):  # it has options of its own

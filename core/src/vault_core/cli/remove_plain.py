@@ -32,7 +32,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"removing the plain keys of {path}"
-    raw = app.settings.read(path)
+    raw = app.host.read(path)
     _refuse_unless_copied(app, path, raw)
     removal = _proposal(app, raw)
     if not removal.removed:
@@ -82,7 +82,7 @@ def undo(app: App, overwrite: bool) -> None:
         raise StorageError(
             f"the store holds no original of {path}", hint="only what 'awsv import --remove-plain' changed comes back"
         )
-    last, raw = kept.pop(), app.settings.read(path)
+    last, raw = kept.pop(), app.host.read(path)
     content = last.content.reveal()
     if raw != content and digest(raw) != last.left:
         if not overwrite:
@@ -128,7 +128,7 @@ def _proposal(app: App, raw: bytes) -> Removal:
         return None
 
     files = app.settings.aws_config_file, app.settings.aws_credentials_file
-    config = AwsConfig.parse(app.settings.read(files[0]), raw, *files)
+    config = AwsConfig.parse(app.host.read(files[0]), raw, *files)
     vaults = Vaults(app)
 
     def stored(name: str, key: Credentials) -> bool:

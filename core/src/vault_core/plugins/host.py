@@ -125,7 +125,16 @@ class Host:
         from vault_core.awsconfig.shared import AwsConfig
 
         settings = self.settings
-        return AwsConfig.load(settings.aws_config_file, settings.aws_credentials_file, settings.read)
+        return AwsConfig.load(settings.aws_config_file, settings.aws_credentials_file, settings.named_by)
+
+    def read(self, path: Path) -> bytes:
+        """What one of these two files holds.
+
+        :raises ConfigError: see :func:`vault_core.awsconfig.shared.read`.
+        """
+        from vault_core.awsconfig.shared import read
+
+        return read(path, self.settings.named_by(path))
 
     def close(self) -> None:
         """Close the stores that were opened: a login ends, say. Whatever goes wrong then changes nothing."""
