@@ -159,3 +159,17 @@ def test_a_profile_may_name_a_store_of_the_users_settings(victim: Home, own: Rec
     assert own.seen == []
     assert victim.awsv("exec", "-j", "work").returncode == 4
     assert TOKEN in "".join(own.seen)
+
+
+def test_a_config_toml_that_others_can_write_sends_no_token_anywhere(victim: Home, stranger: Recorder) -> None:
+    file = Path(victim.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    file.write_text(f'backend = "hashicorp"\n[plugin.hashicorp]\naddress = "{stranger.url}"\n')
+    file.chmod(0o666)
+    for command in (["list", "--unlock"], ["exec", "-j", "work"]):
+        done = victim.awsv(*command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"awsv: {file} decides where keys go, and others can write it" in done.stderr
+    assert stranger.seen == []
+    file.chmod(0o600)
+    assert victim.awsv("list", "--unlock").returncode == 4
+    assert TOKEN in "".join(stranger.seen), "the user's own settings do decide"

@@ -35,7 +35,7 @@ NOT_YET = (
 RENAMED = ("role_arn", "source_profile", "mfa_serial")
 """Keys that also count as ``vault_…``: the SDKs do not know those and so ask the profile's ``credential_process``."""
 
-DECIDING = frozenset((*NOT_YET, *RENAMED, "credential_process", "services"))
+DECIDING = frozenset((*NOT_YET, *RENAMED, *(f"vault_{key}" for key in RENAMED), "credential_process", "services"))
 """Keys that decide whose credentials a profile means, or who is asked for them."""
 
 ENDPOINT = (
@@ -125,7 +125,7 @@ class Profiles:
         :raises ConfigError: a key that decides whose credentials these are is there without a value.
         """
         for key, entry in (section.entries if section else {}).items():
-            if not entry.value and key.removeprefix("vault_") in DECIDING and key.removeprefix("vault_") not in keys:
+            if not entry.value and key in DECIDING and key.removeprefix("vault_") not in keys:
                 raise ConfigError(
                     f"profile {name!r}: {key} ({entry.path}:{entry.line}) is empty",
                     hint="give it a value, or remove the line",
