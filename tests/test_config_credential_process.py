@@ -116,7 +116,7 @@ def test_what_a_locked_store_may_have_is_not_taken_for_granted(person: Home) -> 
     del person.env["AWS_VAULT_FILE_PASSPHRASE"]
     done = person.awsv(*WIRE, "wrok", "work", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "awsv: store 'file' is locked: whether it has a key of 'wrok' was not checked\n"
+    assert done.stderr == "awsv: store 'file' is locked: which keys it has was not checked\n"
 
 
 @pytest.mark.parametrize("names", [("work",), ("--all",)])

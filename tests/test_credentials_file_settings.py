@@ -13,7 +13,7 @@ from support.front import Front
 from support.home import Home
 from support.moto import ACCOUNT, MotoServer
 from support.stored import UNLOCKED, add, key_of
-from support.vaults import KEY_ID, SECRET, data
+from support.vaults import KEY_ID, SECRET, data, stores
 
 KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
@@ -70,8 +70,8 @@ def line_of(path: Path, text: str) -> str:
 def test_the_region_is_the_one_of_the_cli_and_boto3(
     profile: str, laptop: Home, aws_v1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(variable, laptop.env[variable])
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(laptop.config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(laptop.credentials))
     region = explained(laptop, profile)["region"]
     assert (region or "") == laptop.run(aws_v1, "configure", "get", "region", "--profile", profile).stdout.strip()
     assert region == boto3.Session(profile_name=profile).region_name
@@ -134,9 +134,10 @@ def test_which_profiles_are_listed_and_matched(laptop: Home) -> None:
 
 def test_the_store_that_it_names_is_written_and_read(home: Home) -> None:
     second = home.path / "second"
+    stores(home, second=second)
     home.configure("[profile work]\n")
-    home.credentials.write_text(f"[work]\nvault_file_dir = {second}\n")
-    done = home.awsv("add", "--env", "work", env={**UNLOCKED, **KEYS})
+    home.credentials.write_text("[work]\nvault_backend = second\n")
+    done = home.awsv("add", "--env", "work", env={"AWS_VAULT_SECOND_PASSPHRASE": "a passphrase", **KEYS})
     assert done.returncode == 0, done.stderr
     assert second.is_dir()
     assert data(home) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from support.front import Call, Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
+from support.sites import HEADER, Site, install
 from support.stored import CODE, MFA, UNLOCKED, add, state, store_file
 
 CONFIG = f"""
@@ -211,3 +213,41 @@ def test_names_cannot_drive_the_terminal(laptop: Home) -> None:
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[0] == "profile evil\\x1b[2J\\nname, region not set"
+
+
+BROKER = (
+    HEADER
+    + """
+def parameters(options, profile):
+    return {"url": options["url"], "told": ["x", {"pin": f"<{options['pin']}>"}], "number": int(options["pin"])}
+
+@hookimpl
+def vault_session_providers():
+    declared = (Option(name="url", help="u"), Option(name="pin", help="p", secret=True, from_profile=True))
+    return (SessionSpec(
+        name="broker", summary="s", open=lambda ctx: None, parameters=parameters, source=Source.NEVER, options=declared
+    ),)
+"""
+)
+
+
+def test_a_secret_of_a_plugin_is_shown_neither_by_explain_nor_in_a_change(home: Home, tmp_path: Path) -> None:
+    """Who declares an option says whether it is one, whatever its name is; nobody vouches for what is not loaded."""
+    site = Site(tmp_path / "site")
+    install(site, "broker", BROKER, group="vault.session.v1")
+    home.configure(
+        "[profile a]\nvault_session_provider = broker\nvault_broker_url = https://broker\nvault_broker_pin = 47114711\n"
+        "vault_xstore_pin = 47114711\n"
+    )
+    plan = json.loads(home.run(site.awsv, "explain", "a", "--json").stdout)
+    assert {value["key"]: value["value"] for value in plan["values"] if value["key"].startswith("vault_")} == {
+        "vault_session_provider": "broker",
+        "vault_broker_url": "https://broker",
+        "vault_broker_pin": "***",
+        "vault_xstore_pin": "***",
+    }
+    assert plan["steps"][0]["parameters"] == {"url": "https://broker", "told": ["x", {"pin": "***"}], "number": "***"}
+    for words in (("explain", "a"), ("config", "credential-process", "-n", "a")):
+        done = home.run(site.awsv, *words)
+        assert (done.returncode, "4711" in done.stdout + done.stderr) == (0, False), done
+        assert "vault_xstore_pin = ***" in done.stdout

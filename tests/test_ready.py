@@ -17,6 +17,7 @@ from support.front import Front, deny, deny_mfa, held, slow
 from support.home import Home
 from support.moto import ACCOUNT, Key, MotoServer
 from support.stored import CODE, MFA, PASSPHRASE, UNLOCKED, add, state, until
+from support.vaults import stores
 
 QUESTION = r"MFA code for (\S+): "
 BOBS_MFA = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
@@ -75,18 +76,20 @@ def test_one_question_for_all_roles_of_a_user(laptop: Home, front: Front) -> Non
     assert len(front.calls) == 4
 
 
-def test_two_stores_of_one_name(home: Home, moto: MotoServer, front: Front) -> None:
-    """Where the file is can be each profile's own setting. A key of the other's name is not taken for it."""
+def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: Front) -> None:
+    """A key in the store of another profile is not taken for its own."""
     folders = {name: home.root / name for name in ("alice", "bob")}
-    home.configure("".join(f"[profile {name}]\nvault_file_dir = {path}\n" for name, path in folders.items()))
+    stores(home, **folders)
+    home.configure("".join(f"[profile {name}]\nvault_backend = {name}\n" for name in folders))
+    unlocked = {f"AWS_VAULT_{name.upper()}_PASSPHRASE": name for name in folders}
     keys = {name: f"AKIA{name.upper():A<16}" for name in folders}
     for name, key in keys.items():
         variables = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": "x" * 40}
-        assert home.awsv("add", "--env", name, env={**variables, **UNLOCKED}).returncode == 0
-    wired = home.awsv("config", "credential-process", "--all", "--dry-run", env=UNLOCKED)
+        assert home.awsv("add", "--env", name, env={**variables, **unlocked}).returncode == 0
+    wired = home.awsv("config", "credential-process", "--all", "--dry-run", env=unlocked)
     assert "no key is stored" not in wired.stderr
     assert [name for name in folders if f"exec -j {name}" in wired.stdout] == list(folders)
-    assert home.awsv("ready", *folders, env=UNLOCKED).returncode == 0
+    assert home.awsv("ready", *folders, env=unlocked).returncode == 0
     assert {call.access_key_id for call in front.calls} == set(keys.values())
 
 

@@ -139,12 +139,17 @@ def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], 
     assert (done.returncode, "locked" in done.stdout, front.actions) == (0, False, ["GetParameter"])
 
 
-def test_a_profile_says_where_its_stores_passphrase_is(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_a_profile_names_the_source_and_the_users_settings_say_where_it_looks(
+    home: Home, aws: dict[str, str], front: Front
+) -> None:
     assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
-    del aws["AWS_VAULT_SSM_CREDENTIALS"], aws["AWS_VAULT_SSM_REGION"]
-    home.configure(
-        f"[profile work]\nregion = {REGION}\nvault_passphrase_source = ssm\nvault_ssm_parameter = {PARAMETER}\n"
-        f"vault_ssm_credentials = environment\nvault_ssm_region = {REGION}\n"
-    )
-    done = home.awsv(*SHOW, env={**aws, "AWS_VAULT_SSM_PARAMETER": "/of/others"})
+    home.configure(f"[profile work]\nregion = {REGION}\nvault_passphrase_source = ssm\n")
+    done = home.awsv(*SHOW, env=aws)
     assert (done.returncode, done.stdout) == (0, f"{KEY_ID}\n"), done.stderr
+    front.forget()
+    for key, value in (("parameter", "/of/others"), ("credentials", "profile:evil"), ("region", "eu-north-1")):
+        home.configure(f"[profile work]\nregion = {REGION}\nvault_passphrase_source = ssm\nvault_ssm_{key} = {value}\n")
+        done = home.awsv(*SHOW, env=aws)
+        assert (done.returncode, done.stdout) == (125, "")
+        assert f"vault_ssm_{key} ({home.config}:4): an AWS profile cannot set option {key!r} of ssm" in done.stderr
+    assert front.calls == []

@@ -10,24 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from support.person import Person
 from vault_core.api import AtRest, Option, StorageSpec, boolean
+from vault_core.awsconfig.shared import read
 from vault_core.errors import ConfigError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import DEFAULTS, Settings, StoreSettings, Value, is_secret_variable
-
-
-class Person:
-    """Somebody with a home, an environment and perhaps a ``config.toml``."""
-
-    def __init__(self, root: Path) -> None:
-        self.environ = {"HOME": str(root), "XDG_CONFIG_HOME": str(root / "config")}
-        self.file = root / "config/awsv/config.toml"
-        self.file.parent.mkdir(parents=True)
-
-    def settings(self, config: str | bytes = "", flags: Mapping[str, str] | None = None, **environ: str) -> Settings:
-        self.file.write_bytes(config if isinstance(config, bytes) else config.encode())
-        return Settings({**self.environ, **environ}, flags)
 
 
 @pytest.fixture
@@ -129,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_not_ignored(person: Person) -> None:
     settings = person.settings()
     person.file.unlink()
     person.file.mkdir()
-    with pytest.raises(ConfigError, match=r"cannot read .*config\.toml: Is a directory"):
+    with pytest.raises(ConfigError, match=r"cannot read .*config\.toml: it is a directory"):
         settings.value("backend")
 
 
@@ -167,12 +156,47 @@ def test_the_runtime_folder_without_its_variable(person: Person) -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("", "HOME/.aws/config"), ("~/c", "HOME/c"), ("~", "HOME"), ("/etc/aws", "/etc/aws"), ("sub/c", "CWD/sub/c")],
+    [
+        ("", "HOME/.aws/config"),  # as in the SDKs for Go and JavaScript; botocore reads no file then
+        ("~/c", "HOME/c"),
+        ("~", "HOME"),
+        ("~root/c", str(Path("~root/c").expanduser())),
+        ("/etc/aws", "/etc/aws"),
+        ("sub/c", "CWD/sub/c"),
+    ],
 )
 def test_where_the_aws_files_are(given: str, expected: str, person: Person) -> None:
     home = person.environ["HOME"]
     wanted = expected.replace("HOME", home).replace("CWD", str(Path.cwd()))
     assert str(person.settings(AWS_CONFIG_FILE=given).aws_config_file) == wanted
+
+
+def test_a_home_of_nobody_is_named(person: Person) -> None:
+    with pytest.raises(ConfigError, match="AWS_CONFIG_FILE names ~nobody-at-all/c: no such user") as caught:
+        _ = person.settings(AWS_CONFIG_FILE="~nobody-at-all/c").aws_config_file
+    assert caught.value.hint == "correct or unset AWS_CONFIG_FILE"
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_only_a_file_that_a_variable_names_must_be_there(variable: str, person: Person) -> None:
+    def files(settings: Settings) -> tuple[Path, Path]:
+        return settings.aws_config_file, settings.aws_credentials_file
+
+    settings = person.settings()
+    assert [read(path, settings.named_by(path)) for path in files(settings)] == [b"", b""]
+    settings = person.settings("", None, **{variable: "~/confgi"})
+    told = []
+    for path in files(settings):
+        try:
+            assert read(path, settings.named_by(path)) == b""
+        except ConfigError as error:
+            told.append(error.message)
+    assert told == [f"{variable} names {person.environ['HOME']}/confgi, which is not there"]
+    # One name for both: each is read, and neither may be missing.
+    settings = person.settings(AWS_CONFIG_FILE="~/x", AWS_SHARED_CREDENTIALS_FILE="~/x")
+    for path in files(settings):
+        with pytest.raises(ConfigError, match="which is not there"):
+            read(path, settings.named_by(path))
 
 
 def test_the_environment_is_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:

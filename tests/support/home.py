@@ -35,15 +35,12 @@ def clean_environment(root: Path, endpoint: str) -> dict[str, str]:
     }
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aws = folders["HOME"] / ".aws"
-    aws.mkdir(mode=0o700, exist_ok=True)
+    folders["HOME"].joinpath(".aws").mkdir(mode=0o700, exist_ok=True)
     return {
         **{name: str(folder) for name, folder in folders.items()},
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TERM": "xterm",
-        "AWS_CONFIG_FILE": str(aws / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": endpoint,
     }
@@ -61,8 +58,8 @@ class Home:
         self.env = clean_environment(root, endpoint)
         self.path = Path(self.env["HOME"])
         self.runtime = Path(self.env["XDG_RUNTIME_DIR"])
-        self.config = Path(self.env["AWS_CONFIG_FILE"])
-        self.credentials = Path(self.env["AWS_SHARED_CREDENTIALS_FILE"])
+        self.config = self.path / ".aws/config"
+        self.credentials = self.path / ".aws/credentials"
         self.cwd = root / "work"
         self.cwd.mkdir()
         self.configure(f"[default]\nregion = {REGION}\n")

@@ -84,6 +84,14 @@ def fill(home: Home, keys: Mapping[str, tuple[str, str]], *, passphrase: str = P
     backend.close()
 
 
+def stores(home: Home, **folders: Path) -> None:
+    """Name file stores in ``config.toml``: name to folder."""
+    file = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    tables = (f'[store.{name}]\nbackend = "file"\ndir = "{folder}"\n' for name, folder in folders.items())
+    file.write_text("".join(tables))
+
+
 @_derived_once()
 def stored(home: Home, *, passphrase: str = PASSPHRASE, folder: Path | None = None) -> dict[str, tuple[str, str]]:
     """What a store holds: name to key id and secret.

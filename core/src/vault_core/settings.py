@@ -2,14 +2,16 @@
 
 The order is: flag, AWS profile key, environment, ``config.toml``, default. Setting ``backend`` is the flag
 ``--backend``, the profile key ``vault_backend``, the variable ``AWS_VAULT_BACKEND`` and ``backend`` in
-``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``vault_file_dir``, ``AWS_VAULT_FILE_DIR`` and
-``dir`` in ``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two.
+``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``AWS_VAULT_FILE_DIR`` and ``dir`` in
+``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two. Which options a profile key
+may set is :attr:`vault_core.api.Option.from_profile`'s to say, and the host's to enforce.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vault_core import folders
+from vault_core import folders, ordinary
 from vault_core.errors import ConfigError
 
 APP = "awsv"
@@ -49,6 +51,12 @@ OWN_VARIABLES = frozenset(
 )
 """The core's own: a plugin ``session`` or ``passphrase`` is not named by them."""
 
+AWS_CONFIG_FILE = "AWS_CONFIG_FILE"
+AWS_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
+
+CONFIG_LIMIT = 1 << 20
+"""The most bytes of ``config.toml``."""
+
 _SECRET_VARIABLE = re.compile(
     r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|(VAULT|BAO)_TOKEN)\Z"
 )
@@ -69,6 +77,11 @@ class StoreSettings:
     name: str
     backend: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def profile_key(plugin: str, option: str) -> str:
+    """The key of an AWS profile that sets a plugin's option, where it may."""
+    return f"vault_{plugin}_{option}".replace("-", "_")
 
 
 def is_secret_variable(name: str) -> bool:
@@ -169,17 +182,25 @@ class Settings:
             return self.home / ".aws" / name
         if given == "~" or given.startswith("~/"):
             return self.home / given[2:]
-        return Path(given).absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError:
+            raise ConfigError(f"{variable} names {given}: no such user", hint=f"correct or unset {variable}") from None
 
     @cached_property
     def aws_config_file(self) -> Path:
         """``AWS_CONFIG_FILE``, else ``~/.aws/config``."""
-        return self._aws_file("AWS_CONFIG_FILE", "config")
+        return self._aws_file(AWS_CONFIG_FILE, "config")
 
     @cached_property
     def aws_credentials_file(self) -> Path:
         """``AWS_SHARED_CREDENTIALS_FILE``, else ``~/.aws/credentials``."""
-        return self._aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")
+        return self._aws_file(AWS_CREDENTIALS_FILE, "credentials")
+
+    def named_by(self, path: Path) -> str:
+        """The variable that names one of the two AWS files; empty where the file lies in its own place."""
+        variable = AWS_CONFIG_FILE if path == self.aws_config_file else AWS_CREDENTIALS_FILE
+        return variable if self.environ.get(variable) else ""
 
     # -- config.toml -------------------------------------------------------------------------------------------------
 
@@ -187,22 +208,24 @@ class Settings:
     def config(self) -> Mapping[str, Any]:
         """``config.toml``; empty where there is none.
 
-        :raises ConfigError: it cannot be read, is not TOML, or has a key that nobody knows.
+        :raises ConfigError: it cannot be read, somebody else can write it, it is not TOML, or has a key that nobody
+            knows.
         """
         try:
-            if self.config_file.is_fifo():  # which would keep us waiting
-                raise ConfigError(f"{self.config_file} is a named pipe", hint="move it away")
-            raw = self.config_file.read_bytes()
+            raw = ordinary.read(self.config_file, CONFIG_LIMIT, self._check_config_owner)
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise ConfigError(f"cannot read {self.config_file}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot read {self.config_file}: {error.strerror}", hint="put an ordinary file of yours there"
+            ) from None
         import tomllib
 
         try:
             config = tomllib.loads(raw.decode("utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{self.config_file}: {error}", hint="mend the file, or move it away") from None
+        except (ValueError, RecursionError) as error:
+            what = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise ConfigError(f"{self.config_file}: {what}", hint="mend the file, or move it away") from None
         for key, value in config.items():
             if key in ("store", "plugin"):
                 self._check_tables(key, value)
@@ -214,6 +237,30 @@ class Settings:
                     hint=f"known are {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
                 )
         return config
+
+    def _check_config_owner(self, file: os.stat_result) -> None:
+        """What stands in the file decides where secrets go: it must be nobody's to write but ours, or root's.
+
+        :raises ConfigError: somebody else can write it, or put another one in its place.
+        """
+        folder = self.config_dir
+        own = "keep a config.toml of your own in awsv below a folder of yours, and name that folder by XDG_CONFIG_HOME"
+        if file.st_uid not in (os.geteuid(), 0):
+            raise ConfigError(
+                f"{self.config_file} decides where keys go, and belongs to user id {file.st_uid}", hint=own
+            )
+        place = folder.stat()
+        closed = f"chmod go-w {shlex.quote(str(folder))} {shlex.quote(str(self.config_file))}"
+        if file.st_mode & 0o022 or (place.st_uid in (os.geteuid(), 0) and place.st_mode & 0o022):
+            raise ConfigError(
+                f"{self.config_file} decides where keys go, and others can write it or its folder", hint=closed
+            )
+        if place.st_uid == 0:
+            return
+        try:
+            folders.check(folder)
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
 
     def _check_tables(self, kind: str, tables: object) -> None:
         if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):

@@ -147,7 +147,13 @@ class Vault(SlotKeeper):
 
     @cached_property
     def _opened(self) -> StorageBackend:
-        """:raises StorageLocked: it is another store now, or another person's, than the one that was planned with."""
+        """:raises StorageLocked: it is another store now, or another person's, than the one that was planned with; or
+        it needs the network, and the command only looks."""
+        if self._host.local and Capability.REMOTE in self.store.spec.capabilities:
+            raise StorageLocked(
+                f"store {self.store.name!r} ({self.store.place}) needs the network, and this command asks no server",
+                hint="'awsv list --unlock' asks it",
+            )
         identity = self.store.identity
         with self._host.plugins.blame("storage", self.store.spec.name):
             opened = self.store.spec.open(self.store.context)

@@ -38,6 +38,16 @@ source_profile = one
 """
 
 
+STORES = """
+[store.elsewhere]
+backend = "file"
+dir = "/elsewhere"
+[store.other]
+backend = "file"
+dir = "/other"
+"""
+
+
 class Plans:
     """Makes plans of a config below a folder."""
 
@@ -50,6 +60,8 @@ class Plans:
         self, name: str, *, config: str = CONFIG, environ: Mapping[str, str] | None = None, **flags: Any
     ) -> Plan:
         variables = {"HOME": str(self.root), **(environ or {})}
+        self.root.joinpath(".config/awsv").mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.joinpath(".config/awsv/config.toml").write_text(STORES)
         host = Host(Settings(variables), Plugins())
         profiles = Profiles(AwsConfig.parse(config.encode(), b"", Path("c"), Path("d")), variables)
         self.planner = Planner(host, profiles, self.generations, Flags(**flags))
@@ -105,7 +117,7 @@ def test_the_childs_region_changes_nothing(plans: Plans, region: str | None) -> 
         {"config": CONFIG.replace("[profile one]", "[profile one]\nexternal_id = x12")},
         {"config": CONFIG.replace("[profile one]", "[profile one]\nduration_seconds = 900")},
         {"config": CONFIG.replace("[profile user]", "[profile user]\nregion = eu-west-1")},
-        {"config": CONFIG.replace("[profile user]", "[profile user]\nvault_file_dir = /elsewhere")},
+        {"config": CONFIG.replace("[profile user]", "[profile user]\nvault_backend = elsewhere")},
         {"config": CONFIG.replace("source_profile = user", "source_profile = plain")},
         {"environ": {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}},
         {"environ": {"AWS_REGION": "eu-west-1"}},
@@ -160,6 +172,6 @@ def test_who_named_the_stored_key(plans: Plans) -> None:
 
 def test_a_store_of_the_key_is_the_key_profiles_own(plans: Plans) -> None:
     """The store is named where the key is, not by the role behind it."""
-    config = CONFIG.replace("[profile one]", "[profile one]\nvault_file_dir = /role")
-    plan = plans("one", config=config.replace("[profile user]", "[profile user]\nvault_file_dir = /user"))
-    assert store_of(plan).place == "/user/store.vlt"
+    config = CONFIG.replace("[profile one]", "[profile one]\nvault_backend = other")
+    plan = plans("one", config=config.replace("[profile user]", "[profile user]\nvault_backend = elsewhere"))
+    assert store_of(plan).place == "/elsewhere/store.vlt"

@@ -166,7 +166,6 @@ def test_what_is_not_understood_is_refused_by_name(key: str) -> None:
         profiles(f"[profile a]\n{key} = x\n").chain("a")
     with pytest.raises(ConfigError, match=f"profile 'a' needs {key}"):
         profiles(f"[profile a]\n{key} = x\n[profile b]\nsource_profile = a\n").chain("b")
-    assert names(f"[profile a]\n{key} =\n", "a") == ["a"], "an empty key is none"
 
 
 def test_another_programs_credential_process_is_refused() -> None:

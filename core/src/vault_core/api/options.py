@@ -24,8 +24,9 @@ def boolean(text: str) -> bool:
 class Option:
     """One setting of a plugin.
 
-    Option ``dir`` of plugin ``file`` is the flag ``--file-dir``, the AWS profile key ``vault_file_dir``, the variable
-    ``AWS_VAULT_FILE_DIR`` and ``dir`` in ``[plugin.file]`` or ``[store.NAME]`` of ``config.toml``, in this order.
+    Option ``dir`` of plugin ``file`` is the flag ``--file-dir``, the variable ``AWS_VAULT_FILE_DIR`` and ``dir`` in
+    ``[plugin.file]`` or ``[store.NAME]`` of ``config.toml``, in this order. Between flag and variable comes the AWS
+    profile key ``vault_file_dir``, if :attr:`from_profile` allows it.
     """
 
     name: str
@@ -38,3 +39,11 @@ class Option:
     """Text to value; raises :class:`ValueError` with the reason, without the text where it may be secret."""
     secret: bool = False
     """Never shown, and its variable is removed from the children of ``exec``."""
+    from_profile: bool | None = None
+    """Whether a key of an AWS profile may set it; where it may not, such a key is an error.
+
+    ``~/.aws/config`` is shared, generated and copied between people. So no address, file or program may come from it
+    that a secret is sent to or read from. None: yes for a session provider, whose options describe the profile's own
+    session, unless the option is secret; no for every other kind. A secret option is only ever set by a profile of a
+    session provider that says True.
+    """

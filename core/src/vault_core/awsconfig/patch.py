@@ -1,6 +1,7 @@
 """A change of the config file as people read it: a unified diff that shows no secret.
 
-The config file may hold plain keys, also behind a comment sign, and a diff shows lines around a change.
+The config file may hold plain keys, also behind a comment sign, and a diff shows lines around a change. No plugin is
+loaded for it: the value of every option of a plugin is left out, as only the plugin knows whether it is a secret.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import re
 from pathlib import Path
 
 from vault_core.awsconfig.document import Document
+from vault_core.awsconfig.shared import MAY_BE_SECRET, OWN_PREFIX, may_be_shown
 
-_SECRET = re.compile(r"secret|token|passw|passphrase", re.IGNORECASE)
-_SECRET_LINE = re.compile(rf"(?P<key>(?:{_SECRET.pattern})[^=:]*[=:]\s*)\S.*", re.IGNORECASE)
+_PLUGINS_KEY = re.compile(rf"\b{OWN_PREFIX}[\w-]+", re.IGNORECASE)
+_HIDDEN = re.compile(rf"{MAY_BE_SECRET.pattern}|{_PLUGINS_KEY.pattern}", re.IGNORECASE)
+_DELIMITER = re.compile(r"[=:]\s*")
 
 
 def patch(before: bytes, after: bytes, path: Path) -> str:
@@ -25,9 +28,18 @@ def patch(before: bytes, after: bytes, path: Path) -> str:
 
 def _shown(raw: bytes, path: Path) -> list[str]:
     document = Document(raw, path)
-    lines = [_SECRET_LINE.sub(r"\g<key>***", line.rstrip("\r\n")) for line in document.lines]
+    lines = [_without_secret(line.rstrip("\r\n")) for line in document.lines]
     for block in document.every_block:
         for pair in block.pairs.values():
-            if _SECRET.search(pair.key):
+            if not may_be_shown(pair.key):
                 lines[pair.first + 1 : pair.last + 1] = ["  ***"] * (pair.last - pair.first)
     return lines
+
+
+def _without_secret(line: str) -> str:
+    """A line of the file, a comment too: what stands behind a word that may name a secret is left out."""
+    # Searched for where the core's own keys are blank: vault_passphrase_source hides nothing.
+    searched = _PLUGINS_KEY.sub(lambda key: " " * len(key[0]) if may_be_shown(key[0].lower()) else key[0], line)
+    word = _HIDDEN.search(searched)
+    delimiter = _DELIMITER.search(line, word.end()) if word else None
+    return f"{line[: delimiter.end()]}***" if delimiter and line[delimiter.end() :] else line

@@ -1,23 +1,35 @@
 """The AWS shared config file and the credentials file, as botocore understands them.
 
 Every profile, key and value equals what ``botocore.configloader`` returns, and what it rejects is rejected here. Two
-things differ on purpose: a file that exists but cannot be read is an error (botocore takes it for empty), and a
-profile without a name is no profile.
+things differ on purpose: a file that cannot be read, or is named and not there, is an error (botocore takes it for
+empty), and a profile without a name is no profile.
 """
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterator, Mapping
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vault_core import ordinary
 from vault_core.awsconfig import ini
 from vault_core.errors import ConfigError
+from vault_core.settings import DEFAULTS
 
 STATIC = ("aws_access_key_id", "aws_secret_access_key")
 SESSION = ("aws_session_token", "aws_security_token")
 """Beside a static key: it is a session's."""
+
+OWN_PREFIX = "vault_"
+OWN_KEYS = frozenset((*DEFAULTS, "role_arn", "source_profile", "mfa_serial"))
+"""What the core itself reads with :data:`OWN_PREFIX` before it: no secret. All other keys with it are plugins'."""
+
+MAY_BE_SECRET = re.compile(r"secret|token|passw", re.IGNORECASE)
+"""Words that make the value of a key, or of something in a comment, one that is not shown."""
+
+_VARIABLES = "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
 
 _SECRET_WORDS = ("access_key", "secret", "session_token", "security_token", "password")
 
@@ -68,12 +80,17 @@ class AwsConfig:
     """``[services NAME]``: service to key to value."""
 
     @classmethod
-    def load(cls, config_file: Path, credentials_file: Path) -> AwsConfig:
-        """Read both files; one that does not exist is empty.
+    def load(
+        cls, config_file: Path, credentials_file: Path, named_by: Callable[[Path], str] = lambda _: ""
+    ) -> AwsConfig:
+        """Read both files; one that no variable names and that does not exist is empty.
 
+        :param named_by: the variable that names a file, or nothing.
         :raises ConfigError: one cannot be read, or botocore would reject it; names the file and the line.
         """
-        return cls.parse(read(config_file), read(credentials_file), config_file, credentials_file)
+        files = config_file, credentials_file
+        config, credentials = (read(file, named_by(file)) for file in files)
+        return cls.parse(config, credentials, *files)
 
     @classmethod
     def parse(cls, config: bytes, credentials: bytes, config_file: Path, credentials_file: Path) -> AwsConfig:
@@ -130,27 +147,49 @@ class AwsConfig:
 def is_secret(key: str) -> bool:
     """Whether the value is a plain key, or by its name another secret, such as the old key of a rotation.
 
-    The plugins' own options are no part of this.
+    The plugins' own options are no part of this: see :func:`may_be_shown`.
     """
     return not key.startswith("vault_") and any(word in key for word in _SECRET_WORDS)
 
 
-def read(path: Path) -> bytes:
-    """What a config file holds; nothing where there is none, or where it is a device such as ``/dev/null``.
+def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
+    """Whether the value of a profile's key may be printed. What nobody vouches for may be a secret.
 
-    :raises ConfigError: it is a directory, or cannot be read.
+    :param known: keys of plugins' options that are no secret by their declaration.
     """
+    if key.startswith(OWN_PREFIX):
+        return key.removeprefix(OWN_PREFIX) in OWN_KEYS or key in known
+    return not is_secret(key) and MAY_BE_SECRET.search(key) is None
+
+
+LIMIT = 16 << 20
+"""The most bytes of one of the two files. The AWS tools have no limit; a file of a thousand profiles has 200 kB."""
+
+
+def read(path: Path, variable: str = "") -> bytes:
+    """What a config file holds; nothing where there is none, or where it is ``/dev/null``.
+
+    :param variable: the environment variable that names the file. A file that was named and is not there is no empty
+        one: a profile's role and its MFA device would vanish, and who asked for them would get their own rights.
+    :raises ConfigError: it was named and is not there, is no ordinary file, cannot be read, or is too large.
+    """
+    correct = f"correct or unset {variable}" if variable else ""
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise ConfigError(
-                f"{path} is a directory, not a config file", hint="name a file, or move the directory away"
-            )
-        return path.read_bytes() if stat.S_ISREG(mode) else b""
+        return ordinary.read(path, LIMIT)
     except (FileNotFoundError, NotADirectoryError):
+        dangling = next((one for one in (path, *path.parents) if one.is_symlink() and not one.exists()), None)
+        if dangling:
+            hint = correct or f"make what it points to, or remove it: rm {shlex.quote(str(dangling))}"
+            raise ConfigError(f"cannot read {path}: {dangling} is a symbolic link to nothing", hint=hint) from None
+        if variable:
+            make = f", or make an empty file: touch {shlex.quote(str(path))}" if path.parent.is_dir() else ""
+            raise ConfigError(f"{variable} names {path}, which is not there", hint=f"{correct}{make}") from None
         return b""
+    except PermissionError:
+        raise ConfigError(f"cannot read {path}: permission denied", hint=f"make {path} readable for you") from None
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"make {path} readable for you") from None
+        hint = correct or f"put an ordinary file there, or set {_VARIABLES} to one"
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=hint) from None
 
 
 def classify(header: str) -> tuple[str, str]:
@@ -209,8 +248,6 @@ def _sections(raw: bytes, path: Path) -> Iterator[tuple[str, Section]]:
 def _words(header: str) -> list[str]:
     if not any(char in header for char in "\"'\\"):
         return [word for word in header.replace("\t", " ").split(" ") if word]
-    import shlex
-
     try:
         return shlex.split(header)
     except ValueError:  # an open quotation: botocore ignores the section

@@ -75,9 +75,7 @@ class App:
 
         :raises ConfigError: they cannot be read.
         """
-        from vault_core.awsconfig.shared import AwsConfig
-
-        return AwsConfig.load(self.settings.aws_config_file, self.settings.aws_credentials_file)
+        return self.host.aws_config()
 
     @cached_property
     def profiles(self) -> Profiles:

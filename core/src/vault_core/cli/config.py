@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vault_core import output
-from vault_core.awsconfig.shared import AwsConfig, read
+from vault_core.api import Capability
+from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.list import stored_names
 from vault_core.cli.shim import command as aws_vault_shim
 from vault_core.cli.wording import counted, difference
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
@@ -59,12 +59,13 @@ def credential_process(
     if as_name is not None and len(profiles) != 1:
         raise UsageError("--as goes with one PROFILE")
     path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
-    raw, plain = read(path), read(credentials)
+    raw, plain = app.host.read(path), app.host.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
-    names = _every(app, config, copied, undo=undo) if every else list(dict.fromkeys(profiles))
     check = _Check(app, config, every=every)
-    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
+    with app.host.looking():
+        names = _every(app, config, copied, check, undo=undo) if every else list(dict.fromkeys(profiles))
+        proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
     _report(app, proposal, every=every)
     if not proposal.changed:
         return
@@ -91,7 +92,7 @@ command.add_command(credential_process)
 command.add_command(aws_vault_shim)
 
 
-def _every(app: App, config: AwsConfig, copied: Collection[str], *, undo: bool) -> list[str]:
+def _every(app: App, config: AwsConfig, copied: Collection[str], check: _Check, *, undo: bool) -> list[str]:
     """What ``--all`` means: the profiles, and the stored keys that can be seen without asking anybody.
 
     :param copied: the profiles of the credentials file whose keys were copied into the vault.
@@ -101,10 +102,8 @@ def _every(app: App, config: AwsConfig, copied: Collection[str], *, undo: bool) 
     if undo:
         lines = [(name, section.get(PROCESS)) for name, section in config.profiles.items()]
         return [name for name, line in lines if line and process_profile(line, app.launcher) is not None]
-    stored = stored_names(app, unlock=False)
-    if stored is None:
-        app.note("the store is locked: which profiles have a stored key was not checked")
-    return list(dict.fromkeys([*config.profiles, *sorted(copied), *(stored or ())]))
+    stored = check.names(app.vault().store) or ()
+    return list(dict.fromkeys([*config.profiles, *sorted(copied), *sorted(stored)]))
 
 
 class _Check:
@@ -129,14 +128,8 @@ class _Check:
         first = self._planner.plan(name).steps()[0]
         if not isinstance(first, KeyStep) or not (self._every or name not in self._config.profiles):
             return
-        stored = self._names(first.store)
-        if stored is None:
-            if not self._every:
-                self._app.note(
-                    f"store {first.store.name!r} is locked: whether it has a key of {first.name!r} was not checked"
-                )
-            return
-        if first.name in stored:
+        stored = self.names(first.store)
+        if stored is None or first.name in stored:
             return
         place = f"store {first.store.name!r} ({first.store.place})"
         if self._config.merged(name) is not None:
@@ -149,18 +142,17 @@ class _Check:
             hint=self._app.profiles.suggestions(name, stored),
         )
 
-    def _names(self, store: Store) -> frozenset[str] | None:
-        """The names in a store; None where it is locked."""
+    def names(self, store: Store) -> frozenset[str] | None:
+        """The names in a store; None, which is said once, where it is locked or on a server."""
         from vault_core.vault import Vault
 
         if store.identity not in self._stored:
-            allowed, self._app.host.may_ask = self._app.host.may_ask, False
             try:
                 self._stored[store.identity] = frozenset(Vault(self._app.host, store).names())
             except (PassphraseError, StorageLocked):
                 self._stored[store.identity] = None
-            finally:
-                self._app.host.may_ask = allowed
+                state = "needs the network" if Capability.REMOTE in store.spec.capabilities else "is locked"
+                self._app.note(f"store {store.name!r} {state}: which keys it has was not checked")
         return self._stored[store.identity]
 
 

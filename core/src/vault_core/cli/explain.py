@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from vault_core.awsconfig.shared import is_secret
+from vault_core.awsconfig.shared import may_be_shown
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import timestamp
 from vault_core.cli.sessions import OPTIONS
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.sessions.engine import Engine, kind_of
-from vault_core.sessions.plan import KeyStep, Plan, Step
+from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
 from vault_core.sessions.profiles import Flags
 from vault_core.settings import is_secret_variable
 from vault_core.vault import Vault
+
+MASK = "***"
+"""In place of a value that may be secret."""
 
 
 @subcommand("explain")
@@ -34,7 +38,7 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
       region    its region, or null
       steps     a list of objects with step and profile; a stored key has store, place and state,
                 a session provider, parameters and cached_until (UTC, or null)
-      values    a list of objects with profile, key, value and from: where it was set
+      values    a list of objects with profile, key, value (*** if it may be secret) and from: where it was set
       settings  by name, objects with value and from
       notes     a list of sentences
 
@@ -42,9 +46,8 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     Example:
       awsv explain work
     """
-    app.host.may_ask = False
-    app.host.local = True
-    described = describe(app, app.planner(Flags(duration, no_session, region)).plan(profile))
+    with app.host.looking():
+        described = describe(app, app.planner(Flags(duration, no_session, region)).plan(profile))
     if as_json:
         app.write_json(described)
     else:
@@ -60,10 +63,10 @@ def describe(app: App, plan: Plan) -> dict[str, Any]:
         "region": plan.region,
         "steps": [_step(app, step, engine) for step in plan.steps()],
         "values": [
-            {"profile": profile.name, "key": key, "value": value, "from": profile.origins[key]}
+            {"profile": profile.name, "key": key, "value": _shown(app, key, value), "from": profile.origins[key]}
             for profile in plan.chain
             for key, value in profile.keys.items()
-            if key in profile.origins and not _secret(key)
+            if key in profile.origins
         ],
         "settings": {
             name: {"value": value.text, "from": value.origin}
@@ -74,9 +77,26 @@ def describe(app: App, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _secret(key: str) -> bool:
-    """Static keys, and the plugins' secret options, are nobody's business here."""
-    return is_secret(key) or (key.startswith("vault_") and is_secret_variable(f"AWS_{key.upper()}"))
+def _shown(app: App, key: str, value: str) -> str:
+    """A value that may be secret is nobody's business here: what no plugin that was opened vouches for."""
+    known = {one for one in app.host.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
+    return value if may_be_shown(key, known) else MASK
+
+
+def _parameters(app: App, step: SessionStep) -> dict[str, Any]:
+    """What the provider made of the profile, without what it was told by an option that is secret."""
+    declared = app.plugins.load("session", step.provider).options
+    values = [app.settings.option(step.provider, one.name, None, step.options) for one in declared if one.secret]
+    secrets = {value.text for value in values if value}
+
+    def without(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: without(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [without(one) for one in value]
+        return MASK if any(secret in str(value) for secret in secrets) else value
+
+    return {name: without(value) for name, value in step.parameters.items()}
 
 
 def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:
@@ -89,7 +109,7 @@ def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:
         "step": kind_of(step),
         "profile": step.profile,
         "provider": step.provider,
-        "parameters": dict(step.parameters),
+        "parameters": _parameters(app, step),
         "cached_until": timestamp(expires) if expires else None,
     }
 

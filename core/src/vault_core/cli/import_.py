@@ -74,15 +74,15 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     Example:
       awsv import credentials-file --check
     """
-    from vault_core.awsconfig.shared import AwsConfig, read
+    from vault_core.awsconfig.shared import AwsConfig
     from vault_core.moving.credentials_file import keys
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"copying the keys of {path}"
-    raw = read(path)
+    raw = app.host.read(path)
     if not raw:
         raise ConfigError(f"there is nothing in {path}", hint="set AWS_SHARED_CREDENTIALS_FILE, if it is elsewhere")
-    config = AwsConfig.parse(read(app.settings.aws_config_file), raw, app.settings.aws_config_file, path)
+    config = AwsConfig.parse(app.host.read(app.settings.aws_config_file), raw, app.settings.aws_config_file, path)
     found = keys(config)
     vaults = Vaults(app)
     identities = say_who(app, found) if check else {}
@@ -227,10 +227,9 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     """Offer to change the config's lines that run aws-vault."""
     from vault_core.awsconfig.rewiring import propose
     from vault_core.awsconfig.saving import save
-    from vault_core.awsconfig.shared import read
 
     path = app.settings.aws_config_file
-    raw = read(path)
+    raw = app.host.read(path)
 
     def asked(line: str) -> str | None:
         with suppress(ConfigError):  # it has options of its own

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -12,20 +12,11 @@ from vault_core import output
 from vault_core.api import Capability
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.formats import timestamp
-from vault_core.errors import (
-    Cancelled,
-    PassphraseError,
-    StorageLocked,
-    StorageUnavailable,
-    UsageError,
-    VaultError,
-)
+from vault_core.errors import PassphraseError, StorageLocked, UsageError
 from vault_core.sessions.cache import Session
 
 LOCKED = "locked"
 SHARED = " (shared)"
-REMOTE_SECONDS = 8.0
-"""For a store behind the network: ``list`` is what people type to see whether anything works."""
 
 
 @subcommand("list")
@@ -39,8 +30,8 @@ REMOTE_SECONDS = 8.0
 def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: bool) -> None:
     """List profiles, stored keys and sessions.
 
-    The store is opened only if nobody has to be asked for that; otherwise Credentials reads "locked". --unlock asks,
-    and so do --credentials and --shared, which need the store.
+    The store is opened only if neither a person nor a server has to be asked for that; otherwise Credentials reads
+    "locked". --unlock asks, and so do --credentials and --shared, which need the store.
 
     \b
     --json prints a list of objects with
@@ -81,35 +72,21 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
 
 
 def stored_names(app: App, *, unlock: bool) -> Mapping[str, bool] | None:
-    """The names with a key, True where it is everybody's; or None where the store is locked or cannot be reached.
+    """The names with a key, True where it is everybody's; or None where the store is locked, or on a server.
 
-    :param unlock: ask for the passphrase if it takes that, and fail where the names cannot be had.
+    :param unlock: ask for the passphrase if it takes that, and the server, and fail where the names cannot be had.
     """
-    allowed, app.host.may_ask = app.host.may_ask, app.host.may_ask and unlock
-    app.host.local = not unlock
     app.host.purpose = "the list of stored keys"
-    vault = app.vault()
-    is_remote = Capability.REMOTE in vault.store.spec.capabilities
-    if is_remote and not unlock:
-        app.host.ends = time.monotonic() + REMOTE_SECONDS
-    try:
-        return dict(sorted(vault.owners().items()))
-    except (PassphraseError, StorageLocked, StorageUnavailable, Cancelled) as error:
-        if unlock or not (is_remote or isinstance(error, PassphraseError | StorageLocked)):
-            raise
-        if is_remote:
-            app.note(f"store {vault.store.name!r}: {_reason(error)}")
-        return None
-    finally:
-        app.host.may_ask = allowed
-        app.host.local = False
-        app.host.ends = None
-
-
-def _reason(error: VaultError) -> str:
-    if isinstance(error, Cancelled):
-        return f"no answer within {REMOTE_SECONDS:g} s; 'awsv list --unlock' waits longer"
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    with nullcontext() if unlock else app.host.looking():
+        vault = app.vault()
+        try:
+            return dict(sorted(vault.owners().items()))
+        except (PassphraseError, StorageLocked) as error:
+            if unlock:
+                raise
+            if Capability.REMOTE in vault.store.spec.capabilities:
+                app.note(f"{error.message}; {error.hint}")
+            return None
 
 
 def write_lines(app: App, names: list[str]) -> None:

@@ -28,12 +28,11 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises PartlyDone: some plain keys are still there.
     """
     from vault_core.awsconfig.saving import save
-    from vault_core.awsconfig.shared import read
     from vault_core.moving.originals import Originals
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"removing the plain keys of {path}"
-    raw = read(path)
+    raw = app.host.read(path)
     _refuse_unless_copied(app, path, raw)
     removal = _proposal(app, raw)
     if not removal.removed:
@@ -71,7 +70,6 @@ def undo(app: App, overwrite: bool) -> None:
       awsv import undo
     """
     from vault_core.awsconfig.saving import save
-    from vault_core.awsconfig.shared import read
     from vault_core.moving.originals import Original, Originals
     from vault_core.moving.receipt import digest
     from vault_core.secret import Secret
@@ -84,7 +82,7 @@ def undo(app: App, overwrite: bool) -> None:
         raise StorageError(
             f"the store holds no original of {path}", hint="only what 'awsv import --remove-plain' changed comes back"
         )
-    last, raw = kept.pop(), read(path)
+    last, raw = kept.pop(), app.host.read(path)
     content = last.content.reveal()
     if raw != content and digest(raw) != last.left:
         if not overwrite:
@@ -118,7 +116,7 @@ def _refuse_unless_copied(app: App, path: Path, raw: bytes) -> None:
 
 def _proposal(app: App, raw: bytes) -> Removal:
     from vault_core.awsconfig.quoting import process_profile, process_words
-    from vault_core.awsconfig.shared import AwsConfig, read
+    from vault_core.awsconfig.shared import AwsConfig
     from vault_core.moving.credentials_file import propose_removal
     from vault_core.sessions.profiles import own_profile
 
@@ -130,7 +128,7 @@ def _proposal(app: App, raw: bytes) -> Removal:
         return None
 
     files = app.settings.aws_config_file, app.settings.aws_credentials_file
-    config = AwsConfig.parse(read(files[0]), raw, *files)
+    config = AwsConfig.parse(app.host.read(files[0]), raw, *files)
     vaults = Vaults(app)
 
     def stored(name: str, key: Credentials) -> bool:

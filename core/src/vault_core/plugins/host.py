@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vault_core import output
 from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
-from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
+from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable, profile_key
 from vault_core.terminal import Terminal
+
+if TYPE_CHECKING:
+    from vault_core.awsconfig.shared import AwsConfig
 
 RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
 """What the programs get that :meth:`~vault_core.api.Context.run` starts, besides the variables named there."""
@@ -35,7 +38,7 @@ class Host:
     may_ask: bool = True
     """False under ``--no-input``, and while listing."""
     local: bool = False
-    """Leave out passphrase sources that need the network: while listing."""
+    """Neither stores nor passphrase sources that need the network are opened: see :meth:`looking`."""
     question_limit: float | None = None
     """Seconds that a person has for an answer; None: as long as it takes."""
     ends: float | None = None
@@ -51,6 +54,8 @@ class Host:
     stores: list[StorageBackend] = field(default_factory=list)
     """What was opened; :meth:`close` closes it."""
     _secret_variables: set[str] = field(default_factory=set)
+    shown_keys: set[str] = field(default_factory=set)
+    """The keys of AWS profiles that set options of the plugins opened so far, but for secret ones."""
     keys: dict[str, Secret] = field(default_factory=dict)
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
 
@@ -73,6 +78,7 @@ class Host:
 
     def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
         self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
+        self.shown_keys |= {profile_key(plugin, option.name) for option in declared if not option.secret}
 
     def _refuse_unknown(self, kind: str, plugin: str, known: Sequence[str], store: StoreSettings | None) -> None:
         file = self.settings.config_file
@@ -90,6 +96,50 @@ class Host:
                     return
         _refuse_unknown(file, f"plugin.{plugin}", table, f"plugin {plugin!r}", known)
 
+    def _refuse_profile_key(self, kind: str, plugin: str, option: Option, profile: Mapping[str, str]) -> None:
+        """:raises ConfigError: the profile sets the option, although it is for the user's own settings to do so."""
+        key = profile_key(plugin, option.name)
+        if not profile.get(key):
+            return
+        file, variable = self.settings.config_file, _variable(f"{plugin}_{option.name}")
+        instead = f"set {variable}, or {option.name} below [plugin.{plugin}] of {file}"
+        if kind == "storage":
+            instead = f'name the store: [store.NAME] with backend = "{plugin}" and {option.name} in {file}, and'
+            instead += " vault_backend = NAME in the profile"
+        places = ", ".join(self._places(key, profile[key]))
+        where = f"{key} ({places})" if places else key
+        raise ConfigError(
+            f"{where}: an AWS profile cannot set option {option.name!r} of {plugin}, as only your own settings decide"
+            " where secrets lie and where they are sent",
+            hint=f"remove that line, and {instead}",
+        )
+
+    def _places(self, key: str, value: str) -> list[str]:
+        """``FILE:LINE`` of the lines of the AWS config that say this."""
+        config = self.aws_config()
+        sections = (*config.credentials.values(), *config.profiles.values())
+        entries = [section.entries[key] for section in sections if key in section.entries]
+        return list(dict.fromkeys(f"{entry.path}:{entry.line}" for entry in entries if entry.value == value))
+
+    def aws_config(self) -> AwsConfig:
+        """Both files of the AWS config, as they are now.
+
+        :raises ConfigError: they cannot be read.
+        """
+        from vault_core.awsconfig.shared import AwsConfig
+
+        settings = self.settings
+        return AwsConfig.load(settings.aws_config_file, settings.aws_credentials_file, settings.named_by)
+
+    def read(self, path: Path) -> bytes:
+        """What one of these two files holds.
+
+        :raises ConfigError: see :func:`vault_core.awsconfig.shared.read`.
+        """
+        from vault_core.awsconfig.shared import read
+
+        return read(path, self.settings.named_by(path))
+
     def close(self) -> None:
         """Close the stores that were opened: a login ends, say. Whatever goes wrong then changes nothing."""
         while self.stores:
@@ -100,6 +150,16 @@ class Host:
         """Forget the derived keys whose id begins like this: their slots have changed, or one of them is wrong."""
         for key_id in [key_id for key_id in self.keys if key_id.startswith(prefix)]:
             del self.keys[key_id]
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """For commands that only look: meanwhile neither a person nor a server is asked for anything."""
+        before = self.may_ask, self.local
+        self.may_ask, self.local = False, True
+        try:
+            yield
+        finally:
+            self.may_ask, self.local = before
 
     def why_nobody_can_be_asked(self) -> str | None:
         """None if a person can be asked; else the reason."""
@@ -136,17 +196,26 @@ class Host:
     ) -> HostContext:
         """The context for one plugin.
 
-        :raises ConfigError: an option does not parse, or ``config.toml`` sets one that there is not; the message says
-            where it was set.
+        :raises ConfigError: an option does not parse, ``config.toml`` sets one that there is not, or the profile sets
+            one that is not its to set; the message says where it was set.
         """
         options: dict[str, Any] = {}
         with self.plugins.blame(kind, name):
             self._refuse_unknown(kind, name, [option.name for option in declared], store)
             for option in declared:
+                if not _is_for_profiles(kind, option):
+                    self._refuse_profile_key(kind, name, option, profile or {})
                 value = self.settings.option(name, option.name, store, profile)
                 options[option.name] = option.default if value is None else _parse(name, option, value)
             self._note_secrets(name, declared)
         return HostContext(self, MappingProxyType(options), store, profile or {})
+
+
+def _is_for_profiles(kind: str, option: Option) -> bool:
+    """See :attr:`vault_core.api.Option.from_profile`."""
+    if kind != "session":
+        return bool(option.from_profile) and not option.secret
+    return not option.secret if option.from_profile is None else option.from_profile
 
 
 def _variable(name: str) -> str:
@@ -300,11 +369,8 @@ class HostContext:
 
     def comes_back(self, profile: str) -> str | None:
         from vault_core.awsconfig.loops import comes_back
-        from vault_core.awsconfig.shared import AwsConfig
 
-        settings = self._host.settings
-        config = AwsConfig.load(settings.aws_config_file, settings.aws_credentials_file)
-        return comes_back(config, profile, self.environ)
+        return comes_back(self._host.aws_config(), profile, self.environ)
 
     def check(self) -> None:
         # Ctrl-C arrives as KeyboardInterrupt in the main thread; what is left to look at is the clock.

@@ -15,7 +15,7 @@ from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import Host
+    from vault_core.plugins.host import Host, HostContext
 
 NO_PROFILE: Mapping[str, str] = MappingProxyType({})
 
@@ -104,6 +104,7 @@ def _first(
         for position, name in enumerate(names):
             spec = host.plugins.load("passphrase", name)
             if spec.remote and host.local:
+                _context(host, request.store, spec, profile)  # what is set wrongly is told all the same
                 tried.append(f"{name} (not asked: it needs the network)")
                 continue
             if spec.interactive and request.may_ask:
@@ -139,8 +140,12 @@ def _tell(lines: list[str]) -> None:
 
 def _open(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> PassphraseSource:
     with host.plugins.blame("passphrase", spec.name):
-        settings = host.settings.store(store)
-        return spec.open(host.context("passphrase", spec.name, spec.options, store=settings, profile=profile))
+        return spec.open(_context(host, store, spec, profile))
+
+
+def _context(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> HostContext:
+    settings = host.settings.store(store)
+    return host.context("passphrase", spec.name, spec.options, store=settings, profile=profile)
 
 
 def _writable(host: Host, store: str, name: str, profile: Mapping[str, str]) -> PassphraseSource:

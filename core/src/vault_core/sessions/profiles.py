@@ -35,6 +35,9 @@ NOT_YET = (
 RENAMED = ("role_arn", "source_profile", "mfa_serial")
 """Keys that also count as ``vault_…``: the SDKs do not know those and so ask the profile's ``credential_process``."""
 
+DECIDING = frozenset((*NOT_YET, *RENAMED, *(f"vault_{key}" for key in RENAMED), "credential_process", "services"))
+"""Keys that decide whose credentials a profile means, or who is asked for them."""
+
 ENDPOINT = (
     "ca_bundle",
     "endpoint_url",
@@ -113,7 +116,20 @@ class Profiles:
                     f"profile {name!r} needs {key} ({origins[key]}), which awsv cannot do yet",
                     hint="leave this profile to the AWS CLI, or remove the key",
                 )
-        return AwsProfile(name, keys, origins, self._source(name, keys, origins))
+        self._refuse_empty(name, section, keys)
+        return AwsProfile(name, keys, origins, self._source(name, section, keys, origins))
+
+    def _refuse_empty(self, name: str, section: Section | None, keys: Mapping[str, str]) -> None:
+        """An empty value is none for us, and an error or another identity for the SDKs: ``role_arn =`` is no role.
+
+        :raises ConfigError: a key that decides whose credentials these are is there without a value.
+        """
+        for key, entry in (section.entries if section else {}).items():
+            if not entry.value and key in DECIDING and key.removeprefix("vault_") not in keys:
+                raise ConfigError(
+                    f"profile {name!r}: {key} ({entry.path}:{entry.line}) is empty",
+                    hint="give it a value, or remove the line",
+                )
 
     def endpoint(self, name: str) -> dict[str, str]:
         """The keys that say where STS is asked for a profile, whatever else is in it."""
@@ -153,8 +169,10 @@ class Profiles:
         yield "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"
         yield "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"
         if target:
-            yield "AWS_ROLE_ARN", "role_arn"
-            yield "AWS_ROLE_SESSION_NAME", "role_session_name"
+            if not self._environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+                # With it they say who the environment itself is (a pod of EKS, a CI job), and no profile that is named.
+                yield "AWS_ROLE_ARN", "role_arn"
+                yield "AWS_ROLE_SESSION_NAME", "role_session_name"
             yield "AWS_SOURCE_IDENTITY", "source_identity"
             yield "AWS_SESSION_TAGS", "session_tags"
             yield "AWS_TRANSITIVE_TAGS", "transitive_session_tags"
@@ -178,29 +196,51 @@ class Profiles:
             if self._environ.get(variable):
                 keys["endpoint_url"], origins["endpoint_url"] = self._environ[variable], variable
                 return
-        services = self.config.services.get(keys.get("services", ""), {})
+        if "services" not in keys:
+            return
+        services = self.config.services.get(keys["services"])
+        if not services:  # AWS's public endpoint would be asked instead of the one that was meant
+            raise ConfigError(
+                f"services = {keys['services']} ({origins['services']}): there is no [services {keys['services']}] with"
+                f" a service in it in {self.config.config_file}",
+                hint="add that section, or remove the line",
+            )
         if services.get("sts", {}).get("endpoint_url"):
             keys["endpoint_url"] = services["sts"]["endpoint_url"]
             origins["endpoint_url"] = f"[services {keys['services']}]"
 
-    def _source(self, name: str, keys: Mapping[str, str], origins: Mapping[str, str]) -> str | None:
-        source = keys.get("source_profile")
-        if source is not None and source != name:
-            return source  # which needs no section: it may be the name of a stored key
-        process = keys.get("credential_process")
-        if source is None and process is not None and "role_arn" not in keys:
-            asked = own_profile(process, name)
-            if asked is None:
+    def _source(
+        self, name: str, section: Section | None, keys: Mapping[str, str], origins: Mapping[str, str]
+    ) -> str | None:
+        """The profile that another one starts from. It needs no section: it may be the name of a stored key."""
+        source, process = keys.get("source_profile"), keys.get("credential_process")
+        if process is None or _assumes_a_role(name, section):
+            return source if source != name else None
+        asked = own_profile(process, name)
+        if asked is None:
+            raise ConfigError(
+                f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv cannot"
+                " run yet",
+                hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove the key",
+            )
+        if asked == name:
+            return source if source != name else None
+        for key in ("role_arn", "source_profile"):
+            if key in keys and keys[key] != asked and origins[key] != "AWS_ROLE_ARN":
                 raise ConfigError(
-                    f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv cannot"
-                    " run yet",
-                    hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove the key",
+                    f"profile {name!r} has credential_process ({origins['credential_process']}), which asks awsv for"
+                    f" {asked!r}, and {key} ({origins[key]}), which says something else",
+                    hint="remove one of the two",
                 )
-            return asked if asked != name else None
-        return None
+        return asked
 
     def _where(self, profile: AwsProfile, key: str) -> str:
         return profile.origins.get(key) or profile.origins.get("credential_process") or f"profile {profile.name!r}"
+
+
+def _assumes_a_role(name: str, section: Section | None) -> bool:
+    """Whether the SDKs assume a role of a profile from another one's credentials, and so run no process of its own."""
+    return section is not None and bool(section.get("role_arn")) and section.get("source_profile") not in (None, name)
 
 
 _HARMLESS = frozenset(("-j", "--json", "--format=json", "--no-input", "--debug"))
