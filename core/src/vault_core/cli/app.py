@@ -178,6 +178,8 @@ class App:
     def launcher(self) -> Path:
         """The absolute path of this program, for lines that other programs run."""
         script = Path(sys.argv[0]).absolute()
+        if not script.name.startswith("awsv"):
+            script = script.resolve()  # a link to it
         return script if script.name.startswith("awsv") else Path(sys.executable).with_name("awsv")
 
     # -- talking -----------------------------------------------------------------------------------------------------
