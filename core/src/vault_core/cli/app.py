@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vault_core import output
+from vault_core.cli.protect import refuse_tracer
 from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
@@ -58,7 +59,11 @@ class App:
 
     @cached_property
     def host(self) -> Host:
-        """Serves the plugins; ``may_ask``, ``purpose`` and ``question_limit`` are the command's to set."""
+        """Serves the plugins; ``may_ask``, ``purpose`` and ``question_limit`` are the command's to set.
+
+        :raises UsageError: another program reads along.
+        """
+        refuse_tracer()  # here and not at the start: with a child's command the exit code is another
         return Host(self.settings, self.plugins, may_ask="no-input" not in self.settings.flags)
 
     def close(self) -> None:
