@@ -26,7 +26,7 @@ EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.t
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
-    {"secret", "errors", "settings", "folders", "ordinary", "terminal", "output"},
+    {"secret", "errors", "settings", "children", "folders", "ordinary", "terminal", "output"},
     {"sealing", "api", "hookspecs"},
     {"awsconfig", "vault", "plugins", "moving", "splitting"},
     {"sessions", "agent", "serve"},
@@ -248,9 +248,9 @@ def test_every_entry_point_resolves_and_keeps_the_hookspecs(
 
 def test_the_launcher_that_is_installed_is_the_projects() -> None:
     """An editable installation copies it: a change of it takes another ``make install``."""
-    installed = Path(sys.executable).with_name("awsv").read_text().partition("\n")
-    assert installed[0].startswith("#!")
-    assert installed[2] == (WORKSPACE / "core/scripts/awsv").read_text().partition("\n")[2]
+    for name in ("awsv", "awsv-python"):
+        installed, ours = (folder / name for folder in (Path(sys.executable).parent, WORKSPACE / "core/scripts"))
+        assert installed.read_text().replace(f"#!{sys.executable}\n", "#!python\n") == ours.read_text()
 
 
 def test_what_is_installed_is_what_the_projects_declare() -> None:

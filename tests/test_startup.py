@@ -26,7 +26,7 @@ QUIET = SDKS | SLOW
 
 def loaded(home: Home, *args: str, env: dict[str, str] | None = None) -> set[str]:
     """Every module that a run imported, as the interpreter itself reports them."""
-    done = home.awsv(*args, env={"PYTHONVERBOSE": "1", **(env or {})})
+    done = home.watched(*args, flags=["-v"], env=env)
     assert done.returncode == 0, done.stderr
     names = imported(done.stderr)
     assert "vault_core.main" in names
@@ -47,7 +47,7 @@ def machine(tmp_path: Path) -> Home:
 
 def test_the_report_of_imports_is_one(machine: Home) -> None:
     program = "import importlib, http.server; importlib.import_module('importlib.metadata')"
-    done = machine.run(sys.executable, "-c", program, env={"PYTHONVERBOSE": "1"})
+    done = machine.run(sys.executable, "-v", "-c", program)
     assert {"http.server", "http.client", "importlib.metadata", "email"} <= imported(done.stderr)
 
 

@@ -164,6 +164,30 @@ def test_a_strangers_storage_from_its_wheel(tmp_path: Path, wheelhouse: Wheelhou
     assert home.run(environment.awsv, "list", "--credentials", env=env).stdout == "new\n"
 
 
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_a_folder_with_a_blank_in_its_name(tool: str, tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+    environment = Environment(tmp_path / "an environment", wheelhouse)
+    if tool == "uv":
+        environment.install("vault-core")
+    else:
+        environment.install("pip")
+        install = (environment.python, "-m", "pip", "install", "--quiet", "vault-core")
+        run(*install, env=without_configuration(wheelhouse.offline))
+    assert home.run(environment.awsv, "--version").stdout.startswith("awsv ")
+
+
+def test_pip_install_user(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+    """Outside of environments: no interpreter lies beside the program, and an isolated one sees no user's packages."""
+    base = Path(sys.executable).resolve()
+    pip = (sys.executable, "-m", "pip", "--python", base, "install", "--quiet", "--user", "--force-reinstall")
+    env = {**wheelhouse.offline, "HOME": str(home.path), "PIP_BREAK_SYSTEM_PACKAGES": "1"}
+    run(*pip, "vault-core[standard]", env=without_configuration(env))
+    awsv = home.path / ".local/bin/awsv"
+    assert home.run(awsv, "list", "--credentials", env=UNLOCKED).stdout == "work\n"
+    (tmp_path / "linked").symlink_to(awsv)
+    assert home.run(tmp_path / "linked", "exec", "-n", "-j", "work", env=UNLOCKED).returncode == 0
+
+
 @pytest.mark.parametrize("tool", ["pipx", "uv"])
 def test_the_hint_fits_the_tool_that_installed_awsv(
     tool: str, tmp_path: Path, wheelhouse: Wheelhouse, home: Home

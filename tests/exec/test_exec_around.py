@@ -94,6 +94,60 @@ def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> N
     assert readable == [False, True]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
+def test_memory_is_closed_by_the_first_thing_that_awsv_does(laptop: Home) -> None:
+    """Asked of the kernel, which answers everybody alike; root could read the memory all the same."""
+    look = (
+        "import ctypes, sys; sys.argv = ['awsv', 'exec', '-j', 'work']\nfrom vault_core.main import main\n"
+        "main(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), open('/proc/self/comm').read(), file=sys.stderr)"
+    )
+    done = laptop.run(sys.executable, "-c", look)
+    assert (done.returncode, done.stderr.split()) == (0, ["0", "awsv"])
+    order = laptop.watched("list", flags=["-v"]).stderr
+    assert order.index("import 'vault_core.cli.protect'") < order.index("import 'vault_core.cli.commands'")
+    assert order.index("import 'ctypes'") < order.index("import 'click'")
+
+
+@pytest.fixture
+def strace() -> str:
+    program = shutil.which("strace")
+    works = program and subprocess.run([program, "-qq", "true"], capture_output=True, check=False).returncode == 0
+    return parts.need("strace", program if works else None, how="apt-get install strace, and allow ptrace")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize(("words", "code"), [(["-j", "work"], 2), (["work", "--", "true"], 125)])
+def test_a_program_that_was_attached_before_memory_was_closed_is_refused(
+    laptop: Home, strace: str, words: list[str], code: int
+) -> None:
+    waits = f'read wait; exec "{PROGRAM}" exec {" ".join(words)}'
+    pipe = subprocess.PIPE
+    shell = subprocess.Popen(
+        ["/bin/sh", "-c", waits], env=laptop.environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+    spy = subprocess.Popen([strace, "-qq", "-o", "/dev/null", "-p", str(shell.pid)])
+    try:
+        status = Path(f"/proc/{shell.pid}/status")
+        until(lambda: f"TracerPid:\t{spy.pid}\n" in status.read_text(), "strace to be attached")
+        stdout, stderr = shell.communicate("go\n", timeout=seconds(20))
+    finally:
+        shell.kill()
+        spy.terminate()
+        spy.wait()
+    assert (shell.returncode, stdout) == (code, "")
+    assert stderr == (
+        f"awsv: process {spy.pid} (strace) is attached to awsv and can read what it holds\n"
+        f"hint: end process {spy.pid}; a debugger of yours has to start awsv itself: strace -f awsv ...\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_debugger_that_started_awsv_is_its_users(laptop: Home, strace: str) -> None:
+    follow = (strace, "-f", "-qq", "-o", "/dev/null")
+    done = laptop.run(*follow, "/bin/sh", "-c", f'"{PROGRAM}" exec work -- printenv AWS_VAULT; true')
+    assert (done.stdout, done.stderr) == ("work\n", "")
+
+
 # -- shells and nesting ------------------------------------------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ DERIVING = "cryptography.hazmat.primitives.kdf"
 
 @pytest.mark.parametrize("words", [["exec", "-j", "role"], ["export", "role"], ["list"], ["--version"]], ids=" ".join)
 def test_nothing_heavy_is_imported(live: Home, words: list[str]) -> None:
-    done = live.awsv(*words, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    done = live.watched(*words, flags=["-X", "importtime"])
     assert done.returncode == 0
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "vault_core.main" in modules
@@ -44,7 +44,7 @@ def test_nothing_heavy_is_imported(live: Home, words: list[str]) -> None:
 
 
 def test_opening_the_store_would_be_seen(live: Home) -> None:
-    done = live.awsv("list", "--unlock", env={**UNLOCKED, "PYTHONPROFILEIMPORTTIME": "1"})
+    done = live.watched("list", "--unlock", flags=["-X", "importtime"], env=UNLOCKED)
     assert f"{DERIVING}.argon2\n" in done.stderr
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,15 @@ class Home:
     ) -> subprocess.CompletedProcess[str]:
         """Run ``awsv``; parameters as for :meth:`run`."""
         return self.run(PROGRAM, *args, input=input, env=env, timeout=timeout, cwd=cwd)
+
+    def watched(
+        self, *args: str | Path, flags: Sequence[str], env: Mapping[str, str | None] | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``awsv`` by an interpreter that tells what it does: ``-v`` or ``-X importtime``.
+
+        The launcher's own is isolated, so that ``PYTHONVERBOSE`` and its like have no effect.
+        """
+        return self.run(sys.executable, "-I", *flags, PROGRAM, *args, env=env, timeout=timeout)
 
     def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[str]:
         """Start ``awsv`` and do not wait for it.

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
+from support.home import PROGRAM
 from vault_core.plugins.discovery import normalise
 
 STORAGE = "vault.storage.v1"
@@ -44,9 +45,8 @@ class Site:
         for path in REAL.iterdir():
             if not (absent and path.name.removeprefix("_editable_impl_").startswith(absent)):
                 (self.packages / path.name).symlink_to(path)
-        real = Path(sys.executable).with_name("awsv").read_text().partition("\n")[2]
-        self.awsv.write_text(f"#!{self.python}\n{real}")
-        self.awsv.chmod(0o755)
+        shutil.copy(PROGRAM, self.awsv)
+        self.awsv.with_name("awsv-python").write_text(f"#!{self.python}\n")
 
     def install(
         self,

@@ -34,6 +34,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Every setting of the core, with its default."""
 
+PREFIX = "AWS_VAULT_"
+"""How every variable of ours begins, of the core and of plugins."""
+
 LOAD_PLUGINS = "AWS_VAULT_LOAD_PLUGINS"
 """The plugins that may load, by name or distribution; empty: none. Not set: whichever is named."""
 
@@ -47,7 +50,7 @@ PLAIN_HTTP = "AWS_VAULT_PLAIN_HTTP"
 """The hosts that may be talked to without TLS, written as in ``NO_PROXY``. A variable alone: no file says so."""
 
 OWN_VARIABLES = frozenset(
-    (*(f"AWS_VAULT_{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP, PLAIN_HTTP)
+    (*(f"{PREFIX}{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP, PLAIN_HTTP)
 )
 """The core's own: a plugin ``session`` or ``passphrase`` is not named by them."""
 
@@ -89,20 +92,9 @@ def is_secret_variable(name: str) -> bool:
     return _SECRET_VARIABLE.match(name) is not None
 
 
-_DESCRIPTOR = re.compile(r"(?:/dev/fd/|/proc/self/fd/)(\d{1,9})\Z")
-
-
-def passed_descriptor(name: str, text: str) -> int | None:
-    """The open file through which a passphrase variable hands its secret over, where it does so."""
-    if name.endswith("_FD") and is_secret_variable(name):
-        return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
-    if name.startswith("AWS_VAULT_") and name.endswith("PASSPHRASE_FILE"):
-        if text == "/dev/stdin":
-            return 0
-        # bash: AWS_VAULT_FILE_PASSPHRASE_FILE=<(pass show vault)
-        match = _DESCRIPTOR.match(text)
-        return int(match[1]) if match else None
-    return None
+def is_way_to_passphrase(name: str) -> bool:
+    """Whether the variable says where a passphrase comes from, and holds none itself."""
+    return name.startswith(PREFIX) and name.endswith(("PASSPHRASE_FILE", "PASSPHRASE_COMMAND"))
 
 
 class Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ SECRETS = dict.fromkeys(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         "AWS_ROLE_ARN",
         "AWS_PROFILE",
+        "AWS_ACCOUNT_ID",
+        "AWS_CREDENTIAL_SCOPE",
+        "AWS_SECRET_KEY",
     ),
     "canary",
 )
@@ -77,6 +81,24 @@ def test_a_program_is_told_no_secret(
     assert not {name for name, value in given.items() if value == "canary"}
     kept = {name: ssm.environ[name] for name in (*KEPT, "HOME", "PATH", "AWS_CONFIG_FILE", "AWS_REGION")}
     assert kept.items() <= given.items()
+
+
+def test_a_program_does_not_read_what_is_for_the_child_of_exec(ssm: Any, program: Path, tmp_path: Path) -> None:
+    """It may be a passphrase, too."""
+    program.write_text(program.read_text().replace("env >", f"cat > {tmp_path}/read; env >"))
+    before = os.dup(0)
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, b"canary")
+        os.close(writer)
+        os.dup2(reader, 0)
+        assert ssm.get().reveal_text() == PASSPHRASE
+        assert os.read(0, 100) == b"canary"
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(reader)
+    assert (tmp_path / "read").read_bytes() == b""
 
 
 def test_awsv_knows_itself_in_a_program(ssm: Any, front: Front, program: Path, tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ class Context(Protocol):
         """The environment as it was at start, read-only. SDK clients are built from it explicitly."""
 
     @property
+    def child_environ(self) -> Mapping[str, str]:
+        """:attr:`environ` for a program that is to find its own AWS identity: without the secrets of awsv and of
+        plugins, and without the variables that say who this process is for AWS (keys, tokens, profile, role)."""
+
+    @property
     def data_dir(self) -> Path:
         """Where this user's durable data belongs (``$XDG_DATA_HOME/awsv``); may not exist yet."""
 

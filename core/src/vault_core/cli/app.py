@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vault_core import output
+from vault_core.cli.protect import refuse_tracer
 from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.pasting import command_line
 from vault_core.plugins.host import Host
@@ -61,7 +62,11 @@ class App:
 
     @cached_property
     def host(self) -> Host:
-        """Serves the plugins; ``may_ask``, ``purpose`` and ``question_limit`` are the command's to set."""
+        """Serves the plugins; ``may_ask``, ``purpose`` and ``question_limit`` are the command's to set.
+
+        :raises UsageError: another program reads along.
+        """
+        refuse_tracer()  # here and not at the start: with a child's command the exit code is another
         return Host(self.settings, self.plugins, may_ask="no-input" not in self.settings.flags)
 
     def close(self) -> None:
@@ -194,6 +199,8 @@ class App:
     def launcher(self) -> Path:
         """The absolute path of this program, for lines that other programs run."""
         script = Path(sys.argv[0]).absolute()
+        if not script.name.startswith("awsv"):
+            script = script.resolve()  # a link to it
         return script if script.name.startswith("awsv") else Path(sys.executable).with_name("awsv")
 
     # -- talking -----------------------------------------------------------------------------------------------------

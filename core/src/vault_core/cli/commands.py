@@ -12,7 +12,6 @@ import click
 
 from vault_core import output
 from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
-from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
 from vault_core.plugins.discovery import version_of
 from vault_core.plugins.loader import OURS
@@ -116,7 +115,6 @@ def _contributed(app: App) -> dict[str, str]:
 
 def run(argv: Sequence[str]) -> int:
     """Run the command line; the exit code. Everything that goes wrong is told here, and only here."""
-    protect()
     app = App()
     try:
         code = _run(app, list(argv))

@@ -6,42 +6,22 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vault_core import output
+from vault_core.children import environment, is_identity
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import FORMATS, variables
+from vault_core.cli.inherited import Inherited
 from vault_core.cli.protect import release
 from vault_core.cli.sessions import obtain, session_options
 from vault_core.errors import UsageError
 from vault_core.sessions.profiles import Flags
-from vault_core.settings import NO_HELP, REMOVED, is_secret_variable, passed_descriptor
-
-CLEARED = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CREDENTIAL_EXPIRATION",
-    "AWS_CREDENTIAL_FILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_ROLE_SESSION_NAME",
-    "AWS_SDK_LOAD_CONFIG",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SECURITY_TOKEN",
-    "AWS_SESSION_EXPIRATION",
-    "AWS_SESSION_TOKEN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
-"""Variables by which the child could be somebody else than the profile: aws-vault's list, and what it forgot."""
+from vault_core.settings import NO_HELP, REMOVED, is_way_to_passphrase
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a command that is not there, or is no program: POSIX, as in every shell."""
@@ -124,6 +104,8 @@ def command(
         app.write(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
+    inherited = Inherited.now(environ)
+    secret = inherited.secret(keep_env)
     if not child and environ.get("AWS_VAULT") and not nested:
         raise UsageError(
             f"this is a shell of awsv already, for profile {environ['AWS_VAULT']!r}",
@@ -137,35 +119,28 @@ def command(
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read
     if not child and output.is_terminal() and not environ.get(NO_HELP):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
-    close_passed(environ, keep_env)
+    left = child_environment(app, inherited.naming, keep_env)
     app.close()
-    become(program, words, {**child_environment(app, keep_env), **given})
+    output.restore()
+    inherited.hand_over(secret)
+    become(program, words, {**left, **given})
 
 
-def child_environment(app: App, keep: Sequence[str] = ()) -> dict[str, str]:
-    """The environment of a child, without credentials: no other identity, and no secret of ours."""
+def child_environment(app: App, naming: Collection[str], keep: Collection[str]) -> dict[str, str]:
+    """The environment of a child, without credentials: no other identity, and no secret of ours.
+
+    :param naming: the variables that name an open file in which a secret comes.
+    """
     environ = app.settings.environ
-    passed = {name for name, text in environ.items() if passed_descriptor(name, text) is not None}
-    secret = (
-        passed | {name for name in environ if is_secret_variable(name)} | (app.host.secret_variables() & set(environ))
-    )
-    removed = sorted(secret - set(keep))
-    left = {name: value for name, value in environ.items() if name not in CLEARED and name not in removed}
+    hidden = {name for name in app.host.secret_variables() if not is_way_to_passphrase(name)}
+    removed = (hidden | {name for name in naming if not is_identity(name)}) - set(keep)
+    left = environment(environ, removed)
     before = [name for name in environ.get(REMOVED, "").split(",") if name and name not in environ]
     if names := sorted({*before, *removed}):
         left[REMOVED] = ",".join(names)
     else:
         left.pop(REMOVED, None)
     return left
-
-
-def close_passed(environ: Mapping[str, str], keep: Sequence[str] = ()) -> None:
-    """Keep the descriptors that a passphrase was to come from out of the child: a live session leaves them unread."""
-    for name, text in environ.items():
-        descriptor = passed_descriptor(name, text)
-        if descriptor is not None and descriptor > 2 and name not in keep:
-            with suppress(OSError, OverflowError):
-                os.set_inheritable(descriptor, False)
 
 
 class NoProgram(UsageError):
@@ -211,7 +186,6 @@ def become(program: str, words: Sequence[str], environ: Mapping[str, str]) -> An
 
     :raises NoProgram: the system refuses, with exit code 126 or 127.
     """
-    output.restore()
     release()
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         # Python ignores these, and what is ignored stays so across execve.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 
-_PR_SET_DUMPABLE = 4
+from vault_core.errors import UsageError
+
+_PR_SET_DUMPABLE, _PR_SET_NAME = 4, 15
 """From <linux/prctl.h>."""
 
 _PRIVATE = 0o077
@@ -22,14 +24,56 @@ def protect() -> None:
     ``execve`` makes the next program an ordinary one again; what it inherits :func:`release` gives back.
     """
     global _core_limit, _umask
-    _umask = os.umask(_PRIVATE)
-    with suppress(OSError, ValueError):
-        _core_limit = resource.getrlimit(resource.RLIMIT_CORE)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, _core_limit[1]))
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        prctl(_PR_SET_NAME, b"awsv", 0, 0, 0)  # else "python": the launcher starts it so
+    _umask = os.umask(_PRIVATE)
+    import resource
+
+    with suppress(OSError, ValueError):
+        _core_limit = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, _core_limit[1]))
+
+
+def refuse_tracer() -> None:
+    """Look whether a debugger was there before :func:`protect`; one that started this process is its user's own.
+
+    :raises UsageError: another program reads along.
+    """
+    tracer = _tracer()
+    if tracer and tracer not in _ancestors():
+        name = _read(f"/proc/{tracer}/comm").strip() or "unknown"
+        raise UsageError(
+            f"process {tracer} ({name}) is attached to awsv and can read what it holds",
+            hint=f"end process {tracer}; a debugger of yours has to start awsv itself: strace -f awsv ...",
+        )
+
+
+def _tracer() -> int:
+    """The process that is attached to this one; 0: none, or none that can be known."""
+    lines = [line for line in _read("/proc/self/status").splitlines() if line.startswith("TracerPid:")]
+    return int(lines[0].split()[1]) if lines else 0
+
+
+def _ancestors() -> Iterator[int]:
+    """The processes behind this one, from its parent."""
+    process = os.getppid()
+    while process > 0:
+        yield process
+        # The second field is the program's name, in brackets, and may hold anything.
+        fields = _read(f"/proc/{process}/stat").rpartition(")")[2].split()
+        process = int(fields[1]) if len(fields) > 1 else 0
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - before anything else is imported
+            return file.read()
+    except OSError:
+        return ""
 
 
 def release() -> None:
@@ -37,5 +81,7 @@ def release() -> None:
     if _umask is not None:
         os.umask(_umask)
     if _core_limit is not None:
+        import resource
+
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, _core_limit)

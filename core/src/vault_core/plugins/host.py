@@ -13,12 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from vault_core import output
+from vault_core import children, output
 from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
+from vault_core.plugins.discovery import Offer
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
-from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable, profile_key
+from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -53,32 +54,53 @@ class Host:
     """How many a person was asked in this process."""
     stores: list[StorageBackend] = field(default_factory=list)
     """What was opened; :meth:`close` closes it."""
-    _secret_variables: set[str] = field(default_factory=set)
     shown_keys: set[str] = field(default_factory=set)
     """The keys of AWS profiles that set options of the plugins opened so far, but for secret ones."""
+    _used: set[str] = field(default_factory=set)
+    """The names of the plugins that got a context."""
     keys: dict[str, Secret] = field(default_factory=dict)
     """Derived keys of this process, by key id: nothing is asked, or derived, twice."""
 
     def secret_variables(self) -> set[str]:
-        """Variables behind the secret options of plugins: removed from children.
+        """Those of the environment that hold a secret of awsv or of a plugin, or may: children do not get them.
 
-        Whoever sets a variable of a plugin names that plugin, and only then it is loaded for this. Of one that does not
-        load all variables count as secret.
+        A variable never has a plugin loaded: of the plugins that the settings name, and of those that this command
+        uses, the secret options are known; of any other plugin, installed or not, every variable may be one.
         """
-        told = [name for name in self.settings.environ if not is_secret_variable(name) and name not in OWN_VARIABLES]
-        for offer in self.plugins.offers():
-            prefix = _variable(f"{offer.name}_")
-            if offer.usable and any(variable.startswith(prefix) for variable in told):
-                try:
-                    with self.plugins.blame(offer.kind, offer.name):
-                        self._note_secrets(offer.name, self.plugins.options(offer))
-                except VaultError:  # broken, and not needed so far: that is told to who needs it
-                    self._secret_variables |= {variable for variable in told if variable.startswith(prefix)}
-        return self._secret_variables
+        named = self._named()
+        return {
+            name
+            for name in self.settings.environ
+            if is_secret_variable(name)
+            or (name.startswith(PREFIX) and name not in OWN_VARIABLES and not self._is_harmless(name, named))
+        }
 
-    def _note_secrets(self, plugin: str, declared: Sequence[Option]) -> None:
-        self._secret_variables |= {_variable(f"{plugin}_{option.name}") for option in declared if option.secret}
-        self.shown_keys |= {profile_key(plugin, option.name) for option in declared if not option.secret}
+    def child_environ(self) -> dict[str, str]:
+        """The environment of a program that finds its own identity: without secrets, and without any other identity."""
+        return children.environment(self.settings.environ, self.secret_variables())
+
+    def _named(self) -> set[str]:
+        """The plugins that the settings name, whether or not this command needed them, and those that it used."""
+        settings = self.settings
+        names = {settings.store(settings.value("backend").text).backend, settings.value("session_provider").text}
+        return self._used | names | set(settings.names("passphrase_source")) | set(settings.names("prompt"))
+
+    def _is_harmless(self, variable: str, named: set[str]) -> bool:
+        """Whether it belongs to a plugin that is named, and is no secret of it."""
+        owners = [offer for offer in self.plugins.offers() if offer.usable and variable.startswith(_prefix(offer.name))]
+        longest = max((len(offer.name) for offer in owners), default=0)
+        owners = [offer for offer in owners if len(offer.name) == longest]
+        if not owners or owners[0].name not in named:
+            return False
+        try:
+            secret = [option.name for offer in owners for option in self._secret_options(offer)]
+        except VaultError:  # broken, and not needed so far: that is told to who needs it
+            return False
+        return variable not in [_variable(f"{owners[0].name}_{name}") for name in secret]
+
+    def _secret_options(self, offer: Offer) -> list[Option]:
+        with self.plugins.blame(offer.kind, offer.name):
+            return [option for option in self.plugins.options(offer) if option.secret]
 
     def _refuse_unknown(self, kind: str, plugin: str, known: Sequence[str], store: StoreSettings | None) -> None:
         file = self.settings.config_file
@@ -207,7 +229,8 @@ class Host:
                     self._refuse_profile_key(kind, name, option, profile or {})
                 value = self.settings.option(name, option.name, store, profile)
                 options[option.name] = option.default if value is None else _parse(name, option, value)
-            self._note_secrets(name, declared)
+        self._used.add(name)
+        self.shown_keys |= {profile_key(name, option.name) for option in declared if not option.secret}
         return HostContext(self, MappingProxyType(options), store, profile or {})
 
 
@@ -218,8 +241,12 @@ def _is_for_profiles(kind: str, option: Option) -> bool:
     return not option.secret if option.from_profile is None else option.from_profile
 
 
+def _prefix(plugin: str) -> str:
+    return _variable(f"{plugin}_")
+
+
 def _variable(name: str) -> str:
-    return f"AWS_VAULT_{name}".replace("-", "_").upper()
+    return f"{PREFIX}{name}".replace("-", "_").upper()
 
 
 def _refuse_unknown(file: Path, section: str, options: Iterable[str], whose: str, known: Sequence[str]) -> None:
@@ -263,6 +290,10 @@ class HostContext:
     def host(self) -> Host:
         """What all contexts of the command share; for the core."""
         return self._host
+
+    @property
+    def child_environ(self) -> Mapping[str, str]:
+        return MappingProxyType(self._host.child_environ())
 
     @property
     def may_show_dialog(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vault_core import children
 from vault_core.api import (
     NoSecret,
     Option,
@@ -19,6 +20,7 @@ from vault_core.api import (
     WrongSecret,
 )
 from vault_core.plugins.host import RUN_ENVIRONMENT
+from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
 
 
 class FakeContext:
@@ -51,6 +53,8 @@ class FakeContext:
         comes_back: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
+        declared = tuple(declared)
+        self._plain = tuple(f"_{option.name.upper().replace('-', '_')}" for option in declared if not option.secret)
         self.options: Mapping[str, Any] = {option.name: option.default for option in declared} | dict(options or {})
         self.environ: Mapping[str, str] = MappingProxyType(dict(environ or {}))
         self.data_dir = root / "data"
@@ -74,6 +78,16 @@ class FakeContext:
         if self._sources is not None:
             return self._sources
         return tuple(dict.fromkeys(("env", *self.factors, *(source for source, _ in self.kept))))
+
+    @property
+    def child_environ(self) -> Mapping[str, str]:
+        secret = {
+            name
+            for name in self.environ
+            if is_secret_variable(name)
+            or (name.startswith(PREFIX) and name not in OWN_VARIABLES and not name.endswith(self._plain))
+        }
+        return MappingProxyType(children.environment(self.environ, secret))
 
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -33,15 +34,7 @@ _IMDS_SECONDS = 1.0
 _SETTING = "AWS_VAULT_SSM_CREDENTIALS"
 _ASKING = "AWS_VAULT_SSM_ASKING"
 """Set for the programs that give keys: no setting of anybody's."""
-_UNTOLD = re.compile(
-    # Of awsv's own only what holds no secret: the core's settings and ours. What another plugin's hold, it alone knows.
-    r"AWS_VAULT_(?!(BACKEND|PASSPHRASE_SOURCE|PROMPT|SESSION_CACHE|SESSION_PROVIDER|WAIT|LOAD_PLUGINS|REMOVED|SSM_.*)\Z).*"
-    r"|(VAULT|BAO)_TOKEN"
-    r"|AWS_((ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|BEARER_TOKEN_.*|CONTAINER_.*)"
-    r"|(CREDENTIAL|SESSION)_EXPIRATION|CREDENTIAL_FILE|(DEFAULT_)?PROFILE|ROLE_(ARN|SESSION_NAME)"
-    r"|WEB_IDENTITY_TOKEN_FILE)"
-)
-"""Variables that hold a secret, or by which a program could take somebody else's keys for the profile's."""
+_PASSPHRASE = re.compile(r"AWS_VAULT_.*PASSPHRASE(_FILE|_COMMAND)?")
 
 Profiles = Mapping[str, Mapping[str, Any]]
 """Botocore's view of the config files: profile to its keys."""
@@ -83,7 +76,7 @@ def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
         )
 
 
-def keys_of(session: Any, identity: Identity, environ: Mapping[str, str], region: str) -> Keys:
+def keys_of(session: Any, identity: Identity, context: Context, region: str) -> Keys:
     """The keys of an identity.
 
     :param session: of :func:`~vault_plugin_ssm.isolated.isolated`, for the same identity.
@@ -91,6 +84,7 @@ def keys_of(session: Any, identity: Identity, environ: Mapping[str, str], region
     :raises ConfigError: the profile is not there, or needs what nobody can be asked for.
     :raises botocore.exceptions.BotoCoreError: and its ``ClientError``: it could not be had.
     """
+    environ = context.environ
     match identity.kind:
         case "environment":
             return _from_variables(environ)
@@ -99,7 +93,7 @@ def keys_of(session: Any, identity: Identity, environ: Mapping[str, str], region
         case "web-identity":
             return _from_web_identity(session, environ, region)
         case _:
-            found = _from_profile(session, identity.profile, environ, region)
+            found = _from_profile(session, identity.profile, context, region)
     if found is None:
         raise PassphraseError(f"{identity} has no keys", hint=f"check {_SETTING}")
     frozen = found.get_frozen_credentials()
@@ -168,19 +162,21 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
     return Keys(answer["AccessKeyId"], Secret(answer["SecretAccessKey"]), Secret(answer["SessionToken"]))
 
 
-def _from_profile(session: Any, profile: str, environ: Mapping[str, str], region: str) -> Any:
+def _from_profile(session: Any, profile: str, context: Context, region: str) -> Any:
     from botocore.credentials import CredentialResolver
 
     profiles: Profiles = session.full_config["profiles"]
     if profile not in profiles:
-        raise ConfigError(f"no profile {profile!r} in {config_file(environ)}", hint=f"correct {_SETTING}")
+        raise ConfigError(f"no profile {profile!r} in {config_file(context.environ)}", hint=f"correct {_SETTING}")
     _refuse_mfa(profiles, profile)
-    return CredentialResolver(_providers(session, profile, environ, region)).load_credentials()
+    return CredentialResolver(_providers(session, profile, context, region)).load_credentials()
 
 
-def _providers(session: Any, profile: str, environ: Mapping[str, str], region: str) -> list[Any]:
-    """What botocore does with a profile, in its order; but ``credential_source`` and programs see only ``environ``."""
+def _providers(session: Any, profile: str, context: Context, region: str) -> list[Any]:
+    """What botocore does with a profile, in its order; but ``credential_source`` and programs see only the context."""
     from botocore import credentials
+
+    environ = context.environ
 
     def client(service: str, **arguments: Any) -> Any:
         return session.create_client(service, **{"region_name": region, **arguments})
@@ -189,7 +185,7 @@ def _providers(session: Any, profile: str, environ: Mapping[str, str], region: s
         def providers(self, profile_name: str, disable_env_vars: bool = True) -> list[Any]:
             found = super().providers(profile_name, disable_env_vars)
             return [
-                _program(session, profile_name, environ) if one.METHOD == "custom-process" else one
+                _program(session, profile_name, context) if one.METHOD == "custom-process" else one
                 for one in found
                 if one.METHOD in _OF_A_PROFILE
             ]
@@ -208,18 +204,21 @@ def _providers(session: Any, profile: str, environ: Mapping[str, str], region: s
     return [role, *builder.providers(profile)]
 
 
-def _program(session: Any, profile: str, environ: Mapping[str, str]) -> Any:
+def _program(session: Any, profile: str, context: Context) -> Any:
     """Botocore's provider of keys that another program gives.
 
-    It is told no secret, and by a variable that it gives keys: it may run on after our time is over, and each awsv in
-    it would run the next one.
+    It is told no secret and no way to a passphrase, and by a variable that it gives keys: it may run on after our time
+    is over, and each awsv in it would run the next one. What comes in at standard input is for somebody else, unless
+    a person sits there.
     """
     import subprocess
 
     from botocore.credentials import ProcessProvider
     from botocore.exceptions import CredentialRetrievalError
 
-    told = {name: text for name, text in environ.items() if not _UNTOLD.fullmatch(name)} | {_ASKING: "1"}
+    told = {name: text for name, text in context.child_environ.items() if not _PASSPHRASE.fullmatch(name)}
+    told[_ASKING] = "1"
+    stdin = None if os.isatty(0) else subprocess.DEVNULL
 
     class Program(ProcessProvider):  # type: ignore[misc]  # botocore has no types
         def load(self) -> Any:
@@ -237,7 +236,7 @@ def _program(session: Any, profile: str, environ: Mapping[str, str]) -> Any:
                     f"the program of profile {profile!r} gives no keys that an AWS SDK could read"
                 ) from None
 
-    return Program(profile, lambda: session.full_config, popen=partial(subprocess.Popen, env=told))
+    return Program(profile, lambda: session.full_config, popen=partial(subprocess.Popen, env=told, stdin=stdin))
 
 
 def _refuse_mfa(profiles: Profiles, profile: str) -> None:

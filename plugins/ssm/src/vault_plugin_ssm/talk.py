@@ -103,7 +103,7 @@ class Talk:
 
     def _talk(self, work: Callable[[Clients], T], over: threading.Event) -> T | Failure:
         try:
-            keys = keys_of(self._session, self.identity, self.context.environ, self.attempt.region)
+            keys = keys_of(self._session, self.identity, self.context, self.attempt.region)
         except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
             return explain(error, self.attempt, has_keys=False)
         for pause in (PAUSE, None):
