@@ -105,12 +105,17 @@ class Context(Protocol):
         timeout: float = 30.0,
         env: Sequence[str] = (),
     ) -> RunResult:
-        """Run a program without a shell, in its own process group, with standard input from ``input``.
+        """Run a program without a shell, with standard input from ``input``.
 
-        :param timeout: seconds; the program is killed after them.
+        It has no terminal: what opens ``/dev/tty`` to ask fails at once. It inherits no open file. At its end, and when
+        time is up or the person presses Ctrl-C, it is killed with everything it started that has not made itself a
+        daemon. It may write 16 MiB to standard output and to standard error each.
+
+        :param timeout: seconds; the program is killed after them, or at the host's own deadline where that is nearer.
         :param env: names of further variables of :attr:`environ` that it needs, besides ``PATH``, ``HOME``, ``LANG``
             and their like.
-        :raises SourceUnavailable: it cannot be started, or takes too long.
+        :raises SourceUnavailable: it cannot be started, takes too long or writes too much.
+        :raises Cancelled: as :meth:`check`, which is called while it runs.
         """
 
     def comes_back(self, profile: str) -> str | None:

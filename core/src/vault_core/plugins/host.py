@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,9 +18,6 @@ from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
 from vault_core.terminal import Terminal
-
-RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
-"""What the programs get that :meth:`~vault_core.api.Context.run` starts, besides the variables named there."""
 
 
 @dataclass
@@ -270,24 +265,9 @@ class HostContext:
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
-        import subprocess
+        from vault_core.plugins.running import run
 
-        environ = {name: self.environ[name] for name in (*RUN_ENVIRONMENT, *env) if name in self.environ}
-        pipe = subprocess.PIPE
-        try:
-            child = subprocess.Popen(list(argv), env=environ, process_group=0, stdin=pipe, stdout=pipe, stderr=pipe)
-        except OSError as error:
-            raise SourceUnavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
-        with child:
-            try:
-                stdout, stderr = child.communicate(input.reveal() if input else b"", timeout)
-            except BaseException as error:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # with what it started: nothing of it is left behind
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise SourceUnavailable(f"{argv[0]} did not end within {timeout:g} s") from None
-                raise
-        return RunResult(returncode=child.returncode, stdout=Secret(stdout), stderr=stderr.decode("utf-8", "replace"))
+        return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
 
     def comes_back(self, profile: str) -> str | None:
         from vault_core.awsconfig.loops import comes_back
