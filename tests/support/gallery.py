@@ -131,6 +131,7 @@ EXAMINED = {
         offer("locate-raises", f"locate=lambda ctx: 1 / len({SAID}[:0])"),
         "failed with ZeroDivisionError",
     ),
-    "locate-number": (offer("locate-number", "locate=lambda ctx: b'x'"), "failed with TypeError"),
+    "locate-number": (offer("locate-number", "locate=lambda ctx: b'x'"), "returned bytes; it must return a str"),
+    "locate-none": (offer("locate-none", "locate=lambda ctx: None"), "returned None; it must return a str"),
 }
 """Name to a module that ``plugins check`` alone shows to be broken, and to what it says about it."""

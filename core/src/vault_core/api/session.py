@@ -60,7 +60,7 @@ class SessionProvider(ABC):
 
     @abstractmethod
     def issue(self, request: SessionRequest) -> Credentials:
-        """Make the session.
+        """Make the session: with a token, and with an end that lies ahead; anything else is not handed out.
 
         :raises MfaRejected: AWS did not accept the code.
         :raises AccessDenied: AWS refused.

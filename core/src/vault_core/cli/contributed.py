@@ -10,12 +10,16 @@ import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
-from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError
+from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
+from vault_core.plugins.boundary import Calls
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import HostContext
     from vault_core.secret import Secret
+
+MOST_CODE = 255
+"""The largest exit code that a system passes on."""
 
 
 def load(app: App, name: str) -> click.Command:
@@ -71,21 +75,52 @@ def _settle(app: App, command: click.Command) -> None:
 
 
 def _blame(app: App, name: str, command: click.Command) -> None:
-    """What the command, or an option of it, raises and should not is a bug of its distribution, not of awsv."""
+    """What the command, or an option of it, raises or returns and should not is a bug of its distribution."""
+    calls = Calls(app.plugins, "command", name)
 
     def blamed(call: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **named: Any) -> Any:
-            with app.plugins.blame("command", name):
+            ended: click.ClickException | click.exceptions.Exit | click.Abort | None = None
+
+            def called_by_click() -> Any:
+                nonlocal ended
                 try:
                     return call(*arguments, **named)
                 except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
                     ended = control
-            raise ended
+
+            returned = calls(name, called_by_click)
+            if isinstance(ended, click.ClickException) and not isinstance(ended, click.UsageError):
+                raise _told(app, name, ended)
+            if ended is not None:
+                raise ended
+            return returned
 
         return called
 
+    def invoke(ctx: click.Context) -> int:
+        returned = invoked(ctx)
+        if returned is None or (isinstance(command, click.Group) and command.chain):
+            return 0
+        if isinstance(returned, bool) or not (isinstance(returned, int) and 0 <= returned <= MOST_CODE):
+            calls.refuse(name, type(returned).__name__, f"None or an exit code, 0 to {MOST_CODE}")
+        return returned
+
+    invoked = blamed(command.invoke)
     command.make_context = blamed(command.make_context)  # type: ignore[method-assign]  # one process runs one command
-    command.invoke = blamed(command.invoke)  # type: ignore[method-assign]  # as above
+    command.invoke = invoke  # type: ignore[method-assign]  # as above
+
+
+def _told(app: App, name: str, error: click.ClickException) -> VaultError:
+    """What a command tells its user in click's way: a file that cannot be opened, say."""
+    owner, version = app.plugins.owner("command", name)
+    message = error.format_message().rstrip(".")
+    told = VaultError(
+        f"command {name!r} from {owner} {version}: {message[:1].lower()}{message[1:]}", hint=f"awsv {name} --help"
+    )
+    if 0 < error.exit_code <= MOST_CODE:
+        told.exit_code = error.exit_code
+    return told
 
 
 class Commands(CommandContext):

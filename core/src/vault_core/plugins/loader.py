@@ -126,11 +126,15 @@ class Plugins:
         except (VaultError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            owner = ", ".join(offer.distribution for offer in self.offers() if (offer.kind, offer.name) == (kind, name))
             raise VaultError(
                 f"{KINDS[kind]} {name!r} failed with {type(error).__name__}",
-                hint=f"this is a bug of {owner or name}; --debug shows where",
+                hint=f"this is a bug of {self.owner(kind, name)[0]}; --debug shows where",
             ) from error
+
+    def owner(self, kind: str, name: str) -> tuple[str, str]:
+        """The distribution that offers a plugin, and its version; for messages."""
+        found = [offer for offer in self.offers() if offer.usable and (offer.kind, offer.name) == (kind, name)]
+        return (found[0].distribution, found[0].version) if found else (name, "of unknown version")
 
     def _spec(self, kind: str, name: str) -> Any:
         if (kind, name) not in self._loaded:
