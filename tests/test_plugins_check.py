@@ -173,7 +173,7 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
             },
             {
                 "name": "pin",
-                "flag": "--drawer-pin",
+                "flag": None,
                 "variable": "AWS_VAULT_DRAWER_PIN",
                 "default": None,
                 "secret": True,
@@ -185,6 +185,7 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
     assert sheet.startswith("storage backend 'drawer' from vault-plugin-drawer 1.0: ok\n")
     for words in ("encrypted by:    awsv", "/awsv/drawer.json\n", "--drawer-place, AWS_VAULT_DRAWER_PLACE\n"):
         assert words in sheet
+    assert "--drawer-pin" not in sheet
     assert "314159" not in sheet
     assert not Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json").exists()  # nothing was opened
 

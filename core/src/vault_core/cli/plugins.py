@@ -260,7 +260,8 @@ def sheet(row: Mapping[str, Any]) -> list[str]:
     for option in row.get("options", ()):
         told = not option["default"] or "default" in option["help"]
         default = "" if told else f" (default: {option['default']})"
-        lines += [f"  {option['flag']}, {option['variable']}", f"      {option['help']}{default}"]
+        names = ", ".join(filter(None, (option["flag"], option["variable"])))
+        lines += [f"  {names}", f"      {option['help']}{default}"]
     return [printable(line) for line in lines]
 
 

@@ -77,11 +77,11 @@ def _capabilities(spec: Any) -> list[str]:
 
 
 def _option(plugin: str, option: Option) -> dict[str, Any]:
-    flag = f"{plugin}-{option.name}"
+    flag = f"--{plugin}-{option.name}"
     return {
         "name": option.name,
-        "flag": f"--{flag}",
-        "variable": f"AWS_VAULT_{flag}".replace("-", "_").upper(),
+        "flag": None if option.secret else flag,
+        "variable": f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper(),
         "default": None if option.secret or option.default is None else _default(option.default),
         "secret": option.secret,
         "help": option.help,
