@@ -124,6 +124,7 @@ EXAMINED = {
         "two of its options have one name",
     ),
     "no-options": (offer("no-options", "options=['a']"), "its options are no tuple of Option"),
+    "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are no tuple of str"),
     "no-number": (offer("no-number", "max_value=8"), "its max_value is no number of 64 or more bytes"),
     "no-flags": (offer("no-flags", "capabilities=3"), "its capabilities are no Capability"),
     "no-opener": (offer("no-opener", "locate=5"), "its locate cannot be called"),

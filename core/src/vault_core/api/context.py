@@ -32,7 +32,12 @@ class Context(Protocol):
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment as it was at start, read-only. SDK clients are built from it explicitly."""
+        """The environment as it was at start, read-only. SDK clients are built from it explicitly.
+
+        Variables that hold a secret by their name (``AWS_VAULT_…`` with ``PASSPHRASE``, ``PASSWORD``, ``SECRET`` or
+        ``TOKEN``; ``VAULT_TOKEN``) and those of other plugins are not in it, unless the spec names them in
+        ``secret_variables``. AWS's own variables are.
+        """
 
     @property
     def data_dir(self) -> Path:
@@ -52,13 +57,14 @@ class Context(Protocol):
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
     ) -> Secret:
-        """The key of a lock, derived from a secret that the plugin does not get to see otherwise.
+        """The key of a lock, derived from a secret that only ``derive`` is shown.
 
         The host finds a secret (the sources that the user ordered), calls ``derive`` with it, and repeats with
         another one when ``derive`` raises :class:`WrongSecret`. At most one ``derive`` runs at a time per user.
 
         :param key_id: names the lock: store and slot; what is remembered or locked is kept by it.
-        :param derive: secret to key; slow, and without side effects, as it may run several times.
+        :param derive: secret to key; slow, and without side effects, as it may run several times. It does not keep or
+            pass on the secret: the host cannot prevent that, as it is the plugin's own code.
         :param create: a new secret is being chosen: an interactive source asks twice.
         :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
             by that source.

@@ -26,6 +26,9 @@ def faults(spec: Any) -> Iterator[str]:
         if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
             yield f"its {name} cannot be called"
     yield from _option_faults(getattr(spec, "options", ()))
+    reads = getattr(spec, "secret_variables", ())
+    if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
+        yield "its secret_variables are no tuple of str"
     if isinstance(spec, StorageSpec):
         yield from _storage_faults(spec)
 

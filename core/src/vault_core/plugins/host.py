@@ -15,6 +15,7 @@ from vault_core import output
 from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, VaultError
 from vault_core.plugins.loader import Plugins
+from vault_core.plugins.variables import visible
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, Settings, StoreSettings, Value, is_secret_variable
 from vault_core.terminal import Terminal
@@ -137,7 +138,10 @@ class Host:
                 value = self.settings.option(name, option.name, store, profile)
                 options[option.name] = option.default if value is None else _parse(name, option, value)
             self._note_secrets(name, declared)
-        return HostContext(self, MappingProxyType(options), store, profile or {})
+        reads = getattr(self.plugins.loaded(kind, name), "secret_variables", ())
+        installed = [offer.name for offer in self.plugins.offers() if offer.usable]
+        environ = visible(self.settings.environ, name, declared, reads, installed)
+        return HostContext(self, MappingProxyType(options), environ, store, profile or {})
 
 
 def _variable(name: str) -> str:
@@ -171,13 +175,18 @@ class HostContext:
     """The :class:`vault_core.api.Context` of one plugin."""
 
     def __init__(
-        self, host: Host, options: Mapping[str, Any], store: StoreSettings | None, profile: Mapping[str, str]
+        self,
+        host: Host,
+        options: Mapping[str, Any],
+        environ: Mapping[str, str],
+        store: StoreSettings | None,
+        profile: Mapping[str, str],
     ) -> None:
         self._host = host
         self._profile = profile
         self.options = options
         self.store = store.name if store else ""
-        self.environ = host.settings.environ
+        self.environ = environ
         self.data_dir = host.settings.data_dir
         self.state_dir = host.settings.state_dir
 

@@ -17,10 +17,9 @@ from typing import Any
 
 from vault_core.api import RunResult
 from vault_core.errors import SourceUnavailable
+from vault_core.plugins.variables import ENVIRONMENT
 from vault_core.secret import Secret
 
-ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
-"""What the programs get of the environment, besides the variables that the plugin names."""
 MOST_WRITTEN = 16 * 1024 * 1024
 """Bytes that a program may write, to standard output and to standard error each."""
 
