@@ -17,8 +17,11 @@ from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
+from vault_core import output
+from vault_core.api import Option, StorageSpec
 from vault_core.cli.app import App
-from vault_core.cli.commands import ALIASES, COMMANDS, OWN_FLAGS, VALUED, Program, take_plugin_flags
+from vault_core.cli.commands import ALIASES, COMMANDS, Program, take_plugin_flags
+from vault_core.errors import UsageError
 from vault_core.plugins.discovery import Offer
 
 
@@ -344,19 +347,31 @@ def every_option() -> dict[str, list[click.Option]]:
     return found
 
 
-def test_no_plugin_takes_a_flag_of_a_command_away() -> None:
-    names = {name for options in every_option().values() for option in options for name in option.opts}
-    dashed = {name for name in names if "-" in name.removeprefix("--") and name.startswith("--")}
-    assert "--no-session" in dashed
-    assert [name for name in dashed if not OWN_FLAGS.match(name[2:])] == []
+def test_no_plugin_takes_a_flag_of_a_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a plugin is called: what a command has for an option is that option, behind the command's word."""
+    monkeypatch.setattr(output, "guard", lambda: None)
+    for command, options in every_option().items():
+        for option in options:
+            for name in (*option.opts, *option.secondary_opts):
+                if "-" not in name.removeprefix("--"):
+                    continue
+                plugin = name.removeprefix("--").partition("-")[0]
+                app = App()
+                app.plugins._offers = (
+                    Offer("storage", plugin, "d", "1", "m"),
+                    Offer("storage", "other", "d", "1", "m"),
+                )
+                words = [*command.split(), name, *([] if option.is_flag else ["--other-value"])]
+                assert take_plugin_flags(app, [*words, "--other-place", "x"]) == {"other-place": "x"}, words
 
 
-def test_the_options_with_a_value_are_known_before_click_is() -> None:
-    for command in ("exec", "ready", "export", "explain", "list"):
-        options = [option for option in every_option()[command] if not option.is_flag and option.name != "form"]
-        valued = {name for option in options for name in option.opts}
-        assert "--backend" in valued
-        assert valued <= VALUED
+def test_a_plugins_own_command_has_its_options_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "guard", lambda: None)
+    app = App()
+    app.plugins._offers = (*app.plugins.offers(), Offer("storage", "kms", "d", "1", "m"))
+    words = ["--kms-key", "a", "ssm", "put-passphrase", "--kms-key", "b", "--kms-other", "c"]
+    assert take_plugin_flags(app, words) == {"kms-key": "a", "kms-other": "c"}
+    assert words == ["ssm", "put-passphrase", "--kms-key", "b"]
 
 
 @pytest.mark.parametrize(
@@ -376,9 +391,62 @@ def test_the_options_with_a_value_are_known_before_click_is() -> None:
         ("list --file- x", {"file-": "x"}, "list"),
     ],
 )
-def test_flags_of_plugins(argv: str, flags: dict[str, str], rest: str) -> None:
+def test_flags_of_plugins(argv: str, flags: dict[str, str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "guard", lambda: None)  # a plugin is loaded to learn which of its options are secret
     app = App()
     app.plugins._offers = tuple(Offer("storage", name, "d", "1", "m") for name in ("file", "mfa", "no", "UPPER"))
     words = argv.split()
     assert take_plugin_flags(app, words) == flags
     assert words == rest.split()
+
+
+SECRET_FLAGS = ("--hashicorp-password", "--hashicorp-secret-id", "--drawer-pin", "--absent-token", "--file-passphrase")
+
+
+@pytest.mark.parametrize("flag", SECRET_FLAGS)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FLAG VALUE list",
+        "FLAG=VALUE list",
+        "list FLAG VALUE",
+        "exec FLAG=VALUE work -- true",
+        "exec work FLAG VALUE -- true",
+        "--debug FLAG VALUE --help",
+        "--region r export work FLAG=VALUE",
+        "no-such-command FLAG VALUE",
+        "list FLAG",
+        "list FLAG=",
+    ],
+)
+def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before anything else happens, by its name or because its plugin declares it."""
+    monkeypatch.setattr(output, "guard", lambda: None)
+    app = App()
+    declared = (Option(name="pin", help="digits", secret=True), Option(name="place", help="a file"))
+    app.plugins._offers = (
+        *app.plugins.offers(),
+        Offer("storage", "drawer", "d", "1", "m"),
+        Offer("passphrase", "absent", "d", "1", "not_installed_anywhere"),
+    )
+    app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)
+    with pytest.raises(UsageError) as caught:
+        take_plugin_flags(app, line.replace("FLAG", flag).replace("VALUE", "canary").split())
+    assert caught.value.message == f"there is no {flag}: other users can read the arguments of a program"
+    assert caught.value.hint == f"set AWS_VAULT_{flag[2:].replace('-', '_').upper()}"
+    assert take_plugin_flags(app, ["list", "--drawer-place", "x"]) == {"drawer-place": "x"}
+    assert take_plugin_flags(app, ["exec", "work", "--", "tool", flag, "canary"]) == {}
+
+
+def test_the_program_refuses_a_secret_as_an_argument(home: Home) -> None:
+    done = home.awsv("list", "--hashicorp-password=canary")
+    assert done.returncode == 2
+    assert_shape(done.stdout, done.stderr)
+    assert "canary" not in done.stderr
+
+
+def test_help_beside_a_plugins_flag_is_on_standard_output(home: Home) -> None:
+    """The plugin was loaded to learn whether its option is a secret."""
+    done = home.awsv("--file-dir", "/x", "list", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: awsv list" in done.stdout

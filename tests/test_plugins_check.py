@@ -173,7 +173,7 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
             },
             {
                 "name": "pin",
-                "flag": "--drawer-pin",
+                "flag": None,
                 "variable": "AWS_VAULT_DRAWER_PIN",
                 "default": None,
                 "secret": True,
@@ -185,6 +185,7 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
     assert sheet.startswith("storage backend 'drawer' from vault-plugin-drawer 1.0: ok\n")
     for words in ("encrypted by:    awsv", "/awsv/drawer.json\n", "--drawer-place, AWS_VAULT_DRAWER_PLACE\n"):
         assert words in sheet
+    assert "--drawer-pin" not in sheet
     assert "314159" not in sheet
     assert not Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json").exists()  # nothing was opened
 
@@ -198,15 +199,22 @@ def test_what_the_other_kinds_offer(gallery: Site, home: Home) -> None:
     assert (command["capabilities"], command["options"], "at_rest" in command) == ([], [], False)
 
 
-def test_no_passphrase_for_who_is_only_looked_at(tmp_path: Path, home: Home) -> None:
+def test_no_secret_for_who_is_only_looked_at(tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site")
     mark = tmp_path / "environ"
     install(site, "nosy", offer("nosy", before=f"open({str(mark)!r}, 'w').write(repr(dict(os.environ)))"))
-    env = {**UNLOCKED, "AWS_VAULT_PASSPHRASE_FD": "7", "AWS_VAULT_NOSY_PLACE": "shown"}
+    env = {
+        **UNLOCKED,
+        "AWS_VAULT_PASSPHRASE_FD": "7",
+        "AWS_VAULT_NOSY_PLACE": "shown",
+        **dict.fromkeys(("VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_PAT"), CANARY),
+        **dict.fromkeys(("AWS_VAULT_HASHICORP_PASSWORD", "AWS_VAULT_HASHICORP_SECRET_ID", "AWS_VAULT_X_TOKEN"), CANARY),
+    }
     assert home.run(site.awsv, "plugins", "check", "nosy", env=env).returncode == 0
     seen = mark.read_text()
     assert "shown" in seen
     assert "PASSPHRASE" not in seen
+    assert CANARY not in seen
 
 
 def test_where_the_selected_store_is(drawer: Site, home: Home, tmp_path: Path) -> None:
@@ -244,7 +252,7 @@ import threading, time
 threading.Thread(target=time.sleep, args=(600,)).start()
 print("x" * 1_000_000, flush=True)
 child = subprocess.Popen(["/bin/sleep", "600"])
-open(os.environ["MARK"], "w").write(f"{os.getpid()} {child.pid}")
+open(os.environ["MARK_FILE"], "w").write(f"{os.getpid()} {child.pid}")
 """
 
 
@@ -263,7 +271,7 @@ def test_nothing_of_it_is_left_behind(hangs: bool, tmp_path: Path, home: Home) -
     install(site, "flood", offer("flood", before=FLOOD + ("time.sleep(600)" if hangs else "")))
     mark = tmp_path / "pids"
     began = time.monotonic()
-    done = home.run(site.awsv, "plugins", "check", "flood", env={"MARK": str(mark)})
+    done = home.run(site.awsv, "plugins", "check", "flood", env={"MARK_FILE": str(mark)})
     took = time.monotonic() - began
     if hangs:
         failure(done, 3, "vault-plugin-flood 1.0", "10 seconds")
@@ -280,7 +288,7 @@ def test_ctrl_c_ends_the_children(tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site")
     install(site, "flood", offer("flood", before=FLOOD + "time.sleep(600)"))
     mark = tmp_path / "pids"
-    child = home.spawn("plugins", "check", "flood", env={"MARK": str(mark)}, program=site.awsv)
+    child = home.spawn("plugins", "check", "flood", env={"MARK_FILE": str(mark)}, program=site.awsv)
     until(lambda: mark.exists() and len(mark.read_text().split()) == 2, "it is at work")
     child.sendintr()
     assert ended(child) == 130
@@ -290,11 +298,11 @@ def test_ctrl_c_ends_the_children(tmp_path: Path, home: Home) -> None:
 
 def test_it_is_tried_in_a_process_of_its_own(tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site")
-    source = 'open(os.environ["MARK"], "a").write(f"{os.getpid()} {os.getppid()}\\n")'
+    source = 'open(os.environ["MARK_FILE"], "a").write(f"{os.getpid()} {os.getppid()}\\n")'
     install(site, "mark-a", offer("mark-a", before=source))
     install(site, "mark-b", offer("mark-b", before=source))
     mark = tmp_path / "pids"
-    assert home.run(site.awsv, "plugins", "check", env={"MARK": str(mark)}).returncode == 0
+    assert home.run(site.awsv, "plugins", "check", env={"MARK_FILE": str(mark)}).returncode == 0
     (a, b) = (line.split() for line in mark.read_text().splitlines())
     assert len({a[0], b[0], a[1]}) == 3
     assert a[1] == b[1] != str(os.getpid())

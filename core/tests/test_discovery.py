@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,21 @@ def test_the_first_distribution_of_a_name_wins_as_for_imports(tmp_path: Path) ->
 def test_one_distribution_is_not_in_conflict_with_itself(tmp_path: Path) -> None:
     distribution(tmp_path, "p-1", ENTRY + "file = other.module\n")
     assert [offer.module for offer in scan([str(tmp_path), str(tmp_path)])] == ["some.module"]
+
+
+@pytest.mark.parametrize("look", [scan, scan_slowly])
+@pytest.mark.parametrize(("one", "other"), [("My.Plugin-1", "my_plugin-1"), ("my_plugin-1", "my_plugin-2")])
+def test_one_distribution_twice_in_a_folder_offers_twice(
+    look: Callable[[], tuple[Offer, ...]], one: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spelling must not decide whose module is imported."""
+    for name in (one, other):
+        distribution(tmp_path / "a", name)
+        label, _, version = name.partition("-")
+        metadata = f"Metadata-Version: 2.1\nName: {label}\nVersion: {version}\n"
+        (tmp_path / f"a/{name}.dist-info/METADATA").write_text(metadata)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "a"), str(tmp_path / "a")])
+    assert [(offer.distribution, offer.name) for offer in look()] == [("my-plugin", "file")] * 2
 
 
 def test_two_distributions_of_one_offer_are_both_seen(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vault_core import output
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
 from vault_core.plugins.discovery import Offer, normalise
-from vault_core.plugins.loader import OURS, STANDARD, Plugins
+from vault_core.plugins.loader import _HOOKS, KINDS, OURS, STANDARD, Plugins
 
 HEAD = """
     from vault_core.api import *
@@ -114,6 +114,44 @@ def test_a_conflict_names_both_and_imports_neither(folder: Path) -> None:
     with pytest.raises(PluginConflict, match="storage backend 'gg' is offered by one-x and two"):
         Plugins().load("storage", "gg")
     assert "loader_gg" not in sys.modules
+
+
+def test_a_distribution_that_is_there_twice_is_in_conflict_with_itself(folder: Path) -> None:
+    install(folder, "Some.Plugin", "[vault.storage.v1]\nhh = loader_hh\n", loader_hh="raise SystemExit")
+    install(folder, "some_plugin", "[vault.storage.v1]\nhh = loader_hh\n")
+    with pytest.raises(PluginConflict) as caught:
+        Plugins().load("storage", "hh")
+    told = "storage backend 'hh' is offered by some-plugin, which is installed twice in one folder (1.0 and 1.0)"
+    assert caught.value.message == told
+    assert "loader_hh" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "option", "taken"),
+    [
+        ("storage", "passphrase", "source", "AWS_VAULT_PASSPHRASE_SOURCE"),
+        ("session", "session", "cache", "AWS_VAULT_SESSION_CACHE"),
+        ("mfa", "load", "plugins", "AWS_VAULT_LOAD_PLUGINS"),
+        ("storage", "box", "passphrase", "AWS_VAULT_BOX_PASSPHRASE"),
+        ("storage", "box", "passphrase-file", "AWS_VAULT_BOX_PASSPHRASE_FILE"),
+    ],
+)
+def test_an_option_does_not_take_a_name_of_the_hosts(
+    kind: str, name: str, option: str, taken: str, folder: Path
+) -> None:
+    hook, spec = _HOOKS[kind]
+    more = {"session": ", parameters=dict"}.get(kind, "")
+    source = f"""
+        @hookimpl
+        def {hook}(): return (
+            {spec}(name={name!r}, summary="s", open=opener{more}, options=(Option(name={option!r}, help="h"),)),)
+    """
+    install(folder, "greedy", f"[vault.{kind}.v1]\n{name} = loader_greedy\n", loader_greedy=source)
+    with pytest.raises(PluginLoadError) as caught:
+        Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+    assert caught.value.message == (
+        f"{KINDS[kind]} {name!r} from greedy 1.0 has an option {option!r}, and {taken} is awsv's own"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from vault_core.api import (
     Secret,
     SourceUnavailable,
 )
-from vault_core.errors import PassphraseError, PluginNotFound, VaultError, WrongSecret
+from vault_core.errors import PassphraseError, PluginFault, PluginNotFound, VaultError, WrongSecret
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -270,10 +270,10 @@ def test_a_factor_asks_one_source_alone(chain: MakeChain) -> None:
     assert made.sources["aa"].requests == []
 
 
-@pytest.mark.parametrize("raised", [ValueError("canary"), "text and no Secret"], ids=["raises", "wrong-type"])
+@pytest.mark.parametrize("raised", [ValueError("canary"), "canary and no Secret"], ids=["raises", "wrong-type"])
 def test_a_source_with_a_bug_is_blamed(raised: Answer, chain: MakeChain) -> None:
-    error = failure(chain("aa,bb", aa=[raised], bb=[RIGHT]), VaultError)
-    assert error.message.startswith("passphrase source 'aa' failed with ")
+    error = failure(chain("aa,bb", aa=[raised], bb=[RIGHT]), PluginFault if isinstance(raised, str) else VaultError)
+    assert "passphrase source 'aa'" in error.message
     assert "canary" not in error.message
 
 

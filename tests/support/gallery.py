@@ -124,6 +124,7 @@ EXAMINED = {
         "two of its options have one name",
     ),
     "no-options": (offer("no-options", "options=['a']"), "its options are no tuple of Option"),
+    "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are no tuple of str"),
     "no-number": (offer("no-number", "max_value=8"), "its max_value is no number of 64 or more bytes"),
     "no-flags": (offer("no-flags", "capabilities=3"), "its capabilities are no Capability"),
     "no-opener": (offer("no-opener", "locate=5"), "its locate cannot be called"),
@@ -131,6 +132,7 @@ EXAMINED = {
         offer("locate-raises", f"locate=lambda ctx: 1 / len({SAID}[:0])"),
         "failed with ZeroDivisionError",
     ),
-    "locate-number": (offer("locate-number", "locate=lambda ctx: b'x'"), "failed with TypeError"),
+    "locate-number": (offer("locate-number", "locate=lambda ctx: b'x'"), "returned bytes; it must return a str"),
+    "locate-none": (offer("locate-none", "locate=lambda ctx: None"), "returned None; it must return a str"),
 }
 """Name to a module that ``plugins check`` alone shows to be broken, and to what it says about it."""

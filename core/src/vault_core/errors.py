@@ -67,6 +67,10 @@ class PluginLoadError(PluginError):
     """The plugin's module cannot be imported, or does not keep the hookspecs."""
 
 
+class PluginFault(PluginError):
+    """A plugin returned what its contract does not allow; the message names its distribution."""
+
+
 class StorageError(VaultError):
     """A store cannot do what was asked (exit code 4)."""
 

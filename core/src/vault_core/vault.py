@@ -21,7 +21,6 @@ from vault_core.api import (
     Capability,
     Credentials,
     Expect,
-    Item,
     SharedItems,
     SlotKeeper,
     StorageBackend,
@@ -37,6 +36,7 @@ from vault_core.errors import (
     UsageError,
 )
 from vault_core.pasting import command_line
+from vault_core.plugins.boundary import open_store, said
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -101,24 +101,20 @@ class Store:
             declared = [option for option in self.spec.options if not option.secret]
             options = {option.name: str(self.context.options[option.name]) for option in declared}
             parts = [self.spec.name, options, str(self.context.data_dir)]
-        return json.dumps([*parts, self._said(self.spec.whose)] if self.spec.whose else parts, sort_keys=True)
+        return json.dumps([*parts, self._said("whose")] if self.spec.whose else parts, sort_keys=True)
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return self._said(self.spec.locate) if self.spec.locate else self.name
+        return self._said("locate") or self.name
 
     @property
     def readers(self) -> str | None:
         """Who can read what is kept there, in one sentence; None where the plugin does not say."""
-        return self._said(self.spec.who_reads) if self.spec.who_reads else None
+        return self._said("who_reads")
 
-    def _said(self, ask: Callable[[HostContext], str]) -> str:
-        with self.context.host.plugins.blame("storage", self.spec.name):
-            said: object = ask(self.context)
-            if not isinstance(said, str):
-                raise TypeError("locate(), whose() and who_reads() return text")
-        return said
+    def _said(self, question: str) -> str | None:
+        return said(self.context.host.plugins, "storage", self.spec, question, self.context)
 
     @property
     def is_shared(self) -> bool:
@@ -155,8 +151,7 @@ class Vault(SlotKeeper):
                 hint="'awsv list --unlock' asks it",
             )
         identity = self.store.identity
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            opened = self.store.spec.open(self.store.context)
+        opened = open_store(self._host.plugins, self.store.spec, self.store.context)
         self._host.stores.append(opened)
         if self.store.identify() != identity:
             raise StorageLocked(
@@ -188,8 +183,7 @@ class Vault(SlotKeeper):
                 f"store {self.store.name!r} ({self.store.place}) is yours alone: nothing in it is shared",
                 hint="leave --shared away, or name a shared store with --backend",
             )
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            return self._split(opened.common())
+        return self._split(opened.common())
 
     def _split(self, backend: StorageBackend) -> StorageBackend:
         if self.store.spec.max_value is None:
@@ -215,10 +209,7 @@ class Vault(SlotKeeper):
 
     def _get(self, name: str, *, shared: bool) -> StoredKey | None:
         items = self._items(shared)
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            item = items.get(CREDENTIALS + encode(name))
-            if not isinstance(item, Item | None):
-                raise TypeError("get() returns an Item or None")
+        item = items.get(CREDENTIALS + encode(name))
         if item is None:
             return None
         try:
@@ -248,8 +239,7 @@ class Vault(SlotKeeper):
         fields = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key.reveal_text()}
         value = Secret(json.dumps(fields, ensure_ascii=True))
         items = self._items(shared)
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            items.put(CREDENTIALS + encode(name), value, expect=self._understood(items, name, expect))
+        items.put(CREDENTIALS + encode(name), value, expect=self._understood(items, name, expect))
 
     def delete(self, name: str, *, expect: Expect = ANY, shared: bool = False) -> bool:
         """Forget the key of a name; True if there was one.
@@ -258,8 +248,7 @@ class Vault(SlotKeeper):
         :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
         """
         items = self._items(shared)
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            return items.delete(CREDENTIALS + encode(name), expect=self._understood(items, name, expect))
+        return items.delete(CREDENTIALS + encode(name), expect=self._understood(items, name, expect))
 
     def _understood(self, items: StorageBackend, name: str, expect: Expect) -> Expect:
         """What the backend can check by itself; the rest is looked at here, shortly before."""
@@ -284,8 +273,7 @@ class Vault(SlotKeeper):
 
     def original(self, name: str) -> Secret | None:
         """What :meth:`keep_original` keeps under a name, or None."""
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            item = self._backend.get(ORIGINALS + encode(name))
+        item = self._backend.get(ORIGINALS + encode(name))
         return item.value if item else None
 
     def keep_original(self, name: str, value: Secret | None) -> None:
@@ -293,23 +281,20 @@ class Vault(SlotKeeper):
 
         :param value: printable ASCII.
         """
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            if value is None:
-                self._backend.delete(ORIGINALS + encode(name))
-            else:
-                self._backend.put(ORIGINALS + encode(name), value)
+        if value is None:
+            self._backend.delete(ORIGINALS + encode(name))
+        else:
+            self._backend.put(ORIGINALS + encode(name), value)
 
     def slots(self) -> SlotTable:
         """See :meth:`SlotKeeper.slots`.
 
         :raises StorageDenied: the store has no key slots, as awsv does not encrypt it.
         """
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            return self._keeper.slots()
+        return self._keeper.slots()
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            self._keeper.change_slots(change, dek=dek)
+        self._keeper.change_slots(change, dek=dek)
 
     @property
     def _keeper(self) -> SlotKeeper:
@@ -337,9 +322,8 @@ class Vault(SlotKeeper):
         return names
 
     def _names(self, items: StorageBackend) -> list[str]:
-        with self._host.plugins.blame("storage", self.store.spec.name):
-            keys = items.keys()
-            found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
+        keys = items.keys()
+        found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
         names = []
         for encoded in found:
             try:

@@ -32,7 +32,12 @@ class Context(Protocol):
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment as it was at start, read-only. SDK clients are built from it explicitly."""
+        """The environment as it was at start, read-only. SDK clients are built from it explicitly.
+
+        Variables that hold a secret by their name (``AWS_VAULT_…`` with ``PASSPHRASE``, ``PASSWORD``, ``SECRET`` or
+        ``TOKEN``; ``VAULT_TOKEN``) and those of other plugins are not in it, unless the spec names them in
+        ``secret_variables``. AWS's own variables are.
+        """
 
     @property
     def child_environ(self) -> Mapping[str, str]:
@@ -61,13 +66,14 @@ class Context(Protocol):
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
     ) -> Secret:
-        """The key of a lock, derived from a secret that the plugin does not get to see otherwise.
+        """The key of a lock, derived from a secret that only ``derive`` is shown.
 
         The host finds a secret (the sources that the user ordered), calls ``derive`` with it, and repeats with
         another one when ``derive`` raises :class:`WrongSecret`. At most one ``derive`` runs at a time per user.
 
         :param key_id: names the lock: store and slot; what is remembered or locked is kept by it.
-        :param derive: secret to key; slow, and without side effects, as it may run several times.
+        :param derive: secret to key; slow, and without side effects, as it may run several times. It does not keep or
+            pass on the secret: the host cannot prevent that, as it is the plugin's own code.
         :param create: a new secret is being chosen: an interactive source asks twice.
         :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
             by that source.
@@ -125,12 +131,17 @@ class Context(Protocol):
         timeout: float = 30.0,
         env: Sequence[str] = (),
     ) -> RunResult:
-        """Run a program without a shell, in its own process group, with standard input from ``input``.
+        """Run a program without a shell, with standard input from ``input``.
 
-        :param timeout: seconds; the program is killed after them.
+        It has no terminal: what opens ``/dev/tty`` to ask fails at once. It inherits no open file. At its end, and when
+        time is up or the person presses Ctrl-C, it is killed with everything it started that has not made itself a
+        daemon. It may write 16 MiB to standard output and to standard error each.
+
+        :param timeout: seconds; the program is killed after them, or at the host's own deadline where that is nearer.
         :param env: names of further variables of :attr:`environ` that it needs, besides ``PATH``, ``HOME``, ``LANG``
             and their like.
-        :raises SourceUnavailable: it cannot be started, or takes too long.
+        :raises SourceUnavailable: it cannot be started, takes too long or writes too much.
+        :raises Cancelled: as :meth:`check`, which is called while it runs.
         """
 
     def comes_back(self, profile: str) -> str | None:

@@ -38,7 +38,8 @@ class Option:
     parse: Callable[[str], Any] = str
     """Text to value; raises :class:`ValueError` with the reason, without the text where it may be secret."""
     secret: bool = False
-    """Never shown, and its variable is removed from the children of ``exec``."""
+    """Never shown; its variable is removed from the children of ``exec`` and hidden from other plugins. It has no flag:
+    every user of the machine can read arguments."""
     from_profile: bool | None = None
     """Whether a key of an AWS profile may set it; where it may not, such a key is an error.
 

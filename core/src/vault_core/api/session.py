@@ -60,7 +60,7 @@ class SessionProvider(ABC):
 
     @abstractmethod
     def issue(self, request: SessionRequest) -> Credentials:
-        """Make the session.
+        """Make the session: with a token, and with an end that lies ahead; anything else is not handed out.
 
         :raises MfaRejected: AWS did not accept the code.
         :raises AccessDenied: AWS refused.
@@ -84,6 +84,9 @@ class SessionSpec:
     unavailable: Callable[[Context], str | None] | None = None
     """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
     less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
+    secret_variables: tuple[str, ...] = ()
+    """Variables of other tools, or of awsv, that hold secrets and that it reads: ``("VAULT_TOKEN",)``; ``*`` stands for
+    any text. :attr:`Context.environ` hides all others, but those of its own options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,9 @@ class StorageSpec:
     unavailable: Callable[[Context], str | None] | None = None
     """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
     less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
+    secret_variables: tuple[str, ...] = ()
+    """Variables of other tools, or of awsv, that hold secrets and that it reads: ``("VAULT_TOKEN",)``; ``*`` stands for
+    any text. :attr:`Context.environ` hides all others, but those of its own options."""
 
 
 class SharedItems(ABC):

@@ -257,8 +257,14 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
     app.debug = app.debug or value
 
 
+def _show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(App).write(ctx.get_help())
+        ctx.exit()
+
+
 def global_options(*, hidden: bool) -> list[click.Parameter]:
-    """The options of the program, which every command takes too, as aws-vault's do."""
+    """The options of the program, which every command takes too, as aws-vault's do; ``--help`` is the last."""
     options: list[click.Parameter] = [
         click.Option([f"--{name}"], metavar="NAME", help=text, hidden=hidden, expose_value=False, callback=_set_flag)
         for name, text in GLOBAL_OPTIONS.items()
@@ -281,6 +287,17 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
             hidden=hidden,
             expose_value=False,
             callback=_set_debug,
+        )
+    )
+    # click's own writes to descriptor 1, which is standard error once a plugin is loaded.
+    options.append(
+        click.Option(
+            ["--help"],
+            is_flag=True,
+            is_eager=True,
+            help="Show this message and exit.",
+            expose_value=False,
+            callback=_show_help,
         )
     )
     return options

@@ -1,6 +1,7 @@
 """Examine plugins, each in a child process: what one prints, breaks or hangs stays there.
 
-The child gets this process's import path and environment, and ten seconds. It is killed with whatever it started.
+The child gets this process's import path, what of the environment is no secret, and ten seconds. It is killed with
+whatever it started.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
@@ -18,6 +19,7 @@ from typing import IO, Any
 
 from vault_core import output
 from vault_core.plugins.discovery import Offer
+from vault_core.plugins.variables import for_examination
 
 LIMIT = 10.0
 """Seconds that a plugin has."""
@@ -32,13 +34,16 @@ PROGRAM = (
 """Run with ``-I``: nothing is imported from elsewhere before the path is ours."""
 
 
-def check(offers: Sequence[Offer], *, flags: Mapping[str, str], environ: Mapping[str, str]) -> list[dict[str, Any]]:
+def check(
+    offers: Sequence[Offer], *, flags: Mapping[str, str], environ: Mapping[str, str], installed: Iterable[str] = ()
+) -> list[dict[str, Any]]:
     """What became of each plugin, in their order: ``state``, ``reason``, ``hint``, ``said`` and what it offers.
 
     :param flags: of this run, as of :class:`~vault_core.settings.Settings`.
-    :param environ: the environment of the children.
+    :param environ: the environment, of which the children get what cannot be a secret of somebody else's.
+    :param installed: the names of all plugins.
     """
-    children = [_Child(offer, flags, environ) for offer in offers]
+    children = [_Child(offer, flags, environ, installed) for offer in offers]
     with ThreadPoolExecutor(PARALLEL) as pool:
         try:
             return list(pool.map(_Child.result, children))
@@ -52,16 +57,18 @@ def check(offers: Sequence[Offer], *, flags: Mapping[str, str], environ: Mapping
 class _Child:
     """One plugin's process."""
 
-    def __init__(self, offer: Offer, flags: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, offer: Offer, flags: Mapping[str, str], environ: Mapping[str, str], installed: Iterable[str]
+    ) -> None:
         self._job = {"path": sys.path, "kind": offer.kind, "name": offer.name, "flags": dict(flags)}
-        self._environ = environ
+        self._environ = for_examination(environ, offer.name, installed)
         self._process: subprocess.Popen[bytes] | None = None
 
     def result(self) -> dict[str, Any]:
         pipe = subprocess.PIPE
         argv = [sys.executable, "-I", "-c", PROGRAM]
         self._process = subprocess.Popen(
-            argv, env=dict(self._environ), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            argv, env=self._environ, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101, PT018 - they are pipes
         with suppress(BrokenPipeError):

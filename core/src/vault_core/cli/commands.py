@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib
 import keyword
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from vault_core import output
-from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
+from vault_core.cli.app import App, global_options
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
-from vault_core.plugins.discovery import version_of
+from vault_core.plugins.discovery import Offer, version_of
 from vault_core.plugins.loader import OURS
+from vault_core.settings import is_secret_variable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -59,17 +60,7 @@ class Program(click.Group):
         return sorted({*COMMANDS, *_contributed(ctx.ensure_object(App))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = ALIASES.get(cmd_name, cmd_name)
-        if name not in COMMANDS:
-            app = ctx.find_object(App)
-            if not app or name not in _contributed(app):
-                return None
-            from vault_core.cli.contributed import load  # of no use to the core's own commands
-
-            return load(app, name)
-        module = f"{name}_" if keyword.iskeyword(name) else name
-        made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
-        return made
+        return _command(ctx.find_object(App), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -99,6 +90,23 @@ class Program(click.Group):
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
             )
         return super().resolve_command(ctx, args)
+
+
+def _command(app: App | None, word: str) -> click.Command | None:
+    """The command that a word names, imported for it; None if none does.
+
+    :raises PluginError: it is a plugin's, and cannot be loaded.
+    """
+    name = ALIASES.get(word, word)
+    if name not in COMMANDS:
+        if not app or name not in _contributed(app):
+            return None
+        from vault_core.cli.contributed import load  # of no use to the core's own commands
+
+        return load(app, name)
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
+    return made
 
 
 def _theirs(app: App) -> dict[str, str]:
@@ -168,7 +176,8 @@ def _run(app: App, argv: list[str]) -> int:
         help="Show the version and exit.",
         callback=_show_version,
     )
-    program = Program("awsv", help=HELP, params=[*global_options(hidden=False), version], no_args_is_help=True)
+    *options, shown = global_options(hidden=False)
+    program = Program("awsv", help=HELP, params=[*options, version, shown], no_args_is_help=True)
     try:
         result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
     except click.Abort as aborted:
@@ -186,45 +195,81 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
         ctx.exit()
 
 
-VALUED = {
-    *(f"--{name}" for name in GLOBAL_OPTIONS),
-    *("-d", "--duration", "--region", "-t", "--mfa-token", "--keep-env"),
-}
-"""The options of the program and of ``exec`` whose value is the next word: it is no profile and no command."""
-
-OWN_FLAGS = re.compile(r"(as|delete|dry|keep|mfa|new|no|passphrase|recovery|remove)-")
-"""How the commands' own options with a ``-`` in them begin: no plugin of such a name takes them away."""
-
-
 def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
     """Take ``--PLUGIN-OPTION VALUE`` out of the words, but not out of those of a child's command.
 
     Which options a plugin has is known only when it is loaded, so the name before the first ``-`` decides: it must be
-    an installed plugin's.
+    an installed plugin's. The options of the program come first, and behind its word those of the command.
+
+    :raises UsageError: a plugin's option is a secret, or a value is missing.
     """
+    if not any(_plugins_of(app, word) for word in argv):
+        return {}
     found: dict[str, str] = {}
     words: list[str] = []
+    own = _takes_value(*global_options(hidden=True))
     position = 0
     while position < len(argv) and argv[position] != "--" and not (words[:1] == ["exec"] and len(words) > 2):
-        word = argv[position]
-        flag, equals, value = word[2:].partition("=")
-        if not word.startswith("--") or not _is_plugin_flag(app, flag):
-            if not word.startswith("-"):
-                words.append(word)
-            position += 2 if word in VALUED else 1
+        name, equals, value = argv[position].partition("=")
+        offers = _plugins_of(app, name)
+        if name in own or not offers:
+            if not name.startswith("-"):
+                words.append(name)
+                own |= _options_of(app, name) if len(words) == 1 else {}
+            position += 2 if own.get(name) and not equals else 1
             continue
+        _refuse_secret(app, offers, name)
         if not equals:
             if position + 1 == len(argv):
-                raise UsageError(f"option --{flag} needs a value")
+                raise UsageError(f"option {name} needs a value")
             value = argv.pop(position + 1)
         del argv[position]
-        found[flag] = value
+        found[name.removeprefix("--")] = value
     return found
 
 
-def _is_plugin_flag(app: App, flag: str) -> bool:
-    if "-" not in flag or OWN_FLAGS.match(flag):
-        return False
-    return any(
-        offer.usable and offer.kind != "command" and flag.startswith(f"{offer.name}-") for offer in app.plugins.offers()
-    )
+def _plugins_of(app: App, word: str) -> list[Offer]:
+    """The plugins whose option a word would be, by its beginning."""
+    if not word.startswith("--") or "-" not in word[2:]:
+        return []
+    return [
+        offer
+        for offer in app.plugins.offers()
+        if offer.usable and offer.kind != "command" and word.startswith(f"--{offer.name}-")
+    ]
+
+
+def _options_of(app: App, word: str) -> dict[str, bool]:
+    """As :func:`_takes_value`, of the command that a word names and of those inside of it."""
+    try:
+        command = _command(app, word)
+    except VaultError:  # which is told when it is to run
+        return {}
+
+    def parameters(of: click.Command) -> list[click.Parameter]:
+        inner = of.commands.values() if isinstance(of, click.Group) else ()
+        return [*of.params, *(parameter for member in inner for parameter in parameters(member))]
+
+    return _takes_value(*parameters(command)) if command else {}
+
+
+def _takes_value(*parameters: click.Parameter) -> dict[str, bool]:
+    """Every spelling of the options, with whether its value is the next word: that is no profile and no command."""
+    options = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
+    return {
+        name: not (option.is_flag or option.count)
+        for option in options
+        for name in (*option.opts, *option.secondary_opts)
+    }
+
+
+def _refuse_secret(app: App, offers: Sequence[Offer], flag: str) -> None:
+    """:raises UsageError: the flag's value would be a secret, which every user of the machine could read."""
+    variable = f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper()
+    secret = is_secret_variable(variable)
+    for offer in offers:
+        with suppress(VaultError), app.plugins.blame(offer.kind, offer.name):  # broken: that is told to who needs it
+            declared = app.plugins.options(offer)
+            secret |= any(option.secret and flag == f"--{offer.name}-{option.name}" for option in declared)
+    if secret:
+        raise UsageError(f"there is no {flag}: other users can read the arguments of a program", hint=f"set {variable}")

@@ -11,12 +11,16 @@ import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
-from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError
+from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
+from vault_core.plugins.boundary import Calls
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
     from vault_core.secret import Secret
     from vault_core.vault import Store
+
+MOST_CODE = 255
+"""The largest exit code that a system passes on."""
 
 
 def load(app: App, name: str) -> click.Command:
@@ -40,53 +44,72 @@ def load(app: App, name: str) -> click.Command:
         ) from error
     if not isinstance(command, click.Command):
         raise PluginLoadError(f"command {name!r}: {spec.target} is no click command", hint=f"this is a bug of {module}")
-    _settle(app, command)
+    _settle(command)
     # Not ctx.obj itself: the program's own options find the App there.
     command.context_settings = {**command.context_settings, "obj": Commands(app)}
     _blame(app, name, command)
     return command
 
 
-def _settle(app: App, command: click.Command) -> None:
-    """Give a command the options that every command of the program takes, and help that goes to standard output."""
-
-    def show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-        if value:
-            app.write(ctx.get_help())
-            ctx.exit()
-
+def _settle(command: click.Command) -> None:
+    """Give a command the options that every command of the program takes."""
     taken = {name for parameter in command.params for name in parameter.opts}
-    shown = click.Option(
-        ["--help"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        help="Show this message and exit.",
-        callback=show_help,
-    )
-    more = [option for option in (*global_options(hidden=True), shown) if not taken.intersection(option.opts)]
-    command.params = [*command.params, *more]
+    command.params = [
+        *command.params,
+        *(one for one in global_options(hidden=True) if not taken.intersection(one.opts)),
+    ]
     if isinstance(command, click.Group):
         for member in command.commands.values():
-            _settle(app, member)
+            _settle(member)
 
 
 def _blame(app: App, name: str, command: click.Command) -> None:
-    """What the command, or an option of it, raises and should not is a bug of its distribution, not of awsv."""
+    """What the command, or an option of it, raises or returns and should not is a bug of its distribution."""
+    calls = Calls(app.plugins, "command", name)
 
     def blamed(call: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **named: Any) -> Any:
-            with app.plugins.blame("command", name):
+            ended: click.ClickException | click.exceptions.Exit | click.Abort | None = None
+
+            def called_by_click() -> Any:
+                nonlocal ended
                 try:
                     return call(*arguments, **named)
                 except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
                     ended = control
-            raise ended
+
+            returned = calls(name, called_by_click)
+            if isinstance(ended, click.ClickException) and not isinstance(ended, click.UsageError):
+                raise _told(app, name, ended)
+            if ended is not None:
+                raise ended
+            return returned
 
         return called
 
+    def invoke(ctx: click.Context) -> int:
+        returned = invoked(ctx)
+        if returned is None or (isinstance(command, click.Group) and command.chain):
+            return 0
+        if isinstance(returned, bool) or not (isinstance(returned, int) and 0 <= returned <= MOST_CODE):
+            calls.refuse(name, type(returned).__name__, f"None or an exit code, 0 to {MOST_CODE}")
+        return returned
+
+    invoked = blamed(command.invoke)
     command.make_context = blamed(command.make_context)  # type: ignore[method-assign]  # one process runs one command
-    command.invoke = blamed(command.invoke)  # type: ignore[method-assign]  # as above
+    command.invoke = invoke  # type: ignore[method-assign]  # as above
+
+
+def _told(app: App, name: str, error: click.ClickException) -> VaultError:
+    """What a command tells its user in click's way: a file that cannot be opened, say."""
+    owner, version = app.plugins.owner("command", name)
+    message = error.format_message().rstrip(".")
+    told = VaultError(
+        f"command {name!r} from {owner} {version}: {message[:1].lower()}{message[1:]}", hint=f"awsv {name} --help"
+    )
+    if 0 < error.exit_code <= MOST_CODE:
+        told.exit_code = error.exit_code
+    return told
 
 
 class Commands(CommandContext):

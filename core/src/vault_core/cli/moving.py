@@ -84,24 +84,24 @@ def say_who(app: App, found: Found) -> dict[str, dict[str, str | None]]:
 
 def _identity(app: App, spec: SessionSpec, name: str, key: Credentials) -> dict[str, str | None]:
     from vault_core.api import CallerIdentifier, Profile, SessionRequest
+    from vault_core.plugins.boundary import open_provider, parameters
 
     answer: dict[str, str | None] = {"state": "unknown", "account": None, "arn": None, "reason": None}
     try:
         profile = Profile(name=name, keys=app.profiles.endpoint(name))
         context = app.host.context("session", spec.name, spec.options, profile=profile.keys)
-        with app.plugins.blame("session", spec.name):
-            provider = spec.open(context)
-            if not isinstance(provider, CallerIdentifier):
-                raise PluginError(
-                    f"session provider {spec.name!r} cannot tell whose a key is", hint="update vault-plugin-aws"
-                )
-            request = SessionRequest(
-                parameters=spec.parameters(context.options, profile),
-                source=key,
-                mfa=_no_code,
-                deadline=time.monotonic() + IDENTITY_SECONDS,
+        provider = open_provider(app.plugins, spec, context)
+        if not isinstance(provider, CallerIdentifier):
+            raise PluginError(
+                f"session provider {spec.name!r} cannot tell whose a key is", hint="update vault-plugin-aws"
             )
-            identity = provider.identify(request)
+        request = SessionRequest(
+            parameters=parameters(app.plugins, spec, context.options, profile),
+            source=key,
+            mfa=_no_code,
+            deadline=time.monotonic() + IDENTITY_SECONDS,
+        )
+        identity = provider.identify(request)
     except PluginError:
         raise
     except AccessDenied as error:

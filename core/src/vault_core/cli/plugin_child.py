@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vault_core import output
-from vault_core.errors import VaultError
-from vault_core.plugins.describing import answer, describe, faults
+from vault_core.errors import PluginError, VaultError
+from vault_core.plugins.boundary import said
+from vault_core.plugins.describing import describe, faults
 
 if TYPE_CHECKING:
     from vault_core.cli.app import App
@@ -54,11 +55,10 @@ def _examine(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
 def _where_it_runs(app: App, kind: str, name: str, spec: Any) -> dict[str, Any]:
     try:
         context = _context(app, kind, name, spec)
-        with app.plugins.blame(kind, name):
-            reason = answer(spec, "unavailable", context)
-            found = describe(name, spec, context)
+        reason = said(app.plugins, kind, spec, "unavailable", context)
+        found = describe(name, spec, context)
     except VaultError as error:
-        if error.exit_code == VaultError.exit_code:  # not one of the failures that a contract allows
+        if error.exit_code in (VaultError.exit_code, PluginError.exit_code):  # no failure that a contract allows
             return _broken(error.message, error.hint)
         return {"state": "unavailable", "reason": error.message, "hint": error.hint, **describe(name, spec, None)}
     return {"state": "unavailable" if reason else "ok", "reason": reason, "hint": None, **found}

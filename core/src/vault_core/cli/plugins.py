@@ -12,7 +12,7 @@ from vault_core.cli.app import App, subcommand
 from vault_core.errors import PartlyDone, PluginError, PluginNotFound, UsageError
 from vault_core.plugins.discovery import Offer, normalise
 from vault_core.plugins.loader import KINDS, OURS
-from vault_core.settings import LOAD_PLUGINS, is_secret_variable
+from vault_core.settings import LOAD_PLUGINS
 
 UNUSABLE = ("conflict", "reserved", "unusable name", "other API version")
 """States in which nobody can use a plugin, whatever they name or set."""
@@ -221,13 +221,8 @@ def examine(app: App, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     loadable = {(row["kind"], row["name"]) for row in rows if row["state"] in ("selected", "installed")}
     offers = [offer for offer in app.plugins.offers() if offer.usable and (offer.kind, offer.name) in loadable]
-    # Nothing is opened, so nobody needs a passphrase; and this loads what its user may never have named.
-    environ = {
-        variable: value
-        for variable, value in app.settings.environ.items()
-        if "PASSPHRASE" not in variable or not is_secret_variable(variable)
-    }
-    results = check(offers, flags=app.settings.flags, environ=environ)
+    installed = [offer.name for offer in app.plugins.offers() if offer.usable]
+    results = check(offers, flags=app.settings.flags, environ=app.settings.environ, installed=installed)
     said = {(offer.kind, offer.name): result for offer, result in zip(offers, results, strict=True)}
     return [{**row, **said.get((row["kind"], row["name"]), {"hint": None, "said": None})} for row in rows]
 
@@ -260,7 +255,8 @@ def sheet(row: Mapping[str, Any]) -> list[str]:
     for option in row.get("options", ()):
         told = not option["default"] or "default" in option["help"]
         default = "" if told else f" (default: {option['default']})"
-        lines += [f"  {option['flag']}, {option['variable']}", f"      {option['help']}{default}"]
+        names = ", ".join(filter(None, (option["flag"], option["variable"])))
+        lines += [f"  {names}", f"      {option['help']}{default}"]
     return [printable(line) for line in lines]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vault_core.api import AtRest, Capability, Option, StorageSpec
+from vault_core.plugins.boundary import said
 
 if TYPE_CHECKING:
-    from vault_core.api import Context
+    from vault_core.plugins.host import HostContext
 
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _SMALLEST_LIMIT = 64
@@ -25,6 +26,9 @@ def faults(spec: Any) -> Iterator[str]:
         if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
             yield f"its {name} cannot be called"
     yield from _option_faults(getattr(spec, "options", ()))
+    reads = getattr(spec, "secret_variables", ())
+    if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
+        yield "its secret_variables are no tuple of str"
     if isinstance(spec, StorageSpec):
         yield from _storage_faults(spec)
 
@@ -50,31 +54,19 @@ def _storage_faults(spec: StorageSpec) -> Iterator[str]:
         yield f"its max_value is no number of {_SMALLEST_LIMIT} or more bytes"
 
 
-def describe(name: str, spec: Any, context: Context | None) -> dict[str, Any]:
+def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any]:
     """What a plugin offers, as JSON.
 
     :param context: None where there is none (of a command, or because an option is set wrongly).
-    :raises VaultError: what the plugin looks at to answer is set wrongly.
-    :raises TypeError: an answer is no text.
+    :raises VaultError: what the plugin looks at to answer is set wrongly, or an answer is no text.
     """
     found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
-        found |= {name: None if context is None else answer(spec, name, context) for name in ("locate", "who_reads")}
+        for question in ("locate", "who_reads"):
+            found[question] = context and said(context.host.plugins, "storage", spec, question, context)
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found
-
-
-def answer(spec: Any, name: str, context: Context) -> str | None:
-    """What an optional callable of the spec says; None where there is none, or where it has nothing to say.
-
-    :raises TypeError: it is no text.
-    """
-    ask = getattr(spec, name, None)
-    said = ask(context) if ask else None
-    if said is None or isinstance(said, str):
-        return said
-    raise TypeError(type(said).__name__)
 
 
 def _capabilities(spec: Any) -> list[str]:
@@ -88,11 +80,11 @@ def _capabilities(spec: Any) -> list[str]:
 
 
 def _option(plugin: str, option: Option) -> dict[str, Any]:
-    flag = f"{plugin}-{option.name}"
+    flag = f"--{plugin}-{option.name}"
     return {
         "name": option.name,
-        "flag": f"--{flag}",
-        "variable": f"AWS_VAULT_{flag}".replace("-", "_").upper(),
+        "flag": None if option.secret else flag,
+        "variable": f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper(),
         "default": None if option.secret or option.default is None else _default(option.default),
         "secret": option.secret,
         "help": option.help,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 API = 1
@@ -55,16 +55,22 @@ class Offer:
 
 
 def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
-    """Every offer on the path, sorted. The first distribution of a name wins, as it does for imports."""
+    """Every offer on the path, sorted.
+
+    Of a distribution the first folder with it counts, as it does for imports. A folder that holds it twice offers it
+    twice, which is a conflict: nobody knows which of the two the modules belong to.
+    """
+    return _collect(sys.path if path is None else path, _entry_point_files)
+
+
+def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str, str]]]) -> tuple[Offer, ...]:
     seen: set[str] = set()
     offers: list[Offer] = []
-    for folder in sys.path if path is None else path:
-        if not os.path.isabs(folder):
-            continue
-        for distribution, version, text in _entry_point_files(folder):
-            if distribution not in seen:
-                seen.add(distribution)
-                offers.extend(_parse(text, distribution, version))
+    for folder in filter(os.path.isabs, dict.fromkeys(path)):
+        found = [one for one in read(folder) if one[0] not in seen]
+        seen.update(distribution for distribution, _, _ in found)
+        for distribution, version, text in found:
+            offers.extend(_parse(text, distribution, version))
     return tuple(sorted(offers))
 
 
@@ -72,18 +78,16 @@ def scan_slowly() -> tuple[Offer, ...]:
     """The same through ``importlib.metadata``, for what no plain folder holds."""
     import importlib.metadata
 
-    seen: set[str] = set()
-    offers: list[Offer] = []
-    for found in importlib.metadata.distributions(path=[folder for folder in sys.path if os.path.isabs(folder)]):
-        try:
-            distribution, version = normalise(found.metadata["Name"]), found.version
-            text = found.read_text("entry_points.txt") or ""
-        except Exception:  # noqa: BLE001, S112 - damaged metadata of whatever is installed raises anything
-            continue
-        if distribution not in seen:
-            seen.add(distribution)
-            offers.extend(_parse(text, distribution, version))
-    return tuple(sorted(offers))
+    def read(folder: str) -> Iterator[tuple[str, str, str]]:
+        for found in importlib.metadata.distributions(path=[folder]):
+            try:
+                distribution, version = normalise(found.metadata["Name"]), found.version
+                text = found.read_text("entry_points.txt") or ""
+            except Exception:  # noqa: BLE001, S112 - damaged metadata of whatever is installed raises anything
+                continue
+            yield distribution, version, text
+
+    return _collect(sys.path, read)
 
 
 def version_of(distribution: str) -> str | None:

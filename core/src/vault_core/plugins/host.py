@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,15 +16,13 @@ from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
 from vault_core.plugins.discovery import Offer
 from vault_core.plugins.loader import Plugins
+from vault_core.plugins.variables import owner, variable, visible
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
-
-RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
-"""What the programs get that :meth:`~vault_core.api.Context.run` starts, besides the variables named there."""
 
 
 @dataclass
@@ -85,18 +81,17 @@ class Host:
         names = {settings.store(settings.value("backend").text).backend, settings.value("session_provider").text}
         return self._used | names | set(settings.names("passphrase_source")) | set(settings.names("prompt"))
 
-    def _is_harmless(self, variable: str, named: set[str]) -> bool:
-        """Whether it belongs to a plugin that is named, and is no secret of it."""
-        owners = [offer for offer in self.plugins.offers() if offer.usable and variable.startswith(_prefix(offer.name))]
-        longest = max((len(offer.name) for offer in owners), default=0)
-        owners = [offer for offer in owners if len(offer.name) == longest]
-        if not owners or owners[0].name not in named:
+    def _is_harmless(self, name: str, named: set[str]) -> bool:
+        """Whether the variable belongs to a plugin that is named, and is no secret of it."""
+        offers = [offer for offer in self.plugins.offers() if offer.usable]
+        plugin = owner(name, [offer.name for offer in offers])
+        if plugin not in named:
             return False
         try:
-            secret = [option.name for offer in owners for option in self._secret_options(offer)]
+            secret = [option for offer in offers if offer.name == plugin for option in self._secret_options(offer)]
         except VaultError:  # broken, and not needed so far: that is told to who needs it
             return False
-        return variable not in [_variable(f"{owners[0].name}_{name}") for name in secret]
+        return name not in [variable(plugin, option.name) for option in secret]
 
     def _secret_options(self, offer: Offer) -> list[Option]:
         with self.plugins.blame(offer.kind, offer.name):
@@ -123,8 +118,8 @@ class Host:
         key = profile_key(plugin, option.name)
         if not profile.get(key):
             return
-        file, variable = self.settings.config_file, _variable(f"{plugin}_{option.name}")
-        instead = f"set {variable}, or {option.name} below [plugin.{plugin}] of {file}"
+        file = self.settings.config_file
+        instead = f"set {variable(plugin, option.name)}, or {option.name} below [plugin.{plugin}] of {file}"
         if kind == "storage":
             instead = f'name the store: [store.NAME] with backend = "{plugin}" and {option.name} in {file}, and'
             instead += " vault_backend = NAME in the profile"
@@ -231,7 +226,10 @@ class Host:
                 options[option.name] = option.default if value is None else _parse(name, option, value)
         self._used.add(name)
         self.shown_keys |= {profile_key(name, option.name) for option in declared if not option.secret}
-        return HostContext(self, MappingProxyType(options), store, profile or {})
+        reads = getattr(self.plugins.loaded(kind, name), "secret_variables", ())
+        installed = [offer.name for offer in self.plugins.offers() if offer.usable]
+        environ = visible(self.settings.environ, name, declared, reads, installed)
+        return HostContext(self, MappingProxyType(options), environ, store, profile or {})
 
 
 def _is_for_profiles(kind: str, option: Option) -> bool:
@@ -239,14 +237,6 @@ def _is_for_profiles(kind: str, option: Option) -> bool:
     if kind != "session":
         return bool(option.from_profile) and not option.secret
     return not option.secret if option.from_profile is None else option.from_profile
-
-
-def _prefix(plugin: str) -> str:
-    return _variable(f"{plugin}_")
-
-
-def _variable(name: str) -> str:
-    return f"{PREFIX}{name}".replace("-", "_").upper()
 
 
 def _refuse_unknown(file: Path, section: str, options: Iterable[str], whose: str, known: Sequence[str]) -> None:
@@ -276,13 +266,18 @@ class HostContext:
     """The :class:`vault_core.api.Context` of one plugin."""
 
     def __init__(
-        self, host: Host, options: Mapping[str, Any], store: StoreSettings | None, profile: Mapping[str, str]
+        self,
+        host: Host,
+        options: Mapping[str, Any],
+        environ: Mapping[str, str],
+        store: StoreSettings | None,
+        profile: Mapping[str, str],
     ) -> None:
         self._host = host
         self._profile = profile
         self.options = options
         self.store = store.name if store else ""
-        self.environ = host.settings.environ
+        self.environ = environ
         self.data_dir = host.settings.data_dir
         self.state_dir = host.settings.state_dir
 
@@ -379,24 +374,9 @@ class HostContext:
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
-        import subprocess
+        from vault_core.plugins.running import run
 
-        environ = {name: self.environ[name] for name in (*RUN_ENVIRONMENT, *env) if name in self.environ}
-        pipe = subprocess.PIPE
-        try:
-            child = subprocess.Popen(list(argv), env=environ, process_group=0, stdin=pipe, stdout=pipe, stderr=pipe)
-        except OSError as error:
-            raise SourceUnavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
-        with child:
-            try:
-                stdout, stderr = child.communicate(input.reveal() if input else b"", timeout)
-            except BaseException as error:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # with what it started: nothing of it is left behind
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise SourceUnavailable(f"{argv[0]} did not end within {timeout:g} s") from None
-                raise
-        return RunResult(returncode=child.returncode, stdout=Secret(stdout), stderr=stderr.decode("utf-8", "replace"))
+        return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
 
     def comes_back(self, profile: str) -> str | None:
         from vault_core.awsconfig.loops import comes_back

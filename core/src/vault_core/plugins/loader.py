@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, overload
 from vault_core import output
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins.discovery import API, Offer, normalise, scan, scan_slowly
-from vault_core.settings import LOAD_PLUGINS
+from vault_core.plugins.variables import variable
+from vault_core.settings import LOAD_PLUGINS, OWN_VARIABLES
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -105,6 +106,10 @@ class Plugins:
         """
         return self._spec(kind, name)
 
+    def loaded(self, kind: str, name: str) -> Any:
+        """The spec of a plugin that was loaded before; None where it was not."""
+        return self._loaded.get((kind, name))
+
     def options(self, offer: Offer) -> Sequence[Option]:
         """The options of a plugin of any kind, which is loaded for it; a command has none that are settings.
 
@@ -126,11 +131,15 @@ class Plugins:
         except (VaultError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            owner = ", ".join(offer.distribution for offer in self.offers() if (offer.kind, offer.name) == (kind, name))
             raise VaultError(
                 f"{KINDS[kind]} {name!r} failed with {type(error).__name__}",
-                hint=f"this is a bug of {owner or name}; --debug shows where",
+                hint=f"this is a bug of {self.owner(kind, name)[0]}; --debug shows where",
             ) from error
+
+    def owner(self, kind: str, name: str) -> tuple[str, str]:
+        """The distribution that offers a plugin, and its version; for messages."""
+        found = [offer for offer in self.offers() if offer.usable and (offer.kind, offer.name) == (kind, name)]
+        return (found[0].distribution, found[0].version) if found else (name, "of unknown version")
 
     def _spec(self, kind: str, name: str) -> Any:
         if (kind, name) not in self._loaded:
@@ -146,14 +155,25 @@ class Plugins:
         if not usable:
             raise self._absent(kind, name, found)
         if len(usable) > 1:
-            both = " and ".join(offer.distribution for offer in usable)
-            raise PluginConflict(f"{KINDS[kind]} {name!r} is offered by {both}", hint="uninstall one of them")
+            raise self._conflict(kind, name, usable)
         if not self.may_load(usable[0]):  # last: narrowing mends nothing, so it cannot decide who answers
             raise PluginDisabled(
                 f"{KINDS[kind]} {name!r} from {usable[0].distribution} may not load: {LOAD_PLUGINS} does not name it",
                 hint=f"add {name} to {LOAD_PLUGINS}, or unset it",
             )
         return usable[0]
+
+    def _conflict(self, kind: str, name: str, offers: Sequence[Offer]) -> PluginConflict:
+        names = [offer.distribution for offer in offers]
+        if len(set(names)) == 1:
+            versions = " and ".join(offer.version for offer in offers)
+            return PluginConflict(
+                f"{KINDS[kind]} {name!r} is offered by {names[0]}, which is installed twice in one folder ({versions})",
+                hint=f"uninstall {names[0]}, look that nothing of it is left, and install it again",
+            )
+        return PluginConflict(
+            f"{KINDS[kind]} {name!r} is offered by {' and '.join(names)}", hint="uninstall one of them"
+        )
 
     def _offered(self, kind: str, name: str) -> list[Offer]:
         return [offer for offer in self.offers() if offer.nameable and (offer.kind, offer.name) == (kind, name)]
@@ -207,11 +227,27 @@ class Plugins:
         expected = _HOOKS[kind][1]
         for spec in specs:
             if isinstance(spec, getattr(api, expected)) and spec.name == offer.name:
+                self._refuse_taken(offer, getattr(spec, "options", ()))
                 return spec
         raise PluginLoadError(
             f"{offer.distribution} {offer.version} offers {KINDS[kind]} {offer.name!r}, but no {expected} of that name",
             hint=f"this is a bug of {offer.distribution}",
         )
+
+    def _refuse_taken(self, offer: Offer, options: Any) -> None:
+        """:raises PluginLoadError: an option's variable, and so its flag, means something else already."""
+        from vault_core.api import Option
+
+        taken = set(OWN_VARIABLES)
+        if offer.kind == "storage":  # the passphrase of the store with the plugin's name
+            taken |= {variable(offer.name, f"passphrase{form}") for form in ("", "_file", "_fd", "_command")}
+        for option in options if isinstance(options, tuple) else ():
+            if isinstance(option, Option) and variable(offer.name, option.name) in taken:
+                raise PluginLoadError(
+                    f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} has an option"
+                    f" {option.name!r}, and {variable(offer.name, option.name)} is awsv's own",
+                    hint=f"this is a bug of {offer.distribution}",
+                )
 
     def _specs(self, kind: str, offer: Offer) -> list[Any]:
         import pluggy

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vault_core import output
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
+from vault_core.plugins.boundary import open_source
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
@@ -75,9 +76,8 @@ def keep(
     """Have a source keep a secret, and see that it gives it back: see :meth:`vault_core.api.Context.keep`."""
     opened = _writable(host, store, source, profile)
     request = _request(host, store, key_id, Purpose.CREATE)
-    with host.plugins.blame("passphrase", source):
-        opened.put(request, secret)
-        again = opened.get(_request(host, store, key_id, Purpose.UNLOCK))
+    opened.put(request, secret)
+    again = opened.get(_request(host, store, key_id, Purpose.UNLOCK))
     if again != secret:
         raise PassphraseError(f"passphrase source {source!r} does not give back what it was to keep")
 
@@ -85,8 +85,7 @@ def keep(
 def forget(host: Host, store: str, source: str, key_id: str, profile: Mapping[str, str] = NO_PROFILE) -> bool:
     """Have a source forget a secret: see :meth:`vault_core.api.Context.forget`."""
     opened = _writable(host, store, source, profile)
-    with host.plugins.blame("passphrase", source):
-        return bool(opened.forget(_request(host, store, key_id, Purpose.CHANGE)))
+    return opened.forget(_request(host, store, key_id, Purpose.CHANGE))
 
 
 def _first(
@@ -139,8 +138,7 @@ def _tell(lines: list[str]) -> None:
 
 
 def _open(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> PassphraseSource:
-    with host.plugins.blame("passphrase", spec.name):
-        return spec.open(_context(host, store, spec, profile))
+    return open_source(host.plugins, spec, _context(host, store, spec, profile))
 
 
 def _context(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> HostContext:
@@ -197,10 +195,7 @@ def _try_source(
 
     for attempt in range(1, TRIES + 1 if spec.interactive else 2):
         try:
-            with host.plugins.blame("passphrase", spec.name):
-                secret = source.get(dataclasses.replace(request, attempt=attempt))
-                if not isinstance(secret, Secret | None):
-                    raise TypeError("get() returns a Secret or None")
+            secret = source.get(dataclasses.replace(request, attempt=attempt))
         except QuestionRefused:
             raise PassphraseError(f"no passphrase was given for store {request.store!r}") from None
         if secret is None:

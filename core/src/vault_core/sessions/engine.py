@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vault_core.api import Credentials, SessionRequest
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
 from vault_core.pasting import command_line
+from vault_core.plugins.boundary import open_provider
 from vault_core.sessions.cache import Cache, Session
 from vault_core.sessions.flight import NETWORK_LIMIT, Flight, Flights
 from vault_core.sessions.mfa import TRIES, MfaCodes
@@ -151,8 +152,8 @@ class Engine:
                 code = self._codes.code(str(serial), step.profile, attempt, step.options)
             flight.phase("network")
             try:
-                with self._host.plugins.blame("session", step.provider):
-                    return spec.open(context).issue(_request(step, source, code))
+                provider = open_provider(self._host.plugins, spec, context)
+                return provider.issue(_request(step, source, code))
             except MfaRejected:
                 if attempt == TRIES or self._host.why_nobody_can_be_asked():
                     raise

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault_core import output
-from vault_core.errors import Cancelled, SessionError, VaultError
+from vault_core.errors import Cancelled, PluginError, SessionError, VaultError
 
 QUIET = 10.0
 """Seconds for which a failure is remembered."""
@@ -118,7 +118,9 @@ class Flights:
         if failure is None:
             return
         error, at = failure
-        if at >= self._started or (not self._foreground and time.time() - at < QUIET):
+        # A plugin's bug ends those who wait for it now; who comes later may have another version of it.
+        bug = error.exit_code in (VaultError.exit_code, PluginError.exit_code)
+        if at >= self._started or (not self._foreground and not bug and time.time() - at < QUIET):
             raise error
 
     def interrupted(self, name: str) -> VaultError:

@@ -9,6 +9,7 @@ from vault_core import output
 from vault_core.api import MfaRequest
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
 from vault_core.pasting import command_line
+from vault_core.plugins.boundary import open_mfa
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
@@ -62,8 +63,8 @@ class MfaCodes:
             serial=serial, profile=profile, attempt=attempt, may_ask=nobody is None, deadline=host.deadline()
         )
         try:
-            with host.plugins.blame("mfa", name):
-                code = spec.open(host.context("mfa", name, spec.options, profile=keys)).code(request)
+            context = host.context("mfa", name, spec.options, profile=keys)
+            code = open_mfa(host.plugins, spec, context).code(request)
         except SourceUnavailable as error:
             tried.append(f"{name} ({error.message})")
             if not spec.interactive:

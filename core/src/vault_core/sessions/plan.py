@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_core.api import Profile, Source
 from vault_core.errors import ConfigError
+from vault_core.plugins.boundary import parameters
 from vault_core.sessions.profiles import AwsProfile, Flags, Profiles, seconds_of
 
 if TYPE_CHECKING:
@@ -223,10 +224,9 @@ class Planner:
     def _session(self, provider: str, name: str, keys: Mapping[str, str], source: Step | None) -> SessionStep:
         spec = self._host.plugins.load("session", provider)
         context = self._host.context("session", provider, spec.options, profile=keys)
-        with self._host.plugins.blame("session", provider):
-            parameters = dict(spec.parameters(context.options, Profile(name=name, keys=keys)))
-        cache_key = _digest(provider, parameters, source.cache_key if source else "")
-        return SessionStep(provider, name, parameters, source, cache_key, keys)
+        found = parameters(self._host.plugins, spec, context.options, Profile(name=name, keys=keys))
+        cache_key = _digest(provider, found, source.cache_key if source else "")
+        return SessionStep(provider, name, found, source, cache_key, keys)
 
 
 def _digest(*parts: Any) -> str:

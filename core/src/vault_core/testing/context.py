@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +18,7 @@ from vault_core.api import (
     StorageDenied,
     WrongSecret,
 )
-from vault_core.plugins.host import RUN_ENVIRONMENT
+from vault_core.plugins.running import run
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
 
 
@@ -135,21 +134,7 @@ class FakeContext:
     def run(
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
-        names = (*RUN_ENVIRONMENT, *env)
-        try:
-            done = subprocess.run(
-                list(argv),
-                input=input.reveal() if input else b"",
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-                env={name: self.environ[name] for name in names if name in self.environ},
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise SourceUnavailable(f"{argv[0]}: {type(error).__name__}") from None
-        return RunResult(
-            returncode=done.returncode, stdout=Secret(done.stdout), stderr=done.stderr.decode("utf-8", "replace")
-        )
+        return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
 
     def comes_back(self, profile: str) -> str | None:
         return self._comes_back.get(profile)

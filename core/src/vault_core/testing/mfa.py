@@ -20,7 +20,7 @@ from vault_core.api import (
 from vault_core.testing.calls import Listener, Outcome, call, nowhere
 from vault_core.testing.context import FakeContext
 from vault_core.testing.part import Part
-from vault_core.testing.place import load, parsed
+from vault_core.testing.place import load, parsed, shown
 from vault_core.testing.purity import Purity
 from vault_core.testing.setup import Setup
 from vault_core.testing.trial import check
@@ -56,7 +56,7 @@ class MfaPart(Part):
 
         def ask(*answers: str | None, **more: object) -> tuple[Outcome, FakeContext]:
             options = parsed(spec.options, setup.options)
-            context = FakeContext(tmp_path, options=options, environ=setup.environ, answers=answers)
+            context = FakeContext(tmp_path, options=options, environ=shown(setup.environ, spec), answers=answers)
             request = MfaRequest(**{"serial": serial, "profile": "contract", **more})  # type: ignore[arg-type]  # the caller's names are the request's
             source = spec.open(context)
             return call(lambda: source.code(request), "code()"), context

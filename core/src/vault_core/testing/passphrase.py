@@ -24,7 +24,7 @@ from vault_core.testing import canary
 from vault_core.testing.calls import Listener, Outcome, call, nowhere
 from vault_core.testing.context import FakeContext
 from vault_core.testing.part import Part
-from vault_core.testing.place import load, parsed
+from vault_core.testing.place import load, parsed, shown
 from vault_core.testing.purity import Purity
 from vault_core.testing.setup import Setup
 from vault_core.testing.trial import check
@@ -64,7 +64,9 @@ class PassphrasePart(Part):
 
         def opened(answers: Iterable[str | None] = (), using: Setup = setup) -> tuple[PassphraseSource, FakeContext]:
             options = parsed(spec.options, using.options)
-            context = FakeContext(tmp_path, store=STORE, options=options, environ=using.environ, answers=answers)
+            context = FakeContext(
+                tmp_path, store=STORE, options=options, environ=shown(using.environ, spec), answers=answers
+            )
             return spec.open(context), context
 
         return opened

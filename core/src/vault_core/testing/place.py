@@ -12,6 +12,7 @@ from typing import Any, Self
 from vault_core import output
 from vault_core.api import AtRest, ConfigError, Option, StorageBackend, StorageSpec, sealing
 from vault_core.plugins.loader import Plugins
+from vault_core.plugins.variables import visible
 from vault_core.testing.context import FakeContext
 from vault_core.testing.counting import Counted, Prefixed
 from vault_core.testing.setup import Setup
@@ -55,6 +56,11 @@ def parsed(declared: Iterable[Option], options: Mapping[str, str]) -> dict[str, 
     return values
 
 
+def shown(environ: Mapping[str, str], spec: Any) -> Mapping[str, str]:
+    """The environment as the host shows it to the plugin: a secret that it does not declare is hidden here, too."""
+    return visible(environ, spec.name, spec.options, spec.secret_variables)
+
+
 @dataclass(frozen=True)
 class Place:
     """One test's corner of a store.
@@ -80,7 +86,7 @@ class Place:
             self.root,
             store=self.entry_point,
             options=parsed(self.spec.options, self.setup.options),
-            environ=self.setup.environ,
+            environ=shown(self.setup.environ, self.spec),
             passphrases=self.passphrases,
         )
 

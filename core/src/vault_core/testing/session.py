@@ -29,7 +29,7 @@ from vault_core.testing import canary
 from vault_core.testing.calls import Listener, Outcome, call, nowhere
 from vault_core.testing.context import FakeContext
 from vault_core.testing.part import Part
-from vault_core.testing.place import load, parsed
+from vault_core.testing.place import load, parsed, shown
 from vault_core.testing.purity import Purity
 from vault_core.testing.setup import Setup
 from vault_core.testing.trial import check
@@ -139,7 +139,7 @@ class Issuing(SessionPart):
         """The open provider, and its host."""
         if source is None and spec.source is not Source.NEVER:
             pytest.skip(f"{spec.name} has no fixture 'source' to issue a session from")
-        context = FakeContext(tmp_path, options=options, environ=setup.environ)
+        context = FakeContext(tmp_path, options=options, environ=shown(setup.environ, spec))
         return spec.open(context), context
 
     @pytest.fixture

@@ -114,5 +114,6 @@ def vault_passphrase_sources() -> tuple[PassphraseSourceSpec, ...]:
             name="env",
             summary="from AWS_VAULT_<STORE>_PASSPHRASE or its _FILE, _FD, _COMMAND; programs you run can read it",
             open=Environment,
+            secret_variables=("*",),
         ),
     )

@@ -70,6 +70,7 @@ _SERVER = (
         parse=boolean,
     ),
 )
+_TOKENS = ("BAO_TOKEN", "VAULT_TOKEN")
 _PASSPHRASE = (
     Option(name="path", help="the secret that holds a passphrase, in the mount; without it only kept keys are found"),
     Option(name="field", help="the field of that secret (default: passphrase)", default="passphrase"),
@@ -130,6 +131,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             name="hashicorp",
             summary="HashiCorp Vault or OpenBao (KV version 2), for one person or a team",
             open=_open_storage,
+            secret_variables=_TOKENS,
             at_rest=AtRest.SERVICE,
             capabilities=Capability.CREATE_ONLY
             | Capability.CAS
@@ -153,6 +155,7 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
             name="hashicorp",
             summary="a secret of HashiCorp Vault or OpenBao; keeps keys, too",
             open=_open_passphrase,
+            secret_variables=_TOKENS,
             options=(*_SERVER, *_PASSPHRASE),
             writable=True,
             remote=True,

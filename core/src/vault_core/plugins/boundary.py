@@ -1,0 +1,330 @@
+"""The boundary to plugins: what one returns is checked here, where it is called, and blamed on its distribution.
+
+Each kind has a function that opens a plugin and gives back an object of the same class around what it opened. The core
+calls no plugin otherwise (``docs/adr/0021-what-plugins-return-is-checked.md``). What is wrong is told by its type,
+never by its value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vault_core.api import (
+    ANY,
+    CallerIdentifier,
+    CallerIdentity,
+    Credentials,
+    Expect,
+    Item,
+    MfaRequest,
+    MfaSource,
+    PassphraseRequest,
+    PassphraseSource,
+    Profile,
+    SessionProvider,
+    SessionRequest,
+    SharedItems,
+    SlotKeeper,
+    StorageBackend,
+    Version,
+)
+from vault_core.errors import PluginFault, SessionError
+from vault_core.plugins.loader import KINDS, Plugins
+from vault_core.secret import Secret
+
+if TYPE_CHECKING:
+    from vault_core.api import Context, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+    from vault_core.sealing import SlotTable
+
+LEAST_LEFT = 5.0
+"""Seconds that a session must have left when it is issued: a program takes that long to start and to use it."""
+
+_END = object()
+
+
+class Calls:
+    """The calls into one plugin."""
+
+    def __init__(self, plugins: Plugins, kind: str, name: str) -> None:
+        self.name = name
+        self._plugins = plugins
+        self._kind = kind
+
+    def __call__(self, method: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """What the function returns; what it raises and should not is a bug of its distribution.
+
+        :raises PluginFault: it returns a coroutine: the core waits for nobody.
+        """
+        with self._plugins.blame(self._kind, self.name):
+            returned = function(*arguments, **named)
+        if isinstance(returned, CoroutineType):
+            returned.close()  # or Python would complain, at the end, that it was never awaited
+            self.refuse(method, "a coroutine", "its result: all calls are synchronous")
+        return returned
+
+    def expect(self, method: str, returned: Any, allowed: Any, wanted: str) -> Any:
+        """What was returned, if it is of an allowed type.
+
+        :param wanted: for the message.
+        :raises PluginFault: it is not.
+        """
+        if not isinstance(returned, allowed):
+            self.refuse(method, _type(returned), wanted)
+        return returned
+
+    def fields(self, method: str, returned: Any, **allowed: Any) -> None:
+        """Look at the fields of a dataclass of the API, which anybody can make with anything in them.
+
+        :raises PluginFault: one is of another type.
+        """
+        for name, types in allowed.items():
+            value = getattr(returned, name)
+            if not isinstance(value, types):
+                self.refuse(method, f"{_type(returned)} whose {name} is {_type(value)}", f"a {types.__name__} there")
+
+    def refuse(self, method: str, what: str, wanted: str) -> NoReturn:
+        """:raises PluginFault: always."""
+        owner, version = self._plugins.owner(self._kind, self.name)
+        raise PluginFault(
+            f"{method}() of {KINDS[self._kind]} {self.name!r} (from {owner} {version}) returned {what};"
+            f" it must return {wanted}",
+            hint=f"this is a bug of {owner}",
+        )
+
+
+def _type(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context) -> str | None:
+    """What an optional callable of a spec answers; None where there is none, or ``unavailable`` has nothing to say."""
+    ask = getattr(spec, question, None)
+    if ask is None:
+        return None
+    calls = Calls(plugins, kind, spec.name)
+    answer = calls(question, ask, context)
+    allowed, wanted = (str | None, "a str or None") if question == "unavailable" else (str, "a str")
+    text: str | None = calls.expect(question, answer, allowed, wanted)
+    return text
+
+
+# -- storage backends -------------------------------------------------------------------------------------------------
+
+
+def open_store(plugins: Plugins, spec: StorageSpec, context: Context) -> StorageBackend:
+    """The store that a backend opens; what it can do besides, what is returned can do, too."""
+    calls = Calls(plugins, "storage", spec.name)
+    opened = calls.expect("open", calls("open", spec.open, context), StorageBackend, "a StorageBackend")
+    return _around(opened, calls)
+
+
+def _around(opened: StorageBackend, calls: Calls) -> StorageBackend:
+    can = (isinstance(opened, SharedItems), isinstance(opened, SlotKeeper))
+    return {
+        (False, False): _Store,
+        (True, False): _SharedStore,
+        (False, True): _KeeperStore,
+        (True, True): _SharedKeeperStore,
+    }[can](opened, calls)
+
+
+class _Store(StorageBackend):
+    def __init__(self, opened: Any, calls: Calls) -> None:
+        self._opened = opened
+        self._calls = calls
+
+    def get(self, key: str) -> Item | None:
+        item: Item | None = self._calls("get", lambda: self._opened.get(key))
+        self._calls.expect("get", item, Item | None, "an Item or None")
+        if item is not None:
+            self._calls.fields("get", item, value=Secret, version=str, holder=str)
+        return item
+
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        returned = self._calls("put", lambda: self._opened.put(key, value, expect=expect))
+        version: Version = self._calls.expect("put", returned, str, "a version, which is a str")
+        return version
+
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+        returned = self._calls("delete", lambda: self._opened.delete(key, expect=expect))
+        deleted: bool = self._calls.expect("delete", returned, bool, "a bool")
+        return deleted
+
+    def keys(self) -> Iterator[str]:
+        wanted = "an iterator of str"
+        keys = self._calls("keys", lambda: self._opened.keys())
+        if isinstance(keys, str | bytes):
+            self._calls.refuse("keys", _type(keys), wanted)
+        self._calls.expect("keys", keys, Iterable, wanted)
+        return self._each(self._calls("keys", iter, keys), wanted)
+
+    def _each(self, keys: Iterator[Any], wanted: str) -> Iterator[str]:
+        while (key := self._calls("keys", next, keys, _END)) is not _END:
+            if not isinstance(key, str):
+                self._calls.refuse("keys", f"a key that is {_type(key)}", wanted)
+            yield key
+
+    def close(self) -> None:
+        self._calls("close", lambda: self._opened.close())
+
+
+class _SharedStore(_Store, SharedItems):
+    def common(self) -> StorageBackend:
+        returned = self._calls("common", lambda: self._opened.common())
+        return _around(self._calls.expect("common", returned, StorageBackend, "a StorageBackend"), self._calls)
+
+
+class _KeeperStore(_Store, SlotKeeper):
+    def slots(self) -> SlotTable:
+        returned = self._calls("slots", lambda: self._opened.slots())
+        from vault_core.sealing import SlotTable as Table  # of no use to who opens no store
+
+        table: SlotTable = self._calls.expect("slots", returned, Table, "a SlotTable")
+        return table
+
+    def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        self._calls("change_slots", lambda: self._opened.change_slots(change, dek=dek))
+
+
+class _SharedKeeperStore(_SharedStore, _KeeperStore):
+    pass
+
+
+# -- passphrase and MFA sources ---------------------------------------------------------------------------------------
+
+
+def open_source(plugins: Plugins, spec: PassphraseSourceSpec, context: Context) -> PassphraseSource:
+    """The passphrase source that a spec opens."""
+    calls = Calls(plugins, "passphrase", spec.name)
+    opened = calls.expect("open", calls("open", spec.open, context), PassphraseSource, "a PassphraseSource")
+    return _Source(opened, calls)
+
+
+class _Source(PassphraseSource):
+    def __init__(self, opened: Any, calls: Calls) -> None:
+        self._opened = opened
+        self._calls = calls
+
+    def get(self, request: PassphraseRequest) -> Secret | None:
+        return _secret(self._calls, "get", self._calls("get", lambda: self._opened.get(request)))
+
+    def put(self, request: PassphraseRequest, secret: Secret) -> None:
+        self._calls("put", lambda: self._opened.put(request, secret))
+
+    def forget(self, request: PassphraseRequest) -> bool:
+        returned = self._calls("forget", lambda: self._opened.forget(request))
+        forgotten: bool = self._calls.expect("forget", returned, bool, "a bool")
+        return forgotten
+
+
+def open_mfa(plugins: Plugins, spec: MfaSourceSpec, context: Context) -> MfaSource:
+    """The MFA source that a spec opens."""
+    calls = Calls(plugins, "mfa", spec.name)
+    opened = calls.expect("open", calls("open", spec.open, context), MfaSource, "an MfaSource")
+    return _Mfa(opened, calls)
+
+
+class _Mfa(MfaSource):
+    def __init__(self, opened: Any, calls: Calls) -> None:
+        self._opened = opened
+        self._calls = calls
+
+    def code(self, request: MfaRequest) -> Secret | None:
+        return _secret(self._calls, "code", self._calls("code", lambda: self._opened.code(request)))
+
+
+def _secret(calls: Calls, method: str, returned: Any) -> Secret | None:
+    """A source's answer. An empty one would make a store that everybody can open."""
+    secret: Secret | None = calls.expect(method, returned, Secret | None, "a Secret or None")
+    if secret is not None and not secret:
+        calls.refuse(method, "an empty Secret", "None where it has none")
+    return secret
+
+
+# -- session providers ------------------------------------------------------------------------------------------------
+
+
+def parameters(plugins: Plugins, spec: SessionSpec, options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
+    """The parameters of a session: what JSON has, as they are a cache key and are printed."""
+    calls = Calls(plugins, "session", spec.name)
+    returned = calls("parameters", spec.parameters, options, profile)
+    calls.expect("parameters", returned, Mapping, "a mapping")
+    found: dict[str, Any] = calls("parameters", dict, returned)
+    if wrong := calls("parameters", _not_json, found):
+        calls.refuse("parameters", wrong, "what JSON has")
+    if not isinstance(found.get("mfa_serial"), str | None):
+        calls.refuse("parameters", f"mfa_serial as {_type(found['mfa_serial'])}", "it as a str")
+    return found
+
+
+def _not_json(value: Any, where: str = "") -> str | None:
+    """What in a value JSON does not have, and under which name; None if there is nothing."""
+    match value:
+        case None | str() | bool() | int():
+            return None
+        case float():
+            return None if math.isfinite(value) else f"a number that is not finite{where}"
+        case dict():
+            if odd := [name for name in value if not isinstance(name, str)]:
+                return f"a name that is {_type(odd[0])}{where}"
+            return next(filter(None, (_not_json(member, f" in {name!r}") for name, member in value.items())), None)
+        case list() | tuple():
+            return next(filter(None, (_not_json(member, where) for member in value)), None)
+    return f"{_type(value)}{where}"
+
+
+def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> SessionProvider:
+    """The session provider that a spec opens; what it can do besides, what is returned can do, too."""
+    calls = Calls(plugins, "session", spec.name)
+    opened = calls.expect("open", calls("open", spec.open, context), SessionProvider, "a SessionProvider")
+    return (_Identifier if isinstance(opened, CallerIdentifier) else _Provider)(opened, calls)
+
+
+class _Provider(SessionProvider):
+    def __init__(self, opened: Any, calls: Calls) -> None:
+        self._opened = opened
+        self._calls = calls
+
+    def issue(self, request: SessionRequest) -> Credentials:
+        calls = self._calls
+        session: Credentials = calls.expect(
+            "issue", calls("issue", lambda: self._opened.issue(request)), Credentials, "Credentials"
+        )
+        calls.fields("issue", session, access_key_id=str, secret_access_key=Secret, session_token=Secret)
+        calls.fields("issue", session, expires=datetime)
+        if session.expires is None or session.expires.utcoffset() != timedelta():
+            calls.refuse("issue", "a session whose expires is not in UTC", "an aware datetime in UTC")
+        for name, text in (
+            ("access_key_id", session.access_key_id),
+            ("secret_access_key", _text(session.secret_access_key)),
+            ("session_token", _text(session.session_token)),
+        ):
+            if not text or not text.isprintable():  # a line end would add lines to what is printed for shells and files
+                calls.refuse("issue", f"a session whose {name} is not one line of text", "one")
+        if session.expires.timestamp() - time.time() < LEAST_LEFT:
+            raise SessionError(
+                f"session provider {calls.name!r} issued a session that ends at"
+                f" {session.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: it is of no use any more",
+                hint="set this machine's clock; if it is right, the service gives sessions that are over",
+            )
+        return session
+
+
+def _text(secret: Secret | None) -> str:
+    try:
+        return secret.reveal_text() if secret else ""
+    except ValueError:
+        return ""
+
+
+class _Identifier(_Provider, CallerIdentifier):
+    def identify(self, request: SessionRequest) -> CallerIdentity:
+        returned = self._calls("identify", lambda: self._opened.identify(request))
+        identity: CallerIdentity = self._calls.expect("identify", returned, CallerIdentity, "a CallerIdentity")
+        self._calls.fields("identify", identity, account=str, arn=str)
+        return identity

@@ -1,0 +1,89 @@
+"""Which variables a plugin sees: its own and what is no secret; and less while it is only looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import Option
+from vault_core.plugins.host import Host
+from vault_core.plugins.loader import Plugins
+from vault_core.plugins.variables import for_examination, visible
+from vault_core.settings import Settings, is_secret_variable
+
+SECRETS = {
+    "AWS_VAULT_PASSPHRASE": "canary",
+    "AWS_VAULT_FILE_PASSPHRASE": "canary",
+    "AWS_VAULT_FILE_PASSPHRASE_FD": "canary",
+    "AWS_VAULT_HASHICORP_PASSWORD": "canary",
+    "AWS_VAULT_HASHICORP_SECRET_ID": "canary",
+    "AWS_VAULT_BROKER_TOKEN": "canary",
+    "VAULT_TOKEN": "canary",
+    "BAO_TOKEN": "canary",
+    "AWS_VAULT_DRAWER_PIN": "canary",  # a secret only to who has loaded that plugin
+    "AWS_VAULT_A_B_C": "canary",
+}
+PLAIN = {"PATH": "/bin", "GNUPGHOME": "/g", "AWS_VAULT_BACKEND": "file", "AWS_VAULT_X_PLACE": "p", "VAULT_ADDR": "a"}
+INSTALLED = ("file", "hashicorp", "broker", "drawer", "a", "a-b", "x")
+PIN = Option(name="pin", help="digits", secret=True)
+
+
+def seen(plugin: str, *declared: Option, reads: tuple[str, ...] = ()) -> set[str]:
+    return set(visible({**SECRETS, **PLAIN}, plugin, declared, reads, INSTALLED))
+
+
+def test_a_plugin_sees_no_secret_of_another() -> None:
+    assert seen("x") == set(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "declared", "reads", "more"),
+    [
+        ("drawer", (PIN,), (), {"AWS_VAULT_DRAWER_PIN"}),
+        ("hashicorp", (Option(name="secret-id", help="s", secret=True),), (), {"AWS_VAULT_HASHICORP_SECRET_ID"}),
+        ("broker", (), ("BAO_TOKEN", "VAULT_*"), {"BAO_TOKEN", "VAULT_TOKEN"}),
+        ("a-b", (), (), {"AWS_VAULT_A_B_C"}),
+        ("a", (Option(name="b-c", help="h"),), (), {"AWS_VAULT_A_B_C"}),
+        ("a", (), (), set()),
+        ("env", (), ("*",), set(SECRETS)),
+        ("file", (), (), set()),  # the passphrase of its store is the env source's
+    ],
+)
+def test_a_plugin_sees_its_own_and_what_it_declares(
+    plugin: str, declared: tuple[Option, ...], reads: tuple[str, ...], more: set[str]
+) -> None:
+    others = {"AWS_VAULT_X_PLACE"} if "*" not in reads else set()
+    assert seen(plugin, *declared, reads=reads) == (set(PLAIN) - others) | more
+
+
+def test_the_hosts_contexts_hide_them(tmp_path: Path) -> None:
+    host = Host(Settings({**SECRETS, **PLAIN, "HOME": str(tmp_path)}), Plugins())
+    names = {"env": ("passphrase", True), "hashicorp": ("storage", False), "file": ("storage", False)}
+    for name, (kind, everything) in names.items():
+        spec = host.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        environ = host.context(kind, name, spec.options, store=host.settings.store("file")).environ
+        assert (environ.keys() >= SECRETS.keys()) is everything
+        assert ("VAULT_TOKEN" in environ) is (name != "file")
+        assert ("AWS_VAULT_FILE_PASSPHRASE" in environ) is everything
+
+
+def test_a_plugin_gives_no_secret_to_what_it_runs(tmp_path: Path) -> None:
+    """Not even by naming it."""
+    secrets = {name: text for name, text in SECRETS.items() if is_secret_variable(name)}
+    host = Host(Settings({**secrets, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}), Plugins())
+    done = host.context("storage", "x", ()).run(["env"], env=[*secrets])
+    assert b"canary" not in done.stdout.reveal()
+
+
+def test_who_is_only_looked_at_gets_places_and_no_secret() -> None:
+    ambient = {"AWS_SECRET_ACCESS_KEY": "canary", "AWS_SESSION_TOKEN": "canary", "GITHUB_PAT": "c", "DATABASE_URL": "c"}
+    places = {
+        "XDG_DATA_HOME": "/d",
+        "AWS_CONFIG_FILE": "/c",
+        "PASSWORD_STORE_DIR": "/p",
+        "LC_CTYPE": "C",
+        "DISPLAY": ":0",
+    }
+    found = for_examination({**SECRETS, **PLAIN, **ambient, **places}, "drawer", INSTALLED)
+    assert set(found) == {*places, *PLAIN, "AWS_VAULT_DRAWER_PIN"} - {"AWS_VAULT_X_PLACE"}
