@@ -91,7 +91,7 @@ def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoS
     assert team.seen == []  # a live session needs no server
     (entry,) = [one for one in json.loads(ana.awsv("list", "--unlock", "--json").stdout) if one["profile"] == "work"]
     assert (entry["stored"], entry["shared"], len(entry["sessions"])) == (True, False, 1)
-    assert "needs the network, and this command asks no server" in ana.awsv("explain", "work").stdout
+    assert "needs the network and was not asked" in ana.awsv("explain", "work").stdout
     again = ana.add("work", key_id="AKIAQ2QZ7YJ3LEXAMPLE")
     assert again.returncode == 4
     assert f"({ana.name} on " in again.stderr
@@ -268,7 +268,7 @@ def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyFront) ->
     listed = ana.awsv("list")
     assert listed.returncode == 0
     assert "awsv: store 'hashicorp' (secret/awsv at http://127.0.0.1:" in listed.stderr
-    assert "needs the network, and this command asks no server; 'awsv list --unlock' asks it" in listed.stderr
+    assert "needs the network and was not asked; 'awsv list --unlock' asks it" in listed.stderr
     assert "default  locked" in listed.stdout
     assert "nothing here yet" not in listed.stderr
     assert team.seen == []
