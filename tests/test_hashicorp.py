@@ -91,7 +91,7 @@ def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoS
     assert team.seen == []  # a live session needs no server
     (entry,) = [one for one in json.loads(ana.awsv("list", "--unlock", "--json").stdout) if one["profile"] == "work"]
     assert (entry["stored"], entry["shared"], len(entry["sessions"])) == (True, False, 1)
-    assert "needs the network, and this command asks no server" in ana.awsv("explain", "work").stdout
+    assert "needs the network and was not asked" in ana.awsv("explain", "work").stdout
     again = ana.add("work", key_id="AKIAQ2QZ7YJ3LEXAMPLE")
     assert again.returncode == 4
     assert f"({ana.name} on " in again.stderr
@@ -138,7 +138,6 @@ def test_common_keys_are_everybodys_and_ones_own_come_first(ana: Person, ben: Pe
     assert ben.exec(shared, *WHO, env={"AWS_VAULT": None}) != ""
     assert f"{shared} (shared)" in ben.awsv("list", "--unlock").stdout
     assert shared in ben.awsv("list", "--shared").stdout.splitlines()
-    assert "stored: AKIAQ2QZ7YJ3LEXAMPLE, shared" in ben.awsv("explain", shared).stdout
     no_session = ("exec", "--no-session", shared, "--", *WHO)
     assert ben.awsv(*no_session).stdout == "AKIAQ2QZ7YJ3LEXAMPLE\n"
     assert ben.add(shared, key_id="AKIA5TWXR7L2OEXAMPLE").returncode == 0
@@ -245,7 +244,6 @@ def test_moving_in_is_into_ones_own_keys(ana: Person, shared: str) -> None:
     assert moved.returncode == 0, moved.stderr
     assert ana.awsv("exec", "--no-session", shared, "--", *WHO).stdout == "AKIA5TWXR7L2OEXAMPLE\n"
     assert ana.awsv("remove", "--force", shared).returncode == 0
-    assert "stored: AKIAQ2QZ7YJ3LEXAMPLE, shared" in ana.awsv("explain", shared).stdout
 
 
 def test_no_login_is_left_behind(ana: Person, openbao: Server) -> None:
@@ -270,7 +268,7 @@ def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyFront) ->
     listed = ana.awsv("list")
     assert listed.returncode == 0
     assert "awsv: store 'hashicorp' (secret/awsv at http://127.0.0.1:" in listed.stderr
-    assert "needs the network, and this command asks no server; 'awsv list --unlock' asks it" in listed.stderr
+    assert "needs the network and was not asked; 'awsv list --unlock' asks it" in listed.stderr
     assert "default  locked" in listed.stdout
     assert "nothing here yet" not in listed.stderr
     assert team.seen == []

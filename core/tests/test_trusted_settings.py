@@ -144,6 +144,15 @@ def test_what_is_behind_a_link_is_looked_at(person: Person, tmp_path: Path) -> N
     assert settings.value("backend").text == "hashicorp"
 
 
+def test_a_link_to_nothing_is_not_taken_for_no_settings(person: Person, tmp_path: Path) -> None:
+    settings = person.settings()
+    person.file.unlink()
+    assert Settings(person.environ).value("backend").origin == "default"
+    person.file.symlink_to(tmp_path / "unmounted")
+    hint = not_obeyed(settings).hint
+    assert hint == f"make what it points to, or remove it: rm {person.file}"
+
+
 def test_neither_a_pipe_nor_a_huge_or_deep_file_holds_anybody_up(person: Person) -> None:
     assert "nested too deeply" in not_obeyed(person.settings("x = " + "[" * 5000)).message
     assert "larger than 1 MiB" in not_obeyed(person.settings(b"#" * (1 << 20 | 1))).message

@@ -123,6 +123,10 @@ EXAMINED = {
         offer("same-options", 'options=(Option(name="a", help="h"), Option(name="a", help="h"))'),
         "two of its options have one name",
     ),
+    "open-secret": (
+        offer("open-secret", 'options=(Option(name="a", help="h", secret=True, from_profile=True),)'),
+        "its option 'a' is secret",
+    ),
     "no-options": (offer("no-options", "options=['a']"), "its options are no tuple of Option"),
     "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are no tuple of str"),
     "no-number": (offer("no-number", "max_value=8"), "its max_value is no number of 64 or more bytes"),

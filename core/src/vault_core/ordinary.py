@@ -31,3 +31,8 @@ def read(path: Path, limit: int, look: Callable[[os.stat_result], None] = lambda
         return data
     finally:
         os.close(descriptor)
+
+
+def dangling(path: Path) -> Path | None:
+    """The symbolic link to nothing because of which there is no such file; None where there is just no file."""
+    return next((one for one in (path, *path.parents) if one.is_symlink() and not one.exists()), None)

@@ -206,6 +206,11 @@ class Settings:
         try:
             raw = ordinary.read(self.config_file, CONFIG_LIMIT, self._check_config_owner)
         except FileNotFoundError:
+            if link := ordinary.dangling(self.config_file):  # the store that was meant would be another one
+                raise ConfigError(
+                    f"cannot read {self.config_file}: {link} is a symbolic link to nothing",
+                    hint=f"make what it points to, or remove it: rm {shlex.quote(str(link))}",
+                ) from None
             return {}
         except OSError as error:
             raise ConfigError(

@@ -147,7 +147,7 @@ class Vault(SlotKeeper):
         it needs the network, and the command only looks."""
         if self._host.local and Capability.REMOTE in self.store.spec.capabilities:
             raise StorageLocked(
-                f"store {self.store.name!r} ({self.store.place}) needs the network, and this command asks no server",
+                f"store {self.store.name!r} ({self.store.place}) needs the network and was not asked",
                 hint="'awsv list --unlock' asks it",
             )
         identity = self.store.identity

@@ -177,10 +177,9 @@ def read(path: Path, variable: str = "") -> bytes:
     try:
         return ordinary.read(path, LIMIT)
     except (FileNotFoundError, NotADirectoryError):
-        dangling = next((one for one in (path, *path.parents) if one.is_symlink() and not one.exists()), None)
-        if dangling:
-            hint = correct or f"make what it points to, or remove it: rm {shlex.quote(str(dangling))}"
-            raise ConfigError(f"cannot read {path}: {dangling} is a symbolic link to nothing", hint=hint) from None
+        if link := ordinary.dangling(path):
+            hint = correct or f"make what it points to, or remove it: rm {shlex.quote(str(link))}"
+            raise ConfigError(f"cannot read {path}: {link} is a symbolic link to nothing", hint=hint) from None
         if variable:
             make = f", or make an empty file: touch {shlex.quote(str(path))}" if path.parent.is_dir() else ""
             raise ConfigError(f"{variable} names {path}, which is not there", hint=f"{correct}{make}") from None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import AtRest, Capability, Option, StorageSpec
+from vault_core.api import AtRest, Capability, Option, SessionSpec, StorageSpec
 from vault_core.plugins.boundary import said
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def faults(spec: Any) -> Iterator[str]:
         given = getattr(spec, name, None)
         if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
             yield f"its {name} cannot be called"
-    yield from _option_faults(getattr(spec, "options", ()))
+    yield from _option_faults(getattr(spec, "options", ()), is_session=isinstance(spec, SessionSpec))
     reads = getattr(spec, "secret_variables", ())
     if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
         yield "its secret_variables are no tuple of str"
@@ -33,7 +33,7 @@ def faults(spec: Any) -> Iterator[str]:
         yield from _storage_faults(spec)
 
 
-def _option_faults(options: Any) -> Iterator[str]:
+def _option_faults(options: Any, *, is_session: bool) -> Iterator[str]:
     if not isinstance(options, tuple) or not all(isinstance(option, Option) for option in options):
         yield "its options are no tuple of Option"
         return
@@ -43,6 +43,9 @@ def _option_faults(options: Any) -> Iterator[str]:
             yield f"{name!r} is no name of an option: lower-case words joined by -"
     if len(set(names)) < len(names):
         yield "two of its options have one name"
+    for option in options:
+        if option.secret and option.from_profile and not is_session:
+            yield f"its option {option.name!r} is secret: an AWS profile sets one of a session provider alone"
 
 
 def _storage_faults(spec: StorageSpec) -> Iterator[str]:
