@@ -274,7 +274,8 @@ def test_no_other_program_is_started(person: Home) -> None:
     for words in (["list"], ["exec", "-j", "work"], ["add", "--env", "new"], ["exec", "work", "--", "/bin/true"]):
         done = person.run(program, *options, PROGRAM, *words, env={**UNLOCKED, **OTHERS, **KEYS})
         assert done.returncode == 0, done.stderr
-        itself, *others = re.findall(r"execve\(.*", log.read_text())
+        itself, interpreter, *others = re.findall(r"execve\(.*", log.read_text())
+        assert re.match(r'execve\("[^"]*", \["[^"]*", "-I", "[^"]*/awsv"', interpreter)
         assert "passphrase" in canaries.found(itself)  # the search sees what is there
         assert len(others) == ("--" in words)
         assert canaries.found("".join(others)) == (SESSION if others else set())

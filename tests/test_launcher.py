@@ -214,6 +214,16 @@ def test_variables_of_shells_and_of_python_change_nothing(home: Home, right: str
     assert not (home.root / "ran").exists()
 
 
+def test_functions_that_bash_exports_are_not_called(home: Home, right: str) -> None:
+    bash = parts.need("bash", shutil.which("bash"), how="apt-get install bash")
+    (home.root / "sh").symlink_to(bash)
+    names = ("read", "echo", "[", "test", "exec", "unset", ":", "readlink")
+    env = {f"BASH_FUNC_{name}%%": f"() {{ : > {home.root}/ran; }}" for name in names}
+    (home.root / "linked").symlink_to(PROGRAM)
+    assert version(home, home.root / "sh", home.root / "linked", env=env) == right
+    assert not (home.root / "ran").exists()
+
+
 def test_the_child_has_the_environment_of_the_caller(home: Home) -> None:
     fill(home, {"work": (KEY_ID, SECRET)})
     names = ("python", "line", "self", "link", "folder", "script", "PYTHONPATH", "PYTHONHOME", "CDPATH", "ENV")

@@ -48,6 +48,8 @@ def _of_thread(number: int, folder: Path) -> str:
 SPELLINGS: dict[str, Callable[[int, Path], str]] = {
     "/dev/fd/N": lambda n, folder: f"/dev/fd/{n}",
     "/dev//fd/N": lambda n, folder: f"/dev//fd/{n}",
+    "/dev/fd/N/": lambda n, folder: f"/dev/fd/{n}/",
+    "/dev/fd/N/.": lambda n, folder: f"/dev/fd/{n}/.",
     "//dev/./fd//N": lambda n, folder: f"//dev/./fd//{n}",
     "a link": lambda n, folder: link(folder / "one", f"/dev/fd/{n}"),
     "a link to a link": lambda n, folder: link(folder / "two", link(folder / "one", f"/dev/fd/{n}")),
@@ -84,7 +86,8 @@ def test_a_descriptor_is_known_in_every_spelling(
 @pytest.mark.parametrize("name", [FD, "AWS_VAULT_PASSPHRASE_FD", "AWS_VAULT_SAFE_PIN_FD"])
 def test_a_descriptor_is_known_by_its_number(name: str, pipe: int) -> None:
     assert secret({name: str(pipe)}) == {pipe: name}
-    assert secret({name: f"0{pipe}"}) == {pipe: name}
+    for text in (f"0{pipe}", f" {pipe}", f"+{pipe}", f"{pipe}\n"):  # which a plugin may refuse, when it reads them
+        assert secret({name: text}) == {pipe: name}
 
 
 @pytest.mark.parametrize("name", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from vault_core.children import is_identity
 from vault_core.errors import UsageError
@@ -109,10 +110,13 @@ def _may_name(name: str) -> bool:
 
 
 def _path(name: str, text: str, environ: Mapping[str, str]) -> str:
-    """The path that a variable names, be it by the number of a descriptor."""
-    if name.endswith("_FD"):
-        return f"{_OPEN_FILES or '/dev/fd'}/{int(text)}" if _NUMBER.fullmatch(text) else ""
-    return environ.get("HOME", "") + text[1:] if text.startswith("~/") else text
+    """The path that a variable names, be it by the number of a descriptor: as whoever reads it may understand it."""
+    if not name.endswith("_FD"):
+        home = environ.get("HOME", "")
+        return str(Path(home + text[1:] if text.startswith("~/") else text))  # without a "/" or "/." at the end
+    with suppress(ValueError):
+        return f"{_OPEN_FILES or '/dev/fd'}/{int(text)}"
+    return ""
 
 
 def _holding(path: str) -> Identity | None:
