@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -54,3 +55,9 @@ def front(openbao: Server) -> Iterator[LossyFront]:
     """A front before the server, which is its own plain HTTP proxy, too."""
     with lossy(openbao.url) as front:
         yield front
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a person, or of a host's role, that nobody else has."""
+    return f"ana-{secrets.token_hex(4)}"
