@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vault_plugin_aws import transport
+from vault_plugin_ssm import transport as other
 
 
 def test_the_two_transports_are_the_same_to_the_letter() -> None:

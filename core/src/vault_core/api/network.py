@@ -118,7 +118,7 @@ def _own_proxy(scheme: str, environ: Mapping[str, str]) -> str:
 def _named(place: _Place, rules: str) -> bool:
     """Whether rules name the place: its host, a domain that it is in, a network, with or without a port, or ``*``."""
     entries = filter(None, (rule.strip().lower() for rule in rules.split(",")))
-    return bool(place.host) and any(_names(rule, place) for rule in entries)
+    return any(_names(rule, place) for rule in entries)
 
 
 def _names(rule: str, place: _Place) -> bool:
