@@ -22,6 +22,7 @@ def aws(tmp_path: Path) -> Iterator[MotoServer]:
     """An account of its own: the guide makes users, keys and parameters by fixed names."""
     parts.need("moto_server", MotoServer.program(), how="pip install 'moto[server]'")
     server = MotoServer(tmp_path)
+    server.warm_parameters()
     yield server
     server.stop()
 

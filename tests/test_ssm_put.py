@@ -20,8 +20,7 @@ MANAGED = "--aws-managed-key"
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm(moto: MotoServer) -> None:
-    """Moto makes its keys at the first parameter, for which a busy machine takes longer than awsv waits for AWS."""
-    moto.client("ssm").put_parameter(Name="/put/warm", Value="x", Type="SecureString")
+    moto.warm_parameters()
 
 
 @pytest.fixture

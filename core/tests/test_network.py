@@ -91,6 +91,8 @@ def test_another_machine_is_not_talked_to_in_the_clear(host: str) -> None:
         "http://localhost@evil.example/",
         "http://localhost:80@evil.example/",
         "http://user@localhost/",
+        "http://localho\u017ft/",
+        "http://\u212aube.example/",
         "http://[::1",
         "http://[::1].evil.example/",
         "http://[::1%25lo]/",
@@ -137,6 +139,8 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
         ("*", "ftp://localstack", False),
         ("", "http://localstack", False),
         (",. ,", "http://localstack", False),
+        (".", "http://evil.example.", False),
+        ("10.9.9.9/8", "http://10.1.2.3", True),
     ],
 )
 def test_the_user_exempts_hosts_from_tls(exempt: str, url: str, is_exempt: bool) -> None:

@@ -104,6 +104,10 @@ class MotoServer:
             config=Config(proxies={}),
         )
 
+    def warm_parameters(self) -> None:
+        """Have it make its keys now: a busy machine takes longer for them than awsv waits for AWS."""
+        self.client("ssm").put_parameter(Name="/warm", Value="x", Type="SecureString")
+
     def create_user(self, name: str) -> Key:
         """A new IAM user with an access key."""
         self.client("iam").create_user(UserName=name)

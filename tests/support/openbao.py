@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ import pytest
 
 from support import parts
 from support.busy import seconds
+from vault_core.api import Secret, StorageBackend
 
 START_SECONDS = 60.0
 EPHEMERAL = 32_768
@@ -325,6 +327,23 @@ def free_port() -> int:
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def approle(openbao: Server, role: str, **settings: Any) -> dict[str, str]:
+    """A new role of a host; the options to log in with."""
+    with suppress(Refused):  # it is there already
+        openbao.call("POST", "sys/auth/approle", {"type": "approle"})
+    openbao.call("POST", f"auth/approle/role/{role}", {"token_policies": ["awsv-team"], **settings})
+    role_id = openbao.call("GET", f"auth/approle/role/{role}/role-id")["data"]["role_id"]
+    secret_id = openbao.call("POST", f"auth/approle/role/{role}/secret-id", {})["data"]["secret_id"]
+    return {"auth": "approle", "role_id": role_id, "secret_id": secret_id}
+
+
+def works(store: StorageBackend) -> bool:
+    """Whether the store can be used."""
+    key = f"test/{secrets.token_hex(4)}"
+    store.put(key, Secret("value"))
+    return store.delete(key)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from support.lossy import LossyFront, lossy
+from support.openbao import Server
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp.plugin import vault_passphrase_sources, vault_storage_backends
 from vault_plugin_hashicorp.service import Store
@@ -45,3 +48,16 @@ def open_store(context: Callable[..., FakeContext]) -> Iterator[Open]:
     yield make
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def front(openbao: Server) -> Iterator[LossyFront]:
+    """A front before the server, which is its own plain HTTP proxy, too."""
+    with lossy(openbao.url) as front:
+        yield front
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a person, or of a host's role, that nobody else has."""
+    return f"ana-{secrets.token_hex(4)}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.lossy import LossyFront, first, lossy
+from support.lossy import LossyFront, first
 from support.openbao import Refused, Server
 from vault_core.api import (
     ABSENT,
@@ -38,12 +38,6 @@ def person(openbao: Server) -> str:
 @pytest.fixture
 def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store:
     return open_store(openbao.environ(person))[0]
-
-
-@pytest.fixture
-def front(openbao: Server) -> Iterator[LossyFront]:
-    with lossy(openbao.url) as front:
-        yield front
 
 
 @pytest.fixture

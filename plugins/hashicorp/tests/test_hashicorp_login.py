@@ -7,13 +7,12 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.openbao import Refused, Server
+from support.openbao import Refused, Server, approle, works
 from vault_core.api import (
     ConfigError,
     PassphraseRequest,
@@ -25,24 +24,9 @@ from vault_core.api import (
     VaultError,
 )
 from vault_core.testing import FakeContext
-from vault_plugin_hashicorp import login
 from vault_plugin_hashicorp.credentials import whose
-from vault_plugin_hashicorp.service import Store
 
 Open = Callable[..., Any]
-HOUR = 3600.0
-
-
-def works(store: Store) -> bool:
-    """Whether the store can be used."""
-    key = f"test/{secrets.token_hex(4)}"
-    store.put(key, Secret("value"))
-    return store.delete(key)
-
-
-@pytest.fixture
-def name() -> str:
-    return f"ana-{secrets.token_hex(4)}"
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -115,16 +99,6 @@ def test_who_one_is_needs_no_connection_and_holds_no_token(context: Callable[...
 
 
 # -- logins ------------------------------------------------------------------------------------------------------------
-
-
-def approle(openbao: Server, role: str, **settings: Any) -> dict[str, str]:
-    """A new role of a host; the options to log in with."""
-    with suppress(Refused):  # it is there already
-        openbao.call("POST", "sys/auth/approle", {"type": "approle"})
-    openbao.call("POST", f"auth/approle/role/{role}", {"token_policies": ["awsv-team"], **settings})
-    role_id = openbao.call("GET", f"auth/approle/role/{role}/role-id")["data"]["role_id"]
-    secret_id = openbao.call("POST", f"auth/approle/role/{role}/secret-id", {})["data"]["secret_id"]
-    return {"auth": "approle", "role_id": role_id, "secret_id": secret_id}
 
 
 def test_a_host_logs_in_by_approle_and_gives_its_token_back(openbao: Server, name: str, open_store: Open) -> None:
@@ -258,127 +232,6 @@ def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Pa
     with pytest.raises(ConfigError) as error:
         open_store({"VAULT_ADDR": openbao.url}, **options)
     assert error.value.hint == f"set AWS_VAULT_HASHICORP_{missing.upper()}"
-
-
-# -- renewal -----------------------------------------------------------------------------------------------------------
-
-
-class Clock:
-    """What the login takes for the time, put on by a test: nobody waits for a token to grow old."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(login, "time", made)
-    return made
-
-
-def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
-    token = openbao.person(name, token_ttl="1h", token_max_ttl="24h")
-    store, _ = open_store(openbao.environ(token))
-    for renewals in range(3):
-        assert store.service.login.renewals == renewals
-        clock.ahead += 0.95 * HOUR
-        assert works(store)  # more than one request, and one renewal
-    assert openbao.call("GET", "auth/token/lookup-self", token=token)["data"]["last_renewal_time"]
-
-
-def test_a_token_with_much_of_its_life_left_is_not_renewed(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
-    store, _ = open_store(openbao.environ(openbao.person(name, token_ttl="1h", token_max_ttl="24h")))
-    clock.ahead += 0.3 * HOUR
-    assert works(store)
-    assert store.service.login.renewals == 0
-
-
-def test_a_renewal_that_is_refused_is_not_asked_for_all_the_time(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
-    rules = 'path "secret/*" { capabilities = ["read"] }\npath "auth/token/lookup-self" { capabilities = ["read"] }'
-    openbao.call("PUT", "sys/policies/acl/no-renewal", {"policy": rules})
-    more = {"token_ttl": "1h", "token_no_default_policy": True}
-    store, _ = open_store(openbao.environ(openbao.person(name, policies=["no-renewal"], **more)))
-    clock.ahead += 0.95 * HOUR
-    asked = []
-    store.service.calls._session.hooks["response"].append(lambda answer, **_: asked.append(answer.request.path_url))
-    for _ in range(5):
-        store.get("test/key")
-    assert [path.endswith("/renew-self") for path in asked].count(True) == 1
-    assert store.service.login.renewals == 0
-
-
-def test_who_can_log_in_does_so_again_when_a_token_ends(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
-    options = approle(openbao, name, token_ttl="1h", token_max_ttl="1h")
-    store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
-    first = store.service.calls.client.token
-    clock.ahead += 1.5 * HOUR
-    assert works(store)
-    assert store.service.login.logins == 2
-    assert store.service.calls.client.token != first
-
-
-def test_who_can_log_in_does_so_again_where_a_renewal_gives_no_more_time(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
-    """At the token's greatest age the server renews it to the same end."""
-    options = approle(openbao, name, token_ttl="1h", token_explicit_max_ttl="1h")
-    store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
-    keeper = store.service.login
-    keeper._next_renewal = 0.0
-    assert works(store)
-    assert (keeper.renewals, keeper.logins) == (1, 2)
-
-
-def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, name: str, open_store: Open) -> None:
-    store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
-    store.put("test/key", Secret("value"))
-    openbao.call("POST", "auth/token/revoke", {"token": store.service.calls.client.token})
-    item = store.get("test/key")
-    assert item is not None
-    assert item.value == Secret("value")
-    assert store.service.login.logins == 2
-
-
-def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
-    """The server says the same of one that was revoked and of one that grew old."""
-    token = openbao.person(name, token_ttl="1h", token_max_ttl="1h")
-    store, _ = open_store(openbao.environ(token))
-    openbao.call("POST", "auth/token/revoke", {"token": token})
-    clock.ahead += 1.5 * HOUR
-    with pytest.raises(StorageLocked, match="it has expired") as locked:
-        store.get("test/key")
-    assert locked.value.exit_code == 4
-    assert token not in f"{locked.value.message} {locked.value.hint}"
-
-
-def test_a_new_token_in_the_file_is_taken(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
-    """As an agent does it that keeps a token alive for us."""
-    sink = tmp_path / ".vault-token"
-    sink.write_text(openbao.person(name))
-    store, _ = open_store({"VAULT_ADDR": openbao.url})
-    openbao.call("POST", "auth/token/revoke", {"token": sink.read_text()})
-    sink.write_text(openbao.person(name))
-    assert works(store)
-
-
-def test_somebody_elses_token_in_the_file_is_noticed(openbao: Server, tmp_path: Path, open_store: Open) -> None:
-    sink = tmp_path / ".vault-token"
-    sink.write_text(openbao.person("ana"))
-    store, _ = open_store({"VAULT_ADDR": openbao.url})
-    openbao.call("POST", "auth/token/revoke", {"token": sink.read_text()})
-    sink.write_text(openbao.person("ben"))
-    with pytest.raises(StorageLocked, match="somebody else's"):
-        store.put("test/key", Secret("value"))
 
 
 # -- people ------------------------------------------------------------------------------------------------------------

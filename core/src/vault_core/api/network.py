@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from vault_core.errors import ConfigError
 from vault_core.settings import PLAIN_HTTP
@@ -28,7 +27,7 @@ def is_loopback(host: str) -> bool:
 
     :param host: as :func:`urllib.parse.urlsplit` gives it, without brackets.
     """
-    from ipaddress import IPv4Address, ip_address  # commands that talk to nobody need not wait for it
+    from ipaddress import IPv4Address, ip_address
 
     if host.lower() == "localhost":
         return True
@@ -92,6 +91,8 @@ class _Place(NamedTuple):
 
 
 def _place(url: str) -> _Place:
+    from urllib.parse import urlsplit  # commands that talk to nobody need not wait for it, nor for ipaddress
+
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "") if _NETLOC.fullmatch(parts.netloc) else ""
@@ -117,7 +118,7 @@ def _own_proxy(scheme: str, environ: Mapping[str, str]) -> str:
 def _named(place: _Place, rules: str) -> bool:
     """Whether rules name the place: its host, a domain that it is in, a network, with or without a port, or ``*``."""
     entries = filter(None, (rule.strip().lower() for rule in rules.split(",")))
-    return bool(place.host) and any(_names(rule, place) for rule in entries)
+    return any(_names(rule, place) for rule in entries)
 
 
 def _names(rule: str, place: _Place) -> bool:

@@ -60,5 +60,6 @@ def _limited(raw: Any, url: str) -> bytes:
     except exceptions.HTTPError as error:
         raise ConnectionClosedError(endpoint_url=url, error=error) from None
     if len(kept) > MOST_BYTES:
-        raise TooLong(f"{urlsplit(url).netloc} answers with more than 1 MiB")
+        host = urlsplit(url).netloc.rpartition("@")[2]  # without a password
+        raise TooLong(f"{host} answers with more than 1 MiB")
     return kept

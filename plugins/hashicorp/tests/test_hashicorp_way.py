@@ -1,0 +1,169 @@
+"""The way of a request: through which proxy, never in the clear, and for an answer that ends."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from support import proxies
+from support.endless import endless
+from support.lossy import LossyFront
+from support.openbao import Server
+from vault_core.api import ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
+from vault_core.testing import FakeContext
+from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp.server import server
+
+Open = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_used"),
+    [
+        ({"http_proxy": "PROXY"}, True),
+        ({"ALL_PROXY": "PROXY"}, True),
+        ({"VAULT_PROXY_ADDR": "PROXY", "NO_PROXY": "*"}, True),
+        ({"http_proxy": "PROXY", "NO_PROXY": "192.0.2.0/24"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "example.com,192.0.2.7"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "*"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "example.com"}, True),
+        ({"HTTP_PROXY": "PROXY"}, True),
+        ({"HTTP_PROXY": "PROXY", "REQUEST_METHOD": "GET"}, False),
+    ],
+)
+def test_proxies_are_used_as_told(
+    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, context: Callable[..., FakeContext]
+) -> None:
+    """For an address that nobody has (RFC 5737): what reaches it went through the proxy."""
+    told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
+    host = context(told | {"AWS_VAULT_PLAIN_HTTP": "192.0.2.7"}, address="http://192.0.2.7:8200")
+    assert bool(server(host).proxies_for("http://192.0.2.7:8200/v1/x")) == is_used
+    if is_used:
+        made = calls.Calls(host, server(host))
+        assert made.send(lambda client: client.auth.token.lookup_self()).status_code == 403
+        assert [seen.path for seen in front.seen] == ["http://192.0.2.7:8200/v1/auth/token/lookup-self"]
+        made.close()
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_token_for_this_machine_goes_to_a_proxy(
+    scheme: str, name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
+) -> None:
+    """It would go out to the network in the clear; the server's own programs do not send it there, either."""
+    environ = proxies.everywhere(front.url) | {"VAULT_TOKEN": openbao.token, "VAULT_PROXY_ADDR": front.url}
+    if (scheme, name) == ("http", "127.0.0.1"):
+        open_store(openbao.environ() | environ)
+    address = f"{scheme}://{name}:8200"
+    assert server(context(environ, address=address)).proxies_for(f"{address}/v1/x") == {}
+    assert front.seen == []
+
+
+@pytest.mark.parametrize(
+    "address", ["http://vault.example.com:8200", "http://127.1:8200", "http://vault\\.localhost", "https://a,http://b"]
+)
+def test_no_token_travels_in_the_clear(address: str, front: LossyFront, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match=r"would carry secrets in the clear|names no server") as refused:
+        open_store({"VAULT_TOKEN": "canary", "http_proxy": front.url}, address=address)
+    assert refused.value.exit_code == 2
+    assert front.seen == []
+
+
+def test_a_token_travels_in_the_clear_where_the_user_says_so(
+    openbao: Server, front: LossyFront, open_store: Open
+) -> None:
+    environ = {"VAULT_TOKEN": openbao.token, "http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "vault"}
+    store, host = open_store(environ, address="http://vault:8200")
+    store.put("test/key", Secret("value"))
+    assert host.notes == []
+
+
+PIECES = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "api.localhost",
+    "127.1",
+    "evil.example",
+    ":80",
+    "user",
+]
+PIECES += ["@", "\\", "/", "#", "?", "%2f", "%40", "%5b", ";", " ", "\t", "\n", ".", "//", "[", "]", "\u3002", "\uff0e"]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
+@example("evil.example\\@localhost")
+def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(rest: str) -> None:
+    """Parsers of URLs differ; a token in the clear goes by the one that we do not ask."""
+    url = f"http://{rest}"
+    try:
+        refuse_plain_http(url, {})
+        prepared = requests.Request("GET", url).prepare().url
+        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]
+    except (ConfigError, requests.exceptions.RequestException, urllib3.exceptions.LocationParseError):
+        return
+    assert all(is_loopback(str(host).strip("[]")) for host in hosts)
+
+
+# -- answers without an end --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
+@pytest.mark.parametrize("status", [200, 307, 403, 503])
+def test_an_answer_without_an_end_is_cut(
+    status: int, chunked: bool, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    with endless(status, chunked=chunked, headers="Location: /v1/x\r\n") as running:
+        with pytest.raises(StorageUnavailable, match="answers with more than 4 MiB"):
+            open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
+        assert running.sent < 32 * 2**20
+
+
+def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    with endless(line=True) as running:
+        with pytest.raises(StorageUnavailable, match="broke the connection off"):
+            open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
+        assert running.sent < 32 * 2**20
+
+
+def test_the_health_of_a_member_without_an_end_is_none(context: Callable[..., FakeContext]) -> None:
+    with endless() as running:
+        host = context({"VAULT_ADDR": running.url})
+        made = calls.Calls(host, server(host))
+        assert made._health(running.url) is None
+        made.close()
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, gzip.compress(b" " * 64 * 2**20)], ids=["deep", "bomb"])
+def test_an_answer_that_would_blow_up_is_none_of_the_servers(
+    body: bytes, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            if body[:1] != b"[":
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+            open_store({"VAULT_ADDR": f"http://127.0.0.1:{running.server_address[1]}", "VAULT_TOKEN": "x"})
+        running.shutdown()
