@@ -438,6 +438,22 @@ def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.Monke
     assert take_plugin_flags(app, ["exec", "work", "--", "tool", flag, "canary"]) == {}
 
 
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--hashicorp-passwrod", "set AWS_VAULT_HASHICORP_PASSWORD"),
+        ("--hashicorp-adress", "did you mean '--hashicorp-address'?"),
+        ("--file-zzzzzzzz", "'awsv plugins check file' shows its options"),
+    ],
+)
+def test_a_misspelt_option_of_a_plugin_is_refused(flag: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that was meant for it is not passed over in silence, and a folder is not another one."""
+    monkeypatch.setattr(output, "guard", lambda: None)
+    with pytest.raises(UsageError) as caught:
+        take_plugin_flags(App(), ["list", flag, "canary"])
+    assert (caught.value.message, caught.value.hint) == (f"no such option {flag!r}", hint)
+
+
 def test_the_program_refuses_a_secret_as_an_argument(home: Home) -> None:
     done = home.awsv("list", "--hashicorp-password=canary")
     assert done.returncode == 2

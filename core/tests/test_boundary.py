@@ -9,7 +9,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,20 @@ def test_a_backend_that_creates_only_is_not_trusted_with_a_version(action: str, 
     assert odd.got is ABSENT
 
 
+class Trap(Item):
+    """Not even looking at it is safe."""
+
+    @property
+    def value(self) -> Secret:  # type: ignore[override]  # as a plugin may have it
+        raise KeyError(CANARY)
+
+
+def test_an_item_that_cannot_be_looked_at_is_a_bug_of_the_store(tmp_path: Path) -> None:
+    opened = vault(tmp_path, Odd(get=lambda _: object.__new__(Trap)))
+    with pytest.raises(VaultError, match=r"^storage backend 'odd' failed with KeyError$"):
+        opened.get("work", shared=False)
+
+
 # -- sources ----------------------------------------------------------------------------------------------------------
 
 
@@ -401,6 +415,17 @@ def test_a_session_that_is_over_is_not_handed_out_and_not_kept(seconds: int, tmp
     with pytest.raises(SessionError, match=r"^session provider 'odd' issued a session that ends at 20..-") as caught:
         issue(made)
     assert (caught.value.exit_code, list(made.cache.sessions())) == (6, [])
+
+
+class Nowhere(tzinfo):
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        raise KeyError(CANARY)
+
+
+def test_an_end_that_cannot_be_looked_at_is_a_bug_of_the_provider(tmp_path: Path) -> None:
+    made = app(tmp_path, gives(session(expires=datetime(2099, 1, 1, tzinfo=Nowhere()))))
+    with pytest.raises(VaultError, match=r"^session provider 'odd' failed with KeyError$"):
+        issue(made)
 
 
 def test_a_session_as_it_should_be_is_handed_out_and_kept(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import keyword
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -201,7 +200,7 @@ def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
     Which options a plugin has is known only when it is loaded, so the name before the first ``-`` decides: it must be
     an installed plugin's. The options of the program come first, and behind its word those of the command.
 
-    :raises UsageError: a plugin's option is a secret, or a value is missing.
+    :raises UsageError: a plugin's option is a secret, or unknown, or a value is missing.
     """
     if not any(_plugins_of(app, word) for word in argv):
         return {}
@@ -218,7 +217,7 @@ def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
                 own |= _options_of(app, name) if len(words) == 1 else {}
             position += 2 if own.get(name) and not equals else 1
             continue
-        _refuse_secret(app, offers, name)
+        _check_flag(app, offers, name)
         if not equals:
             if position + 1 == len(argv):
                 raise UsageError(f"option {name} needs a value")
@@ -263,13 +262,33 @@ def _takes_value(*parameters: click.Parameter) -> dict[str, bool]:
     }
 
 
-def _refuse_secret(app: App, offers: Sequence[Offer], flag: str) -> None:
-    """:raises UsageError: the flag's value would be a secret, which every user of the machine could read."""
-    variable = f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper()
-    secret = is_secret_variable(variable)
+def _check_flag(app: App, offers: Sequence[Offer], flag: str) -> None:
+    """Whether a plugin's flag may be given.
+
+    :raises UsageError: its value would be a secret, which every user of the machine could read; or no plugin of that
+        name has such an option.
+    """
+    known: dict[str, bool] = {}
+    whole = True
     for offer in offers:
-        with suppress(VaultError), app.plugins.blame(offer.kind, offer.name):  # broken: that is told to who needs it
-            declared = app.plugins.options(offer)
-            secret |= any(option.secret and flag == f"--{offer.name}-{option.name}" for option in declared)
-    if secret:
-        raise UsageError(f"there is no {flag}: other users can read the arguments of a program", hint=f"set {variable}")
+        try:
+            with app.plugins.blame(offer.kind, offer.name):
+                known |= {f"--{offer.name}-{option.name}": option.secret for option in app.plugins.options(offer)}
+        except VaultError:  # broken: that is told to who needs it, and what it would know nobody knows
+            whole = False
+    if known.get(flag) or is_secret_variable(_variable(flag)):
+        raise UsageError(
+            f"there is no {flag}: other users can read the arguments of a program", hint=f"set {_variable(flag)}"
+        )
+    if whole and flag not in known:
+        import difflib
+
+        near = next(iter(difflib.get_close_matches(flag, known, n=1)), None)
+        hint = f"'awsv plugins check {offers[0].name}' shows its options"
+        if near:
+            hint = f"set {_variable(near)}" if known[near] else f"did you mean {near!r}?"
+        raise UsageError(f"no such option {flag!r}", hint=hint)
+
+
+def _variable(flag: str) -> str:
+    return f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper()

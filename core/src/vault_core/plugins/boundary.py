@@ -82,10 +82,10 @@ class Calls:
 
         :raises PluginFault: one is of another type.
         """
-        for name, types in allowed.items():
-            value = getattr(returned, name)
-            if not isinstance(value, types):
-                self.refuse(method, f"{_type(returned)} whose {name} is {_type(value)}", f"a {types.__name__} there")
+        for name, wanted in allowed.items():
+            value = self(method, getattr, returned, name)  # of a class of the plugin's own, which may do anything here
+            if not isinstance(value, wanted):
+                self.refuse(method, f"{_type(returned)} whose {name} is {_type(value)}", f"a {wanted.__name__} there")
 
     def refuse(self, method: str, what: str, wanted: str) -> NoReturn:
         """:raises PluginFault: always."""
@@ -291,28 +291,31 @@ class _Provider(SessionProvider):
         self._calls = calls
 
     def issue(self, request: SessionRequest) -> Credentials:
-        calls = self._calls
-        session: Credentials = calls.expect(
-            "issue", calls("issue", lambda: self._opened.issue(request)), Credentials, "Credentials"
-        )
-        calls.fields("issue", session, access_key_id=str, secret_access_key=Secret, session_token=Secret)
-        calls.fields("issue", session, expires=datetime)
-        if session.expires is None or session.expires.utcoffset() != timedelta():
-            calls.refuse("issue", "a session whose expires is not in UTC", "an aware datetime in UTC")
-        for name, text in (
-            ("access_key_id", session.access_key_id),
-            ("secret_access_key", _text(session.secret_access_key)),
-            ("session_token", _text(session.session_token)),
-        ):
-            if not text or not text.isprintable():  # a line end would add lines to what is printed for shells and files
-                calls.refuse("issue", f"a session whose {name} is not one line of text", "one")
-        if session.expires.timestamp() - time.time() < LEAST_LEFT:
-            raise SessionError(
-                f"session provider {calls.name!r} issued a session that ends at"
-                f" {session.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: it is of no use any more",
-                hint="set this machine's clock; if it is right, the service gives sessions that are over",
-            )
+        returned = self._calls("issue", lambda: self._opened.issue(request))
+        session: Credentials = self._calls.expect("issue", returned, Credentials, "Credentials")
+        self._calls.fields("issue", session, access_key_id=str, secret_access_key=Secret, session_token=Secret)
+        self._calls.fields("issue", session, expires=datetime)
+        self._calls("issue", _refuse_useless, session, self._calls)
         return session
+
+
+def _refuse_useless(session: Credentials, calls: Calls) -> None:
+    """:raises VaultError: nobody could use the session, or not for long enough."""
+    if session.expires is None or session.expires.utcoffset() != timedelta():
+        calls.refuse("issue", "a session whose expires is not in UTC", "an aware datetime in UTC")
+    for name, text in (
+        ("access_key_id", session.access_key_id),
+        ("secret_access_key", _text(session.secret_access_key)),
+        ("session_token", _text(session.session_token)),
+    ):
+        if not text or not text.isprintable():  # a line end would add lines to what is printed for shells and files
+            calls.refuse("issue", f"a session whose {name} is not one line of text", "one")
+    if session.expires.timestamp() - time.time() < LEAST_LEFT:
+        raise SessionError(
+            f"session provider {calls.name!r} issued a session that ends at"
+            f" {session.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: it is of no use any more",
+            hint="set this machine's clock; if it is right, the service gives sessions that are over",
+        )
 
 
 def _text(secret: Secret | None) -> str:
