@@ -148,3 +148,28 @@ def test_the_other_interpreters_are_tested_or_named(outcome: str, code: int, tmp
     assert "tests in .venv-3.13" in lines
     assert "not tested, because not installed here: Python 3.12" in lines
     assert ("failed on Python 3.13" in lines) == bool(code)
+
+
+CI_PARTS = ("test", "demo", "test-root", "test-others")
+CI_STAND_INS = """
+apt-get() { :; }
+chown() { :; }
+git() { :; }
+id() { echo 0; }
+make() { echo "made $2"; [ "$2" != "$BROKEN" ]; }
+setpriv() { while [ "$1" != make ]; do shift; done; "$@"; }
+"""
+
+
+@pytest.mark.parametrize("broken", ["", *CI_PARTS])
+def test_ci_fails_with_the_first_part_that_fails(broken: str, tmp_path: Path) -> None:
+    """With functions in place of all that takes minutes, or root."""
+    (tmp_path / "functions").write_text(CI_STAND_INS)
+    (tmp_path / "tmp").mkdir()
+    names = {"BASH_ENV": str(tmp_path / "functions"), "BROKEN": broken, "TMPDIR": str(tmp_path / "tmp")}
+    argv = ["bash", ROOT / ".ci/run"]
+    done = subprocess.run(argv, env={"PATH": SYSTEM_PATH, **names}, capture_output=True, text=True, check=False)
+    assert done.returncode == bool(broken), done.stderr
+    assert re.findall(r"^made (.+)", done.stdout, re.M) == list(CI_PARTS[: CI_PARTS.index(broken) + 1 if broken else 4])
+    assert ("== done" in done.stdout) is not bool(broken)
+    assert list((tmp_path / "tmp").iterdir()) == []

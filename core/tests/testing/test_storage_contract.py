@@ -122,7 +122,7 @@ def test_a_budget_shrinks_visibly(tmp_path: Path) -> None:
     assert whole["Listing"]["shrunk"] == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["one-process", "two-processes"])
+@pytest.mark.parametrize("arguments", [[], ["-p", "xdist.plugin", "-n", "2"]], ids=["one-process", "two-processes"])
 def test_the_table_counts_every_operation(tmp_path: Path, arguments: list[str]) -> None:
     done, parts = run_of(tmp_path, "toy")("-k", "test_basic_nothing or test_threads", *arguments)
     assert parts["Basic"]["operations"] == {"get": 2, "put": 1, "delete": 0, "keys": 0}
