@@ -184,12 +184,16 @@ class HostContext:
         self.store = store.name if store else ""
         self.environ = host.settings.environ
         self.data_dir = host.settings.data_dir
-        self.state_dir = host.settings.state_dir
 
     @property
     def host(self) -> Host:
         """What all contexts of the command share; for the core."""
         return self._host
+
+    @property
+    def state_dir(self) -> Path:
+        """Made by us, because a plugin would make it as its umask says, and would not look whose it is by then."""
+        return self._host.settings.make_state_dir()
 
     @property
     def may_show_dialog(self) -> bool:
