@@ -17,8 +17,8 @@ from vault_core.errors import StorageError, VaultError
 def command(app: App, profile: str | None) -> None:
     """Forget sessions: all of them, or those that depend on a profile.
 
-    Nothing that was made before is served to the profile afterwards, even where it cannot be read and removed. AWS does not
-    take sessions back: who has a copy can use it until it ends.
+    Nothing that was made before is served to the profile afterwards, even where it cannot be read and removed. AWS
+    does not take sessions back: who has a copy can use it until it ends.
 
     \b
     Example:
