@@ -175,6 +175,23 @@ def test_a_group_above_is_trusted_only_if_nobody_else_is_in_it(
             folders.make(tmp_path / "a/awsv")
 
 
+def test_the_group_of_root_is_trusted_without_an_account_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container under an arbitrary user id, with folders that its group 0 may write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+
+    def nobody(_: int) -> object:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a").chmod(0o775)
+    folders.make(tmp_path / "a/awsv")
+    os.chown(tmp_path / "a", -1, 4242)
+    with pytest.raises(Untrusted):
+        folders.check(tmp_path / "a/awsv")
+
+
 def test_whose_the_folders_above_the_home_are_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who can exchange the home has the account; and homes lie on file servers that show odd owners."""
     home = tmp_path / "homes/me"

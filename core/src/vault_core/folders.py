@@ -107,6 +107,8 @@ def _above_home() -> Sequence[Path]:
 
 def _nobody_else_in(group: int) -> bool:
     """Whether the group is its user's own, as many systems give one to each: what it may write, only we may."""
+    if group == 0:
+        return True
     import grp
     import pwd
 
@@ -114,4 +116,4 @@ def _nobody_else_in(group: int) -> bool:
         user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except KeyError:
         return False
-    return group == 0 or (found.gr_name == user.pw_name and set(found.gr_mem) <= {user.pw_name})
+    return found.gr_name == user.pw_name and set(found.gr_mem) <= {user.pw_name}

@@ -273,6 +273,20 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path, locks: Path, there:
     assert set(left(tmp_path)) == rest | ({"credentials"} if there else set())
 
 
+def test_what_cannot_be_swept_keeps_nobody_from_writing(tmp_path: Path, save: Save) -> None:
+    (tmp_path / LEFT / "inside").mkdir(parents=True)
+    save(tmp_path / "credentials", b"", b"new")
+    assert left(tmp_path) == [LEFT, "credentials"]
+
+
+def test_where_no_lock_can_be_made_that_is_told(tmp_path: Path, locks: Path) -> None:
+    locks.write_text("in the way")
+    with pytest.raises(ConfigError, match="its lock cannot be made: ") as error:
+        saving.save(tmp_path / "config", b"", b"new", locks=locks)
+    assert str(locks) in error.value.message
+    assert left(tmp_path) == []
+
+
 def test_what_is_left_behind_a_link_is_swept(tmp_path: Path, locks: Path) -> None:
     (tmp_path / "dotfiles").mkdir()
     (tmp_path / "dotfiles" / LEFT).touch()

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -281,6 +282,14 @@ def test_files_of_steps_that_nobody_is_at_go_after_a_day(tmp_path: Path) -> None
     flights(tmp_path).join("step", nothing, lambda _: "made")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"young.lock", "young.leader", "young.failed", "step.lock"}
+
+
+def test_a_folder_that_goes_meanwhile_takes_no_session_with_it(tmp_path: Path) -> None:
+    def lead(_: Flight) -> str:
+        shutil.rmtree(tmp_path / "f")
+        return "made"
+
+    assert flights(tmp_path / "f").join("step", nothing, lead) == "made"
 
 
 def test_a_lock_that_is_held_stays_however_old_it_is(tmp_path: Path) -> None:

@@ -109,6 +109,11 @@ def _alone(target: Path, locks: Path) -> Iterator[None]:
             f"another process of yours has been writing {target} for more than {LOCK_SECONDS:g} s",
             hint=f"let it finish, or look which it is: fuser {shlex.quote(str(lock))}",
         ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {target}: its lock cannot be made: {lock}: {error.strerror or error}",
+            hint="make room or make that folder writable, then repeat the command",
+        ) from None
     with held:
         yield
 
@@ -120,7 +125,8 @@ def _lock_file(target: Path, locks: Path) -> Path:
 def _sweep(target: Path) -> None:
     """With the lock, which keeps the living ones out."""
     for left in _left(target):
-        left.unlink(missing_ok=True)
+        with suppress(OSError):
+            left.unlink()
 
 
 def _left(target: Path) -> list[Path]:

@@ -90,7 +90,8 @@ class Flights:
                 return lead(flight)
         finally:
             lock.release()
-            self._sweep()
+            with suppress(OSError):  # the folder is gone
+                self._sweep()
 
     def _sweep(self) -> None:
         """Remove the files of steps that nobody has been at for a day."""
