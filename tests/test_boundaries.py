@@ -26,7 +26,7 @@ EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.t
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
-    {"secret", "errors", "settings", "children", "folders", "ordinary", "terminal", "output"},
+    {"secret", "errors", "settings", "children", "folders", "files", "ordinary", "pasting", "terminal", "output"},
     {"sealing", "api", "hookspecs"},
     {"awsconfig", "vault", "plugins", "moving", "splitting"},
     {"sessions", "agent", "serve"},

@@ -339,3 +339,37 @@ def vault_passphrase_sources():
     assert CANARY not in stderr
     both = home.run(site.awsv, "--passphrase-source", f"env,{name}", "exec", "-n", "-j", "work", env=UNLOCKED)
     assert (both.returncode, both.stderr) == (0, "")
+
+
+LOOSE = """
+class Loose(StorageBackend):
+    def __init__(self, ctx):
+        os.umask(0)
+        self.ctx, self.items = ctx, {}
+    def get(self, key):
+        return self.items.get(key)
+    def put(self, key, value, *, expect=ANY):
+        self.ctx.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.items[key] = Item(value=value, version="1")
+        return "1"
+    def delete(self, key, *, expect=ANY):
+        return self.items.pop(key, None) is not None
+    def keys(self):
+        return list(self.items)
+def open_(ctx): return Loose(ctx)
+"""
+
+
+def test_one_that_lets_everybody_write_what_is_made_harms_nobody_else(tmp_path: Path) -> None:
+    """Neither awsv's folders and files nor the folder that it gave the plugin are as the umask says."""
+    site, home = Site(tmp_path / "site"), offline(tmp_path)
+    install(site, "loose", HEADER + LOOSE + spec("loose"))
+    document = json.dumps({"AccessKeyId": KEY_ID, "SecretAccessKey": SECRET})
+    state = Path(home.env["XDG_STATE_HOME"], "deep")
+    home.env["XDG_STATE_HOME"] = str(state)
+    done = home.run(site.awsv, "--backend", "loose", "add", "work", input=document)
+    assert done.returncode == 0, done.stderr
+    made = [state, *state.rglob("*")]
+    assert len(made) > 3
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+    assert home.awsv("list").returncode == 0

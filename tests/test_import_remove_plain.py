@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from support import parts
 from support.home import PROGRAM, Home
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 
@@ -381,3 +383,30 @@ def test_a_dry_run(small: Home) -> None:
     assert f"-aws_access_key_id = {KEY_ID}" in done.stdout
     assert "-aws_secret_access_key = ***" in done.stdout
     assert small.credentials.read_bytes() == before
+
+
+# -- what a killed command leaves --------------------------------------------------------------------------------------
+
+
+def test_no_plain_copy_stays_of_an_undo_that_was_killed(small: Home) -> None:
+    strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
+    assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
+    bare = small.credentials.read_bytes()
+    kill = "inject=rename:signal=KILL:when=1"
+    small.run(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", kill, PROGRAM, *UNDO, env=UNLOCKED)
+    assert small.credentials.read_bytes() == bare
+    assert small.awsv("list").returncode == 0
+    assert sorted(path.name for path in small.credentials.parent.iterdir()) == ["config", "credentials"]
+    assert small.awsv(*UNDO, env=UNLOCKED).returncode == 0
+    assert SECRET.encode() in small.credentials.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("config", "credential-process", "one", "-n"), COPY, (*COPY, "-n"), REMOVE, UNDO], ids=" ".join
+)
+def test_whatever_looks_at_the_files_removes_what_a_killed_command_left(tmp_path: Path, words: tuple[str, ...]) -> None:
+    home = offline(tmp_path)
+    for name in (".credentials.awsv-x1y2z3a4", ".config.awsv-x1y2z3a4"):
+        home.credentials.with_name(name).write_text(f"aws_secret_access_key = {SECRET}\n")
+    home.awsv(*words, "--no-input")
+    assert [path.name for path in home.credentials.parent.iterdir()] == ["config"]

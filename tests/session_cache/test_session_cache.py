@@ -233,6 +233,47 @@ def test_clear_of_a_user_takes_the_roles_behind_it(live: Home) -> None:
     assert state(live, "sessions") == []
 
 
+def test_clear_of_a_profile_that_is_served_from_anothers_session(live: Home, front: Front) -> None:
+    """The same role, source and region: one session, whoever made it."""
+    config = live.config.read_text()
+    live.configure(config + "[profile same]" + config.partition("[profile role]")[2])
+    before = key_of(live, "same")
+    assert key_of(live) == before
+    assert front.calls == []
+    assert live.awsv("clear", "same").stdout == "Cleared 1 sessions.\n"
+    assert key_of(live, "same", env=UNLOCKED) != before
+
+
+@pytest.mark.parametrize("login", ["another", "none that keeps sessions"])
+@pytest.mark.parametrize("words", [["clear", "role"], ["clear", "work"], ["clear"]], ids=" ".join)
+def test_clear_reaches_what_it_cannot_read(live: Home, front: Front, login: str, words: list[str]) -> None:
+    before = key_of(live)
+    (live.root / "other").mkdir(mode=0o700)
+    other = {"XDG_RUNTIME_DIR": str(live.root / "other")} if login == "another" else {"AWS_VAULT_SESSION_CACHE": "off"}
+    done = live.awsv(*words, env=other)
+    assert (done.returncode, done.stdout) == (0, "Cleared 0 sessions.\n")
+    assert "1 session file that this login has no key for" in done.stderr
+    assert key_of(live, env=UNLOCKED) != before
+    assert front.actions == ["AssumeRole"]
+
+
+@pytest.mark.parametrize("config", ["[profile role\n", "", "[profile role]\nrole_arn = x\nsource_profile = role\n"])
+def test_clear_needs_no_config(live: Home, front: Front, config: str) -> None:
+    before, whole = key_of(live), live.config.read_text()
+    live.configure(config)
+    assert live.awsv("clear", "role").stdout == "Cleared 1 sessions.\n"
+    live.configure(whole)
+    assert key_of(live, env=UNLOCKED) != before
+
+
+def test_clear_that_cannot_make_anything_stale_says_so(live: Home) -> None:
+    folder = Path(live.env["XDG_STATE_HOME"], "awsv/generations")
+    folder.write_text("in the way")
+    done = live.awsv("clear", "role")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "nothing was cleared" in done.stderr
+
+
 def test_list_names_the_sessions(live: Home) -> None:
     done = live.awsv("list")
     lines = [line.split() for line in done.stdout.splitlines()[2:]]

@@ -133,19 +133,22 @@ def hostile(home: Home, how: str) -> str:
         pytest.param("not mine", marks=pytest.mark.root("only root can give a folder away")),
     ],
 )
-def test_a_hostile_runtime_folder_keeps_nothing(laptop: Home, front: Front, how: str) -> None:
+def test_a_hostile_runtime_folder_is_not_used(laptop: Home, front: Front, how: str) -> None:
     if how == "read-only" and os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     named = hostile(laptop, how)
+    evil = sorted(laptop.root.glob("evil/*"))
     try:
         done = laptop.awsv("exec", "-j", "role", env=UNLOCKED)
+        again = laptop.awsv("exec", "-j", "role")
     finally:
         laptop.runtime.chmod(0o700)
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["Version"] == 1
-    assert done.stderr.startswith("awsv: sessions are not kept: ")
+    assert (done.returncode, again.returncode) == (0, 0), again.stderr
+    assert done.stderr.startswith("awsv: the key of kept sessions lies in ")
     assert named in done.stderr
-    assert state(laptop, "sessions") == []
+    assert (again.stderr, again.stdout) == ("", done.stdout)
+    assert front.actions == ["AssumeRole"]
+    assert sorted(laptop.root.glob("evil/*")) == evil
 
 
 def test_without_the_runtime_variable(laptop: Home, front: Front) -> None:
@@ -166,7 +169,7 @@ def test_without_the_runtime_variable_and_somebody_was_first(laptop: Home) -> No
     fallback.symlink_to(laptop.root / "evil")
     done = laptop.awsv("exec", "-j", "role", env={**UNLOCKED, "XDG_RUNTIME_DIR": None})
     assert done.returncode == 0, done.stderr
-    assert "sessions are not kept" in done.stderr
+    assert "stays there after you log out" in done.stderr
     assert list((laptop.root / "evil").iterdir()) == []
 
 

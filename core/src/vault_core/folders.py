@@ -4,40 +4,116 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 
+class Untrusted(OSError):
+    """A folder that others could have made or can change; the text says which, and why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(None, text)
+
+
 def check(folder: Path, *, secret: bool = False) -> None:
-    """Look at a folder, or where there is none yet, at the one that it will be made in.
+    """Look at a folder where there is one, and at all that it lies in.
+
+    Whoever may rename an entry of a folder above can exchange everything below it, so each has to be ours or root's,
+    and may only be writable for others where, as in ``/tmp``, nobody renames what is not theirs.
 
     :param secret: keys lie in it: nobody else may even read it, and it may be no symbolic link.
-    :raises OSError: somebody else could have made it or could change it; the text says why.
+    :raises Untrusted: somebody else could have made it or can change it.
+    :raises OSError: it cannot be looked at.
     """
-    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    above = folder.parent if existing == folder else existing
-    if existing != folder or secret:
-        found = above.stat()
-        if found.st_uid not in (os.geteuid(), 0) or (found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX):
-            raise OSError(None, f"{above} is in the hands of others")
-    if existing == folder:
+    # Both ways to it: a link on the one can be exchanged, and so can a folder on the other.
+    for above in dict.fromkeys((*folder.parents, *Path(os.path.realpath(folder)).parents)):
+        if os.path.lexists(above):
+            _check_above(above)
+    if os.path.lexists(folder):
         _check_ours(folder, secret=secret)
 
 
 def make(folder: Path, *, secret: bool = False) -> None:
-    """Make a folder (0700) where there is none, and look at it: another may have been faster.
+    """Make a folder where there is none, 0700 whatever the umask, and look at it: another may have been faster.
 
-    :raises OSError: as :func:`check`.
+    :raises Untrusted: as :func:`check`.
+    :raises OSError: it cannot be made.
     """
     check(folder, secret=secret)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check_ours(folder, secret=secret)
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    for path in reversed(missing):
+        _make(path)
+    if missing:
+        check(folder, secret=secret)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return  # another was faster: whose it is, is looked at when all of them are there
+    # By a descriptor, which no link that takes the folder's place can lead elsewhere.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
+def _check_above(folder: Path) -> None:
+    found = folder.stat()
+    others = found.st_mode & 0o002 or (found.st_mode & 0o020 and not _nobody_else_in(found.st_gid))
+    changeable = others and not found.st_mode & stat.S_ISVTX
+    if (changeable or _is_foreign(found.st_uid)) and folder not in _above_home():
+        raise Untrusted(f"{folder} is in the hands of others")
 
 
 def _check_ours(folder: Path, *, secret: bool) -> None:
     found = folder.lstat() if secret else folder.stat()
     if not stat.S_ISDIR(found.st_mode):
-        raise OSError(None, f"{folder} is no folder")
+        raise Untrusted(f"{folder} is no folder")
     if found.st_uid != os.geteuid():
-        raise OSError(None, f"{folder} belongs to user id {found.st_uid}, and you are {os.geteuid()}")
+        raise Untrusted(f"{folder} belongs to user id {found.st_uid}, and you are {os.geteuid()}")
     if found.st_mode & (0o077 if secret else 0o022):
-        raise OSError(None, f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o})")
+        raise Untrusted(f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o})")
+
+
+def _is_foreign(owner: int) -> bool:
+    """Whether a folder's owner is another user; not root, even where a container shows root's files as nobody's."""
+    return owner not in (os.geteuid(), 0) and owner != _unmapped()
+
+
+def _unmapped() -> int:
+    """The user id that stands for those of the host that have none in this container; -1 outside of one."""
+    try:
+        words = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
+        overflow = int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return -1
+    spans = [(int(first), int(count)) for first, count in zip(words[::3], words[2::3], strict=True)]
+    return -1 if any(first <= overflow < first + count for first, count in spans) else overflow
+
+
+def _above_home() -> Sequence[Path]:
+    """The folders above the account's home: whose they are, has the account anyway, and what it runs."""
+    import pwd
+
+    try:
+        home = Path(os.path.realpath(pwd.getpwuid(os.geteuid()).pw_dir))
+    except KeyError:  # a container without names
+        return ()
+    return home.parents
+
+
+def _nobody_else_in(group: int) -> bool:
+    """Whether the group is its user's own, as many systems give one to each: what it may write, only we may."""
+    if group == 0:
+        return True
+    import grp
+    import pwd
+
+    try:
+        user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return found.gr_name == user.pw_name and set(found.gr_mem) <= {user.pw_name}

@@ -146,9 +146,21 @@ class Settings:
         try:
             folders.check(folder)
         except OSError as error:
-            hint = f"give it to its user and nobody else, or move it away: {folder}"
-            raise ConfigError(f"the state folder cannot be trusted: {error.strerror or error}", hint=hint) from None
+            raise _untrusted(folder, error) from None
         return folder
+
+    def make_state_dir(self) -> Path:
+        """:attr:`state_dir`, made if that can be.
+
+        :raises ConfigError: as there, also of what another was faster to put there.
+        """
+        try:
+            folders.make(self.state_dir)
+        except folders.Untrusted as error:
+            raise _untrusted(self.state_dir, error) from None
+        except OSError:  # a disk that is full or read-only: whoever writes there finds out
+            pass
+        return self.state_dir
 
     @cached_property
     def runtime_dir(self) -> Path:
@@ -344,6 +356,13 @@ class Settings:
         if not isinstance(backend, str):
             raise ConfigError(f"{self.config_file}: [store.{name}] has no backend", hint='add backend = "file"')
         return StoreSettings(name, backend, {key: value for key, value in table.items() if key != "backend"})
+
+
+def _untrusted(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the state folder cannot be trusted: {error.strerror or error}",
+        hint=f"give {folder} to its user and nobody else (chmod go-w), or set XDG_STATE_HOME to a folder of your own",
+    )
 
 
 def _text(value: Any) -> str:

@@ -68,7 +68,7 @@ class Machine:
         proposal = propose(config, raw, names, self.launcher, **options)
         assert not proposal.skipped, proposal.skipped
         assert not proposal.blocked, proposal.blocked
-        save(self.config, raw, proposal.after)
+        save(self.config, raw, proposal.after, locks=self.record.with_name("locks"))
 
     def asked(self) -> list[str]:
         """The arguments of the launcher's runs since the last call."""

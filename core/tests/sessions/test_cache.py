@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from vault_core.api import Credentials, Secret
 from vault_core.errors import ConfigError
 from vault_core.sessions import cache as cache_module
-from vault_core.sessions.cache import Cache, Session
+from vault_core.sessions.cache import LONGEST, SKEW, Cache, Dropped, Session
 from vault_core.settings import Settings
 from vault_core.testing.clock import FakeClock
 
@@ -111,11 +114,31 @@ def test_drop(tmp_path: Path) -> None:
     ours.put("1", session(profiles=("user",)))
     ours.put("2", session(profiles=("user", "role")))
     ours.put("3", session(profiles=("other",)))
-    assert ours.drop("role") == 1
+    assert ours.drop("role") == Dropped(1, 0)
     assert {one.profiles for one in ours.sessions()} == {("user",), ("other",)}
-    assert ours.drop("user") == 1
-    assert ours.drop() == 1
+    assert ours.drop("user") == Dropped(1, 0)
+    assert ours.drop() == Dropped(1, 0)
     assert list(ours.sessions()) == []
+
+
+def test_drop_of_a_step_whoever_it_was_made_for(tmp_path: Path) -> None:
+    ours = cache(tmp_path)
+    ours.put("1", session(profiles=("user", "one")))
+    ours.put("2", session(profiles=("user", "two")))
+    assert ours.drop("same", ["1", "nothing"]) == Dropped(1, 0)
+    assert {one.profiles for one in ours.sessions()} == {("user", "two")}
+
+
+def test_drop_counts_what_it_cannot_read(tmp_path: Path) -> None:
+    cache(tmp_path).put("1", session())
+    (tmp_path / "other").mkdir(mode=0o700)
+    others = cache(tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "other"))
+    others.put("2", session())
+    off = cache(tmp_path, AWS_VAULT_SESSION_CACHE="off")
+    assert (others.drop("work"), off.drop("work")) == (Dropped(1, 1), Dropped(0, 1))
+    (tmp_path / f".local/state/awsv/sessions/{'0' * 64}.session").mkdir()
+    assert off.drop() == Dropped(0, 2)
+    assert len(list(tmp_path.rglob("*.session"))) == 1, "a folder is none of ours"
 
 
 def test_a_session_that_has_ended_is_not_listed_and_goes(
@@ -159,13 +182,118 @@ def test_many_processes_agree_on_one_key(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run/awsv").iterdir()] == ["session.key"]
 
 
-def test_the_key_is_not_followed_through_a_link(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    known = tmp_path / "known"
-    known.write_bytes(b"k" * 32)
-    known.chmod(0o600)
-    (tmp_path / "run/awsv").mkdir(mode=0o700, parents=True)
+# -- how long it is kept -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left", "kept"),
+    [(3600, 3600, 3600), (3600, 3900, 3900), (3600, 10**9, 3600 + SKEW), (LONGEST, 10**9, LONGEST + SKEW)],
+)
+def test_a_session_is_kept_no_longer_than_it_was_asked_for(
+    tmp_path: Path, seconds: float, left: float, kept: float
+) -> None:
+    """An STS that is none may say that it ends in 2099."""
+    ours = cache(tmp_path)
+    ours.put("key", session(left=left), seconds=seconds)
+    got = ours.get("key")
+    assert got is not None
+    assert got.left() == pytest.approx(kept, abs=5)
+
+
+# -- where the key lies ------------------------------------------------------------------------------------------------
+
+
+def key_in_state(root: Path) -> Path:
+    return root / ".local/state/awsv/key/session.key"
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "a pipe": lambda path: os.mkfifo(path, 0o600),
+    "a link": lambda path: path.symlink_to("known"),
+    "a folder": lambda path: path.mkdir(),
+    "readable": lambda path: (path.write_bytes(b"k" * 32), path.chmod(0o640)),
+    "writable": lambda path: (path.write_bytes(b"k" * 32), path.chmod(0o602)),
+    "too long": lambda path: (path.write_bytes(b"k" * 33), path.chmod(0o600)),
+    "huge": lambda path: (path.touch(0o600), os.truncate(path, 10 << 30)),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_key_is_not_used_and_not_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], hostile: Callable[[Path], object]
+) -> None:
+    folder = tmp_path / "run/awsv"
+    folder.mkdir(mode=0o700, parents=True)
     (tmp_path / "run").chmod(0o700)
-    (tmp_path / "run/awsv/session.key").symlink_to(known)
+    (folder / "known").write_bytes(b"k" * 32)
+    (folder / "known").chmod(0o600)
+    hostile(folder / "session.key")
     cache(tmp_path).put("key", session())
+    assert cache(tmp_path).get("key") is not None
+    assert len(key_in_state(tmp_path).read_bytes()) == 32
+    assert key_in_state(tmp_path).read_bytes() != b"k" * 32
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def squatted(root: Path) -> dict[str, str]:
+    """What a login without ``XDG_RUNTIME_DIR`` finds where somebody was faster in the temporary folder."""
+    (root / "run").mkdir(mode=0o700)
+    (root / "run").chmod(0o777)
+    return {"XDG_RUNTIME_DIR": str(root / "run")}
+
+
+def test_without_a_runtime_folder_sessions_are_kept_and_that_is_said_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environ = squatted(tmp_path)
+    cache(tmp_path, **environ).put("key", session())
+    assert cache(tmp_path, **environ).get("key") is not None
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert "stays there after you log out" in said
+    assert "run is in the hands of others" in said
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (key_in_state(tmp_path), key_in_state(tmp_path).parent)]
+    assert modes == [0o600, 0o700]
+
+
+def test_with_a_runtime_folder_the_key_that_stays_is_not_used(tmp_path: Path) -> None:
+    environ = squatted(tmp_path)
+    cache(tmp_path, **environ).put("key", session())
+    (tmp_path / "run").chmod(0o700)
+    assert cache(tmp_path, **environ).get("key") is None
+
+
+def test_without_any_private_place_nothing_is_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    environ = squatted(tmp_path)
+    ours = cache(tmp_path, **environ)
+    key_in_state(tmp_path).parent.mkdir(parents=True)
+    key_in_state(tmp_path).parent.chmod(0o755)
+    ours.put("key", session())
+    assert ours.get("key") is None
     assert list(tmp_path.rglob("*.session")) == []
-    assert "sessions are not kept" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "sessions are not kept: " in said
+    assert "run is in the hands of others; " in said
+    assert "key is open to others (mode 0755)" in said
+
+
+def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        cache(tmp_path).put("key", session())
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if path != tmp_path / "run"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_dir()} == {0o700}
+
+
+def test_a_folder_that_another_made_meanwhile_gets_no_session(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ours = cache(tmp_path)
+    (tmp_path / ".local/state/awsv").mkdir(parents=True)
+    (tmp_path / ".local/state/awsv").chmod(0o777)
+    ours.put("key", session())
+    assert list(tmp_path.rglob("*.session")) == []
+    assert "the session is not kept: " in capfd.readouterr().err

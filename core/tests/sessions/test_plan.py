@@ -146,6 +146,70 @@ def test_a_new_generation_of_the_stored_key_changes_every_step(plans: Plans) -> 
     assert len(set(after)) == 4
 
 
+SHARED = (
+    CONFIG
+    + f"""
+[profile same]
+role_arn = {ROLE}
+source_profile = user
+mfa_serial = {MFA}
+[profile passes]
+credential_process = awsv exec -j user
+[profile behind-passes]
+role_arn = {ROLE}
+source_profile = passes
+[profile bare]
+role_arn = {ROLE}
+source_profile = plain
+"""
+)
+
+
+def test_profiles_that_mean_the_same_share_their_sessions(plans: Plans) -> None:
+    assert plans.key("one", config=SHARED) == plans.key("same", config=SHARED)
+    assert plans.key("passes", config=SHARED) == plans.key("user", config=SHARED)
+    plans.generations.advance_all()
+    assert plans.key("one", config=SHARED) == plans.key("same", config=SHARED)
+    assert plans.key("passes", config=SHARED) == plans.key("user", config=SHARED)
+
+
+@pytest.mark.parametrize(
+    ("cleared", "stale"),
+    [
+        ("one", {"one", "behind"}),
+        ("same", {"same"}),
+        ("passes", {"passes", "behind-passes"}),
+        ("user", {"user", "one", "same", "two", "behind", "passes", "behind-passes"}),
+        ("plain", {"plain", "bare"}),
+        ("nobody", set()),
+    ],
+)
+@pytest.mark.parametrize("flags", [{}, {"duration": 1800}, {"no_session": True}], ids=str)
+def test_what_is_cleared_for_a_profile_is_stale_for_it_and_what_stands_on_it(
+    plans: Plans, cleared: str, stale: set[str], flags: dict[str, Any]
+) -> None:
+    """With every flag, and whoever made the session: nothing needs to be read or removed for that."""
+    names = ("user", "plain", "one", "two", "behind", "same", "passes", "behind-passes", "bare")
+    before = {name: plans.key(name, config=SHARED, **flags) for name in names}
+    plans.generations.advance_profile(cleared)
+    after = {name: plans.key(name, config=SHARED, **flags) for name in names}
+    assert {name for name in names if before[name] != after[name]} == stale
+
+
+def test_one_code_still_serves_every_role_when_one_of_them_was_cleared(plans: Plans) -> None:
+    plans.generations.advance_profile("one")
+    tokens = {plans(name, config=SHARED).steps()[1].cache_key for name in ("user", "one", "two", "same")}
+    assert len(tokens) == 1
+
+
+def test_everything_cleared_is_stale(plans: Plans) -> None:
+    names = ("user", "plain", "one", "behind", "passes", "bare")
+    before = {step.cache_key for name in names for step in plans(name, config=SHARED).steps()}
+    plans.generations.advance_all()
+    after = {step.cache_key for name in names for step in plans(name, config=SHARED).steps()}
+    assert not before & after
+
+
 def test_a_damaged_generation_is_another_one(plans: Plans) -> None:
     plans.generations.advance(store_of(plans("one")).identity, "user")
     [file] = plans.generations._folder.iterdir()

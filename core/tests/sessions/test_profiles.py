@@ -9,7 +9,7 @@ import pytest
 
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.errors import ConfigError, UsageError
-from vault_core.sessions.profiles import Profiles, duration, own_profile, seconds_of
+from vault_core.sessions.profiles import LONGEST_CHAIN, Profiles, duration, own_profile, seconds_of
 
 FILE = Path("/home/u/.aws/config")
 
@@ -125,6 +125,22 @@ def test_a_circle_is_named_with_its_place(config: str, circle: str) -> None:
         profiles(config).chain("a")
     assert caught.value.hint
     assert f"{FILE}:" in caught.value.hint
+
+
+def chain_of(length: int) -> str:
+    """Roles, each on the next, the last one on a stored key."""
+    return "".join(f"[profile p{n}]\nrole_arn = r\nsource_profile = p{n + 1}\n" for n in range(length))
+
+
+def test_a_long_chain_is_followed() -> None:
+    assert len(names(chain_of(LONGEST_CHAIN), "p0")) == LONGEST_CHAIN + 1
+
+
+@pytest.mark.parametrize("length", [LONGEST_CHAIN + 1, 200, 5_000])
+def test_a_chain_without_end_is_refused_with_its_place(length: int) -> None:
+    with pytest.raises(ConfigError, match=f"'p0' stands on more than {LONGEST_CHAIN} others") as caught:
+        names(chain_of(length), "p0")
+    assert "config:" in (caught.value.hint or "")
 
 
 def test_renamed_keys_win() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -145,6 +146,13 @@ def test_a_mistake_names_its_key(key: str, value: str) -> None:
     message = refused(**{"role_arn": ROLE, key: value})
     assert f": {key} is not " in message
     assert len(message) < 500
+
+
+def test_too_many_tags_are_refused_before_they_are_compared() -> None:
+    began = time.process_time()
+    message = refused(role_arn=ROLE, session_tags=",".join(f"k{number}=v" for number in range(20_000)))
+    assert "a list of at most 50 tags" in message
+    assert time.process_time() - began < 1, "seconds; each with each takes more than ten"
 
 
 @pytest.mark.parametrize(("seconds", "good"), [("129600", True), ("129601", False), ("900", True)])

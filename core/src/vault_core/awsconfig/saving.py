@@ -1,29 +1,40 @@
 """Write a config file: all of it or nothing, and only over what was read.
 
-A symbolic link is followed and stays; the file keeps its owner and mode; what is new is for its owner alone.
+A symbolic link is followed and stays; the file keeps its owner and mode; what is new is for its owner alone. The file
+may hold plain keys, so no copy of it is left behind: it is written without a name, and has one beside the file only
+for the instant before it takes the file's place. Where the file system cannot do that, or the process dies in that
+instant, :func:`sweep` removes what is left.
 """
 
 from __future__ import annotations
 
-import glob
+import errno
+import hashlib
 import os
+import secrets
 import shlex
 import stat
-import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
+from vault_core import files
 from vault_core.errors import ConfigError
 
 LOCK_SECONDS = 10.0
 """How long to wait for another writer; a write takes milliseconds."""
 
+_UNNAMED = getattr(os, "O_TMPFILE", 0)
+_HAS_NONE_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+"""How file systems and old kernels say that they have no files without a name."""
 
-def save(path: Path, before: bytes, after: bytes, *, mode: int | None = None) -> None:
+
+def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | None = None) -> None:
     """Replace a file. It is durable when this returns.
 
     :param before: what was read; empty also means that there was no file.
+    :param locks: a folder of the user's own, made when it is needed, for the lock that writers share: whoever can
+        read the file itself could lock that, and keep it.
     :param mode: the permissions that it gets; None: those it had, and 0600 where there was none.
     :raises ConfigError: it has changed since, is read-only, or cannot be written; it is as it was.
     """
@@ -31,22 +42,33 @@ def save(path: Path, before: bytes, after: bytes, *, mode: int | None = None) ->
     try:
         # 0700: nobody else reads, or replaces, what the AWS tools take as their configuration.
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not target.exists():
-            _create(target, before, after, mode)
-        elif target.is_file():
-            _replace(target, before, after, mode)
-        else:  # such as /dev/null, which a rename would destroy
-            raise ConfigError(f"cannot write {path}: it is no ordinary file", hint="set AWS_CONFIG_FILE to a file")
+        with _alone(target, locks):
+            _sweep(target)
+            if not target.exists():
+                _create(target, before, after, mode)
+            elif target.is_file():
+                _replace(target, before, after, mode)
+            else:  # such as /dev/null, which a rename would destroy
+                raise ConfigError(f"cannot write {path}: it is no ordinary file", hint="set AWS_CONFIG_FILE to a file")
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", hint="make it writable, or apply the change by hand"
         ) from None
 
 
+def sweep(path: Path, *, locks: Path) -> None:
+    """Remove what a process that was killed while it wrote a file left beside it: it may hold plain keys.
+
+    What a living one is about to put in the file's place stays, and what cannot be removed now stays for the next time.
+    """
+    target = Path(os.path.realpath(path))
+    if _left(target):
+        with suppress(OSError), files.lock(_lock_file(target, locks)).acquire(timeout=0):
+            _sweep(target)
+
+
 def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
     with target.open("rb") as file:
-        # Keeps out other awsv processes. Whoever else writes is noticed unless in the instant before the rename.
-        _lock(file, target)
         status = os.fstat(file.fileno())
         if not status.st_mode & 0o222:  # asked of the mode, because root may write everything
             raise ConfigError(
@@ -54,63 +76,76 @@ def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> Non
             )
         if not os.access(target, os.W_OK):
             raise PermissionError(0, "permission denied")
-        if target.stat().st_ino != status.st_ino:  # replaced while we waited, so the lock is not the new file's
-            raise _changed(target)
-        _sweep(target)
-        temporary = _written(target, after, status, mode)
-        try:
+        temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
+        with _written(temporary, after, status, mode) as descriptor:
+            # Whoever else writes is noticed unless in the instant before the rename.
             if file.read() != before or target.stat().st_ino != status.st_ino:
                 raise _changed(target)
+            _name(descriptor, temporary, temporary)
             temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    _sync_folder(target.parent)
-
-
-def _lock(file: BinaryIO, target: Path) -> None:
-    """Whoever can read the file can lock it, so nobody waits for the lock longer than :data:`LOCK_SECONDS`."""
-    import fcntl
-
-    until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise ConfigError(
-                    f"another process has locked {target} for more than {LOCK_SECONDS:g} s",
-                    hint=f"let it finish, or look who it is: fuser {shlex.quote(str(target))}",
-                ) from None
-            time.sleep(0.05)
+    files.sync_folder(target.parent)
 
 
 def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
-    temporary = _written(target, after, None, mode)
+    if before:
+        raise _changed(target)
+    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
+    with _written(temporary, after, None, mode) as descriptor:
+        try:
+            _name(descriptor, temporary, target)  # unlike a rename, fails where somebody was faster
+        except FileExistsError:
+            raise _changed(target) from None
+    files.sync_folder(target.parent)
+
+
+@contextmanager
+def _alone(target: Path, locks: Path) -> Iterator[None]:
+    """Keep out other awsv processes of this user."""
+    lock = _lock_file(target, locks)
     try:
-        if before:
-            raise _changed(target)
-        os.link(temporary, target)  # unlike a rename, fails where somebody was faster
-    except FileExistsError:
-        raise _changed(target) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+        held = files.lock(lock).acquire(timeout=LOCK_SECONDS)
+    except TimeoutError:
+        raise ConfigError(
+            f"another process of yours has been writing {target} for more than {LOCK_SECONDS:g} s",
+            hint=f"let it finish, or look which it is: fuser {shlex.quote(str(lock))}",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {target}: its lock cannot be made: {lock}: {error.strerror or error}",
+            hint="make room or make that folder writable, then repeat the command",
+        ) from None
+    with held:
+        yield
+
+
+def _lock_file(target: Path, locks: Path) -> Path:
+    return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}.lock"
 
 
 def _sweep(target: Path) -> None:
-    """Remove what a killed process left, while the lock keeps the living ones out."""
-    for left in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
-        left.unlink(missing_ok=True)
+    """With the lock, which keeps the living ones out."""
+    for left in _left(target):
+        with suppress(OSError):
+            left.unlink()
+
+
+def _left(target: Path) -> list[Path]:
+    with suppress(OSError):  # no folder
+        return [path for path in target.parent.iterdir() if path.name.startswith(_prefix(target))]
+    return []
 
 
 def _prefix(target: Path) -> str:
     return f".{target.name}.awsv-"
 
 
-def _written(target: Path, after: bytes, status: os.stat_result | None, mode: int | None) -> Path:
-    """A new file beside the target, complete and on the disk, for its owner alone or like the one it replaces."""
-    descriptor, name = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
+@contextmanager
+def _written(temporary: Path, after: bytes, status: os.stat_result | None, mode: int | None) -> Iterator[int]:
+    """A new file, complete and on the disk, for its owner alone or like the one it replaces.
+
+    It has no name where that can be, else ``temporary``, which is gone afterwards.
+    """
+    descriptor = _open(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(after)
@@ -120,21 +155,34 @@ def _written(target: Path, after: bytes, status: os.stat_result | None, mode: in
                 if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
                     os.fchown(descriptor, status.st_uid, status.st_gid)
                 mode = stat.S_IMODE(status.st_mode) if mode is None else mode
-            if mode is not None:
-                os.fchmod(descriptor, mode)
+            os.fchmod(descriptor, 0o600 if mode is None else mode)  # whatever the umask
             os.fsync(descriptor)
-    except BaseException:
-        Path(name).unlink()
-        raise
-    return Path(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
+            yield descriptor
     finally:
-        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+
+
+def _open(temporary: Path) -> int:
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    if _UNNAMED and Path("/proc/self/fd").is_dir():  # by which it gets its name
+        try:
+            return os.open(temporary.parent, flags | _UNNAMED, 0o600)
+        except OSError as error:
+            if error.errno not in _HAS_NONE_UNNAMED:
+                raise
+    return os.open(temporary, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
+def _name(descriptor: int, temporary: Path, name: Path) -> None:
+    """Give a file its name.
+
+    :raises FileExistsError: something has it.
+    """
+    if os.fstat(descriptor).st_nlink == 0:
+        # With a folder's descriptor, which an absolute path does without: only then is the link in /proc followed.
+        os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor)
+    elif name != temporary:
+        os.link(temporary, name)
 
 
 def _changed(target: Path) -> ConfigError:

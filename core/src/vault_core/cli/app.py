@@ -82,6 +82,18 @@ class App:
         """
         return self.host.aws_config()
 
+    @property
+    def config_locks(self) -> Path:
+        """Where writers of the AWS files take turns."""
+        return self.settings.state_dir / "locks"
+
+    def sweep_aws_files(self) -> None:
+        """Remove what a command that was killed left beside the AWS files: it may hold plain keys."""
+        from vault_core.awsconfig.saving import sweep
+
+        for path in (self.settings.aws_config_file, self.settings.aws_credentials_file):
+            sweep(path, locks=self.config_locks)
+
     @cached_property
     def profiles(self) -> Profiles:
         """The profiles as awsv understands them."""
@@ -124,7 +136,7 @@ class App:
         self.host.question_limit = limit
         foreground = not machine and self.host.why_nobody_can_be_asked() is None
         self.host.attended = foreground
-        flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground)
+        flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, mfa_token)
 
     def vault(self, profile: str | None = None) -> Vault:
@@ -155,7 +167,7 @@ class App:
                 hint=f"'{command_line('awsv explain', name)}' shows which",
             ) from None
         finally:
-            dropped.append(self.cache.drop(name))
+            dropped.append(self.cache.drop(name).sessions)
             self._renew(vault.store, name, _MAY_BE_SERVED)
 
     @contextmanager

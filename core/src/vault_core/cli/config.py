@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 
 @click.group("config")
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Make AWS tools ask awsv."""
+    ctx.ensure_object(App).sweep_aws_files()
 
 
 @subcommand("credential-process", short_help="Make every AWS SDK ask awsv for a profile.")
@@ -78,7 +80,7 @@ def credential_process(
     output.to_stderr(f"{shown}\n")
     if not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
         raise Cancelled("nothing was changed")
-    save(path, raw, proposal.after)
+    save(path, raw, proposal.after, locks=app.config_locks)
     listed = ", ".join(map(repr, proposal.changed))
     app.note(f"{path}: {'taken back for' if undo else 'the AWS SDKs now ask awsv for'} {listed}")
     if proposal.waiting:

@@ -46,13 +46,15 @@ def command(ctx: click.Context, remove: bool, dry_run: bool, yes: bool) -> None:
       awsv import --remove-plain                remove the plain keys
       awsv import undo                          the credentials file as it was
     """
+    app = ctx.ensure_object(App)
+    app.sweep_aws_files()
     if ctx.invoked_subcommand is not None:
         if remove or dry_run or yes:
             raise UsageError("these options go with --remove-plain alone, or behind the command")
         return
     if not remove:
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    remove_plain(ctx.ensure_object(App), dry_run=dry_run, yes=yes)
+    remove_plain(app, dry_run=dry_run, yes=yes)
 
 
 command.params.extend(global_options(hidden=True))
@@ -248,7 +250,7 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     elif not yes and app.host.why_nobody_can_be_asked():
         app.note(f"{what} would be changed like this, and nothing was; --yes does it")
     elif yes or app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
-        save(path, raw, proposal.after)
+        save(path, raw, proposal.after, locks=app.config_locks)
         app.note(f"changed {what}: awsv in place of aws-vault")
     else:
         app.note(f"{path} was not changed")

@@ -48,6 +48,7 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     only = only or ("shared" if shared else None)
     if only and as_json:
         raise UsageError("--json lists everything", hint=f"leave --{only} or --json away")
+    app.sweep_aws_files()
     configured = app.aws_config.names()
     if only == "profiles":
         return write_lines(app, configured)

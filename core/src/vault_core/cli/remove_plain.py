@@ -48,7 +48,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     Originals(app.vault(), path).push(raw, _mode(path), removal.after)
     if obstacle:
         _print_patch(app, removal, obstacle)
-    save(path, raw, removal.after)
+    save(path, raw, removal.after, locks=app.config_locks)
     app.receipts.write(path, removal.after, app.copied(raw))
     app.note(
         f"the keys of {counted(len(removal.removed), 'profile')} are out of {path}; 'awsv import undo' puts them back."
@@ -95,7 +95,7 @@ def undo(app: App, overwrite: bool) -> None:
         originals.write([*kept, now, last])
         kept.append(now)
     if raw != content or _mode(path) != last.mode:
-        save(path, raw, content, mode=last.mode)
+        save(path, raw, content, mode=last.mode, locks=app.config_locks)
     app.receipts.write(path, content, _copied_profiles(app, path))
     originals.write(kept)
     app.note(f"{path} is as it was; its keys are in the vault as well, and SDKs take the plain ones first")

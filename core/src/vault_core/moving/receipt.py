@@ -10,11 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault_core import files, folders
 from vault_core.errors import StorageUnavailable
+
+_LARGEST = 1 << 24
+"""Bytes; a hundred thousand names have room."""
 
 
 def digest(raw: bytes) -> str:
@@ -43,9 +46,9 @@ class Receipts:
     def read(self, path: Path) -> Receipt | None:
         """The receipt of a file; None where there is none that makes sense."""
         try:
-            found = json.loads(self._file(path).read_bytes())
+            found = json.loads(files.read(self._file(path), limit=_LARGEST))
             return Receipt(found["sha256"], frozenset(found["profiles"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def write(self, path: Path, raw: bytes, profiles: Iterable[str]) -> None:
@@ -54,17 +57,13 @@ class Receipts:
         :raises StorageUnavailable: the state folder takes no file.
         """
         target = self._file(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
         text = json.dumps({"path": str(path), "sha256": digest(raw), "profiles": sorted(profiles)})
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(target)
+            folders.make(self._folder)
+            files.write(target, text.encode())
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise StorageUnavailable(
-                f"cannot note what was copied in {target}: {(error.strerror or '').lower()}",
+                f"cannot note what was copied in {target}: {(error.strerror or str(error)).lower()}",
                 hint="make room or make it writable, then repeat the command",
             ) from None
 

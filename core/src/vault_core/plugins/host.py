@@ -279,7 +279,6 @@ class HostContext:
         self.store = store.name if store else ""
         self.environ = environ
         self.data_dir = host.settings.data_dir
-        self.state_dir = host.settings.state_dir
 
     @property
     def host(self) -> Host:
@@ -289,6 +288,11 @@ class HostContext:
     @property
     def child_environ(self) -> Mapping[str, str]:
         return MappingProxyType(self._host.child_environ())
+
+    @property
+    def state_dir(self) -> Path:
+        """Made by us, because a plugin would make it as its umask says, and would not look whose it is by then."""
+        return self._host.settings.make_state_dir()
 
     @property
     def may_show_dialog(self) -> bool:

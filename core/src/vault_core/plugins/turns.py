@@ -6,16 +6,18 @@ other's passphrase. Processes of one controlling terminal share a session, so th
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vault_core import files
 from vault_core.errors import QuestionRefused, SourceUnavailable
 
-_POLL = 0.05
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 @contextmanager
@@ -28,32 +30,21 @@ def turn(folder: Path, deadline: float | None) -> Iterator[None]:
     :raises SourceUnavailable: the other question took until the deadline.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"terminal-{os.getsid(0)}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError:
+        lock = files.lock(folder / f"terminal-{os.getsid(0)}.lock")
+        _wait(lock, deadline)
+    except OSError:  # no such folder, or no locks there
         yield
         return
     try:
-        _wait(descriptor, deadline)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
-def _wait(descriptor: int, deadline: float | None) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        except OSError:  # a file system without locks
-            return
-        else:
-            return
-        if deadline is not None and time.monotonic() >= deadline:
-            raise SourceUnavailable("another question at this terminal was not answered in time")
-        try:
-            time.sleep(_POLL)
-        except KeyboardInterrupt:
-            raise QuestionRefused("no answer: interrupted") from None
+def _wait(lock: BaseFileLock, deadline: float | None) -> None:
+    try:
+        lock.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        raise SourceUnavailable("another question at this terminal was not answered in time") from None
+    except KeyboardInterrupt:
+        raise QuestionRefused("no answer: interrupted") from None

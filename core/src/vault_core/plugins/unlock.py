@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vault_core import output
+from vault_core import files, output
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
 from vault_core.plugins.boundary import open_source
@@ -246,14 +246,10 @@ def _missing(store: str, tried: list[str]) -> str:
 @contextmanager
 def _one_at_a_time(host: Host) -> Iterator[None]:
     """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
-    from filelock import FileLock, Timeout
-
-    folder = host.settings.state_dir
-    lock = FileLock(folder / "derive.lock", mode=0o600, fallback_to_soft=False)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = files.lock(host.settings.state_dir / "derive.lock")
         lock.acquire(timeout=30)
-    except (Timeout, OSError):
+    except OSError:  # TimeoutError is one
         # A courtesy to the machine, not a matter of correctness: a full disk must not lock anybody out.
         yield
         return

@@ -18,6 +18,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
+from vault_core import files
 from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 from vault_core.sealing.encoding import (
@@ -225,15 +226,11 @@ class SealedBackend(StorageBackend, SlotKeeper):
         if self._versions:  # the backend sees to it, for every machine
             yield
             return
-        from filelock import FileLock, Timeout
-
         folder = self._ctx.state_dir
-        lock = FileLock(folder / "slots.lock", mode=0o600, fallback_to_soft=False)
         with contextlib.ExitStack() as held:
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                held.enter_context(lock.acquire(timeout=_PATIENCE))
-            except Timeout:
+                held.enter_context(files.lock(folder / "slots.lock").acquire(timeout=_PATIENCE))
+            except TimeoutError:
                 raise StorageUnavailable(
                     f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
                     hint="let them finish, or end them; then repeat the command",

@@ -2,7 +2,8 @@
 
 They are a cache: never in a storage backend, safe to delete, gone after a reboot where the runtime folder is. The key
 lies 0600 in the private runtime folder, so whoever runs as the user while the user is logged in can read live
-sessions, and never stored keys. File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated
+sessions, and never stored keys. Where there is no such folder it lies in the state folder, beside what it seals, and
+outlives the login (ADR 19). File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated
 data)``; the name is HMAC-SHA256(key, cache key), so it tells nothing without the key.
 """
 
@@ -11,18 +12,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vault_core import folders, output
+from vault_core import files, folders, output
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError
 from vault_core.secret import Secret
@@ -36,8 +36,13 @@ SERVED_UNTIL = 16 * 60
 LONGEST = 36 * 3600
 """Seconds that a session lives at most: GetSessionToken's limit, and AssumeRole's is lower."""
 
+SKEW = 15 * 60
+"""Seconds by which the clock of who issues a session may be ahead of ours: AWS refuses requests beyond that."""
+
 _SUFFIX = ".session"
 _NONCE = 12
+_LARGEST = 1 << 16
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,16 @@ class Session:
         if minimum is None:
             minimum = min(SERVED_UNTIL, (self.left() + time.time() - self.issued.timestamp()) / 2)
         return self.left() > max(minimum, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What :meth:`Cache.drop` did."""
+
+    sessions: int
+    """Live ones that are gone."""
+    unreadable: int
+    """Files that the key of this login does not open, so that nobody can tell whose sessions they hold."""
 
 
 class Cache:
@@ -93,24 +108,24 @@ class Cache:
         new = made_since is not None and session.issued >= made_since and session.left() > 0
         return session if new or session.usable(self._minimum) else None
 
-    def put(self, cache_key: str, session: Session) -> None:
-        """Keep a session. One that cannot be kept is no failure: it is only made again."""
+    def put(self, cache_key: str, session: Session, *, seconds: float = LONGEST) -> None:
+        """Keep a session. One that cannot be kept is no failure: it is only made again.
+
+        :param seconds: how long it was asked for; it is not kept longer, whatever it says itself.
+        """
         if self._key is None or session.credentials.expires is None:
             return
         name = self.name(cache_key) + _SUFFIX
-        temporary = self._folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+        latest = session.issued + timedelta(seconds=min(seconds, LONGEST) + SKEW)
+        if session.credentials.expires > latest:
+            session = replace(session, credentials=replace(session.credentials, expires=latest))
         nonce = secrets.token_bytes(_NONCE)
         sealed = nonce + _aead(self._key).encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(sealed)
-            temporary.replace(self._folder / name)
+            folders.make(self._folder)
+            files.write(self._folder / name, sealed)
         except OSError as error:
-            output.note(f"the session is not kept: {self._folder}: {error.strerror}")
-            with suppress(OSError):
-                temporary.unlink()
+            output.note(f"the session is not kept: {self._folder}: {error.strerror or error}")
         self._sweep()
 
     def sessions(self) -> Iterator[Session]:
@@ -120,17 +135,22 @@ class Cache:
             if session is not None and session.left() > 0:
                 yield session
 
-    def drop(self, profile: str | None = None) -> int:
-        """Forget the sessions that depend on a profile, or all of them; how many there were."""
-        dropped = 0
+    def drop(self, profile: str | None = None, cache_keys: Collection[str] = ()) -> Dropped:
+        """Forget the sessions that depend on a profile, or all of them.
+
+        :param cache_keys: the sessions of these steps as well, whichever profile they were made for.
+        """
+        names = {self.name(cache_key) + _SUFFIX for cache_key in cache_keys}
+        dropped = unreadable = 0
         for path in self._files():
             session = self._read(path)
+            unreadable += session is None
             # Without a profile what cannot be read any more goes as well, but does not count.
-            if profile is None or (session is not None and profile in session.profiles):
-                with suppress(FileNotFoundError):
+            if profile is None or path.name in names or (session is not None and profile in session.profiles):
+                with suppress(OSError):
                     path.unlink()
                     dropped += session is not None and session.left() > 0
-        return dropped
+        return Dropped(dropped, unreadable)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
@@ -143,23 +163,17 @@ class Cache:
         """
         for path in self._files():
             session = self._read(path)
-            if session.left() <= 0 if session is not None else _older(path, LONGEST):
+            if session.left() <= 0 if session is not None else files.older(path, LONGEST + SKEW):
                 with suppress(OSError):
                     path.unlink()
-        for path in self._folder.glob(".*.tmp"):
-            if _older(path, 60):
-                with suppress(OSError):
-                    path.unlink()
+        files.sweep_temporary(self._folder)
 
     def _read(self, path: Path) -> Session | None:
         """A file's session; None where there is none or it is not ours: a cache has no damaged state."""
         if self._key is None:
             return None
         try:
-            # O_NONBLOCK: something else than a file must not hang us
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                sealed = file.read(1 << 16) or b""
+            sealed = files.read(path, limit=_LARGEST)
             opened = _aead(self._key).decrypt(sealed[:_NONCE], sealed[_NONCE:], path.name.encode())
             return _from_json(json.loads(opened))
         except Exception as error:
@@ -173,51 +187,47 @@ class Cache:
         if self._off:
             return None
         try:
-            runtime = self._settings.runtime_dir
-            folders.make(runtime, secret=True)
-            return _read_or_make_key(runtime / "session.key")
+            return _key_in(self._settings.runtime_dir)
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            output.note(f"sessions are not kept: {where}{error.strerror or error}")
-            return None
+            return self._key_that_stays(_reason(error))
 
-
-def _older(path: Path, seconds: float) -> bool:
-    try:
-        return path.stat(follow_symlinks=False).st_mtime < time.time() - seconds
-    except OSError:
-        return False
-
-
-def _read_or_make_key(path: Path) -> bytes:
-    for _ in range(3):
+    def _key_that_stays(self, reason: str) -> bytes | None:
+        """The key in the state folder; that it does not go with the login is said once, when it is made."""
+        folder = self._folder.with_name("key")
+        new = not folder.exists()
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            _make_key(path)
-            continue
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-                raise OSError(None, f"{path} is open to others")
-            key = file.read(33)
-        if len(key) == 32:
-            return key
-        path.unlink()  # half written by a machine that went down: sessions of that key are gone with it
+            key = _key_in(folder)
+        except OSError as error:
+            output.note(f"sessions are not kept: {reason}; {_reason(error)}")
+            return None
+        if new:
+            output.note(
+                f"the key of kept sessions lies in {folder} and stays there after you log out: {reason}."
+                " AWS_VAULT_SESSION_CACHE=off keeps none"
+            )
+        return key
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror or error}"
+
+
+def _key_in(folder: Path) -> bytes:
+    """The key of a folder, made where there is none.
+
+    :raises OSError: the folder or the file is not private, or cannot be made.
+    """
+    folders.make(folder, secret=True)
+    path = folder / "session.key"
+    for _ in range(3):
+        with suppress(FileNotFoundError):
+            key = files.read(path, limit=_KEY_BYTES)
+            if len(key) == _KEY_BYTES:
+                return key
+            path.unlink()  # half written by a machine that went down: sessions of that key are gone with it
+        with suppress(FileExistsError):  # another process was first
+            files.write(path, secrets.token_bytes(_KEY_BYTES), replace=False)
     raise OSError(None, f"{path} cannot be made")
-
-
-def _make_key(path: Path) -> None:
-    """Put a new key there, unless another process is first."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        temporary.unlink()
 
 
 def _aead(key: bytes) -> Any:

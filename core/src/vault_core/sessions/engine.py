@@ -11,7 +11,7 @@ from vault_core.api import Credentials, SessionRequest
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
 from vault_core.pasting import command_line
 from vault_core.plugins.boundary import open_provider
-from vault_core.sessions.cache import Cache, Session
+from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.flight import NETWORK_LIMIT, Flight, Flights
 from vault_core.sessions.mfa import TRIES, MfaCodes
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
@@ -133,7 +133,8 @@ class Engine:
                 flight.asked()
         session = Session(credentials, datetime.now(UTC), kind_of(step), profiles_of(step))
         if not self._host.suspected:
-            self._cache.put(step.cache_key, session)
+            asked = step.parameters.get("duration_seconds")
+            self._cache.put(step.cache_key, session, seconds=asked if isinstance(asked, int) else LONGEST)
         return session
 
     def _source(self, step: SessionStep, flight: Flight) -> Credentials | None:

@@ -9,16 +9,16 @@ for anything, because what it lacked (a terminal, a variable) another process ma
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vault_core import output
+from vault_core import files, output
 from vault_core.errors import Cancelled, PluginError, SessionError, VaultError
 
 QUIET = 10.0
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _AWAITED = {"question": "somebody to answer its question", "network": "AWS"}
+_LARGEST = 1 << 16
+_UNUSED = 24 * 3600.0
+"""Seconds after which a step's files go: no leader is at it for so long."""
 _POLL = 0.03
 _TOLD_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
@@ -47,10 +50,13 @@ class Flights:
     :param folder: made when it is first needed; private to the user.
     :param question_limit: seconds that a person has for an answer.
     :param foreground: a person just started this command and can be asked.
+    :param sign: an authentication code of a text, by the key of the session cache: nobody else's record of a failure
+        is told, and its hint not given.
     """
 
-    def __init__(self, folder: Path, question_limit: float, *, foreground: bool) -> None:
+    def __init__(self, folder: Path, question_limit: float, *, foreground: bool, sign: Callable[[str], str]) -> None:
         self._folder = folder
+        self._sign = sign
         self._cancelled = False
         self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
@@ -69,15 +75,13 @@ class Flights:
         :param lead: makes it and puts it where ``landed`` looks.
         :raises VaultError: the leader's failure, whichever process that was.
         """
-        from filelock import FileLock
-
-        flight = Flight(self._folder / name)
-        lock = FileLock(self._folder / f"{name}.lock", mode=0o600, fallback_to_soft=False)  # a soft one outlives us
+        flight = Flight(self._folder / name, self._sign)
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = files.lock(self._folder / f"{name}.lock")
             found = self._wait(flight, lock, landed)
         except OSError as error:
-            output.note(f"this session may be made twice: {error.filename or self._folder}: {error.strerror}")
+            where = f"{error.filename or self._folder}: {error.strerror}" if error.strerror else f"{error}"
+            output.note(f"this session may be made twice: {where}")
             return lead(flight)
         if found is not None:
             return found
@@ -86,6 +90,16 @@ class Flights:
                 return lead(flight)
         finally:
             lock.release()
+            with suppress(OSError):  # the folder is gone
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the files of steps that nobody has been at for a day."""
+        files.sweep_temporary(self._folder)
+        for path in self._folder.iterdir():
+            if files.older(path, _UNUSED):
+                with suppress(OSError), _out_of_use(path):
+                    path.unlink()
 
     def _wait(self, flight: Flight, lock: BaseFileLock, landed: Callable[[], T | None]) -> T | None:
         from filelock import Timeout
@@ -128,7 +142,7 @@ class Flights:
 
         It went to every process of the terminal. If the leader is one of them, then its answer to it is ours.
         """
-        flight = Flight(self._folder / name)
+        flight = Flight(self._folder / name, self._sign)
         until = time.monotonic() + _OUTCOME_WITHIN
         while True:
             led_here = flight.led_at_our_terminal()
@@ -167,9 +181,14 @@ class Waiting:
 
 
 class Flight:
-    """One step's files: who leads, and how the last one failed."""
+    """One step's files: who leads, and how the last one failed.
 
-    def __init__(self, path: Path) -> None:
+    :param sign: as for :class:`Flights`.
+    """
+
+    def __init__(self, path: Path, sign: Callable[[str], str]) -> None:
+        self._name = path.name
+        self._sign = sign
         self._leader = path.with_name(f"{path.name}.leader")
         self._failed = path.with_name(f"{path.name}.failed")
         self._spent = False
@@ -185,8 +204,10 @@ class Flight:
 
     def leader(self) -> tuple[int, str]:
         """Process id and phase of the leader; zero and nothing where nobody has said."""
-        fields = _read(self._leader)
-        return int(fields.get("pid", 0)), str(fields.get("phase", ""))
+        match _read(self._leader):
+            case {"pid": int(pid), "phase": "waiting" | "question" | "network" as phase} if 0 < pid < 1 << 31:
+                return pid, phase
+        return 0, ""
 
     def led_at_our_terminal(self) -> bool:
         """Whether the leader lives and has our controlling terminal: it then belongs to our session."""
@@ -197,18 +218,20 @@ class Flight:
 
     def failure(self) -> tuple[VaultError, float] | None:
         """How the last leader failed, and when by :func:`time.time`."""
-        fields = _read(self._failed)
-        match fields:
-            case {"message": str(message), "hint": str() | None as hint, "exit_code": int(code), "at": float(at)}:
-                if not 1 <= code <= Cancelled.exit_code:
-                    return None
+        match _read(self._failed):
+            case {"record": str(record), "code": str(code)} if _same(code, self._code(record)):
+                fields = json.loads(record)
             case _:
                 return None
+        at = fields["at"]
         if at > time.time() + 1:
             return None  # the clock was set back since: it would be remembered until that time comes
-        error = TakenOver(message, hint=hint)
-        error.exit_code = code
+        error = TakenOver(fields["message"], hint=fields["hint"])
+        error.exit_code = fields["exit_code"]
         return error, at
+
+    def _code(self, record: str) -> str:
+        return self._sign(f"failure of {self._name}: {record}")
 
     @contextmanager
     def leading(self) -> Iterator[None]:
@@ -235,32 +258,36 @@ class Flight:
         taken_over = isinstance(error, TakenOver)
         if not (self._spent or taken_over):
             return
-        _write(
-            self._failed,
-            {
-                "message": error.message if taken_over else f"{error.message} (process {os.getpid()} tried)",
-                "hint": error.hint,
-                "exit_code": error.exit_code,
-                "at": time.time(),
-            },
-        )
+        fields = {
+            "message": error.message if taken_over else f"{error.message} (process {os.getpid()} tried)",
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+            "at": time.time(),
+        }
+        record = json.dumps(fields)
+        _write(self._failed, {"record": record, "code": self._code(record)})
+
+
+def _out_of_use(path: Path) -> AbstractContextManager[object]:
+    """Around the removal of a file. Who has a lock file open and waits looks whether it still is the one in its place.
+
+    :raises TimeoutError: it is a lock, and held.
+    """
+    return files.lock(path).acquire(timeout=0) if path.suffix == ".lock" else nullcontext()
+
+
+def _same(code: str, expected: str) -> bool:
+    return hmac.compare_digest(code.encode("utf-8", "surrogatepass"), expected.encode())
 
 
 def _write(path: Path, fields: dict[str, object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(fields, file)
-        temporary.replace(path)
-    except OSError:  # a full disk: the others find out for themselves
-        with suppress(OSError):
-            temporary.unlink()
+    with suppress(OSError):  # a full disk: the others find out for themselves
+        files.write(path, json.dumps(fields).encode())
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        fields = json.loads(files.read(path, limit=_LARGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}

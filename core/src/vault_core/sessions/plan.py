@@ -101,6 +101,7 @@ class Planner:
         self._profiles = profiles
         self._generations = generations
         self._flags = flags
+        self._marks: dict[str, list[str]] = {}
 
     def plan(self, name: str) -> Plan:
         """The plan of a profile.
@@ -109,10 +110,25 @@ class Planner:
         :raises PluginError: a session provider or storage backend that it names cannot be loaded.
         """
         chain = self._profiles.chain(name)
+        self._marks = self._generations_of(chain)
         notes: list[str] = []
         last = self._steps(chain, notes)
         region = self._flags.region or self._child_region(chain[0])
         return Plan(name, last, region, chain, tuple(notes))
+
+    def _generations_of(self, chain: Sequence[AwsProfile]) -> dict[str, list[str]]:
+        """The generations that count for the steps of a profile: its own, and those of profiles that only pass it on.
+
+        Such a one has no step by itself, and what is cleared for it must not be served to it all the same.
+        """
+        marks: dict[str, list[str]] = {}
+        found: set[str] = set()
+        for profile in chain:
+            found.add(self._generations.of_profile(profile.name))
+            if profile.role or profile is chain[-1] or self._provider(profile) != STS:
+                marks[profile.name] = sorted(found)
+                found = set()
+        return marks
 
     def _child_region(self, profile: AwsProfile) -> str | None:
         environ = self._host.settings.environ
@@ -159,9 +175,8 @@ class Planner:
         base = chain[-1]
         check_name(base.name)
         store = Store.choose(self._host, base.keys)
-        cache_key = _digest(
-            "stored key", store.identity, base.name, self._generations.current(store.identity, base.name)
-        )
+        generation = self._generations.current(store.identity, base.name)
+        cache_key = _digest("stored key", store.identity, base.name, generation, self._marks.get(base.name))
         named_by = ""
         if len(chain) > 1:
             key = "source_profile" if "source_profile" in chain[-2].keys else "credential_process"
@@ -225,7 +240,8 @@ class Planner:
         spec = self._host.plugins.load("session", provider)
         context = self._host.context("session", provider, spec.options, profile=keys)
         found = parameters(self._host.plugins, spec, context.options, Profile(name=name, keys=keys))
-        cache_key = _digest(provider, found, source.cache_key if source else "")
+        below = source.cache_key if source else ""
+        cache_key = _digest(provider, found, below, self._marks.get(name))
         return SessionStep(provider, name, found, source, cache_key, keys)
 
 

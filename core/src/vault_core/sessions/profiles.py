@@ -77,6 +77,10 @@ class AwsProfile:
         return "role_arn" in self.keys
 
 
+LONGEST_CHAIN = 50
+"""Profiles that one stands on: far more than anybody has, and few enough for the locks and calls that they take."""
+
+
 class Profiles:
     """The profiles of the AWS config and credentials files, seen with the environment.
 
@@ -90,11 +94,17 @@ class Profiles:
     def chain(self, name: str) -> tuple[AwsProfile, ...]:
         """The profile, the profile it starts from, and so on down to the one that stands on a stored key.
 
-        :raises ConfigError: a cycle, a missing ``source_profile``, or a key that awsv does not understand yet.
+        :raises ConfigError: a cycle, a missing ``source_profile``, more than :data:`LONGEST_CHAIN` profiles, or a key
+            that awsv does not understand yet.
         """
         chain = [self.profile(name, target=True)]
         while chain[-1].source is not None:
             source = chain[-1].source
+            if len(chain) > LONGEST_CHAIN:
+                raise ConfigError(
+                    f"profile {name!r} stands on more than {LONGEST_CHAIN} others, each on the next",
+                    hint=f"shorten the chain, for example at {self._where(chain[-1], 'source_profile')}",
+                )
             if source in (profile.name for profile in chain):
                 path = " → ".join([*(profile.name for profile in chain), source])
                 raise ConfigError(

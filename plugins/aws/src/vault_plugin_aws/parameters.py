@@ -127,8 +127,11 @@ class _Keys:
         text = self.text("session_tags")
         if text is None:
             return None
+        pairs = text.split(",")
+        if len(pairs) > MAX_TAGS:
+            raise self.wrong("session_tags", f"a list of at most {MAX_TAGS} tags")
         found: dict[str, str] = {}
-        for pair in text.split(","):
+        for pair in pairs:
             name, separator, value = (part.strip() for part in pair.partition("="))
             if not separator or not TAG_KEY.fullmatch(name) or not TAG_VALUE.fullmatch(value):
                 raise self.wrong("session_tags", "a list key=value,key=value")
@@ -136,8 +139,6 @@ class _Keys:
             if name.casefold() in {known.casefold() for known in found}:
                 raise self.wrong("session_tags", f"a list of different keys ('{name}' is there twice)")
             found[name] = value
-        if len(found) > MAX_TAGS:
-            raise self.wrong("session_tags", f"a list of at most {MAX_TAGS} tags")
         return found
 
     def transitive(self, tags: Mapping[str, str]) -> list[str] | None:
