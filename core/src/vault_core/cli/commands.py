@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vault_core import output
-from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options
+from vault_core.cli.app import GLOBAL_OPTIONS, App, global_options, help_option
 from vault_core.cli.protect import protect
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
 from vault_core.plugins.discovery import version_of
@@ -170,7 +170,8 @@ def _run(app: App, argv: list[str]) -> int:
         help="Show the version and exit.",
         callback=_show_version,
     )
-    program = Program("awsv", help=HELP, params=[*global_options(hidden=False), version], no_args_is_help=True)
+    options = [*global_options(hidden=False), version, help_option()]
+    program = Program("awsv", help=HELP, params=options, no_args_is_help=True)
     try:
         result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
     except click.Abort as aborted:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
-from vault_core.cli.app import App, global_options
+from vault_core.cli.app import App, global_options, help_option
 from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError
 from vault_core.settings import StoreSettings
 
@@ -39,35 +39,21 @@ def load(app: App, name: str) -> click.Command:
         ) from error
     if not isinstance(command, click.Command):
         raise PluginLoadError(f"command {name!r}: {spec.target} is no click command", hint=f"this is a bug of {module}")
-    _settle(app, command)
+    _settle(command)
     # Not ctx.obj itself: the program's own options find the App there.
     command.context_settings = {**command.context_settings, "obj": Commands(app)}
     _blame(app, name, command)
     return command
 
 
-def _settle(app: App, command: click.Command) -> None:
+def _settle(command: click.Command) -> None:
     """Give a command the options that every command of the program takes, and help that goes to standard output."""
-
-    def show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-        if value:
-            app.write(ctx.get_help())
-            ctx.exit()
-
     taken = {name for parameter in command.params for name in parameter.opts}
-    shown = click.Option(
-        ["--help"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        help="Show this message and exit.",
-        callback=show_help,
-    )
-    more = [option for option in (*global_options(hidden=True), shown) if not taken.intersection(option.opts)]
+    more = [option for option in (*global_options(hidden=True), help_option()) if not taken.intersection(option.opts)]
     command.params = [*command.params, *more]
     if isinstance(command, click.Group):
         for member in command.commands.values():
-            _settle(app, member)
+            _settle(member)
 
 
 def _blame(app: App, name: str, command: click.Command) -> None:
