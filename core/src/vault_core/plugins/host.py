@@ -24,6 +24,9 @@ from vault_core.terminal import Terminal
 RUN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
 """What the programs get that :meth:`~vault_core.api.Context.run` starts, besides the variables named there."""
 
+_PURPOSE_COLUMNS = 40
+"""However long a name is, which program asks stands in the same row of 80 columns."""
+
 
 @dataclass
 class Host:
@@ -119,7 +122,8 @@ class Host:
             folder = str(Path.cwd())
         except OSError:
             folder = "a folder that is gone"
-        return f"awsv for {self.purpose or 'a command'}, started by {program} (pid {parent}) in {folder}"
+        purpose = output.cut(self.purpose or "a command", _PURPOSE_COLUMNS)
+        return f"awsv for {purpose}, started by {program} (pid {parent}) in {folder}"
 
     def context(
         self,
