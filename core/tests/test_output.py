@@ -17,9 +17,9 @@ ESC = "\x1b]0;x\x07"
 
 
 @pytest.fixture
-def stdout() -> Iterator[None]:
-    """Standard output, given back; named behind the capture, so that it ends before that does."""
-    assert output._kept is None
+def stdout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Descriptor 1 as a process has it at its start; named behind the capture, so that it ends before that does."""
+    monkeypatch.setattr(output, "_kept", None)
     yield
     output.restore()
 
