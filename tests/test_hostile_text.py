@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pexpect
@@ -32,6 +33,7 @@ UNDECODABLE = f"r{LINE}\udce9\udc9b"
 LOADED = {"AWS_VAULT_LOAD_PLUGINS": f"file,env,prompt,sts,terminal,l{NAME}"}
 SETTINGS = (
     {**LOADED, "AWS_VAULT_BACKEND": f"b{NAME}", "AWS_CONFIG_FILE": f"/nowhere/{UNDECODABLE}"},
+    {**UNLOCKED, "AWS_VAULT_BACKEND": f"s{LINE}"},
     {**LOADED, "AWS_VAULT_FILE_DIR": f"/nowhere/{NAME}", "AWS_REGION": f"eu-{UNDECODABLE}"},
     {**LOADED, "AWS_VAULT_PROMPT": f"p{NAME}", "AWS_VAULT_PASSPHRASE_SOURCE": f"s{NAME}"},
 )
@@ -55,6 +57,9 @@ credential_process = aws-vault exec -j {LINE}
 [profile odd]
 vault_session_provider = {LINE}
 """
+WORDS = (json.dumps(word).replace("\x7f", "\\u007f") for word in (f"s{LINE}", f"/nowhere/{LINE}\n"))
+STORES = '[store.{0}]\nbackend = "file"\ndir = {1}\n[plugin.{0}]\n{0} = {1}\n'.format(*WORDS)
+"""A store and a plugin of hostile names: TOML lets any character stand in quotes."""
 PLAIN = f"""
 [plain{LINE}]
 aws_access_key_id = {KEY_ID}
@@ -110,6 +115,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("hostile") / f"h{LINE}\n", NOWHERE)
     home.configure(CONFIG)
     home.credentials.write_text(PLAIN)
+    settings = Path(home.env["XDG_CONFIG_HOME"], "awsv")
+    settings.mkdir(mode=0o700)
+    (settings / "config.toml").write_text(STORES)
     backend = FileBackend(
         FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent, cost=Argon2id(19_456, 2, 1)
     )

@@ -131,13 +131,16 @@ class Machine:
     :param sources: of MFA codes, in order; a name that begins with ``ask`` asks the person.
     """
 
-    def __init__(self, root: Path, *, person: bool = True, **sources: MfaSource) -> None:
+    def __init__(
+        self, root: Path, *, person: bool = True, environ: Mapping[str, str] | None = None, **sources: MfaSource
+    ) -> None:
         self.provider = Provider()
         self.stored: dict[str, StoredKey | None] = {name: StoredKey(KEY, "1") for name in ("user", "coded")}
         self.read: list[str] = []
         run = root / "run"
         run.mkdir(mode=0o700, exist_ok=True)
         environ = {
+            **(environ or {}),
             "HOME": str(root),
             "XDG_RUNTIME_DIR": str(run),
             "AWS_VAULT_PROMPT": ",".join(sources) or "none",

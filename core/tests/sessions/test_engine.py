@@ -75,7 +75,7 @@ def test_one_command_makes_no_step_twice_even_where_nothing_is_kept(make: Make) 
 
 
 def test_a_session_that_was_made_while_we_waited_is_taken_however_short(make: Make) -> None:
-    machine = make()
+    machine = make(environ={"AWS_MIN_TTL": "2h"})
     plan, engine = machine.plan("user"), machine.engine()
     assert isinstance(plan.last, SessionStep)
     machine.cache.put(plan.last.cache_key, Session(session("ASIASHORT", 1), datetime.now(UTC), "k", ("user",)))
