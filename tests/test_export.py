@@ -151,10 +151,10 @@ NASTY = "it's \"$(touch pwned)\" `id` \\ back\\\\slash \\' !! ; & | * ? ~ #"
 def test_nothing_in_a_value_is_run(tmp_path: Path, shell: str) -> None:
     program = parts.need(shell, shutil.which(shell), how=f"apt-get install {shell}")
     credentials = Credentials(access_key_id="AKIA", secret_access_key=Secret(NASTY), session_token=Secret(NASTY))
-    text = FORMATS[SHELLS[shell]]("p", credentials, None)
-    script = f"{text}\nprintenv AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"
+    text = FORMATS[SHELLS[shell]]("p", credentials, NASTY)  # a region can come from anybody's config file
+    script = f"{text}\nprintenv AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION"
     done = subprocess.run([program, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stdout == f"{NASTY}\n{NASTY}\n", done.stderr
+    assert done.stdout == f"{NASTY}\n" * 3, done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -144,7 +144,7 @@ def test_a_second_one_is_counted(home: Home) -> None:
 def recovery_key(home: Home) -> str:
     """Make a recovery key without a terminal."""
     path = home.root / "recovery-key"
-    done = home.run("/bin/sh", "-c", f"{PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
+    done = home.run("/bin/sh", "-c", f"umask 077; {PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     text = path.read_text()
     assert text.endswith("\n")
@@ -164,7 +164,7 @@ def test_a_key_that_may_count_is_not_to_be_destroyed(home: Home, number: int, co
     strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     path = home.root / "key"
     fault = f"{strace} -f -o /dev/null -e inject=fsync:error=EIO:when={number}"
-    done = home.run("/bin/sh", "-c", f"{fault} {PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
+    done = home.run("/bin/sh", "-c", f"umask 077; {fault} {PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
     assert (done.returncode, recovers(home, path.read_text().strip())) == (4, counts), done.stderr
     assert ("does not count: destroy it" in done.stderr) is not counts
     if counts:
@@ -194,11 +194,51 @@ def test_nowhere_to_write_it(home: Home, words: str, why: str) -> None:
     assert store_path(home).read_bytes() == before
 
 
+OPEN = "--recovery-fd 3: others may read the file that the key would go to"
+
+
+@pytest.mark.parametrize("command", ["recovery", "slot add --recovery"])
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("umask 022", "its mode is 0644"),
+        ("umask 027", "its mode is 0640"),
+        ("umask 077; touch key; chmod 606 key", "its mode is 0606"),
+        ("umask 077; mkfifo key; chmod 644 key", "its mode is 0644"),
+    ],
+)
+def test_a_file_that_others_may_read_gets_no_key(home: Home, command: str, before: str, why: str) -> None:
+    stored = store_path(home).read_bytes()
+    done = home.run("/bin/sh", "-c", f"{before}; {PROGRAM} {command} --recovery-fd 3 3<>key", env=UNLOCKED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{OPEN}: {why}" in done.stderr
+    assert store_path(home).read_bytes() == stored
+    assert (home.cwd / "key").stat().st_size == 0
+
+
+def test_what_the_hint_says_of_such_a_file_works(home: Home) -> None:
+    command = f"{PROGRAM} recovery --recovery-fd 3 3>key"
+    done = home.run("/bin/sh", "-c", f"umask 022; {command}; rm key; umask 077; {command}", env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert "\nhint: delete the file, say 'umask 077' in this shell, and repeat the command\n" in done.stderr
+    assert recovers(home, (home.cwd / "key").read_text().strip())
+
+
+def test_the_example_of_the_help_makes_a_private_file(home: Home) -> None:
+    [example] = [line.strip() for line in home.awsv("recovery", "--help").stdout.splitlines() if "3>" in line]
+    script = f"umask 022; PATH={PROGRAM.parent}:$PATH; {example}"
+    done = home.run("/bin/sh", "-c", script, env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert (home.path / "awsv-recovery").stat().st_mode & 0o777 == 0o600
+
+
 def test_no_store_and_no_passphrase(tmp_path: Path, home: Home) -> None:
-    done = home.run("/bin/sh", "-c", f"{PROGRAM} recovery --recovery-fd 3 3>key")
+    done = home.run("/bin/sh", "-c", f"umask 077; {PROGRAM} recovery --recovery-fd 3 3>key")
     assert (done.returncode, (home.cwd / "key").read_bytes()) == (5, b"")
     (tmp_path / "other").mkdir()
-    done = offline(tmp_path / "other").run("/bin/sh", "-c", f"{PROGRAM} recovery --recovery-fd 3 3>key", env=UNLOCKED)
+    done = offline(tmp_path / "other").run(
+        "/bin/sh", "-c", f"umask 077; {PROGRAM} recovery --recovery-fd 3 3>key", env=UNLOCKED
+    )
     assert done.returncode == 4
     assert "yet" in done.stderr
 

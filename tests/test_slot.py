@@ -229,10 +229,12 @@ def test_one_way_at_a_time(home: Home, words: list[str]) -> None:
 
 def test_no_more_than_eight(home: Home) -> None:
     for _ in range(7):
-        done = home.run("/bin/sh", "-c", "exec awsv slot add --recovery --recovery-fd 3 3>key", env=path_of_awsv(home))
+        done = home.run(
+            "/bin/sh", "-c", "umask 077; exec awsv slot add --recovery --recovery-fd 3 3>key", env=path_of_awsv(home)
+        )
         assert done.returncode == 0, done.stderr
     before = store_path(home).read_bytes()
-    done = home.run("/bin/sh", "-c", "exec awsv recovery --recovery-fd 3 3>key", env=path_of_awsv(home))
+    done = home.run("/bin/sh", "-c", "umask 077; exec awsv recovery --recovery-fd 3 3>key", env=path_of_awsv(home))
     assert (done.returncode, "the store has 8 slots" in done.stderr) == (4, True)
     assert (home.cwd / "key").read_text() == ""
     assert store_path(home).read_bytes() == before
@@ -296,7 +298,7 @@ def test_the_core_keeps_the_slots_of_a_store_that_it_seals(home: Home, site: Sit
     assert sh("awsv add work --env")[0] == 0
     shelf = Path(env_data(home), "shelf")
     value = (shelf / "credentials@work").read_bytes()
-    assert sh("awsv recovery --recovery-fd 3 3>key")[0] == 0
+    assert sh("umask 077; awsv recovery --recovery-fd 3 3>key")[0] == 0
     assert sh("awsv slot add --source keyring")[0] == 0
     assert sh("awsv passwd --new-passphrase-fd 3 3<<E\nsecond\nE")[0] == 0
     assert [slot["type"] for slot in json.loads(sh("awsv slot list --json")[1])["slots"]] == [

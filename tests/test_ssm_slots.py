@@ -91,7 +91,7 @@ def test_the_only_way_in_is_told_when_a_store_is_made_and_not_when_it_has_anothe
     done = home.awsv("add", "work", input=key, env=env)
     assert done.returncode == 0, done.stderr
     assert f"warning: store 'file' {ALONE} ('awsv recovery' makes a way in that needs no network)" in done.stderr
-    done = home.run("/bin/sh", "-c", "exec awsv slot add --recovery --recovery-fd 3 3>key", env=on_path(env))
+    done = home.run("/bin/sh", "-c", "umask 077; exec awsv slot add --recovery --recovery-fd 3 3>key", env=on_path(env))
     assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
     second = home.awsv("slot", "add", "--composite", "ssm,env", env={**env, "AWS_VAULT_FILE_PASSPHRASE": "x"})
     assert (second.returncode, "warning" in second.stderr) == (0, False), second.stderr

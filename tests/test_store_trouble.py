@@ -58,7 +58,7 @@ WRITES = {
     "passwd": "awsv passwd --new-passphrase-fd 3 3<new",
     "slot add": "awsv slot add --passphrase --new-passphrase-fd 3 3<new",
     "slot remove": "awsv slot remove --force SLOT",
-    "recovery": "awsv recovery --recovery-fd 3 3>key",
+    "recovery": "umask 077; awsv recovery --recovery-fd 3 3>key",
     "file rekey": "awsv file rekey --drop",
 }
 
@@ -205,7 +205,7 @@ def test_a_stopped_process_holds_the_lock(home: Home, figure: Callable[[str], No
 def test_three_wrong_tries_at_a_terminal(home: Home, command: str, recovery: bool) -> None:
     """The hint is the way that is left, or says plainly that there is none."""
     if recovery:
-        assert home.run("/bin/sh", "-c", "awsv recovery --recovery-fd 3 3>key", env=UNLOCKED).returncode == 0
+        assert home.run("/bin/sh", "-c", "umask 077; awsv recovery --recovery-fd 3 3>key", env=UNLOCKED).returncode == 0
     before = store_path(home).read_bytes()
     child = home.spawn("-c", {**READS, **WRITES}[command], program="/bin/sh")
     for _ in range(3):

@@ -42,6 +42,7 @@ class Warm:
 
     def __init__(self, home: Home) -> None:
         self._cwd = home.cwd
+        self._stdout = home.root / "warm.stdout"
         self._stderr = home.root / "warm.stderr"
         self._process = subprocess.Popen(
             [sys.executable, __file__],
@@ -65,13 +66,17 @@ class Warm:
         :param cut: seconds after which it gets a signal, if it is not at its end before.
         :param texts: as of :func:`support.ways.with_descriptors`; what is None goes to where nobody reads.
         """
-        job = {"words": words, "env": dict(env), "texts": texts, "stderr": str(self._stderr), "cwd": str(self._cwd)}
-        pid = self._ask(json.dumps(job))
+        job = {"words": words, "env": dict(env), "texts": texts, "cwd": str(self._cwd)}
+        pid = self._ask(json.dumps({**job, "stdout": str(self._stdout), "stderr": str(self._stderr)}))
         if cut is not None:
             time.sleep(cut[0])
             os.kill(pid, cut[1])  # nobody has waited for it yet, so the number is not another process's
         code = self._ask("wait")
         return code, self._stderr.read_text(errors="replace")
+
+    def said(self) -> bytes:
+        """What the last command wrote to standard output and, behind it, to standard error."""
+        return self._stdout.read_bytes() + self._stderr.read_bytes()
 
     def timed(self, *words: str, env: Mapping[str, str], **texts: str | None) -> float:
         """Seconds that a command takes here, which must succeed."""
@@ -125,8 +130,8 @@ def _command(job: Mapping[str, Any]) -> None:
             os.write(writing, text.encode())
             os.close(writing)
         words += [f"--{name.replace('_', '-')}-fd", str(given)]
-    stderr = os.open(job["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for old, new in ((nothing, 0), (nothing, 1), (stderr, 2)):
+    stdout, stderr = (os.open(job[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("stdout", "stderr"))
+    for old, new in ((nothing, 0), (stdout, 1), (stderr, 2)):
         os.dup2(old, new)
     os.environ.update(job["env"])
     sys.argv[1:] = words

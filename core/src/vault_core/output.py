@@ -2,16 +2,26 @@
 
 Before the first plugin is imported, descriptor 1 is kept for the core's own writer and pointed at standard error, so
 no plugin, and no child of one, can put a word into what a program reads from ``exec -j``.
+
+What is written is for a person, and drives no terminal: everything but line ends and what can be seen is escaped.
+:func:`write_raw` alone writes as it is, what a program reads and quotes by rules of its own.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from vault_core.errors import OutputError, VaultError
 
 _kept: int | None = None
+
+_UNSEEN = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, 0xFFA0))
+) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+"""Characters that Python takes for printable and of which nothing is to be seen (Unicode's
+Default_Ignorable_Code_Point, and the empty Braille cell): two names that differ in them look alike."""
 
 
 def guard() -> None:
@@ -34,9 +44,17 @@ def restore() -> None:
 
 
 def write(text: str) -> None:
-    """Write to the real standard output, whole and at once.
+    """Write to the real standard output, whole and at once; all but line ends is escaped as in :func:`printable`.
 
     :raises OutputError: nobody reads it any more, it is closed, or its disk is full.
+    """
+    write_raw(printable_lines(text))
+
+
+def write_raw(text: str) -> None:
+    """Write to the real standard output as it is: what a program reads, and whose own quoting makes it safe to show.
+
+    :raises OutputError: as :func:`write`.
     """
     data = text.encode("utf-8", "surrogateescape")
     descriptor = 1 if _kept is None else _kept
@@ -61,26 +79,80 @@ def flush() -> None:
         raise _lost(error) from None
 
 
+def open_to_others(descriptor: int | None = None) -> str | None:
+    """Why a file or named pipe is no place for a secret, in a few words: whose it is, or its mode. None where it is
+    one, or is something else (a terminal, a pipe, a socket).
+
+    An access list shows in the bits of the group, which are its mask.
+
+    :param descriptor: None: of the real standard output.
+    """
+    descriptor = descriptor if descriptor is not None else 1 if _kept is None else _kept
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None  # writing to it says what is wrong
+    if stat.S_ISFIFO(found.st_mode):
+        private = not found.st_mode & 0o007  # macOS shows a pipe of our own as open to the group
+    elif stat.S_ISREG(found.st_mode):
+        private = not found.st_mode & 0o077
+    else:
+        return None
+    if found.st_uid not in (0, os.geteuid()):
+        return f"it belongs to user {found.st_uid}"
+    return None if private else f"its mode is {stat.S_IMODE(found.st_mode):04o}"
+
+
 def is_terminal() -> bool:
     """Whether the real standard output is a terminal."""
     return os.isatty(1 if _kept is None else _kept)
 
 
 def printable(text: str) -> str:
-    """The text with control characters escaped: a name from a file or a service must not drive the terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
+    """The text in one line, in which every character can be seen: a name from a file or a service must not drive the
+    terminal. Control and formatting characters, line ends among them, and bytes that are no UTF-8 are escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if _is_seen(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for text of several lines, whose line feeds stay."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _is_seen(char: str) -> bool:
+    return char.isprintable() and char not in _UNSEEN
+
+
+def width(text: str) -> int:
+    """The columns that :func:`printable` text takes at a terminal."""
+    from unicodedata import category, east_asian_width  # of no use to most commands
+
+    return sum(
+        0 if category(char) in ("Mn", "Me") else 2 if east_asian_width(char) in ("W", "F") else 1 for char in text
     )
 
 
+def cut(text: str, columns: int) -> str:
+    """:func:`printable` text, cut where it would take more columns; it ends with ``…`` then."""
+    text = printable(text)
+    kept = text[: 2 * columns]  # marks without end on one character would hide what stands above
+    if kept == text and width(text) <= columns:
+        return text
+    while kept and width(kept) > columns - 1:
+        kept = kept[:-1]
+    return f"{kept}…"
+
+
 def note(message: str) -> None:
-    """One line on standard error, control characters escaped."""
+    """One line on standard error, escaped as in :func:`printable`."""
     to_stderr(f"awsv: {printable(message)}\n")
 
 
 def to_stderr(text: str) -> None:
-    """Text on standard error as it is."""
-    data = text.encode("utf-8", "backslashreplace")
+    """Text on standard error, all but line ends escaped as in :func:`printable`."""
+    data = printable_lines(text).encode("utf-8")
     try:
         while data:
             data = data[os.write(2, data) :]

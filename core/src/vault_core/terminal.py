@@ -7,7 +7,9 @@ What this module promises:
   background of one, a question fails at once.
 - While a secret is typed nothing is echoed, and the terminal is as it was before on every way out: an answer, an
   exception, Ctrl-C, a deadline, SIGTERM, SIGHUP, SIGQUIT, and Ctrl-Z, after which the question is shown again.
-- Text of others (profile names, folders) cannot move the cursor or hide itself: what is not printable is escaped.
+- Text of others (profile names, folders) cannot move the cursor or hide itself: what is not printable is escaped. Nor
+  can it fill a row up and have the next one to itself: who asks is cut to one row, and each further row of a question
+  begins with ``…``.
 
 SIGKILL and SIGSTOP cannot be seen coming. In a thread other than the main one Python delivers no signals, so there
 only answers, exceptions and deadlines restore the terminal.
@@ -29,13 +31,15 @@ from types import FrameType
 from typing import Any, Final
 
 from vault_core.errors import Cancelled, QuestionRefused, SourceUnavailable
-from vault_core.output import printable
+from vault_core.output import cut, printable, printable_lines, width
 from vault_core.secret import Secret
 
 _PATH: Final = "/dev/tty"
 _BEAT: Final = 0.5
 """Seconds between two looks at whether we are still in the foreground: no signal tells."""
 _CONFIRM_TRIES: Final = 3
+_COLUMNS: Final = 80
+"""Of a terminal that does not know how wide it is."""
 
 _LINE_LIMIT: Final = 4094 if sys.platform == "linux" else 1022
 """The most bytes of a line that is surely whole. Linux's N_TTY drops what exceeds 4095 bytes and macOS's what exceeds
@@ -94,9 +98,9 @@ class Terminal:
         raise QuestionRefused("no answer: neither y nor n")
 
     def write(self, text: str) -> None:
-        """Show text at the terminal as it is; nothing happens where there is none, or where it takes no output."""
+        """Show lines at the terminal; nothing happens where there is none, or where it takes no output."""
         with suppress(SourceUnavailable, OSError), _never_stopped(), _terminal() as fd:
-            rest = _encoded(text)
+            rest = printable_lines(text).encode()
             while rest and select.select([], [fd], [], _BEAT)[1]:
                 rest = rest[os.write(fd, rest) :]
 
@@ -105,8 +109,22 @@ def _composed(question: str, asker: str) -> str:
     return (printable(asker) + "\n" if asker else "") + printable(question)
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
+def _fitting(text: str, columns: int) -> str:
+    """What :func:`_composed` made, for a terminal so wide: nothing is left to wrap to the terminal."""
+    *asker, question = text.split("\n")
+    rows = [""]
+    for char in question:
+        if width(rows[-1] + char) >= columns:  # the last column stays free: some wrap when it is taken
+            rows.append("… ")
+        rows[-1] += char
+    return "\n".join([*(cut(line, columns - 1) for line in asker), *rows])
+
+
+def _columns(fd: int) -> int:
+    try:
+        return max(os.get_terminal_size(fd).columns or _COLUMNS, len("… xx") + 1)
+    except OSError:
+        return _COLUMNS
 
 
 def _ask(text: str, *, secret: bool, deadline: float | None) -> bytes:
@@ -243,7 +261,7 @@ class _Question:
 
     def __init__(self, fd: int, text: str, secret: bool, deadline: float | None, signals: _Signals) -> None:
         self._fd = fd
-        self._text = _encoded(text)
+        self._text = text
         self._secret = secret
         self._deadline = deadline
         self._signals = signals
@@ -295,7 +313,7 @@ class _Question:
                     termios.tcsetattr(self._fd, termios.TCSAFLUSH, before)
 
     def _show(self) -> None:
-        rest = self._text
+        rest = _fitting(self._text, _columns(self._fd)).encode()
         while rest:
             if self._wait(writing=True):
                 with suppress(BlockingIOError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import struct
 import sys
 import threading
 import time
@@ -183,11 +184,50 @@ def test_an_empty_file(tmp_path: Path, content: str) -> None:
     assert refusal(tmp_path, {NAME + "_FILE": str(file(tmp_path, content))}) == f"{NAME}_FILE is set but empty"
 
 
-def test_a_file_that_others_can_read(tmp_path: Path) -> None:
-    path = file(tmp_path, mode=0o644)
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o622, 0o610, 0o604, 0o601])
+def test_a_file_with_a_bit_for_others_is_told(tmp_path: Path, mode: int) -> None:
+    path = file(tmp_path, mode=mode)
     asked = context(tmp_path, {NAME + "_FILE": str(path)})
     assert get(asked) == Secret(CANARY)
-    assert asked.notes == [f"{NAME}_FILE: every user of this machine can read {path}"]
+    assert asked.notes == [
+        f"{NAME}_FILE: {path} is not yours alone: its mode is {mode:04o}, and 0600 is private",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_file_of_another_user_is_told(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    os.chown(path, 65534, -1)
+    asked = context(tmp_path, {NAME + "_FILE": str(path)})
+    assert get(asked) == Secret(CANARY)
+    assert asked.notes == [f"{NAME}_FILE: {path} belongs to another user (65534)"]
+
+
+def test_an_access_list_is_told(tmp_path: Path) -> None:
+    """It shows in the bits of the group, which are its mask."""
+    path = file(tmp_path)
+    nobody, others = 65534, 0xFFFFFFFF
+    entries = [(1, 6, others), (2, 4, nobody), (4, 0, others), (16, 4, others), (32, 0, others)]  # <linux/posix_acl.h>
+    try:
+        os.setxattr(
+            path,
+            "system.posix_acl_access",
+            struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries),
+        )
+    except (AttributeError, OSError):
+        pytest.skip("this file system has no access lists")
+    asked = context(tmp_path, {NAME + "_FILE": str(path)})
+    get(asked)
+    assert "its mode is 0640" in "".join(asked.notes)
+
+
+def test_the_file_of_a_descriptor_is_told_as_well(tmp_path: Path) -> None:
+    number = os.open(file(tmp_path, mode=0o604), os.O_RDONLY)
+    os.set_inheritable(number, True)
+    asked = context(tmp_path, {NAME + "_FD": str(number)})
+    assert get(asked) == Secret(CANARY)
+    [note] = asked.notes
+    assert note.startswith(f"{NAME}_FD: the file of descriptor {number} is not yours alone: its mode is 0604")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ class CommandContext(Protocol):
         """The credentials of a profile, as ``exec`` would hand them out."""
 
     def write(self, text: str) -> None:
-        """Data for a person or a program, on standard output; a newline is added."""
+        """Lines for a person, on standard output; a newline is added. What could drive a terminal is escaped, all but
+        line ends."""
 
     def write_json(self, value: Any) -> None:
         """Data for a program."""

@@ -100,7 +100,7 @@ class Context(Protocol):
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         """Ask the person at the controlling terminal for one line.
 
-        :param question: shown as it is, after a line that names who asks.
+        :param question: shown after a line that names who asks; what could drive a terminal is escaped.
         :param secret: do not show what is typed.
         :raises QuestionRefused: Ctrl-C, end of input or an empty line.
         :raises SourceUnavailable: nobody can be asked (no terminal, in the background, or asking is not allowed).

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from vault_core import output
 from vault_core.api import ABSENT, ANY, AtRest, Credentials
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.recovery import lacks_store, offer
@@ -135,7 +134,7 @@ def _refuse_to_replace(vault: Vault, profile: str, there: StoredKey | None, *, o
 def _report(app: App, vault: Vault, profile: str, key: Credentials, old: StoredKey | None) -> None:
     replaced = f" in place of {old.credentials.access_key_id}" if old is not None else ""
     sources = ",".join(vault.store.context.sources)
-    app.write(f"Added credentials to profile {output.printable(json.dumps(profile, ensure_ascii=False))} in vault")
+    app.write(f"Added credentials to profile {json.dumps(profile, ensure_ascii=False)} in vault")
     opens = "" if vault.store.spec.at_rest is AtRest.SERVICE else f"; a passphrase opens it (sources: {sources})"
     app.note(f"{key.access_key_id}{replaced} is in {vault.store.place}{opens}")
 

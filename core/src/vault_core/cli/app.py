@@ -1,8 +1,9 @@
 """What every command works with: settings, plugins, the AWS config, output and questions.
 
 A command is a ``click`` command made with :func:`subcommand`; it gets the :class:`App` by ``@click.pass_obj``. It
-writes data with :meth:`App.write` or :meth:`App.write_json`, tells people things with :meth:`App.note`, and raises a
-:class:`~vault_core.errors.VaultError` for every failure: :mod:`vault_core.cli.commands` prints it.
+writes for people with :meth:`App.write`, for programs with :meth:`App.write_json` or :meth:`App.write_credentials`,
+tells people things with :meth:`App.note`, and raises a :class:`~vault_core.errors.VaultError` for every failure:
+:mod:`vault_core.cli.commands` prints it.
 """
 
 from __future__ import annotations
@@ -218,21 +219,29 @@ class App:
     # -- talking -----------------------------------------------------------------------------------------------------
 
     def write(self, text: str) -> None:
-        """Data for standard output; a newline is added."""
+        """Lines for a person, on standard output; a newline is added. What could drive a terminal is escaped."""
         output.write(f"{text}\n")
 
     def write_json(self, value: Any) -> None:
-        """Data for a program."""
-        output.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+        """Data for a program, in ASCII without control characters."""
+        text = json.dumps(value, indent=2, ensure_ascii=True)
+        output.write_raw(text.replace("\x7f", "\\u007f") + "\n")  # the only one that JSON lets pass
+
+    def write_credentials(self, text: str) -> None:
+        """Credentials for a program, as they are (:mod:`vault_core.cli.formats` sees to what is in them); a newline is
+        added. Warn where they go to a file that others can open."""
+        if why := output.open_to_others():
+            self.note(f"warning: these credentials go to a file that others may read: {why}")
+        output.write_raw(f"{text}\n")
 
     def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Data for a person: columns of equal width; control characters in names are escaped."""
+        """Data for a person: columns of equal width."""
         cells = [
             [output.printable(cell) for cell in row] for row in (head, ["=" * len(title) for title in head], *rows)
         ]
-        widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+        widths = [max(output.width(row[column]) for row in cells) for column in range(len(head))]
         for row in cells:
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            line = "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
             output.write(f"{line.rstrip()}\n")
 
     def note(self, message: str) -> None:

@@ -78,7 +78,7 @@ def credential_process(
         app.write(shown)
         return
     output.to_stderr(f"{shown}\n")
-    if not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
+    if not yes and not app.confirm(f"Change {path} like this?", flag="--yes"):
         raise Cancelled("nothing was changed")
     save(path, raw, proposal.after, locks=app.config_locks)
     listed = ", ".join(map(repr, proposal.changed))

@@ -101,7 +101,7 @@ def command(
         if child:
             raise UsageError("--json prints credentials and runs nothing", hint="leave the command or --json away")
         plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
-        app.write(FORMATS["json"](profile, issued.credentials, plan.region))
+        app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
     inherited = Inherited.now(environ)

@@ -132,7 +132,7 @@ def lines(described: dict[str, Any]) -> list[str]:
 
     from vault_core.output import printable
 
-    found = [f"profile {printable(described['profile'])}, region {described['region'] or 'not set'}", "", "steps"]
+    found = [f"profile {described['profile']}, region {described['region'] or 'not set'}", "", "steps"]
     for number, step in enumerate(described["steps"], 1):
         if step["step"] == "stored key":
             found.append(
@@ -143,16 +143,15 @@ def lines(described: dict[str, Any]) -> list[str]:
         state = f"cached until {step['cached_until']}" if step["cached_until"] else "not cached"
         found.append(f"  {number}. {step['step']} for profile {step['profile']!r}: {state}")
         found.extend(
-            f"       {key} = {printable(value if isinstance(value, str) else json.dumps(value))}"
+            f"       {key} = {value if isinstance(value, str) else json.dumps(value)}"
             for key, value in step["parameters"].items()
             if key != "action"
         )
     found += ["", "values"]
     found.extend(
-        f"  {printable(value['profile'])}: {value['key']} = {printable(value['value'])}  ({value['from']})"
-        for value in described["values"]
+        f"  {value['profile']}: {value['key']} = {value['value']}  ({value['from']})" for value in described["values"]
     )
     found += ["", "settings"]
     found.extend(f"  {name} = {value['value']}  ({value['from']})" for name, value in described["settings"].items())
     found.extend(f"note: {note}" for note in described["notes"])
-    return found
+    return [printable(line) for line in found]  # a line break in a name begins no line of its own

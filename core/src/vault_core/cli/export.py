@@ -26,4 +26,4 @@ def command(
     """
     flags = Flags(duration, no_session, region)
     plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
-    app.write(FORMATS[form](profile, issued.credentials, plan.region))
+    app.write_credentials(FORMATS[form](profile, issued.credentials, plan.region))

@@ -7,13 +7,21 @@ provider").
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from datetime import datetime
 
 from vault_core import output
 from vault_core.api import Credentials
-from vault_core.errors import UsageError
+from vault_core.errors import SessionError, UsageError
+
+_FOR_ALL = "DEFAULT"
+"""The section whose keys every other section has, to botocore."""
+
+_NO_SECTION = re.compile(r"\]|\A\s|\s\Z|\s[#;]")
+"""What some SDK reads as another name, or as no section: the keys are then those of the section before. ``]`` ends a
+name, blanks around it are cut off, and the SDK for JavaScript has a comment begin within it."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -36,18 +44,33 @@ def variables(credentials: Credentials, region: str | None) -> dict[str, str]:
     return found
 
 
+def _in_lines(credentials: Credentials, region: str | None) -> dict[str, str]:
+    """The variables, for text in lines: quotes keep a shell from a value, but no terminal.
+
+    :raises VaultError: a value holds control characters.
+    """
+    found = variables(credentials, region)
+    for name, value in found.items():
+        if output.printable(value) == value:
+            continue
+        if value == region:
+            raise UsageError(f"the region {region!r} cannot stand in a line", hint="check --region and AWS_REGION")
+        raise SessionError(f"the value of {name} cannot stand in a line: it holds control characters")
+    return found
+
+
 def as_env(profile: str, credentials: Credentials, region: str | None) -> str:
-    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in variables(credentials, region).items())
+    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in _in_lines(credentials, region).items())
 
 
 def as_export_env(profile: str, credentials: Credentials, region: str | None) -> str:
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(credentials, region).items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in _in_lines(credentials, region).items())
 
 
 def as_fish(profile: str, credentials: Credentials, region: str | None) -> str:
     # Between single quotes fish knows only \\ and \'.
     quoted = {
-        name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in variables(credentials, region).items()
+        name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in _in_lines(credentials, region).items()
     }
     return "\n".join(f"set -gx {name} '{value}'" for name, value in quoted.items())
 
@@ -66,11 +89,9 @@ def as_json(profile: str, credentials: Credentials, region: str | None) -> str:
 
 
 def as_ini(profile: str, credentials: Credentials, region: str | None) -> str:
-    if output.printable(profile) != profile or "]" in profile:
+    if output.printable(profile) != profile or profile == _FOR_ALL or _NO_SECTION.search(profile):
         raise UsageError(f"the profile name {profile!r} cannot be the name of a section", hint="use --format json")
-    if region and output.printable(region) != region:
-        raise UsageError(f"the region {region!r} cannot stand in a file", hint="check --region and AWS_REGION")
-    found = variables(credentials, region)
+    found = _in_lines(credentials, region)
     wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
     lines = [f"[{profile}]", *(f"{name.lower()}={found[name]}" for name in wanted if name in found)]
     # aws-vault ends every section with an empty line.

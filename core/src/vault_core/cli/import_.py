@@ -249,7 +249,7 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
         app.note(f"{what} would be changed like this: awsv in place of aws-vault")
     elif not yes and app.host.why_nobody_can_be_asked():
         app.note(f"{what} would be changed like this, and nothing was; --yes does it")
-    elif yes or app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
+    elif yes or app.confirm(f"Change {path} like this?", flag="--yes"):
         save(path, raw, proposal.after, locks=app.config_locks)
         app.note(f"changed {what}: awsv in place of aws-vault")
     else:

@@ -28,7 +28,7 @@ def main(job: Mapping[str, Any]) -> None:
 
     found = _examine(job["kind"], job["name"], job["flags"])
     output.flush()  # what the plugin printed and Python has kept
-    output.write(json.dumps(found))
+    output.write_raw(json.dumps(found))
     os._exit(0)  # what the plugin left to be done at the end of a process is of no interest
 
 

@@ -47,7 +47,7 @@ def command(app: App, number: int | None, label: str) -> None:
     \b
     Examples:
       awsv recovery
-      awsv recovery --recovery-fd 3 3>/media/usb/awsv-recovery
+      (umask 077; awsv recovery --recovery-fd 3 3>~/awsv-recovery)
     """
     make(Ways.selected(app, "making a recovery key for store"), number, label)
 

@@ -43,7 +43,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
         return None
     output.to_stderr(f"{shown}\n")
     obstacle = _obstacle(path)
-    if not obstacle and not yes and not app.confirm(f"Change {output.printable(str(path))} like this?", flag="--yes"):
+    if not obstacle and not yes and not app.confirm(f"Change {path} like this?", flag="--yes"):
         raise Cancelled("nothing was changed")
     Originals(app.vault(), path).push(raw, _mode(path), removal.after)
     if obstacle:

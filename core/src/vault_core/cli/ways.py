@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vault_core import output
 from vault_core.api import SlotKeeper
 from vault_core.cli.app import App
 from vault_core.errors import PassphraseError, PluginError, UsageError, VaultError
@@ -151,10 +152,16 @@ def descriptor(*, writing: bool = False) -> Callable[[click.Context, click.Param
             mode = fcntl.fcntl(value, fcntl.F_GETFL) & os.O_ACCMODE
             if mode == (os.O_RDONLY if writing else os.O_WRONLY):
                 raise ValueError
-            return fcntl.fcntl(value, fcntl.F_DUPFD_CLOEXEC, 3)
+            own = fcntl.fcntl(value, fcntl.F_DUPFD_CLOEXEC, 3)
         except (OSError, ValueError, OverflowError):
             use = f"written to (from {least} on)" if writing else "read from"
             raise UsageError(f"{parameter.opts[0]} {value}: no open descriptor that can be {use}") from None
+        if writing and (why := output.open_to_others(own)):
+            raise UsageError(
+                f"{parameter.opts[0]} {value}: others may read the file that the key would go to: {why}",
+                hint="delete the file, say 'umask 077' in this shell, and repeat the command",
+            )
+        return own
 
     return callback
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from vault_core import output
-
 MAX_NAMED = 20
 """The most names that a message lists; the table, where there is one, has them all."""
 
@@ -30,4 +28,4 @@ def difference(before: bytes, after: bytes, path: Path) -> str:
     """A change of a config file as people read it, without a newline at its end."""
     from vault_core.awsconfig.patch import patch
 
-    return "\n".join(output.printable(line) for line in patch(before, after, path).splitlines())
+    return patch(before, after, path).removesuffix("\n")

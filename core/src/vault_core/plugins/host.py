@@ -24,6 +24,9 @@ from vault_core.terminal import Terminal
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
 
+_PURPOSE_COLUMNS = 40
+"""However long a name is, which program asks stands in the same row of 80 columns."""
+
 
 @dataclass
 class Host:
@@ -200,7 +203,8 @@ class Host:
             folder = str(Path.cwd())
         except OSError:
             folder = "a folder that is gone"
-        return f"awsv for {self.purpose or 'a command'}, started by {program} (pid {parent}) in {folder}"
+        purpose = output.cut(self.purpose or "a command", _PURPOSE_COLUMNS)
+        return f"awsv for {purpose}, started by {program} (pid {parent}) in {folder}"
 
     def context(
         self,

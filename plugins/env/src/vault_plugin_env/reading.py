@@ -63,8 +63,7 @@ class Reader:
             mode = os.fstat(fd).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
                 raise PassphraseError(f"{self._name}: {path} is neither a file nor a named pipe")
-            if stat.S_ISREG(mode) and mode & stat.S_IROTH:
-                self._context.notify(f"{self._name}: every user of this machine can read {path}")
+            self._tell_if_open(fd, str(path))
             data = self._all(fd, str(path))
         finally:
             os.close(fd)
@@ -93,11 +92,28 @@ class Reader:
                 f"{self._name}: descriptor {fd} is a terminal, which would show the passphrase",
                 hint="let the source 'prompt' ask for it",
             )
+        self._tell_if_open(fd, f"the file of descriptor {fd}")
         data = self._all(fd, f"descriptor {fd}")
         _read_once[self._name, text] = Secret(data)
         if fd > _LAST_STANDARD:
             os.close(fd)  # a child of exec could rewind a file
         return data
+
+    def _tell_if_open(self, fd: int, what: str) -> None:
+        """Tell whoever keeps a passphrase in a file of which others know it, or can change it.
+
+        Not even root's group is left out: an access list shows in the group's bits, whichever group it is.
+        """
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            return
+        mode = stat.S_IMODE(found.st_mode)
+        if found.st_uid not in (0, os.geteuid()):
+            self._context.notify(f"{self._name}: {what} belongs to another user ({found.st_uid})")
+        elif mode & 0o077:
+            self._context.notify(
+                f"{self._name}: {what} is not yours alone: its mode is {mode:04o}, and 0600 is private"
+            )
 
     def _all(self, fd: int, what: str) -> bytes:
         data = b""
