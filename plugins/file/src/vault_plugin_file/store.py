@@ -140,8 +140,8 @@ class StoreFile:
             envelope = None if data is None else self.parse(data)
             found = None if envelope is None else mark_of(envelope)
             verdict = memory.judge(found)
-            if found is not None and found.store != memory.store:  # its newest state has to be read before the file
-                store = found.store
+            if found is not None and self.anchor.enabled and found.store != memory.store:
+                store = found.store  # its newest state has to be read before the file
             elif verdict.trusted or self.anchor.read(store) == memory:
                 break
         return envelope, verdict, memory
