@@ -129,6 +129,7 @@ def test_a_key_that_changed_during_the_question_stays(alice: Home) -> None:
 def test_two_homes_with_one_text_are_two_stores(alice: Home, moto: MotoServer, tmp_path: Path) -> None:
     """``~`` in a setting means another folder in another home, though state and runtime folders are shared."""
     alice.env["AWS_VAULT_FILE_DIR"] = "~/vault"
+    alice.env["AWS_CONFIG_FILE"] = str(alice.config)
     key = moto.create_user("bob-of-two-homes")
     second = tmp_path / "second"
     second.mkdir()
