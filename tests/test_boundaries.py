@@ -41,6 +41,7 @@ HEAVY_AT_HOME = {
     ("vault_core.moving.jwe", "cryptography"),
     ("vault_plugin_hashicorp.calls", "hvac"),
     ("vault_plugin_hashicorp.calls", "requests"),
+    ("vault_plugin_hashicorp.transport", "requests"),
 }
 """The modules that exist for one of these, and load it as they are loaded."""
 
