@@ -25,7 +25,7 @@ def lock_of(folder: Path) -> Path:
 def taken(folder: Path):  # type: ignore[no-untyped-def]  # of a test
     """Another process's question."""
     with lock_of(folder).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
