@@ -217,7 +217,7 @@ def test_no_source_of_another_secret(home: Home, source: str, code: int, why: st
     "words", [["--passphrase", "--recovery-fd", "3"], ["--source", "a", "--new-passphrase-fd", "0"]]
 )
 def test_descriptors_go_with_what_they_are_for(home: Home, words: list[str]) -> None:
-    done = home.run("/bin/sh", "-c", f"exec {PROGRAM} slot add {' '.join(words)} 3>key", env=UNLOCKED)
+    done = home.run("/bin/sh", "-c", f"umask 077; exec {PROGRAM} slot add {' '.join(words)} 3>key", env=UNLOCKED)
     assert (done.returncode, "goes with" in done.stderr) == (2, True)
 
 

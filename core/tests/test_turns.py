@@ -25,7 +25,7 @@ def lock_of(folder: Path) -> Path:
 def taken(folder: Path):  # type: ignore[no-untyped-def]  # of a test
     """Another process's question."""
     with lock_of(folder).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
@@ -35,7 +35,7 @@ def test_the_lock_is_private_and_let_go(tmp_path: Path) -> None:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE(lock_of(folder).stat().st_mode) == 0o600
         with lock_of(folder).open() as other, pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
     with taken(folder):
         pass
 

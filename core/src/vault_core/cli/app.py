@@ -224,8 +224,7 @@ class App:
 
     def write_json(self, value: Any) -> None:
         """Data for a program, in ASCII without control characters."""
-        text = json.dumps(value, indent=2, ensure_ascii=True)
-        output.write_raw(text.replace("\x7f", "\\u007f") + "\n")  # the only one that JSON lets pass
+        output.write_raw(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
     def write_credentials(self, text: str) -> None:
         """Credentials for a program, as they are (:mod:`vault_core.cli.formats` sees to what is in them); a newline is
