@@ -12,7 +12,7 @@ from vault_core.errors import VaultError
 CODES = {
     1: {"VaultError", "OutputError"},
     2: {"UsageError", "ConfigError"},
-    3: {"PluginError", "PluginNotFound", "PluginConflict", "PluginDisabled", "PluginLoadError"},
+    3: {"PluginError", "PluginFault", "PluginNotFound", "PluginConflict", "PluginDisabled", "PluginLoadError"},
     4: {"StorageError", "StorageLocked", "StorageUnavailable", "StorageCorrupt", "StorageDenied", "StorageConflict"},
     5: {"NoSecret", "PassphraseError", "SourceUnavailable", "WrongSecret"},
     6: {"SessionError", "MfaError", "MfaRejected", "AccessDenied"},

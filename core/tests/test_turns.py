@@ -102,6 +102,6 @@ def test_a_file_system_without_locks_keeps_nobody_from_asking(tmp_path: Path, mo
     def none(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(turns.fcntl, "flock", none)
+    monkeypatch.setattr("fcntl.flock", none)
     with turn(tmp_path, None):
         pass

@@ -62,6 +62,9 @@ class FakePlugins:
             raise PluginNotFound(name)
         return self.specs[name]
 
+    def loaded(self, kind, name):
+        return self.specs.get(name)
+
     def offers(self):
         return ()
 

@@ -152,7 +152,7 @@ class Machine:
         self.flights = root / "flights"
 
     def engine(self, token: str | None = None) -> Engine:
-        flights = Flights(self.flights, 5, foreground=False)
+        flights = Flights(self.flights, 5, foreground=False, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, Secret(token) if token else None)
 
     def plan(self, name: str, **flags: Any) -> Plan:

@@ -68,9 +68,9 @@ def test_what_is_missing_lies_behind_the_last_live_step(make: Make) -> None:
 
 def test_one_command_makes_no_step_twice_even_where_nothing_is_kept(make: Make) -> None:
     machine = make()
-    machine.provider.outcomes = [Credentials(access_key_id="ASIANOEND", secret_access_key=Secret("s"))]
+    machine.provider.outcomes = [session("ASIASHORT", minutes=1)]
     engine, plan = machine.engine(), machine.plan("user")
-    assert engine.credentials(plan) == engine.credentials(plan)
+    assert engine.credentials(plan).credentials == engine.credentials(plan).credentials
     assert len(machine.provider.requests) == 1
 
 

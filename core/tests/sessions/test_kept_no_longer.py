@@ -36,7 +36,7 @@ def test_a_session_that_ends_in_2099_is_kept_for_as_long_as_it_was_asked_for(
     (tmp_path / "run").mkdir(mode=0o700)
     cache = Cache(Settings({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}))
     flights = Flights(tmp_path / "flights", 5, foreground=True, sign=cache.name)
-    host: Any = SimpleNamespace(questions=0)
+    host: Any = SimpleNamespace(questions=0, suspected=False)
     engine = Engine(host, SimpleNamespace(), cache, flights)  # type: ignore[arg-type]  # no profile is looked up
     engine.obtain(SessionStep("sts", "work", parameters, None, "key"))
     kept = cache.get("key")

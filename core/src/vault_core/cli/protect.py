@@ -48,7 +48,7 @@ def refuse_tracer() -> None:
         name = _read(f"/proc/{tracer}/comm").strip() or "unknown"
         raise UsageError(
             f"process {tracer} ({name}) is attached to awsv and can read what it holds",
-            hint=f"end process {tracer}; a debugger of yours has to start awsv itself: strace -f awsv ...",
+            hint=f"end process {tracer}; a debugger of yours has to start awsv itself, as strace does",
         )
 
 

@@ -24,8 +24,8 @@ from vault_core.terminal import Terminal
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
 
-_PURPOSE_COLUMNS = 40
-"""However long a name is, which program asks stands in the same row of 80 columns."""
+_ROW, _PURPOSE = 79, 40
+"""Columns: of the row that says who asks, in which the program that started us is never cut off; and of what for."""
 
 
 @dataclass
@@ -203,8 +203,9 @@ class Host:
             folder = str(Path.cwd())
         except OSError:
             folder = "a folder that is gone"
-        purpose = output.cut(self.purpose or "a command", _PURPOSE_COLUMNS)
-        return f"awsv for {purpose}, started by {program} (pid {parent}) in {folder}"
+        start, end = "awsv for ", f", started by {program} (pid {parent})"
+        left = _ROW - output.width(start + output.printable(end))
+        return f"{start}{output.cut(self.purpose or 'a command', min(left, _PURPOSE))}{end} in {folder}"
 
     def context(
         self,
