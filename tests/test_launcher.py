@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -244,7 +243,7 @@ def test_the_line_that_is_written_for_sdks_names_it(home: Home, local: Path) -> 
         assert f"+credential_process = {named} exec -j work\n" in done.stdout, done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user here")
+@pytest.mark.root("only root can become another user here")
 def test_packages_of_another_user_are_not_imported_by_root(home: Home) -> None:
     """``sudo`` with the home of the user who called it."""
     packages = home.path / ".local" / PACKAGES

@@ -45,9 +45,8 @@ def test_a_file_that_others_can_open_is_not_read(path: Path, mode: int) -> None:
         files.read(path, limit=9)
 
 
+@pytest.mark.root("only root can give a file away")
 def test_a_file_of_somebody_else_is_not_read(path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a file away")
     files.write(path, b"x")
     os.chown(path, 65534, 65534)
     with pytest.raises(OSError, match="is open to others"):

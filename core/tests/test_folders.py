@@ -26,12 +26,18 @@ def umask() -> Iterator[Callable[[int], object]]:
     os.umask(before)
 
 
-@pytest.mark.parametrize("value", [0o000, 0o022, 0o077, 0o177])
+@pytest.mark.parametrize(
+    "value",
+    [
+        0o000,
+        0o022,
+        0o077,
+        pytest.param(0o177, marks=pytest.mark.root("under this umask only root can go on with what it makes")),
+    ],
+)
 def test_each_folder_that_is_made_is_private_whatever_the_umask(
     tmp_path: Path, umask: Callable[[int], object], value: int
 ) -> None:
-    if value & 0o100 and os.geteuid() != 0:
-        pytest.skip("under this umask only root can go on with what it makes")
     umask(value)
     folders.make(tmp_path / "local/state/awsv/sessions")
     made = [tmp_path / path for path in ("local", "local/state", "local/state/awsv", "local/state/awsv/sessions")]
@@ -72,10 +78,9 @@ def test_a_folder_above_that_others_can_write_is_refused(tmp_path: Path, above: 
     folders.make(folder)
 
 
+@pytest.mark.root("only root can give a folder away")
 @pytest.mark.parametrize("exists", [True, False], ids=["there", "to be made"])
 def test_a_folder_above_of_somebody_else_is_refused(tmp_path: Path, exists: bool) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a folder away")
     folder = tmp_path / "theirs/ours/awsv"
     (folder if exists else folder.parent).mkdir(parents=True, mode=0o700)
     os.chown(tmp_path / "theirs", STRANGER, STRANGER)
@@ -103,13 +108,12 @@ def test_a_link_in_the_hands_of_others_is_refused(tmp_path: Path) -> None:
         folders.check(tmp_path / "open/state/awsv")
 
 
+@pytest.mark.root("only root can give a folder away")
 @pytest.mark.parametrize("name", ["awsv", "between"])
 def test_a_folder_that_another_made_meanwhile_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """In a folder such as /tmp, between the look at it and the making of what is missing there."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a folder away")
     (tmp_path / "sticky").mkdir()
     (tmp_path / "sticky").chmod(0o1777)
     folder = tmp_path / ("sticky/awsv" if name == "awsv" else "sticky/between/awsv")
@@ -175,10 +179,9 @@ def test_a_group_above_is_trusted_only_if_nobody_else_is_in_it(
             folders.make(tmp_path / "a/awsv")
 
 
+@pytest.mark.root("only root can give a folder away")
 def test_the_group_of_root_is_trusted_without_an_account_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container under an arbitrary user id, with folders that its group 0 may write."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a folder away")
 
     def nobody(_: int) -> object:
         raise KeyError
@@ -204,9 +207,8 @@ def test_whose_the_folders_above_the_home_are_is_not_asked(tmp_path: Path, monke
         folders.check(home / "state/awsv")
 
 
+@pytest.mark.root("only root can give a folder away")
 def test_in_a_container_an_owner_without_an_id_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a folder away")
     (tmp_path / "hosts").mkdir()
     os.chown(tmp_path / "hosts", STRANGER, STRANGER)
     with pytest.raises(Untrusted):

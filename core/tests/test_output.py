@@ -215,7 +215,7 @@ def test_a_named_pipe_that_others_can_read_is_open(tmp_path: Path) -> None:
     os.close(descriptor)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.root("only root can give a file away")
 def test_a_file_of_another_user_is_open_to_them(tmp_path: Path) -> None:
     descriptor = opened(tmp_path / "f", 0o600)
     os.fchown(descriptor, 65534, -1)

@@ -82,7 +82,7 @@ def test_no_plugin_of_ours_lets_a_profile_say_where_secrets_lie() -> None:
 # -- who may write config.toml -----------------------------------------------------------------------------------------
 
 PLANTED = 'backend = "hashicorp"\n[plugin.hashicorp]\naddress = "http://127.0.0.1:1"\n'
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="files of another user take root")
+AS_ROOT = pytest.mark.root("files of another user take root")
 NOBODY = 65534
 
 

@@ -194,7 +194,7 @@ def test_a_file_with_a_bit_for_others_is_told(tmp_path: Path, mode: int) -> None
     ]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.root("only root can give a file to somebody else")
 def test_a_file_of_another_user_is_told(tmp_path: Path) -> None:
     path = file(tmp_path)
     os.chown(path, 65534, -1)

@@ -24,7 +24,7 @@ from vault_core.terminal import Terminal
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
 
-_ROW, _PURPOSE = 79, 40
+_ROW, _PURPOSE = 78, 40
 """Columns: of the row that says who asks, in which the program that started us is never cut off; and of what for."""
 
 
