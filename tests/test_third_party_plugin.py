@@ -118,7 +118,7 @@ def test_its_options_are_flags_and_variables(third_party: Site, tmp_path: Path) 
     assert by_variable.stdout == "work\n"
     childs = ("exec", "-n", "work", "/bin/echo", "--drawer-place", "x")
     done = home.run(third_party.awsv, f"--drawer-place={place}", *childs, env=env)
-    assert done.stdout == "--drawer-place x\n"
+    assert done.stdout == "--drawer-place x\n", done.stderr
 
 
 def test_its_secret_option_is_shown_to_nobody(third_party: Site, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_program_that_was_attached_before_memory_was_closed_is_refused(
     assert (shell.returncode, stdout) == (code, "")
     assert stderr == (
         f"awsv: process {spy.pid} (strace) is attached to awsv and can read what it holds\n"
-        f"hint: end process {spy.pid}; a debugger of yours has to start awsv itself: strace -f awsv ...\n"
+        f"hint: end process {spy.pid}; a debugger of yours has to start awsv itself, as strace does\n"
     )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vault_core import output
+from vault_core.cli.inherited import Inherited
 from vault_core.cli.protect import refuse_tracer
 from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.pasting import command_line
@@ -53,6 +54,11 @@ class App:
     debug: bool = False
     child: bool = False
     """A child command was given: awsv's own failure is exit code 125."""
+    inherited: Inherited = field(init=False)
+    """What was open when the program began: a plugin may be loaded while options are still being read."""
+
+    def __post_init__(self) -> None:
+        self.inherited = Inherited.now(self.settings.environ)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
