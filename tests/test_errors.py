@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.crowd import until_idle
+from support.failures import assert_shape
 from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
@@ -31,18 +32,6 @@ def home(tmp_path: Path) -> Home:
         "[profile sso]\nsso_start_url = https://example.com\n"
     )
     return home
-
-
-def assert_shape(stdout: str, stderr: str) -> None:
-    """Nothing on standard output; the last lines are the message and one hint."""
-    assert stdout == ""
-    lines = stderr.splitlines()
-    assert "Traceback" not in stderr
-    hints = [line for line in lines if line.startswith("hint: ")]
-    assert len(hints) <= 1
-    message = lines[-1 - len(hints)]
-    assert re.fullmatch(r"awsv: ([a-z0-9'\"/(]|AWS|MFA|STS|[A-Z]+_[A-Z_]+ |--).*[^.]", message), stderr
-    assert all(not hint.endswith(".") for hint in hints)
 
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 import pytest
 
+from support.failures import assert_shape
 from support.home import Home
 from support.vaults import KEY_ID, SECRET, fill, offline
 from vault_core import output
@@ -23,25 +23,8 @@ def home(tmp_path: Path) -> Home:
     """A machine without AWS, with a key of ``work``."""
     home = offline(tmp_path)
     fill(home, {"work": (KEY_ID, SECRET)})
-    home.configure(
-        "[profile work]\nregion = eu-west-1\n"
-        "[profile circle]\nrole_arn = arn:aws:iam::123456789012:role/R\nsource_profile = ring\n"
-        "[profile ring]\nrole_arn = arn:aws:iam::123456789012:role/R\nsource_profile = circle\n"
-        "[profile sso]\nsso_start_url = https://example.com\n"
-    )
+    home.configure("[profile work]\nregion = eu-west-1\n")
     return home
-
-
-def assert_shape(stdout: str, stderr: str) -> None:
-    """Nothing on standard output; the last lines are the message and one hint."""
-    assert stdout == ""
-    lines = stderr.splitlines()
-    assert "Traceback" not in stderr
-    hints = [line for line in lines if line.startswith("hint: ")]
-    assert len(hints) <= 1
-    message = lines[-1 - len(hints)]
-    assert re.fullmatch(r"awsv: ([a-z0-9'\"/(]|AWS|MFA|STS|[A-Z]+_[A-Z_]+ |--).*[^.]", message), stderr
-    assert all(not hint.endswith(".") for hint in hints)
 
 
 def every_option() -> dict[str, list[click.Option]]:
