@@ -103,10 +103,11 @@ class _Adapter(HTTPAdapter):
 
 
 def _limited(raw: Any) -> bytes:
-    kinds, kept = requests.exceptions, b""
+    kinds, kept = requests.exceptions, bytearray()
     try:
-        # Not raw.stream(): it has no limit for the lines between chunks.
-        while len(kept) <= MOST_BYTES and (more := raw.read(MOST_BYTES + 1 - len(kept))):
+        # Not raw.stream(): it has no limit for the lines between chunks. Not raw.read(): of a chunk whose length is
+        # negative it reads all that comes.
+        while len(kept) <= MOST_BYTES and (more := raw.read1(MOST_BYTES + 1 - len(kept))):
             kept += more
     except urllib3.exceptions.ReadTimeoutError:
         raise kinds.ReadTimeout from None
@@ -114,7 +115,7 @@ def _limited(raw: Any) -> bytes:
         raise kinds.ChunkedEncodingError from None
     if len(kept) > MOST_BYTES:
         raise TooLong
-    return kept
+    return bytes(kept)
 
 
 def _check_redirection(server: Server, response: Response, target: str) -> None:
