@@ -11,11 +11,12 @@ import re
 from pathlib import Path
 
 from vault_core.awsconfig.document import Document
-from vault_core.awsconfig.shared import MAY_BE_SECRET, OWN_PREFIX, may_be_shown
+from vault_core.awsconfig.shared import MAY_BE_SECRET, OWN_PREFIX, may_be_shown, without_passwords
 
 _PLUGINS_KEY = re.compile(rf"\b{OWN_PREFIX}[\w-]+", re.IGNORECASE)
 _HIDDEN = re.compile(rf"{MAY_BE_SECRET.pattern}|{_PLUGINS_KEY.pattern}", re.IGNORECASE)
 _DELIMITER = re.compile(r"[=:]\s*")
+_BLANK = re.compile(r"\s+")
 
 
 def patch(before: bytes, after: bytes, path: Path) -> str:
@@ -41,5 +42,9 @@ def _without_secret(line: str) -> str:
     # Searched for where the core's own keys are blank: vault_passphrase_source hides nothing.
     searched = _PLUGINS_KEY.sub(lambda key: " " * len(key[0]) if may_be_shown(key[0].lower()) else key[0], line)
     word = _HIDDEN.search(searched)
-    delimiter = _DELIMITER.search(line, word.end()) if word else None
-    return f"{line[: delimiter.end()]}***" if delimiter and line[delimiter.end() :] else line
+    if word is None:
+        return without_passwords(line)
+    delimiter = _DELIMITER.search(line, word.end())
+    if delimiter is None and line.lstrip().startswith(("#", ";")):  # a note, in which nothing has to be delimited
+        delimiter = _BLANK.search(line, word.end())
+    return without_passwords(f"{line[: delimiter.end()]}***" if delimiter and line[delimiter.end() :] else line)

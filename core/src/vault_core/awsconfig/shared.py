@@ -26,8 +26,10 @@ OWN_PREFIX = "vault_"
 OWN_KEYS = frozenset((*DEFAULTS, "role_arn", "source_profile", "mfa_serial"))
 """What the core itself reads with :data:`OWN_PREFIX` before it: no secret. All other keys with it are plugins'."""
 
-MAY_BE_SECRET = re.compile(r"secret|token|passw", re.IGNORECASE)
+MAY_BE_SECRET = re.compile(r"secret|token|passw|passphrase|(private|api)[_ -]?key", re.IGNORECASE)
 """Words that make the value of a key, or of something in a comment, one that is not shown."""
+
+_PASSWORD_IN_URL = re.compile(r"(?<=//)[^\s/@]+@")
 
 _VARIABLES = "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
 
@@ -160,6 +162,11 @@ def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
     if key.startswith(OWN_PREFIX):
         return key.removeprefix(OWN_PREFIX) in OWN_KEYS or key in known
     return not is_secret(key) and MAY_BE_SECRET.search(key) is None
+
+
+def without_passwords(text: str) -> str:
+    """The text, with nothing of what its URLs have before their host."""
+    return _PASSWORD_IN_URL.sub("***@", text)
 
 
 LIMIT = 16 << 20
