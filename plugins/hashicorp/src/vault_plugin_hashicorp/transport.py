@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -130,7 +131,7 @@ def _check_redirection(server: Server, response: Response, target: str) -> None:
     if not is_ours:
         # Whoever adds it says that it may have the token.
         both = ",".join((*server.addresses, place))
-        add = f"if it is a member of the same cluster, set AWS_VAULT_HASHICORP_ADDRESS={both}"
+        add = f"if it is a member of the same cluster, set AWS_VAULT_HASHICORP_ADDRESS={shlex.quote(both)}"
         hint = add if names_a_server(place) else "ask its operators"
         raise NotFollowed(place, "which is none of the addresses that are set", hint)
     if response.status_code < 307 and response.request.method != "GET":
