@@ -15,13 +15,14 @@ class Untrusted(OSError):
         super().__init__(None, text)
 
 
-def check(folder: Path, *, secret: bool = False) -> None:
+def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
     """Look at a folder where there is one, and at all that it lies in.
 
     Whoever may rename an entry of a folder above can exchange everything below it, so each has to be ours or root's,
     and may only be writable for others where, as in ``/tmp``, nobody renames what is not theirs.
 
     :param secret: keys lie in it: nobody else may even read it, and it may be no symbolic link.
+    :param roots: it may also be root's.
     :raises Untrusted: somebody else could have made it or can change it.
     :raises OSError: it cannot be looked at.
     """
@@ -30,7 +31,7 @@ def check(folder: Path, *, secret: bool = False) -> None:
         if os.path.lexists(above):
             _check_above(above)
     if os.path.lexists(folder):
-        _check_ours(folder, secret=secret)
+        _check_ours(folder, secret=secret, roots=roots)
 
 
 def make(folder: Path, *, secret: bool = False) -> None:
@@ -68,11 +69,11 @@ def _check_above(folder: Path) -> None:
         raise Untrusted(f"{folder} is in the hands of others")
 
 
-def _check_ours(folder: Path, *, secret: bool) -> None:
+def _check_ours(folder: Path, *, secret: bool, roots: bool) -> None:
     found = folder.lstat() if secret else folder.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise Untrusted(f"{folder} is no folder")
-    if found.st_uid != os.geteuid():
+    if found.st_uid != os.geteuid() and not (roots and found.st_uid == 0):
         raise Untrusted(f"{folder} belongs to user id {found.st_uid}, and you are {os.geteuid()}")
     if found.st_mode & (0o077 if secret else 0o022):
         raise Untrusted(f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o})")
