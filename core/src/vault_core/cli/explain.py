@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import click
@@ -86,8 +86,11 @@ def _shown(app: App, key: str, value: str) -> str:
 def _parameters(app: App, step: SessionStep) -> dict[str, Any]:
     """What the provider made of the profile, without what it was told by an option that is secret."""
     declared = app.plugins.load("session", step.provider).options
-    values = [app.settings.option(step.provider, one.name, None, step.options) for one in declared if one.secret]
-    secrets = {value.text for value in values if value}
+    understood = app.host.context("session", step.provider, declared, profile=step.options).options
+    secrets: set[str] = set()
+    for one in declared:
+        if one.secret and (told := app.settings.option(step.provider, one.name, None, step.options)):
+            secrets |= {told.text, *_texts(understood[one.name])}  # as it was written, and what was made of it
 
     def without(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -97,6 +100,17 @@ def _parameters(app: App, step: SessionStep) -> dict[str, Any]:
         return MASK if any(secret in str(value) for secret in secrets) else value
 
     return {name: without(value) for name, value in step.parameters.items()}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """What is in a value of an option, as text."""
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, Collection) and not isinstance(value, str | bytes):
+        for one in value:
+            yield from _texts(one)
+    elif value not in (None, ""):
+        yield str(value)
 
 
 def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:
