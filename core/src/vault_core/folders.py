@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+_MOST_LINKS = 40
+"""As many as Linux follows."""
 
 
 class Untrusted(OSError):
@@ -26,10 +30,8 @@ def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
     :raises Untrusted: somebody else could have made it or can change it.
     :raises OSError: it cannot be looked at.
     """
-    # Both ways to it: a link on the one can be exchanged, and so can a folder on the other.
-    for above in dict.fromkeys((*folder.parents, *Path(os.path.realpath(folder)).parents)):
-        if os.path.lexists(above):
-            _check_above(above)
+    for above in dict.fromkeys(_on_the_way(folder)):
+        _check_above(above)
     if os.path.lexists(folder):
         _check_ours(folder, secret=secret, roots=roots)
 
@@ -59,6 +61,24 @@ def _make(path: Path) -> None:
         os.fchmod(descriptor, 0o700)
     finally:
         os.close(descriptor)
+
+
+def _on_the_way(path: Path) -> Iterator[Path]:
+    """The folders that are looked into to find a path, link by link: in each of them a link, or a folder, on the way
+    can be exchanged. None that is not there."""
+    at, rest, links = Path("/"), [*path.absolute().parts[1:]], 0
+    while rest and os.path.lexists(at):
+        yield at
+        step = at / rest.pop(0)
+        if not step.is_symlink():
+            at = at.parent if step.name == ".." else step
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target = step.readlink()
+        at = Path("/") if target.is_absolute() else at
+        rest = [*target.parts[target.is_absolute() :], *rest]
 
 
 def _check_above(folder: Path) -> None:
