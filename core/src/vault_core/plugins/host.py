@@ -255,9 +255,10 @@ def _refuse_unknown(file: Path, section: str, options: Iterable[str], whose: str
             import difflib
 
             near = difflib.get_close_matches(name, known, n=1)
+            listed = ", ".join(sorted(set(known))) or "no options"
             raise ConfigError(
                 f"{file}: [{section}] sets {name!r}, which {whose} does not know",
-                hint=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known)) or 'no options'}",
+                hint=f"did you mean {near[0]!r}?" if near else f"known are {listed}",
             )
 
 
