@@ -215,6 +215,17 @@ def test_names_cannot_drive_the_terminal(laptop: Home) -> None:
     assert done.stdout.splitlines()[0] == "profile evil\\x1b[2J\\nname, region not set"
 
 
+def test_a_secret_in_a_command_line_is_not_shown(home: Home) -> None:
+    """Of a profile with a role the program is not run, and so nothing refuses it."""
+    home.configure(
+        "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n"
+        "credential_process = /bin/keys --password CANARY\n"
+    )
+    done = home.run(PROGRAM, "explain", "a")
+    assert (done.returncode, "CANARY" in done.stdout) == (0, False), done
+    assert "credential_process = /bin/keys --password ***" in done.stdout
+
+
 BROKER = (
     HEADER
     + """

@@ -40,6 +40,8 @@ def shown(line: str) -> str:
         ("# a secret", "# a secret"),
         ("# the password is CANARY", "# the password ***"),
         ("[profile secret-team]", "[profile secret-team]"),
+        ("credential_process = /bin/keys --password CANARY", "credential_process = /bin/keys --password ***"),
+        ("credential_process = /bin/keys --token=CANARY x", "credential_process = /bin/keys --token=***"),
         ("# passphrase = CANARY", "# passphrase = ***"),
         ("key_passphrase = CANARY", "key_passphrase = ***"),
         ("some_private_key = CANARY", "some_private_key = ***"),

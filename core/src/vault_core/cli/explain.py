@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from vault_core.awsconfig.quoting import PROCESS
 from vault_core.awsconfig.shared import may_be_shown, without_passwords
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import timestamp
@@ -80,6 +81,10 @@ def describe(app: App, plan: Plan) -> dict[str, Any]:
 def _shown(app: App, key: str, value: str) -> str:
     """A value that may be secret is nobody's business here: what no plugin that was opened vouches for."""
     known = {one for one in app.host.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
+    if key == PROCESS:
+        from vault_core.awsconfig.patch import without_secret
+
+        value = without_secret(f"{key} = {value}").removeprefix(f"{key} = ")
     return without_passwords(value) if may_be_shown(key, known) else MASK
 
 
