@@ -290,6 +290,12 @@ def test_what_cannot_be_a_name_is_no_bug_of_ours(
     assert said in str(error.value.hint)
 
 
+@pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT"])
+def test_a_file_that_cannot_be_looked_at_is_not_there(variable: str, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="which is not there"):
+        open_store({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "x", variable: f"/{'x' * 5000}"})
+
+
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CLIENT_CERT"])
 def test_a_file_that_holds_no_certificate_is_named(variable: str, open_store: Open, tmp_path: Path) -> None:
     """What is asked for is found out while the connection is made, before anything is sent."""
