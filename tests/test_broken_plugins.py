@@ -103,7 +103,7 @@ def open_(ctx):
 def test_one_whose_options_are_none(tmp_path: Path, home: Home) -> None:
     site = Site(tmp_path / "site")
     install(site, "odd", HEADER + "def open_(ctx): raise AssertionError\n" + spec("odd", more="options=(7,)"))
-    failure(home.run(site.awsv, "--backend", "odd", "list", "--unlock"), 1, "vault-plugin-odd")
+    failure(home.run(site.awsv, "--backend", "odd", "list", "--unlock"), 3, "vault-plugin-odd")
     # Nobody knows which of its variables are secret, so all are.
     env = {**UNLOCKED, "AWS_VAULT_ODD_SIZE": CANARY}
     done = home.run(site.awsv, "exec", "-n", "work", "--", "/usr/bin/env", env=env)

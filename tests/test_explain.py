@@ -215,15 +215,31 @@ def test_names_cannot_drive_the_terminal(laptop: Home) -> None:
     assert done.stdout.splitlines()[0] == "profile evil\\x1b[2J\\nname, region not set"
 
 
+def test_a_secret_in_a_command_line_is_not_shown(home: Home) -> None:
+    """Of a profile with a role the program is not run, and so nothing refuses it."""
+    home.configure(
+        "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n"
+        "credential_process = /bin/keys --password CANARY\n"
+    )
+    done = home.run(PROGRAM, "explain", "a")
+    assert (done.returncode, "CANARY" in done.stdout) == (0, False), done
+    assert "credential_process = /bin/keys --password ***" in done.stdout
+
+
 BROKER = (
     HEADER
     + """
 def parameters(options, profile):
-    return {"url": options["url"], "told": ["x", {"pin": f"<{options['pin']}>"}], "number": int(options["pin"])}
+    return {
+        "url": options["url"], "told": ["x", {"pin": f"<{options['pin']}>"}], "number": int(options["pin"]),
+        "codes": options["codes"], "count": options["count"],
+    }
 
 @hookimpl
 def vault_session_providers():
-    declared = (Option(name="url", help="u"), Option(name="pin", help="p", secret=True, from_profile=True))
+    declared = (Option(name="url", help="u"), Option(name="pin", help="p", secret=True, from_profile=True),
+        Option(name="codes", help="c", secret=True, from_profile=True, parse=lambda text: text.split(",")),
+        Option(name="count", help="c", secret=True, from_profile=True, parse=int))
     return (SessionSpec(
         name="broker", summary="s", open=lambda ctx: None, parameters=parameters, source=Source.NEVER, options=declared
     ),)
@@ -237,6 +253,7 @@ def test_a_secret_of_a_plugin_is_shown_neither_by_explain_nor_in_a_change(home: 
     install(site, "broker", BROKER, group="vault.session.v1")
     home.configure(
         "[profile a]\nvault_session_provider = broker\nvault_broker_url = https://broker\nvault_broker_pin = 47114711\n"
+        "vault_broker_codes = CODE4711,CODE4712\nvault_broker_count = 00004711\n"
         "vault_xstore_pin = 47114711\n"
     )
     plan = json.loads(home.run(site.awsv, "explain", "a", "--json").stdout)
@@ -244,9 +261,17 @@ def test_a_secret_of_a_plugin_is_shown_neither_by_explain_nor_in_a_change(home: 
         "vault_session_provider": "broker",
         "vault_broker_url": "https://broker",
         "vault_broker_pin": "***",
+        "vault_broker_codes": "***",
+        "vault_broker_count": "***",
         "vault_xstore_pin": "***",
     }
-    assert plan["steps"][0]["parameters"] == {"url": "https://broker", "told": ["x", {"pin": "***"}], "number": "***"}
+    assert plan["steps"][0]["parameters"] == {
+        "url": "https://broker",
+        "told": ["x", {"pin": "***"}],
+        "number": "***",
+        "codes": ["***", "***"],
+        "count": "***",
+    }
     for words in (("explain", "a"), ("config", "credential-process", "-n", "a")):
         done = home.run(site.awsv, *words)
         assert (done.returncode, "4711" in done.stdout + done.stderr) == (0, False), done

@@ -11,7 +11,7 @@ from support.failures import assert_shape
 from support.home import Home
 from support.vaults import KEY_ID, SECRET, fill, offline
 from vault_core import output
-from vault_core.api import Option, StorageSpec
+from vault_core.api import Option, PassphraseSourceSpec, StorageSpec
 from vault_core.cli.app import App
 from vault_core.cli.commands import COMMANDS, Program, take_plugin_flags
 from vault_core.errors import UsageError
@@ -137,6 +137,21 @@ def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.Monke
     assert caught.value.hint == f"set AWS_VAULT_{flag[2:].replace('-', '_').upper()}"
     assert take_plugin_flags(app, ["list", "--drawer-place", "x"]) == {"drawer-place": "x"}
     assert take_plugin_flags(app, ["exec", "work", "--", "tool", flag, "canary"]) == {}
+
+
+@pytest.mark.parametrize("secret", [{"passphrase"}, {"storage"}])
+def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins of several kinds with one name share a flag and a key of profiles, and need not agree."""
+    monkeypatch.setattr(output, "guard", lambda: None)
+    app = App()
+    app.plugins._offers = tuple(Offer(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
+    for kind, spec in (("passphrase", PassphraseSourceSpec), ("storage", StorageSpec)):
+        options = (Option(name="pin", help="digits", secret=kind in secret),)
+        app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)
+        app.host.context(kind, "drawer", options)
+    with pytest.raises(UsageError, match="there is no --drawer-pin"):
+        take_plugin_flags(app, ["list", "--drawer-pin", "canary"])
+    assert app.host.shown_keys == set()
 
 
 @pytest.mark.parametrize(

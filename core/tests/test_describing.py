@@ -60,6 +60,8 @@ def test_a_sound_plugin_has_no_faults() -> None:
         ({"capabilities": 3}, "its capabilities are no Capability"),
         ({"max_value": 63}, "its max_value is no number of 64 or more bytes"),
         ({"max_value": "64"}, "its max_value is no number of 64 or more bytes"),
+        ({"secret_variables": None}, "its secret_variables are no tuple of str"),
+        ({"secret_variables": "*"}, "its secret_variables are no tuple of str"),
     ],
 )
 def test_a_fault_is_one_sentence(changes: dict[str, Any], told: str) -> None:

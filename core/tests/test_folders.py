@@ -108,6 +108,25 @@ def test_a_link_in_the_hands_of_others_is_refused(tmp_path: Path) -> None:
         folders.check(tmp_path / "open/state/awsv")
 
 
+def test_a_link_on_the_way_that_others_can_exchange_is_refused(tmp_path: Path) -> None:
+    """It lies neither above the path as it is written nor above where it leads."""
+    for name in ("own", "ours/awsv", "shared"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "shared/link").symlink_to("../ours")
+    (tmp_path / "own/state").symlink_to(tmp_path / "shared/link")
+    folders.check(tmp_path / "own/state/awsv")
+    (tmp_path / "shared").chmod(0o777)
+    with pytest.raises(Untrusted, match=rf"{tmp_path}/shared is in the hands of others"):
+        folders.check(tmp_path / "own/state/awsv")
+
+
+def test_links_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="symbolic links"):
+        folders.check(tmp_path / "a/awsv")
+
+
 @pytest.mark.root("only root can give a folder away")
 @pytest.mark.parametrize("name", ["awsv", "between"])
 def test_a_folder_that_another_made_meanwhile_is_refused(

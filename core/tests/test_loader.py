@@ -155,6 +155,30 @@ def test_an_option_does_not_take_a_name_of_the_hosts(
 
 
 @pytest.mark.parametrize(
+    ("kind", "wrong", "told"),
+    [
+        ("storage", 'at_rest="core"', "its at_rest is no AtRest"),  # or nobody would seal the keys
+        ("storage", "at_rest=None, max_value='64'", "its at_rest is no AtRest; its max_value is no number of 64"),
+        ("storage", "capabilities=0", "its capabilities are no Capability"),
+        ("storage", "secret_variables=None", "its secret_variables are no tuple of str"),
+        ("passphrase", "options=[]", "its options are no tuple of Option"),
+        ("session", 'source="never"', "its source is no Source"),
+    ],
+)
+def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong: str, told: str, folder: Path) -> None:
+    hook, spec = _HOOKS[kind]
+    more = {"session": ", parameters=dict"}.get(kind, "")
+    source = f"""
+        @hookimpl
+        def {hook}(): return ({spec}(name="odd", summary="s", open=opener{more}, {wrong}),)
+    """
+    install(folder, "sloppy", f"[vault.{kind}.v1]\nodd = loader_sloppy\n", loader_sloppy=source)
+    with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 describes itself wrongly: {told}") as caught:
+        Plugins().load(kind, "odd")  # type: ignore[call-overload]  # the kind is data here
+    assert caught.value.hint == "this is a bug of sloppy"
+
+
+@pytest.mark.parametrize(
     ("kind", "name", "hint"),
     [
         ("storage", "fiel", "did you mean 'file'[?]"),

@@ -206,3 +206,18 @@ def test_a_proxy_that_nobody_here_can_talk_to_is_not_left_out_silently() -> None
         proxy_for("https://sts.test", {"ALL_PROXY": "socks5h://me:hunter2@127.0.0.1:9050"})
     assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
     assert proxy_for("http://localhost", {"ALL_PROXY": "socks5h://127.0.0.1:9050"}) is None
+
+
+@pytest.mark.parametrize(
+    "proxy", ["hunter2@", "http://", "http://[", "http://me:hunter2@h:x", "//h", "h ost", " ", ":"]
+)
+def test_a_proxy_that_is_none_is_not_left_to_the_library(proxy: str) -> None:
+    """requests fails at some with a TypeError, and botocore says that the server broke the connection."""
+    with pytest.raises(ConfigError, match="no URL of a host") as refused:
+        proxy_for("https://sts.test", {"https_proxy": proxy})
+    assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.mark.parametrize("proxy", ["proxy", "proxy:3128", "me:secret@proxy:3128", "http://[::1]:3128", "https://p/"])
+def test_a_proxy_is_given_on_as_it_is_written(proxy: str) -> None:
+    assert proxy_for("https://sts.test", {"https_proxy": proxy}) == proxy

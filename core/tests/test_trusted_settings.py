@@ -119,6 +119,16 @@ def test_a_file_that_others_can_only_read_is_obeyed(folder: int, file: int, pers
     assert settings.value("backend").text == "hashicorp"
 
 
+def test_a_folder_that_others_can_put_in_place_of_ours_is_not_obeyed(person: Person) -> None:
+    """Root's, too: whoever is root keeps its settings as everybody does."""
+    settings = person.settings(PLANTED)
+    above = person.file.parent.parent
+    above.chmod(0o777)
+    assert f"{above} is in the hands of others" in not_obeyed(settings).message
+    above.chmod(0o1777)
+    assert settings.value("backend").text == "hashicorp"
+
+
 @AS_ROOT
 @pytest.mark.parametrize("theirs", ["file", "folder", "both"])
 def test_a_file_of_somebody_else_is_not_obeyed(theirs: str, person: Person) -> None:

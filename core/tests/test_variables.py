@@ -87,3 +87,9 @@ def test_who_is_only_looked_at_gets_places_and_no_secret() -> None:
     }
     found = for_examination({**SECRETS, **PLAIN, **ambient, **places}, "drawer", INSTALLED)
     assert set(found) == {*places, *PLAIN, "AWS_VAULT_DRAWER_PIN"} - {"AWS_VAULT_X_PLACE"}
+
+
+@pytest.mark.parametrize("plugin", ["file", "file-passphrase", "passphrase", "env"])
+def test_no_name_of_a_plugin_gets_it_a_command_that_gives_a_passphrase(plugin: str) -> None:
+    names = [f"AWS_VAULT_{store}PASSPHRASE{form}" for store in ("", "FILE_") for form in ("_COMMAND", "_FILE", "_FD")]
+    assert for_examination(dict.fromkeys(names, "canary"), plugin, ["file", "file-passphrase", "passphrase"]) == {}

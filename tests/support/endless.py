@@ -18,12 +18,14 @@ class Endless:
     :param status: of every answer.
     :param chunked: in chunks, with no length; otherwise until the connection ends.
     :param line: the first chunk's length does not end.
+    :param length: what the first chunk says for its length.
     """
 
-    def __init__(self, status: int, *, chunked: bool, line: bool, headers: str) -> None:
+    def __init__(self, status: int, *, chunked: bool, line: bool, length: str, headers: str) -> None:
         self.sent = 0
-        length = "Transfer-Encoding: chunked\r\n" if chunked or line else ""
-        self._head = f"HTTP/1.1 {status} x\r\n{headers}{length}\r\n"
+        coding = "Transfer-Encoding: chunked\r\n" if chunked or line or length else ""
+        self._head = f"HTTP/1.1 {status} x\r\n{headers}{coding}\r\n"
+        self._head += f"{length}\r\n" if length else ""
         self._block = b"0" * len(_BLOCK) if line else b"%x\r\n%s\r\n" % (len(_BLOCK), _BLOCK) if chunked else _BLOCK
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
@@ -52,12 +54,14 @@ class Endless:
 
 
 @contextmanager
-def endless(status: int = 200, *, chunked: bool = False, line: bool = False, headers: str = "") -> Iterator[Endless]:
+def endless(
+    status: int = 200, *, chunked: bool = False, line: bool = False, length: str = "", headers: str = ""
+) -> Iterator[Endless]:
     """A server for the time of a ``with``.
 
     :param headers: lines of the answer's head, each with its end.
     """
-    server = Endless(status, chunked=chunked, line=line, headers=headers)
+    server = Endless(status, chunked=chunked, line=line, length=length, headers=headers)
     try:
         yield server
     finally:

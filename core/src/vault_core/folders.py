@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+_MOST_LINKS = 40
+"""As many as Linux follows."""
 
 
 class Untrusted(OSError):
@@ -15,22 +19,21 @@ class Untrusted(OSError):
         super().__init__(None, text)
 
 
-def check(folder: Path, *, secret: bool = False) -> None:
+def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
     """Look at a folder where there is one, and at all that it lies in.
 
     Whoever may rename an entry of a folder above can exchange everything below it, so each has to be ours or root's,
     and may only be writable for others where, as in ``/tmp``, nobody renames what is not theirs.
 
     :param secret: keys lie in it: nobody else may even read it, and it may be no symbolic link.
+    :param roots: it may also be root's.
     :raises Untrusted: somebody else could have made it or can change it.
     :raises OSError: it cannot be looked at.
     """
-    # Both ways to it: a link on the one can be exchanged, and so can a folder on the other.
-    for above in dict.fromkeys((*folder.parents, *Path(os.path.realpath(folder)).parents)):
-        if os.path.lexists(above):
-            _check_above(above)
+    for above in dict.fromkeys(_on_the_way(folder)):
+        _check_above(above)
     if os.path.lexists(folder):
-        _check_ours(folder, secret=secret)
+        _check_ours(folder, secret=secret, roots=roots)
 
 
 def make(folder: Path, *, secret: bool = False) -> None:
@@ -60,6 +63,24 @@ def _make(path: Path) -> None:
         os.close(descriptor)
 
 
+def _on_the_way(path: Path) -> Iterator[Path]:
+    """The folders that are looked into to find a path, link by link: in each of them a link, or a folder, on the way
+    can be exchanged. None that is not there."""
+    at, rest, links = Path("/"), [*path.absolute().parts[1:]], 0
+    while rest and os.path.lexists(at):
+        yield at
+        step = at / rest.pop(0)
+        if not step.is_symlink():
+            at = at.parent if step.name == ".." else step
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target = step.readlink()
+        at = Path("/") if target.is_absolute() else at
+        rest = [*target.parts[target.is_absolute() :], *rest]
+
+
 def _check_above(folder: Path) -> None:
     found = folder.stat()
     others = found.st_mode & 0o002 or (found.st_mode & 0o020 and not _nobody_else_in(found.st_gid))
@@ -68,11 +89,11 @@ def _check_above(folder: Path) -> None:
         raise Untrusted(f"{folder} is in the hands of others")
 
 
-def _check_ours(folder: Path, *, secret: bool) -> None:
+def _check_ours(folder: Path, *, secret: bool, roots: bool) -> None:
     found = folder.lstat() if secret else folder.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise Untrusted(f"{folder} is no folder")
-    if found.st_uid != os.geteuid():
+    if found.st_uid != os.geteuid() and not (roots and found.st_uid == 0):
         raise Untrusted(f"{folder} belongs to user id {found.st_uid}, and you are {os.geteuid()}")
     if found.st_mode & (0o077 if secret else 0o022):
         raise Untrusted(f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o})")

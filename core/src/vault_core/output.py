@@ -93,7 +93,8 @@ def open_to_others(descriptor: int | None = None) -> str | None:
     except OSError:
         return None  # writing to it says what is wrong
     if stat.S_ISFIFO(found.st_mode):
-        private = not found.st_mode & 0o007  # macOS shows a pipe of our own as open to the group
+        # macOS shows a pipe without a name as open to the group.
+        private = not found.st_mode & (0o007 if sys.platform == "darwin" else 0o077)
     elif stat.S_ISREG(found.st_mode):
         private = not found.st_mode & 0o077
     else:

@@ -264,10 +264,8 @@ class Settings:
             raise ConfigError(
                 f"{self.config_file} decides where keys go, and others can write it or its folder", hint=closed
             )
-        if place.st_uid == 0:
-            return
         try:
-            folders.check(folder)
+            folders.check(folder, roots=True)
         except OSError as error:
             raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
 

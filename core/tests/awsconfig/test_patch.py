@@ -38,6 +38,15 @@ def shown(line: str) -> str:
         ("role_arn = arn:aws:iam::1:role/x", "role_arn = arn:aws:iam::1:role/x"),
         ("vault_xstore_pin =", "vault_xstore_pin ="),
         ("# a secret", "# a secret"),
+        ("# the password is CANARY", "# the password ***"),
+        ("[profile secret-team]", "[profile secret-team]"),
+        ("credential_process = /bin/keys --password CANARY", "credential_process = /bin/keys --password ***"),
+        ("credential_process = /bin/keys --token=CANARY x", "credential_process = /bin/keys --token=***"),
+        ("# passphrase = CANARY", "# passphrase = ***"),
+        ("key_passphrase = CANARY", "key_passphrase = ***"),
+        ("some_private_key = CANARY", "some_private_key = ***"),
+        ("# proxy http://user:CANARY@proxy:3128", "# proxy http://***@proxy:3128"),
+        ("endpoint_url = https://CANARY@host/@x", "endpoint_url = https://***@host/@x"),
     ],
 )
 def test_what_may_be_a_secret_is_left_out(line: str, expected: str) -> None:

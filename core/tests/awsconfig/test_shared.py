@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -390,3 +391,16 @@ def test_an_empty_value_of_the_credentials_file_wins_too() -> None:
 def test_which_sections_of_the_credentials_file_are_profiles(section: str, counts: bool) -> None:
     config = read("[profile z]\n", f"[z]\naws_access_key_id = K\n[s]\n{section}\n")
     assert config.names() == (["z", "s"] if counts else ["z"])
+
+
+def test_what_all_profiles_have_in_common_is_kept_once() -> None:
+    """A file of some hundred kilobytes took gigabytes, and minutes."""
+    common = "".join(f"k{number} = v\n" for number in range(2_000))
+    headers = "".join(f"[profile p{number}]\n" for number in range(3_000))
+    began = time.process_time()
+    config = AwsConfig.parse(f"[DEFAULT]\n{common}{headers}k1 = own\n".encode(), b"", HERE, HERE)
+    assert time.process_time() - began < 2
+    merged = config.merged("p2999")
+    assert merged is not None
+    assert (len(merged.entries), merged.get("k1"), merged.get("k2")) == (2_000, "own", "v")
+    assert [key for key, _ in zip(merged.entries, range(3), strict=False)] == ["k0", "k1", "k2"]

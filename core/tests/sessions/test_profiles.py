@@ -73,8 +73,16 @@ def test_which_lines_are_ours(line: str, profile: str | None) -> None:
 
 @pytest.mark.parametrize("option", ["--backend x", "-d 1h", "--no-session", "-t 1", "--file-dir=/x", "--region r"])
 def test_a_line_of_ours_that_asks_for_something_else_is_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match=f"runs awsv with {option.split()[0]}, which"):
+    with pytest.raises(ConfigError, match=f"runs awsv with {option.split()[0].split('=')[0]}, which"):
         own_profile(f"awsv exec -j {option} work")
+
+
+@pytest.mark.parametrize("option", ["--hashicorp-secret-id CANARY", "--hashicorp-password=CANARY"])
+def test_a_secret_in_a_line_of_before_is_not_shown(option: str) -> None:
+    """Such flags were there once."""
+    with pytest.raises(ConfigError, match=r"runs awsv with --hashicorp-(secret-id|password), which") as refused:
+        own_profile(f"awsv exec -j {option} work", "work")
+    assert "CANARY" not in f"{refused.value.message} {refused.value.hint}"
 
 
 @pytest.mark.parametrize("option", ["-n", "--no-session", "-d 2h", "--duration 2h", "-d 2h -n"])

@@ -337,6 +337,15 @@ def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: Front, status:
         aws.assume(mfa_serial=MFA)
 
 
+@pytest.mark.parametrize("length", ["-1", "-ffff"])
+def test_a_chunk_of_negative_length_has_the_same_limit(aws, length: str) -> None:
+    """http.client reads such a one to the end of the connection, all at once."""
+    with endless(length=length) as server:
+        with pytest.raises(SessionError, match="answers with more than 1 MiB"):
+            aws.assume(endpoint_url=server.url, mfa_serial=MFA)
+        assert server.sent < 32 * 2**20
+
+
 def test_the_length_of_a_chunk_without_an_end_is_cut(aws) -> None:
     with endless(line=True) as server:
         with pytest.raises(SessionError, match="broke the connection"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import json
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from support.lossy import lossy
 from support.openbao import Server, free_port
-from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable
+from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
@@ -87,6 +89,36 @@ def turn_to(store: Store, url: str) -> None:
 
 
 # -- other answers than the server's -----------------------------------------------------------------------------------
+
+
+LOOK_UP = {"ttl": 100, "renewable": True, "entity_id": "e", "display_name": "d", "meta": {"username": "u"}}
+MOUNT = {"path": "secret/", "type": "kv", "options": {"version": "2"}}
+ITEM = {"data": {"value": "x"}, "metadata": {"version": 1, "created_time": "2026-01-01T00:00:00Z"}}
+OF_AN_ITEM = {"current_version": 1, "versions": {"1": {"destroyed": False, "deletion_time": ""}}}
+
+
+@pytest.mark.parametrize("odd", ["", "x", 1, -1, 10**400, 1e999, True, [], [1], {}, {"1": 1}, None])
+def test_an_answer_with_odd_types_in_it_is_no_bug_of_ours(
+    odd: object, between: Any, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever sits at the address: what it says ends in words about it, or is passed over."""
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
+    for place, whole in answers.items():
+        for field in whole:
+
+            def answer(path: str, place: str = place, field: str = field) -> Answer:
+                found = next(at for at in answers if at in path)
+                data = answers[found] | ({field: odd} if found == place else {})
+                if "list=true" in path:
+                    data = {"keys": odd if odd is not None else ["a"]}
+                return 200, {}, json.dumps({"data": data}).encode()
+
+            with suppress(VaultError):
+                store, _ = open_store({"VAULT_ADDR": between(answer).url, "VAULT_TOKEN": "x"})
+                list(store.keys())
+                store.get("a/b")
+                store._is_alive("a")
 
 
 def test_a_gateways_404_in_json_is_not_an_absent_item(store: Store, between: Any) -> None:
@@ -256,6 +288,12 @@ def test_what_cannot_be_a_name_is_no_bug_of_ours(
     with pytest.raises(StorageUnavailable) as error:
         open_store(openbao.environ() | {variable: value})
     assert said in str(error.value.hint)
+
+
+@pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT"])
+def test_a_file_that_cannot_be_looked_at_is_not_there(variable: str, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="which is not there"):
+        open_store({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "x", variable: f"/{'x' * 5000}"})
 
 
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CLIENT_CERT"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import shlex
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -139,6 +140,17 @@ def test_what_could_be_no_address_is_not_followed(
     with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
         open_store({"VAULT_ADDR": record(location).url, "VAULT_TOKEN": TOKEN})
     assert "canary" not in where(refused.value)
+
+
+@pytest.mark.parametrize("host", ["$(id)", "`id`", "a;id", "a&id", "a'b"])
+def test_the_line_to_paste_runs_nothing_of_the_servers(
+    host: str, record: Callable[..., Recorder], open_store: Open
+) -> None:
+    here = record(f"https://{host}/")
+    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+        open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
+    line = str(refused.value.hint).rpartition("set ")[2]
+    assert shlex.split(line) == [f"AWS_VAULT_HASHICORP_ADDRESS={here.url},https://{host}"]
 
 
 def test_a_password_in_a_redirection_to_us_does_not_make_it_another(

@@ -130,6 +130,18 @@ def test_an_answer_without_an_end_is_cut(
         assert running.sent < 32 * 2**20
 
 
+@pytest.mark.parametrize("length", ["-1", "-ffff"])
+def test_a_chunk_of_negative_length_has_the_same_limit(
+    length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """http.client reads such a one to the end of the connection, all at once."""
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    with endless(length=length) as running:
+        with pytest.raises(StorageUnavailable, match="answers with more than 4 MiB"):
+            open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
+        assert running.sent < 32 * 2**20
+
+
 def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
     with endless(line=True) as running:

@@ -197,6 +197,15 @@ def test_an_answer_without_an_end_is_cut(ssm, status: int, chunked: bool) -> Non
         assert server.sent < 32 * 2**20
 
 
+def test_a_chunk_of_negative_length_has_the_same_limit(ssm) -> None:
+    """http.client reads such a one to the end of the connection, all at once."""
+    with endless(length="-1") as server:
+        ssm.environ["AWS_ENDPOINT_URL"] = server.url
+        with pytest.raises(SourceUnavailable, match="answers with more than 1 MiB"):
+            ssm.get()
+        assert server.sent < 32 * 2**20
+
+
 @pytest.mark.parametrize("status", [200, 400])
 def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: Front, status: int) -> None:
     front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))

@@ -47,7 +47,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     for this machine goes to a proxy, whatever they say; a name below ``localhost`` does not, either.
 
     :param environ: of the context.
-    :raises ConfigError: the proxy is of another kind than HTTP.
+    :raises ConfigError: the proxy is of another kind than HTTP, or is none.
     """
     place = _place(url)
     if is_loopback(place.host) or _LOCALHOST.fullmatch(place.host) or _named(place, _either_case(environ, "no_proxy")):
@@ -58,6 +58,11 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
         raise ConfigError(
             f"the proxy for {place.scheme}:// requests is a {kind}:// one, which awsv cannot use",
             hint=f"set {place.scheme.upper()}_PROXY to an http:// proxy",
+        )
+    if proxy and not _has_host(proxy if "://" in proxy else f"http://{proxy}"):
+        raise ConfigError(
+            f"the proxy for {place.scheme}:// requests is no URL of a host",
+            hint=f"set {place.scheme.upper()}_PROXY to one such as http://proxy.example.com:3128",
         )
     return proxy or None
 
@@ -101,6 +106,16 @@ def _place(url: str) -> _Place:
         return _Place("", "", None, "what is no URL")
     netloc = parts.netloc.rpartition("@")[2]
     return _Place(parts.scheme, host, port, f"{parts.scheme}://{netloc}" if parts.scheme else "what is no URL")
+
+
+def _has_host(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and not re.search(r"\s", parts.netloc) and parts.port != 0
+    except ValueError:  # a bracket that nobody closes, a port that is none
+        return False
 
 
 def _either_case(environ: Mapping[str, str], name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,10 @@ OWN_PREFIX = "vault_"
 OWN_KEYS = frozenset((*DEFAULTS, "role_arn", "source_profile", "mfa_serial"))
 """What the core itself reads with :data:`OWN_PREFIX` before it: no secret. All other keys with it are plugins'."""
 
-MAY_BE_SECRET = re.compile(r"secret|token|passw", re.IGNORECASE)
+MAY_BE_SECRET = re.compile(r"secret|token|passw|passphrase|(private|api)[_ -]?key", re.IGNORECASE)
 """Words that make the value of a key, or of something in a comment, one that is not shown."""
+
+_PASSWORD_IN_URL = re.compile(r"(?<=//)[^\s/@]+@")
 
 _VARIABLES = "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
 
@@ -162,6 +165,11 @@ def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
     return not is_secret(key) and MAY_BE_SECRET.search(key) is None
 
 
+def without_passwords(text: str) -> str:
+    """The text, with nothing of what its URLs have before their host."""
+    return _PASSWORD_IN_URL.sub("***@", text)
+
+
 LIMIT = 16 << 20
 """The most bytes of one of the two files. The AWS tools have no limit; a file of a thousand profiles has 200 kB."""
 
@@ -232,16 +240,33 @@ def _is_profile(section: Section) -> bool:
 
 def _sections(raw: bytes, path: Path) -> Iterator[tuple[str, Section]]:
     blocks = ini.parse(ini.split_lines(ini.decode(raw, path)), path)
-    shared = [pair for block in blocks if block.header == ini.DEFAULTS for pair in block.pairs.values()]
+    shared: dict[str, Entry] = {}
     for block in blocks:
         if block.header == ini.DEFAULTS:
-            continue
-        pairs = {pair.key: pair for pair in shared} | block.pairs
-        entries = {key: Entry(key, pair.value, path, pair.first + 1) for key, pair in pairs.items()}
-        for entry in entries.values():
-            if entry.value.startswith("\n"):
-                nested(entry)
-        yield block.header, Section(block.header, path, block.line + 1, entries)
+            shared |= _entries(block, path)
+    unchecked = set(shared)  # nothing is wrong with one that no section has, or that each has otherwise
+    for block in blocks:
+        if block.header != ini.DEFAULTS:
+            own = _entries(block, path)
+            unchecked -= _check_blocks([*own.values(), *(shared[key] for key in unchecked - own.keys())])
+            # Not a copy of what all have: of a thousand profiles with a thousand keys in common it would be a million.
+            entries = ChainMap(own, shared) if shared else own
+            yield block.header, Section(block.header, path, block.line + 1, entries)
+
+
+def _entries(block: ini.Block, path: Path) -> dict[str, Entry]:
+    return {key: Entry(key, pair.value, path, pair.first + 1) for key, pair in block.pairs.items()}
+
+
+def _check_blocks(entries: Collection[Entry]) -> set[str]:
+    """Look at the nested blocks among these entries, whose keys are returned.
+
+    :raises ConfigError: as :func:`nested`.
+    """
+    for entry in entries:
+        if entry.value.startswith("\n"):
+            nested(entry)
+    return {entry.key for entry in entries}
 
 
 def _words(header: str) -> list[str]:

@@ -273,7 +273,9 @@ def _check_flag(app: App, offers: Sequence[Offer], flag: str) -> None:
     for offer in offers:
         try:
             with app.plugins.blame(offer.kind, offer.name):
-                known |= {f"--{offer.name}-{option.name}": option.secret for option in app.plugins.options(offer)}
+                for option in app.plugins.options(offer):
+                    name = f"--{offer.name}-{option.name}"
+                    known[name] = known.get(name, False) or option.secret  # of several with this name
         except VaultError:  # broken: that is told to who needs it, and what it would know nobody knows
             whole = False
     if known.get(flag) or is_secret_variable(_variable(flag)):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import click
 
-from vault_core.awsconfig.shared import may_be_shown
+from vault_core.awsconfig.quoting import PROCESS
+from vault_core.awsconfig.shared import may_be_shown, without_passwords
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import timestamp
 from vault_core.cli.sessions import OPTIONS
@@ -80,14 +81,21 @@ def describe(app: App, plan: Plan) -> dict[str, Any]:
 def _shown(app: App, key: str, value: str) -> str:
     """A value that may be secret is nobody's business here: what no plugin that was opened vouches for."""
     known = {one for one in app.host.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
-    return value if may_be_shown(key, known) else MASK
+    if key == PROCESS:
+        from vault_core.awsconfig.patch import without_secret
+
+        value = without_secret(f"{key} = {value}").removeprefix(f"{key} = ")
+    return without_passwords(value) if may_be_shown(key, known) else MASK
 
 
 def _parameters(app: App, step: SessionStep) -> dict[str, Any]:
     """What the provider made of the profile, without what it was told by an option that is secret."""
     declared = app.plugins.load("session", step.provider).options
-    values = [app.settings.option(step.provider, one.name, None, step.options) for one in declared if one.secret]
-    secrets = {value.text for value in values if value}
+    understood = app.host.context("session", step.provider, declared, profile=step.options).options
+    secrets: set[str] = set()
+    for one in declared:
+        if one.secret and (told := app.settings.option(step.provider, one.name, None, step.options)):
+            secrets |= {told.text, *_texts(understood[one.name])}  # as it was written, and what was made of it
 
     def without(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -97,6 +105,17 @@ def _parameters(app: App, step: SessionStep) -> dict[str, Any]:
         return MASK if any(secret in str(value) for secret in secrets) else value
 
     return {name: without(value) for name, value in step.parameters.items()}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """What is in a value of an option, as text."""
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, Collection) and not isinstance(value, str | bytes):
+        for one in value:
+            yield from _texts(one)
+    elif value not in (None, ""):
+        yield str(value)
 
 
 def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:

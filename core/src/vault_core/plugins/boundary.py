@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 LEAST_LEFT = 5.0
 """Seconds that a session must have left when it is issued: a program takes that long to start and to use it."""
 
+_MOST_BITS = 64
+"""Of a number in the parameters of a session: most readers of JSON have no longer ones, and Python prints not any."""
+
 _END = object()
 
 
@@ -265,8 +268,10 @@ def parameters(plugins: Plugins, spec: SessionSpec, options: Mapping[str, Any], 
 def _not_json(value: Any, where: str = "") -> str | None:
     """What in a value JSON does not have, and under which name; None if there is nothing."""
     match value:
-        case None | str() | bool() | int():
+        case None | str() | bool():
             return None
+        case int():
+            return None if value.bit_length() <= _MOST_BITS else f"a number of more than {_MOST_BITS} bits{where}"
         case float():
             return None if math.isfinite(value) else f"a number that is not finite{where}"
         case dict():

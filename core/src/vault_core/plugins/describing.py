@@ -1,4 +1,4 @@
-"""What a loaded plugin says of itself, and what in its spec makes no sense: for ``awsv plugins check``."""
+"""What a loaded plugin says of itself, and what in its spec makes no sense."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import AtRest, Capability, Option, SessionSpec, StorageSpec
+from vault_core.api import AtRest, Capability, Option, SessionSpec, Source, StorageSpec
 from vault_core.plugins.boundary import said
 
 if TYPE_CHECKING:
@@ -17,26 +17,35 @@ _SMALLEST_LIMIT = 64
 """Bytes: the least that :attr:`~vault_core.api.StorageSpec.max_value` may be."""
 
 
+def wrong_types(spec: Any) -> Iterator[str]:
+    """What in a spec is of another type than the core goes by, one sentence each: nothing checks the fields of a
+    dataclass, and a store whose ``at_rest`` is the text "core" would be sealed by nobody."""
+    options, reads = getattr(spec, "options", ()), getattr(spec, "secret_variables", ())
+    if not isinstance(options, tuple) or not all(isinstance(option, Option) for option in options):
+        yield "its options are no tuple of Option"
+    if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
+        yield "its secret_variables are no tuple of str"
+    if isinstance(spec, SessionSpec) and not isinstance(spec.source, Source):
+        yield "its source is no Source"
+    if isinstance(spec, StorageSpec):
+        yield from _storage_faults(spec)
+
+
 def faults(spec: Any) -> Iterator[str]:
-    """What a plugin's spec has against its contract, one sentence each."""
+    """What a plugin's spec has against its contract, one sentence each: for ``awsv plugins check``."""
     if not isinstance(spec.summary, str) or not spec.summary.strip() or "\n" in spec.summary:
         yield "its summary is not one line of text"
     for name in ("open", "locate", "who_reads", "unavailable", "parameters"):
         given = getattr(spec, name, None)
         if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
             yield f"its {name} cannot be called"
-    yield from _option_faults(getattr(spec, "options", ()), is_session=isinstance(spec, SessionSpec))
-    reads = getattr(spec, "secret_variables", ())
-    if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
-        yield "its secret_variables are no tuple of str"
-    if isinstance(spec, StorageSpec):
-        yield from _storage_faults(spec)
+    wrong = list(wrong_types(spec))
+    yield from wrong
+    if not wrong:
+        yield from _option_faults(getattr(spec, "options", ()), is_session=isinstance(spec, SessionSpec))
 
 
-def _option_faults(options: Any, *, is_session: bool) -> Iterator[str]:
-    if not isinstance(options, tuple) or not all(isinstance(option, Option) for option in options):
-        yield "its options are no tuple of Option"
-        return
+def _option_faults(options: tuple[Option, ...], *, is_session: bool) -> Iterator[str]:
     names = [option.name for option in options]
     for name in names:
         if not isinstance(name, str) or not _OPTION_NAME.match(name):

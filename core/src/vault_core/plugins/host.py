@@ -55,6 +55,8 @@ class Host:
     """What was opened; :meth:`close` closes it."""
     shown_keys: set[str] = field(default_factory=set)
     """The keys of AWS profiles that set options of the plugins opened so far, but for secret ones."""
+    _hidden_keys: set[str] = field(default_factory=set)
+    """Those that set a secret option of one of them."""
     _used: set[str] = field(default_factory=set)
     """The names of the plugins that got a context."""
     keys: dict[str, Secret] = field(default_factory=dict)
@@ -230,7 +232,10 @@ class Host:
                 value = self.settings.option(name, option.name, store, profile)
                 options[option.name] = option.default if value is None else _parse(name, option, value)
         self._used.add(name)
-        self.shown_keys |= {profile_key(name, option.name) for option in declared if not option.secret}
+        # Plugins of several kinds, or called a and a-b, may share a key: it is secret if it is one's secret.
+        self._hidden_keys |= {profile_key(name, option.name) for option in declared if option.secret}
+        self.shown_keys |= {profile_key(name, option.name) for option in declared}
+        self.shown_keys -= self._hidden_keys
         reads = getattr(self.plugins.loaded(kind, name), "secret_variables", ())
         installed = [offer.name for offer in self.plugins.offers() if offer.usable]
         environ = visible(self.settings.environ, name, declared, reads, installed)
@@ -250,9 +255,10 @@ def _refuse_unknown(file: Path, section: str, options: Iterable[str], whose: str
             import difflib
 
             near = difflib.get_close_matches(name, known, n=1)
+            listed = ", ".join(sorted(set(known))) or "no options"
             raise ConfigError(
                 f"{file}: [{section}] sets {name!r}, which {whose} does not know",
-                hint=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known)) or 'no options'}",
+                hint=f"did you mean {near[0]!r}?" if near else f"known are {listed}",
             )
 
 

@@ -227,6 +227,7 @@ class Plugins:
         expected = _HOOKS[kind][1]
         for spec in specs:
             if isinstance(spec, getattr(api, expected)) and spec.name == offer.name:
+                self._refuse_wrong(offer, spec)
                 self._refuse_taken(offer, getattr(spec, "options", ()))
                 return spec
         raise PluginLoadError(
@@ -234,15 +235,24 @@ class Plugins:
             hint=f"this is a bug of {offer.distribution}",
         )
 
-    def _refuse_taken(self, offer: Offer, options: Any) -> None:
-        """:raises PluginLoadError: an option's variable, and so its flag, means something else already."""
-        from vault_core.api import Option
+    def _refuse_wrong(self, offer: Offer, spec: Any) -> None:
+        """:raises PluginLoadError: the core could not go by what the spec says."""
+        from vault_core.plugins.describing import wrong_types
 
+        if wrong := "; ".join(wrong_types(spec)):
+            raise PluginLoadError(
+                f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} describes itself"
+                f" wrongly: {wrong}",
+                hint=f"this is a bug of {offer.distribution}",
+            )
+
+    def _refuse_taken(self, offer: Offer, options: Sequence[Option]) -> None:
+        """:raises PluginLoadError: an option's variable, and so its flag, means something else already."""
         taken = set(OWN_VARIABLES)
         if offer.kind == "storage":  # the passphrase of the store with the plugin's name
             taken |= {variable(offer.name, f"passphrase{form}") for form in ("", "_file", "_fd", "_command")}
-        for option in options if isinstance(options, tuple) else ():
-            if isinstance(option, Option) and variable(offer.name, option.name) in taken:
+        for option in options:
+            if variable(offer.name, option.name) in taken:
                 raise PluginLoadError(
                     f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} has an option"
                     f" {option.name!r}, and {variable(offer.name, option.name)} is awsv's own",

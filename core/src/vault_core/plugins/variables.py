@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vault_core.settings import OWN_VARIABLES, is_secret_variable
+from vault_core.settings import OWN_VARIABLES, is_secret_variable, is_way_to_passphrase
 
 if TYPE_CHECKING:
     from vault_core.api import Option
@@ -60,7 +60,7 @@ def for_examination(environ: Mapping[str, str], plugin: str, installed: Iterable
     names = [plugin, *installed]
 
     def given(name: str) -> bool:
-        if is_secret_variable(name):
+        if is_secret_variable(name) or is_way_to_passphrase(name):  # the command may hold what it prints
             return False
         if name.startswith("AWS_VAULT_"):
             return name in OWN_VARIABLES or owner(name, names) == plugin

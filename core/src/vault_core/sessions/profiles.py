@@ -292,8 +292,9 @@ def own_profile(process: str, asking: str | None = None) -> str | None:
     itself = len(names) == 2 and names[1] == asking and _SESSION_ONLY.issuperset(further)
     if further and not itself:
         raise ConfigError(
-            f"the credential_process line {process!r} runs awsv with {further[0]},"
-            " which awsv does not follow from here",
+            # Not the line itself: what stands behind an option may be a secret.
+            f"the credential_process line{f' of profile {asking!r}' if asking else ''} runs awsv with"
+            f" {further[0].partition('=')[0]}, which awsv does not follow from here",
             hint="say it in the profile (vault_backend, duration_seconds), or ask for that profile itself",
         )
     return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None

@@ -7,12 +7,13 @@ endpoint, proxies and CA bundle are given. Botocore's loggers are off, as at DEB
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vault_core.api import ConfigError, Credentials, refuse_plain_http
+from vault_plugin_aws.parameters import MAX_SHOWN
 from vault_plugin_aws.transport import send
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def ca_bundle(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> str 
     for key, text in named.items():
         if not text:
             continue
-        path = Path(text).expanduser()
-        if not path.exists():
-            raise ConfigError(f"no such CA bundle: {path}", hint=f"correct {key}")
-        return str(path)
+        path = os.path.expanduser(text)  # noqa: PTH111 - Path's own raises for a user that there is not
+        if not os.path.exists(path):  # noqa: PTH110 - Path's own raises for what cannot be looked at
+            raise ConfigError(f"no such CA bundle: {path[:MAX_SHOWN]}", hint=f"correct {key}")
+        return path
     return None
 
 

@@ -19,6 +19,7 @@ import urllib3
 from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported when the store is opened
 
 from vault_core.api import ConfigError, Context, StorageLocked, StorageUnavailable, VaultError
+from vault_plugin_hashicorp.answers import inner
 from vault_plugin_hashicorp.server import Server
 from vault_plugin_hashicorp.transport import HEALTH, MOST_BYTES, NotFollowed, Response, TooLong, Transport
 
@@ -268,8 +269,7 @@ def _is_ours(response: Response) -> bool:
 
 def section(response: Response, name: str) -> dict[str, Any]:
     """An object in the answer's object (``data``, ``auth``); empty where there is none."""
-    found = (document(response) or {}).get(name)
-    return found if isinstance(found, dict) else {}
+    return inner(document(response) or {}, name)
 
 
 def _never_sent(error: BaseException) -> bool:

@@ -30,6 +30,7 @@ from vault_core.api import (
     StorageUnavailable,
     Version,
 )
+from vault_plugin_hashicorp.answers import inner, text
 
 if TYPE_CHECKING:
     from vault_plugin_hashicorp.service import Service
@@ -151,7 +152,8 @@ class Items(StorageBackend):
 
     def _read(self, key: str, number: int | None = None) -> State:
         metadata, data = self.service.read(self._path(key), number)
-        return State(metadata.get("version", 0), metadata.get("created_time", ""), data)
+        found = metadata.get("version")
+        return State(found if isinstance(found, int) else 0, text(metadata, "created_time"), data)
 
     def _value(self, key: str, state: State) -> Secret:
         value = (state.data or {}).get("value")
@@ -234,11 +236,14 @@ class Items(StorageBackend):
 
     def _is_alive(self, path: str) -> bool:
         metadata = self.service.metadata(f"{self.folder}/{path}")
-        current = metadata.get("versions", {}).get(str(metadata.get("current_version")))
-        if current is None or current["destroyed"]:
+        current = inner(inner(metadata, "versions"), str(metadata.get("current_version")))
+        if not current or current.get("destroyed"):
             return False
-        ends = current["deletion_time"]
-        return not ends or datetime.fromisoformat(ends) > datetime.now(UTC)
+        ends = text(current, "deletion_time")
+        try:
+            return not ends or datetime.fromisoformat(ends) > datetime.now(UTC)
+        except (ValueError, TypeError):  # no time, or one of nowhere: reading it tells
+            return True
 
 
 class _NothingThere(Exception):

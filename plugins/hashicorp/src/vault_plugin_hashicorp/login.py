@@ -18,6 +18,7 @@ from vault_core.api import (
     StorageLocked,
     StorageUnavailable,
 )
+from vault_plugin_hashicorp.answers import inner, seconds, text
 from vault_plugin_hashicorp.calls import Calls, section
 from vault_plugin_hashicorp.credentials import content, found_token, login_mount, needed, secret_id
 from vault_plugin_hashicorp.items import shown
@@ -98,7 +99,7 @@ class Login:
                     self.renewals += 1
                     auth = section(answer, "auth")
                     before = self._ends
-                    self._note_life(auth.get("lease_duration", 0), bool(auth.get("renewable")))
+                    self._note_life(seconds(auth, "lease_duration"), bool(auth.get("renewable")))
                     if self._method == "token" or self._ends > before + 1:
                         return
                 # Refused, by the policy or for good: not to be asked for at every request.
@@ -161,9 +162,9 @@ class Login:
                 if namespace
                 else "is this a Vault or OpenBao server?",
             )
-        self._note_life(data.get("ttl") or 0, bool(data.get("renewable")))
-        name = (data.get("meta") or {}).get("username") or data.get("display_name") or "somebody"
-        return Identity(data.get("entity_id") or "", str(name))
+        self._note_life(seconds(data, "ttl"), bool(data.get("renewable")))
+        name = text(inner(data, "meta"), "username") or text(data, "display_name") or "somebody"
+        return Identity(text(data, "entity_id"), name)
 
     def _invalid(self) -> StorageLocked:
         if self._method == "token":
@@ -192,7 +193,7 @@ class Login:
         answer = self._calls.send(self._request())
         if answer.status_code != 200:
             raise self._refused(answer)
-        client.token = section(answer, "auth").get("client_token") or ""
+        client.token = text(section(answer, "auth"), "client_token")
         if not client.token:
             raise StorageDenied(
                 f"auth/{login_mount(self._context)} of {self._calls.address} gives no token for this alone: it may want"

@@ -6,6 +6,7 @@ process's own environment or from ``.netrc``: the host's snapshot decides, as it
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -155,7 +156,8 @@ def _certificate(context: Context) -> tuple[str, str] | None:
 
 def _existing(context: Context, path: str, what: str, *, folder: bool) -> str:
     found = expanded(context, path)
-    if not found.exists() or (found.is_dir() and not folder):
+    # Path's own methods raise for what cannot be looked at.
+    if not os.path.exists(found) or (os.path.isdir(found) and not folder):  # noqa: PTH110, PTH112
         raise ConfigError(f"{what} should be in {found}, which is not there")
     return str(found)
 

@@ -16,8 +16,9 @@ from vault_core.api import (
     StorageDenied,
     StorageError,
 )
+from vault_plugin_hashicorp.answers import inner, text
 from vault_plugin_hashicorp.calls import Calls, errors, section
-from vault_plugin_hashicorp.items import Items
+from vault_plugin_hashicorp.items import Items, shown
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.transport import Response
@@ -70,7 +71,7 @@ class Service:
         )
         found = section(answer, "data")
         data = found.get("data")
-        return found.get("metadata") or {}, data if isinstance(data, dict) else None
+        return inner(found, "metadata"), data if isinstance(data, dict) else None
 
     def write(self, path: str, content: dict[str, Any], over: int) -> dict[str, Any] | None:
         """Write the version after ``over``: its metadata; None where another version than ``over`` is current."""
@@ -125,8 +126,8 @@ class Service:
             lambda client: client.secrets.kv.v2.list_secrets(folder, mount_point=self.mount),
             (200, 404),
         )
-        names = section(answer, "data").get("keys") or []
-        return [name for name in names if isinstance(name, str)]
+        names = section(answer, "data").get("keys")
+        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
     def _send(
         self, capability: str, path: str, request: Callable[[Any], Response], expected: tuple[int, ...]
@@ -166,14 +167,14 @@ class Service:
             raise self._no_mount()
         found = section(answer, "data")
         # A path inside of a mount is answered with the mount's properties.
-        if found.get("path", "").strip("/") != self.mount:
+        if text(found, "path").strip("/") != self.mount:
             raise self._no_mount()
-        if found.get("type") not in ("kv", "generic"):
+        if (engine := text(found, "type")) not in ("kv", "generic"):
             raise ConfigError(
-                f"mount {self.mount!r} at {self.address} is a {found.get('type')} engine, not KV version 2",
+                f"mount {self.mount!r} at {self.address} is a {shown(engine) or 'nameless'} engine, not KV version 2",
                 hint="name another with AWS_VAULT_HASHICORP_MOUNT",
             )
-        if (found.get("options") or {}).get("version") != "2":
+        if inner(found, "options").get("version") != "2":
             raise ConfigError(
                 f"mount {self.mount!r} at {self.address} is KV version 1, which cannot check and set",
                 hint=f"its operators can change it: bao kv enable-versioning {self.mount}",

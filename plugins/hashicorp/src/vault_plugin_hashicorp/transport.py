@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -103,10 +104,11 @@ class _Adapter(HTTPAdapter):
 
 
 def _limited(raw: Any) -> bytes:
-    kinds, kept = requests.exceptions, b""
+    kinds, kept = requests.exceptions, bytearray()
     try:
-        # Not raw.stream(): it has no limit for the lines between chunks.
-        while len(kept) <= MOST_BYTES and (more := raw.read(MOST_BYTES + 1 - len(kept))):
+        # Not raw.stream(): it has no limit for the lines between chunks. Not raw.read(): of a chunk whose length is
+        # negative it reads all that comes.
+        while len(kept) <= MOST_BYTES and (more := raw.read1(MOST_BYTES + 1 - len(kept))):
             kept += more
     except urllib3.exceptions.ReadTimeoutError:
         raise kinds.ReadTimeout from None
@@ -114,7 +116,7 @@ def _limited(raw: Any) -> bytes:
         raise kinds.ChunkedEncodingError from None
     if len(kept) > MOST_BYTES:
         raise TooLong
-    return kept
+    return bytes(kept)
 
 
 def _check_redirection(server: Server, response: Response, target: str) -> None:
@@ -129,7 +131,7 @@ def _check_redirection(server: Server, response: Response, target: str) -> None:
     if not is_ours:
         # Whoever adds it says that it may have the token.
         both = ",".join((*server.addresses, place))
-        add = f"if it is a member of the same cluster, set AWS_VAULT_HASHICORP_ADDRESS={both}"
+        add = f"if it is a member of the same cluster, set AWS_VAULT_HASHICORP_ADDRESS={shlex.quote(both)}"
         hint = add if names_a_server(place) else "ask its operators"
         raise NotFollowed(place, "which is none of the addresses that are set", hint)
     if response.status_code < 307 and response.request.method != "GET":

@@ -7,6 +7,7 @@ the passphrase), and no request leaves for an ``http://`` endpoint but this mach
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -126,8 +127,8 @@ def _aws_file(environ: Mapping[str, str], variable: str, name: str) -> Path:
 def _ca_bundle(environ: Mapping[str, str]) -> str | None:
     for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         if environ.get(variable):
-            path = Path(environ[variable])
-            if not path.exists():
+            path = environ[variable]
+            if not os.path.exists(path):  # noqa: PTH110 - Path's own raises for what cannot be looked at
                 raise ConfigError(f"no such CA bundle: {path}", hint=f"correct {variable}")
-            return str(path)
+            return path
     return None

@@ -50,10 +50,11 @@ def _limited(raw: Any, url: str) -> bytes:
     from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
     from urllib3 import exceptions
 
-    kept = b""
+    kept = bytearray()
     try:
-        # Not raw.stream(): it has no limit for the lines between chunks.
-        while len(kept) <= MOST_BYTES and (more := raw.read(MOST_BYTES + 1 - len(kept))):
+        # Not raw.stream(): it has no limit for the lines between chunks. Not raw.read(): of a chunk whose length is
+        # negative it reads all that comes.
+        while len(kept) <= MOST_BYTES and (more := raw.read1(MOST_BYTES + 1 - len(kept))):
             kept += more
     except exceptions.ReadTimeoutError as error:
         raise ReadTimeoutError(endpoint_url=url, error=error) from None
@@ -62,4 +63,4 @@ def _limited(raw: Any, url: str) -> bytes:
     if len(kept) > MOST_BYTES:
         host = urlsplit(url).netloc.rpartition("@")[2]  # without a password
         raise TooLong(f"{host} answers with more than 1 MiB")
-    return kept
+    return bytes(kept)
