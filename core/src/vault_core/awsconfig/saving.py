@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -130,8 +131,9 @@ def _sweep(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
+    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")  # and no file that somebody named alike
     with suppress(OSError):  # no folder
-        return [path for path in target.parent.iterdir() if path.name.startswith(_prefix(target))]
+        return [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]
     return []
 
 
