@@ -62,6 +62,7 @@ def open_items(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> 
             _sort_in(found, name, _item(jwe.decrypt(token, passphrase)))
         except jwe.WrongPassphrase:
             closed.append(Bad(_shown(name), "this passphrase does not open it: it has another one, or is damaged"))
+            spent += jwe.ODD_COST if rounds == jwe.ODD_ROUNDS else 0  # it was tried as well
         except ValueError as error:
             found.bad.append(Bad(_shown(name), str(error)))
     if closed and len(closed) + len(found.bad) == len(items):
