@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+_LINKS = 40
+"""How many symbolic links behind one another Linux follows."""
 
 
 class Untrusted(OSError):
@@ -25,10 +29,9 @@ def check(folder: Path, *, secret: bool = False) -> None:
     :raises Untrusted: somebody else could have made it or can change it.
     :raises OSError: it cannot be looked at.
     """
-    # Both ways to it: a link on the one can be exchanged, and so can a folder on the other.
-    for above in dict.fromkeys((*folder.parents, *Path(os.path.realpath(folder)).parents)):
-        if os.path.lexists(above):
-            _check_above(above)
+    # A link can be exchanged in the folder that it lies in, wherever it leads.
+    for above in dict.fromkeys(_above(folder)):
+        _check_above(above)
     if os.path.lexists(folder):
         _check_ours(folder, secret=secret)
 
@@ -60,8 +63,37 @@ def _make(path: Path) -> None:
         os.close(descriptor)
 
 
+def _above(path: Path) -> Iterator[Path]:
+    """Every folder and symbolic link that decides where a path leads, but for the last folder itself.
+
+    :raises OSError: its links go round in a circle, or it cannot be looked at.
+    """
+    here, left = Path(path.anchor or "."), list(reversed(path.parts))
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            here = here.parent
+            continue
+        there = here / part
+        if not there.is_symlink():
+            if left and there.exists():
+                yield there
+            here = there
+            continue
+        yield there
+        links += 1
+        if links > _LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        left += reversed(there.readlink().parts)  # of an absolute one the first is the root
+
+
 def _check_above(folder: Path) -> None:
-    found = folder.stat()
+    found = folder.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        if _is_foreign(found.st_uid) and folder not in _above_home():
+            raise Untrusted(f"{folder} is a symbolic link of others")
+        return
     others = found.st_mode & 0o002 or (found.st_mode & 0o020 and not _nobody_else_in(found.st_gid))
     changeable = others and not found.st_mode & stat.S_ISVTX
     if (changeable or _is_foreign(found.st_uid)) and folder not in _above_home():
@@ -94,15 +126,20 @@ def _unmapped() -> int:
     return -1 if any(first <= overflow < first + count for first, count in spans) else overflow
 
 
-def _above_home() -> Sequence[Path]:
-    """The folders above the account's home: whose they are, has the account anyway, and what it runs."""
+def _above_home() -> Collection[Path]:
+    """What leads to the account's home: whose that is, has the account anyway, and what it runs."""
     import pwd
 
     try:
-        home = Path(os.path.realpath(pwd.getpwuid(os.geteuid()).pw_dir))
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:  # a container without names
         return ()
-    return home.parents
+    if not home.is_absolute():
+        return ()
+    try:
+        return frozenset(_above(home))
+    except OSError:
+        return ()
 
 
 def _nobody_else_in(group: int) -> bool:
