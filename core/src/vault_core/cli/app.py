@@ -136,7 +136,7 @@ class App:
         limit = MACHINE_QUESTION_LIMIT if machine else float(seconds_of(wait.origin, wait.text))
         self.host.question_limit = limit
         foreground = not machine and self.host.why_nobody_can_be_asked() is None
-        self.host.attended = foreground
+        self.host.attended = foreground and output.is_seen()
         flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, mfa_token)
 
