@@ -159,6 +159,7 @@ class App:
         :raises StorageError: the state folder cannot be written; nothing was changed.
         """
         dropped: list[int] = []
+        cache = self.cache  # with a setting that is wrong before the change, not after it
         self._renew(vault.store, name, "nothing was changed")
         try:
             yield dropped
@@ -168,7 +169,7 @@ class App:
                 hint=f"'{command_line('awsv explain', name)}' shows which",
             ) from None
         finally:
-            dropped.append(self.cache.drop(name).sessions)
+            dropped.append(cache.drop(name).sessions)
             self._renew(vault.store, name, _MAY_BE_SERVED)
 
     @contextmanager
@@ -178,11 +179,12 @@ class App:
 
         :raises StorageError: as :meth:`changing_key`.
         """
+        cache = self.cache  # as there
         self._renew(store, WHOLE, "nothing was changed")
         try:
             yield
         finally:
-            self.cache.drop()
+            cache.drop()
             self._renew(store, WHOLE, _MAY_BE_SERVED)
 
     def _renew(self, store: Store, name: str, otherwise: str) -> None:
