@@ -338,6 +338,17 @@ class Settings:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
 
+    def told(self) -> dict[str, str]:
+        """What flags and the tables of ``config.toml`` set, by the name of who says it: ``[plugin.NAME] OPTION``.
+
+        :raises ConfigError: as :attr:`config`.
+        """
+        found = {f"--{name}": text for name, text in self.flags.items()}
+        for kind in ("plugin", "store"):
+            for name, table in self.config.get(kind, {}).items():
+                found |= {f"[{kind}.{name}] {option}": _text(value) for option, value in table.items()}
+        return found
+
     @property
     def load_plugins(self) -> tuple[str, ...] | None:
         """What :data:`LOAD_PLUGINS` names; None where it is not set. It narrows what may load and selects nothing."""

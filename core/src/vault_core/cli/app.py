@@ -57,6 +57,13 @@ class App:
     # -- parts -------------------------------------------------------------------------------------------------------
 
     @cached_property
+    def open_files(self) -> Mapping[int, tuple[int, int]]:
+        """The open files that a child gets; to be asked for before any plugin is loaded."""
+        from vault_core.cli.inherited import open_files
+
+        return open_files()
+
+    @cached_property
     def plugins(self) -> Plugins:
         """The installed plugins, loaded as they are named."""
         return Plugins(self.settings.load_plugins)
