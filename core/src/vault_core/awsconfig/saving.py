@@ -43,7 +43,7 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
     try:
         # 0700: nobody else reads, or replaces, what the AWS tools take as their configuration.
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(target, locks):
+        with alone(target, locks):
             _sweep(target)
             if not target.exists():
                 _create(target, before, after, mode)
@@ -100,9 +100,13 @@ def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None
 
 
 @contextmanager
-def _alone(target: Path, locks: Path) -> Iterator[None]:
-    """Keep out other awsv processes of this user."""
-    lock = _lock_file(target, locks)
+def alone(target: Path, locks: Path, purpose: str = "") -> Iterator[None]:
+    """Keep out other awsv processes of this user.
+
+    :param purpose: of what is more than one write; each has a lock of its own.
+    :raises ConfigError: one is at it for longer than :data:`LOCK_SECONDS`, or there can be no lock.
+    """
+    lock = _lock_file(target, locks, purpose)
     try:
         held = files.lock(lock).acquire(timeout=LOCK_SECONDS)
     except TimeoutError:
@@ -119,8 +123,8 @@ def _alone(target: Path, locks: Path) -> Iterator[None]:
         yield
 
 
-def _lock_file(target: Path, locks: Path) -> Path:
-    return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}.lock"
+def _lock_file(target: Path, locks: Path, purpose: str = "") -> Path:
+    return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}{purpose}.lock"
 
 
 def _sweep(target: Path) -> None:
