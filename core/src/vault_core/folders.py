@@ -29,11 +29,19 @@ def check(folder: Path, *, secret: bool = False) -> None:
     :raises Untrusted: somebody else could have made it or can change it.
     :raises OSError: it cannot be looked at.
     """
-    # A link can be exchanged in the folder that it lies in, wherever it leads.
-    for above in dict.fromkeys(_above(folder)):
-        _check_above(above)
+    check_way(folder)
     if os.path.lexists(folder):
         _check_ours(folder, secret=secret)
+
+
+def check_way(path: Path) -> None:
+    """Look at what decides where a path leads: a link can be exchanged in the folder that it lies in, and so on.
+
+    :raises Untrusted: somebody else could have it lead elsewhere.
+    :raises OSError: it cannot be looked at.
+    """
+    for above in dict.fromkeys(_above(path)):
+        _check_above(above)
 
 
 def make(folder: Path, *, secret: bool = False) -> None:

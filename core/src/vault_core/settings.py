@@ -264,10 +264,10 @@ class Settings:
             raise ConfigError(
                 f"{self.config_file} decides where keys go, and others can write it or its folder", hint=closed
             )
-        if place.st_uid == 0:
-            return
         try:
-            folders.check(folder)
+            if place.st_uid:
+                folders.check(folder)
+            folders.check_way(self.config_file)  # which may be a link into a folder of others
         except OSError as error:
             raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
 
