@@ -116,6 +116,13 @@ def test_what_was_given_at_the_start_counts(pipe: int) -> None:
     assert pipe in Inherited.now({}).given
 
 
+def test_a_number_is_understood_where_the_system_lists_nothing(pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container or a chroot without /proc."""
+    monkeypatch.setattr("vault_core.cli.inherited._OPEN_FILES", None)
+    monkeypatch.setattr("vault_core.cli.inherited._is_descriptor", lambda _: False)
+    assert secret({FD: str(pipe)}) == {pipe: FD}
+
+
 @pytest.mark.parametrize("name", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
 def test_the_token_of_another_identity_is_a_secret_too(name: str, pipe: int) -> None:
     assert secret({name: f"/dev/fd/{pipe}"}) == {pipe: name}

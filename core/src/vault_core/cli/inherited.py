@@ -128,32 +128,34 @@ def _identity(found: os.stat_result) -> Identity:
 
 def _open_ones(texts: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Identity | None]:
     """Those that name an open file, with what that is."""
-    paths = {name: _path(name, text, environ) for name, text in texts.items() if _may_name(name, text)}
-    return {name: _holding(path) for name, path in paths.items() if path and _is_descriptor(path)}
+    found = {}
+    for name, text in texts.items():
+        if name.endswith("_FD"):
+            with suppress(ValueError):
+                found[name] = _holding(int(text))
+        elif _may_name(name, text) and _is_descriptor(path := _path(text, environ)):
+            found[name] = _holding(path)
+    return found
 
 
 def _may_name(name: str, text: str) -> bool:
     """Whether it may name a file, as a client's key does whose name says nothing of a file. No secret is looked up."""
-    if name.endswith(("_FD", "_FILE", "-file")):
+    if name.endswith(("_FILE", "-file")):
         return True
     return text.startswith(("/", "~/")) and not (is_secret_variable(name) or is_identity(name))
 
 
-def _path(name: str, text: str, environ: Mapping[str, str]) -> str:
-    """The path that a variable names, be it by the number of a descriptor: as whoever reads it may understand it."""
-    if not name.endswith("_FD"):
-        home = environ.get("HOME", "")
-        return str(Path(home + text[1:] if text.startswith("~/") else text))  # without a "/" or "/." at the end
-    with suppress(ValueError):
-        return f"{_OPEN_FILES or '/dev/fd'}/{int(text)}"
-    return ""
+def _path(text: str, environ: Mapping[str, str]) -> str:
+    """The path that a variable names, as whoever reads it may understand it."""
+    home = environ.get("HOME", "")
+    return str(Path(home + text[1:] if text.startswith("~/") else text))  # without a "/" or "/." at the end
 
 
-def _holding(path: str) -> Identity | None:
-    """What the path leads to, if a secret can come in it."""
+def _holding(file: str | int) -> Identity | None:
+    """What a path leads to or a descriptor is, if a secret can come in it."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - of the path as it is written
-    except (OSError, ValueError):
+        found = os.stat(file)  # noqa: PTH116 - of the path as it is written
+    except (OSError, ValueError, OverflowError):
         return None
     return _identity(found) if stat.S_IFMT(found.st_mode) in _HOLDS else None
 
