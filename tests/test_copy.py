@@ -185,6 +185,16 @@ def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code:
     assert done.returncode == 0, done.stderr
 
 
+def test_an_older_store_is_not_copied_where_nobody_sees_that_it_is_older(pair: Pair) -> None:
+    old = (pair.folders["a"] / "store.vlt").read_bytes()
+    assert pair.home.awsv("remove", "-f", "--backend", "a", "default", env=ENV).returncode == 0
+    (pair.folders["a"] / "store.vlt").write_bytes(old)
+    done = pair.home.awsv(*COPY, env=ENV)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "nobody would see that here" in done.stderr
+    assert pair.read("b") == {"own": OTHER}
+
+
 def test_a_wrong_passphrase_of_either_store(pair: Pair) -> None:
     for variable in ENV:
         done = pair.home.awsv(*COPY, env={**ENV, variable: "wrong"})

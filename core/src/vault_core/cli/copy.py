@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import click
 
+from vault_core import output
 from vault_core.api import ABSENT
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.moving import write_report
@@ -51,6 +52,7 @@ def command(
     if _are_one(stores[source], stores[target]):
         raise UsageError(f"{source!r} and {target!r} are one store: {stores[source].place}")
     app.host.purpose = f"copying keys from store {source} to store {target}"
+    app.host.attended = output.is_seen() and not app.host.why_nobody_can_be_asked()  # what is copied stays
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     _require_made(there)
     found = _found(app, here, profiles)
