@@ -129,6 +129,14 @@ def test_a_link_of_somebody_else_is_refused_where_only_its_owner_can_exchange_it
             folders.check(folder)
 
 
+def test_what_is_closed_to_us_is_for_who_uses_it_to_find_out(tmp_path: Path) -> None:
+    (tmp_path / "closed/state").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0)
+    folders.check(tmp_path / "closed/state/awsv")
+    folders.check(tmp_path / ("x" * 300) / "awsv")
+    (tmp_path / "closed").chmod(0o700)
+
+
 def test_links_that_go_round_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")

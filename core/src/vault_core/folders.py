@@ -74,7 +74,7 @@ def _make(path: Path) -> None:
 def _above(path: Path) -> Iterator[Path]:
     """Every folder and symbolic link that decides where a path leads, but for the last folder itself.
 
-    :raises OSError: its links go round in a circle, or it cannot be looked at.
+    :raises OSError: its links go round in a circle.
     """
     here, left = Path(path.anchor or "."), list(reversed(path.parts))
     links = 0
@@ -84,8 +84,12 @@ def _above(path: Path) -> Iterator[Path]:
             here = here.parent
             continue
         there = here / part
-        if not there.is_symlink():
-            if left and there.exists():
+        try:
+            is_link, exists = there.is_symlink(), os.path.lexists(there)
+        except OSError:  # closed to us: who is to use what lies there finds out
+            return
+        if not is_link:
+            if left and exists:
                 yield there
             here = there
             continue
