@@ -12,6 +12,10 @@ from support.sites import Site
 from support.slot_plugins import PLAIN, SHELF
 from support.vaults import CHEAP, KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, offline
 from vault_core.api import Credentials, Secret
+from vault_core.cli import copy
+from vault_core.cli.app import App
+from vault_core.errors import UsageError
+from vault_core.moving.copying import Outcome, State
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -181,6 +185,16 @@ def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code:
     assert done.returncode == 0, done.stderr
 
 
+def test_an_older_store_is_not_copied_where_nobody_sees_that_it_is_older(pair: Pair) -> None:
+    old = (pair.folders["a"] / "store.vlt").read_bytes()
+    assert pair.home.awsv("remove", "-f", "--backend", "a", "default", env=ENV).returncode == 0
+    (pair.folders["a"] / "store.vlt").write_bytes(old)
+    done = pair.home.awsv(*COPY, env=ENV)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "nobody would see that here" in done.stderr
+    assert pair.read("b") == {"own": OTHER}
+
+
 def test_a_wrong_passphrase_of_either_store(pair: Pair) -> None:
     for variable in ENV:
         done = pair.home.awsv(*COPY, env={**ENV, variable: "wrong"})
@@ -193,6 +207,27 @@ def test_one_folder_by_two_names_is_one_store(pair: Pair) -> None:
     config.write_text(config.read_text() + f'[store.c]\nbackend = "file"\ndir = "{pair.folders["a"]}"\n')
     done = pair.home.awsv("copy", "--from", "a", "--to", "c", "--delete-source", env=ENV)
     assert done.returncode == 2
+    assert pair.read("a") == KEYS
+
+
+def test_one_file_by_two_paths_is_one_store(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is mounted twice, or a file system that takes capital letters for small ones."""
+    host = Host(Settings({**pair.home.env, **ENV}), Plugins())
+    one, other = (Store.named(host, name) for name in "ab")
+    assert not copy._are_one(one, other)
+    monkeypatch.setattr("os.path.samefile", lambda *places: places == (one.place, other.place))
+    assert copy._are_one(one, other)
+
+
+def test_a_key_that_is_gone_in_both_stores_comes_back(pair: Pair) -> None:
+    """A server that two addresses lead to: nothing tells that but what becomes of a key."""
+    app = App(Settings({**pair.home.env, **ENV}))
+    here, there = (Vault(app.host, Store.named(app.host, "a")) for _ in range(2))
+    key = here.get("default")
+    assert key is not None
+    outcomes = [Outcome(name, key.credentials, State.SAME) for name in ("default", "two words")]
+    with pytest.raises(UsageError, match=r"are one store: .* the key of profile 'default' was put back"):
+        copy._delete(app, here, there, outcomes)
     assert pair.read("a") == KEYS
 
 

@@ -5,15 +5,21 @@ A sample; under ``AWSV_DEEP`` there are 300 rounds with kill -9.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import shutil
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.home import Home
+from support.busy import seconds
+from support.home import PROGRAM, Home
+from support.parts import need
 from support.security import sample
 from support.vaults import (
     KEY_ID,
@@ -131,4 +137,25 @@ def test_s10_a_removal_and_an_undo_that_are_killed(
     left = sorted(path.name for path in person.credentials.parent.iterdir())
     assert left == ["config", "credentials"]
     assert person.awsv(*UNDO, env=UNLOCKED).returncode == 0
+    assert person.credentials.read_bytes() == plain
+
+
+def test_a_removal_waits_until_an_undo_is_over(person: Home) -> None:
+    """Else the undo ends with forgetting what the removal has kept: the file could not be put back any more."""
+    strace = need("strace", shutil.which("strace"), how="apt-get install strace")
+    person.env.update(UNLOCKED)
+    plain = person.credentials.read_bytes()
+    for words in (COPY, ("config", "credential-process", "--all", "--yes"), REMOVE):
+        assert person.awsv(*words).returncode == 0
+    slow = (strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:delay_exit=2000000")
+    undo = subprocess.Popen([*slow, str(PROGRAM), *UNDO], env=person.environment(), stderr=subprocess.DEVNULL)
+    [receipt] = Path(person.env["XDG_STATE_HOME"], "awsv", "imports").glob("*.json")
+    until = time.monotonic() + seconds(30)
+    while json.loads(receipt.read_bytes())["sha256"] != hashlib.sha256(plain).hexdigest():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    removed = person.awsv(*REMOVE)
+    assert (removed.returncode, undo.wait()) == (0, 0), removed.stderr
+    assert person.credentials.read_bytes() != plain
+    assert person.awsv(*UNDO).returncode == 0
     assert person.credentials.read_bytes() == plain

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -163,6 +164,30 @@ def test_what_another_user_could_have_put_there_is_not_imported(local: Path, hom
         folder.chmod(0o755)
         assert done.returncode == 1
         assert "No module named 'vault_core'" in done.stderr
+
+
+def test_what_others_could_add_or_their_group_can_write_is_not_imported(local: Path, home: Home) -> None:
+    packages = local / PACKAGES
+    before = packages.stat().st_gid
+    for mode, group in ((0o1777, before), (0o775, 100)):
+        if os.geteuid() == 0:
+            os.chown(packages, -1, group)
+        packages.chmod(mode)
+        done = home.run(local / "bin/awsv", "--version")
+        if mode & 0o002 or os.geteuid() == 0:
+            assert done.returncode == 1, oct(mode)
+    packages.chmod(0o755)
+
+
+def test_no_variable_stands_in_for_what_names_the_interpreter(tmp_path: Path, home: Home) -> None:
+    shutil.copy(PROGRAM, tmp_path / "awsv")
+    evil = program(tmp_path / "evil", f": > {home.root}/ran")
+    env = {"awsv_python": str(evil), "awsv_more": f"exec' {evil} "}
+    for there in (None, "", "#!/bin/sh\n"):
+        if there is not None:
+            (tmp_path / "awsv-python").write_text(there)
+        done = home.run(tmp_path / "awsv", "--version", env=env)
+        assert (done.returncode, (home.root / "ran").exists()) == (1, False)
 
 
 def test_an_interpreter_that_is_gone_is_named(tmp_path: Path, home: Home) -> None:

@@ -271,3 +271,15 @@ def test_a_session_of_an_older_copy_is_for_the_person_who_was_told_only(
         child = alice.spawn(*words)
         child.expect_exact("nobody would see that here")
         assert ended(child) == 4
+
+
+@pytest.mark.parametrize("told", ["2>/dev/null", "2>&-", "2>&1 | cat"])
+def test_an_older_copy_is_not_read_at_a_terminal_either_where_nobody_sees_the_line(
+    alice: Home, changed: tuple[str, bytes], told: str
+) -> None:
+    store_path(alice).write_bytes(changed[1])
+    assert alice.awsv("clear").returncode == 0
+    line = f'"{PROGRAM}" exec role -- /bin/sh -c ": > {alice.root}/ran" {told}'
+    child = alice.spawn("-c", line, program="/bin/sh")
+    ended(child)
+    assert not (alice.root / "ran").exists()

@@ -17,7 +17,7 @@ from vault_core.api import Credentials, SessionRequest
 from vault_core.cli import exec as exec_
 from vault_core.cli import export
 from vault_core.cli.app import MACHINE_QUESTION_LIMIT, App
-from vault_core.errors import Cancelled, StorageError, UsageError
+from vault_core.errors import Cancelled, ConfigError, StorageError, UsageError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -116,6 +116,16 @@ def test_a_change_that_fails_counts_as_one(machine: Machine, app: App) -> None:
     seen.append(machine.plan("user").last.cache_key)
     assert len({before, *seen}) == 3
     assert list(machine.cache.sessions()) == []
+
+
+@pytest.mark.parametrize("variable", ["AWS_MIN_TTL", "AWS_VAULT_SESSION_CACHE"])
+def test_a_wrong_setting_of_the_cache_ends_a_change_before_it_is_done(app: App, variable: str) -> None:
+    wrong = App(Settings({**app.settings.environ, variable: "wrong"}))
+    changed = []
+    for change in (wrong.changing_key(vault_of(app), "user"), wrong.changing_store(vault_of(app).store)):
+        with pytest.raises(ConfigError, match=variable), change:
+            changed.append("user")
+    assert changed == []
 
 
 def test_ctrl_c_during_a_change_says_that_either_key_may_be_there(app: App) -> None:

@@ -108,23 +108,44 @@ def test_a_link_in_the_hands_of_others_is_refused(tmp_path: Path) -> None:
         folders.check(tmp_path / "open/state/awsv")
 
 
-def test_a_link_on_the_way_that_others_can_exchange_is_refused(tmp_path: Path) -> None:
-    """It lies neither above the path as it is written nor above where it leads."""
-    for name in ("own", "ours/awsv", "shared"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "shared/link").symlink_to("../ours")
-    (tmp_path / "own/state").symlink_to(tmp_path / "shared/link")
-    folders.check(tmp_path / "own/state/awsv")
-    (tmp_path / "shared").chmod(0o777)
-    with pytest.raises(Untrusted, match=rf"{tmp_path}/shared is in the hands of others"):
-        folders.check(tmp_path / "own/state/awsv")
+def test_a_link_that_another_link_leads_through_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "ours/awsv").mkdir(parents=True, mode=0o700)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open/between").symlink_to(tmp_path / "ours")
+    (tmp_path / "state").symlink_to("open/between")
+    folders.check(tmp_path / "state/awsv")
+    (tmp_path / "open").chmod(0o777)
+    for folder in (tmp_path / "state/awsv", tmp_path / "state"):
+        with pytest.raises(Untrusted, match="open is in the hands of others"):
+            folders.check(folder)
 
 
-def test_links_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
-    (tmp_path / "a").symlink_to("b")
-    (tmp_path / "b").symlink_to("a")
+@pytest.mark.root("only root can give a link away")
+def test_a_link_of_somebody_else_is_refused_where_only_its_owner_can_exchange_it(tmp_path: Path) -> None:
+    (tmp_path / "ours/awsv").mkdir(parents=True, mode=0o700)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    (tmp_path / "tmp/state").symlink_to(tmp_path / "ours")
+    folders.check(tmp_path / "tmp/state/awsv")
+    os.chown(tmp_path / "tmp/state", STRANGER, STRANGER, follow_symlinks=False)
+    for folder in (tmp_path / "tmp/state/awsv", tmp_path / "tmp/state"):
+        with pytest.raises(Untrusted, match="tmp/state is a symbolic link of others"):
+            folders.check(folder)
+
+
+def test_what_is_closed_to_us_is_for_who_uses_it_to_find_out(tmp_path: Path) -> None:
+    (tmp_path / "closed/state").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0)
+    folders.check(tmp_path / "closed/state/awsv")
+    folders.check(tmp_path / ("x" * 300) / "awsv")
+    (tmp_path / "closed").chmod(0o700)
+
+
+def test_links_that_go_round_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
     with pytest.raises(OSError, match="symbolic links"):
-        folders.check(tmp_path / "a/awsv")
+        folders.check(tmp_path / "one/awsv")
 
 
 @pytest.mark.root("only root can give a folder away")

@@ -90,6 +90,39 @@ def test_a_descriptor_is_known_by_its_number(name: str, pipe: int) -> None:
         assert secret({name: text}) == {pipe: name}
 
 
+@pytest.mark.parametrize(
+    "name", ["--hashicorp-token-file", "--x-pin", "[plugin.hashicorp] jwt-file", "[store.team] client-key"]
+)
+def test_what_a_flag_or_the_settings_name_is_a_secret_too(name: str, pipe: int) -> None:
+    found = Inherited.now({}, {name: f"/dev/fd/{pipe}", "--file-dir": "/dev", "--backend": "x"})
+    assert found.secret(()) == {pipe: name}
+    assert found.naming == {}
+
+
+@pytest.mark.parametrize("name", ["VAULT_CLIENT_KEY", "BAO_CLIENT_KEY", "AWS_VAULT_HASHICORP_CLIENT_KEY"])
+def test_a_key_whose_variable_says_nothing_of_a_file(name: str, pipe: int) -> None:
+    assert secret({name: f"/dev/fd/{pipe}"}) == {pipe: name}
+    assert secret({f"OTHERS_{name}": f"/dev/fd/{pipe}"}) == {}
+
+
+def test_no_secret_is_taken_for_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.readlink", lambda path: pytest.fail(f"{path} was looked up"))
+    names = ("AWS_VAULT_FILE_PASSPHRASE", "VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY")
+    assert Inherited.now(dict.fromkeys(names, "/net/secret")).naming == {}
+
+
+def test_what_was_given_at_the_start_counts(pipe: int) -> None:
+    assert Inherited.now({}, given={0: (1, 1)}).given == {0: (1, 1)}
+    assert pipe in Inherited.now({}).given
+
+
+def test_a_number_is_understood_where_the_system_lists_nothing(pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container or a chroot without /proc."""
+    monkeypatch.setattr("vault_core.cli.inherited._OPEN_FILES", None)
+    monkeypatch.setattr("vault_core.cli.inherited._is_descriptor", lambda _: False)
+    assert secret({FD: str(pipe)}) == {pipe: FD}
+
+
 @pytest.mark.parametrize("name", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
 def test_the_token_of_another_identity_is_a_secret_too(name: str, pipe: int) -> None:
     assert secret({name: f"/dev/fd/{pipe}"}) == {pipe: name}

@@ -154,6 +154,18 @@ def test_what_is_behind_a_link_is_looked_at(person: Person, tmp_path: Path) -> N
     assert settings.value("backend").text == "hashicorp"
 
 
+def test_a_link_into_a_folder_that_others_can_write_is_not_followed(person: Person, tmp_path: Path) -> None:
+    """They could exchange the file for an older one of the user's own, of which everything looks right."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/config.toml").write_text('backend = "keychain"')
+    person.file.parent.mkdir(parents=True, exist_ok=True)
+    person.file.symlink_to(tmp_path / "shared/config.toml")
+    assert Settings(person.environ).config == {"backend": "keychain"}
+    (tmp_path / "shared").chmod(0o777)
+    with pytest.raises(ConfigError, match=r"cannot be trusted: .*shared is in the hands of others"):
+        _ = Settings(person.environ).config
+
+
 def test_a_link_to_nothing_is_not_taken_for_no_settings(person: Person, tmp_path: Path) -> None:
     settings = person.settings()
     person.file.unlink()

@@ -243,3 +243,10 @@ def test_keep_env(laptop: Home) -> None:
 def test_bytes_that_are_no_text_pass(laptop: Home) -> None:
     done = laptop.awsv("exec", "work", "--", "printenv", "ODD", env={"ODD": "\udcff\udcfe"})
     assert done.stdout == "\udcff\udcfe\n"
+
+
+@pytest.mark.parametrize("text", ["0", "0h", "0h0m0s"])
+def test_no_time_is_not_as_long_as_usual(laptop: Home, text: str) -> None:
+    done = laptop.awsv("exec", "-j", "-d", text, "work")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{text!r} is no time for a session" in done.stderr

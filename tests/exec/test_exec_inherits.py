@@ -32,7 +32,10 @@ def passed(home: Home, script: str, *options: str, env: Mapping[str, str], profi
         pipe.write(PASSPHRASE)
     try:
         done = subprocess.run(
-            [PROGRAM, "exec", profile, *options, "--", "/bin/bash", "-c", script.replace("N", str(reader))],
+            [
+                *(PROGRAM, "exec", profile, *(option.replace("N", str(reader)) for option in options)),
+                *("--", "/bin/bash", "-c", script.replace("N", str(reader))),
+            ],
             env=home.environment({name: text.replace("N", str(reader)) for name, text in env.items()}),
             cwd=home.cwd,
             pass_fds=[reader],
@@ -80,6 +83,33 @@ def test_a_passphrase_that_two_variables_name_reaches_the_child_by_neither(lapto
     said = passed(laptop, "cat /dev/fd/N; env", env=env)
     assert "AWS_VAULT=work\n" in said
     assert PASSPHRASE not in said
+
+
+NAMED = {
+    "a flag": (["--hashicorp-token-file", "/dev/fd/N"], {}),
+    "a flag with =": (["--hashicorp-jwt-file=/proc/self/fd/N"], {}),
+    "a key": ([], {"VAULT_CLIENT_KEY": "/dev/fd/N"}),
+}
+
+
+@pytest.mark.parametrize(("options", "env"), NAMED.values(), ids=NAMED.keys())
+def test_a_secret_that_a_flag_names_does_not_reach_the_child(
+    laptop: Home, options: list[str], env: dict[str, str]
+) -> None:
+    """Nobody has read it, as the session is live; ``--x-token-file <(pass show x)`` leaves it at /dev/fd/63."""
+    said = passed(laptop, "echo begun; cat <&N; env", *options, env=env)
+    assert said.startswith("begun\n")
+    assert "AWS_VAULT=work\n" in said
+    assert PASSPHRASE not in said
+    assert "AWS_VAULT_REMOVED=-" not in said
+
+
+def test_a_secret_that_the_settings_name_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
+    (tmp_path / "awsv").mkdir(mode=0o700)
+    (tmp_path / "awsv/config.toml").write_text('[plugin.hashicorp]\nsecret-id-file = "/dev/stdin"\n')
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    done = laptop.awsv("exec", "work", "--", "cat", input=PASSPHRASE, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_keep_env_keeps_the_descriptor_of_the_variable(laptop: Home) -> None:
@@ -138,6 +168,22 @@ def test_what_a_plugin_leaves_open_does_not_reach_the_child(laptop: Home, tmp_pa
     done = laptop.run("/bin/bash", "-c", words, input="stolen")
     assert done.stdout.split() == ["0", "1", "2", "3", "8", "given"], done.stderr
     assert done.stderr.count("Bad file descriptor") == 3
+
+
+def test_what_a_plugin_opens_when_its_flag_is_read_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    source = f"""{HEADER}
+os.dup2(os.open("/etc/passwd", os.O_RDONLY), 9)
+@hookimpl
+def vault_storage_backends():
+    options = (Option(name="thing", help="x"),)
+    return (StorageSpec(name="leaks", summary="x", open=print, at_rest=AtRest.SERVICE, options=options),)
+"""
+    site.install("vault-plugin-leaks", {STORAGE: {"leaks": "leaks"}}, {"leaks.py": source})
+    script = "echo begun; cat <&9"
+    done = laptop.run(site.awsv, "--leaks-thing", "x", "exec", "work", "--", "/bin/bash", "-c", script)
+    assert done.stdout == "begun\n", done.stderr
+    assert "9: Bad file descriptor" in done.stderr
 
 
 # -- variables ---------------------------------------------------------------------------------------------------------

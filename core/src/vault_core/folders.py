@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-_MOST_LINKS = 40
-"""As many as Linux follows."""
+_LINKS = 40
+"""How many symbolic links behind one another Linux follows."""
 
 
 class Untrusted(OSError):
@@ -30,10 +30,19 @@ def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
     :raises Untrusted: somebody else could have made it or can change it.
     :raises OSError: it cannot be looked at.
     """
-    for above in dict.fromkeys(_on_the_way(folder)):
-        _check_above(above)
+    check_way(folder)
     if os.path.lexists(folder):
         _check_ours(folder, secret=secret, roots=roots)
+
+
+def check_way(path: Path) -> None:
+    """Look at what decides where a path leads: a link can be exchanged in the folder that it lies in, and so on.
+
+    :raises Untrusted: somebody else could have it lead elsewhere.
+    :raises OSError: it cannot be looked at.
+    """
+    for above in dict.fromkeys(_above(path)):
+        _check_above(above)
 
 
 def make(folder: Path, *, secret: bool = False) -> None:
@@ -63,26 +72,41 @@ def _make(path: Path) -> None:
         os.close(descriptor)
 
 
-def _on_the_way(path: Path) -> Iterator[Path]:
-    """The folders that are looked into to find a path, link by link: in each of them a link, or a folder, on the way
-    can be exchanged. None that is not there."""
-    at, rest, links = Path("/"), [*path.absolute().parts[1:]], 0
-    while rest and os.path.lexists(at):
-        yield at
-        step = at / rest.pop(0)
-        if not step.is_symlink():
-            at = at.parent if step.name == ".." else step
+def _above(path: Path) -> Iterator[Path]:
+    """Every folder and symbolic link that decides where a path leads, but for the last folder itself.
+
+    :raises OSError: its links go round in a circle.
+    """
+    here, left = Path(path.anchor or "."), list(reversed(path.parts))
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            here = here.parent
             continue
+        there = here / part
+        try:
+            is_link, exists = there.is_symlink(), os.path.lexists(there)
+        except OSError:  # closed to us: who is to use what lies there finds out
+            return
+        if not is_link:
+            if left and exists:
+                yield there
+            here = there
+            continue
+        yield there
         links += 1
-        if links > _MOST_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        target = step.readlink()
-        at = Path("/") if target.is_absolute() else at
-        rest = [*target.parts[target.is_absolute() :], *rest]
+        if links > _LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        left += reversed(there.readlink().parts)  # of an absolute one the first is the root
 
 
 def _check_above(folder: Path) -> None:
-    found = folder.stat()
+    found = folder.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        if _is_foreign(found.st_uid) and folder not in _above_home():
+            raise Untrusted(f"{folder} is a symbolic link of others")
+        return
     others = found.st_mode & 0o002 or (found.st_mode & 0o020 and not _nobody_else_in(found.st_gid))
     changeable = others and not found.st_mode & stat.S_ISVTX
     if (changeable or _is_foreign(found.st_uid)) and folder not in _above_home():
@@ -115,15 +139,20 @@ def _unmapped() -> int:
     return -1 if any(first <= overflow < first + count for first, count in spans) else overflow
 
 
-def _above_home() -> Sequence[Path]:
-    """The folders above the account's home: whose they are, has the account anyway, and what it runs."""
+def _above_home() -> Collection[Path]:
+    """What leads to the account's home: whose that is, has the account anyway, and what it runs."""
     import pwd
 
     try:
-        home = Path(os.path.realpath(pwd.getpwuid(os.geteuid()).pw_dir))
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:  # a container without names
         return ()
-    return home.parents
+    if not home.is_absolute():
+        return ()
+    try:
+        return frozenset(_above(home))
+    except OSError:
+        return ()
 
 
 def _nobody_else_in(group: int) -> bool:

@@ -109,6 +109,11 @@ def is_terminal() -> bool:
     return os.isatty(1 if _kept is None else _kept)
 
 
+def is_seen() -> bool:
+    """Whether what is told on standard error appears at a terminal."""
+    return os.isatty(2)
+
+
 def printable(text: str) -> str:
     """The text in one line, in which every character can be seen: a name from a file or a service must not drive the
     terminal. Control and formatting characters, line ends among them, and bytes that are no UTF-8 are escaped."""

@@ -266,6 +266,7 @@ class Settings:
             )
         try:
             folders.check(folder, roots=True)
+            folders.check_way(self.config_file)  # which may be a link into a folder of others
         except OSError as error:
             raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
 
@@ -335,6 +336,17 @@ class Settings:
         if not names:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
+
+    def told(self) -> dict[str, str]:
+        """What flags and the tables of ``config.toml`` set, by the name of who says it: ``[plugin.NAME] OPTION``.
+
+        :raises ConfigError: as :attr:`config`.
+        """
+        found = {f"--{name}": text for name, text in self.flags.items()}
+        for kind in ("plugin", "store"):
+            for name, table in self.config.get(kind, {}).items():
+                found |= {f"[{kind}.{name}] {option}": _text(value) for option, value in table.items()}
+        return found
 
     @property
     def load_plugins(self) -> tuple[str, ...] | None:

@@ -261,17 +261,18 @@ def test_no_copy_stays_of_a_process_that_is_killed(tmp_path: Path, save: Save, l
     assert path.read_bytes() == b"new"
 
 
-LEFT = ".credentials.awsv-abcdefgh"
+LEFT = ".credentials.awsv-0123abcd"
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["there", "gone"])
 def test_what_a_killed_process_left_is_swept(tmp_path: Path, locks: Path, there: bool) -> None:
     if there:
         (tmp_path / "credentials").touch()
-    for name in (LEFT, ".credentials.mine", ".config.awsv-abcdefgh", "credentials.awsv-x"):
+    mine = {".credentials.mine", ".credentials.awsv-notes", ".credentials.awsv-0123abcd.bak", "credentials.awsv-x"}
+    rest = {*mine, ".config.awsv-0123abcd"}
+    for name in (LEFT, *rest):
         (tmp_path / name).write_bytes(b"aws_secret_access_key = x")
     saving.sweep(tmp_path / "credentials", locks=locks)
-    rest = {".credentials.mine", ".config.awsv-abcdefgh", "credentials.awsv-x"}
     assert set(left(tmp_path)) == rest | ({"credentials"} if there else set())
 
 

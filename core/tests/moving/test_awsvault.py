@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.awsvault import PASSPHRASE, write_item
-from vault_core.errors import WrongSecret
-from vault_core.moving import jwe
+from vault_core.errors import ConfigError, WrongSecret
+from vault_core.moving import awsvault, jwe
 from vault_core.moving.awsvault import open_items, tokens
 from vault_core.secret import Secret
 
@@ -53,3 +53,28 @@ def test_with_the_wrong_passphrase_too(folder: Path, derived: list[int]) -> None
     with pytest.raises(WrongSecret):
         open_items(folder, tokens(folder), Secret(b"wrong"))
     assert sum(derived) <= jwe.MOST_TOGETHER
+
+
+def test_the_odd_derivation_counts_as_well(tmp_path: Path, derived: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is done for each item that the passphrase does not open, and takes eight times as long."""
+    odd: list[bytes] = []
+    monkeypatch.setattr(jwe, "odd_pbkdf2", lambda passphrase, salt, rounds: odd.append(salt) or bytes(16))
+    monkeypatch.setattr(jwe, "MOST_TOGETHER", 100 * jwe.ODD_ROUNDS)
+    for number in range(30):
+        write_item(tmp_path, f"item-{number:02}", f"item-{number}", KEY, seal=False)
+    with pytest.raises(WrongSecret):
+        open_items(tmp_path, tokens(tmp_path), Secret(b"wrong"))
+    assert sum(derived) + len(odd) * jwe.ODD_COST <= 100 * jwe.ODD_ROUNDS + jwe.ODD_COST
+    assert len(derived) == len(odd) == 12
+
+
+def test_what_fills_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awsvault, "MOST_BYTES", 5 << 20)
+    for number in range(9):
+        with (tmp_path / f"item-{number}").open("wb") as file:
+            file.write(awsvault.START)
+            file.truncate(1 << 30)
+        if number == 3:
+            assert len(tokens(tmp_path)) == 4
+    with pytest.raises(ConfigError, match="holds more than 5 MiB"):
+        tokens(tmp_path)

@@ -172,6 +172,26 @@ def test_who_reads_while_many_become_one_has_the_new_one_of_everything(
     assert {found for name, found in read if found == first[name]} == set()
 
 
+@pytest.mark.usefixtures("few")
+def test_what_another_process_draws_while_many_become_one_stays(
+    tmp_path: Path, generations: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        generations.advance("store", f"profile-{number}")
+    age(files(tmp_path))
+    drawn: list[str] = []
+    real = generations.advance_all
+
+    def advance_all() -> None:
+        real()
+        Generations(tmp_path / "generations").advance("store", "profile-3")
+        drawn.append(generations.current("store", "profile-3"))
+
+    monkeypatch.setattr(generations, "advance_all", advance_all)
+    generations.advance("store", "another")
+    assert [generations.current("store", "profile-3")] == drawn
+
+
 def test_what_a_killed_process_left_goes(tmp_path: Path, generations: Generations) -> None:
     generations.advance("store", "work")
     (tmp_path / "generations/.abc.1.aa.tmp").touch()

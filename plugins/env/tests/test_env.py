@@ -273,6 +273,20 @@ def test_a_named_pipe_is_waited_for_read_to_its_end_and_remembered(tmp_path: Pat
     assert get(context(tmp_path, environ)) == Secret(CANARY)
 
 
+def test_a_named_pipe_that_others_can_open_is_told(tmp_path: Path) -> None:
+    """Whoever reads from it first has the passphrase."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    path.chmod(0o644)
+    writer = threading.Thread(target=path.write_text, args=(CANARY,))
+    writer.start()
+    asked = context(tmp_path, {NAME + "_FILE": str(path)})
+    assert get(asked) == Secret(CANARY)
+    writer.join()
+    [note] = asked.notes
+    assert note == f"{NAME}_FILE: {path} is not yours alone: its mode is 0644, and 0600 is private"
+
+
 def test_a_named_pipe_without_a_writer_ends_with_the_deadline_or_the_host(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -42,7 +43,7 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
     try:
         # 0700: nobody else reads, or replaces, what the AWS tools take as their configuration.
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(target, locks):
+        with alone(target, locks):
             _sweep(target)
             if not target.exists():
                 _create(target, before, after, mode)
@@ -99,9 +100,13 @@ def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None
 
 
 @contextmanager
-def _alone(target: Path, locks: Path) -> Iterator[None]:
-    """Keep out other awsv processes of this user."""
-    lock = _lock_file(target, locks)
+def alone(target: Path, locks: Path, purpose: str = "") -> Iterator[None]:
+    """Keep out other awsv processes of this user.
+
+    :param purpose: of what is more than one write; each has a lock of its own.
+    :raises ConfigError: one is at it for longer than :data:`LOCK_SECONDS`, or there can be no lock.
+    """
+    lock = _lock_file(target, locks, purpose)
     try:
         held = files.lock(lock).acquire(timeout=LOCK_SECONDS)
     except TimeoutError:
@@ -118,8 +123,8 @@ def _alone(target: Path, locks: Path) -> Iterator[None]:
         yield
 
 
-def _lock_file(target: Path, locks: Path) -> Path:
-    return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}.lock"
+def _lock_file(target: Path, locks: Path, purpose: str = "") -> Path:
+    return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}{purpose}.lock"
 
 
 def _sweep(target: Path) -> None:
@@ -130,8 +135,9 @@ def _sweep(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
+    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")  # and no file that somebody named alike
     with suppress(OSError):  # no folder
-        return [path for path in target.parent.iterdir() if path.name.startswith(_prefix(target))]
+        return [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]
     return []
 
 

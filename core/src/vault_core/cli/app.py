@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vault_core import output
-from vault_core.cli.inherited import Inherited
 from vault_core.cli.protect import refuse_tracer
 from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.pasting import command_line
@@ -54,13 +53,15 @@ class App:
     debug: bool = False
     child: bool = False
     """A child command was given: awsv's own failure is exit code 125."""
-    inherited: Inherited = field(init=False)
-    """What was open when the program began: a plugin may be loaded while options are still being read."""
-
-    def __post_init__(self) -> None:
-        self.inherited = Inherited.now(self.settings.environ)
 
     # -- parts -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def open_files(self) -> Mapping[int, tuple[int, int]]:
+        """The open files that a child gets; to be asked for before any plugin is loaded."""
+        from vault_core.cli.inherited import open_files
+
+        return open_files()
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -142,7 +143,7 @@ class App:
         limit = MACHINE_QUESTION_LIMIT if machine else float(seconds_of(wait.origin, wait.text))
         self.host.question_limit = limit
         foreground = not machine and self.host.why_nobody_can_be_asked() is None
-        self.host.attended = foreground
+        self.host.attended = foreground and output.is_seen()
         flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, mfa_token)
 
@@ -165,6 +166,7 @@ class App:
         :raises StorageError: the state folder cannot be written; nothing was changed.
         """
         dropped: list[int] = []
+        cache = self.cache  # with a setting that is wrong before the change, not after it
         self._renew(vault.store, name, "nothing was changed")
         try:
             yield dropped
@@ -174,7 +176,7 @@ class App:
                 hint=f"'{command_line('awsv explain', name)}' shows which",
             ) from None
         finally:
-            dropped.append(self.cache.drop(name).sessions)
+            dropped.append(cache.drop(name).sessions)
             self._renew(vault.store, name, _MAY_BE_SERVED)
 
     @contextmanager
@@ -184,11 +186,12 @@ class App:
 
         :raises StorageError: as :meth:`changing_key`.
         """
+        cache = self.cache  # as there
         self._renew(store, WHOLE, "nothing was changed")
         try:
             yield
         finally:
-            self.cache.drop()
+            cache.drop()
             self._renew(store, WHOLE, _MAY_BE_SERVED)
 
     def _renew(self, store: Store, name: str, otherwise: str) -> None:

@@ -166,6 +166,8 @@ def _unexpected(error: Exception) -> VaultError:
 
 
 def _run(app: App, argv: list[str]) -> int:
+    if "exec" in argv:
+        _ = app.open_files  # a flag of a plugin loads it
     app.settings.flags.update(take_plugin_flags(app, argv))
     version = click.Option(
         ["--version"],

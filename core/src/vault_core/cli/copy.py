@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 
 import click
 
+from vault_core import output
+from vault_core.api import ABSENT
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.moving import write_report
 from vault_core.cli.wording import counted
@@ -46,21 +49,22 @@ def command(
       awsv copy --from keychain --to file work --delete-source
     """
     stores = {name: Store.named(app.host, name) for name in (source, target)}
-    if stores[source].identity == stores[target].identity or stores[source].place == stores[target].place:
+    if _are_one(stores[source], stores[target]):
         raise UsageError(f"{source!r} and {target!r} are one store: {stores[source].place}")
     app.host.purpose = f"copying keys from store {source} to store {target}"
+    app.host.attended = output.is_seen() and not app.host.why_nobody_can_be_asked()  # what is copied stays
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     _require_made(there)
     found = _found(app, here, profiles)
     mover = Mover(lambda _: there, app.changing_key, overwrite=overwrite, dry_run=dry_run)
     outcomes = list(mover.copy(found.keys))
+    again = Vault(app.host, stores[target])
     if not dry_run:
-        again = Vault(app.host, stores[target])
         outcomes = compared(outcomes, lambda _: again)
     if not delete_source or dry_run:
         write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
         return
-    deleted = _delete(app, here, outcomes)
+    deleted = _delete(app, here, again, outcomes)
     app.note(f"deleted {counted(len(deleted), 'key')} from {stores[source].place}")
     write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
     if kept := [repr(one.name) for one in outcomes if one.state.arrived and one.name not in deleted]:
@@ -68,6 +72,15 @@ def command(
             f"changed meanwhile in store {source!r}, and so not deleted there: {', '.join(kept)}",
             hint="repeat the command",
         )
+
+
+def _are_one(one: Store, other: Store) -> bool:
+    """Whether two stores are known to be one; a server that two addresses lead to is not."""
+    if one.identity == other.identity or one.place == other.place:
+        return True
+    with suppress(OSError, ValueError):  # no file, or none yet
+        return os.path.samefile(one.place, other.place)  # noqa: PTH121 - a place need be no path
+    return False
 
 
 def _require_made(vault: Vault) -> None:
@@ -93,13 +106,24 @@ def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> Found:
     return found
 
 
-def _delete(app: App, vault: Vault, outcomes: Sequence[Outcome]) -> set[str]:
-    """Delete what arrived, unless it has changed since it was read; the names of what is gone."""
+def _delete(app: App, here: Vault, there: Vault, outcomes: Sequence[Outcome]) -> set[str]:
+    """Delete what arrived, unless it has changed since it was read; the names of what is gone.
+
+    :raises UsageError: it was deleted in both stores, so they are one; it is back.
+    """
     deleted = set()
     for outcome in outcomes:
         if not outcome.state.arrived:
             continue
-        with app.changing_key(vault, outcome.name):
-            if vault.delete_only(outcome.name, outcome.key):
-                deleted.add(outcome.name)
+        with app.changing_key(here, outcome.name):
+            if not here.delete_only(outcome.name, outcome.key):
+                continue
+            if there.get(outcome.name) is None:
+                here.put(outcome.name, outcome.key, expect=ABSENT)
+                raise UsageError(
+                    f"{here.store.place} and {there.store.place} are one store: what is deleted in the one is gone in"
+                    f" the other; the key of profile {outcome.name!r} was put back",
+                    hint="leave --delete-source away",
+                )
+        deleted.add(outcome.name)
     return deleted

@@ -16,6 +16,7 @@ from vault_core import output
 from vault_core.children import environment, is_identity
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.formats import FORMATS, variables
+from vault_core.cli.inherited import Inherited
 from vault_core.cli.protect import release
 from vault_core.cli.sessions import obtain, session_options
 from vault_core.errors import UsageError
@@ -103,7 +104,8 @@ def command(
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
-    secret = app.inherited.secret(keep_env)
+    inherited = Inherited.now(environ, app.settings.told(), app.open_files)
+    secret = inherited.secret(keep_env)
     if not child and environ.get("AWS_VAULT") and not nested:
         raise UsageError(
             f"this is a shell of awsv already, for profile {environ['AWS_VAULT']!r}",
@@ -117,10 +119,10 @@ def command(
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read
     if not child and output.is_terminal() and not environ.get(NO_HELP):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
-    left = child_environment(app, app.inherited.naming, keep_env)
+    left = child_environment(app, inherited.naming, keep_env)
     app.close()
     output.restore()
-    app.inherited.hand_over(secret)
+    inherited.hand_over(secret)
     become(program, words, {**left, **given})
 
 

@@ -11,12 +11,13 @@ import re
 import stat
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from vault_core.children import is_identity
 from vault_core.errors import UsageError
-from vault_core.settings import PREFIX
+from vault_core.settings import PREFIX, is_secret_variable
 
 Identity = tuple[int, int]
 """Device and inode: the same for every descriptor of a pipe, a socket or a file."""
@@ -26,6 +27,8 @@ _OPEN_FILES = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isd
 _STANDARD = (0, 1, 2)
 _HOLDS = (stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK)
 """Types of files that a secret comes in; terminals and other devices hold none."""
+_OURS = (PREFIX, "VAULT_", "BAO_")
+"""How the variables begin that plugins take paths from."""
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LINKS = 40
 """How many symbolic links behind one another Linux follows."""
@@ -33,21 +36,33 @@ _LINKS = 40
 
 @dataclass(frozen=True)
 class Inherited:
-    """What was open when it was made, before anything of a plugin ran.
+    """What was open before anything of a plugin ran, and what of it awsv was told to read.
 
     :param given: descriptor to what it is, of those that a child gets.
     :param naming: variable to what it names, of those variables that name an open file; None if that holds nothing.
+    :param told: the same of flags and of ``config.toml``.
     """
 
     given: Mapping[int, Identity]
     naming: Mapping[str, Identity | None]
+    told: Mapping[str, Identity | None] = field(default_factory=dict)
 
     @classmethod
-    def now(cls, environ: Mapping[str, str]) -> Inherited:
-        """A look at this process."""
-        given = {number: found for number in _numbers() if (found := _of_descriptor(number))}
-        paths = {name: _path(name, text, environ) for name, text in environ.items() if _may_name(name)}
-        return cls(given, {name: _holding(path) for name, path in paths.items() if path and _is_descriptor(path)})
+    def now(
+        cls,
+        environ: Mapping[str, str],
+        told: Mapping[str, str] = MappingProxyType({}),
+        given: Mapping[int, Identity] | None = None,
+    ) -> Inherited:
+        """A look at this process.
+
+        :param told: what flags and ``config.toml`` say, by the name of who says it.
+        :param given: what :func:`open_files` found at the start; None: now is the start.
+        """
+        if given is None:
+            given = open_files()
+        ours = {name: text for name, text in environ.items() if name.startswith(_OURS) or is_identity(name)}
+        return cls(given, _open_ones(ours, environ), _open_ones(told, environ))
 
     def secret(self, kept: Collection[str]) -> dict[int, str]:
         """Descriptors that hold a secret to the name of the variable that says so.
@@ -56,7 +71,8 @@ class Inherited:
         :raises UsageError: it is the child's standard output or error.
         """
         passed = {identity for name, identity in self.naming.items() if name in kept}
-        secrets = {identity: name for name, identity in self.naming.items() if identity and identity not in passed}
+        everything = {**self.told, **self.naming}
+        secrets = {identity: name for name, identity in everything.items() if identity and identity not in passed}
         found = {number: secrets[identity] for number, identity in self.given.items() if identity in secrets}
         for number in (1, 2):
             if number in found:
@@ -75,6 +91,11 @@ class Inherited:
         for number in _STANDARD:
             if number in self.given and self.given[number] != _of_descriptor(number):
                 _empty(number)
+
+
+def open_files() -> dict[int, Identity]:
+    """The descriptors that a child would get now, and what they are."""
+    return {number: found for number in _numbers() if (found := _of_descriptor(number))}
 
 
 def _empty(number: int) -> None:
@@ -105,25 +126,36 @@ def _identity(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _may_name(name: str) -> bool:
-    return name.endswith(("_FD", "_FILE")) and (name.startswith(PREFIX) or is_identity(name))
+def _open_ones(texts: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Identity | None]:
+    """Those that name an open file, with what that is."""
+    found = {}
+    for name, text in texts.items():
+        if name.endswith("_FD"):
+            with suppress(ValueError):
+                found[name] = _holding(int(text))
+        elif _may_name(name, text) and _is_descriptor(path := _path(text, environ)):
+            found[name] = _holding(path)
+    return found
 
 
-def _path(name: str, text: str, environ: Mapping[str, str]) -> str:
-    """The path that a variable names, be it by the number of a descriptor: as whoever reads it may understand it."""
-    if not name.endswith("_FD"):
-        home = environ.get("HOME", "")
-        return str(Path(home + text[1:] if text.startswith("~/") else text))  # without a "/" or "/." at the end
-    with suppress(ValueError):
-        return f"{_OPEN_FILES or '/dev/fd'}/{int(text)}"
-    return ""
+def _may_name(name: str, text: str) -> bool:
+    """Whether it may name a file, as a client's key does whose name says nothing of a file. No secret is looked up."""
+    if name.endswith(("_FILE", "-file")):
+        return True
+    return text.startswith(("/", "~/")) and not (is_secret_variable(name) or is_identity(name))
 
 
-def _holding(path: str) -> Identity | None:
-    """What the path leads to, if a secret can come in it."""
+def _path(text: str, environ: Mapping[str, str]) -> str:
+    """The path that a variable names, as whoever reads it may understand it."""
+    home = environ.get("HOME", "")
+    return str(Path(home + text[1:] if text.startswith("~/") else text))  # without a "/" or "/." at the end
+
+
+def _holding(file: str | int) -> Identity | None:
+    """What a path leads to or a descriptor is, if a secret can come in it."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - of the path as it is written
-    except (OSError, ValueError):
+        found = os.stat(file)  # noqa: PTH116 - of the path as it is written
+    except (OSError, ValueError, OverflowError):
         return None
     return _identity(found) if stat.S_IFMT(found.st_mode) in _HOLDS else None
 

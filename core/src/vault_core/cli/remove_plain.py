@@ -19,6 +19,10 @@ from vault_core.errors import Cancelled, ConfigError, PartlyDone, StorageError
 if TYPE_CHECKING:
     from vault_core.api import Credentials
     from vault_core.moving.credentials_file import Removal
+    from vault_core.moving.originals import Originals
+
+_PURPOSE = "-originals"
+"""Of the lock under which an original is kept, its file changed and what was copied noted: one step after the other."""
 
 
 def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
@@ -27,7 +31,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises StorageError: the file has changed since the copy.
     :raises PartlyDone: some plain keys are still there.
     """
-    from vault_core.awsconfig.saving import save
+    from vault_core.awsconfig.saving import alone, save
     from vault_core.moving.originals import Originals
 
     path = app.settings.aws_credentials_file
@@ -45,11 +49,14 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     obstacle = _obstacle(path)
     if not obstacle and not yes and not app.confirm(f"Change {path} like this?", flag="--yes"):
         raise Cancelled("nothing was changed")
-    Originals(app.vault(), path).push(raw, _mode(path), removal.after)
-    if obstacle:
-        _print_patch(app, removal, obstacle)
-    save(path, raw, removal.after, locks=app.config_locks)
-    app.receipts.write(path, removal.after, app.copied(raw))
+    originals = Originals(app.vault(), path)
+    originals.read()  # may ask, so before the lock
+    with alone(path, app.config_locks, _PURPOSE):
+        originals.push(raw, _mode(path), removal.after)
+        if obstacle:
+            _print_patch(app, removal, obstacle)
+        save(path, raw, removal.after, locks=app.config_locks)
+        app.receipts.write(path, removal.after, app.copied(raw))
     app.note(
         f"the keys of {counted(len(removal.removed), 'profile')} are out of {path}; 'awsv import undo' puts them back."
         " Backups and other copies may still hold them, and the disk may: a key that once lay in a plain file should"
@@ -69,14 +76,24 @@ def undo(app: App, overwrite: bool) -> None:
     Example:
       awsv import undo
     """
-    from vault_core.awsconfig.saving import save
-    from vault_core.moving.originals import Original, Originals
-    from vault_core.moving.receipt import digest
-    from vault_core.secret import Secret
+    from vault_core.awsconfig.saving import alone
+    from vault_core.moving.originals import Originals
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"putting {path} back"
     originals = Originals(app.vault(), path)
+    originals.read()  # may ask, so before the lock
+    with alone(path, app.config_locks, _PURPOSE):
+        _undo(app, path, originals, overwrite=overwrite)
+    app.note(f"{path} is as it was; its keys are in the vault as well, and SDKs take the plain ones first")
+
+
+def _undo(app: App, path: Path, originals: Originals, *, overwrite: bool) -> None:
+    from vault_core.awsconfig.saving import save
+    from vault_core.moving.originals import Original
+    from vault_core.moving.receipt import digest
+    from vault_core.secret import Secret
+
     kept = originals.read()
     if not kept:
         raise StorageError(
@@ -98,7 +115,6 @@ def undo(app: App, overwrite: bool) -> None:
         save(path, raw, content, mode=last.mode, locks=app.config_locks)
     app.receipts.write(path, content, _copied_profiles(app, path))
     originals.write(kept)
-    app.note(f"{path} is as it was; its keys are in the vault as well, and SDKs take the plain ones first")
 
 
 def _refuse_unless_copied(app: App, path: Path, raw: bytes) -> None:

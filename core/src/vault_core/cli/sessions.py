@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vault_core.cli.app import App
+from vault_core.errors import UsageError
 from vault_core.secret import Secret
 from vault_core.sessions.engine import Issued
 from vault_core.sessions.plan import Plan
@@ -15,7 +16,11 @@ from vault_core.sessions.profiles import Flags, duration
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    return None if value is None else duration(value)
+    if value is None:
+        return None
+    if not (seconds := duration(value)):  # which would be taken for "as long as usual"
+        raise UsageError(f"{value!r} is no time for a session", hint="for example 90m, 1h30m or 3600")
+    return seconds
 
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (

@@ -21,6 +21,8 @@ from vault_core.moving.found import Bad, Found
 from vault_core.secret import Secret
 from vault_core.vault import check_name
 
+MOST_BYTES = 1 << 26
+"""Of all items together: they are read into memory, and tens of thousands as aws-vault writes them have less."""
 START = b"eyJ"
 """How every item begins: base64url of ``{"``."""
 
@@ -30,7 +32,7 @@ def tokens(folder: Path) -> dict[str, bytes]:
 
     What is no item (``.DS_Store``, a folder) is left out.
 
-    :raises ConfigError: there is no such folder, or it cannot be read.
+    :raises ConfigError: there is no such folder, it cannot be read, or holds more than :data:`MOST_BYTES`.
     """
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names only: they are opened without following links
@@ -39,8 +41,20 @@ def tokens(folder: Path) -> dict[str, bytes]:
             f"cannot read {folder}: {(error.strerror or '').lower()}",
             hint="name the folder of aws-vault's items by --dir (it is ~/.awsvault/keys, or its AWS_VAULT_FILE_DIR)",
         ) from None
-    found = {name: _read(folder / name) for name in names}
-    return {name: data for name, data in found.items() if data is not None and (not data or data.startswith(START))}
+    found: dict[str, bytes] = {}
+    left = MOST_BYTES
+    for name in names:
+        data = _read(folder / name)
+        if data is None or (data and not data.startswith(START)):
+            continue
+        found[name] = data
+        left -= len(data)
+        if left < 0:
+            raise ConfigError(
+                f"{folder} holds more than {MOST_BYTES >> 20} MiB of what looks like items of aws-vault",
+                hint="move away what aws-vault has not written; its items have a kilobyte or two",
+            )
+    return found
 
 
 def open_items(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> Found:
@@ -62,6 +76,7 @@ def open_items(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> 
             _sort_in(found, name, _item(jwe.decrypt(token, passphrase)))
         except jwe.WrongPassphrase:
             closed.append(Bad(_shown(name), "this passphrase does not open it: it has another one, or is damaged"))
+            spent += jwe.ODD_COST if rounds == jwe.ODD_ROUNDS else 0  # it was tried as well
         except ValueError as error:
             found.bad.append(Bad(_shown(name), str(error)))
     if closed and len(closed) + len(found.bad) == len(items):

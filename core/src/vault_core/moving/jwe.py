@@ -28,6 +28,8 @@ MOST_TOGETHER = 2**25
 """The most rounds for all tokens of a folder: some ten seconds, and 4,096 items as aws-vault writes them."""
 ODD_ROUNDS = 8192
 """The rounds of every item that aws-vault ever wrote; only with them is the odd derivation tried, which is slow."""
+ODD_COST = 8 * ODD_ROUNDS
+"""How many rounds of the ordinary derivation take as long as the odd one."""
 
 _ALG = "PBES2-HS256+A128KW"
 _ENC = "A256GCM"

@@ -98,8 +98,9 @@ class Generations:
             return
         self.advance_all()
         for path in old:
-            with suppress(OSError):
-                path.unlink()
+            if files.older(path, _DAY):  # nor what another process has drawn since we looked
+                with suppress(OSError):
+                    path.unlink()
 
 
 def _digest(*parts: str) -> str:

@@ -105,10 +105,11 @@ class Reader:
         Not even root's group is left out: an access list shows in the group's bits, whichever group it is.
         """
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        is_file = stat.S_ISREG(found.st_mode)
+        if not (is_file or stat.S_ISFIFO(found.st_mode)):
             return
         mode = stat.S_IMODE(found.st_mode)
-        if found.st_uid not in (0, os.geteuid()):
+        if is_file and found.st_uid not in (0, os.geteuid()):  # a pipe has no name: whoever started awsv made it
             self._context.notify(f"{self._name}: {what} belongs to another user ({found.st_uid})")
         elif mode & 0o077:
             self._context.notify(
