@@ -406,7 +406,7 @@ def test_no_plain_copy_stays_of_an_undo_that_was_killed(small: Home) -> None:
 )
 def test_whatever_looks_at_the_files_removes_what_a_killed_command_left(tmp_path: Path, words: tuple[str, ...]) -> None:
     home = offline(tmp_path)
-    for name in (".credentials.awsv-x1y2z3a4", ".config.awsv-x1y2z3a4"):
+    for name in (".credentials.awsv-0123abcd", ".config.awsv-0123abcd"):
         home.credentials.with_name(name).write_text(f"aws_secret_access_key = {SECRET}\n")
     home.awsv(*words, "--no-input")
     assert [path.name for path in home.credentials.parent.iterdir()] == ["config"]
