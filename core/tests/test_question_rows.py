@@ -5,15 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import shutil
 import struct
+import subprocess
+import sys
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vault_core.output import width
+from vault_core.output import cut, width
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -77,6 +81,23 @@ def test_which_program_asks_is_shown_however_long_the_name(
     host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), purpose=purpose)
     row, *_ = rows("Passphrase: ", host.asker)
     assert f"(pid {os.getppid()})" in row
+    assert width(row) < 80
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the program's name is known on Linux")
+@pytest.mark.parametrize("program", [*("a" * length for length in range(1, 16)), "\x1b" * 15, "日" * 5])
+def test_which_program_asks_is_shown_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    shutil.copy("/bin/sleep", tmp_path / program)
+    with subprocess.Popen([tmp_path / program, "60"]) as child:
+        while Path(f"/proc/{child.pid}/comm").read_bytes().strip(b"\n") != program.encode():
+            time.sleep(0.001)  # it gets its name a moment after it has begun
+        monkeypatch.setattr(os, "getppid", lambda: child.pid)
+        host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), purpose=f"profile {FILLED}")
+        row, *_ = rows("Passphrase: ", host.asker)
+        child.kill()
+    assert f", started by {cut(program, 20)} (pid {child.pid})" in row
     assert width(row) < 80
 
 

@@ -24,8 +24,9 @@ from vault_core.terminal import Terminal
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
 
-_ROW, _PURPOSE = 78, 40
-"""Columns: of the row that says who asks, in which the program that started us is never cut off; and of what for."""
+_ROW, _PURPOSE, _PROGRAM = 78, 40, 20
+"""Columns: of the row that says who asks, in which the program that started us is never cut off (one more is for the
+``…`` of what is); of what for; and of the program's name, which may be full of what has to be escaped."""
 
 
 @dataclass
@@ -205,8 +206,8 @@ class Host:
             folder = str(Path.cwd())
         except OSError:
             folder = "a folder that is gone"
-        start, end = "awsv for ", f", started by {program} (pid {parent})"
-        left = _ROW - output.width(start + output.printable(end))
+        start, end = "awsv for ", f", started by {output.cut(program, _PROGRAM)} (pid {parent})"
+        left = _ROW - output.width(start + end)
         return f"{start}{output.cut(self.purpose or 'a command', min(left, _PURPOSE))}{end} in {folder}"
 
     def context(
