@@ -145,6 +145,12 @@ def test_folders(person: Person) -> None:
     assert settings.runtime_dir == Path("/r/awsv")
 
 
+@pytest.mark.parametrize("home", [".", "here", "~"])
+def test_a_home_that_depends_on_the_working_folder_is_refused(home: str) -> None:
+    with pytest.raises(ConfigError, match="HOME is .*, which is no absolute path"):
+        _ = Settings({"HOME": home}).config_dir
+
+
 @pytest.mark.filterwarnings("error")
 def test_the_runtime_folder_without_its_variable(person: Person) -> None:
     """The system's own, or a temporary one; both have the user's number in their names, so each user has another."""

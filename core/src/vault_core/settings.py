@@ -119,10 +119,13 @@ class Settings:
     def home(self) -> Path:
         """The home folder: ``HOME``, else the password database's.
 
-        :raises ConfigError: there is none.
+        :raises ConfigError: there is none, or ``HOME`` is relative: whoever fills the working folder would decide.
         """
+        given = self.environ.get("HOME")
+        if given and not given.startswith("/"):
+            raise ConfigError(f"HOME is {given!r}, which is no absolute path", hint="set HOME to your home folder")
         try:
-            return Path(self.environ.get("HOME") or Path("~").expanduser())
+            return Path(given or Path("~").expanduser())
         except RuntimeError:
             raise ConfigError("there is no home folder", hint="set HOME") from None
 
