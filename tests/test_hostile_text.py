@@ -32,9 +32,9 @@ NAME = f"n{LINE}\r\u0085\u2028\u2029\n\v\f"
 UNDECODABLE = f"r{LINE}\udce9\udc9b"
 LOADED = {"AWS_VAULT_LOAD_PLUGINS": f"file,env,prompt,sts,terminal,l{NAME}"}
 SETTINGS = (
-    {**LOADED, "AWS_VAULT_BACKEND": f"b{NAME}", "AWS_CONFIG_FILE": f"/nowhere/{UNDECODABLE}"},
+    {**LOADED, "AWS_VAULT_BACKEND": f"b{NAME}", "AWS_CONFIG_FILE": f"/dev/null/{UNDECODABLE}"},
     {**UNLOCKED, "AWS_VAULT_BACKEND": f"s{LINE}"},
-    {**LOADED, "AWS_VAULT_FILE_DIR": f"/nowhere/{NAME}", "AWS_REGION": f"eu-{UNDECODABLE}"},
+    {**LOADED, "AWS_VAULT_FILE_DIR": f"/dev/null/{NAME}", "AWS_REGION": f"eu-{UNDECODABLE}"},
     {**LOADED, "AWS_VAULT_PROMPT": f"p{NAME}", "AWS_VAULT_PASSPHRASE_SOURCE": f"s{NAME}"},
 )
 CONFIG = f"""
@@ -46,7 +46,7 @@ region = eu-west-1
 vault_prompt = {LINE}
 [profile w{LINE}]
 region = r{LINE}
-vault_file_dir = /nowhere/{LINE}
+vault_file_dir = /dev/null/{LINE}
 [profile role]
 role_arn = arn:aws:iam::123456789012:role/{LINE}
 source_profile = w{LINE}
@@ -57,7 +57,7 @@ credential_process = aws-vault exec -j {LINE}
 [profile odd]
 vault_session_provider = {LINE}
 """
-WORDS = (json.dumps(word).replace("\x7f", "\\u007f") for word in (f"s{LINE}", f"/nowhere/{LINE}\n"))
+WORDS = (json.dumps(word).replace("\x7f", "\\u007f") for word in (f"s{LINE}", f"/dev/null/{LINE}\n"))
 STORES = '[store.{0}]\nbackend = "file"\ndir = {1}\n[plugin.{0}]\n{0} = {1}\n'.format(*WORDS)
 """A store and a plugin of hostile names: TOML lets any character stand in quotes."""
 PLAIN = f"""

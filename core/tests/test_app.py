@@ -155,6 +155,20 @@ def test_a_generation_that_cannot_be_renewed_is_told(
     assert changed == ["user"] * times
 
 
+def test_a_changed_store_makes_every_session_of_its_keys_stale_before_the_change_and_after_it(
+    machine: Machine, app: App
+) -> None:
+    """Before, as the change may be done and its end never be seen; after, as a session may be made meanwhile."""
+    seen = [machine.plan("user").last.cache_key]
+    machine.get("user")
+    with suppress(RuntimeError), app.changing_store(vault_of(app).store):
+        seen.append(machine.plan("user").last.cache_key)
+        raise RuntimeError
+    seen.append(machine.plan("user").last.cache_key)
+    assert len(set(seen)) == 3
+    assert list(machine.cache.sessions()) == []
+
+
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import time
@@ -146,3 +148,18 @@ def test_a_lock_lies_in_a_private_folder(tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(Untrusted):
         files.lock(tmp_path / "open/lock")
+
+
+def test_where_the_system_has_no_locks_there_is_none_that_outlives_its_holder(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that stands for a lock would keep everybody out once its maker was killed."""
+
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    lock = files.lock(path)
+    with pytest.raises(OSError, match="not implemented"):
+        lock.acquire(timeout=0)
+    assert not lock.is_locked

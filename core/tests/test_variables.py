@@ -1,12 +1,18 @@
-"""Which variables a plugin sees: its own and what is no secret; and less while it is only looked at."""
+"""Which variables a plugin sees: its own and what is no secret; and less while it is only looked at.
+
+And which of them the children of ``exec`` do not get, and which ones say that a dialog may be shown.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from vault_core.api import Option
+from vault_core.errors import PluginLoadError
+from vault_core.plugins.discovery import Offer
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import for_examination, visible
@@ -93,3 +99,55 @@ def test_who_is_only_looked_at_gets_places_and_no_secret() -> None:
 def test_no_name_of_a_plugin_gets_it_a_command_that_gives_a_passphrase(plugin: str) -> None:
     names = [f"AWS_VAULT_{store}PASSPHRASE{form}" for store in ("", "FILE_") for form in ("_COMMAND", "_FILE", "_FD")]
     assert for_examination(dict.fromkeys(names, "canary"), plugin, ["file", "file-passphrase", "passphrase"]) == {}
+
+
+@pytest.mark.parametrize("name", ["MY_HOST_PIN", "GNUPGHOME2", "XDG_DATA_HOME2", "LC_pin"])
+def test_a_name_that_only_begins_like_that_of_a_place_is_none(name: str) -> None:
+    assert for_examination({name: "canary"}, "drawer", INSTALLED) == {}
+
+
+def test_who_is_only_looked_at_gets_no_secret_of_its_own_either() -> None:
+    own = {"AWS_VAULT_DRAWER_TOKEN": "canary", "AWS_VAULT_DRAWER_PASSPHRASE": "canary"}
+    assert for_examination(own, "drawer", INSTALLED) == {}
+
+
+class Odd(Plugins):
+    """One plugin, ``odd``, with these options; None: it does not load."""
+
+    def __init__(self, declared: tuple[Option, ...] | None) -> None:
+        super().__init__()
+        self.declared = declared
+
+    def offers(self) -> tuple[Offer, ...]:
+        return (Offer("storage", "odd", "vault-plugin-odd", "1.0", "m"),)
+
+    def options(self, offer: Offer) -> Sequence[Option]:
+        if self.declared is None:
+            raise PluginLoadError("it is broken")
+        return self.declared
+
+
+@pytest.mark.parametrize(
+    ("declared", "hidden"),
+    [((Option(name="pin", help="h"),), False), ((PIN,), True), (None, True)],
+    ids=["plain", "secret", "broken"],
+)
+@pytest.mark.parametrize("known", ["by the settings", "by its use", "not at all"])
+def test_children_get_of_a_plugin_in_use_what_it_says_is_no_secret(
+    declared: tuple[Option, ...] | None, hidden: bool, known: str, tmp_path: Path
+) -> None:
+    """Of one that does not load, and of one that nobody named, nobody knows: all that may be its own goes."""
+    named = {"AWS_VAULT_BACKEND": "odd"} if known == "by the settings" else {}
+    host = Host(Settings({"HOME": str(tmp_path), "AWS_VAULT_ODD_PIN": "canary", **named}), Odd(declared))
+    if known == "by its use":
+        host.context("storage", "odd", declared or ())
+    assert host.secret_variables() == ({"AWS_VAULT_ODD_PIN"} if hidden or known == "not at all" else set())
+
+
+@pytest.mark.parametrize(("name", "shown"), [("DISPLAY", True), ("CI", False), ("SSH_CONNECTION", False)])
+def test_a_dialog_is_shown_where_its_person_sits_and_nowhere_else(name: str, shown: bool, tmp_path: Path) -> None:
+    """Over SSH it would appear to whoever sits at that desktop."""
+    host = Host(Settings({"HOME": str(tmp_path), name: "1"}), Plugins())
+    assert host.context("storage", "x", ()).may_show_dialog is shown
+    host.may_ask = False
+    assert not host.context("storage", "x", ()).may_show_dialog

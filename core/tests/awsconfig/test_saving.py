@@ -99,6 +99,35 @@ def test_a_file_that_changed_meanwhile_is_left_alone(
     assert there is None or path.read_bytes() == there
 
 
+def test_a_file_that_another_program_puts_in_its_place_meanwhile_is_left_alone(
+    tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As most programs write: what was opened still holds what was read, and is not the file any more."""
+    path, theirs = tmp_path / "config", tmp_path / "theirs"
+    path.write_bytes(b"old")
+    opened = saving._open
+
+    def slow(temporary: Path) -> int:
+        theirs.write_bytes(b"theirs")
+        theirs.replace(path)
+        return opened(temporary)
+
+    monkeypatch.setattr(saving, "_open", slow)
+    with pytest.raises(ConfigError, match="changed by another program"):
+        save(path, b"old", b"new")
+    assert (path.read_bytes(), left(tmp_path)) == (b"theirs", ["config"])
+
+
+@pytest.mark.parametrize("before", [b"", b"old"], ids=["new", "there"])
+def test_who_writes_removes_what_a_killed_process_left(tmp_path: Path, save: Save, before: bytes) -> None:
+    path = tmp_path / "config"
+    if before:
+        path.write_bytes(before)
+    (tmp_path / ".config.awsv-0a1b2c3d").write_bytes(b"aws_secret_access_key = canary")
+    save(path, before, b"new")
+    assert (path.read_bytes(), left(tmp_path)) == (b"new", ["config"])
+
+
 def test_a_read_only_file_is_left_alone(tmp_path: Path, save: Save) -> None:
     path = tmp_path / "config"
     path.write_bytes(b"old")

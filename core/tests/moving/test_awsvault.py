@@ -10,7 +10,7 @@ import pytest
 from support.awsvault import PASSPHRASE, write_item
 from vault_core.errors import ConfigError, WrongSecret
 from vault_core.moving import awsvault, jwe
-from vault_core.moving.awsvault import open_items, tokens
+from vault_core.moving.awsvault import START, open_items, tokens
 from vault_core.secret import Secret
 
 KEY = {"AccessKeyID": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "x"}
@@ -78,3 +78,12 @@ def test_what_fills_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.M
             assert len(tokens(tmp_path)) == 4
     with pytest.raises(ConfigError, match="holds more than 5 MiB"):
         tokens(tmp_path)
+
+
+def test_of_a_file_that_is_no_item_for_its_size_no_more_is_read_than_shows_it(tmp_path: Path) -> None:
+    with (tmp_path / "endless").open("wb") as file:
+        file.write(START)
+        file.truncate(8 * jwe.LARGEST)
+    found = tokens(tmp_path)
+    assert len(found["endless"]) == jwe.LARGEST + 1
+    assert [bad.name for bad in open_items(tmp_path, found, Secret(PASSPHRASE.encode())).bad] == ["endless"]

@@ -109,6 +109,14 @@ def test_what_the_stores_own_slots_named_is_asked_without_settings(table, here):
     assert only.open(here, "it") == table[1]
 
 
+def test_what_an_older_copy_names_is_asked_after_the_store_has_named_another_source(table, here):
+    kept, both = table[0].of_type("key"), table[0].of_type("composite")
+    SlotTable(table[0].store, kept).proven(here)
+    SlotTable(table[0].store, both).proven(here)  # the key slot was replaced by one of another source
+    assert SlotTable(table[0].store, kept).open(here, "it") == table[1]
+    assert here.asked == ["keychain"]
+
+
 def test_what_another_stores_slots_named_is_not(table, here):
     table[0].proven(here)
     other, dek = SlotTable.create(here, "other")

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from vault_core import files
 from vault_core.api import Credentials, Secret
 from vault_core.errors import ConfigError
 from vault_core.sessions import cache as cache_module
@@ -107,6 +109,22 @@ def test_what_was_made_just_now_is_good_however_short(tmp_path: Path) -> None:
 def test_what_makes_no_sense(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=next(iter(environ))):
         cache(tmp_path, **environ)
+
+
+def test_of_two_processes_that_make_the_key_at_once_both_have_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what the slower one replaces would be a key that sessions are sealed with already."""
+    first = b"1" * 32
+    path = tmp_path / "run/awsv/session.key"
+
+    def made(count: int) -> bytes:
+        files.write(path, first)  # the other process, at the worst moment
+        return b"2" * count
+
+    monkeypatch.setattr(cache_module, "secrets", SimpleNamespace(token_bytes=made))
+    assert cache(tmp_path)._key == first
+    assert path.read_bytes() == first
 
 
 def test_drop(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vault_core.api import Credentials, SessionProvider, SessionRequest, SessionSpec, Source
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
@@ -57,12 +58,18 @@ class Plans:
         self.planner: Planner
 
     def __call__(
-        self, name: str, *, config: str = CONFIG, environ: Mapping[str, str] | None = None, **flags: Any
+        self,
+        name: str,
+        *,
+        config: str = CONFIG,
+        environ: Mapping[str, str] | None = None,
+        plugins: Plugins | None = None,
+        **flags: Any,
     ) -> Plan:
         variables = {"HOME": str(self.root), **(environ or {})}
         self.root.joinpath(".config/awsv").mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.joinpath(".config/awsv/config.toml").write_text(STORES)
-        host = Host(Settings(variables), Plugins())
+        host = Host(Settings(variables), plugins or Plugins())
         profiles = Profiles(AwsConfig.parse(config.encode(), b"", Path("c"), Path("d")), variables)
         self.planner = Planner(host, profiles, self.generations, Flags(**flags))
         return self.planner.plan(name)
@@ -194,6 +201,27 @@ def test_what_is_cleared_for_a_profile_is_stale_for_it_and_what_stands_on_it(
     plans.generations.advance_profile(cleared)
     after = {name: plans.key(name, config=SHARED, **flags) for name in names}
     assert {name for name in names if before[name] != after[name]} == stale
+
+
+@pytest.mark.parametrize("need", [Source.NEVER, Source.REQUIRED], ids=str)
+def test_what_is_cleared_for_a_profile_of_another_provider_is_stale_for_it_alone(plans: Plans, need: Source) -> None:
+    """Also where the provider works on nothing, so that no step below it says so."""
+    config = CONFIG + "[profile foreign]\nvault_session_provider = odd\nsource_profile = user\n"
+    plugins = Plugins()
+    plugins._loaded["session", "odd"] = SessionSpec(
+        name="odd", summary="s", open=lambda _: Unused(), parameters=lambda *_: {}, source=need
+    )
+    before = {name: plans.key(name, config=config, plugins=plugins) for name in ("foreign", "user")}
+    plans.generations.advance_profile("foreign")
+    after = {name: plans.key(name, config=config, plugins=plugins) for name in ("foreign", "user")}
+    assert {name for name in before if before[name] != after[name]} == {"foreign"}
+
+
+class Unused(SessionProvider):
+    """Of a provider that is only planned with."""
+
+    def issue(self, request: SessionRequest) -> Credentials:
+        raise NotImplementedError
 
 
 def test_one_code_still_serves_every_role_when_one_of_them_was_cleared(plans: Plans) -> None:

@@ -118,6 +118,21 @@ def test_s8_a_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_pat
     assert len(ctx.notes) == 1
 
 
+@pytest.mark.parametrize("damaged", ["newest state", "place"])
+def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(made, opened, tmp_path, damaged):
+    """What it has read may be an older copy, or another store: only a write or a person says what it is."""
+    folder = tmp_path / "state/anchors"
+    for file in folder.glob("*.json"):
+        if file.name.startswith("store-") == (damaged == "newest state"):
+            file.write_bytes(b"{}")
+        else:
+            file.unlink()
+    before = {file.name: file.read_bytes() for file in folder.glob("*.json")}
+    assert before
+    opened().get(KEY)
+    assert {file.name: file.read_bytes() for file in folder.glob("*.json")} == before
+
+
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
 def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, kind):
     (anchor,) = anchors(tmp_path)

@@ -277,7 +277,9 @@ def test_a_folder_is_no_backup(home, path, tmp_path):
 
 def test_the_command_that_checks_a_backup_can_be_run_as_it_is_told(home, path, tmp_path):
     for name in (tmp_path / "my backup.vlt", "-x.vlt"):
-        told = home.awsv("file", "backup", "--", name).stderr.partition("to check it: ")[2]
+        made = home.awsv("file", "backup", "--", name)
+        assert made.returncode == 0, made.stderr
+        told = made.stderr.partition("to check it: ")[2]
         assert "is whole" in done(home.awsv(*shlex.split(told)[1:]))
 
 

@@ -188,3 +188,19 @@ def test_what_is_no_key_of_awsvs_is_said(kept: dict[str, str], ctx: FakeContext)
     with pytest.raises(PassphraseError, match="is not what awsv put there") as refused:
         KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
     assert "canary" not in f"{refused.value.message} {refused.value.hint}"
+
+
+def test_a_store_and_a_source_of_one_name_have_items_of_their_own(
+    ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of a service: a store that can be searched lists all items of its own."""
+    services: dict[str, dict[str, str]] = {}
+    for module in (storage, source):
+        monkeypatch.setattr(
+            module, "open_keychain", lambda _ctx, _kind, service: Fragile(services.setdefault(service, {}))
+        )
+    KeychainSource(ctx, SECRET_SERVICE).put(REQUEST, ONE)
+    assert list(services) == ["awsv keys"]
+    KeychainStore(ctx, SECRET_SERVICE).put(KEY, TWO)
+    assert list(services) == ["awsv keys", "awsv"]
+    assert list(services["awsv keys"]) == [REQUEST.key_id]

@@ -141,6 +141,18 @@ def test_one_slot_of_the_index_that_is_gone_or_damaged_is_made_good() -> None:
             assert contents(kept) == {A: "old", B: "three"}
 
 
+def test_an_index_that_makes_sense_but_is_not_what_was_written_does_not_count() -> None:
+    """Parts of two writes may fit together, and give the key of one name for another's."""
+    kept: dict[str, str] = {}
+    for name, text in ((A, "a"), (B, "b")):
+        Indexed(Fragile(kept)).set(name, text)
+    slots = {slot: text for slot, text in kept.items() if slot.startswith("index/")}
+    newest = max(slots, key=lambda slot: int(slots[slot].split()[0]))
+    kept[newest] = slots[newest].replace(A, "x").replace(B, A).replace("x", B)
+    assert kept[newest] != slots[newest]
+    assert Indexed(Fragile(kept)).get(A) == "a"
+
+
 def test_two_damaged_slots_are_an_error_and_not_an_empty_store() -> None:
     kept: dict[str, str] = {}
     Indexed(Fragile(kept)).set(A, "secret text")

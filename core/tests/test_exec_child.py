@@ -1,0 +1,48 @@
+"""What ``exec`` finds and hands over before it becomes another program, in process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vault_core.cli.app import App
+from vault_core.cli.exec import NOT_EXECUTABLE, NoProgram, child_environment, find_program
+from vault_core.settings import REMOVED, Settings
+
+KEPT = "AWS_VAULT_FILE_PASSPHRASE"
+
+
+def test_a_program_in_a_folder_that_is_closed_to_us_is_there_and_cannot_be_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell has it: 126, not 127. To root no folder is closed, so the refusal is made here."""
+    stat = Path.stat
+
+    def closed(path: Path, **named: bool) -> os.stat_result:
+        if path.parent == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **named)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    for name, environ in ((f"{tmp_path}/tool", {}), ("tool", {"PATH": f"{tmp_path}:/nowhere"})):
+        with pytest.raises(NoProgram, match=f"^cannot run '{name}': permission denied$") as caught:
+            find_program(name, environ)
+        assert caught.value.exit_code == NOT_EXECUTABLE
+    assert find_program("sh", {"PATH": f"{tmp_path}:/bin"}) == "/bin/sh"
+
+
+@pytest.mark.parametrize(("keep", "removed"), [((), f"{KEPT},OLD"), ((KEPT,), "OLD"), ((KEPT, "OLD"), "OLD")], ids=str)
+def test_a_nested_call_is_told_of_every_variable_that_is_gone_by_now(
+    tmp_path: Path, keep: tuple[str, ...], removed: str
+) -> None:
+    app = App(Settings({"HOME": str(tmp_path), KEPT: "canary", REMOVED: f"{KEPT},OLD"}))
+    left = child_environment(app, (), keep)
+    assert left[REMOVED] == removed
+    assert (KEPT in left) is (KEPT in keep)
+
+
+def test_where_nothing_is_gone_any_more_a_nested_call_is_told_of_nothing(tmp_path: Path) -> None:
+    app = App(Settings({"HOME": str(tmp_path), KEPT: "canary", REMOVED: KEPT}))
+    assert REMOVED not in child_environment(app, (), (KEPT,))

@@ -1,0 +1,40 @@
+"""``awsv recovery`` for a store that can take no further slot, in process."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vault_core.cli import recovery
+from vault_core.errors import StorageError
+from vault_core.sealing import NewSlot
+from vault_core.sealing.slots import MAX_SLOTS, SlotTable
+from vault_core.secret import Secret
+
+
+@pytest.mark.parametrize("to_descriptor", [True, False], ids=["descriptor", "terminal"])
+def test_a_recovery_key_that_the_store_cannot_take_is_shown_to_nobody(to_descriptor: bool) -> None:
+    """A person would write down and keep a key that opens nothing."""
+    store, dek = os.urandom(16), Secret(os.urandom(32))
+    shown: list[str] = []
+    full = SlotTable(store, tuple(NewSlot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
+    terminal = SimpleNamespace(write=shown.append, ask=lambda *_, **__: Secret("x"))
+    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
+    # What a command works with: nothing of it is asked for more than the table.
+    ways: Any = SimpleNamespace(
+        table=lambda: full, open=lambda: dek, where="store 'file'", app=SimpleNamespace(host=host)
+    )
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(StorageError, match=f"^the store has {MAX_SLOTS} slots, and more do not fit$"):
+            recovery.make(ways, writer if to_descriptor else None)
+        os.set_blocking(reader, False)
+        with pytest.raises(BlockingIOError):
+            os.read(reader, 1)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert shown == []
