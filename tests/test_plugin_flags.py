@@ -175,6 +175,7 @@ def test_the_program_refuses_a_secret_as_an_argument(home: Home) -> None:
     assert done.returncode == 2
     assert_shape(done.stdout, done.stderr)
     assert "canary" not in done.stderr
+    assert home.awsv("exec", "work", "--hashicorp-password=canary", "--", "true").returncode == 125
 
 
 def test_help_beside_a_plugins_flag_is_on_standard_output(home: Home) -> None:

@@ -168,7 +168,11 @@ def _unexpected(error: Exception) -> VaultError:
 def _run(app: App, argv: list[str]) -> int:
     if "exec" in argv:
         _ = app.open_files  # a flag of a plugin loads it
-    app.settings.flags.update(take_plugin_flags(app, argv))
+    try:
+        app.settings.flags.update(take_plugin_flags(app, argv))
+    except UsageError:
+        app.child = "exec" in argv and "--" in argv[argv.index("exec") :]  # which nobody has read yet
+        raise
     version = click.Option(
         ["--version"],
         is_flag=True,
