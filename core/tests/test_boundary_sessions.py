@@ -157,6 +157,11 @@ def test_what_a_session_provider_takes_for_parameters_is_checked(parameters: Any
     refused(lambda: issue(app(tmp_path, gives(session()), parameters)), "session", "parameters", what)
 
 
+@pytest.mark.parametrize("number", [2**64 - 1, 1 - 2**64])
+def test_a_parameter_may_have_64_bits(number: int, tmp_path: Path) -> None:
+    assert issue(app(tmp_path, gives(session()), gives({"a": number}))).access_key_id == "ASIAEXAMPLE"
+
+
 @pytest.mark.parametrize(("opened", "what"), [(gives(7), "int"), (later, "a coroutine")])
 def test_what_opens_is_a_session_provider(opened: Any, what: str, tmp_path: Path) -> None:
     refused(lambda: issue(app(tmp_path, gives(session()), opened=opened)), "session", "open", what)
