@@ -146,6 +146,7 @@ def test_a_session_as_it_should_be_is_handed_out_and_kept(tmp_path: Path) -> Non
         (gives({"a": datetime.now(UTC)}), "datetime in 'a'"),
         (gives({"a": {"b": [Secret(CANARY)]}}), "Secret in 'b'"),
         (gives({"a": math.nan}), "a number that is not finite in 'a'"),
+        (gives({"a": -math.inf}), "a number that is not finite in 'a'"),
         (gives({"a": [10**5000]}), "a number of more than 64 bits in 'a'"),
         (gives({1: CANARY}), "a name that is int"),
         (gives({"a": {None: CANARY}}), "a name that is None in 'a'"),
