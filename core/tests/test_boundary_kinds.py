@@ -8,8 +8,23 @@ from typing import Any
 import pytest
 
 from support.odd import Shelf, gives, refused
-from vault_core.api import ABSENT, ANY, AtRest, Item, Secret, SharedItems, SlotKeeper, StorageBackend, StorageSpec
-from vault_core.plugins.boundary import open_store
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    AtRest,
+    CallerIdentifier,
+    CallerIdentity,
+    Item,
+    Secret,
+    SessionProvider,
+    SessionSpec,
+    SharedItems,
+    SlotKeeper,
+    Source,
+    StorageBackend,
+    StorageSpec,
+)
+from vault_core.plugins.boundary import open_provider, open_store
 
 
 class Plain(StorageBackend):
@@ -83,3 +98,43 @@ def test_slots_that_are_no_table_are_refused() -> None:
     around = opened(Keeper())
     assert isinstance(around, SlotKeeper)
     refused(around.slots, "storage", "slots", "str")
+
+
+class Issuing(SessionProvider):
+    def issue(self, request: object) -> Any:
+        raise AssertionError
+
+
+class Identifying(Issuing, CallerIdentifier):
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def identify(self, request: object) -> Any:
+        return self.answer
+
+
+def provider(of: SessionProvider) -> SessionProvider:
+    spec = SessionSpec(name="odd", summary="s", open=gives(of), parameters=gives({}), source=Source.NEVER)
+    return open_provider(Shelf(session=spec), spec, None)  # type: ignore[arg-type]  # this one looks at no context
+
+
+def test_who_can_tell_whose_credentials_some_are_can_do_so_through_the_boundary() -> None:
+    known = CallerIdentity(account="123456789012", arn="arn:aws:iam::123456789012:root")
+    around = provider(Identifying(known))
+    assert isinstance(around, CallerIdentifier)
+    assert around.identify(None) == known  # type: ignore[arg-type]  # handed on
+    assert not isinstance(provider(Issuing()), CallerIdentifier)
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (None, "None"),
+        (CallerIdentity(account=1, arn="a"), "CallerIdentity whose account is int"),  # type: ignore[arg-type]
+        (CallerIdentity(account="1", arn=None), "CallerIdentity whose arn is None"),  # type: ignore[arg-type]
+    ],
+)
+def test_whose_credentials_some_are_is_text(answer: Any, what: str) -> None:
+    around = provider(Identifying(answer))
+    assert isinstance(around, CallerIdentifier)
+    refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]

@@ -44,6 +44,15 @@ def test_each_folder_that_is_made_is_private_whatever_the_umask(
     assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o700"] * 4
 
 
+def test_a_new_folder_is_private_from_its_first_moment(
+    tmp_path: Path, umask: Callable[[int], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    umask(0)
+    folders.make(tmp_path / "a/b")
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in ("a", "a/b")] == ["0o700"] * 2
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o720, 0o702, 0o777, 0o722])
 def test_a_folder_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "awsv"
