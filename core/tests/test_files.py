@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 import time
 from pathlib import Path
@@ -64,8 +65,14 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(path: Path, what: str) -
     else:
         files.write(path.with_name("real"), b"x")
         path.symlink_to("real")
-    with pytest.raises(OSError, match="file"):
-        files.read(path, limit=9)
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it was waited for"))
+    signal.setitimer(signal.ITIMER_REAL, 5)
+    try:
+        with pytest.raises(OSError, match="file"):
+            files.read(path, limit=9)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_file_that_is_too_long_is_not_read(path: Path) -> None:
