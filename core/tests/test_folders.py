@@ -302,7 +302,6 @@ def test_a_folder_of_root_is_trusted_where_it_may_be_and_nowhere_else(monkeypatc
         ("1000 65534 1", 65534),
         ("0 1000 1\n1 100000 65536", -1),
         ("", 65534),
-        ("no number", -1),
     ],
 )
 def test_which_id_stands_for_those_that_a_container_has_not(

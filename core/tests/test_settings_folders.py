@@ -11,7 +11,7 @@ import pytest
 from support.person import Person
 from vault_core import folders
 from vault_core.errors import ConfigError
-from vault_core.settings import Settings, is_way_to_passphrase
+from vault_core.settings import CONFIG_LIMIT, DEFAULTS, Settings, is_way_to_passphrase
 
 
 @pytest.fixture
@@ -79,6 +79,18 @@ def test_what_flags_and_tables_set_is_told_with_who_says_it(person: Person) -> N
 def test_which_plugins_may_load(given: str | None, names: tuple[str, ...] | None, person: Person) -> None:
     environ = {} if given is None else {"AWS_VAULT_LOAD_PLUGINS": given}
     assert person.settings(**environ).load_plugins == names
+
+
+def test_what_holds_where_nobody_says_otherwise() -> None:
+    assert dict(DEFAULTS) == {
+        "backend": "file",
+        "passphrase_source": "env,prompt",
+        "prompt": "terminal",
+        "session_cache": "runtime",
+        "session_provider": "",
+        "wait": "300",
+    }
+    assert CONFIG_LIMIT == 1 << 20
 
 
 AS_ROOT = pytest.mark.root("files of root take root")
