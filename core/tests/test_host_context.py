@@ -197,3 +197,14 @@ def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host:
         for name, declared in (first, second, ("other", (Option(name="d", help="h"),))):
             fresh.context("session", name, declared)
         assert fresh.shown_keys == {"vault_other_d"}
+
+
+def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, host: Host) -> None:
+    config = tmp_path / ".config/awsv/config.toml"
+    config.parent.mkdir(mode=0o700, parents=True)
+    config.write_text('backend = "office"\n[store.office]\nbackend = "safe"\n')
+    environ = {"PASSPHRASE_SOURCE": "ring,asks", "PROMPT": "dialog", "SESSION_PROVIDER": "sso"}
+    host.settings = Settings({"HOME": str(tmp_path)} | {f"AWS_VAULT_{name}": text for name, text in environ.items()})
+    assert host._named() == {"safe", "ring", "asks", "dialog", "sso"}
+    host.context("mfa", "token", ())
+    assert host._named() == {"safe", "ring", "asks", "dialog", "sso", "token"}
