@@ -145,7 +145,7 @@ def test_closing_goes_on_after_whatever_goes_wrong(host: Host) -> None:
             if self.error:
                 raise self.error
 
-    errors = [None, SystemExit(3), KeyboardInterrupt(), ValueError()]
+    errors = [None, SystemExit(3), GeneratorExit(), ValueError()]
     stores: list[Any] = [Closing(number, error) for number, error in enumerate(errors)]
     host.stores = list[StorageBackend](stores)
     host.close()
