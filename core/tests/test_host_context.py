@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,10 @@ def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, 
     assert host._named() == {"safe", "ring", "asks", "dialog", "sso"}
     host.context("mfa", "token", ())
     assert host._named() == {"safe", "ring", "asks", "dialog", "sso", "token"}
+
+
+def test_what_for_takes_40_columns_at_most(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getppid", lambda: 7)
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "sh\n")
+    host.purpose = "p" * 60
+    assert host.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")

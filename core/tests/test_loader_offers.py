@@ -107,3 +107,8 @@ def test_a_module_that_raises_is_a_plugin_that_does_not_load(
         shelf(offer()).load("storage", "box")
     assert calls == ["guard", "vault_plugin_box_that_is_not_there"]
     assert "\n" not in str(refused.value)
+
+
+def test_a_command_has_no_options_and_is_not_loaded_to_say_so() -> None:
+    command = Offer("command", "box", "vault-plugin-box", "1.0", "vault_plugin_box_that_is_not_there")
+    assert shelf(command).options(command) == ()
