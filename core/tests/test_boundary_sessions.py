@@ -146,6 +146,7 @@ def test_a_session_as_it_should_be_is_handed_out_and_kept(tmp_path: Path) -> Non
         (gives({"a": datetime.now(UTC)}), "datetime in 'a'"),
         (gives({"a": {"b": [Secret(CANARY)]}}), "Secret in 'b'"),
         (gives({"a": math.nan}), "a number that is not finite in 'a'"),
+        (gives({"a": -math.inf}), "a number that is not finite in 'a'"),
         (gives({"a": [10**5000]}), "a number of more than 64 bits in 'a'"),
         (gives({1: CANARY}), "a name that is int"),
         (gives({"a": {None: CANARY}}), "a name that is None in 'a'"),
@@ -155,6 +156,11 @@ def test_a_session_as_it_should_be_is_handed_out_and_kept(tmp_path: Path) -> Non
 )
 def test_what_a_session_provider_takes_for_parameters_is_checked(parameters: Any, what: str, tmp_path: Path) -> None:
     refused(lambda: issue(app(tmp_path, gives(session()), parameters)), "session", "parameters", what)
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, 1 - 2**64])
+def test_a_parameter_may_have_64_bits(number: int, tmp_path: Path) -> None:
+    assert issue(app(tmp_path, gives(session()), gives({"a": number}))).access_key_id == "ASIAEXAMPLE"
 
 
 @pytest.mark.parametrize(("opened", "what"), [(gives(7), "int"), (later, "a coroutine")])

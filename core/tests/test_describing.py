@@ -68,6 +68,16 @@ def test_a_fault_is_one_sentence(changes: dict[str, Any], told: str) -> None:
     assert list(faults(replace(STORAGE, **changes))) == [told]
 
 
+@pytest.mark.parametrize(("secret", "for_profiles"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_secret_of_another_than_a_session_provider_is_not_for_profiles(secret: bool, for_profiles: bool) -> None:
+    options = (Option(name="pin", help="h", secret=secret, from_profile=for_profiles),)
+    session = SessionSpec(name="x", summary="s", open=nothing, parameters=nothing, source=Need.NEVER, options=options)
+    told = ["its option 'pin' is secret: an AWS profile sets one of a session provider alone"]
+    assert list(faults(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
+    assert list(faults(session)) == []
+    assert list(faults(replace(session, source="never"))) == ["its source is no Source"]  # type: ignore[arg-type]
+
+
 def test_no_limit_and_the_least_limit_are_none() -> None:
     assert [list(faults(replace(STORAGE, max_value=limit))) for limit in (None, 64)] == [[], []]
 
@@ -92,6 +102,8 @@ def test_a_storage_backend_is_described_without_its_secrets() -> None:
         "help": "where",
     }
     assert [(one["secret"], one["default"]) for one in options[1:]] == [(True, None), (False, "true"), (False, None)]
+    flags = ["--box-big-dir", None, "--box-on", "--box-none"]
+    assert [one["flag"] for one in options] == flags  # a secret on a command line is everybody's to read
     assert "canary" not in str(options)
 
 

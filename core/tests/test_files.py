@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 import time
 from pathlib import Path
@@ -64,8 +65,14 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(path: Path, what: str) -
     else:
         files.write(path.with_name("real"), b"x")
         path.symlink_to("real")
-    with pytest.raises(OSError, match="file"):
-        files.read(path, limit=9)
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it was waited for"))
+    signal.setitimer(signal.ITIMER_REAL, 5)
+    try:
+        with pytest.raises(OSError, match="file"):
+            files.read(path, limit=9)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_file_that_is_too_long_is_not_read(path: Path) -> None:
@@ -74,6 +81,16 @@ def test_a_file_that_is_too_long_is_not_read(path: Path) -> None:
     path.chmod(0o600)
     with pytest.raises(OSError, match="longer than 9 bytes"):
         files.read(path, limit=9)
+
+
+def test_nothing_stays_open_of_what_is_read_or_refused(path: Path) -> None:
+    files.write(path, b"x")
+    before = len(list(Path("/dev/fd").iterdir()))
+    files.read(path, limit=1)
+    path.chmod(0o644)
+    with pytest.raises(OSError, match="is open to others"):
+        files.read(path, limit=1)
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_a_link_is_replaced_and_not_written_through(path: Path) -> None:
@@ -115,12 +132,53 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return log
 
 
+def test_all_of_it_is_there_when_it_is_made_durable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
+    files.write(path, b"x" * 100, durable=True)
+    assert sizes[0] == 100
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: (names.append(Path(old).name), replace(old, new)))
+    files.write(path, b"x")
+    files.write(path, b"y")
+    assert len(set(names)) == 2
+    assert all(name.startswith(f".file.{os.getpid()}.") and name.endswith(".tmp") for name in names)
+
+
+def test_what_somebody_puts_in_the_place_of_a_temporary_file_is_not_written_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "guessed")
+    other = path.with_name("other")
+    other.write_bytes(b"theirs")
+    for plant in (lambda at: at.symlink_to(other), lambda at: at.hardlink_to(other)):
+        planted = path.with_name(f".file.{os.getpid()}.guessed.tmp")
+        plant(planted)
+        with pytest.raises(FileExistsError):
+            files.write(path, b"secret")
+        planted.unlink()
+        assert other.read_bytes() == b"theirs"
+
+
+def test_the_age_of_a_link_is_its_own_and_what_is_absent_is_not_old(path: Path) -> None:
+    path.symlink_to("absent")
+    os.utime(path, (time.time() - 120,) * 2, follow_symlinks=False)
+    assert files.older(path, 60)
+    assert not files.older(path.with_name("absent"), 60)
+    files.write(path.with_name("absent"), b"x")
+    assert files.older(path, 60)
+
+
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(path: Path) -> None:
-    for name, age in ((".file.1.aa.tmp", 120), (".file.2.bb.tmp", 0), ("file.tmp", 120)):
+    for name, age in ((".file.1.aa.tmp", 120), (".file.2.bb.tmp", 0), ("file.tmp", 120), (".file", 120)):
         path.with_name(name).touch()
         os.utime(path.with_name(name), (time.time() - age,) * 2)
     files.sweep_temporary(path.parent)
-    assert sorted(entry.name for entry in path.parent.iterdir()) == [".file.2.bb.tmp", "file.tmp"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".file", ".file.2.bb.tmp", "file.tmp"]
 
 
 def test_a_write_that_fails_leaves_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

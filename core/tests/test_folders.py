@@ -44,6 +44,15 @@ def test_each_folder_that_is_made_is_private_whatever_the_umask(
     assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o700"] * 4
 
 
+def test_a_new_folder_is_private_from_its_first_moment(
+    tmp_path: Path, umask: Callable[[int], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    umask(0)
+    folders.make(tmp_path / "a/b")
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in ("a", "a/b")] == ["0o700"] * 2
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o720, 0o702, 0o777, 0o722])
 def test_a_folder_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "awsv"
@@ -256,3 +265,61 @@ def test_in_a_container_an_owner_without_an_id_is_the_hosts(tmp_path: Path, monk
     texts = {"/proc/self/uid_map": "         0       1000          1\n", "/proc/sys/kernel/overflowuid": "65534\n"}
     monkeypatch.setattr(Path, "read_text", lambda path, **_: texts[str(path)])
     folders.make(tmp_path / "hosts/awsv")
+
+
+def test_a_way_that_goes_up_again_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "open/ours").mkdir(mode=0o700)
+    with pytest.raises(Untrusted, match="/open is in the hands of others"):
+        folders.check(tmp_path / "closed/../open/ours")
+
+
+def test_a_link_is_followed_unless_keys_lie_there(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("folder")
+    folders.check(tmp_path / "link")
+    folders.check(tmp_path / "folder", secret=True)
+    with pytest.raises(Untrusted, match="/link is no folder"):
+        folders.check(tmp_path / "link", secret=True)
+
+
+def test_a_folder_of_root_is_trusted_where_it_may_be_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    folders.check(Path("/usr"), roots=True)
+    with pytest.raises(Untrusted, match="/usr belongs to user id 0, and you are 12345"):
+        folders.check(Path("/usr"))
+
+
+@pytest.mark.parametrize(
+    ("uid_map", "found"),
+    [
+        ("0 0 4294967295", -1),
+        ("0 100000 65534", 65534),
+        ("0 100000 65535", -1),
+        ("65534 0 1", -1),
+        ("1000 65534 1", 65534),
+        ("0 1000 1\n1 100000 65536", -1),
+        ("", 65534),
+    ],
+)
+def test_which_id_stands_for_those_that_a_container_has_not(
+    uid_map: str, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"/proc/self/uid_map": uid_map, "/proc/sys/kernel/overflowuid": "65534\n"}
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: files[str(path)])
+    assert folders._unmapped() == found
+
+
+@pytest.mark.parametrize("home", ["", "home/me"])
+def test_a_home_that_is_no_absolute_path_leads_nowhere(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_dir=home))
+    assert not folders._above_home()
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_a_file_in_a_folders_place_is_refused(secret: bool, tmp_path: Path) -> None:
+    (tmp_path / "file").touch(mode=0o600)
+    with pytest.raises(Untrusted, match="/file is no folder"):
+        folders.check(tmp_path / "file", secret=secret)

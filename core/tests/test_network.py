@@ -141,6 +141,8 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
         (",. ,", "http://localstack", False),
         (".", "http://evil.example.", False),
         ("10.9.9.9/8", "http://10.1.2.3", True),
+        ("fd00::5:80", "http://[fd00::5]", False),  # an address of its own, not a port
+        ("fd00::5:80", "http://[fd00::5:80]", True),
     ],
 )
 def test_the_user_exempts_hosts_from_tls(exempt: str, url: str, is_exempt: bool) -> None:
@@ -218,6 +220,8 @@ def test_a_proxy_that_is_none_is_not_left_to_the_library(proxy: str) -> None:
     assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
 
 
-@pytest.mark.parametrize("proxy", ["proxy", "proxy:3128", "me:secret@proxy:3128", "http://[::1]:3128", "https://p/"])
+@pytest.mark.parametrize(
+    "proxy", ["proxy", "proxy:3128", "me:secret@proxy:3128", "http://[::1]:3128", "https://p/", "HTTP://p"]
+)
 def test_a_proxy_is_given_on_as_it_is_written(proxy: str) -> None:
     assert proxy_for("https://sts.test", {"https_proxy": proxy}) == proxy

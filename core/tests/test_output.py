@@ -162,7 +162,9 @@ def test_a_pipe_takes_all_of_what_exceeds_its_buffer(monkeypatch: pytest.MonkeyP
 # -- columns -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("🔑", 2), ("Ａ", 2), ("", 0)])  # noqa: RUF001 - a wide letter
+@pytest.mark.parametrize(
+    ("text", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("a\u20dd", 1), ("🔑", 2), ("\uff21", 2), ("", 0)]
+)
 def test_width(text: str, columns: int) -> None:
     assert width(text) == columns
 

@@ -10,7 +10,7 @@ import pytest
 from support.dictionary import Dictionary
 from vault_core import splitting
 from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
-from vault_core.splitting import LEAST_LIMIT, ORPHANED, PARTS, PATIENCE, Manifest, Split
+from vault_core.splitting import LEAST_LIMIT, MOST_PARTS, ORPHANED, PARTS, PATIENCE, Manifest, Split
 
 KEY = "credentials/prod"
 LONG = "".join(chr(33 + number % 94) for number in range(1000))
@@ -220,6 +220,103 @@ def test_a_reader_that_meets_a_writer_starts_again():
         opened(inner).put(KEY, Secret(LONG))
 
 
+def test_parts_stay_where_nobody_knows_whether_they_became_the_value():
+    """A request may arrive after its sender has given up; without its parts it would be a damaged value."""
+
+    class Silent(Limited):
+        def put(self, key, value, **expect):
+            if key == KEY:
+                raise StorageUnavailable("no answer")
+            return super().put(key, value, **expect)
+
+    inner = Silent()
+    with pytest.raises(StorageUnavailable, match="no answer"):
+        opened(inner).put(KEY, Secret(LONG))
+    assert len(parts(inner)) == 16
+
+
+def test_a_manifest_that_lies_about_its_parts_costs_no_more_calls_than_there_are():
+    inner = Limited()
+    opened(inner).put(KEY, Secret(LONG))
+    inner.kept[KEY] = inner.kept[KEY].replace(".16.", f".{MOST_PARTS}.")
+    inner.left = 1000
+    assert opened(inner).delete(KEY)
+    assert inner.kept == {}
+
+
+WHOLE = Manifest.new(2, b"x").text().reveal_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_one"),
+    [
+        (".2.", ".2.", True),
+        (".2.", f".{MOST_PARTS}.", True),
+        (".2.", f".{MOST_PARTS + 1}.", False),
+        (".2.", ".0.", False),
+        (".2.", ".-1.", False),
+        (".2.", ".02.", False),  # of one manifest there is one spelling
+        (".2.", ". 2.", False),
+        ("~", "~0", False),
+        ("~", "", False),
+        ("~0", "~", False),
+        (".2.", ".", False),
+    ],
+)
+def test_what_is_a_manifest(old, new, is_one):
+    assert (Manifest.parse(Secret(WHOLE.replace(old, new, 1))) is not None) is is_one
+
+
+def test_a_part_is_named_after_160_bits_of_its_key():
+    (name,) = Manifest("0" * 15, 1, b"").parts(KEY)
+    assert name == "part/d2556d6c3590d557e0065b3d942e1ab1feb81ad1.000000000000000.0"
+
+
+def test_what_nobody_here_wrote_is_not_swept(monkeypatch):
+    inner = Limited({"part/odd": "v", "part/a.!.0": "v", "credentials/dev": "v"})
+    later(monkeypatch, 10 * ORPHANED)
+    opened(inner).put(KEY, Secret("short"))
+    assert sorted(inner.kept) == ["credentials/dev", KEY, "part/a.!.0", "part/odd"]
+
+
+def test_a_sweep_that_fails_does_not_fail_the_put(monkeypatch):
+    class Down(Limited):
+        def keys(self):
+            raise StorageUnavailable("no answer")
+
+    inner = Down()
+    opened(inner).put(KEY, Secret("short"))
+    assert inner.kept == {KEY: "short"}
+
+
+@pytest.mark.parametrize(("seconds", "stays"), [(ORPHANED - 60, True), (ORPHANED + 60, False)])
+def test_parts_are_left_behind_after_an_hour(seconds, stays, monkeypatch):
+    inner = Limited(last=10)
+    with pytest.raises(Killed):
+        opened(inner).put(KEY, Secret(LONG))
+    inner.left = None
+    assert parts(inner)
+    later(monkeypatch, seconds)
+    opened(inner).put("credentials/dev", Secret("short"))
+    assert bool(parts(inner)) is stays
+
+
+@pytest.mark.parametrize("seconds", [PATIENCE + 1, -PATIENCE - 1])
+def test_a_clock_that_was_set_in_either_direction_ends_a_put(seconds, monkeypatch):
+    inner = Limited(last=5, meanwhile=lambda: later(monkeypatch, seconds))
+    with pytest.raises(StorageUnavailable, match="nothing was changed"):
+        opened(inner).put(KEY, Secret(LONG))
+    assert inner.kept == {}
+
+
+def test_closing_closes_what_is_split(monkeypatch):
+    closed = []
+    monkeypatch.setattr(Limited, "close", lambda self: closed.append(self))
+    inner = Limited()
+    opened(inner).close()
+    assert closed == [inner]
+
+
 @pytest.mark.parametrize("damage", ["missing", "changed", "manifest", "count"])
 def test_damage_is_told_and_can_be_replaced(damage):
     inner = Limited()
@@ -257,6 +354,12 @@ def test_limits():
         Split(Dictionary(), 63)
     with pytest.raises(StorageDenied, match="parts"):
         opened(Limited()).put(KEY, Secret(b"x" * (64 * splitting.MOST_PARTS + 1)))
-    for reserved in (opened(Limited()).get, opened(Limited()).delete):
+    put = lambda key: opened(Limited()).put(key, Secret("v"))  # noqa: E731 - the third of three
+    for refuses in (opened(Limited()).get, opened(Limited()).delete, put):
         with pytest.raises(StorageDenied, match="reserved"):
-            reserved(PARTS + "x")
+            refuses(PARTS + "x")
+
+
+def test_parts_are_in_use_for_far_less_time_than_makes_them_orphans():
+    """Other machines go by these numbers, too: who writes may be a new awsv, and who sweeps an old one."""
+    assert (LEAST_LIMIT, PATIENCE, ORPHANED, MOST_PARTS) == (64, 600, 3600, 100_000)

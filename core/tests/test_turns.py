@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from vault_core import files
 from vault_core.errors import QuestionRefused, SourceUnavailable
 from vault_core.plugins import turns
 from vault_core.plugins.turns import turn
@@ -105,3 +106,23 @@ def test_a_file_system_without_locks_keeps_nobody_from_asking(tmp_path: Path, mo
     monkeypatch.setattr("fcntl.flock", none)
     with turn(tmp_path, None):
         pass
+
+
+@pytest.mark.parametrize("late", [0.0, 5.0])
+def test_whoever_comes_after_the_deadline_does_not_wait(late: float, tmp_path: Path) -> None:
+    with (
+        taken(tmp_path),
+        pytest.raises(SourceUnavailable, match="was not answered in time"),
+        turn(tmp_path, time.monotonic() - late),
+    ):
+        pytest.fail("asked")
+
+
+def test_the_turn_is_let_go_by_who_had_it_and_not_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python closes the lock of a generator that nobody refers to, but not of one in a traceback."""
+    made = []
+    real = files.lock
+    monkeypatch.setattr(files, "lock", lambda path: made.append(real(path)) or made[-1])
+    with turn(tmp_path, None):
+        assert made[0].is_locked
+    assert not made[0].is_locked

@@ -15,7 +15,7 @@ from vault_core.errors import PluginLoadError
 from vault_core.plugins.discovery import Offer
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
-from vault_core.plugins.variables import for_examination, visible
+from vault_core.plugins.variables import for_examination, owner, visible
 from vault_core.settings import Settings, is_secret_variable
 
 SECRETS = {
@@ -151,3 +151,26 @@ def test_a_dialog_is_shown_where_its_person_sits_and_nowhere_else(name: str, sho
     assert host.context("storage", "x", ()).may_show_dialog is shown
     host.may_ask = False
     assert not host.context("storage", "x", ()).may_show_dialog
+
+
+@pytest.mark.parametrize(
+    ("name", "plugins", "whose"),
+    [
+        ("AWS_VAULT_FILE_DIR", ("file",), "file"),
+        ("AWS_VAULT_FILES_DIR", ("file",), None),
+        ("AWS_VAULT_FILE", ("file",), None),
+        ("AWS_VAULT_SESSION_CACHE", ("session",), None),  # the core's own
+        ("AWS_VAULT_SESSION_URL", ("session",), "session"),
+        ("AWS_VAULT_A_B_C", ("a-b", "a"), "a-b"),
+        ("AWS_VAULT_A_C", ("a-b", "a"), "a"),
+        ("MY_AWS_VAULT_A_C", ("a",), None),
+    ],
+)
+def test_whose_a_variable_is(name: str, plugins: tuple[str, ...], whose: str | None) -> None:
+    assert owner(name, plugins) == whose
+
+
+def test_a_plugin_sees_its_own_variables_although_another_is_named_like_their_beginning() -> None:
+    """Whether or not it is installed: an editable one, or one of a test, is not."""
+    assert visible({"AWS_VAULT_A_B_C": "x"}, "a-b", (), (), ("a",)) == {"AWS_VAULT_A_B_C": "x"}
+    assert visible({"AWS_VAULT_A_B_C": "x"}, "a", (), (), ("a-b",)) == {}

@@ -166,6 +166,8 @@ def test_other_kinds_of_items_are_no_names(tmp_path: Path) -> None:
         "{}",
         '{"access_key_id": "a"}',
         json.dumps({"access_key_id": 1, "secret_access_key": 2}),
+        json.dumps({"access_key_id": "AKIA", "secret_access_key": 2}),
+        json.dumps({"access_key_id": "AKIA", "secret_access_key": None}),
         json.dumps({"access_key_id": "AKIA\x1b[2J", "secret_access_key": "x"}),
         json.dumps({"access_key_id": "AKIA", "secret_access_key": "x\ncredential_process = x"}),
     ],

@@ -19,6 +19,7 @@ from vault_core.api import (
     SharedItems,
     StorageBackend,
     StorageConflict,
+    StorageCorrupt,
     StorageDenied,
     StorageLocked,
     StorageSpec,
@@ -180,13 +181,24 @@ def test_what_is_shared_takes_all_that_it_takes(
         vault.put("work", OWN, shared=True)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_hint_of_a_damaged_item_removes_that_one(shared: bool, make: Callable[..., tuple[Vault, Host]]) -> None:
+    backend = Shared()
+    vault, _ = make(backend)
+    (backend.everybodys if shared else backend).put("credentials/work", Secret("damaged"))
+    with pytest.raises(StorageCorrupt) as refused:
+        vault.get("work")
+    assert f"'awsv remove --force{' --shared' if shared else ''} work'" in str(refused.value.hint)
+
+
 def test_long_values_of_everybody_are_kept_in_parts(make: Callable[..., tuple[Vault, Host]]) -> None:
     backend = Shared()
     vault, _ = make(backend, max_value=64)
-    vault.put("work", COMMON, expect=ABSENT, shared=True)
+    key = Credentials(access_key_id="AKIACOMMON", secret_access_key=Secret("common" * 20))
+    vault.put("work", key, expect=ABSENT, shared=True)
     found = vault.get("work", shared=True)
     assert found is not None
-    assert found.credentials == COMMON
+    assert found.credentials == key
     assert max(len(item.value.reveal()) for item in backend.everybodys.items.values()) <= 64
 
 

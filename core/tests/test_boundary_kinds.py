@@ -1,0 +1,140 @@
+"""What is put around a plugin's store can do what the store can, and hands on what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.odd import Shelf, gives, refused
+from vault_core.api import (
+    ABSENT,
+    ANY,
+    AtRest,
+    CallerIdentifier,
+    CallerIdentity,
+    Item,
+    Secret,
+    SessionProvider,
+    SessionSpec,
+    SharedItems,
+    SlotKeeper,
+    Source,
+    StorageBackend,
+    StorageSpec,
+)
+from vault_core.plugins.boundary import open_provider, open_store
+
+
+class Plain(StorageBackend):
+    """Remembers its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def get(self, key: str) -> Item | None:
+        self.calls.append(("get", key))
+        return None
+
+    def put(self, key: str, value: Secret, *, expect: Any = ANY) -> str:
+        self.calls.append(("put", key, value, expect))
+        return "1"
+
+    def delete(self, key: str, *, expect: Any = ANY) -> bool:
+        self.calls.append(("delete", key, expect))
+        return False
+
+    def keys(self) -> Iterator[str]:
+        return iter(())
+
+    def close(self) -> None:
+        self.calls.append(("close",))
+
+
+class Keeper(Plain, SlotKeeper):
+    def slots(self) -> Any:
+        return "no table"
+
+    def change_slots(self, change: Any, *, dek: Secret | None = None) -> None:
+        self.calls.append(("change_slots", change, dek))
+
+
+class Shared(Plain, SharedItems):
+    def common(self) -> StorageBackend:
+        return self
+
+
+class Both(Keeper, Shared):
+    pass
+
+
+def opened(store: StorageBackend) -> StorageBackend:
+    spec = StorageSpec(name="odd", summary="s", open=gives(store), at_rest=AtRest.SERVICE)
+    return open_store(Shelf(storage=spec), spec, None)  # type: ignore[arg-type]  # this one looks at no context
+
+
+@pytest.mark.parametrize("kind", [Plain, Keeper, Shared, Both])
+def test_what_a_store_can_do_can_be_done_through_the_boundary_and_no_more(kind: type[Plain]) -> None:
+    around = opened(kind())
+    assert isinstance(around, SlotKeeper) is issubclass(kind, SlotKeeper)
+    assert isinstance(around, SharedItems) is issubclass(kind, SharedItems)
+    if isinstance(around, SharedItems):
+        assert isinstance(around.common(), SlotKeeper) is issubclass(kind, SlotKeeper)
+
+
+def test_every_argument_is_handed_on() -> None:
+    store, value, dek = Both(), Secret("v"), Secret("d" * 32)
+    around = opened(store)
+    assert isinstance(around, SlotKeeper)
+    around.put("a", value, expect=ABSENT)
+    around.delete("a", expect="7")
+    around.change_slots(max, dek=dek)  # type: ignore[arg-type]  # nothing calls it
+    around.close()
+    assert store.calls == [("put", "a", value, ABSENT), ("delete", "a", "7"), ("change_slots", max, dek), ("close",)]
+
+
+def test_slots_that_are_no_table_are_refused() -> None:
+    around = opened(Keeper())
+    assert isinstance(around, SlotKeeper)
+    refused(around.slots, "storage", "slots", "str")
+
+
+class Issuing(SessionProvider):
+    def issue(self, request: object) -> Any:
+        raise AssertionError
+
+
+class Identifying(Issuing, CallerIdentifier):
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def identify(self, request: object) -> Any:
+        return self.answer
+
+
+def provider(of: SessionProvider) -> SessionProvider:
+    spec = SessionSpec(name="odd", summary="s", open=gives(of), parameters=gives({}), source=Source.NEVER)
+    return open_provider(Shelf(session=spec), spec, None)  # type: ignore[arg-type]  # this one looks at no context
+
+
+def test_who_can_tell_whose_credentials_some_are_can_do_so_through_the_boundary() -> None:
+    known = CallerIdentity(account="123456789012", arn="arn:aws:iam::123456789012:root")
+    around = provider(Identifying(known))
+    assert isinstance(around, CallerIdentifier)
+    assert around.identify(None) == known  # type: ignore[arg-type]  # handed on
+    assert not isinstance(provider(Issuing()), CallerIdentifier)
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (None, "None"),
+        (CallerIdentity(account=1, arn="a"), "CallerIdentity whose account is int"),  # type: ignore[arg-type]
+        (CallerIdentity(account="1", arn=None), "CallerIdentity whose arn is None"),  # type: ignore[arg-type]
+    ],
+)
+def test_whose_credentials_some_are_is_text(answer: Any, what: str) -> None:
+    around = provider(Identifying(answer))
+    assert isinstance(around, CallerIdentifier)
+    refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]
