@@ -14,8 +14,10 @@ import pytest
 from vault_core.api import Credentials, Secret
 from vault_core.cli import add, commands, copy, import_, ready, remove_plain, shim
 from vault_core.cli import list as list_
+from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, UsageError, VaultError, WrongSecret
+from vault_core.moving.found import Found
 from vault_core.sessions.cache import Session
 from vault_core.settings import Settings
 
@@ -131,17 +133,25 @@ def test_a_person_may_try_the_passphrase_of_aws_vault_three_times(
 ) -> None:
     questions: list[str] = []
 
-    def open_items(*_: object) -> str:
+    found = Found("here")
+
+    def open_items(*_: object) -> Found:
         if len(questions) <= wrong:
             raise WrongSecret("it opens none")
-        return "found"
+        return found
 
     monkeypatch.setattr("vault_core.moving.awsvault.open_items", open_items)
-    terminal = SimpleNamespace(ask=lambda text, **_: questions.append(text) or Secret("x"))
+
+    def ask(text: str, *, secret: bool) -> Secret:
+        questions.append(text)
+        assert secret
+        return Secret("x")
+
+    terminal = SimpleNamespace(ask=ask)
     host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
     app: Any = SimpleNamespace(settings=Settings({"HOME": str(tmp_path)}), host=host, note=lambda _: None)
     if opens:
-        assert import_._opened(app, tmp_path, {}) == "found"
+        assert import_._opened(app, tmp_path, {}) is found
     else:
         with pytest.raises(WrongSecret):
             import_._opened(app, tmp_path, {})
@@ -249,7 +259,7 @@ def test_the_exit_code_of_a_failure(
 ) -> None:
     closed: list[bool] = []
 
-    def fails(app: commands.App, _: list[str]) -> int:
+    def fails(app: App, _: list[str]) -> int:
         app.child = child
         monkeypatch.setattr(app, "close", lambda: closed.append(True))
         raise error

@@ -60,7 +60,7 @@ def test_the_mask_is_private_and_the_callers_comes_back(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(protect, "_umask", None)
     monkeypatch.setattr(protect, "_core_limit", None)
-    monkeypatch.setattr(protect.sys, "platform", "other")  # no prctl on the tests' own process
+    monkeypatch.setattr("sys.platform", "other")  # no prctl on the tests' own process
     monkeypatch.setattr("resource.setrlimit", lambda *_: None)
     monkeypatch.setattr(os, "umask", umask)
     protect.protect()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vault_core import files
 from vault_core.errors import AccessDenied, PluginError, VaultError
 from vault_core.sessions.flight import QUIET, Flight, Flights, TakenOver
 from vault_core.sessions.generations import Generations
@@ -90,3 +91,41 @@ def test_a_leader_of_our_own_session_is_at_our_terminal(tmp_path: Path) -> None:
     flight.phase("question")
     assert flight.leader() == (os.getpid(), "question")
     assert flight.led_at_our_terminal()
+
+
+def test_what_a_leader_left_just_before_the_lock_was_free_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed between our look at its failure and our having the lock."""
+    looks: list[float] = []
+    failure = Flight.failure
+    at = fail(tmp_path)
+
+    def late(flight: Flight) -> tuple[VaultError, float] | None:
+        looks.append(at)
+        return None if len(looks) == 1 else failure(flight)
+
+    monkeypatch.setattr(Flight, "failure", late)
+    assert not joined(tmp_path)
+    monkeypatch.setattr(Flight, "failure", lambda _: None)
+    assert joined(tmp_path)  # the lock was let go
+
+
+def test_who_cannot_look_for_a_session_lets_the_lock_go(tmp_path: Path) -> None:
+    some = Flights(tmp_path, 5, foreground=False, sign=sign)
+
+    def landed() -> str | None:
+        raise AccessDenied("no")
+
+    with pytest.raises(AccessDenied):
+        some.join("step", landed, lambda _: "made")
+    with files.lock(tmp_path / "step.lock").acquire(timeout=0):
+        pass
+
+
+def test_what_a_killed_process_left_beside_flights_goes(tmp_path: Path) -> None:
+    left = tmp_path / ".step.leader.1.aa.tmp"
+    left.touch()
+    os.utime(left, (time.time() - 3600,) * 2)
+    assert joined(tmp_path)
+    assert not left.exists()
