@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.awsconfig import saving
+from vault_core.awsconfig.document import Document
 from vault_core.errors import ConfigError
 
 
@@ -70,3 +71,17 @@ def test_only_what_awsv_left_is_swept(name: str, goes: bool, tmp_path: Path) -> 
     (tmp_path / name).touch()
     saving.sweep(tmp_path / "config", locks=tmp_path / "locks")
     assert (tmp_path / name).exists() is not goes
+
+
+@pytest.mark.parametrize(
+    ("section", "ours"),
+    [
+        ("# mark\n[x]\na = 1\nb = 2\n", True),
+        ("# mark\n[x]\na = 1\n# a note of theirs\nb = 2\n", False),
+        ("# mark\n[x]\n\na = 1\n", False),
+        ("# other\n[x]\na = 1\n", False),
+        ("[x]\na = 1\n", False),
+    ],
+)
+def test_only_a_section_as_it_was_added_is_one_to_remove(section: str, ours: bool) -> None:
+    assert Document(section.encode(), Path("c")).is_appended("x", "mark") is ours
