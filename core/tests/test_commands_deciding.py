@@ -176,17 +176,28 @@ def test_which_folder_aws_vaults_items_are_looked_for_in(where: str, tmp_path: P
     assert import_._items_folder(app, str(tmp_path / "given")) == tmp_path / "given"
 
 
-@pytest.mark.parametrize(("mode", "obstacle"), [(0o600, None), (0o400, "read-only"), (0o020, None)])
-def test_what_is_in_the_way_of_a_removal(mode: int, obstacle: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "closed", "obstacle"),
+    [
+        (0o600, "", None),
+        (0o020, "", None),
+        (0o002, "", None),
+        (0o400, "", "{file} is read-only"),
+        (0o600, "file", "{file} is read-only"),
+        (0o600, "folder", "the folder of {file} is read-only"),
+    ],
+)
+def test_what_is_in_the_way_of_a_removal(
+    mode: int, closed: str, obstacle: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, link = tmp_path / "credentials", tmp_path / "link"
     file.touch()
     link.symlink_to(file)
     assert "is a symbolic link to" in (remove_plain._obstacle(link) or "")
     file.chmod(mode)
-    if mode == 0o020 and os.geteuid():
-        obstacle = "read-only"
-    found = remove_plain._obstacle(file)
-    assert found == (f"{file} is {obstacle}" if obstacle else None)
+    to_nobody = {"file": file, "folder": tmp_path}.get(closed)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != to_nobody)  # to root nothing is closed
+    assert remove_plain._obstacle(file) == (obstacle.format(file=file) if obstacle else None)
     assert remove_plain._mode(file) == mode
     assert remove_plain._mode(tmp_path / "none") == 0o600
 
