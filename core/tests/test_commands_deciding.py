@@ -12,7 +12,7 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
-from vault_core.cli import add, commands, copy, import_, ready, remove_plain, shim
+from vault_core.cli import add, commands, contributed, copy, import_, ready, remove_plain, shim
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
@@ -279,3 +279,12 @@ def test_the_exit_code_of_a_failure(
     assert commands.run([]) == (with_child if child else code)
     assert closed == [True]
     assert "canary" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "told"), [(1, 1), (7, 7), (255, 255), (256, 1), (0, 1), (-1, 1)])
+def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, told: int) -> None:
+    error = click.ClickException("No file.")
+    error.exit_code = given
+    app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
+    found = contributed._told(app, "x", error)
+    assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)
