@@ -105,3 +105,17 @@ def test_only_what_was_written_drops_sessions() -> None:
     told: list[str] = []
     states(Store({"same": ONE}), {"same": ONE, "new": ONE}, changing=telling(told))
     assert told == ["new"]
+
+
+def test_only_an_own_key_is_in_the_way_and_not_everybodys() -> None:
+    """In a store of several people everybody's key is found under a name too, and no own one may hide it unseen."""
+    asked: list[bool | None] = []
+
+    class Common(Store):
+        def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
+            asked.append(shared)
+            return super().get(name)
+
+    store: Any = Common()
+    assert [one.state for one in Mover(lambda _: store).copy({"a": ONE})] == [State.COPIED]
+    assert asked[0] is False
