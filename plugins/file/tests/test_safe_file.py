@@ -121,6 +121,13 @@ def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file):
         file.read()
 
 
+def test_a_file_that_is_far_too_long_is_not_read_at_all(file, monkeypatch):
+    written(file, b"x" * (3 * 2**20))
+    monkeypatch.setattr(os, "read", lambda fd, size: pytest.fail("it was read"))
+    with pytest.raises(StorageCorrupt, match=f"{3 * 2**20} bytes"):
+        file.read()
+
+
 def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file, monkeypatch):
     written(file)
     monkeypatch.setattr(os, "read", lambda fd, size: b"x" * 40)
@@ -309,10 +316,14 @@ def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(tm
     assert names(tmp_path) == ["b"]
 
 
-def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm):
+@pytest.mark.parametrize("written", [False, True])
+def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm, written):
     os.mkfifo(tmp_path / "b")
+    keeps = os.open(tmp_path / "b", os.O_RDWR) if written else None
     with alarm():
         assert read_copy(tmp_path / "b") == b""
+    if keeps is not None:
+        os.close(keeps)
 
 
 def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(tmp_path, monkeypatch):
