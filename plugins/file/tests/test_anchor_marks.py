@@ -213,6 +213,17 @@ def test_damage_counts_until_the_next_look_and_is_told_once(ctx, anchored):
     assert not one.damaged
 
 
+def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx, anchored):
+    one = anchored()
+    one.pin(mark(1))
+    one.path.write_bytes(b"{}")
+    one.read(A)
+    one.advance(mark(2))
+    one.advance(mark(1, B))
+    assert sorted(path.name for path in one.path.parent.glob("store-*.json")) == [f"store-{A.hex()}.json"]
+    assert one.read(A).newest == mark(1)
+
+
 def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ctx, anchored, monkeypatch):
     one = anchored()
     one.path.with_name(f"{one.path.name}.lock").mkdir(parents=True)
