@@ -144,6 +144,40 @@ def test_a_number_that_no_descriptor_has(tmp_path: Path, number: str) -> None:
         get(context(tmp_path, **{NAME + "_FD": number}))
 
 
+def ended_pipe(*, inheritable: bool) -> int:
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, inheritable)
+    os.write(writer, b"it")
+    os.close(writer)
+    return reader
+
+
+def test_a_descriptor_of_ours_is_nobodys_gift(tmp_path: Path) -> None:
+    reader = ended_pipe(inheritable=False)
+    with pytest.raises(PassphraseError, match="is not open"):
+        get(context(tmp_path, **{NAME + "_FD": str(reader)}))
+    assert os.read(reader, 9) == b"it"
+    os.close(reader)
+
+
+def test_what_can_be_read_once_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    monkeypatch.setattr(reading.Reader, "_all", lambda *_: (reads.append(1), b"it")[1])
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "file").touch(0o600)
+    reader = ended_pipe(inheritable=True)
+    for form, text, times in (
+        ("_FILE", str(tmp_path / "pipe"), 1),
+        ("_FILE", str(tmp_path / "file"), 3),
+        ("_FD", str(reader), 1),
+    ):
+        reads.clear()
+        for _ in range(3):
+            assert get(context(tmp_path, **{NAME + form: text})) == Secret("it")
+        assert len(reads) == times
+    assert set(reading._read_once) == {(NAME + "_FILE", str(tmp_path / "pipe")), (NAME + "_FD", str(reader))}
+
+
 US = 1234
 
 

@@ -192,6 +192,7 @@ def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
 def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx, anchored):
     anchored().pin(mark(5))
     anchored().pin(mark(4))
+    assert anchored().read(A).newest == mark(5)
     anchored().pin(mark(5, mac=b"x" * 32))
     assert anchored().read(A).newest == mark(5, mac=b"x" * 32)
 
