@@ -90,9 +90,14 @@ def test_how_often_a_call_is_made(repeat: Repeat, has_code: bool, monkeypatch: p
     call = sts._Call({"action": "AssumeRole"}, source, Secret("123456") if has_code else None, {})
     made = []
     monkeypatch.setattr(call, "_once", lambda _: (made.append(1), Failure(SessionError("x"), repeat))[1])
+    pauses: list[float] = []
+    monkeypatch.setattr(call.over, "wait", lambda pause: pauses.append(pause) or False)
     call._repeat(None)
+    monkeypatch.undo()
+    monkeypatch.setattr(call, "_once", lambda _: (made.append(1), Failure(SessionError("x"), repeat))[1])
     again = repeat is Repeat.ALWAYS or (repeat is Repeat.WITHOUT_CODE and not has_code)
     assert len(made) == (3 if again else 1)
+    assert pauses == ([0.0, 0.0] if again else [])
     made.clear()
     call.over.set()
     call._repeat(None)
