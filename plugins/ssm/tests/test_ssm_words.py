@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -301,6 +302,11 @@ def test_what_a_profile_leads_to(profiles: dict[str, Any], runs: bool, asks: boo
             identities._refuse_mfa(profiles, "p")
     else:
         identities._refuse_mfa(profiles, "p")
+
+
+def test_profiles_in_a_circle_are_each_looked_at_once() -> None:
+    circle = {"p": {"role_arn": "r", "source_profile": "q"}, "q": {"role_arn": "r", "source_profile": "p"}}
+    assert [name for name, _ in islice(identities._chain(circle, "p"), 9)] == ["p", "q"]
 
 
 @pytest.mark.parametrize(
