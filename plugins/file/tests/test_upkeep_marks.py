@@ -252,6 +252,26 @@ def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypa
     assert epoch(path) == 1
 
 
+def test_what_is_not_durable_is_not_remembered(store, path, tmp_path, monkeypatch):
+    reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
+    monkeypatch.setattr(SafeFile, "settle", lambda _self: False)
+    assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
+    assert not reader.state_dir.joinpath("anchors").exists()
+
+
+def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, path):
+    reader, writer = opened(), opened()
+    for one in (reader, writer):
+        assert one.get(KEY).value == Secret("1")
+    before = path.read_bytes()
+    upkeep.rekey(opened().store, lambda _slots: False)
+    assert not container.parse(path.read_bytes()).made_with(reader.store._key[1])
+    assert path.read_bytes() != before
+    assert reader.get(KEY).value == Secret("1")
+    assert writer.put(KEY, Secret("2"))
+    assert reader.get(KEY).value == Secret("2")
+
+
 def test_a_closed_store_knows_no_key(store):
     assert store.store._key
     store.close()
