@@ -96,6 +96,30 @@ def test_a_short_passphrase_is_accepted_with_a_warning(folder: Path) -> None:
     assert context.notes == ["this passphrase is short: whoever gets a copy of the store can guess it"]
 
 
+@pytest.mark.parametrize(("typed", "warned"), [("1234567", True), ("12345678", False), ("üüüü", False)])
+def test_a_passphrase_is_short_below_eight_bytes(folder: Path, typed: str, warned: bool) -> None:
+    context = person(folder, typed, typed)
+    assert passphrase(context, Purpose.CREATE) == Secret(typed)
+    assert bool(context.notes) is warned
+
+
+def test_a_code_is_shown_while_it_is_typed_and_a_passphrase_is_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = []
+    real = FakeContext.ask
+
+    def ask(self: FakeContext, question: str, *, secret: bool = True) -> Secret:
+        hidden.append(secret)
+        return real(self, question, secret=secret)
+
+    monkeypatch.setattr(FakeContext, "ask", ask)
+    code(person(folder, "123456"))
+    passphrase(person(folder, "passphrase"))
+    passphrase(person(folder, "passphrase", "passphrase"), Purpose.CREATE)
+    assert hidden == [False, True, True, True]
+
+
 @pytest.mark.parametrize("typed", ["123456", " 123 456 ", "123\t456"])
 def test_a_code(folder: Path, typed: str) -> None:
     context = person(folder, typed)

@@ -55,7 +55,7 @@ def _read(path: Path) -> frozenset[str]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            found = json.loads(file.read(_LIMIT))
+            found = json.loads(file.read(_LIMIT) or b"")  # None of a pipe that is empty
     except (OSError, ValueError, RecursionError):
         return frozenset()
     return frozenset(name for name in found if isinstance(name, str)) if isinstance(found, list) else frozenset()

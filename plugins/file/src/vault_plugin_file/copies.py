@@ -65,7 +65,7 @@ def read_copy(path: Path) -> bytes:
     """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            return file.read(container.MAX_FILE + 1)
+            return file.read(container.MAX_FILE + 1) or b""  # None of a pipe that is empty
     except FileNotFoundError:
         raise StorageUnavailable(
             f"there is no file {path.absolute()}", hint="name a file that 'awsv file backup' has made"

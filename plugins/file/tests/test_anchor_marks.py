@@ -1,0 +1,269 @@
+"""S8: what one anchor file may say, how a store is judged by it, and what a write of it leaves as it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vault_core.api import StorageUnavailable, sealing
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import anchor, container, disk
+from vault_plugin_file.anchor import Anchor, Mark, Memory, Verdict, judge
+
+A, B = b"a" * 16, b"b" * 16
+
+
+def mark(epoch, store=A, mac=b"m" * 32):
+    return Mark(store, epoch, mac)
+
+
+def fields(**changes):
+    value = {"epoch": 1, "format": 1, "mac": sealing.to_base64(b"m" * 32), "store": sealing.to_base64(A)}
+    return sealing.canonical({**value, **changes})
+
+
+@pytest.mark.parametrize("epoch", [1, container.MAX_EPOCH])
+def test_what_is_written_is_read_back(epoch):
+    assert Mark.parse(mark(epoch).to_bytes()) == mark(epoch)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epoch": 0},
+        {"epoch": -1},
+        {"epoch": container.MAX_EPOCH + 1},
+        {"epoch": True},
+        {"format": 0},
+        {"format": 2},
+        {"mac": sealing.to_base64(b"m" * 31)},
+        {"mac": sealing.to_base64(b"m" * 33)},
+        {"mac": ""},
+        {"store": sealing.to_base64(b"a" * 15)},
+        {"store": sealing.to_base64(b"a" * 17)},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_field_outside_of_its_limits_is_no_mark(changes):
+    with pytest.raises(ValueError):
+        Mark.parse(fields(**changes))
+
+
+def test_judged_by_the_newest_state():
+    assert judge(None, mark(5)) is Verdict.UNKNOWN
+    assert judge(mark(5), mark(4)) is Verdict.OLDER
+    assert judge(mark(5), mark(5)) is Verdict.SAME
+    assert judge(mark(5), mark(5, mac=b"x" * 32)) is Verdict.FORK
+    assert judge(mark(5), mark(6, mac=b"x" * 32)) is Verdict.NEWER
+    assert [verdict for verdict in Verdict if verdict.trusted] == [Verdict.UNKNOWN, Verdict.SAME, Verdict.NEWER]
+
+
+@pytest.mark.parametrize(
+    ("here", "found", "verdict"),
+    [
+        ((), None, Verdict.UNKNOWN),
+        ((A,), None, Verdict.GONE),
+        ((A,), mark(5), Verdict.SAME),
+        ((), mark(4), Verdict.OLDER),
+        ((B,), mark(5), Verdict.REPLACED),
+        ((A, B), mark(5), Verdict.REPLACED),
+    ],
+    ids=str,
+)
+def test_judged_by_the_place_first(here, found, verdict):
+    assert Memory(frozenset(here), A, mark(5), settled=True).judge(found) is verdict
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "real"
+    made.mkdir(mode=0o700)
+    return made
+
+
+@pytest.fixture
+def anchored(ctx, folder):
+    """A function that makes the anchor of a store in a folder."""
+    return lambda where=folder, context=ctx: Anchor(context, where / "store.vlt")
+
+
+def files(ctx):
+    return {path.name: json.loads(path.read_bytes()) for path in (ctx.state_dir / "anchors").glob("*.json")}
+
+
+def old_style(ctx, name, value):
+    """A file of a place that also holds the newest state, as version 0.1.0 wrote it."""
+    path = ctx.state_dir / "anchors" / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_bytes(value.to_bytes())
+    path.chmod(0o600)
+
+
+def test_the_newest_at_any_place_counts_and_only_of_this_store(ctx, anchored):
+    for number, (epoch, store) in enumerate([(3, A), (7, A), (5, A), (9, B)]):
+        old_style(ctx, f"{number}.json", mark(epoch, store))
+    found = anchored().read(A)
+    assert (found.newest, found.settled, found.here) == (mark(7), False, frozenset())
+
+
+def test_each_place_and_store_has_a_file_with_a_name_of_its_own(ctx, anchored, tmp_path):
+    for number in range(40):
+        where = tmp_path / str(number)
+        where.mkdir()
+        anchored(where).pin(mark(1, number.to_bytes(16, "big")))
+    assert len(files(ctx)) == 80
+    assert all(anchored(tmp_path / str(number)).read().here for number in range(40))
+
+
+def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(ctx, anchored, folder, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(folder.parent)
+    anchored(link / "real").pin(mark(1))
+    assert len(files(ctx)) == 3
+    assert anchored().read().here == {A}
+    link.unlink()
+    (link / "real").mkdir(parents=True)
+    assert anchored(link / "real").read().here == {A}
+
+
+def test_it_is_settled_when_every_name_of_the_place_has_its_file(ctx, anchored, folder, tmp_path):
+    anchored().pin(mark(1))
+    assert anchored().read(A).settled
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert not anchored(link).read(A).settled
+    anchored(link).advance(mark(1))
+    assert anchored(link).read(A).settled
+
+
+def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeypatch):
+    anchored().pin(mark(2))
+
+    def refuse(*_args):
+        raise AssertionError("locked")
+
+    monkeypatch.setattr(disk.SafeFile, "locked", refuse)
+    for value in (mark(2), mark(1), mark(2, mac=b"x" * 32)):
+        anchored().advance(value)
+    assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
+
+
+def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, anchored):
+    anchored().pin(mark(2))
+    anchored().advance(mark(1))
+    anchored().advance(mark(2, mac=b"x" * 32))
+    assert anchored().read(A).newest == mark(2)
+    anchored().advance(mark(3))
+    anchored().advance(mark(1, B))
+    found = anchored().read()
+    assert (found.here, found.newest) == ({A}, mark(3))
+
+
+def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anchored, monkeypatch):
+    anchored().pin(mark(2))
+    real = disk.SafeFile.locked
+
+    def late(self, check):
+        monkeypatch.setattr(disk.SafeFile, "locked", real)
+        anchored().pin(mark(9))
+        return real(self, check)
+
+    monkeypatch.setattr(disk.SafeFile, "locked", late)
+    anchored().advance(mark(3))
+    assert anchored().read(A).newest == mark(9)
+
+
+def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
+    anchored().pin(mark(5))
+    anchored().accept(mark(3), Verdict.REPLACED)
+    assert anchored().read(A).newest == mark(5)
+    anchored().accept(mark(3), Verdict.OLDER)
+    assert anchored().read(A).newest == mark(3)
+    anchored().accept(mark(1, B), Verdict.REPLACED)
+    found = anchored().read()
+    assert (found.here, found.newest) == ({B}, mark(1, B))
+
+
+def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx, anchored):
+    anchored().pin(mark(5))
+    anchored().pin(mark(4))
+    assert anchored().read(A).newest == mark(5)
+    anchored().pin(mark(5, mac=b"x" * 32))
+    assert anchored().read(A).newest == mark(5, mac=b"x" * 32)
+
+
+def test_damage_counts_until_the_next_look_and_is_told_once(ctx, anchored):
+    one = anchored()
+    one.pin(mark(1))
+    path = ctx.state_dir / "anchors" / f"store-{A.hex()}.json"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    for _ in range(2):
+        assert one.read(A).newest == mark(1)  # the places still know
+        assert one.damaged
+    assert len(ctx.notes) == 1
+    one.advance(mark(2))
+    assert path.read_bytes() == good[:-1]
+    path.write_bytes(good)
+    assert one.read(A).newest == mark(1)
+    assert not one.damaged
+
+
+def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx, anchored):
+    one = anchored()
+    one.pin(mark(1))
+    one.path.write_bytes(b"{}")
+    one.read(A)
+    one.advance(mark(2))
+    one.advance(mark(1, B))
+    assert sorted(path.name for path in one.path.parent.glob("store-*.json")) == [f"store-{A.hex()}.json"]
+    assert one.read(A).newest == mark(1)
+
+
+def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ctx, anchored, monkeypatch):
+    one = anchored()
+    one.path.with_name(f"{one.path.name}.lock").mkdir(parents=True)
+    one.path.parent.chmod(0o700)
+    one.pin(mark(1))
+    assert len(ctx.notes) == 1
+    assert "is not a plain file" in ctx.notes[0]
+    with pytest.raises(StorageUnavailable, match="is not a plain file"):
+        one.accept(mark(1), Verdict.OLDER)
+
+
+def test_a_place_is_forgotten_and_its_store_is_not(ctx, anchored):
+    anchored().pin(mark(4))
+    anchored().forget()
+    assert list(files(ctx)) == [f"store-{A.hex()}.json"]
+    assert anchored().read().here == frozenset()
+    assert anchored().read(A).newest == mark(4)
+
+
+def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx, anchored, tmp_path):
+    one = anchored()
+    one.pin(mark(4))
+    one.path.unlink()
+    one.path.symlink_to(tmp_path / "nowhere")
+    one.forget()
+    assert not one.path.is_symlink()
+
+
+def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
+    off = FakeContext(tmp_path / "off", store="file", options={"anchor": False})
+    one = anchored(context=off)
+    one.pin(mark(1))
+    one.advance(mark(1))
+    one.accept(mark(1), Verdict.OLDER)
+    one.forget()
+    assert one.read(A) == Memory(frozenset(), A, None, settled=True)
+    assert not off.state_dir.exists()
+
+
+def test_it_is_not_worth_a_long_wait():
+    assert anchor._PATIENCE <= 2
+    assert anchor._LIMIT <= 65_536

@@ -1,0 +1,318 @@
+"""What upkeep remembers, which number it gives a write, where it says that keys change, and what a write refuses."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+
+import pytest
+
+from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageError, sealing
+from vault_core.testing.context import FakeContext
+from vault_plugin_file import container, upkeep
+from vault_plugin_file.anchor import Mark, Verdict
+from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.copies import write_copy
+from vault_plugin_file.disk import LockedFile, SafeFile, Unconfirmed
+
+KEY = "credentials/dev"
+
+
+@pytest.fixture
+def path(folder):
+    return folder / "store.vlt"
+
+
+@pytest.fixture
+def store(opened):
+    backend = opened()
+    backend.put(KEY, Secret("1"))
+    return backend
+
+
+@pytest.fixture
+def backup(store, path, tmp_path):
+    """A backup of the first write; two more follow it."""
+    target = tmp_path / "backup.vlt"
+    write_copy(target, path.read_bytes(), overwrite=False)
+    store.put(KEY, Secret("2"))
+    store.put(KEY, Secret("3"))
+    return target
+
+
+@pytest.fixture
+def changing(path):
+    """A context that writes down the file's bytes when it is entered and left."""
+    seen = []
+
+    def look():
+        return path.read_bytes() if path.exists() else None
+
+    @contextmanager
+    def around():
+        seen.append(look())
+        yield
+        seen.append(look())
+
+    return around, seen
+
+
+def epoch(path):
+    return container.parse(path.read_bytes()).epoch
+
+
+def restored(store, backup, changing=nullcontext):
+    return upkeep.restore(store.store, backup, lambda: True, changing())
+
+
+def test_a_restored_backup_is_newer_than_the_file_in_its_place(store, backup, path, changing):
+    around, seen = changing
+    before = path.read_bytes()
+    state, kept = restored(store, backup, around)
+    assert (state.epoch, epoch(path)) == (4, 4)
+    assert kept.read_bytes() == before
+    assert seen == [before, path.read_bytes()]
+
+
+def test_it_is_newer_than_what_is_remembered_where_the_file_is_gone_or_damaged(store, backup, path):
+    path.unlink()
+    assert restored(store, backup)[0].epoch == 4
+    path.write_bytes(b"damaged")
+    assert restored(store, backup)[0].epoch == 5
+
+
+def test_it_is_newer_than_the_file_where_nothing_is_remembered(store, backup, path, ctx, tmp_path):
+    other = FileBackend(FakeContext(tmp_path / "new", store="file", passphrases=["right"]), path.parent)
+    assert restored(other, backup)[0].epoch == 4
+
+
+def test_the_number_of_another_store_in_its_place_does_not_count(backup, opened, path, tmp_path, store):
+    path.unlink()
+    stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), path.parent)
+    for number in range(9):
+        stranger.put(KEY, Secret(str(number)))
+    here = opened()
+    assert restored(here, backup)[0].epoch == 4
+    assert opened().get(KEY).value == Secret("1")
+
+
+def test_nobody_is_asked_where_there_is_no_file(store, backup, path):
+    path.unlink()
+    upkeep.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
+    assert path.exists()
+
+
+def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changing):
+    path.write_bytes(backup.read_bytes())
+    around, seen = changing
+    for wrong in (Verdict.FORK, Verdict.REPLACED):
+        with pytest.raises(StorageConflict, match="but older"):
+            upkeep.accept(opened().store, wrong, around())
+    assert seen == []
+    assert "(write 1)" in upkeep.accept(opened().store, Verdict.OLDER, around())
+    assert len(seen) == 2
+    assert "nothing to accept" in upkeep.accept(opened().store, Verdict.OLDER, around())
+    path.unlink()
+    with pytest.raises(StorageConflict, match="but gone"):
+        upkeep.accept(opened().store, Verdict.OLDER, around())
+    assert "is forgotten" in upkeep.accept(opened().store, Verdict.REPLACED, around())
+    assert len(seen) == 4
+    assert opened().get(KEY) is None
+
+
+def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, path):
+    file = opened().store.anchor._newest_of(container.parse(path.read_bytes()).table.store).path
+    good = file.read_bytes()
+    file.write_bytes(b"{}")
+    upkeep.accept(opened().store, Verdict.FORK, nullcontext())
+    assert file.read_bytes() == good
+
+
+def test_a_backup_is_no_store_and_no_folder(store, path, tmp_path):
+    link = tmp_path / "link"
+    os.link(path, link)
+    for target, says in ((path, "is the store itself"), (link, "is the store itself"), (tmp_path, "is a folder")):
+        with pytest.raises(StorageError, match=says):
+            upkeep.check_backup_target(store.store, target)
+    link.unlink()
+    upkeep.check_backup_target(store.store, link)
+
+
+def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
+    data = backup.read_bytes()
+    backup.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    before = path.read_bytes()
+    for use in (lambda: restored(store, backup), lambda: upkeep.open_copy(store.store, backup)):
+        with pytest.raises(StorageCorrupt) as caught:
+            use()
+        assert caught.value.hint == upkeep.ANOTHER_BACKUP
+    assert path.read_bytes() == before
+
+
+# -- the store itself --------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
+    table = store.slots()
+    with pytest.raises(StorageCorrupt, match="the key at hand"):
+        opened().store.open_with(Secret(bytes(32)))
+    unlocked = opened()
+    unlocked.store.open_with(table.open(store._ctx, "x"))
+    assert unlocked.get(KEY).value == Secret("1")
+
+
+def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, path, tmp_path):
+    one = opened()
+    assert one.get(KEY).value == Secret("1")
+    fork = path.read_bytes()
+    store.put(KEY, Secret("2"))
+    second = path.read_bytes()
+    path.write_bytes(fork)
+    off = FileBackend(FakeContext(tmp_path / "o", passphrases=["right"], options={"anchor": False}), path.parent)
+    off.put(KEY, Secret("other"))
+    other = path.read_bytes()
+    assert epoch(path) == container.parse(second).epoch
+    reader = FileBackend(FakeContext(tmp_path / "p", passphrases=["right"], options={"anchor": False}), path.parent)
+    assert reader.get(KEY).value == Secret("other")
+    path.write_bytes(second)
+    assert reader.get(KEY).value == Secret("2")
+    path.write_bytes(other)
+    assert reader.get(KEY).value == Secret("other")
+
+
+def test_the_last_write_that_can_be_counted(store, monkeypatch):
+    monkeypatch.setattr(container, "MAX_EPOCH", 3)
+    store.put(KEY, Secret("2"))
+    store.put(KEY, Secret("3"))
+    with pytest.raises(StorageError, match="as often as its format can count"):
+        store.put(KEY, Secret("4"))
+    assert store.get(KEY).value == Secret("3")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_write_that_is_unconfirmed_says_what_is_on_disk(store, path, monkeypatch, kept):
+    real = SafeFile._replace
+
+    def unconfirmed(self, folder, data, name=None):
+        if kept:
+            real(self, folder, data, name)
+        raise Unconfirmed("Broken")
+
+    monkeypatch.setattr(SafeFile, "_replace", unconfirmed)
+    with pytest.raises(StorageError, match="the new state" if kept else "the old state") as caught:
+        store.put(KEY, Secret("2"))
+    assert "(broken)" in caught.value.message
+
+
+def exchanged_under_the_lock(monkeypatch, path, data):
+    """Have another file be there from the moment that the lock is held."""
+    real = LockedFile.read
+
+    def read(self):
+        if self._file.path == path:
+            path.write_bytes(data)
+        return real(self)
+
+    monkeypatch.setattr(LockedFile, "read", read)
+
+
+def test_an_older_file_that_comes_before_the_lock_is_not_written_over(store, backup, path, monkeypatch):
+    old = backup.read_bytes()
+    exchanged_under_the_lock(monkeypatch, path, old)
+    for change in (lambda: store.put(KEY, Secret("4")), lambda: store.delete(KEY)):
+        with pytest.raises(StorageDenied, match="an older copy"):
+            change()
+    assert path.read_bytes() == old
+
+
+def test_another_store_that_comes_before_the_lock_is_not_written_over(store, path, tmp_path, monkeypatch):
+    stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), tmp_path / "other")
+    stranger.put(KEY, Secret("x"))
+    data = (tmp_path / "other/store.vlt").read_bytes()
+    exchanged_under_the_lock(monkeypatch, path, data)
+    with pytest.raises(StorageDenied, match="another store"):
+        store.put(KEY, Secret("2"))
+    assert path.read_bytes() == data
+
+
+def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypatch, path):
+    real = sealing.SlotTable.create.__func__
+    made = []
+
+    def create(cls, *args, **more):
+        if not made:
+            made.append(1)
+            upkeep.create(opened().store)
+        return real(cls, *args, **more)
+
+    monkeypatch.setattr(sealing.SlotTable, "create", classmethod(create))
+    with pytest.raises(StorageConflict, match="already"):
+        upkeep.create(opened().store)
+    assert epoch(path) == 1
+
+
+def test_what_is_not_durable_is_not_remembered(store, path, tmp_path, monkeypatch):
+    reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
+    monkeypatch.setattr(SafeFile, "settle", lambda _self: False)
+    assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
+    assert not reader.state_dir.joinpath("anchors").exists()
+
+
+def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, path):
+    reader, writer = opened(), opened()
+    for one in (reader, writer):
+        assert one.get(KEY).value == Secret("1")
+    before = path.read_bytes()
+    upkeep.rekey(opened().store, lambda _slots: False)
+    assert not container.parse(path.read_bytes()).made_with(reader.store._key[1])
+    assert path.read_bytes() != before
+    assert reader.get(KEY).value == Secret("1")
+    assert writer.put(KEY, Secret("2"))
+    assert reader.get(KEY).value == Secret("2")
+
+
+def test_a_closed_store_knows_no_key(store):
+    assert store.store._key
+    store.close()
+    assert (store.store._key, store.store._seen) == (None, None)
+
+
+def test_no_two_states_of_an_entry_share_a_version(store, path, tmp_path):
+    first = path.read_bytes()
+    one = store.put(KEY, Secret("2"))
+    path.write_bytes(first)
+    off = FileBackend(FakeContext(tmp_path / "o", passphrases=["right"], options={"anchor": False}), path.parent)
+    other = off.put(KEY, Secret("2"))
+    assert one != other
+    with pytest.raises(StorageConflict):
+        off.put(KEY, Secret("3"), expect=one)
+    assert off.put(KEY, Secret("3"), expect=other)
+    with pytest.raises(StorageConflict):
+        off.put(KEY, Secret("4"), expect=ABSENT)
+
+
+@pytest.mark.parametrize("change", ["put", "delete"])
+def test_what_expects_an_entry_makes_no_store(opened, path, change):
+    with pytest.raises(StorageConflict, match="not there any more"):
+        opened().put(KEY, Secret("1"), expect="1-x") if change == "put" else opened().delete(KEY, expect="1-x")
+    assert not path.parent.exists()
+
+
+def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opened, ctx):
+    path.write_bytes(backup.read_bytes())
+    ctx.notes.clear()
+    one = opened()
+    for _ in range(3):
+        assert one.get(KEY).value == Secret("1")
+    assert len([note for note in ctx.notes if "older copy" in note]) == 1
+    blind = FakeContext(path.parents[1], store="file", passphrases=["right"], attended=False)
+    with pytest.raises(StorageDenied):
+        opened(blind).get(KEY)
+
+
+def test_a_mark_of_a_state_is_that_of_its_bytes(store, path):
+    state = store.store.read()
+    envelope = container.parse(path.read_bytes())
+    assert state.mark == Mark(envelope.table.store, envelope.epoch, envelope.mac)
+    assert replace(state, epoch=9).mark.epoch == 9

@@ -1,0 +1,293 @@
+"""What is made of settings and answers without a server: who we are, what counts, what is repeated, what is shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vault_core.api import ConfigError, PassphraseError, Secret, StorageLocked
+from vault_core.testing import FakeContext
+from vault_plugin_hashicorp import answers, calls, credentials, items, passphrase, server, service
+from vault_plugin_hashicorp.login import Identity, Login
+
+Make = Callable[..., FakeContext]
+HERE = {"VAULT_ADDR": "https://vault.example.test:8200"}
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(1, 1), (0.5, 0.5), (0, 0), (-1, 0), (1e10, 0), (9e9, 9e9), ("5", 0), (None, 0), (float("nan"), 0)],
+)
+def test_a_time_that_makes_no_sense_is_none(value: Any, found: float) -> None:
+    assert answers.seconds({"ttl": value}, "ttl") == found
+
+
+def test_what_is_of_another_type_is_not_there() -> None:
+    for odd in (None, 1, ["x"]):
+        assert (answers.text({"x": odd}, "x"), answers.inner({"x": odd}, "x")) == ("", {})
+    assert (answers.text({"x": "y"}, "x"), answers.inner({"x": {"y": 1}}, "x")) == ("y", {"y": 1})
+
+
+class Answer(SimpleNamespace):
+    """An answer of the server."""
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.status_code < 400)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "ours"),
+    [
+        (200, "{}", True),
+        (200, "[]", False),
+        (200, "<html>", False),
+        (404, "{}", False),
+        (404, '{"errors": []}', True),
+        (404, '{"data": {}}', True),
+        (403, '{"error": "x"}', False),
+        (400, "[" * 10_000, False),
+    ],
+)
+def test_whose_answer_it_is(status: int, text: str, ours: bool) -> None:
+    assert calls._is_ours(Answer(status_code=status, text=text)) is ours
+
+
+def trying(answer: Answer | Exception) -> Any:
+    made = calls.Calls.__new__(calls.Calls)
+    made.client = SimpleNamespace(adapter=SimpleNamespace(base_uri="https://a"))
+
+    def ask(_client: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    made._patiently = lambda function: function()
+    return made._try(ask)
+
+
+@pytest.mark.parametrize("status", [412, 429, 472, 473, 500, 502, 503, 504])
+def test_what_passes_is_asked_again(status: int) -> None:
+    found = trying(Answer(status_code=status, text='{"errors": ["x"]}'))
+    assert "cannot serve requests now" in found.message
+    assert not isinstance(found, StorageLocked)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(400, "x"), (403, "x"), (404, "x"), (405, "x"), (501, "x"), (200, "sealed")]
+)
+def test_every_other_answer_counts(status: int, text: str) -> None:
+    answer = Answer(status_code=status, text=json.dumps({"errors": [text]}))
+    assert trying(answer) is answer
+
+
+def test_a_sealed_server_is_locked_and_a_mount_that_is_taken_over_is_waited_for() -> None:
+    assert isinstance(trying(Answer(status_code=503, text='{"errors": ["Vault is SEALED"]}')), StorageLocked)
+    text = '{"errors": ["Upgrading from non-versioned to versioned data."]}'
+    assert "cannot serve" in trying(Answer(status_code=400, text=text)).message
+    empty = Answer(status_code=204, text="")
+    assert trying(empty) is empty
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["a", "/a/", "a/b.c", "_-/x", ""])
+def test_folders(text: str) -> None:
+    assert server.folder(text) == text.strip("/")
+
+
+@pytest.mark.parametrize("text", ["a..b", "..", ".a", "a/.b", "a.", "a/b.", "a b", "a//b", "a\n", "ä"])
+def test_folders_that_the_server_calls_otherwise(text: str) -> None:
+    with pytest.raises(ValueError, match="joined by"):
+        server.folder(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("https://a", True),
+        ("http://a:8200", True),
+        ("https://[::1]:1", True),
+        ("ftp://a", False),
+        ("https://", False),
+        ("https://me@a", False),
+        ("https://me:pw@a", False),
+        ("https://a?x", False),
+        ("https://a#x", False),
+        ("https://[::1", False),
+        ("a:8200", False),
+    ],
+)
+def test_what_names_a_server(address: str, good: bool) -> None:
+    assert server.names_a_server(address) is good
+
+
+def test_addresses_by_commas_and_none_with_a_password_shown(context: Make) -> None:
+    found = server.addresses(context({"VAULT_ADDR": " https://a/ ,,https://b// "}))
+    assert found == ("https://a", "https://b")
+    assert server.addresses(context({})) == ()
+    with pytest.raises(ConfigError) as caught:
+        server.addresses(context({"VAULT_ADDR": "https://me:hunter2@a?hunter2"}))
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("https://vault.example.test:8200/v1/x", True),
+        ("https://VAULT.example.test:8200", True),
+        ("http://vault.example.test:8200", False),
+        ("https://vault.example.test", False),
+        ("https://vault.example.test:8201", False),
+        ("https://other.example.test:8200", False),
+        ("https://plain.example.test:443/", True),
+        ("https://plain.example.test", True),
+    ],
+)
+def test_the_origin_of_a_url_counts(context: Make, url: str, ours: bool) -> None:
+    made = server.server(context({"VAULT_ADDR": "https://vault.example.test:8200,https://plain.example.test"}))
+    assert made.is_ours(url) is ours
+
+
+def test_keys_do_not_travel_in_the_clear_to_any_member(context: Make) -> None:
+    for address in ("http://a.example", "https://b.example,http://a.example"):
+        with pytest.raises(ConfigError):
+            server.server(context({"VAULT_ADDR": address}))
+
+
+@pytest.mark.parametrize(
+    ("environ", "verify"),
+    [
+        ({}, True),
+        ({"VAULT_SKIP_VERIFY": "true"}, False),
+        ({"VAULT_SKIP_VERIFY": "0"}, True),
+        ({"BAO_SKIP_VERIFY": "1"}, False),
+    ],
+)
+def test_certificates_are_verified_unless_said_otherwise(context: Make, environ: dict[str, str], verify: bool) -> None:
+    assert server.server(context({**HERE, **environ})).verify is verify
+    with pytest.raises(ConfigError, match="neither true nor false"):
+        server.server(context({**HERE, "VAULT_SKIP_VERIFY": "perhaps"}))
+
+
+def test_authorities_may_be_a_folder_and_a_certificate_may_not(context: Make, tmp_path: Path) -> None:
+    assert server.server(context({**HERE, "VAULT_CAPATH": str(tmp_path)})).verify == str(tmp_path)
+    with pytest.raises(ConfigError, match="the client's certificate should be in"):
+        server.server(context({**HERE, "VAULT_CLIENT_CERT": str(tmp_path)}))
+    (tmp_path / "both.pem").touch()
+    both = str(tmp_path / "both.pem")
+    assert server.server(context({**HERE, "VAULT_CLIENT_CERT": "~/both.pem"})).certificate == (both, both)
+    assert server.server(context({**HERE, "VAULT_CLIENT_KEY": both})).certificate is None
+
+
+# -- who we are --------------------------------------------------------------------------------------------------------
+
+
+def jwt(**claims: Any) -> str:
+    return f"h.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.s"
+
+
+def test_a_new_token_of_the_same_bearer_is_the_same_person(context: Make, tmp_path: Path) -> None:
+    file = tmp_path / "jwt"
+
+    def who(text: str, **options: str) -> str:
+        file.write_text(text)
+        return credentials.whose(context(HERE, auth="jwt", **{"role": "r", "jwt_file": str(file), **options}))
+
+    one = who(jwt(sub="a", exp=1, iat=1, nbf=1, jti="1"))
+    assert who(jwt(sub="a", exp=2, iat=3, nbf=4, jti="5")) == one
+    others = {who(jwt(sub="b")), who(jwt(sub="a", aud="x")), who("no token"), who("other"), who(jwt(sub="a"), role="q")}
+    assert len(others | {one}) == 6
+    file.unlink()
+    assert '"-"' in credentials.whose(context(HERE, auth="jwt", role="r", jwt_file=str(file)))
+
+
+@pytest.mark.parametrize(("method", "name"), [("approle", "role_id"), ("userpass", "username")])
+def test_who_logs_in_is_known_by_name_and_mount(context: Make, method: str, name: str) -> None:
+    found = {
+        credentials.whose(context(HERE, auth=method, **{name: who}, **mount))
+        for who in ("a", "b")
+        for mount in ({}, {"auth_mount": "m"})
+    }
+    assert len(found) == 4
+
+
+def test_a_token_is_known_by_a_digest_that_does_not_show_it(context: Make) -> None:
+    one, other = (credentials.whose(context({**HERE, "VAULT_TOKEN": token})) for token in ("s.one", "s.two"))
+    assert one != other
+    assert "s.one" not in one
+    assert credentials.whose(context(HERE)) == "token -"
+    assert credentials.whose(context({**HERE, "VAULT_TOKEN": "two words"})) == "token -"
+
+
+def test_a_token_is_taken_from_the_first_place_that_has_one(context: Make, tmp_path: Path) -> None:
+    (tmp_path / ".vault-token").write_text("home\n")
+    (tmp_path / "named").write_text(" named \n")
+    assert credentials.found_token(context(HERE)) == Secret("home")
+    assert credentials.found_token(context({**HERE, "VAULT_TOKEN": " env "})) == Secret("env")
+    assert credentials.found_token(context({**HERE, "VAULT_TOKEN": "v", "BAO_TOKEN": "b"})) == Secret("b")
+    named = context({**HERE, "VAULT_TOKEN": "env"}, token_file="~/named")
+    assert credentials.found_token(named) == Secret("named")
+    (tmp_path / "named").write_text("")
+    assert credentials.found_token(named) is None
+    for bad in ("a b", "a\nb", "\x7f", "ä"):
+        (tmp_path / "named").write_text(bad)
+        with pytest.raises(ConfigError, match="holds no token") as caught:
+            credentials.found_token(named)
+        assert bad not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a.b", "ä", "A-z_0", "a\n", "\U0001f511", "\ud7ff"])
+def test_folders_of_names_are_safe_and_differ(name: str) -> None:
+    folder = service.own_folder(Identity("", name))
+    assert folder.startswith("name-")
+    assert server.folder(folder or "x") == folder or name == ""
+    assert folder not in {service.own_folder(Identity("", other)) for other in ("a.2fb", "a2fb", "a_b")}
+    assert service.own_folder(Identity("e-1", name)) == "e-1"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("a\nb\x1b", "a?b?"), ("x" * 65, "x" * 64), ("ä\u202e", "ä?")])
+def test_a_name_of_others_is_one_short_line(text: str, shown: str) -> None:
+    assert items.shown(text) == shown
+
+
+@pytest.mark.parametrize(("entity", "name"), [("e2", "ana"), ("", "bob")])
+def test_a_token_of_somebody_else_is_dropped(entity: str, name: str) -> None:
+    login = Login.__new__(Login)
+    login.identity = Identity("e1", "ana") if entity else Identity("", "ana")
+    login._calls = SimpleNamespace(client=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]
+    login._look_up = lambda: Identity(entity, name)  # type: ignore[method-assign]
+    with pytest.raises(StorageLocked, match="somebody else's now"):
+        login._look_up_again()
+    assert login._calls.client.token == ""
+    login.identity = Identity(entity, "another name") if entity else Identity("", name)
+    login._look_up_again()
+
+
+# -- kept keys ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_base64_to_the_last_character() -> None:
+    assert passphrase._unpacked(Secret("AAEC")) == Secret(b"\0\1\2")
+    for odd in ("AAE", "AA EC", "AAEC\n", "!!!!"):
+        with pytest.raises(PassphraseError, match="not written by awsv"):
+            passphrase._unpacked(Secret(odd))
+
+
+def test_each_lock_has_a_key_of_its_own_that_does_not_name_it() -> None:
+    keys = [passphrase._key(SimpleNamespace(key_id=name)) for name in ("a/1", "a/2", "A/1")]  # type: ignore[arg-type]
+    assert len(set(keys)) == 3
+    assert all(len(key) == len("slot/") + 64 for key in keys)
