@@ -76,7 +76,7 @@ def test_a_bug_ends_who_waits_and_not_who_comes_later(error: VaultError, made: b
     assert joined(tmp_path) is made
 
 
-@pytest.mark.parametrize("pid", [0, -1, -os.getpid(), 1 << 31, "1", None])
+@pytest.mark.parametrize("pid", [0, -1, pytest.param(-os.getpid(), id="our group"), 1 << 31, "1", None])
 def test_what_can_be_no_process_leads_nothing(pid: object, tmp_path: Path) -> None:
     (tmp_path / "step.leader").write_text(json.dumps({"pid": pid, "phase": "network"}))
     (tmp_path / "step.leader").chmod(0o600)
