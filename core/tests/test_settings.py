@@ -147,7 +147,7 @@ def test_folders(person: Person) -> None:
 
 @pytest.mark.parametrize("home", [".", "here", "~"])
 def test_a_home_that_depends_on_the_working_folder_is_refused(home: str) -> None:
-    with pytest.raises(ConfigError, match=r"HOME is .*, which is no absolute path"):
+    with pytest.raises(ConfigError, match=r"\(HOME\) is no absolute path"):
         _ = Settings({"HOME": home}).config_dir
 
 
