@@ -123,7 +123,7 @@ class Settings:
         """
         given = self.environ.get("HOME")
         if given and not given.startswith("/"):
-            raise ConfigError(f"the home folder {given!r} (HOME) is no absolute path", hint="set HOME to the one that is")
+            raise ConfigError(f"the home folder {given!r} (HOME) is no absolute path", hint="set HOME")
         try:
             return Path(given or Path("~").expanduser())
         except RuntimeError:
