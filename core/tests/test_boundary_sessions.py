@@ -89,6 +89,8 @@ ELSEWHERE = datetime.now(timezone(timedelta(hours=2))) + timedelta(hours=1)
         (gives(session(access_key_id=None)), "Credentials whose access_key_id is None"),
         (gives(session(access_key_id="")), "a session whose access_key_id is not one line of text"),
         (gives(session(access_key_id="A\nB")), "a session whose access_key_id is not one line of text"),
+        (gives(session(access_key_id="A\rB")), "a session whose access_key_id is not one line of text"),
+        (gives(session(session_token=Secret("a\x1bb"))), "a session whose session_token is not one line of text"),
         (gives(session(secret_access_key=CANARY)), "Credentials whose secret_access_key is str"),
         (
             gives(session(secret_access_key=Secret(b"\xff"))),

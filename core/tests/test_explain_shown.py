@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,3 +22,8 @@ def test_what_a_plugin_vouches_for_is_shown_unless_its_name_says_secret(key: str
     app = App(Settings({"HOME": str(tmp_path)}))
     app.host.shown_keys |= {"vault_odd_place", "vault_odd_token", "vault_odd_secret"}
     assert _shown(app, key, "value") == (MASK if masked else "value")
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    app: Any = SimpleNamespace(host=SimpleNamespace(shown_keys=set()))
+    assert "hunter2" not in _shown(app, "endpoint_url", "https://me:hunter2@sts.example.test/")

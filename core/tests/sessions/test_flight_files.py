@@ -75,6 +75,12 @@ def test_only_a_failure_that_awsv_kept_is_told(tmp_path: Path, how: str) -> None
         assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
 
 
+def test_a_failure_that_was_kept_for_another_step_is_not_told(tmp_path: Path) -> None:
+    failed(tmp_path)
+    put(tmp_path / "other.failed", (tmp_path / "step.failed").read_text())
+    assert flights(tmp_path).join("other", nothing, lambda _: "made") == "made"
+
+
 def test_a_failure_from_the_future_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed(tmp_path)
     now = time.time

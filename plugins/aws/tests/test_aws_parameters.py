@@ -163,5 +163,6 @@ def test_a_session_token_may_last_longer_than_a_role(seconds: str, good: bool) -
         assert "900 to 129600" in refused(duration_seconds=seconds)
 
 
-def test_a_password_in_an_endpoint_is_not_shown() -> None:
-    assert "hunter2" not in refused(endpoint_url="https://me:hunter2@sts.example.test")
+@pytest.mark.parametrize("password", ["hunter2", "h@hunter2", "h/hunter2", "h/@hunter2"])
+def test_a_password_in_an_endpoint_is_not_shown(password: str) -> None:
+    assert "hunter2" not in refused(endpoint_url=f"https://me:{password}@sts.example.test/?x")

@@ -86,8 +86,8 @@ class _Keys:
         return self._profile.keys.get(key)
 
     def wrong(self, key: str, expected: str) -> ConfigError:
-        # A URL may hold a password where it should not.
-        shown = re.sub(r"//[^/]*@", "//***@", self.text(key) or "")[:MAX_SHOWN]
+        # A URL may hold a password where it should not, and the password any character.
+        shown = re.sub(r"//.*@", "//***@", self.text(key) or "")[:MAX_SHOWN]
         return ConfigError(f"profile '{self._profile.name}': {key} is not {expected}: {shown!r}")
 
     def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str | None:
