@@ -46,7 +46,10 @@ def table(here):
     """Slots: a passphrase, a kept key, two factors; and the data key."""
     table, dek = SlotTable.create(here, "it")
     here.factors = {"ssm": [Secret("one")], "vault": [Secret("two")]}
-    choose = lambda key_id, derive, source: here.unlock(key_id, derive, create=True, factor=source)  # noqa: E731
+
+    def choose(key_id, derive, source):
+        return here.unlock(key_id, derive, create=True, factor=source)
+
     both = NewSlot.composite(table.store, choose, ["ssm", "vault"], cost=slots_cost())
     table = table.add(dek, NewSlot.kept(table.store, here, "keychain")).add(dek, both)
     here.asked.clear()

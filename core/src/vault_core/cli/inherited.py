@@ -22,7 +22,7 @@ from vault_core.settings import PREFIX, is_secret_variable
 Identity = tuple[int, int]
 """Device and inode: the same for every descriptor of a pipe, a socket or a file."""
 
-_OPEN_FILES = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isdir(path)), None)  # noqa: PTH112
+_OPEN_FILES = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isdir(path)), None)  # noqa: PTH112 - cheap
 """Where the system lists them; None where it does not."""
 _STANDARD = (0, 1, 2)
 _HOLDS = (stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK)
@@ -163,11 +163,11 @@ def _holding(file: str | int) -> Identity | None:
 def _is_descriptor(path: str) -> bool:
     """Whether the path leads to an open file, of this process or of another: through ``/dev/fd``, in any spelling."""
     with suppress(OSError, ValueError):
-        device = os.stat(_OPEN_FILES or "/dev/fd").st_dev  # noqa: PTH116
+        device = os.stat(_OPEN_FILES or "/dev/fd").st_dev  # noqa: PTH116 - as above
         for _ in range(_LINKS):
             folder, name = os.path.split(path)
             folder = os.path.realpath(folder or ".")
-            if _NUMBER.fullmatch(name) and os.stat(folder).st_dev == device:  # noqa: PTH116
+            if _NUMBER.fullmatch(name) and os.stat(folder).st_dev == device:  # noqa: PTH116 - as above
                 return True
-            path = os.path.join(folder, os.readlink(os.path.join(folder, name)))  # noqa: PTH115, PTH118
+            path = os.path.join(folder, os.readlink(os.path.join(folder, name)))  # noqa: PTH115, PTH118 - text
     return False
