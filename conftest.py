@@ -5,5 +5,5 @@ pytest_plugins = [
     "support.openbao",
     "support.root",
     "support.security",
-    "vault_core.testing.pytest_plugin",
+    "vault_testkit.pytest_plugin",
 ]

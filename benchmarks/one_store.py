@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from vault_core.api import Secret, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 SOURCE = "keychain"
 VALUE = Secret(json.dumps({"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "x" * 40}))
@@ -34,8 +34,8 @@ def make(folder: Path, entries: int) -> int:
     identity, dek = os.urandom(16), Secret(os.urandom(32))
     slot = sealing.NewSlot.kept(identity, ctx, SOURCE)
     table = sealing.SlotTable(identity, (slot.wrap(dek),))
-    made = {name(i): container.seal_entry(table, dek, name(i), 1, VALUE) for i in range(entries)}
-    data = container.encode(table, dek, 1, made)
+    made = {name(i): vlt_file.seal_entry(table, dek, name(i), 1, VALUE) for i in range(entries)}
+    data = vlt_file.encode(table, dek, 1, made)
     (folder / "store").mkdir(mode=0o700)
     (folder / "store" / "store.vlt").write_bytes(data)
     (folder / "store" / "store.vlt").chmod(0o600)

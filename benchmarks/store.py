@@ -24,8 +24,8 @@ import one_store
 from figures import line, progress, quartiles, ratio
 
 from vault_core.api import Secret, sealing
-from vault_core.sealing import making
-from vault_core.testing.context import FakeContext
+from vault_core.keyslots import new_slot
+from vault_testkit.context import FakeContext
 
 SIZES = (10, 100, 1000, 10_000)
 ACTIONS = ("get", "put", "list")
@@ -50,7 +50,7 @@ def ways(folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     for text, kdf in KDFS.items():
         full = {**kdf, "salt": sealing.to_base64(os.urandom(16))} if kdf else sealing.Argon2id().to_json()
         head = {"id": os.urandom(8).hex(), "kdf": full, "label": "", "type": "passphrase"}
-        slot = sealing.Slot.wrapped(head, making.passphrase_key(identity, head, Secret(PASSPHRASE)), dek)
+        slot = sealing.Slot.wrapped(head, new_slot.passphrase_key(identity, head, Secret(PASSPHRASE)), dek)
         yield f"passphrase: {text}", partial(sealing.SlotTable(identity, (slot,)).open, ctx, "it")
     kept = sealing.NewSlot.kept(identity, ctx, "keychain").wrap(dek)
     yield "key slot", partial(sealing.SlotTable(identity, (kept,)).open, ctx, "it")

@@ -7,8 +7,9 @@ import inspect
 
 import pytest
 
+import vault_testkit as testing
 from support import public_api
-from vault_core import api, testing
+from vault_core import api
 
 HOW = """
 The public surface of vault_core is not what tests/api.txt says (- was, + is):

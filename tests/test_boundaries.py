@@ -26,19 +26,18 @@ EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.t
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
-    {"secret", "errors", "settings", "children", "folders", "files", "ordinary", "pasting", "terminal", "output"},
-    {"sealing", "api", "hookspecs"},
-    {"awsconfig", "vault", "plugins", "moving", "splitting"},
+    {"secret", "errors", "settings", "child_env", "folders", "files", "ordinary", "pasting", "terminal", "output"},
+    {"vlt", "api", "hookspecs", "keyslots", "terminal_lock"},
+    {"awsconfig", "storage", "plugins", "importing", "splitting", "passphrases", "mfa"},
     {"sessions", "agent", "serve"},
     {"cli", "main"},
-    {"testing"},
 )
 """From the lowest: a module imports from its own layer and from lower ones."""
 
 HEAVY = ("boto3", "botocore", "hvac", "keyring", "requests", "rich", "cryptography", "importlib.metadata")
 HEAVY_AT_HOME = {
-    ("vault_core.sealing.primitives", "cryptography"),
-    ("vault_core.moving.jwe", "cryptography"),
+    ("vault_core.vlt.primitives", "cryptography"),
+    ("vault_core.importing.jwe", "cryptography"),
     ("vault_plugin_hashicorp.calls", "hvac"),
     ("vault_plugin_hashicorp.calls", "requests"),
     ("vault_plugin_hashicorp.transport", "requests"),

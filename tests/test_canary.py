@@ -25,8 +25,8 @@ from support.front import Fault, Front, bad_signature, deny, deny_mfa, garbage
 from support.home import PROGRAM, Home
 from support.vaults import fill, store_path
 from vault_core.api import Secret
-from vault_core.testing import FakeContext
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 KEY_ID = "AKIAQ2QZ7YJ3LEXAMPLE"
 SESSION_ID = "ASIAQ2QZ7YJ3LEXAMPLE"

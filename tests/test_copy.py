@@ -15,13 +15,13 @@ from vault_core.api import Credentials, Secret
 from vault_core.cli import copy
 from vault_core.cli.app import App
 from vault_core.errors import UsageError
-from vault_core.moving.copying import Outcome, State
+from vault_core.importing.copy import Outcome, State
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
-from vault_core.testing import FakeContext
-from vault_core.vault import CREDENTIALS, Store, Vault, decode, encode
+from vault_core.storage.vault import CREDENTIALS, Store, Vault, decode, encode
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 NAMES = ["default", "two words", "naïve-ü", "a/b"]
 KEYS = dict.fromkeys(NAMES, (KEY_ID, SECRET))

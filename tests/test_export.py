@@ -19,7 +19,7 @@ from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
 from support.stored import UNLOCKED, Snapshot, add
 from vault_core.api import Credentials, Secret
-from vault_core.cli.formats import FORMATS
+from vault_core.sessions.formats import FORMATS
 
 CONFIG = f"""
 [profile work]

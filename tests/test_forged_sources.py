@@ -14,7 +14,7 @@ from support.sites import HEADER, Site
 from support.slot_plugins import KEYRING
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 from support.ways import table
-from vault_core.sealing.encoding import canonical
+from vault_core.vlt.encoding import canonical
 
 EVIL = f"""{HEADER}
 open(os.path.join(os.environ["HOME"], "loaded"), "w").close()

@@ -18,8 +18,8 @@ import pytest
 from support import busy, cluster_client
 from support.openbao import Cluster, Refused, Server, wait_for
 from vault_core.api import Secret, StorageUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp.plugin import vault_storage_backends
+from vault_testkit import FakeContext
 
 CLIENTS = 8
 DEEP = os.environ.get("AWSV_DEEP") == "1"

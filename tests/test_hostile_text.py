@@ -21,10 +21,10 @@ from support.warm import Warm, warm
 from vault_core.api import Secret
 from vault_core.cli.app import App
 from vault_core.cli.commands import Program
-from vault_core.sealing import Argon2id
-from vault_core.testing import FakeContext
-from vault_core.vault import CREDENTIALS, encode
+from vault_core.storage.vault import CREDENTIALS, encode
+from vault_core.vlt import Argon2id
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 LINE = "\x1b]0;PWNED\x07\x1b[31m\x9b7m\x08\x7f\u202e\u2066\u200b\ufeff\u00ad\u2061"
 """A title, colours, an erased character, bidirectional overrides and what is not seen; it can stand in a line."""

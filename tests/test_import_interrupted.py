@@ -34,9 +34,9 @@ from support.vaults import (
     stored,
 )
 from support.warm import warm
-from vault_core.testing import FakeContext
-from vault_core.vault import CREDENTIALS, encode
+from vault_core.storage.vault import CREDENTIALS, encode
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 SIGNALS = pytest.mark.parametrize(
     ("sent", "rounds"),

@@ -16,9 +16,9 @@ from support.vaults import stored as keys_of
 from support.warm import warm
 from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 from vault_core.api import Secret
-from vault_core.sealing import NewSlot
-from vault_core.testing import FakeContext
+from vault_core.vlt import NewSlot
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 pytestmark = pytest.mark.security("S16")
 

@@ -12,12 +12,13 @@ from types import ModuleType
 
 import pytest
 
+import vault_testkit as testing
 from support import documents, public_api
 from support.documents import Answers
 from support.home import Home
 from support.moto import MotoServer
 from support.sites import Site
-from vault_core import api, testing
+from vault_core import api
 from vault_core.plugins.discovery import GROUPS
 
 ROOT = Path(__file__).parents[1]

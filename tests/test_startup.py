@@ -78,7 +78,7 @@ def test_a_locked_list_derives_nothing(machine: Home) -> None:
     done = machine.awsv("list", "--json")
     assert [entry["stored"] for entry in json.loads(done.stdout)] == [None]
     modules = loaded(machine, "list")
-    assert modules & (CRYPTOGRAPHY | {"filelock", "vault_core.sealing.primitives"}) == set()
+    assert modules & (CRYPTOGRAPHY | {"filelock", "vault_core.vlt.primitives"}) == set()
 
 
 def test_a_list_that_a_variable_unlocks_loads_no_sdk(machine: Home) -> None:

@@ -11,9 +11,9 @@ from support.home import Home
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, offline, store_path
 from support.ways import table, with_descriptors
 from vault_core.api import Secret
-from vault_core.sealing import Argon2id
-from vault_core.testing import FakeContext
+from vault_core.vlt import Argon2id
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 TOLD = "costs less than at one of a new store (argon2id, 19 MiB, t=2); the next write mends that"
 

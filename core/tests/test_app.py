@@ -21,7 +21,7 @@ from vault_core.errors import Cancelled, ConfigError, StorageError, UsageError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
-from vault_core.vault import Store, StoredKey, Vault
+from vault_core.storage.vault import Store, StoredKey, Vault
 
 
 @pytest.fixture(autouse=True)

@@ -29,10 +29,10 @@ from vault_core.api import (
     StorageSpec,
 )
 from vault_core.errors import VaultError
+from vault_core.mfa import MfaCodes
 from vault_core.plugins.host import Host
-from vault_core.sessions.mfa import MfaCodes
 from vault_core.settings import Settings
-from vault_core.vault import Store, Vault
+from vault_core.storage.vault import Store, Vault
 
 KEY = Credentials(access_key_id="AKIAQ2QZ7YJ3LEXAMPLE", secret_access_key=Secret("s" * 40))
 TEXT = Secret(json.dumps({"access_key_id": KEY.access_key_id, "secret_access_key": "s" * 40}))

@@ -23,7 +23,7 @@ from vault_core.api import (
     SessionSpec,
     Source,
 )
-from vault_core.cli import contributed
+from vault_core.cli import plugin_commands
 from vault_core.cli.app import App
 from vault_core.cli.sessions import obtain
 from vault_core.errors import SessionError, VaultError
@@ -189,7 +189,7 @@ def run_command(root: Path, answer: Callable[..., Any], monkeypatch: pytest.Monk
     made = app(root, gives(None))
     spec = CommandSpec(name="odd", summary="s", target="odd_commands:command")
     vars(made)["plugins"] = Shelf(command=spec)
-    return contributed.load(made, "odd").main([], prog_name="awsv odd", standalone_mode=False)
+    return plugin_commands.load(made, "odd").main([], prog_name="awsv odd", standalone_mode=False)
 
 
 @pytest.mark.parametrize(

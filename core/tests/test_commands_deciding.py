@@ -12,12 +12,12 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
-from vault_core.cli import add, commands, contributed, copy, import_, ready, remove_plain, shim
+from vault_core.cli import add, commands, copy, import_, plugin_commands, ready, remove_plain, shim
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, UsageError, VaultError, WrongSecret
-from vault_core.moving.found import Found
+from vault_core.importing.scan import Found
 from vault_core.sessions.cache import Session
 from vault_core.settings import Settings
 
@@ -140,7 +140,7 @@ def test_a_person_may_try_the_passphrase_of_aws_vault_three_times(
             raise WrongSecret("it opens none")
         return found
 
-    monkeypatch.setattr("vault_core.moving.awsvault.open_items", open_items)
+    monkeypatch.setattr("vault_core.importing.awsvault.open_items", open_items)
 
     def ask(text: str, *, secret: bool) -> Secret:
         questions.append(text)
@@ -286,5 +286,5 @@ def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, 
     error = click.ClickException("No file.")
     error.exit_code = given
     app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
-    found = contributed._told(app, "x", error)
+    found = plugin_commands._told(app, "x", error)
     assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)

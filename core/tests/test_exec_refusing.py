@@ -8,7 +8,7 @@ import pytest
 
 from vault_core.cli import exec as exec_
 from vault_core.cli.app import App
-from vault_core.cli.wording import MAX_NAMED, counted, reasons
+from vault_core.cli.text import MAX_NAMED, counted, reasons
 from vault_core.errors import UsageError
 from vault_core.settings import Settings
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from vault_core import passphrases
 from vault_core.api import Option, Secret, StorageBackend
 from vault_core.errors import Cancelled, SourceUnavailable, StorageDenied, VaultError
-from vault_core.plugins import unlock
 from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -165,7 +165,7 @@ def test_a_failure_forgets_the_factors_of_a_key_and_not_another_key(
     def fail(*_: object, **__: object) -> Secret:
         raise VaultError("wrong")
 
-    monkeypatch.setattr(unlock, "unlock", fail)
+    monkeypatch.setattr(passphrases, "unlock", fail)
     host.keys = dict.fromkeys(("a/1/x", "a/12", "a/2"), Secret("k"))
     with pytest.raises(VaultError):
         context(host).unlock("a/1", lambda secret: secret)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault_core.children import environment, is_identity
+from vault_core.child_env import environment, is_identity
 
 UNREAD = [
     "AMAZON_ACCESS_KEY_ID",

@@ -10,9 +10,9 @@ import pytest
 
 from vault_core.cli import recovery
 from vault_core.errors import StorageError
-from vault_core.sealing import NewSlot
-from vault_core.sealing.slots import MAX_SLOTS, SlotTable
 from vault_core.secret import Secret
+from vault_core.vlt import NewSlot
+from vault_core.vlt.slot_table import MAX_SLOTS, SlotTable
 
 
 @pytest.mark.parametrize("to_descriptor", [True, False], ids=["descriptor", "terminal"])

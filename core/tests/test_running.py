@@ -18,7 +18,7 @@ from vault_core.plugins import running
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
-from vault_core.testing import FakeContext
+from vault_testkit import FakeContext
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "MINE": "1", "OTHERS": "2"}
 LONG = 45.0
@@ -189,7 +189,7 @@ ASKING = """
 import sys
 from pathlib import Path
 sys.path[:] = {path!r}
-from vault_core.testing import FakeContext
+from vault_testkit import FakeContext
 context = FakeContext(Path({root!r}), environ={environ!r})
 done = context.run(["sh", "-c", "echo here >/dev/tty && read answer </dev/tty"])
 print("it ended with", done.returncode, flush=True)

@@ -14,9 +14,9 @@ import pytest
 
 from vault_core.cli import passwd, recovery, ways
 from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, UsageError, WrongSecret
-from vault_core.sealing import NewSlot
-from vault_core.sealing.slots import SlotTable
 from vault_core.secret import Secret
+from vault_core.vlt import NewSlot
+from vault_core.vlt.slot_table import SlotTable
 
 OPTION = click.Option(["--some-fd"])
 

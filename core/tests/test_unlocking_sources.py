@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.odd import Shelf
+from vault_core import passphrases
 from vault_core.api import (
     NoSecret,
     Option,
@@ -20,7 +21,6 @@ from vault_core.api import (
     WrongSecret,
 )
 from vault_core.errors import ConfigError
-from vault_core.plugins import unlock
 from vault_core.plugins.host import Host
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal
@@ -69,8 +69,8 @@ def wrong(_: Secret) -> Secret:
 def test_a_source_learns_what_a_key_is_kept_and_forgotten_for(tmp_path: Path) -> None:
     ring = Ring()
     made = host(tmp_path, ring, writable=True)
-    unlock.keep(made, "file", "ring", "id", Secret("k"))
-    assert unlock.forget(made, "file", "ring", "id") is True
+    passphrases.keep(made, "file", "ring", "id", Secret("k"))
+    assert passphrases.forget(made, "file", "ring", "id") is True
     assert ring.asked == [("put", Purpose.CREATE, 1), ("get", Purpose.UNLOCK, 1), ("forget", Purpose.CHANGE, 1)]
 
 
@@ -78,8 +78,8 @@ def test_a_source_that_keeps_nothing_is_neither_given_nor_asked(tmp_path: Path) 
     ring = Ring()
     made = host(tmp_path, ring)
     for call in (
-        lambda: unlock.keep(made, "file", "ring", "id", Secret("k")),
-        lambda: unlock.forget(made, "file", "ring", "id"),
+        lambda: passphrases.keep(made, "file", "ring", "id", Secret("k")),
+        lambda: passphrases.forget(made, "file", "ring", "id"),
     ):
         with pytest.raises(PassphraseError, match="'ring' cannot keep a key"):
             call()
@@ -137,7 +137,7 @@ def test_derivations_wait_for_each_other_half_a_minute_and_no_longer(
             calls.append(timeout)
             raise TimeoutError
 
-    monkeypatch.setattr(unlock.files, "lock", lambda path: calls.append(path.name) or Busy())
+    monkeypatch.setattr(passphrases.files, "lock", lambda path: calls.append(path.name) or Busy())
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     assert context.unlock("id", lambda secret: secret) == Secret("yes")
     assert calls == ["derive.lock", 30]
@@ -146,8 +146,8 @@ def test_derivations_wait_for_each_other_half_a_minute_and_no_longer(
 @pytest.mark.parametrize("fails", [True, False])
 def test_the_derivations_lock_is_let_go(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    real = unlock.files.lock
-    monkeypatch.setattr(unlock.files, "lock", lambda path: made.append(real(path)) or made[-1])
+    real = passphrases.files.lock
+    monkeypatch.setattr(passphrases.files, "lock", lambda path: made.append(real(path)) or made[-1])
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     if fails:
         with pytest.raises(WrongSecret):

@@ -17,7 +17,7 @@ from support.front import Front, deny
 from support.home import Home
 from support.moto import MotoServer
 from support.stored import PASSPHRASE, UNLOCKED
-from vault_core.children import IDENTITY, IDENTITY_PREFIXES
+from vault_core.child_env import IDENTITY, IDENTITY_PREFIXES
 
 
 def variables(home: Home, *words: str, env: Mapping[str, str | None] | None = None) -> dict[str, str]:

@@ -72,7 +72,7 @@ def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> N
     """As root, the test above proves little: another process of one ordinary user tries it here."""
     setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
     user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    hold = "from vault_core.cli.protect import protect; import time; {}; print(flush=True); time.sleep(60)"
+    hold = "from vault_core.cli.harden import protect; import time; {}; print(flush=True); time.sleep(60)"
     readable: list[bool] = []
     for call in ("protect()", "pass"):
         holder = subprocess.Popen(
@@ -104,7 +104,7 @@ def test_memory_is_closed_by_the_first_thing_that_awsv_does(laptop: Home) -> Non
     done = laptop.run(sys.executable, "-c", look)
     assert (done.returncode, done.stderr.split()) == (0, ["0", "awsv"])
     order = laptop.watched("list", flags=["-v"]).stderr
-    assert order.index("import 'vault_core.cli.protect'") < order.index("import 'vault_core.cli.commands'")
+    assert order.index("import 'vault_core.cli.harden'") < order.index("import 'vault_core.cli.commands'")
     assert order.index("import 'ctypes'") < order.index("import 'click'")
 
 

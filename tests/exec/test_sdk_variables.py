@@ -14,7 +14,7 @@ import botocore
 import pytest
 
 from support import clients, parts
-from vault_core.children import is_identity
+from vault_core.child_env import is_identity
 
 WHERE = "where a request goes, and by which way"
 HOW = "how a request is made: retries, checksums, compression, defaults"

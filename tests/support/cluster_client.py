@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from vault_core.api import ABSENT, Secret, StorageBackend, StorageConflict, StorageUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp.plugin import vault_storage_backends
 from vault_plugin_hashicorp.service import Store
+from vault_testkit import FakeContext
 
 
 class Client:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BAD = Path(__file__).parents[2] / "core/tests/testing/bad"
+BAD = Path(__file__).parents[2] / "testkit/tests/bad"
 
 
 class Run:
@@ -27,7 +27,7 @@ class Run:
         (info / "entry_points.txt").write_text(f"[vault.{kind}.v1]\n{name} = vault_plugin_bad.{module}\n")
         contract = f"{kind.capitalize()}Contract"
         (folder / "test_it.py").write_text(
-            f"import pytest\n\nfrom vault_core.testing import {contract}\n\n"
+            f"import pytest\n\nfrom vault_testkit import {contract}\n\n"
             f"class TestIt({contract}):\n    entry_point = {name!r}\n"
         )
 
@@ -35,7 +35,7 @@ class Run:
         """Give the test class a fixture ``setup`` that returns this."""
         with (self.folder / "test_it.py").open("a") as file:
             file.write(
-                "\n    @pytest.fixture\n    def setup(self):\n        from vault_core.testing import Setup\n\n"
+                "\n    @pytest.fixture\n    def setup(self):\n        from vault_testkit import Setup\n\n"
                 f"        return {expression}\n"
             )
 
@@ -44,7 +44,7 @@ class Run:
         report = self.folder / "report.json"
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-p", "vault_core.testing.pytest_plugin", "-p", "no:cacheprovider"),
+                *(sys.executable, "-m", "pytest", "-p", "vault_testkit.pytest_plugin", "-p", "no:cacheprovider"),
                 *("-q", "--basetemp", str(self.folder / "tmp"), "--contract-report", str(report), *arguments),
             ],
             cwd=self.folder,

@@ -17,8 +17,8 @@ from vault_core.api import (
     StorageConflict,
     Version,
 )
-from vault_core.sealing.making import NewSlot
-from vault_core.sealing.sealed import SLOTS_KEY
+from vault_core.keyslots.new_slot import NewSlot
+from vault_core.storage.sealed import SLOTS_KEY
 
 BOTH = Capability.CREATE_ONLY | Capability.CAS
 

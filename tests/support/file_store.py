@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from vault_core.api import Secret, StorageCorrupt, VaultError
-from vault_core.testing import FakeContext
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 
 def content(store: FileBackend) -> dict[str, str]:
@@ -29,8 +29,8 @@ def spoil(store: FileBackend, name: str) -> None:
     state = store.store.read()
     assert state is not None
     other = next(key for key in state.entries if key != name)
-    entries = {**state.entries, name: container.Entry(state.entries[name].version, state.entries[other].sealed)}
-    store.store.file.path.write_bytes(container.encode(state.table, state.dek, state.epoch + 1, entries))
+    entries = {**state.entries, name: vlt_file.Entry(state.entries[name].version, state.entries[other].sealed)}
+    store.store.file.path.write_bytes(vlt_file.encode(state.table, state.dek, state.epoch + 1, entries))
 
 
 def put_there(folder: Path, data: bytes) -> Path:

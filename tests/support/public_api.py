@@ -18,7 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from vault_core import api, hookspecs, sealing, testing
+import vault_testkit as testing
+from vault_core import api, hookspecs
+from vault_core import vlt as sealing
 from vault_core.plugins.discovery import GROUPS
 
 ROOT = Path(__file__).parents[2]
@@ -175,9 +177,9 @@ def reference() -> str:
     lines = [
         "# Reference",
         "",
-        "Made from the docstrings of `vault_core.api`, `vault_core.hookspecs` and `vault_core.testing` (`make docs`).",
+        "Made from the docstrings of `vault_core.api`, `vault_core.hookspecs` and `vault_testkit` (`make docs`).",
         "Import all of it from `vault_core.api`, and [the contract kit](index.md#the-contract-kit) from",
-        "`vault_core.testing`. Nothing else of the core is public.",
+        "`vault_testkit`. Nothing else of the core is public.",
         "",
         "## Hooks",
         "",

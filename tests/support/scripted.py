@@ -23,13 +23,13 @@ from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import Engine
-from vault_core.sessions.flight import Flights
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import Plan, Planner
 from vault_core.sessions.profiles import Flags, Profiles
+from vault_core.sessions.singleflight import Flights
 from vault_core.settings import Settings
+from vault_core.storage.vault import StoredKey
 from vault_core.terminal import Terminal
-from vault_core.vault import StoredKey
 
 SERIAL = "arn:aws:iam::123456789012:mfa/alice"
 CONFIG = f"""

@@ -19,10 +19,10 @@ import pytest
 
 from support.home import Home
 from vault_core.api import Secret
-from vault_core.sealing import Argon2id, primitives, to_base64
-from vault_core.testing import FakeContext
-from vault_core.vault import CREDENTIALS, encode
+from vault_core.storage.vault import CREDENTIALS, encode
+from vault_core.vlt import Argon2id, primitives, to_base64
 from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 PASSPHRASE = "correct horse battery staple"
 UNLOCKED = {"AWS_VAULT_FILE_PASSPHRASE": PASSPHRASE}
@@ -98,7 +98,7 @@ def stored(home: Home, *, passphrase: str = PASSPHRASE, folder: Path | None = No
 
     :param folder: of the store; that of the home's default store if there is none.
     """
-    from vault_core.vault import decode
+    from vault_core.storage.vault import decode
 
     backend = FileBackend(FakeContext(home.root, passphrases=[passphrase]), folder or store_path(home).parent)
     found = {}

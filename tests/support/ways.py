@@ -13,9 +13,9 @@ from support.busy import seconds
 from support.home import PROGRAM, Home
 from support.vaults import store_path
 from vault_core.api import PassphraseError, Secret, StorageLocked
-from vault_core.sealing import SlotTable
-from vault_core.testing import FakeContext
-from vault_plugin_file import container
+from vault_core.vlt import SlotTable
+from vault_plugin_file import vlt_file
+from vault_testkit import FakeContext
 
 KEY = re.compile(r"([A-Z2-7]{4}-){6}[A-Z2-7]{4}")
 """Half a recovery key, as one of its two lines shows it."""
@@ -23,7 +23,7 @@ KEY = re.compile(r"([A-Z2-7]{4}-){6}[A-Z2-7]{4}")
 
 def table(home: Home) -> SlotTable:
     """The slots of the default store of a home."""
-    return container.parse(store_path(home).read_bytes()).table
+    return vlt_file.parse(store_path(home).read_bytes()).table
 
 
 def opens(home: Home, passphrase: str) -> bool:
@@ -35,11 +35,11 @@ def opens(home: Home, passphrase: str) -> bool:
     return True
 
 
-def sealed_entries(home: Home, passphrase: str) -> dict[str, container.Entry]:
+def sealed_entries(home: Home, passphrase: str) -> dict[str, vlt_file.Entry]:
     """The entries of the default store as they lie there, sealed."""
-    envelope = container.parse(store_path(home).read_bytes())
+    envelope = vlt_file.parse(store_path(home).read_bytes())
     dek = envelope.table.open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), "it")[1]
-    return container.decrypt(envelope, dek)
+    return vlt_file.decrypt(envelope, dek)
 
 
 def recovers(home: Home, text: str) -> bool:

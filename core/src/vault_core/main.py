@@ -19,7 +19,7 @@ def main() -> int:
     try:
         if sys.argv[1:] in (["--version"], ["version"]):
             return _version()
-        from vault_core.cli.protect import protect
+        from vault_core.cli.harden import protect
 
         protect()  # before anything else is imported: until here every program of this user can read this process
         from vault_core.cli.commands import run

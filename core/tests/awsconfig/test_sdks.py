@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from support.clients import Node
 from support.moto import MotoServer
+from vault_core.awsconfig.credential_process import propose
 from vault_core.awsconfig.quoting import PORTABLE, process_line, process_profile, section_header
-from vault_core.awsconfig.saving import save
 from vault_core.awsconfig.shared import AwsConfig
-from vault_core.awsconfig.wiring import propose
+from vault_core.awsconfig.write import save
 from vault_core.errors import ConfigError
 
 ODD_NAMES = [

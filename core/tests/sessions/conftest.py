@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.scripted import Machine
-from vault_core.vault import StoredKey, Vault
+from vault_core.storage.vault import StoredKey, Vault
 
 
 @pytest.fixture

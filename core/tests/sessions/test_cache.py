@@ -18,7 +18,7 @@ from vault_core.errors import ConfigError
 from vault_core.sessions import cache as cache_module
 from vault_core.sessions.cache import LONGEST, SKEW, Cache, Dropped, Session
 from vault_core.settings import Settings
-from vault_core.testing.clock import FakeClock
+from vault_testkit.clock import FakeClock
 
 
 def cache(root: Path, **environ: str) -> Cache:

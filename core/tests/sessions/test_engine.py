@@ -16,11 +16,11 @@ from vault_core.errors import (
     QuestionRefused,
     StorageError,
 )
+from vault_core.mfa import MfaRefused
 from vault_core.sessions.cache import Session
-from vault_core.sessions.flight import NETWORK_LIMIT
-from vault_core.sessions.mfa import MfaRefused
 from vault_core.sessions.plan import KeyStep, SessionStep
-from vault_core.vault import Vault
+from vault_core.sessions.singleflight import NETWORK_LIMIT
+from vault_core.storage.vault import Vault
 
 # -- walking a plan ----------------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ import pytest
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.cache import LONGEST, SKEW, Cache
 from vault_core.sessions.engine import Engine
-from vault_core.sessions.flight import Flights
 from vault_core.sessions.plan import SessionStep
+from vault_core.sessions.singleflight import Flights
 from vault_core.settings import Settings
 
 

@@ -13,7 +13,7 @@ from vault_core.errors import (
     QuestionRefused,
     SessionError,
 )
-from vault_core.sessions.mfa import MfaRefused
+from vault_core.mfa import MfaRefused
 
 # -- codes -------------------------------------------------------------------------------------------------------------
 

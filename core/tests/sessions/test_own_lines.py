@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vault_core.awsconfig.credential_process import propose
 from vault_core.awsconfig.shared import AwsConfig
-from vault_core.awsconfig.wiring import propose
 from vault_core.errors import ConfigError
 from vault_core.sessions.profiles import Profiles, own_profile
 

@@ -17,7 +17,7 @@ from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, profiles_of
 from vault_core.sessions.profiles import Flags, Profiles
 from vault_core.settings import Settings
-from vault_core.vault import Store
+from vault_core.storage.vault import Store
 
 MFA = "arn:aws:iam::123456789012:mfa/alice"
 ROLE = "arn:aws:iam::123456789012:role/R"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import Secret, StorageCorrupt, StorageLocked, StorageUnavailable
-from vault_core.testing import FakeContext, Setup, StorageContract
 from vault_plugin_pass.plugin import vault_storage_backends
+from vault_testkit import FakeContext, Setup, StorageContract
 
 KEY = "awsv-test@example.org"
 (SPEC,) = vault_storage_backends()

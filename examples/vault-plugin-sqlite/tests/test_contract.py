@@ -1,4 +1,4 @@
-from vault_core.testing import StorageContract
+from vault_testkit import StorageContract
 
 
 class TestSqlite(StorageContract):

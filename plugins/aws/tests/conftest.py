@@ -12,9 +12,9 @@ import pytest
 from support.front import Fault, Front
 from support.moto import MotoServer
 from vault_core.api import CallerIdentifier, CallerIdentity, Credentials, Profile, Secret, SessionRequest
-from vault_core.testing.context import FakeContext
 from vault_plugin_aws import client, sts
 from vault_plugin_aws.plugin import vault_session_providers
+from vault_testkit.context import FakeContext
 
 MFA = "arn:aws:iam::123456789012:mfa/phone"
 CODE = "918273"

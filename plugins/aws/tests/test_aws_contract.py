@@ -8,7 +8,7 @@ import pytest
 
 from support.moto import MotoServer
 from vault_core.api import Credentials, Profile, Secret
-from vault_core.testing import SessionContract
+from vault_testkit import SessionContract
 
 MFA = "arn:aws:iam::123456789012:mfa/phone"
 

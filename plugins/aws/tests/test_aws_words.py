@@ -12,10 +12,10 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from vault_core.api import AccessDenied, ConfigError, MfaRejected, Profile, Secret, SessionError
-from vault_core.testing.context import FakeContext
 from vault_plugin_aws import client, failures, sts
 from vault_plugin_aws.failures import Attempt, Failure, Repeat, explain
 from vault_plugin_aws.parameters import parameters
+from vault_testkit.context import FakeContext
 
 ROLE = "arn:aws:iam::123456789012:role/A"
 

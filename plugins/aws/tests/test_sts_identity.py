@@ -11,8 +11,8 @@ import pytest
 from support.front import Front, deny
 from support.moto import ACCOUNT, MotoServer
 from vault_core.api import AccessDenied, CallerIdentifier, Credentials, Profile, Secret, SessionError, SessionRequest
-from vault_core.testing.context import FakeContext
 from vault_plugin_aws.plugin import vault_session_providers
+from vault_testkit.context import FakeContext
 
 [SPEC] = [spec for spec in vault_session_providers() if spec.name == "sts"]
 

@@ -19,8 +19,8 @@ import pytest
 
 from support.busy import seconds
 from vault_core.api import Cancelled, PassphraseError, PassphraseRequest, Purpose, Secret, SourceUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_env import plugin, reading
+from vault_testkit import FakeContext
 
 NAME = "AWS_VAULT_FILE_PASSPHRASE"
 EVERY = "AWS_VAULT_PASSPHRASE"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from vault_core.api import PassphraseError, PassphraseRequest, RunResult, Secret, SourceUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_env import plugin, reading
+from vault_testkit import FakeContext
 
 NAME = "AWS_VAULT_FILE_PASSPHRASE"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.testing import PassphraseContract, Setup
+from vault_testkit import PassphraseContract, Setup
 
 PASSPHRASE = "a passphrase in the environment, läßt grüßen"
 

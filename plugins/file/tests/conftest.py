@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import Secret, sealing
-from vault_core.sealing import primitives, slots
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_core.vlt import primitives, slot_table
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
 STORED = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
-INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "sealing" / "independent.py"
+INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "vlt" / "independent.py"
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def memo():
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch, memo):
-    monkeypatch.setattr(slots, "DEFAULT_COST", CHEAP)
+    monkeypatch.setattr(slot_table, "DEFAULT_COST", CHEAP)
     monkeypatch.setattr(primitives, "argon2id", memo)
 
 
@@ -59,10 +59,10 @@ def made(tmp_path_factory, independent):
     second = independent.make_slot(table.store, dek.reveal(), "other", type="passphrase", kdf=kdf, label="a second")
     table = sealing.SlotTable.parse(first["store"], [first["slots"][0], second])
     entries = {
-        name: container.seal_entry(table, dek, name, number, Secret(value))
+        name: vlt_file.seal_entry(table, dek, name, number, Secret(value))
         for number, (name, value) in enumerate(STORED.items(), 1)
     }
-    return container.encode(table, dek, 3, entries), table, dek, entries
+    return vlt_file.encode(table, dek, 3, entries), table, dek, entries
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 
 from support.security import sample
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container, upkeep
-from vault_plugin_file.anchor import Anchor, Mark, Memory, Verdict
+from vault_plugin_file import maintenance, vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict
+from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
 
@@ -194,7 +194,7 @@ def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypa
 
 def test_s8_older_accepted(made, opened, ctx, path):
     path.write_bytes(made)
-    assert "(write 1)" in upkeep.accept(opened().store, Verdict.OLDER, nullcontext())
+    assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
     assert opened().get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -231,9 +231,9 @@ def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, pa
 
 def test_s8_fork_accepted(forked, opened, ctx):
     with pytest.raises(StorageConflict, match="but fork") as caught:
-        upkeep.accept(opened().store, Verdict.OLDER, nullcontext())
+        maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
-    upkeep.accept(opened().store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened().store, Verdict.FORK, nullcontext())
     assert opened().put(KEY, Secret("3"))
     assert ctx.notes == []
 
@@ -252,7 +252,7 @@ def replaced(made, opened, ctx, path, tmp_path, machine):
 def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
     data, asked = path.read_bytes(), len(ctx.unlocked)
     store = opened()
-    for call in (*reads(store), *writes(store), store.slots, lambda: upkeep.need(store.store)):
+    for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.need(store.store)):
         with pytest.raises(StorageDenied, match=r"store.vlt is another store") as caught:
             call()
         assert caught.value.exit_code == 4
@@ -264,8 +264,8 @@ def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
 def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
-        upkeep.accept(opened(theirs).store, Verdict.FORK, nullcontext())
-    upkeep.accept(opened(theirs).store, Verdict.REPLACED, nullcontext())
+        maintenance.accept(opened(theirs).store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened(theirs).store, Verdict.REPLACED, nullcontext())
     assert opened(theirs).get(KEY).value == Secret("theirs")
     assert opened(theirs).put(KEY, Secret("x"))
 
@@ -274,7 +274,7 @@ def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
-        upkeep.accept(opened().store, Verdict.REPLACED, nullcontext())
+        maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
     with pytest.raises(StorageDenied):
         opened().get(KEY)
 
@@ -283,7 +283,7 @@ def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
 def test_s8_a_store_that_is_gone_is_never_made_anew(made, opened, ctx, folder, path, whole_folder):
     shutil.rmtree(folder) if whole_folder else path.unlink()
     store, asked = opened(), len(ctx.unlocked)
-    for call in (*reads(store), *writes(store), store.slots, lambda: upkeep.create(store.store)):
+    for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.create(store.store)):
         with pytest.raises(StorageUnavailable, match=r"store.vlt is gone") as caught:
             call()
         assert caught.value.exit_code == 4
@@ -305,7 +305,7 @@ def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
 
 def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
     path.unlink()
-    assert "is forgotten" in upkeep.accept(opened().store, Verdict.REPLACED, nullcontext())
+    assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
     assert places(tmp_path) == []
     assert opened().get(KEY) is None
     opened().put(KEY, Secret("new"))
@@ -316,7 +316,7 @@ def test_nothing_to_accept(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     for flag in (Verdict.OLDER, Verdict.FORK, Verdict.REPLACED):
-        assert "nothing to accept" in upkeep.accept(opened().store, flag, nullcontext())
+        assert "nothing to accept" in maintenance.accept(opened().store, flag, nullcontext())
     assert anchor.read_bytes() == before
 
 
@@ -347,17 +347,17 @@ def test_judge(here, newest, found, verdict):
 
 
 def test_mark_keeps_the_largest_epoch():
-    mark = Mark(bytes(16), container.MAX_EPOCH, bytes(32))
+    mark = Mark(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
     assert Mark.parse(mark.to_bytes()) == mark
 
 
 WRITER = """
 import sys, pathlib
 from vault_core.api import Secret, StorageConflict, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import disk
+from vault_testkit.context import FakeContext
+from vault_plugin_file import atomic_file
 from vault_plugin_file.backend import FileBackend
-disk.LOCK_SECONDS = 100  # who of many gets the lock is chance, and a disk may be slow
+atomic_file.LOCK_SECONDS = 100  # who of many gets the lock is chance, and a disk may be slow
 folder, cheap = pathlib.Path(sys.argv[1]), sealing.Argon2id(memory=19_456, passes=2, lanes=1)
 context = FakeContext(folder.parent, passphrases=["right"])
 for number in range(int(sys.argv[2])):

@@ -10,11 +10,11 @@ from contextlib import nullcontext
 import pytest
 
 from vault_core.api import Secret, StorageDenied, StorageError, StorageUnavailable
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import upkeep
-from vault_plugin_file.anchor import Anchor, Verdict
+from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.copies import write_copy
+from vault_plugin_file.backup import write_copy
+from vault_plugin_file.rollback_guard import Anchor, Verdict
+from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
 
@@ -105,13 +105,13 @@ def test_s8_a_link_that_leads_to_another_store_is_noticed(made, at, home, ctx, t
     (tmp_path / "sync/sub").symlink_to(tmp_path / "theirs")
     with pytest.raises(StorageDenied, match="another store"):
         at(home).get(KEY)
-    upkeep.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    maintenance.accept(at(home).store, Verdict.REPLACED, nullcontext())
     assert at(home).get(KEY).value == Secret("theirs")
 
 
 def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(made, at, home, path, ctx):
     path.unlink()
-    upkeep.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    maintenance.accept(at(home).store, Verdict.REPLACED, nullcontext())
     path.write_bytes(made)
     path.chmod(0o600)
     assert told_and_not_written(at(home), ctx)
@@ -125,7 +125,7 @@ def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(made, at, 
     path.write_bytes(made)
     copy = copied(path, tmp_path / "copy")
     path.write_bytes(newest)
-    upkeep.accept(at(copy).store, Verdict.OLDER, nullcontext())
+    maintenance.accept(at(copy).store, Verdict.OLDER, nullcontext())
     at(copy).put("credentials/other", Secret("x"))
     assert at(home).get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -137,17 +137,17 @@ def test_s8_what_is_accepted_as_another_store_may_still_be_an_older_copy_of_itse
     there = tmp_path / "there"
     at(there).put(KEY, Secret("theirs"))
     (there / "store.vlt").write_bytes(made)
-    said = upkeep.accept(at(there).store, Verdict.REPLACED, nullcontext())
+    said = maintenance.accept(at(there).store, Verdict.REPLACED, nullcontext())
     assert said.endswith("older: awsv file accept --older")
     assert told_and_not_written(at(there), ctx)
-    assert "(write 1)" in upkeep.accept(at(there).store, Verdict.OLDER, nullcontext())
+    assert "(write 1)" in maintenance.accept(at(there).store, Verdict.OLDER, nullcontext())
     at(there).put(KEY, Secret("4"))
     assert len(ctx.notes) == 1
 
 
 def test_s8_a_backup_is_verified_without_a_word_and_nothing_is_forgotten(made, at, home, path, ctx, tmp_path):
     write_copy(tmp_path / "backup", made, overwrite=False)
-    assert upkeep.open_copy(at(home).store, tmp_path / "backup").entries.keys() == {KEY}
+    assert maintenance.open_copy(at(home).store, tmp_path / "backup").entries.keys() == {KEY}
     path.write_bytes(made)
     assert ctx.notes == []
     assert told_and_not_written(at(home), ctx)
@@ -164,7 +164,7 @@ def test_a_restored_store_is_newer_than_all_that_this_machine_has_seen(made, at,
         shutil.rmtree(home)
     else:
         path.unlink()
-    state, _ = upkeep.restore(at(folder).store, tmp_path / "backup", lambda: True, nullcontext())
+    state, _ = maintenance.restore(at(folder).store, tmp_path / "backup", lambda: True, nullcontext())
     assert state.epoch == 4
     assert at(folder).get(KEY).value == Secret("1")
     assert ctx.notes == []
@@ -256,7 +256,7 @@ def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(as_before, at, home, p
 
 def test_s8_what_0_1_0_remembered_can_be_accepted_away(as_before, at, home, path, ctx, made):
     path.write_bytes(made)
-    upkeep.accept(at(home).store, Verdict.OLDER, nullcontext())
+    maintenance.accept(at(home).store, Verdict.OLDER, nullcontext())
     at(home).put(KEY, Secret("2"))
     assert ctx.notes == []
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from vault_core.api import StorageUnavailable, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import anchor, container, disk
-from vault_plugin_file.anchor import Anchor, Mark, Memory, Verdict, judge
+from vault_plugin_file import atomic_file, rollback_guard, vlt_file
+from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict, judge
+from vault_testkit.context import FakeContext
 
 A, B = b"a" * 16, b"b" * 16
 
@@ -23,7 +23,7 @@ def fields(**changes):
     return sealing.canonical({**value, **changes})
 
 
-@pytest.mark.parametrize("epoch", [1, container.MAX_EPOCH])
+@pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
 def test_what_is_written_is_read_back(epoch):
     assert Mark.parse(mark(epoch).to_bytes()) == mark(epoch)
 
@@ -33,7 +33,7 @@ def test_what_is_written_is_read_back(epoch):
     [
         {"epoch": 0},
         {"epoch": -1},
-        {"epoch": container.MAX_EPOCH + 1},
+        {"epoch": vlt_file.MAX_EPOCH + 1},
         {"epoch": True},
         {"format": 0},
         {"format": 2},
@@ -147,7 +147,7 @@ def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeyp
     def refuse(*_args):
         raise AssertionError("locked")
 
-    monkeypatch.setattr(disk.SafeFile, "locked", refuse)
+    monkeypatch.setattr(atomic_file.SafeFile, "locked", refuse)
     for value in (mark(2), mark(1), mark(2, mac=b"x" * 32)):
         anchored().advance(value)
     assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
@@ -166,14 +166,14 @@ def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, ancho
 
 def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anchored, monkeypatch):
     anchored().pin(mark(2))
-    real = disk.SafeFile.locked
+    real = atomic_file.SafeFile.locked
 
     def late(self, check):
-        monkeypatch.setattr(disk.SafeFile, "locked", real)
+        monkeypatch.setattr(atomic_file.SafeFile, "locked", real)
         anchored().pin(mark(9))
         return real(self, check)
 
-    monkeypatch.setattr(disk.SafeFile, "locked", late)
+    monkeypatch.setattr(atomic_file.SafeFile, "locked", late)
     anchored().advance(mark(3))
     assert anchored().read(A).newest == mark(9)
 
@@ -265,5 +265,5 @@ def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
 
 
 def test_it_is_not_worth_a_long_wait():
-    assert anchor._PATIENCE <= 2
-    assert anchor._LIMIT <= 65_536
+    assert rollback_guard._PATIENCE <= 2
+    assert rollback_guard._LIMIT <= 65_536

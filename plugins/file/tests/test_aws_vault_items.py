@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import Secret, StorageDenied
-from vault_core.testing.context import FakeContext
 from vault_plugin_file.awsvault import count_items
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 ARCHIVE = Path(__file__).parents[3] / "tests/fixtures/aws-vault/stores.tgz"
 KEY = "credentials/dev"

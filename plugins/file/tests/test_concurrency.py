@@ -13,9 +13,9 @@ import pytest
 
 from support.security import sample
 from vault_core.api import Secret, StorageUnavailable
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import disk
+from vault_plugin_file import atomic_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
 
@@ -23,10 +23,10 @@ KEY = "counters/one"
 WORKER = """
 import sys, pathlib
 from vault_core.api import Secret, StorageConflict
-from vault_core.testing.context import FakeContext
+from vault_testkit.context import FakeContext
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file import disk
-disk.LOCK_SECONDS = 100  # who of many gets the lock is chance, and a disk may be slow
+from vault_plugin_file import atomic_file
+atomic_file.LOCK_SECONDS = 100  # who of many gets the lock is chance, and a disk may be slow
 folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 for number in range(count):
     store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder) if number % 5 == 0 else store
@@ -66,7 +66,7 @@ def test_s12_writers_in_many_processes_lose_nothing(opened, folder, figure):
 CREATOR = """
 import sys, pathlib
 from vault_core.api import ABSENT, Secret, StorageConflict, sealing
-from vault_core.testing.context import FakeContext
+from vault_testkit.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
 store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder, cost=sealing.Argon2id(19_456, 2, 1))
@@ -132,7 +132,7 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder, figure):
         acknowledged = int(opened().get(KEY).value.reveal())
     started = time.monotonic()
     opened().put("a/last", Secret("x"))
-    assert time.monotonic() - started < disk.LOCK_SECONDS  # no stale lock
+    assert time.monotonic() - started < atomic_file.LOCK_SECONDS  # no stale lock
     assert sorted(path.name for path in folder.iterdir()) == ["store.vlt", "store.vlt.lock"]  # no temporary file
     assert commits >= rounds / 2
     figure(f"put: {rounds} times kill -9, {commits} commits acknowledged, 0 lost, no lock and no temporary file left")
@@ -140,7 +140,7 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder, figure):
 
 def test_two_objects_in_one_process_exclude_each_other(opened, monkeypatch):
     """flock belongs to the open file, not to the process."""
-    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.1)
     one, two = opened(), opened()
     one.put(KEY, Secret("0"))
     with (

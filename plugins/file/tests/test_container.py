@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from support.file_store import header_of, through_backend, untouched, with_header
 from support.security import DEEP
 from vault_core.api import Secret, StorageCorrupt, StorageError, WrongSecret, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 HEAD = 16
 
 
 def read(data, dek):
     """Everything that a reader proves, the derivation of the slot key excepted."""
-    envelope = container.parse(data)
-    entries = container.decrypt(envelope, dek)
-    return {name: container.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
+    envelope = vlt_file.parse(data)
+    entries = vlt_file.decrypt(envelope, dek)
+    return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
 
 
 def refused(data, dek):
@@ -60,7 +60,7 @@ def keyed(made, tmp_path):
     context = FakeContext(tmp_path, passphrases=["right"], options={"anchor": False})
     table = sealing.SlotTable(table.store, table.slots[:1])
     table = table.add(dek, sealing.NewSlot.kept(table.store, context, "keychain"))
-    return container.encode(table, dek, 3, entries), context
+    return vlt_file.encode(table, dek, 3, entries), context
 
 
 def bits_of_the_id(data):
@@ -118,7 +118,7 @@ def test_a_truncated_file_says_so(made, folder, length):
 @given(st.binary(max_size=300))
 def test_any_bytes(made, tail):
     data, _, dek, _ = made
-    for candidate in (tail, container.MAGIC + tail, data[:HEAD] + tail, data[: len(data) // 2] + tail):
+    for candidate in (tail, vlt_file.MAGIC + tail, data[:HEAD] + tail, data[: len(data) // 2] + tail):
         assert refused(candidate, dek)
 
 
@@ -136,7 +136,7 @@ def test_a_foreign_file(folder, data):
 )
 def test_text_mode_damage_fails_at_once(made, break_):
     with pytest.raises(ValueError):
-        container.parse(break_(made[0]))
+        vlt_file.parse(break_(made[0]))
 
 
 # -- S3: header --------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_s3_header_fields(made, independent, name, folder):
     data = made[0]
     changed = with_header(data, sealing.canonical({**header_of(data), **FIELDS[name]}))
     with pytest.raises(ValueError):
-        container.parse(changed)
+        vlt_file.parse(changed)
     untouched(folder, changed)
     with pytest.raises((independent.Damaged, independent.Newer)):
         independent.read_file(changed, "right")
@@ -212,7 +212,7 @@ def test_s3_missing_fields(made, field, folder):
     del header[field]
     changed = with_header(made[0], sealing.canonical(header))
     with pytest.raises(ValueError, match=f"no field '{field}'"):
-        container.parse(changed)
+        vlt_file.parse(changed)
     untouched(folder, changed)
 
 
@@ -221,7 +221,7 @@ def test_s3_nine_slots_and_two_of_one_id(made, folder):
     for slots in ([{**header["slots"][0], "id": f"{n:016x}"} for n in range(9)], [header["slots"][0]] * 2):
         changed = with_header(made[0], sealing.canonical({**header, "slots": slots}))
         with pytest.raises(ValueError, match=r"1 to 8|one id"):
-            container.parse(changed)
+            vlt_file.parse(changed)
         untouched(folder, changed)
 
 
@@ -229,7 +229,7 @@ def test_s3_nine_slots_and_two_of_one_id(made, folder):
 def test_header_lengths(made, length):
     data = made[0]
     with pytest.raises(ValueError, match=f"header length is {length}"):
-        container.parse(data[:12] + length.to_bytes(4, "big") + data[16:])
+        vlt_file.parse(data[:12] + length.to_bytes(4, "big") + data[16:])
 
 
 # -- S4: versions ------------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_flags(made, folder):
 
 def test_s7_old_and_new_parts_do_not_mix(made):
     data, table, dek, entries = made
-    other = container.encode(table, dek, 3, entries)
+    other = vlt_file.encode(table, dek, 3, entries)
     assert len(other) == len(data)
     payload = len(data) - 4096 - 16
     for cut in (payload, payload - 32):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault_core.testing import StorageContract
+from vault_testkit import StorageContract
 
 
 class TestFile(StorageContract):

@@ -12,9 +12,9 @@ import pytest
 
 from support.busy import seconds
 from vault_core.api import Secret, StorageCorrupt, StorageDenied, StorageUnavailable
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
 
@@ -215,7 +215,7 @@ def test_s13_too_large(made, opened):
             call()
         assert time.monotonic() - started < seconds(1)
     with made.open("r+b") as file:
-        file.truncate(container.MAX_FILE)
+        file.truncate(vlt_file.MAX_FILE)
     with pytest.raises(StorageCorrupt, match="is damaged"):
         opened().get(KEY)
 

@@ -19,10 +19,10 @@ import pytest
 from support.busy import seconds
 from support.file_store import content
 from vault_core.api import Cancelled, Secret, StorageDenied, StorageError, StorageUnavailable, WrongSecret, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import disk, upkeep
+from vault_plugin_file import atomic_file, maintenance
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.copies import write_copy
+from vault_plugin_file.backup import write_copy
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
 
@@ -51,7 +51,7 @@ def both(store):
 
 HOLDER = """
 import sys, time, pathlib
-from vault_plugin_file.disk import SafeFile
+from vault_plugin_file.atomic_file import SafeFile
 with SafeFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(lambda: None):
     print("locked", flush=True)
     time.sleep(60)
@@ -72,7 +72,7 @@ def holder(made, folder):
 
 
 def test_s12_a_stopped_holder_is_named(holder, opened, monkeypatch):
-    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.3)
     holder.send_signal(signal.SIGSTOP)
     assert opened().get(KEY).value == Secret("x")  # readers need no lock
     with pytest.raises(StorageUnavailable, match=f"has been locked by process {holder.pid} for") as caught:
@@ -88,7 +88,7 @@ def test_s14_a_file_system_without_locks(made, opened, snapshot, monkeypatch, er
         raise OSError(error, os.strerror(error))
 
     before = snapshot()
-    monkeypatch.setattr(disk.fcntl, "flock", fail)
+    monkeypatch.setattr(atomic_file.fcntl, "flock", fail)
     with pytest.raises(StorageUnavailable, match=f"store cannot be locked: {os.strerror(error).lower()}") as caught:
         opened().put(KEY, Secret("y"))
     assert "a network file system without locks? set AWS_VAULT_FILE_DIR" in caught.value.hint
@@ -114,7 +114,7 @@ def test_waiting_can_be_cancelled(holder, opened, ctx, monkeypatch):
 
 
 def test_the_limit_is_ten_seconds():
-    assert disk.LOCK_SECONDS == 10
+    assert atomic_file.LOCK_SECONDS == 10
 
 
 # -- S9, S11: failing writes -------------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ def test_s14_a_read_only_file_system(mounted, opened, ctx):
         lambda: store.put(KEY, Secret("y")),
         lambda: store.delete(KEY),
         lambda: passwd(store, "other"),
-        lambda: upkeep.rekey(store.store, lambda slots: True),
+        lambda: maintenance.rekey(store.store, lambda slots: True),
     ):
         with pytest.raises(StorageDenied, match=f"{place} cannot be written: read-only file system") as caught:
             call()

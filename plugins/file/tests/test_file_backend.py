@@ -19,10 +19,10 @@ from vault_core.api import (
     WrongSecret,
     sealing,
 )
-from vault_core.sealing import primitives
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_core.vlt import primitives
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
 
@@ -189,8 +189,8 @@ def test_a_new_key_under_the_same_identity(opened, folder, independent, ctx):
     kdf = {**table.slots[0].head["kdf"], "salt": sealing.to_base64(os.urandom(16))}
     slot = independent.make_slot(table.store, dek.reveal(), "right", type="passphrase", kdf=kdf)
     table = sealing.SlotTable.parse(sealing.to_base64(table.store), [slot])
-    entry = container.seal_entry(table, dek, KEY, 2, Secret("new"))
-    (folder / "store.vlt").write_bytes(container.encode(table, dek, 2, {KEY: entry}))
+    entry = vlt_file.seal_entry(table, dek, KEY, 2, Secret("new"))
+    (folder / "store.vlt").write_bytes(vlt_file.encode(table, dek, 2, {KEY: entry}))
     assert store.get(KEY).value == Secret("new")
     store.put("a/b", Secret("x"))
     assert list(opened().keys()) == ["a/b", KEY]
@@ -280,8 +280,8 @@ def test_s21_ten_thousand_entries(opened, figure):
     store.put("a/0", Secret("x"))
     table, dek, entries = store.store._seen.table, store.store._seen.dek, dict(store.store._seen.entries)
     for number in range(1, 10_000):
-        entries[f"a/{number}"] = container.seal_entry(table, dek, f"a/{number}", 1, Secret("x" * 100))
-    store.store.file.path.write_bytes(container.encode(table, dek, 2, entries))
+        entries[f"a/{number}"] = vlt_file.seal_entry(table, dek, f"a/{number}", 1, Secret("x" * 100))
+    store.store.file.path.write_bytes(vlt_file.encode(table, dek, 2, entries))
     again = opened()
     assert len(list(again.keys())) == 10_000
     again.put("a/new", Secret("y"))
@@ -296,9 +296,9 @@ def test_s21_ten_thousand_entries(opened, figure):
 
 def test_weaker_but_legal_derivation_opens_and_is_kept(folder, ctx, opened):
     FileBackend(ctx, folder, cost=sealing.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
-    header = container.parse((folder / "store.vlt").read_bytes()).table.to_json()
+    header = vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json()
     opened().put(KEY, Secret("y"))
-    assert container.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
+    assert vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
 
 
 def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, independent):
@@ -309,7 +309,7 @@ def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, i
     slot = independent.make_slot(state.table.store, state.dek.reveal(), recovery, type="recovery", label="printed")
     value = state.table.to_json()
     table = sealing.SlotTable.parse(value["store"], [slot, *value["slots"]])
-    (folder / "store.vlt").write_bytes(container.encode(table, state.dek, 2, state.entries))
+    (folder / "store.vlt").write_bytes(vlt_file.encode(table, state.dek, 2, state.entries))
     opened().put("credentials/b", Secret("y"))
     data = (folder / "store.vlt").read_bytes()
     for secret, kind in (("right", "passphrase"), (recovery, "recovery")):
@@ -323,7 +323,7 @@ def test_only_other_slots(opened, folder, independent, ctx):
     text = sealing.to_base64(bytes(32))
     slot = independent.make_slot(state.table.store, state.dek.reveal(), text, type="key", source="keychain")
     table = sealing.SlotTable.parse(state.table.to_json()["store"], [slot])
-    (folder / "store.vlt").write_bytes(container.encode(table, state.dek, 2, state.entries))
+    (folder / "store.vlt").write_bytes(vlt_file.encode(table, state.dek, 2, state.entries))
     with pytest.raises(VaultError, match="key slot") as caught:
         opened().get(KEY)
     assert str(folder / "store.vlt") in caught.value.message
@@ -334,7 +334,7 @@ def test_the_last_epoch(opened, folder):
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
-    (folder / "store.vlt").write_bytes(container.encode(state.table, state.dek, container.MAX_EPOCH, state.entries))
+    (folder / "store.vlt").write_bytes(vlt_file.encode(state.table, state.dek, vlt_file.MAX_EPOCH, state.entries))
     assert opened().get(KEY).value == Secret("x")
     with pytest.raises(StorageError, match="as often as its format can count"):
         opened().put(KEY, Secret("y"))

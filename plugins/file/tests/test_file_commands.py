@@ -23,9 +23,9 @@ from support.vaults import (
     store_path,
     stored,
 )
-from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.commands import command
+from vault_testkit.context import FakeContext
 
 KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
 

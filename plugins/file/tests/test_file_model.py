@@ -14,8 +14,8 @@ from vault_core.api import (
     Secret,
     StorageConflict,
 )
-from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
 

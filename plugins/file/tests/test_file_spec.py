@@ -15,8 +15,8 @@ from vault_core.api import (
     ConfigError,
     Secret,
 )
-from vault_core.testing.context import FakeContext
 from vault_plugin_file.plugin import vault_storage_backends
+from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
 

@@ -9,10 +9,10 @@ import pytest
 
 from support.file_store import header_of, put_there, through_backend, untouched, with_header
 from vault_core.api import Secret, StorageCorrupt, WrongSecret, sealing
-from vault_core.sealing import primitives
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_core.vlt import primitives
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 # -- S5, S6: parameters ------------------------------------------------------------------------------------------------
 
@@ -113,19 +113,19 @@ def test_s6_removed_added_or_relabelled_slots(made, folder):
 def test_s7_exchanged_entries(made, folder):
     _, table, dek, entries = made
     a, b = entries["credentials/a"], entries["credentials/b"]
-    older = container.seal_entry(table, dek, "seeds/c", 2, Secret("older"))
+    older = vlt_file.seal_entry(table, dek, "seeds/c", 2, Secret("older"))
     other, _ = sealing.SlotTable.create(FakeContext(folder.parent, passphrases=["right"]), "x")
-    foreign = container.seal_entry(other, dek, "credentials/a", 1, Secret("x"))  # even under the same key
+    foreign = vlt_file.seal_entry(other, dek, "credentials/a", 1, Secret("x"))  # even under the same key
     for changed in (
         {**entries, "credentials/a": b, "credentials/b": a},
-        {**entries, "credentials/a": container.Entry(a.version, b.sealed)},
-        {**entries, "credentials/a": container.Entry(a.version + 1, a.sealed)},
-        {**entries, "credentials/a": container.Entry(1, older.sealed)},
+        {**entries, "credentials/a": vlt_file.Entry(a.version, b.sealed)},
+        {**entries, "credentials/a": vlt_file.Entry(a.version + 1, a.sealed)},
+        {**entries, "credentials/a": vlt_file.Entry(1, older.sealed)},
         {**entries, "credentials/a": foreign},
-        {**entries, "credentials/a": container.Entry(1, "")},
-        {**entries, "credentials/a": container.Entry(1, "AAAA")},
+        {**entries, "credentials/a": vlt_file.Entry(1, "")},
+        {**entries, "credentials/a": vlt_file.Entry(1, "AAAA")},
     ):
-        put_there(folder, container.encode(table, dek, 3, changed))
+        put_there(folder, vlt_file.encode(table, dek, 3, changed))
         store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
         with pytest.raises(StorageCorrupt, match=r"entry credentials/a of .*store.vlt is damaged"):
             store.get("credentials/a")

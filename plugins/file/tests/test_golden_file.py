@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import Secret
-from vault_core.testing.context import FakeContext
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.security("S19")
 

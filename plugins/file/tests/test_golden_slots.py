@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import PassphraseError, Secret
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.security("S19")
 
@@ -58,7 +58,7 @@ def test_product(golden, folder):
     path = folder / "store.vlt"
     path.write_bytes(data)
     path.chmod(0o600)
-    table = container.parse(data).table
+    table = vlt_file.parse(data).table
     store = FileBackend(context(folder, kind, secret, table), folder)
     if kind == "recovery":  # opened where it is asked for, and then the slots are written again as they are
         dek = table.open_by_recovery(Secret(secret), "it")[1]

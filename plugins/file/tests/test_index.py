@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault_core.api import Secret, StorageCorrupt, sealing
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 
 TEXT = st.text("abz019._-", min_size=1, max_size=12)
 NAMES = st.tuples(TEXT, TEXT).map("/".join)
@@ -15,13 +15,13 @@ SEALED = st.binary(max_size=40).map(sealing.to_base64)
 
 
 def index(entries, epoch=9):
-    return container.Index(sealing.canonical(entries), epoch)
+    return vlt_file.Index(sealing.canonical(entries), epoch)
 
 
 @given(st.dictionaries(NAMES, st.tuples(SEALED, st.integers(1, 9))), st.lists(NAMES, max_size=5))
 def test_each_name_is_found_and_no_other(entries, others):
     made = index({name: {"s": sealed, "v": version} for name, (sealed, version) in entries.items()})
-    expected = {name: container.Entry(version, sealed) for name, (sealed, version) in entries.items()}
+    expected = {name: vlt_file.Entry(version, sealed) for name, (sealed, version) in entries.items()}
     assert {name: made[name] for name in entries} == expected
     for name in others:
         assert made.get(name) == expected.get(name)
@@ -49,22 +49,22 @@ def many(opened, number):
     state = store.store._seen
     entries = dict(state.entries)
     for i in range(1, number):
-        entries[f"a/{i}"] = container.seal_entry(state.table, state.dek, f"a/{i}", 1, Secret("x" * 100))
-    store.store.file.path.write_bytes(container.encode(state.table, state.dek, 3, entries))
+        entries[f"a/{i}"] = vlt_file.seal_entry(state.table, state.dek, f"a/{i}", 1, Secret("x" * 100))
+    store.store.file.path.write_bytes(vlt_file.encode(state.table, state.dek, 3, entries))
 
 
 def test_the_work_of_one_get(opened, monkeypatch, figure):
     """One entry is decoded, in a store of any size; never the times, which depend on the machine."""
-    real, decoded, rows = container.Entry, [], []
+    real, decoded, rows = vlt_file.Entry, [], []
 
     class Rows:
-        def search(self, text, start, pattern=container._ROW):
+        def search(self, text, start, pattern=vlt_file._ROW):
             rows.append(start)
             return pattern.search(text, start)
 
     many(opened, 1000)
-    monkeypatch.setattr(container, "Entry", lambda *fields: decoded.append(fields) or real(*fields))
-    monkeypatch.setattr(container, "_ROW", Rows())
+    monkeypatch.setattr(vlt_file, "Entry", lambda *fields: decoded.append(fields) or real(*fields))
+    monkeypatch.setattr(vlt_file, "_ROW", Rows())
     assert opened().get("a/777").value == Secret("x" * 100)
     looked = len(rows)
     assert len(decoded) == 1
@@ -82,9 +82,9 @@ def test_who_lists_or_writes_sees_the_malformed_entry_of_another(opened):
     store = opened()
     list(store.keys())
     state = store.store._seen
-    entries = {**state.entries, "a/1": container.Entry(99, state.entries["a/1"].sealed)}
+    entries = {**state.entries, "a/1": vlt_file.Entry(99, state.entries["a/1"].sealed)}
     path = store.store.file.path
-    path.write_bytes(container.encode(state.table, state.dek, 4, entries))
+    path.write_bytes(vlt_file.encode(state.table, state.dek, 4, entries))
     before = path.read_bytes()
     assert opened().get("a/2").value == Secret("x" * 100)
     for act in (

@@ -22,19 +22,19 @@ from support.home import PROGRAM
 from support.security import DEEP
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 from vault_core.api import Secret
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.slow
 
 KEY = "a/b"
 WRITER = """
 import os, sys, pathlib
-import fcntl, vault_core.sealing.primitives, vault_core.sealing.making
+import fcntl, vault_core.vlt.primitives, vault_core.keyslots.new_slot
 from vault_core.api import Secret, VaultError, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import upkeep
+from vault_testkit.context import FakeContext
+from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
 context = FakeContext(folder.parent, passphrases=["right"])
@@ -156,7 +156,7 @@ def check(opened, folder, done, what, *, value):
     :param value: what the new state has at ``KEY``.
     """
     assert "Traceback" not in done.stderr, (what, done.stderr)
-    found = {1: "old", 2: "new"}[container.parse((folder / "store.vlt").read_bytes()).epoch]
+    found = {1: "old", 2: "new"}[vlt_file.parse((folder / "store.vlt").read_bytes()).epoch]
     assert content(opened()) == {KEY: value if found == "new" else "old"}, what
     if done.stdout.startswith("acknowledged"):
         assert found == "new", what
@@ -207,16 +207,16 @@ def test_s9_exit_codes_are_true(tmp_path, call, fault, first, figure):
 
 RESTORER = """
 import contextlib, os, sys, pathlib
-import fcntl, vault_core.sealing.primitives
+import fcntl, vault_core.vlt.primitives
 from vault_core.api import VaultError
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import upkeep
+from vault_testkit.context import FakeContext
+from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
 store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder).store
 os.path.exists("/marker-of-the-test")
 try:
-    upkeep.restore(store, folder.parent / "backup.vlt", lambda: True, contextlib.nullcontext())
+    maintenance.restore(store, folder.parent / "backup.vlt", lambda: True, contextlib.nullcontext())
     print("acknowledged")
 except VaultError as error:
     print("refused:", error.message)

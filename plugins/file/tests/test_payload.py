@@ -6,20 +6,20 @@ import pytest
 
 from support.security import sample
 from vault_core.api import Secret, sealing
-from vault_plugin_file import container
+from vault_plugin_file import vlt_file
 
 
 def read(data, dek):
     """Everything in these bytes."""
-    envelope = container.parse(data)
-    entries = container.decrypt(envelope, dek)
-    return {name: container.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
+    envelope = vlt_file.parse(data)
+    entries = vlt_file.decrypt(envelope, dek)
+    return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
 
 
 def rebuilt(made, plaintext):
     """The store with another plaintext, all keys right."""
     data, table, dek, _ = made
-    envelope = container.parse(data)
+    envelope = vlt_file.parse(data)
     head = envelope.signed + envelope.mac
     key = sealing.hkdf(dek.reveal(), envelope.fsalt, b"vlt/v1/payload" + sealing.lp(table.store, 3))
     return head + sealing.encrypt(key, plaintext, head)
@@ -60,7 +60,7 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
 def test_payload_forms(made, independent, plaintext):
     data = rebuilt(made, plaintext)
     with pytest.raises(ValueError):
-        container.decrypt(container.parse(data), made[2]).whole()
+        vlt_file.decrypt(vlt_file.parse(data), made[2]).whole()
     with pytest.raises(independent.Damaged):
         independent.read_file(data, "right")
 
@@ -69,11 +69,11 @@ def test_an_empty_index_and_a_full_block(made):
     dek = made[2]
     assert read(rebuilt(made, framed(b"{}")), dek) == {}
     assert len(framed(FULL)) == 4096
-    assert list(container.decrypt(container.parse(rebuilt(made, framed(FULL))), dek)) == ["a/b"]
+    assert list(vlt_file.decrypt(vlt_file.parse(rebuilt(made, framed(FULL))), dek)) == ["a/b"]
     _, table, dek, entries = made
     for size in range(2200, 2216):  # some of these end exactly at a block
-        more = {**entries, "x/y": container.seal_entry(table, dek, "x/y", 3, Secret("v" * size))}
-        data = container.encode(table, dek, 3, more)
+        more = {**entries, "x/y": vlt_file.seal_entry(table, dek, "x/y", 3, Secret("v" * size))}
+        data = vlt_file.encode(table, dek, 3, more)
         assert read(data, dek)["x/y"] == Secret("v" * size)
 
 
@@ -82,7 +82,7 @@ def test_an_empty_index_and_a_full_block(made):
 
 def test_s17_two_writes_of_one_content_share_nothing(made):
     _, table, dek, entries = made
-    one, two = (container.parse(container.encode(table, dek, 3, entries)) for _ in range(2))
+    one, two = (vlt_file.parse(vlt_file.encode(table, dek, 3, entries)) for _ in range(2))
     blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
     assert not blocks[0] & blocks[1]
     assert one.fsalt != two.fsalt
@@ -94,9 +94,9 @@ def test_s17_no_salt_comes_twice(made, figure):
     count = sample(1000, 10_000)
     files, sealed = set(), set()
     for _ in range(count):
-        entry = container.seal_entry(table, dek, "credentials/a", 3, Secret("one"))
+        entry = vlt_file.seal_entry(table, dek, "credentials/a", 3, Secret("one"))
         sealed.add(entry.sealed[:42])
-        files.add(container.parse(container.encode(table, dek, 3, {**entries, "credentials/a": entry})).fsalt)
+        files.add(vlt_file.parse(vlt_file.encode(table, dek, 3, {**entries, "credentials/a": entry})).fsalt)
     assert (len(files), len(sealed)) == (count, count)
     figure(f"{count} writes of one content, {len(files)} different salts of the file, {len(sealed)} of the entry")
 

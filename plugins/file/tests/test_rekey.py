@@ -6,8 +6,8 @@ import pytest
 
 from support.file_store import content, spoil
 from vault_core.api import Cancelled, Secret, StorageConflict, StorageCorrupt, WrongSecret, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container, upkeep
+from vault_plugin_file import maintenance, vlt_file
+from vault_testkit.context import FakeContext
 
 ENTRIES = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
 
@@ -31,14 +31,14 @@ def no(*_):
 
 def test_s16_rekey_seals_everything_again(made, opened, ctx):
     old = made.store.read()
-    new, before = upkeep.rekey(opened().store, no)
+    new, before = maintenance.rekey(opened().store, no)
     assert before == old.table
     assert new.dek != old.dek
     assert new.epoch == old.epoch + 1
     assert not {entry.sealed for entry in old.entries.values()} & {entry.sealed for entry in new.entries.values()}
     assert {slot.id for slot in old.table.slots}.isdisjoint(slot.id for slot in new.table.slots)
     with pytest.raises(ValueError, match="header was changed"):
-        container.decrypt(container.parse(new.data), old.dek)
+        vlt_file.decrypt(vlt_file.parse(new.data), old.dek)
     assert content(opened()) == ENTRIES
     assert content(made) == ENTRIES  # who had it open notices
     made.put("credentials/d", Secret("four"))
@@ -47,7 +47,7 @@ def test_s16_rekey_seals_everything_again(made, opened, ctx):
 
 def test_nobody_is_asked_twice(made, opened, ctx):
     ctx.unlocked.clear()
-    upkeep.rekey(opened().store, no)
+    maintenance.rekey(opened().store, no)
     assert len(ctx.unlocked) == 1
     assert not any(note.startswith("for ") for note in ctx.notes)
     assert content(opened()) == ENTRIES
@@ -55,7 +55,7 @@ def test_nobody_is_asked_twice(made, opened, ctx):
 
 def test_only_of_the_other_slot_the_secret_is_asked(two_ways, made, opened, tmp_path):
     both = FakeContext(tmp_path, passphrases=["right", "other"])
-    new, _ = upkeep.rekey(opened(both).store, no)
+    new, _ = maintenance.rekey(opened(both).store, no)
     assert len(both.unlocked) == 2
     assert [note for note in both.notes if note.startswith("for ")] == [f"for {two_ways.describe()}:"]
     for passphrase in ("right", "other"):
@@ -81,10 +81,10 @@ def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opene
     asked = []
     before = snapshot()
     with pytest.raises(Cancelled):
-        upkeep.rekey(opened().store, lambda slots: bool(asked.extend(slots)))
+        maintenance.rekey(opened().store, lambda slots: bool(asked.extend(slots)))
     assert asked == [two_ways.describe()]
     assert snapshot() == before
-    new, _ = upkeep.rekey(opened().store, yes)
+    new, _ = maintenance.rekey(opened().store, yes)
     assert len(new.table.slots) == 1
     with pytest.raises(WrongSecret):
         opened(FakeContext(tmp_path, passphrases=["other"])).get("credentials/a")
@@ -96,7 +96,7 @@ def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
         made.put("credentials/d", Secret("four"))
         return True
 
-    upkeep.rekey(opened().store, meanwhile)
+    maintenance.rekey(opened().store, meanwhile)
     assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
 
 
@@ -106,7 +106,7 @@ def test_rekey_beside_another_change_of_the_slots(two_ways, made, opened):
         return True
 
     with pytest.raises(StorageConflict, match=r"slots of .* were changed meanwhile"):
-        upkeep.rekey(opened().store, meanwhile)
+        maintenance.rekey(opened().store, meanwhile)
     assert content(opened()) == ENTRIES
 
 
@@ -114,5 +114,5 @@ def test_rekey_of_a_damaged_store_changes_nothing(made, opened, snapshot):
     spoil(made, "credentials/b")
     before = snapshot()
     with pytest.raises(StorageCorrupt, match="credentials/b"):
-        upkeep.rekey(opened().store, yes)
+        maintenance.rekey(opened().store, yes)
     assert snapshot() == before

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from vault_core.api import Secret, StorageError, WrongSecret, sealing
-from vault_core.sealing import slots
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container
+from vault_core.vlt import slot_table
+from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
+from vault_testkit.context import FakeContext
 
 WEAK, TODAY = sealing.Argon2id(19_456, 2, 1), sealing.Argon2id(19_456, 3, 1)
 KEY = "credentials/dev"
@@ -17,13 +17,13 @@ KEY = "credentials/dev"
 @pytest.fixture
 def weak(folder, ctx, _cheap, monkeypatch):
     """The path of the store."""
-    monkeypatch.setattr(slots, "DEFAULT_COST", TODAY)
+    monkeypatch.setattr(slot_table, "DEFAULT_COST", TODAY)
     FileBackend(ctx, folder, cost=WEAK).put(KEY, Secret("one"))
     return folder / "store.vlt"
 
 
 def costs(path):
-    table = container.parse(path.read_bytes()).table
+    table = vlt_file.parse(path.read_bytes()).table
     return [(slot.head["kdf"]["t"], slot.label) for slot in table.slots]
 
 
@@ -72,12 +72,12 @@ def test_only_the_slot_that_was_opened(weak, opened, ctx, tmp_path):
 
 
 def test_rekey_and_a_store_without_a_weak_slot_are_not_bothered(weak, opened, ctx):
-    from vault_plugin_file import upkeep
+    from vault_plugin_file import maintenance
 
-    state, _ = upkeep.rekey(opened().store, lambda _: True)
+    state, _ = maintenance.rekey(opened().store, lambda _: True)
     assert costs(weak) == [(3, "")]
     table = state.table
     ctx.notes.clear()
     opened().put("credentials/b", Secret("y"))
-    assert container.parse(weak.read_bytes()).table == table
+    assert vlt_file.parse(weak.read_bytes()).table == table
     assert ctx.notes == []

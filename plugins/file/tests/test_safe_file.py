@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
-from vault_plugin_file import disk
-from vault_plugin_file.copies import read_copy, write_copy
-from vault_plugin_file.disk import SafeFile, Unconfirmed
+from vault_plugin_file import atomic_file
+from vault_plugin_file.atomic_file import SafeFile, Unconfirmed
+from vault_plugin_file.backup import read_copy, write_copy
 
 LIMIT = 64
 
@@ -88,7 +88,7 @@ def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file, alarm):
 def test_what_belongs_to_another_user_is_refused(file, monkeypatch, what):
     written(file)
     if what == "file":
-        monkeypatch.setattr(disk.SafeFile, "_open_folder", _unchecked(file))
+        monkeypatch.setattr(atomic_file.SafeFile, "_open_folder", _unchecked(file))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StorageDenied, match="belongs to user id"):
         file.read()
@@ -236,8 +236,8 @@ def order(monkeypatch):
         mode = os.fstat(fd).st_mode
         seen.append("folder" if stat.S_ISDIR(mode) else f"file of {os.fstat(fd).st_size}")
 
-    monkeypatch.setattr(disk, "make_durable", durable)
-    monkeypatch.setattr("vault_plugin_file.copies.make_durable", durable)
+    monkeypatch.setattr(atomic_file, "make_durable", durable)
+    monkeypatch.setattr("vault_plugin_file.backup.make_durable", durable)
     for name in ("rename", "unlink", "link"):
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, _n=name, _r=real, **k: (seen.append(_n), _r(*a, **k))[1])
@@ -276,7 +276,7 @@ def test_what_cannot_be_made_durable_is_not_settled(file, monkeypatch):
     def fail(_fd):
         raise OSError(5, "broken")
 
-    monkeypatch.setattr(disk, "make_durable", fail)
+    monkeypatch.setattr(atomic_file, "make_durable", fail)
     assert not file.settle()
 
 
@@ -328,7 +328,7 @@ def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm, writ
 
 
 def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("vault_plugin_file.container.MAX_FILE", 10)
+    monkeypatch.setattr("vault_plugin_file.vlt_file.MAX_FILE", 10)
     (tmp_path / "b").write_bytes(b"x" * 50)
     assert len(read_copy(tmp_path / "b")) == 11
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "sealing" / "independent.py"
+INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "vlt" / "independent.py"
 GOLDEN = sorted(Path(__file__).with_name("golden").glob("*.vlt"))
 QUESTIONS = {"passphrase": "Passphrase: ", "key": "Key .base64.: ", "recovery": "Recovery key: "}
 

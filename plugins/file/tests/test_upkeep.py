@@ -25,10 +25,10 @@ from vault_core.api import (
     WrongSecret,
     sealing,
 )
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import anchor, container, disk, upkeep
+from vault_plugin_file import atomic_file, maintenance, rollback_guard, vlt_file
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.copies import read_copy, write_copy
+from vault_plugin_file.backup import read_copy, write_copy
+from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
 
@@ -70,12 +70,12 @@ def no(*_):
 
 
 def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
-    state = upkeep.create(opened().store)
+    state = maintenance.create(opened().store)
     assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
     assert content(opened()) == {}
     before, asked = snapshot(), len(ctx.unlocked)
     with pytest.raises(StorageConflict, match="there is a store at") as caught:
-        upkeep.create(opened().store)
+        maintenance.create(opened().store)
     assert caught.value.exit_code == 4
     assert snapshot() == before
     assert len(ctx.unlocked) == asked
@@ -92,7 +92,7 @@ def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
 
     monkeypatch.setattr(ctx, "unlock", late)
     with pytest.raises(StorageConflict):
-        upkeep.create(opened().store)
+        maintenance.create(opened().store)
     assert content(opened()) == {"a/first": "1"}
 
 
@@ -100,7 +100,7 @@ def test_init_leaves_aws_vaults_folder_alone(opened, folder):
     folder.mkdir(mode=0o700)
     (folder / "item").write_bytes(b"eyJhbGciOiJQQkVTMi1IUzI1NiIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d")
     with pytest.raises(StorageDenied, match="of aws-vault"):
-        upkeep.create(opened().store)
+        maintenance.create(opened().store)
     assert [found.name for found in folder.iterdir()] == ["item"]
 
 
@@ -108,18 +108,18 @@ def test_init_leaves_aws_vaults_folder_alone(opened, folder):
 
 
 def test_s7_verify_names_every_damaged_entry(made, path):
-    assert upkeep.damaged_entries(made.store.read()) == []
-    upkeep.require_whole(made.store.read(), "it", "a hint")
+    assert maintenance.damaged_entries(made.store.read()) == []
+    maintenance.require_whole(made.store.read(), "it", "a hint")
     spoil(made, "credentials/b")
     spoil(made, "seeds/c")
     with pytest.raises(StorageCorrupt, match=r"2 of 3 entries do not open: credentials/b, seeds/c") as caught:
-        upkeep.require_whole(made.store.read(), str(path), "a hint")
+        maintenance.require_whole(made.store.read(), str(path), "a hint")
     assert caught.value.exit_code == 4
     assert made.get("credentials/a").value == Secret("one")
 
 
 def test_verify_of_a_backup(made, backup, ctx):
-    assert upkeep.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
+    assert maintenance.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
     wrap = sealing.to_base64(made.slots().slots[0].wrap).encode()
     for damaged, reason in (
@@ -130,7 +130,7 @@ def test_verify_of_a_backup(made, backup, ctx):
     ):
         backup.write_bytes(damaged)
         with pytest.raises(StorageCorrupt, match=reason) as caught:
-            upkeep.open_copy(made.store, backup)
+            maintenance.open_copy(made.store, backup)
         assert str(backup) in caught.value.message
         assert caught.value.hint == "take another backup"
 
@@ -183,14 +183,14 @@ def test_backup_over_the_store_itself(made, path, tmp_path):
     (tmp_path / "link").symlink_to(path)
     for target in (path, tmp_path / "link"):
         with pytest.raises(StorageError, match="is the store itself"):
-            upkeep.check_backup_target(made.store, target)
+            maintenance.check_backup_target(made.store, target)
 
 
 def test_backup_to_a_folder_names_a_file_in_it(made, tmp_path):
     target = tmp_path / "my backups"
     target.mkdir()
     with pytest.raises(StorageError, match="my backups is a folder") as caught:
-        upkeep.check_backup_target(made.store, target)
+        maintenance.check_backup_target(made.store, target)
     assert caught.value.hint == f"name a file in it: awsv file backup '{target}/store.vlt'"
 
 
@@ -198,7 +198,7 @@ def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
     def broken(fd):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk, "make_durable", broken)
+    monkeypatch.setattr(atomic_file, "make_durable", broken)
     with pytest.raises(StorageUnavailable, match=r"backup.vlt cannot be written: no space left"):
         write_copy(tmp_path / "backup.vlt", path.read_bytes(), overwrite=False)
     assert not (tmp_path / "backup.vlt").exists()
@@ -214,7 +214,7 @@ def test_reading_what_is_no_backup(tmp_path):
     assert read_copy(tmp_path / "pipe") == b""
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 34)
-    assert len(read_copy(tmp_path / "sparse")) == container.MAX_FILE + 1
+    assert len(read_copy(tmp_path / "sparse")) == vlt_file.MAX_FILE + 1
 
 
 # -- restore -----------------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened
     made.put("credentials/a", Secret("changed"))
     made.delete("seeds/c")
     old = path.read_bytes()
-    state, kept = upkeep.restore(opened().store, backup, yes, nullcontext())
+    state, kept = maintenance.restore(opened().store, backup, yes, nullcontext())
     assert content(opened()) == ENTRIES
     assert state.epoch == 6  # three writes, two more, and this one: no machine takes it for an older copy
     assert kept.read_bytes() == old
@@ -238,7 +238,7 @@ def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
     made.put("credentials/a", Secret("changed"))
     before = snapshot()
     with pytest.raises(Cancelled):
-        upkeep.restore(opened().store, backup, no, nullcontext())
+        maintenance.restore(opened().store, backup, no, nullcontext())
     assert snapshot() == before
 
 
@@ -247,7 +247,7 @@ def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gon
     import shutil
 
     path.unlink() if gone == "file" else shutil.rmtree(folder)
-    state, kept = upkeep.restore(opened().store, backup, no, nullcontext())  # nothing to replace: nothing to ask
+    state, kept = maintenance.restore(opened().store, backup, no, nullcontext())  # nothing to replace: nothing to ask
     assert (content(opened()), state.epoch, kept) == (ENTRIES, 4, None)
     assert ctx.notes == []
 
@@ -257,7 +257,7 @@ def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
     made.put("credentials/a", Secret("changed"))
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     old = path.read_bytes()
-    _, kept = upkeep.restore(opened().store, backup, yes, nullcontext())
+    _, kept = maintenance.restore(opened().store, backup, yes, nullcontext())
     assert content(opened()) == ENTRIES
     assert kept.read_bytes() == old
 
@@ -271,7 +271,7 @@ def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path,
     for data in (half, half[:-1], half[:5000], b"", b"text", bytes(20_000)):
         backup.write_bytes(data)
         with pytest.raises(StorageCorrupt) as caught:
-            upkeep.restore(opened().store, backup, yes, nullcontext())
+            maintenance.restore(opened().store, backup, yes, nullcontext())
         assert str(backup) in caught.value.message
     assert snapshot() == before
 
@@ -279,7 +279,7 @@ def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path,
 def test_restore_with_the_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
     before = snapshot()
     with pytest.raises(WrongSecret):
-        upkeep.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes, nullcontext())
+        maintenance.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes, nullcontext())
     assert snapshot() == before
 
 
@@ -288,13 +288,13 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
-        (upkeep.StoreFile, "write", {"credentials/z": "new"}),
-        (anchor.Anchor, "pin", ENTRIES),
+        (maintenance.StoreFile, "write", {"credentials/z": "new"}),
+        (rollback_guard.Anchor, "pin", ENTRIES),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
-                upkeep.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
+                maintenance.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
         assert content(FileBackend(ctx, there)) == found
     assert ctx.notes == []
 
@@ -308,7 +308,7 @@ def test_restore_of_another_store_while_somebody_reads(made, backup, tmp_path, c
 
     def late():
         monkeypatch.setattr(reader.store.file, "read", real)
-        upkeep.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
+        maintenance.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
         return real()
 
     monkeypatch.setattr(reader.store.file, "read", late)
@@ -321,10 +321,10 @@ def interrupted(*_):
 
 
 def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
-    monkeypatch.setattr(upkeep.time, "strftime", lambda *_: "20260101T000000Z")
-    kept = {upkeep.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
+    monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")
+    kept = {maintenance.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
-    assert all(upkeep.open_copy(made.store, path).entries for path in kept)
+    assert all(maintenance.open_copy(made.store, path).entries for path in kept)
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------
@@ -341,8 +341,8 @@ def in_a_loop(folder, work, report):
 def test_s10_killed_in_the_middle(made, opened, folder, tmp_path, backup, what, figure):
     target = tmp_path / "copy.vlt"
     works = {
-        "rekey": lambda: upkeep.rekey(opened().store, no),
-        "restore": lambda: upkeep.restore(opened().store, backup, yes, nullcontext()),
+        "rekey": lambda: maintenance.rekey(opened().store, no),
+        "restore": lambda: maintenance.restore(opened().store, backup, yes, nullcontext()),
         "backup": lambda: write_copy(target, (folder / "store.vlt").read_bytes(), overwrite=True),
     }
     chance, done = random.Random(7), 0
@@ -363,7 +363,7 @@ def test_s10_killed_in_the_middle(made, opened, folder, tmp_path, backup, what, 
             done += len(heard) + len(report.read().splitlines())
         assert content(opened()) == ENTRIES
         for copy in (backup, *([target] if target.exists() else [])):
-            upkeep.require_whole(upkeep.open_copy(made.store, copy), "it", "a hint")
+            maintenance.require_whole(maintenance.open_copy(made.store, copy), "it", "a hint")
     figure(f"{KILLS} times kill -9, {done} acknowledged, 0 lost; every backup whole")
     opened().put("credentials/d", Secret("four"))
     assert not [found for found in folder.iterdir() if found.name.endswith(".tmp")]

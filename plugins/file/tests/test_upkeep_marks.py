@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageError, sealing
-from vault_core.testing.context import FakeContext
-from vault_plugin_file import container, upkeep
-from vault_plugin_file.anchor import Mark, Verdict
+from vault_plugin_file import maintenance, vlt_file
+from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.copies import write_copy
-from vault_plugin_file.disk import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file.backup import write_copy
+from vault_plugin_file.rollback_guard import Mark, Verdict
+from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
 
@@ -59,11 +59,11 @@ def changing(path):
 
 
 def epoch(path):
-    return container.parse(path.read_bytes()).epoch
+    return vlt_file.parse(path.read_bytes()).epoch
 
 
 def restored(store, backup, changing=nullcontext):
-    return upkeep.restore(store.store, backup, lambda: True, changing())
+    return maintenance.restore(store.store, backup, lambda: True, changing())
 
 
 def test_a_restored_backup_is_newer_than_the_file_in_its_place(store, backup, path, changing):
@@ -99,7 +99,7 @@ def test_the_number_of_another_store_in_its_place_does_not_count(backup, opened,
 
 def test_nobody_is_asked_where_there_is_no_file(store, backup, path):
     path.unlink()
-    upkeep.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
+    maintenance.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
     assert path.exists()
 
 
@@ -108,24 +108,24 @@ def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changi
     around, seen = changing
     for wrong in (Verdict.FORK, Verdict.REPLACED):
         with pytest.raises(StorageConflict, match="but older"):
-            upkeep.accept(opened().store, wrong, around())
+            maintenance.accept(opened().store, wrong, around())
     assert seen == []
-    assert "(write 1)" in upkeep.accept(opened().store, Verdict.OLDER, around())
+    assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, around())
     assert len(seen) == 2
-    assert "nothing to accept" in upkeep.accept(opened().store, Verdict.OLDER, around())
+    assert "nothing to accept" in maintenance.accept(opened().store, Verdict.OLDER, around())
     path.unlink()
     with pytest.raises(StorageConflict, match="but gone"):
-        upkeep.accept(opened().store, Verdict.OLDER, around())
-    assert "is forgotten" in upkeep.accept(opened().store, Verdict.REPLACED, around())
+        maintenance.accept(opened().store, Verdict.OLDER, around())
+    assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, around())
     assert len(seen) == 4
     assert opened().get(KEY) is None
 
 
 def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, path):
-    file = opened().store.anchor._newest_of(container.parse(path.read_bytes()).table.store).path
+    file = opened().store.anchor._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
     good = file.read_bytes()
     file.write_bytes(b"{}")
-    upkeep.accept(opened().store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened().store, Verdict.FORK, nullcontext())
     assert file.read_bytes() == good
 
 
@@ -134,19 +134,19 @@ def test_a_backup_is_no_store_and_no_folder(store, path, tmp_path):
     os.link(path, link)
     for target, says in ((path, "is the store itself"), (link, "is the store itself"), (tmp_path, "is a folder")):
         with pytest.raises(StorageError, match=says):
-            upkeep.check_backup_target(store.store, target)
+            maintenance.check_backup_target(store.store, target)
     link.unlink()
-    upkeep.check_backup_target(store.store, link)
+    maintenance.check_backup_target(store.store, link)
 
 
 def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
     data = backup.read_bytes()
     backup.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     before = path.read_bytes()
-    for use in (lambda: restored(store, backup), lambda: upkeep.open_copy(store.store, backup)):
+    for use in (lambda: restored(store, backup), lambda: maintenance.open_copy(store.store, backup)):
         with pytest.raises(StorageCorrupt) as caught:
             use()
-        assert caught.value.hint == upkeep.ANOTHER_BACKUP
+        assert caught.value.hint == maintenance.ANOTHER_BACKUP
     assert path.read_bytes() == before
 
 
@@ -172,7 +172,7 @@ def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, pat
     off = FileBackend(FakeContext(tmp_path / "o", passphrases=["right"], options={"anchor": False}), path.parent)
     off.put(KEY, Secret("other"))
     other = path.read_bytes()
-    assert epoch(path) == container.parse(second).epoch
+    assert epoch(path) == vlt_file.parse(second).epoch
     reader = FileBackend(FakeContext(tmp_path / "p", passphrases=["right"], options={"anchor": False}), path.parent)
     assert reader.get(KEY).value == Secret("other")
     path.write_bytes(second)
@@ -182,7 +182,7 @@ def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, pat
 
 
 def test_the_last_write_that_can_be_counted(store, monkeypatch):
-    monkeypatch.setattr(container, "MAX_EPOCH", 3)
+    monkeypatch.setattr(vlt_file, "MAX_EPOCH", 3)
     store.put(KEY, Secret("2"))
     store.put(KEY, Secret("3"))
     with pytest.raises(StorageError, match="as often as its format can count"):
@@ -243,12 +243,12 @@ def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypa
     def create(cls, *args, **more):
         if not made:
             made.append(1)
-            upkeep.create(opened().store)
+            maintenance.create(opened().store)
         return real(cls, *args, **more)
 
     monkeypatch.setattr(sealing.SlotTable, "create", classmethod(create))
     with pytest.raises(StorageConflict, match="already"):
-        upkeep.create(opened().store)
+        maintenance.create(opened().store)
     assert epoch(path) == 1
 
 
@@ -264,8 +264,8 @@ def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, p
     for one in (reader, writer):
         assert one.get(KEY).value == Secret("1")
     before = path.read_bytes()
-    upkeep.rekey(opened().store, lambda _slots: False)
-    assert not container.parse(path.read_bytes()).made_with(reader.store._key[1])
+    maintenance.rekey(opened().store, lambda _slots: False)
+    assert not vlt_file.parse(path.read_bytes()).made_with(reader.store._key[1])
     assert path.read_bytes() != before
     assert reader.get(KEY).value == Secret("1")
     assert writer.put(KEY, Secret("2"))
@@ -313,6 +313,6 @@ def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opene
 
 def test_a_mark_of_a_state_is_that_of_its_bytes(store, path):
     state = store.store.read()
-    envelope = container.parse(path.read_bytes())
+    envelope = vlt_file.parse(path.read_bytes())
     assert state.mark == Mark(envelope.table.store, envelope.epoch, envelope.mac)
     assert replace(state, epoch=9).mark.epoch == 9

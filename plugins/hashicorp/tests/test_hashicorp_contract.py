@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.openbao import Server
-from vault_core.testing import PassphraseContract, Setup, StorageContract
+from vault_testkit import PassphraseContract, Setup, StorageContract
 
 
 @pytest.fixture(scope="module")

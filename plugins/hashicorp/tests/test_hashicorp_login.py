@@ -23,8 +23,8 @@ from vault_core.api import (
     StorageLocked,
     VaultError,
 )
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp.credentials import whose
+from vault_testkit import FakeContext
 
 Open = Callable[..., Any]
 

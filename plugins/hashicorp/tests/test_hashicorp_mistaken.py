@@ -18,10 +18,10 @@ import pytest
 from support.lossy import lossy
 from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.service import Store
+from vault_testkit import FakeContext
 
 Open = Callable[..., Any]
 Answer = tuple[int, dict[str, str], bytes]

@@ -23,9 +23,9 @@ from vault_core.api import (
     StorageLocked,
     StorageUnavailable,
 )
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
+from vault_testkit import FakeContext
 
 Open = Callable[..., Any]
 

@@ -19,9 +19,9 @@ from support.endless import endless
 from support.lossy import LossyFront
 from support.openbao import Server
 from vault_core.api import ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
+from vault_testkit import FakeContext
 
 Open = Callable[..., Any]
 

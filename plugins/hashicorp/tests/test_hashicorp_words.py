@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from vault_core.api import ConfigError, PassphraseError, Secret, StorageLocked
-from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import answers, calls, credentials, items, passphrase, server, service
 from vault_plugin_hashicorp.login import Identity, Login
+from vault_testkit import FakeContext
 
 Make = Callable[..., FakeContext]
 HERE = {"VAULT_ADDR": "https://vault.example.test:8200"}

@@ -22,11 +22,11 @@ from vault_core.api import (
     StorageCorrupt,
     StorageUnavailable,
 )
-from vault_core.testing import FakeContext
 from vault_plugin_keychain import source, storage
 from vault_plugin_keychain.plugin import KINDS, SECRET_SERVICE, Kind
 from vault_plugin_keychain.source import KeychainSource
 from vault_plugin_keychain.storage import KeychainStore
+from vault_testkit import FakeContext
 
 KEY = "credentials/work"
 ONE, TWO = Secret("one"), Secret("two")

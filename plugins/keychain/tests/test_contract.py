@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.secret_service import DesktopSession, desktop
-from vault_core.testing import PassphraseContract, Setup, StorageContract
+from vault_testkit import PassphraseContract, Setup, StorageContract
 
 
 @pytest.fixture(scope="module")

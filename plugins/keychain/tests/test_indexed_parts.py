@@ -11,11 +11,11 @@ import pytest
 
 from support.keychains import Fragile
 from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt
-from vault_core.testing import FakeContext
 from vault_plugin_keychain import indexed, storage
 from vault_plugin_keychain.indexed import Indexed
 from vault_plugin_keychain.plugin import SECRET_SERVICE
 from vault_plugin_keychain.storage import KeychainStore
+from vault_testkit import FakeContext
 
 
 class Counting(Fragile):

@@ -13,11 +13,11 @@ import pytest
 from support.dbus_services import KWALLET as KWALLET_SERVICE
 from support.secret_service import DesktopSession, desktop
 from vault_core.api import Context, Secret, StorageError, StorageLocked, StorageUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_keychain import bus
 from vault_plugin_keychain.keychains import Keychain, open_keychain
 from vault_plugin_keychain.plugin import KWALLET, MACOS, WINCRED, Kind, vault_storage_backends
 from vault_plugin_keychain.storage import KeychainStore
+from vault_testkit import FakeContext
 
 KEY = "credentials/work"
 

@@ -19,10 +19,10 @@ from support.busy import seconds
 from support.dbus_services import MUTE, PROMPTING
 from support.secret_service import LOGIN, DesktopSession, desktop
 from vault_core.api import ABSENT, Cancelled, Secret, StorageCorrupt, StorageLocked, StorageUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_keychain import bus
 from vault_plugin_keychain.plugin import SECRET_SERVICE, vault_storage_backends
 from vault_plugin_keychain.storage import KeychainStore
+from vault_testkit import FakeContext
 
 KEY = "credentials/work"
 VALUE = Secret("a value")
@@ -156,7 +156,7 @@ OPENED = """
 import json, sys
 from pathlib import Path
 from vault_core.api import Secret
-from vault_core.testing import FakeContext
+from vault_testkit import FakeContext
 from vault_plugin_keychain.plugin import SECRET_SERVICE
 from vault_plugin_keychain.storage import KeychainStore
 job = json.load(sys.stdin)

@@ -15,11 +15,11 @@ from support.secret_service import desktop
 from support.sites import Site, failure
 from support.vaults import offline
 from vault_core.api import Context, StorageUnavailable
-from vault_core.testing import FakeContext
 from vault_plugin_keychain import plugin as offered
 from vault_plugin_keychain.keychains import isolated, why_unavailable
 from vault_plugin_keychain.plugin import KINDS, KWALLET, MACOS, SECRET_SERVICE, WINCRED, Kind
 from vault_plugin_keychain.storage import KeychainStore
+from vault_testkit import FakeContext
 
 NAMES = ("keychain", "secret-service", "kwallet", "wincred")
 PLATFORMS = {SECRET_SERVICE: "linux", KWALLET: "linux", MACOS: "darwin", WINCRED: "win32"}

@@ -18,8 +18,8 @@ from vault_core.api import (
     Secret,
     SourceUnavailable,
 )
-from vault_core.testing import FakeContext
 from vault_plugin_prompt import plugin
+from vault_testkit import FakeContext
 
 SERIAL = "arn:aws:iam::123456789012:mfa/ana"
 UNLOCK = "Passphrase to unlock store 'file': "

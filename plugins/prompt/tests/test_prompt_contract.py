@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault_core.testing import MfaContract, PassphraseContract
+from vault_testkit import MfaContract, PassphraseContract
 
 
 class TestPrompt(PassphraseContract):

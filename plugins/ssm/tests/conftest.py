@@ -13,9 +13,9 @@ import pytest
 from support.front import Front
 from support.moto import REGION, MotoServer
 from vault_core.api import PassphraseRequest, Secret
-from vault_core.testing import FakeContext
 from vault_plugin_ssm.choices import identity
 from vault_plugin_ssm.plugin import vault_passphrase_sources
+from vault_testkit import FakeContext
 
 PASSPHRASE = "correct horse battery staple, canary"
 [SPEC] = vault_passphrase_sources()

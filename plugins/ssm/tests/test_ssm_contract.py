@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault_core.testing import PassphraseContract, Setup
+from vault_testkit import PassphraseContract, Setup
 
 PASSPHRASE = "correct horse battery staple, canary"
 

@@ -84,7 +84,7 @@ def test_the_program_of_somebody_else(ssm, front: Front, tmp_path: Path) -> None
 
 def test_a_program_may_take_longer_than_aws(ssm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault_plugin_ssm.source.LIMIT_SECONDS", 0.5)
-    monkeypatch.setattr("vault_plugin_ssm.talk.PROGRAM_SECONDS", 1.0)
+    monkeypatch.setattr("vault_plugin_ssm.aws_call.PROGRAM_SECONDS", 1.0)
     script = tmp_path / "other.py"
     script.write_text("import time; time.sleep(20)")
     ssm.profile(

@@ -13,10 +13,10 @@ from support.busy import seconds
 from support.front import Front, json_error
 from support.moto import ACCOUNT, REGION
 from vault_core.api import Cancelled, ConfigError, PassphraseError, SourceUnavailable
-from vault_core.testing import FakeContext
-from vault_plugin_ssm import isolated, source, talk
+from vault_plugin_ssm import aws_call, isolated, source
 from vault_plugin_ssm.choices import identity, parameter_name, region_name
 from vault_plugin_ssm.plugin import vault_passphrase_sources
+from vault_testkit import FakeContext
 
 PASSPHRASE = "correct horse battery staple, canary"
 [SPEC] = vault_passphrase_sources()
@@ -25,7 +25,7 @@ USER = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 @pytest.fixture(autouse=True)
 def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(talk, "PAUSE", 0.01)
+    monkeypatch.setattr(aws_call, "PAUSE", 0.01)
 
 
 # -- what it answers ---------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from vault_core.api import AccessDenied, ConfigError, PassphraseError, Secret, SessionError, SourceUnavailable
-from vault_core.testing.context import FakeContext
-from vault_plugin_ssm import choices, failures, identities, isolated, putting, source
+from vault_plugin_ssm import choices, failures, identities, isolated, put_parameter, source
 from vault_plugin_ssm.choices import Identity
 from vault_plugin_ssm.failures import Attempt, Failure, explain
+from vault_testkit.context import FakeContext
 
 ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234-ab"
@@ -210,8 +210,8 @@ def described(**changes: Any) -> Any:
 
 
 def test_a_key_is_named_by_its_arn() -> None:
-    assert putting._key_arn(described(), "alias/x", attempt()) == KEY
-    assert putting._key_arn(described(KeySpec="SYMMETRIC_DEFAULT"), "alias/x", attempt()) == KEY
+    assert put_parameter._key_arn(described(), "alias/x", attempt()) == KEY
+    assert put_parameter._key_arn(described(KeySpec="SYMMETRIC_DEFAULT"), "alias/x", attempt()) == KEY
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_key_is_named_by_its_arn() -> None:
 )
 def test_a_key_that_cannot_be_meant(changes: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="KMS key alias/x"):
-        putting._key_arn(described(**changes), "alias/x", attempt())
+        put_parameter._key_arn(described(**changes), "alias/x", attempt())
 
 
 @pytest.mark.parametrize(
@@ -241,16 +241,16 @@ def test_a_key_that_is_not_shown_is_taken_by_its_arn_where_only_the_look_is_deni
         return SimpleNamespace(describe_key=describe)
 
     if taken:
-        assert putting._key_arn(clients, key, attempt()) == key
+        assert put_parameter._key_arn(clients, key, attempt()) == key
     else:
         with pytest.raises(SessionError, match="KMS does not show"):
-            putting._key_arn(clients, key, attempt())
+            put_parameter._key_arn(clients, key, attempt())
 
 
 def test_without_a_key_of_ones_own_a_reader_needs_one_statement() -> None:
-    plain = putting.Put("/a/b", ARN, "eu-west-1", 1, None)
+    plain = put_parameter.Put("/a/b", ARN, "eu-west-1", 1, None)
     assert [one["Action"] for one in plain.policy["Statement"]] == ["ssm:GetParameter"]
-    own = putting.Put("/a/b", ARN, "eu-west-1", 1, KEY)
+    own = put_parameter.Put("/a/b", ARN, "eu-west-1", 1, KEY)
     assert [one["Action"] for one in own.policy["Statement"]] == ["ssm:GetParameter", "kms:Decrypt"]
     assert own.policy["Statement"][1]["Condition"]["StringEquals"] == {"kms:EncryptionContext:PARAMETER_ARN": ARN}
 

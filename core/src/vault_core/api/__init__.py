@@ -1,4 +1,4 @@
-"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_core.testing`.
+"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_testkit`.
 
 A plugin is a module with one or more hooks (see :mod:`vault_core.hookspecs`) marked by :data:`hookimpl`. A hook
 returns specs; the host calls ``spec.open(context)`` when the user has named the plugin, and that is the first place
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pluggy
 
-from vault_core import sealing
+from vault_core import vlt as sealing
 from vault_core.api.command import CommandContext, CommandSpec
 from vault_core.api.context import Context, RunResult
 from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec

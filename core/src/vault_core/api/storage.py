@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vault_core import sealing
+from vault_core import vlt as sealing
 from vault_core.api.context import Context
 from vault_core.api.options import Option
 from vault_core.secret import Secret

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vault_core.awsconfig.document import Document
+from vault_core.awsconfig.editor import Document
 from vault_core.awsconfig.quoting import PROCESS, process_line, process_words
 from vault_core.awsconfig.shared import classify
 

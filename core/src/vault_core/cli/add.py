@@ -24,7 +24,7 @@ from vault_core.errors import (
 )
 from vault_core.pasting import command_line
 from vault_core.secret import Secret
-from vault_core.vault import StoredKey, Vault
+from vault_core.storage.vault import StoredKey, Vault
 
 _KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z2-7]{16}\Z")
 """An access key's id (IAM user guide, "IAM identifiers": AKIA for users, ASIA for sessions)."""

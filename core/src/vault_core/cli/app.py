@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vault_core import output
-from vault_core.cli.protect import refuse_tracer
+from vault_core.cli.harden import refuse_tracer
 from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.pasting import command_line
 from vault_core.plugins.host import Host
@@ -31,14 +31,14 @@ from vault_core.settings import Settings
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.moving.receipt import Receipts
+    from vault_core.importing.record import Receipts
     from vault_core.secret import Secret
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine
     from vault_core.sessions.generations import Generations
     from vault_core.sessions.plan import Planner
     from vault_core.sessions.profiles import Flags, Profiles
-    from vault_core.vault import Store, Vault
+    from vault_core.storage.vault import Store, Vault
 
 _MAY_BE_SERVED = "sessions of the old key may still be served: run 'awsv clear'"
 MACHINE_QUESTION_LIMIT = 45.0
@@ -97,7 +97,7 @@ class App:
 
     def sweep_aws_files(self) -> None:
         """Remove what a command that was killed left beside the AWS files: it may hold plain keys."""
-        from vault_core.awsconfig.saving import sweep
+        from vault_core.awsconfig.write import sweep
 
         for path in (self.settings.aws_config_file, self.settings.aws_credentials_file):
             sweep(path, locks=self.config_locks)
@@ -136,8 +136,8 @@ class App:
             failure of another process just now is taken over instead of asking again.
         """
         from vault_core.sessions.engine import Engine
-        from vault_core.sessions.flight import Flights
         from vault_core.sessions.profiles import seconds_of
+        from vault_core.sessions.singleflight import Flights
 
         wait = self.settings.value("wait")
         limit = MACHINE_QUESTION_LIMIT if machine else float(seconds_of(wait.origin, wait.text))
@@ -149,7 +149,7 @@ class App:
 
     def vault(self, profile: str | None = None) -> Vault:
         """The vault that a profile's key lies in, by the settings and the profile's own ``vault_backend``."""
-        from vault_core.vault import Store, Vault
+        from vault_core.storage.vault import Store, Vault
 
         section = self.aws_config.merged(profile) if profile is not None else None
         keys = {key: entry.value for key, entry in section.entries.items()} if section else {}
@@ -206,13 +206,13 @@ class App:
     @cached_property
     def receipts(self) -> Receipts:
         """What was copied from plain files."""
-        from vault_core.moving.receipt import Receipts
+        from vault_core.importing.record import Receipts
 
         return Receipts(self.settings.state_dir / "imports")
 
     def copied(self, raw: bytes) -> frozenset[str]:
         """The profiles whose key was copied from the credentials file, if it still holds what it held then."""
-        from vault_core.moving.receipt import digest
+        from vault_core.importing.record import digest
 
         receipt = self.receipts.read(self.settings.aws_credentials_file)
         return receipt.profiles if receipt is not None and receipt.digest == digest(raw) else frozenset()
@@ -236,8 +236,8 @@ class App:
         output.write_raw(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
     def write_credentials(self, text: str) -> None:
-        """Credentials for a program, as they are (:mod:`vault_core.cli.formats` sees to what is in them); a newline is
-        added. Warn where they go to a file that others can open."""
+        """Credentials for a program, as they are (:mod:`vault_core.sessions.formats` sees to what is in them); a
+        newline is added. Warn where they go to a file that others can open."""
         if why := output.open_to_others():
             self.note(f"warning: these credentials go to a file that others may read: {why}")
         output.write_raw(f"{text}\n")
@@ -350,7 +350,7 @@ def subcommand(
 
 def profile_name(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Callback of every profile argument: the name (or names) can be one."""
-    from vault_core.vault import check_name
+    from vault_core.storage.vault import check_name
 
     if isinstance(value, tuple):
         return tuple(check_name(name) for name in value)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import click
 
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.wording import counted
+from vault_core.cli.text import counted
 from vault_core.errors import StorageError, VaultError
 
 

@@ -100,7 +100,7 @@ def _command(app: App | None, word: str) -> click.Command | None:
     if name not in COMMANDS:
         if not app or name not in _contributed(app):
             return None
-        from vault_core.cli.contributed import load  # of no use to the core's own commands
+        from vault_core.cli.plugin_commands import load  # of no use to the core's own commands
 
         return load(app, name)
     module = f"{name}_" if keyword.iskeyword(name) else name

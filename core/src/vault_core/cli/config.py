@@ -12,13 +12,13 @@ from vault_core.api import Capability
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.shim import command as aws_vault_shim
-from vault_core.cli.wording import counted, difference
+from vault_core.cli.text import counted, difference
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
 from vault_core.pasting import command_line
 
 if TYPE_CHECKING:
-    from vault_core.awsconfig.wiring import Proposal
-    from vault_core.vault import Store
+    from vault_core.awsconfig.credential_process import Proposal
+    from vault_core.storage.vault import Store
 
 
 @click.group("config")
@@ -53,8 +53,8 @@ def credential_process(
       awsv config credential-process admin --as admin-sdk
       awsv config credential-process --all --dry-run
     """
-    from vault_core.awsconfig.saving import save
-    from vault_core.awsconfig.wiring import propose
+    from vault_core.awsconfig.credential_process import propose
+    from vault_core.awsconfig.write import save
 
     if bool(profiles) == every:
         raise UsageError("give either PROFILE or --all", hint="awsv config credential-process --help")
@@ -146,7 +146,7 @@ class _Check:
 
     def names(self, store: Store) -> frozenset[str] | None:
         """The names in a store; None, which is said once, where it is locked or on a server."""
-        from vault_core.vault import Vault
+        from vault_core.storage.vault import Vault
 
         if store.identity not in self._stored:
             try:

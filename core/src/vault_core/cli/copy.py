@@ -12,11 +12,11 @@ from vault_core import output
 from vault_core.api import ABSENT
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.moving import write_report
-from vault_core.cli.wording import counted
+from vault_core.cli.text import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
-from vault_core.moving.copying import Mover, Outcome, compared
-from vault_core.moving.found import Found
-from vault_core.vault import Store, Vault
+from vault_core.importing.copy import Mover, Outcome, compared
+from vault_core.importing.scan import Found
+from vault_core.storage.vault import Store, Vault
 
 
 @subcommand("copy")

@@ -10,14 +10,14 @@ import click
 from vault_core.awsconfig.quoting import PROCESS
 from vault_core.awsconfig.shared import may_be_shown, without_passwords
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.formats import timestamp
 from vault_core.cli.sessions import OPTIONS
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.sessions.engine import Engine, kind_of
+from vault_core.sessions.formats import timestamp
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
 from vault_core.sessions.profiles import Flags
 from vault_core.settings import is_secret_variable
-from vault_core.vault import Vault
+from vault_core.storage.vault import Vault
 
 MASK = "***"
 """In place of a value that may be secret."""
@@ -82,7 +82,7 @@ def _shown(app: App, key: str, value: str) -> str:
     """A value that may be secret is nobody's business here: what no plugin that was opened vouches for."""
     known = {one for one in app.host.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
     if key == PROCESS:
-        from vault_core.awsconfig.patch import without_secret
+        from vault_core.awsconfig.redacted_diff import without_secret
 
         value = without_secret(f"{key} = {value}").removeprefix(f"{key} = ")
     return without_passwords(value) if may_be_shown(key, known) else MASK

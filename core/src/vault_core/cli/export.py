@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.formats import FORMATS
 from vault_core.cli.sessions import obtain, session_options
+from vault_core.sessions.formats import FORMATS
 from vault_core.sessions.profiles import Flags
 
 

@@ -16,15 +16,15 @@ from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
 from vault_core.cli.recovery import lacks_store
 from vault_core.cli.remove_plain import remove_plain, undo
-from vault_core.cli.wording import counted, difference
+from vault_core.cli.text import counted, difference
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.secret import Secret
 from vault_core.sessions.plan import KeyStep
 from vault_core.sessions.profiles import Flags, own_profile
 
 if TYPE_CHECKING:
-    from vault_core.moving.copying import Outcome
-    from vault_core.moving.found import Found
+    from vault_core.importing.copy import Outcome
+    from vault_core.importing.scan import Found
 
 PASSPHRASE = "AWS_VAULT_IMPORT_PASSPHRASE"  # noqa: S105 - a variable's name
 ITEMS = "AWS_VAULT_FILE_DIR"
@@ -77,7 +77,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
       awsv import credentials-file --check
     """
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.moving.credentials_file import keys
+    from vault_core.importing.credentials_file import keys
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"copying the keys of {path}"
@@ -123,7 +123,7 @@ def aws_vault(app: App, folder: str | None, overwrite: bool, dry_run: bool, yes:
     Example:
       awsv import aws-vault --dir ~/.awsvault/keys
     """
-    from vault_core.moving.awsvault import tokens
+    from vault_core.importing.awsvault import tokens
 
     place = _items_folder(app, folder)
     app.host.purpose = f"copying the keys of aws-vault in {place}"
@@ -153,7 +153,7 @@ command.add_command(undo)
 
 
 def _items_folder(app: App, given: str | None) -> Path:
-    from vault_core.moving.awsvault import tokens
+    from vault_core.importing.awsvault import tokens
 
     if given is not None:
         return Path(given).absolute()
@@ -169,7 +169,7 @@ def _items_folder(app: App, given: str | None) -> Path:
 
 def _opened(app: App, place: Path, items: dict[str, bytes]) -> Found:
     """The items, with the passphrase of the variable, or of a person who has three tries."""
-    from vault_core.moving.awsvault import open_items
+    from vault_core.importing.awsvault import open_items
 
     given = app.settings.environ.get(PASSPHRASE)
     if given is not None:
@@ -228,7 +228,7 @@ class _Served:
 def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     """Offer to change the config's lines that run aws-vault."""
     from vault_core.awsconfig.rewiring import propose
-    from vault_core.awsconfig.saving import save
+    from vault_core.awsconfig.write import save
 
     path = app.settings.aws_config_file
     raw = app.host.read(path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from vault_core.children import is_identity
+from vault_core.child_env import is_identity
 from vault_core.errors import UsageError
 from vault_core.settings import PREFIX, is_secret_variable
 

@@ -11,9 +11,9 @@ import click
 from vault_core import output
 from vault_core.api import Capability
 from vault_core.cli.app import App, subcommand
-from vault_core.cli.formats import timestamp
 from vault_core.errors import PassphraseError, StorageLocked, UsageError
 from vault_core.sessions.cache import Session
+from vault_core.sessions.formats import timestamp
 
 LOCKED = "locked"
 SHARED = " (shared)"

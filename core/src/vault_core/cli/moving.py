@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from vault_core.cli.app import App
 from vault_core.cli.recovery import lacks_store, offer
-from vault_core.cli.wording import counted, reasons
+from vault_core.cli.text import counted, reasons
 from vault_core.errors import AccessDenied, PartlyDone, PluginError, VaultError
-from vault_core.moving.copying import Mover, Outcome, State, compared
-from vault_core.moving.found import Found
-from vault_core.vault import Vault
+from vault_core.importing.copy import Mover, Outcome, State, compared
+from vault_core.importing.scan import Found
+from vault_core.storage.vault import Vault
 
 if TYPE_CHECKING:
     from vault_core.api import Credentials, SessionSpec

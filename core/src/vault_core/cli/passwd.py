@@ -12,7 +12,7 @@ from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, Usage
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
-    from vault_core.sealing import Slot, SlotTable
+    from vault_core.vlt import Slot, SlotTable
 
 _TRIES = 3
 
@@ -38,7 +38,7 @@ def command(
       awsv passwd
       awsv passwd --recovery
     """
-    from vault_core.sealing import NewSlot, slots
+    from vault_core.vlt import NewSlot, slot_table
 
     if not recovery and (recovery_fd is not None or chosen is not None):
         raise UsageError("--recovery-fd and --slot go with --recovery")
@@ -50,7 +50,7 @@ def command(
     else:
         old, dek = table.open_by_passphrase(ways.context, ways.file)
     new = NewSlot.passphrase(
-        table.store, ways.choose(new_passphrase_fd), cost=slots.DEFAULT_COST, label=old.label if old else ""
+        table.store, ways.choose(new_passphrase_fd), cost=slot_table.DEFAULT_COST, label=old.label if old else ""
     )
     if old is None:
         ways.add(new, dek)

@@ -217,7 +217,7 @@ def named(app: App, name: str, rows: Sequence[dict[str, Any]]) -> list[dict[str,
 
 def examine(app: App, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries with what their plugins said; those that may not load are left as they are."""
-    from vault_core.cli.checking import check
+    from vault_core.cli.check.parent import check
 
     loadable = {(row["kind"], row["name"]) for row in rows if row["state"] in ("selected", "installed")}
     offers = [offer for offer in app.plugins.offers() if offer.usable and (offer.kind, offer.name) in loadable]

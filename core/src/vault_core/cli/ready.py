@@ -13,14 +13,14 @@ from typing import Any
 import click
 
 from vault_core.cli.app import App, subcommand
-from vault_core.cli.formats import timestamp
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, VaultError
+from vault_core.mfa import MfaRefused
 from vault_core.secret import Secret
 from vault_core.sessions.engine import Engine
-from vault_core.sessions.mfa import MfaRefused
+from vault_core.sessions.formats import timestamp
 from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
 from vault_core.sessions.profiles import Flags
-from vault_core.vault import check_name
+from vault_core.storage.vault import check_name
 
 PARALLEL = 8
 """Sessions made at a time: STS answers that many calls of one account without throttling."""

@@ -99,7 +99,7 @@ def _offer(ways: Ways) -> None:
 
 
 def _make(ways: Ways, dek: Secret, number: int | None, label: str) -> None:
-    from vault_core.sealing import NewSlot
+    from vault_core.vlt import NewSlot
 
     table = ways.table()
     new, text = NewSlot.recovery(table.store, label=label)
@@ -125,7 +125,7 @@ def _make(ways: Ways, dek: Secret, number: int | None, label: str) -> None:
 
 def _show(ways: Ways, text: Secret) -> None:
     """Show the key and have its last group typed back."""
-    from vault_core.sealing import recovery
+    from vault_core.vlt import recovery
 
     terminal = ways.app.host.terminal
     groups = text.reveal_text().split("-")

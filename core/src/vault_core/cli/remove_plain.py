@@ -13,13 +13,13 @@ import click
 from vault_core import output
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.moving import Vaults
-from vault_core.cli.wording import MAX_NAMED, counted, difference, reasons
+from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, StorageError
 
 if TYPE_CHECKING:
     from vault_core.api import Credentials
-    from vault_core.moving.credentials_file import Removal
-    from vault_core.moving.originals import Originals
+    from vault_core.importing.backups import Originals
+    from vault_core.importing.credentials_file import Removal
 
 _PURPOSE = "-originals"
 """Of the lock under which an original is kept, its file changed and what was copied noted: one step after the other."""
@@ -31,8 +31,8 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises StorageError: the file has changed since the copy.
     :raises PartlyDone: some plain keys are still there.
     """
-    from vault_core.awsconfig.saving import alone, save
-    from vault_core.moving.originals import Originals
+    from vault_core.awsconfig.write import alone, save
+    from vault_core.importing.backups import Originals
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"removing the plain keys of {path}"
@@ -76,8 +76,8 @@ def undo(app: App, overwrite: bool) -> None:
     Example:
       awsv import undo
     """
-    from vault_core.awsconfig.saving import alone
-    from vault_core.moving.originals import Originals
+    from vault_core.awsconfig.write import alone
+    from vault_core.importing.backups import Originals
 
     path = app.settings.aws_credentials_file
     app.host.purpose = f"putting {path} back"
@@ -89,9 +89,9 @@ def undo(app: App, overwrite: bool) -> None:
 
 
 def _undo(app: App, path: Path, originals: Originals, *, overwrite: bool) -> None:
-    from vault_core.awsconfig.saving import save
-    from vault_core.moving.originals import Original
-    from vault_core.moving.receipt import digest
+    from vault_core.awsconfig.write import save
+    from vault_core.importing.backups import Original
+    from vault_core.importing.record import digest
     from vault_core.secret import Secret
 
     kept = originals.read()
@@ -118,7 +118,7 @@ def _undo(app: App, path: Path, originals: Originals, *, overwrite: bool) -> Non
 
 
 def _refuse_unless_copied(app: App, path: Path, raw: bytes) -> None:
-    from vault_core.moving.receipt import digest
+    from vault_core.importing.record import digest
 
     receipt = app.receipts.read(path)
     if receipt is None:
@@ -133,7 +133,7 @@ def _refuse_unless_copied(app: App, path: Path, raw: bytes) -> None:
 def _proposal(app: App, raw: bytes) -> Removal:
     from vault_core.awsconfig.quoting import process_profile, process_words
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.moving.credentials_file import propose_removal
+    from vault_core.importing.credentials_file import propose_removal
     from vault_core.sessions.profiles import own_profile
 
     def asks(line: str) -> str | None:
@@ -156,7 +156,7 @@ def _proposal(app: App, raw: bytes) -> Removal:
 
 def _tell_rest(app: App, removal: Removal, *, done: bool) -> None:
     """:raises PartlyDone: there are plain keys left."""
-    from vault_core.moving.credentials_file import NOT_STORED, UNWIRED
+    from vault_core.importing.credentials_file import NOT_STORED, UNWIRED
 
     if not removal.kept:
         if not done:
@@ -190,7 +190,7 @@ def _print_patch(app: App, removal: Removal, obstacle: str) -> None:
 
     :raises ConfigError: always: the keys are still there.
     """
-    from vault_core.moving.credentials_file import deleted_lines
+    from vault_core.importing.credentials_file import deleted_lines
 
     app.write("\n".join(deleted_lines(removal)))
     raise ConfigError(
@@ -200,7 +200,7 @@ def _print_patch(app: App, removal: Removal, obstacle: str) -> None:
 
 
 def _warn_of_comments(app: App, removal: Removal) -> None:
-    from vault_core.moving.credentials_file import commented_secrets
+    from vault_core.importing.credentials_file import commented_secrets
 
     if lines := commented_secrets(removal.after, removal.path):
         listed = ", ".join(map(str, lines[:MAX_NAMED]))

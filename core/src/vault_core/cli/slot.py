@@ -13,7 +13,7 @@ from vault_core.errors import Cancelled, PassphraseError, PluginError, SourceUna
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
-    from vault_core.sealing import NewSlot, Slot
+    from vault_core.vlt import NewSlot, Slot
 
 
 @click.group("slot")
@@ -159,8 +159,8 @@ def _given(ways: Ways, source: str, label: str) -> NewSlot:
 
     :raises PassphraseError: that passphrase opens the store as it is.
     """
-    from vault_core.sealing import NewSlot, slots
-    from vault_core.sealing.making import passphrase_key
+    from vault_core.keyslots.new_slot import passphrase_key
+    from vault_core.vlt import NewSlot, slot_table
 
     table = ways.table()
 
@@ -175,25 +175,25 @@ def _given(ways: Ways, source: str, label: str) -> NewSlot:
 
         return ways.context.choose(key_id, new, source)
 
-    return NewSlot.passphrase(table.store, choose, cost=slots.DEFAULT_COST, label=label or source)
+    return NewSlot.passphrase(table.store, choose, cost=slot_table.DEFAULT_COST, label=label or source)
 
 
 def _chosen(ways: Ways, composite: str | None, label: str, number: int | None) -> NewSlot:
-    from vault_core.sealing import NewSlot, slots
+    from vault_core.vlt import NewSlot, slot_table
 
     store = ways.table().store
     if composite is None:
-        return NewSlot.passphrase(store, ways.choose(number), cost=slots.DEFAULT_COST, label=label)
+        return NewSlot.passphrase(store, ways.choose(number), cost=slot_table.DEFAULT_COST, label=label)
     load = ways.app.plugins.load
     names = [name.strip() for name in composite.split(",") if name.strip()]
     # Only the last factor is asked for again when the whole is wrong: that is a person's.
     names.sort(key=lambda name: load("passphrase", name).interactive)
-    return NewSlot.composite(store, ways.choose(), names, cost=slots.DEFAULT_COST, label=label)
+    return NewSlot.composite(store, ways.choose(), names, cost=slot_table.DEFAULT_COST, label=label)
 
 
 def _add_kept(ways: Ways, dek: Secret, source: str, label: str) -> NewSlot:
     """First the source keeps the key, then the slot counts: a slot without its key would be no way in."""
-    from vault_core.sealing import NewSlot
+    from vault_core.vlt import NewSlot
 
     table = ways.table()
     new = NewSlot.kept(table.store, ways.context, source, label=label)
@@ -237,7 +237,7 @@ def remove(app: App, slot_id: str, force: bool) -> None:
 
 
 def _forget(ways: Ways, store: bytes, slot: Slot) -> None:
-    from vault_core.sealing.making import lock_name
+    from vault_core.keyslots.new_slot import lock_name
 
     try:
         ways.context.forget(slot.sources[0], lock_name(store, slot.id))

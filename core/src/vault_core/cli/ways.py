@@ -20,9 +20,9 @@ from vault_core.errors import PassphraseError, PluginError, UsageError, VaultErr
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
+    from vault_core.keyslots.new_slot import Choose
     from vault_core.plugins.host import HostContext
-    from vault_core.sealing import NewSlot, Renewal, SlotTable
-    from vault_core.sealing.making import Choose
+    from vault_core.vlt import NewSlot, Renewal, SlotTable
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -66,7 +66,7 @@ class Ways:
     @cached_property
     def renewal(self) -> Renewal:
         """Of the passphrase slot that opens it here, where that costs less than new ones."""
-        from vault_core.sealing import Renewal
+        from vault_core.vlt import Renewal
 
         return Renewal(self.context, self.file)
 

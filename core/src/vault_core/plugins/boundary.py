@@ -39,7 +39,7 @@ from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.api import Context, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
-    from vault_core.sealing import SlotTable
+    from vault_core.vlt import SlotTable
 
 LEAST_LEFT = 5.0
 """Seconds that a session must have left when it is issued: a program takes that long to start and to use it."""
@@ -185,7 +185,7 @@ class _SharedStore(_Store, SharedItems):
 class _KeeperStore(_Store, SlotKeeper):
     def slots(self) -> SlotTable:
         returned = self._calls("slots", lambda: self._opened.slots())
-        from vault_core.sealing import SlotTable as Table  # of no use to who opens no store
+        from vault_core.vlt import SlotTable as Table  # of no use to who opens no store
 
         table: SlotTable = self._calls.expect("slots", returned, Table, "a SlotTable")
         return table

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from vault_core import children, output
+from vault_core import child_env, output
 from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
 from vault_core.plugins.discovery import Offer
@@ -79,7 +79,7 @@ class Host:
 
     def child_environ(self) -> dict[str, str]:
         """The environment of a program that finds its own identity: without secrets, and without any other identity."""
-        return children.environment(self.settings.environ, self.secret_variables())
+        return child_env.environment(self.settings.environ, self.secret_variables())
 
     def _named(self) -> set[str]:
         """The plugins that the settings name, whether or not this command needed them, and those that it used."""
@@ -314,7 +314,7 @@ class HostContext:
     def unlock(
         self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
     ) -> Secret:
-        from vault_core.plugins.unlock import unlock
+        from vault_core.passphrases import unlock
 
         if key_id not in self._host.keys:
             sources = self._sources(factor)
@@ -340,7 +340,7 @@ class HostContext:
         :param factor: the source that delivers the passphrase; None: a person chooses one.
         :raises PassphraseError: nobody did.
         """
-        from vault_core.plugins.unlock import choose
+        from vault_core.passphrases import choose
 
         sources = self._sources(factor)
         return choose(self._host, self.store, key_id, derive, sources, factor=factor, profile=self._profile)
@@ -353,12 +353,12 @@ class HostContext:
         return (factor,) if factor else self.sources
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
-        from vault_core.plugins.unlock import keep
+        from vault_core.passphrases import keep
 
         keep(self._host, self.store, source, key_id, secret, self._profile)
 
     def forget(self, source: str, key_id: str) -> bool:
-        from vault_core.plugins.unlock import forget
+        from vault_core.passphrases import forget
 
         return forget(self._host, self.store, source, key_id, self._profile)
 
@@ -366,7 +366,7 @@ class HostContext:
         reason = self._host.why_nobody_can_be_asked()
         if reason:
             raise SourceUnavailable(reason)
-        from vault_core.plugins.turns import turn
+        from vault_core.terminal_lock import turn
 
         deadline = self._host.deadline()
         with turn(self.state_dir, deadline):
@@ -395,7 +395,7 @@ class HostContext:
         return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
 
     def comes_back(self, profile: str) -> str | None:
-        from vault_core.awsconfig.loops import comes_back
+        from vault_core.awsconfig.recursion import comes_back
 
         return comes_back(self._host.aws_config(), profile, self.environ)
 

@@ -195,7 +195,7 @@ class Plugins:
         :param more: names that are known besides those of plugins.
         """
         if (kind, name) in OURS:
-            from vault_core.plugins.installing import install_line
+            from vault_core.plugins.install_hint import install_line
 
             missing = OURS[kind, name]
             bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
@@ -237,7 +237,7 @@ class Plugins:
 
     def _refuse_wrong(self, offer: Offer, spec: Any) -> None:
         """:raises PluginLoadError: the core could not go by what the spec says."""
-        from vault_core.plugins.describing import wrong_types
+        from vault_core.plugins.inspect import wrong_types
 
         if wrong := "; ".join(wrong_types(spec)):
             raise PluginLoadError(

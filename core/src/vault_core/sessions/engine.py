@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials, SessionRequest
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
+from vault_core.mfa import TRIES, MfaCodes
 from vault_core.pasting import command_line
 from vault_core.plugins.boundary import open_provider
 from vault_core.sessions.cache import LONGEST, Cache, Session
-from vault_core.sessions.flight import NETWORK_LIMIT, Flight, Flights
-from vault_core.sessions.mfa import TRIES, MfaCodes
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
+from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, Flights
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
     from vault_core.secret import Secret
     from vault_core.sessions.profiles import Profiles
-    from vault_core.vault import Vault
+    from vault_core.storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Engine:
         return self._done[step.cache_key]
 
     def _key(self, step: KeyStep) -> Credentials:
-        from vault_core.vault import Vault
+        from vault_core.storage.vault import Vault
 
         # Two profiles may mean two stores by one name: the options of a store can be a profile's own.
         vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))

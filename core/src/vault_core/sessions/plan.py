@@ -21,7 +21,7 @@ from vault_core.sessions.profiles import AwsProfile, Flags, Profiles, seconds_of
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
     from vault_core.sessions.generations import Generations
-    from vault_core.vault import Store
+    from vault_core.storage.vault import Store
 
 CHAINED_ROLE_MAX = 3600
 """The most seconds that AWS gives a role assumed by a role ("role chaining" in the IAM user guide)."""
@@ -170,7 +170,7 @@ class Planner:
         return len(roles) == 1 and self._role_seconds(roles[0], roles[0] is target) > CHAINED_ROLE_MAX
 
     def _key(self, chain: Sequence[AwsProfile]) -> KeyStep:
-        from vault_core.vault import Store, check_name
+        from vault_core.storage.vault import Store, check_name
 
         base = chain[-1]
         check_name(base.name)

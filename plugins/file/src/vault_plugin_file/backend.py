@@ -21,7 +21,7 @@ from vault_core.api import (
     Version,
     sealing,
 )
-from vault_plugin_file import awsvault, container
+from vault_plugin_file import awsvault, vlt_file
 from vault_plugin_file.store import Change, State, StoreFile
 
 
@@ -47,7 +47,7 @@ class FileBackend(StorageBackend, SlotKeeper):
             entry = state.entries.get(key)
             if entry is None:
                 return None
-            value = container.open_entry(state.table, state.dek, key, entry)
+            value = vlt_file.open_entry(state.table, state.dek, key, entry)
         except ValueError:
             raise StorageCorrupt(
                 f"entry {key} of {self.store.where} is damaged: it was changed, or belongs to another name or version",
@@ -56,12 +56,12 @@ class FileBackend(StorageBackend, SlotKeeper):
         return Item(value=value, version=_version(entry))
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
-        if not container.is_name(key) or not value:
+        if not vlt_file.is_name(key) or not value:
             raise StorageError(f"not a key and a value that a store keeps: {key!a:.80}")
 
         def change(state: State) -> State:
             self._check_expected(key, state.entries.get(key), expect)
-            entry = container.seal_entry(state.table, state.dek, key, state.epoch + 1, value)
+            entry = vlt_file.seal_entry(state.table, state.dek, key, state.epoch + 1, value)
             return replace(state, entries={**state.entries, key: entry})
 
         if expect not in (ANY, ABSENT) and self.store.look()[0] is None:
@@ -120,7 +120,7 @@ class FileBackend(StorageBackend, SlotKeeper):
 
     # -- checks --------------------------------------------------------------------------------------------------------
 
-    def _check_expected(self, key: str, entry: container.Entry | None, expect: Expect) -> None:
+    def _check_expected(self, key: str, entry: vlt_file.Entry | None, expect: Expect) -> None:
         if expect is ANY or (expect is ABSENT and entry is None):
             return
         if expect is ABSENT:
@@ -131,6 +131,6 @@ class FileBackend(StorageBackend, SlotKeeper):
             raise StorageConflict(f"{key} was changed meanwhile in {self.store.where}")
 
 
-def _version(entry: container.Entry) -> Version:
+def _version(entry: vlt_file.Entry) -> Version:
     """The write that made the entry and a piece of its random salt, so that no two states share one, forks included."""
     return f"{entry.version}-{entry.sealed[:12]}"

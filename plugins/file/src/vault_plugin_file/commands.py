@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from vault_core.api import Cancelled, CommandContext
-from vault_plugin_file import upkeep
-from vault_plugin_file.anchor import Verdict
+from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.copies import write_copy
+from vault_plugin_file.backup import write_copy
 from vault_plugin_file.plugin import folder
+from vault_plugin_file.rollback_guard import Verdict
 from vault_plugin_file.status import counted, lines, row, status
 from vault_plugin_file.store import State, StoreFile
 
@@ -51,7 +51,7 @@ def init(ctx: CommandContext) -> None:
       awsv file init
     """
     store = _store(ctx)
-    state = upkeep.create(store)
+    state = maintenance.create(store)
     ctx.write(f"Made {store.where}")
     ctx.note(f"it {_opened_by(state)}")
     ctx.offer_recovery("file", FileBackend(store.ctx, store.file.folder))
@@ -92,10 +92,10 @@ def verify(ctx: CommandContext, backup: Path | None) -> None:
       awsv file verify ~/backups/awsv-2026-11.vlt
     """
     store = _store(ctx)
-    state = upkeep.need(store) if backup is None else upkeep.open_copy(store, backup)
+    state = maintenance.need(store) if backup is None else maintenance.open_copy(store, backup)
     where = store.where if backup is None else str(backup)
     whole = "the other entries are not affected; 'awsv file restore BACKUP' brings all back"
-    upkeep.require_whole(state, where, whole if backup is None else upkeep.ANOTHER_BACKUP)
+    maintenance.require_whole(state, where, whole if backup is None else maintenance.ANOTHER_BACKUP)
     slots, writes = counted(len(state.table.slots), "slot"), counted(state.epoch, "write")
     ctx.write(f"{where} is whole: {_entries(state)}, {slots}, {writes}")
 
@@ -119,7 +119,7 @@ def rekey(ctx: CommandContext, drop: bool) -> None:
         question = f"These did not open, and will not open the store any more: {', '.join(slots)}. Go on?"
         return drop or ctx.confirm(question, flag="--drop")
 
-    state, before = upkeep.rekey(store, may_drop)
+    state, before = maintenance.rekey(store, may_drop)
     ctx.write(f"{store.where} has another data key: {_entries(state)} sealed again")
     ctx.note(f"it {_opened_by(state)}")
     ctx.note("older copies and backups still open as they did: delete them if the old key may be known")
@@ -144,7 +144,7 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
     envelope, verdict = store.look()
     if envelope is None:
         raise store.missing()
-    upkeep.check_backup_target(store, file)
+    maintenance.check_backup_target(store, file)
     if not verdict.trusted:
         ctx.note(f"warning: this is not the newest state that this machine has seen ({verdict.value})")
     if file.exists() and not overwrite:
@@ -177,7 +177,7 @@ def restore(ctx: CommandContext, file: Path, yes: bool) -> None:
     def may_replace() -> bool:
         return yes or ctx.confirm(f"Replace {store.where}? The old file is kept beside.", flag="--yes")
 
-    state, kept = upkeep.restore(store, file, may_replace, ctx.changing_store("file"))
+    state, kept = maintenance.restore(store, file, may_replace, ctx.changing_store("file"))
     ctx.write(f"Restored {store.where} from {file}: {_entries(state)}")
     if kept is not None:
         ctx.note(f"the old file is {kept}")
@@ -201,7 +201,7 @@ def accept(click_ctx: click.Context, flag: str | None) -> None:
     if flag is None:
         raise click.UsageError("say what you accept: --older, --fork or --replaced", click_ctx)
     ctx: CommandContext = click_ctx.obj
-    ctx.note(upkeep.accept(_store(ctx), Verdict(flag), ctx.changing_store("file")))
+    ctx.note(maintenance.accept(_store(ctx), Verdict(flag), ctx.changing_store("file")))
 
 
 def _entries(state: State) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vault_core.api import sealing
-from vault_plugin_file import container
-from vault_plugin_file.anchor import Verdict
+from vault_plugin_file import vlt_file
+from vault_plugin_file.rollback_guard import Verdict
 from vault_plugin_file.store import StoreFile
 
 _ANCHOR = {
@@ -35,7 +35,7 @@ def status(store: StoreFile) -> dict[str, Any]:
         return facts
     slots = [_slot(slot.to_json()) for slot in envelope.table.slots]
     return facts | {
-        "format": container.VERSION,
+        "format": vlt_file.VERSION,
         "bytes": len(envelope.data),
         "writes": envelope.epoch,
         "file_mode": _mode(store.file.path),

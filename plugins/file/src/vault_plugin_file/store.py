@@ -22,14 +22,14 @@ from vault_core.api import (
     command_line,
     sealing,
 )
-from vault_plugin_file import container
-from vault_plugin_file.anchor import Anchor, Mark, Memory, Verdict
-from vault_plugin_file.disk import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file import vlt_file
+from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
 from vault_plugin_file.plugin import STORE_NAME
+from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict
 
 _TRIES = 5  # a write starts again when the store was created or got another key meanwhile
 
-Entries = Mapping[str, container.Entry]
+Entries = Mapping[str, vlt_file.Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class State:
 
     @property
     def mark(self) -> Mark:
-        return Mark(self.table.store, self.epoch, container.header_mac(self.data))
+        return Mark(self.table.store, self.epoch, vlt_file.header_mac(self.data))
 
 
 Change = Callable[[State], State | None]
@@ -64,7 +64,7 @@ class StoreFile:
 
     def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
         self.ctx = ctx
-        self.file = SafeFile(folder, STORE_NAME, limit=container.MAX_FILE)
+        self.file = SafeFile(folder, STORE_NAME, limit=vlt_file.MAX_FILE)
         self.where = str(self.file.path)
         self.anchor = Anchor(ctx, self.file.path)
         self._cost = cost
@@ -118,7 +118,7 @@ class StoreFile:
             if self.file.settle():
                 self.anchor.advance(mark)
 
-    def look(self) -> tuple[container.Envelope | None, Verdict]:
+    def look(self) -> tuple[vlt_file.Envelope | None, Verdict]:
         """What can be seen without a key: the file's form, and how it stands to its anchor.
 
         :raises StorageError: as :meth:`read`.
@@ -127,11 +127,11 @@ class StoreFile:
         self._refuse_place(verdict)
         return envelope, verdict
 
-    def glance(self) -> tuple[container.Envelope | None, Verdict]:
+    def glance(self) -> tuple[vlt_file.Envelope | None, Verdict]:
         """As :meth:`look`, for who goes on with a store that is gone or replaced."""
         return self._compare(self.file.read)[:2]
 
-    def _compare(self, read: Callable[[], bytes | None]) -> tuple[container.Envelope | None, Verdict, Memory]:
+    def _compare(self, read: Callable[[], bytes | None]) -> tuple[vlt_file.Envelope | None, Verdict, Memory]:
         store: bytes | None = None
         for _ in range(_TRIES):
             # The anchor first: what it remembers is on disk, so the file that is read after it can only be newer.
@@ -146,17 +146,17 @@ class StoreFile:
                 break
         return envelope, verdict, memory
 
-    def parse(self, data: bytes) -> container.Envelope:
+    def parse(self, data: bytes) -> vlt_file.Envelope:
         """The form of a file in this place; see :func:`container.parse`.
 
         :raises StorageCorrupt: it is damaged, or no store.
         """
         try:
-            return container.parse(data)
+            return vlt_file.parse(data)
         except ValueError as error:
             refuse(self.where, error)
 
-    def decode(self, envelope: container.Envelope, *, ask: bool, whole: bool = True) -> State:
+    def decode(self, envelope: vlt_file.Envelope, *, ask: bool, whole: bool = True) -> State:
         """Open a file of the right form; ``whole`` as in :meth:`read`."""
         data = envelope.data
         if self._seen is None or self._seen.data != data:
@@ -164,20 +164,20 @@ class StoreFile:
             self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
             envelope.table.proven(self.ctx)
         entries = self._seen.entries
-        if whole and isinstance(entries, container.Index):
+        if whole and isinstance(entries, vlt_file.Index):
             try:
                 entries.whole()
             except ValueError as error:
                 refuse(self.where, error)
         return self._seen
 
-    def _decrypt(self, envelope: container.Envelope, dek: Secret) -> Entries:
+    def _decrypt(self, envelope: vlt_file.Envelope, dek: Secret) -> Entries:
         try:
-            return container.decrypt(envelope, dek)
+            return vlt_file.decrypt(envelope, dek)
         except ValueError as error:
             refuse(self.where, error)
 
-    def _unlock(self, envelope: container.Envelope, ask: bool) -> Secret:
+    def _unlock(self, envelope: vlt_file.Envelope, ask: bool) -> Secret:
         table = envelope.table
         if self._key and self._key[0] == table.store and envelope.made_with(self._key[1]):
             return self._key[1]
@@ -240,10 +240,10 @@ class StoreFile:
     def write(self, file: LockedFile, state: State) -> State:
         """Write a state as the next epoch, and remember it."""
         epoch = state.epoch + 1
-        if epoch > container.MAX_EPOCH:
+        if epoch > vlt_file.MAX_EPOCH:
             raise StorageError(f"{self.where} was written as often as its format can count", hint="make a new store")
         try:
-            data = container.encode(state.table, state.dek, epoch, state.entries)
+            data = vlt_file.encode(state.table, state.dek, epoch, state.entries)
         except ValueError as error:
             raise StorageError(f"{self.where} is full: {error}", hint="remove entries, or use a second store") from None
         state.table.proven(self.ctx)  # before it is there: whether it is may never be known
@@ -307,7 +307,7 @@ def refuse(where: str, error: ValueError, instead: str | None = None) -> NoRetur
 
     :param instead: what to do where the file is not the store itself.
     """
-    if isinstance(error, container.Foreign):
+    if isinstance(error, vlt_file.Foreign):
         raise StorageCorrupt(
             f"{where} is not a store of awsv: {error}",
             hint=instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder",
@@ -319,6 +319,6 @@ def refuse(where: str, error: ValueError, instead: str | None = None) -> NoRetur
     ) from None
 
 
-def mark_of(envelope: container.Envelope) -> Mark:
+def mark_of(envelope: vlt_file.Envelope) -> Mark:
     """The mark of a file of the right form; not proven yet."""
     return Mark(envelope.table.store, envelope.epoch, envelope.mac)

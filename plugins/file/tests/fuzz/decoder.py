@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-INDEPENDENT = FOLDER.parents[3] / "core" / "tests" / "sealing" / "independent.py"
+INDEPENDENT = FOLDER.parents[3] / "core" / "tests" / "vlt" / "independent.py"
 EPOCH = 9
 
 
@@ -28,15 +28,15 @@ def _instrumented() -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
     import atheris
 
-    return atheris.instrument_imports(include=["vault_core.sealing", "vault_plugin_file.container", "json"])
+    return atheris.instrument_imports(include=["vault_core.vlt", "vault_plugin_file.vlt_file", "json"])
 
 
 with _instrumented():
     from vault_core.api import Capability, Item, Secret, StorageBackend, StorageCorrupt, sealing
-    from vault_core.sealing import encoding, kdf, slot, slots  # noqa: F401 - imported here, so that they are instrumented
-    from vault_core.sealing.sealed import SealedBackend
-    from vault_core.testing.context import FakeContext
-    from vault_plugin_file import container
+    from vault_core.storage.sealed import SealedBackend
+    from vault_core.vlt import encoding, kdf, slot, slots  # noqa: F401 - imported here, so that they are instrumented
+    from vault_plugin_file import vlt_file
+    from vault_testkit.context import FakeContext
 
 _spec = importlib.util.spec_from_file_location("awsv_independent_format_for_fuzzing", INDEPENDENT)
 independent = importlib.util.module_from_spec(_spec)
@@ -67,7 +67,7 @@ def agree(data: bytes, mine: object, check: Callable[..., Any], *arguments: Any)
 def whole_file(data: bytes) -> bool:
     """A file."""
     try:
-        found = container.parse(data)
+        found = vlt_file.parse(data)
     except ValueError:
         found = None
     agree(data, found, independent.check_file)
@@ -82,19 +82,19 @@ def whole_file(data: bytes) -> bool:
 def header(data: bytes) -> bool:
     """A header in a frame that fits it."""
     size = len(data).to_bytes(4, "big")
-    return whole_file(container.MAGIC + b"\0\1\0\0" + size + data + bytes(32 + 16 + 4096))
+    return whole_file(vlt_file.MAGIC + b"\0\1\0\0" + size + data + bytes(32 + 16 + 4096))
 
 
 def index(data: bytes) -> bool:
     """An index; each entry is found by itself, too."""
     try:
-        found = container.Index(data, EPOCH).whole()
+        found = vlt_file.Index(data, EPOCH).whole()
     except ValueError:
         found = None
     agree(data, found, independent.check_index, EPOCH)
     for name in (*(found or ()), "a/b", "credentials/work", ""):
         with contextlib.suppress(KeyError, ValueError):
-            entry = container.Index(data, EPOCH)[name]
+            entry = vlt_file.Index(data, EPOCH)[name]
             if found is not None and found.get(name) != entry:
                 raise Found(f"{name} is found as another entry")
             continue

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from vault_core.api import CommandContext, ConfigError, Context, PassphraseError, Secret
+from vault_plugin_ssm.aws_call import Talk
 from vault_plugin_ssm.choices import IDENTITIES, Identity, identity, parameter_name, region_name
 from vault_plugin_ssm.failures import Failure
-from vault_plugin_ssm.putting import Order, Put, put
-from vault_plugin_ssm.talk import Talk
+from vault_plugin_ssm.put_parameter import Order, Put, put
 
 
 def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:

@@ -1,0 +1,1 @@
+"""Check each plugin in a process of its own."""

@@ -1,0 +1,1 @@
+"""Key slots: unlock, add, upgrade and recover. File format below, people above."""

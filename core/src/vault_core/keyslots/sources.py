@@ -1,0 +1,61 @@
+"""Which passphrase sources the slots of a store may have asked before the store is proven.
+
+A slot names the source that keeps its key, and anybody can write a name into a file. So a source is asked for a slot
+only where the settings name it, or where this machine has seen it in that store's own slots, proven by the data key:
+that is remembered in the state folder, one small file for each store that has such slots. Nothing in it is secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vault_core import folders
+
+if TYPE_CHECKING:
+    from vault_core.api import Context
+    from vault_core.vlt.slot_table import SlotTable
+
+_LIMIT = 4096
+"""Bytes; eight slots of four sources have less."""
+
+
+def may_be_asked(ctx: Context, store: bytes) -> frozenset[str]:
+    """The names of the sources that slots of this store may have asked."""
+    return frozenset(ctx.sources) | _read(_path(ctx, store))
+
+
+def remember(ctx: Context, table: SlotTable) -> None:
+    """Have what these slots name be asked the next time, besides what was named before: an older copy opens as it did.
+
+    Where that cannot be kept, the person is told the next time how to name it.
+    """
+    path, named = _path(ctx, table.store), frozenset(source for slot in table.slots for source in slot.sources)
+    known = _read(path)
+    if named <= known:
+        return
+    with suppress(OSError):
+        folders.make(path.parent)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            json.dump(sorted(known | named), file)
+        temporary.replace(path)
+
+
+def _path(ctx: Context, store: bytes) -> Path:
+    return ctx.state_dir / "sources" / f"{store.hex()}.json"
+
+
+def _read(path: Path) -> frozenset[str]:
+    """Nothing where there is no file, or one that we have not written."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = json.loads(file.read(_LIMIT) or b"")  # None of a pipe that is empty
+    except (OSError, ValueError, RecursionError):
+        return frozenset()
+    return frozenset(name for name in found if isinstance(name, str)) if isinstance(found, list) else frozenset()

@@ -1,0 +1,311 @@
+"""Sealing for storage backends that do not encrypt by themselves (``docs/file-format.md`` §5).
+
+:class:`SealedBackend` wraps any backend with ``at_rest=CORE``. The backend sees keys, and values of printable ASCII
+that it can neither read nor change nor exchange; it can delete a value or bring back an older one. Nothing is asked
+before the first value is read or written; keys are listed and deleted without unlocking.
+
+Two who write the slot table at once would lose what one of them wrote: a slot, or the data key that a store was made
+with. A backend with ``CAS`` lets one win. For others a lock of this user on this machine does. What is left there is a
+second *machine* (or user). Of two that make a store, ``CREATE_ONLY`` lets one win; without it whoever has made a store
+looks again after its first value, which is put once more where the table is another one by then; a table that arrives
+later still, on its way since before ours was there, costs that first value. Of two that change the slots, the later one
+wins, and the other learns of it only where that one was there when it looked whether its own was kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from vault_core import files
+from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
+from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
+from vault_core.keyslots.kdf_upgrade import Renewal
+from vault_core.secret import Secret
+from vault_core.vlt.encoding import (
+    NewerFormat,
+    canonical,
+    fields,
+    from_base64,
+    integer,
+    lp,
+    parse_canonical,
+    to_base64,
+)
+from vault_core.vlt.kdf import Argon2id
+from vault_core.vlt.slot_table import SlotTable
+
+SLOTS_KEY = "meta/slots"
+"""The reserved key that holds the slot table."""
+_PREFIX = "vlt1:"
+_EXTRA = 48  # salt and tag of a sealed value
+_TRIES = 5  # a change of the slots, or a first value, starts again when somebody else was faster
+_PATIENCE = 10.0
+"""Seconds to wait for other processes that write a slot table; each holds the lock for three calls of the backend."""
+
+
+class SealedBackend(StorageBackend, SlotKeeper):
+    """A backend that seals what it passes on.
+
+    :param inner: the backend that keeps the sealed values.
+    :param ctx: unlocks, and names the store.
+    :param capabilities: those of ``inner``; they are also this one's.
+    :param cost: of the key derivation of a store that is created here; None means the default.
+    """
+
+    def __init__(
+        self, inner: StorageBackend, ctx: Context, capabilities: Capability, *, cost: Argon2id | None = None
+    ) -> None:
+        self._inner = inner
+        self._ctx = ctx
+        self._where = f"store {ctx.store}"
+        self._exclusive = bool((Capability.CREATE_ONLY | Capability.CAS) & capabilities)  # both know ABSENT
+        self._versions = Capability.CAS in capabilities
+        self._cost = cost
+        # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
+        self._renewal = Renewal(ctx, self._where, cost=cost, able=self._versions)
+        self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
+        self._made: Secret | None = None  # the table that we have put, while it may still be replaced unnoticed
+
+    def get(self, key: str) -> Item | None:
+        self._refuse_reserved(key)
+        item = self._inner.get(key)
+        if item is None:
+            return None
+        store, dek = self._open()
+        return Item(value=self._unseal(key, item.value, store, dek), version=item.version)
+
+    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+        self._refuse_reserved(key)
+        for _ in range(_TRIES):
+            version = self._put(key, value, expect)
+            if not self._overtaken():
+                break
+        else:
+            raise StorageConflict(f"{self._where} is being made by others at the same time", hint="repeat it")
+        if self._renewal.pending and self._opened:
+            with contextlib.suppress(StorageError):  # the value is there; the slot is as it was, and told of again
+                self.change_slots(lambda table, _: table, dek=self._opened[1])
+        return version
+
+    def _put(self, key: str, value: Secret, expect: Expect) -> Version:
+        from vault_core.vlt import primitives
+
+        store, dek = self._open(create=True)
+        sealed = primitives.seal(dek.reveal(), _value_info(store, key), value.reveal())
+        text = Secret(_PREFIX + to_base64(sealed))
+        try:
+            return self._inner.put(key, text, expect=expect)
+        except StorageConflict:
+            found = self._inner.get(key)
+            if found is not None and found.value == text:  # ours, for its salt: as in _write_table
+                return found.version
+            raise
+
+    def _overtaken(self) -> bool:
+        """Whether the table that we have made is another one now, so that what we put does not open."""
+        made, self._made = self._made, None
+        if made is None or self._table_item().value == made:
+            return False
+        self._opened = None
+        return True
+
+    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+        self._refuse_reserved(key)
+        return self._inner.delete(key, expect=expect)
+
+    def keys(self) -> Iterator[str]:
+        return filter(lambda key: key != SLOTS_KEY, self._inner.keys())
+
+    def close(self) -> None:
+        self._opened = None
+        self._renewal.forget()
+        self._inner.close()
+
+    # -- the slots -----------------------------------------------------------------------------------------------------
+
+    def slots(self) -> SlotTable:
+        return self._parse(self._table_item().value)[0]
+
+    def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        store, opened = self._unlock(self._table_item().value, dek)  # may ask, so before the lock
+        self._renewal.prepare()
+
+        def changed(found: Item | None) -> Secret:
+            if found is None:
+                raise self._missing()
+            self._unlock(found.value, opened)
+            table = self._renewal.applied(change(self._parse(found.value)[0], opened), opened)
+            table.proven(self._ctx)  # before it is put: whether that was done may never be known
+            return _text(table, opened)
+
+        for _ in range(_TRIES):
+            if self._write_table(changed):
+                self._opened = (store, opened)
+                self._renewal.forget()
+                return
+        raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
+
+    def _write_table(self, make: Callable[[Item | None], Secret | None]) -> bool:
+        """Put the table that ``make`` makes of the one that is there: the only place that puts one.
+
+        That the backend refuses does not mean that nothing was written: a put may have been repeated because its answer
+        was lost.
+
+        :param make: from what is there to what shall be, None to leave it; asks nobody, as others wait.
+        :returns: whether the table is that one now.
+        """
+        with self._alone():
+            found = self._inner.get(SLOTS_KEY)
+            text = make(found)
+            if text is None:
+                return False
+            failure: StorageError | None = None
+            try:
+                self._inner.put(SLOTS_KEY, text, expect=self._expected(found))
+            except StorageError as error:
+                failure = error
+            now = self._inner.get(SLOTS_KEY)
+        if now is not None and now.value == text:
+            return True
+        if failure and not isinstance(failure, StorageConflict):
+            raise failure
+        return False
+
+    def _expected(self, found: Item | None) -> Expect:
+        """What the backend can be told to expect in the place of a table."""
+        if found is None:
+            return ABSENT if self._exclusive else ANY
+        return found.version if self._versions else ANY
+
+    def _table_item(self) -> Item:
+        found = self._inner.get(SLOTS_KEY)
+        if found is None:
+            raise self._missing()
+        return found
+
+    def _missing(self) -> StorageUnavailable:
+        return StorageUnavailable(
+            f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
+        )
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
+    def _open(self, *, create: bool = False) -> tuple[bytes, Secret]:
+        """Identity and DEK; unlocks at the first call."""
+        if self._opened is None:
+            found = self._inner.get(SLOTS_KEY)
+            if found is None and (not create or next(self.keys(), None) is not None):
+                found = self._inner.get(SLOTS_KEY)  # another process may just have created the store
+                if found is None:
+                    raise StorageCorrupt(
+                        f"{self._where} holds sealed values, but its slot table ({SLOTS_KEY}) is missing",
+                        hint=f"restore {SLOTS_KEY} from the service's own history or backup",
+                    )
+            self._opened = self._unlock(found.value) if found else self._create()
+        return self._opened
+
+    def _create(self) -> tuple[bytes, Secret]:
+        table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)  # asks, so before the lock
+        text = _text(table, dek)
+        if self._write_table(lambda found: text if found is None else None):
+            self._made = None if self._exclusive else text
+            return table.store, dek
+        stored = self._inner.get(SLOTS_KEY)
+        if stored is None:
+            raise StorageCorrupt(f"{self._where} does not keep what is put there")
+        return self._unlock(stored.value)  # another process was first: its table is the store's
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process of this user on this machine writes a slot table, of whichever store.
+
+        :raises StorageUnavailable: others do for longer than :data:`_PATIENCE`.
+        """
+        if self._versions:  # the backend sees to it, for every machine
+            yield
+            return
+        folder = self._ctx.state_dir
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(files.lock(folder / "slots.lock").acquire(timeout=_PATIENCE))
+            except TimeoutError:
+                raise StorageUnavailable(
+                    f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
+                    hint="let them finish, or end them; then repeat the command",
+                ) from None
+            except OSError as error:  # as safe as another machine is, and no reason to refuse
+                self._ctx.notify(
+                    f"{folder} cannot be locked ({error}): let one process at a time change the slots of {self._where}"
+                )
+            yield
+
+    def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:
+        """Identity and DEK of a table that is proven; ``dek`` is what the caller believes it to be."""
+        from vault_core.vlt import primitives
+
+        table, expected = self._parse(text)
+        opened = table.open(self._ctx, self._where, self._renewal) if dek is None else dek
+        if not primitives.same(_table_mac(table, opened), expected):
+            self._damaged(SLOTS_KEY, "its authentication code is wrong")
+        table.proven(self._ctx)
+        return table.store, opened
+
+    def _parse(self, text: Secret) -> tuple[SlotTable, bytes]:
+        """The table and its authentication code, both unproven."""
+        try:
+            value = parse_canonical(text.reveal(), "the slot table")
+            version = integer(value.get("format") if isinstance(value, dict) else None, "format", least=1, most=2**32)
+            if version != 1:
+                raise NewerFormat(f"format {version}")
+            found = fields(value, ("format", "mac", "slots", "store"), "the slot table")
+            return SlotTable.parse(found["store"], found["slots"]), from_base64(found["mac"], "mac", least=32)
+        except NewerFormat as error:
+            raise StorageCorrupt(
+                f"{self._where} was written by a newer version of awsv: {error}", hint="update awsv"
+            ) from None
+        except ValueError as error:
+            self._damaged(SLOTS_KEY, str(error))
+
+    def _unseal(self, key: str, value: Secret, store: bytes, dek: Secret) -> Secret:
+        from vault_core.vlt import primitives
+
+        text = value.reveal().decode("ascii", "replace")
+        if not text.startswith(_PREFIX):
+            self._damaged(key, "it is not a sealed value")
+        try:
+            sealed = from_base64(text.removeprefix(_PREFIX), "it", least=_EXTRA + 1, most=len(text))
+            return Secret(primitives.unseal(dek.reveal(), _value_info(store, key), sealed))
+        except primitives.Forged:
+            self._damaged(key, "it was changed, or belongs to another key or store")
+        except ValueError as error:
+            self._damaged(key, str(error))
+
+    def _damaged(self, key: str, reason: str) -> NoReturn:
+        raise StorageCorrupt(
+            f"{key} in {self._where} is damaged: {reason}",
+            hint="restore it from the service's own history or backup, or remove it and add it again",
+        ) from None
+
+    def _refuse_reserved(self, key: str) -> None:
+        if key == SLOTS_KEY:
+            raise StorageDenied(f"the key {SLOTS_KEY} of {self._where} is reserved for its key slots")
+
+
+def _body(table: SlotTable) -> dict[str, object]:
+    return {"format": 1, **table.to_json()}
+
+
+def _text(table: SlotTable, dek: Secret) -> Secret:
+    return Secret(canonical({**_body(table), "mac": to_base64(_table_mac(table, dek))}))
+
+
+def _table_mac(table: SlotTable, dek: Secret) -> bytes:
+    from vault_core.vlt import primitives
+
+    return primitives.mac(primitives.hkdf(dek.reveal(), table.store, b"vlt/v1/table-mac"), canonical(_body(table)))
+
+
+def _value_info(store: bytes, key: str) -> bytes:
+    return b"vlt/v1/value" + lp(store, key.encode("ascii"))

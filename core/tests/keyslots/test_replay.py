@@ -1,0 +1,62 @@
+"""Slots that are made anew right after the store was opened: nobody is asked for the same secret again."""
+
+from __future__ import annotations
+
+import pytest
+
+from vault_core.api import Secret
+from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots.replay import heard
+from vault_core.vlt.kdf import Argon2id
+from vault_core.vlt.slot_table import SlotTable
+from vault_testkit.context import FakeContext
+
+CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
+STORE, DEK, WHERE = bytes(range(16)), Secret(bytes(range(32))), "/x/store.vlt"
+MINE = {"prompt": "mine", "ssm": "of the service"}
+OTHER = {"prompt": "another", "ssm": "of another service"}
+
+
+def context(tmp_path, factors):
+    return FakeContext(tmp_path, passphrases=["right"], factors={name: [text] for name, text in factors.items()})
+
+
+def composite(secrets):
+    return NewSlot.composite(
+        STORE, lambda _key_id, derive, source: derive(Secret(secrets[source])), list(secrets), cost=CHEAP
+    )
+
+
+def passphrase():
+    return NewSlot.passphrase(STORE, lambda _key_id, derive, _source: derive(Secret("right")), cost=CHEAP)
+
+
+@pytest.mark.parametrize("make", [passphrase, lambda: composite(MINE)])
+def test_what_opened_the_store_is_repeated(tmp_path, make):
+    ctx = context(tmp_path, MINE)
+    table = SlotTable(STORE, (make().wrap(DEK),))
+    hearing, repeating = heard(ctx)
+    assert table.open(hearing, WHERE) == DEK
+    asked = len(ctx.unlocked)
+    again, dek, dropped = table.rekey(ctx, WHERE, repeating=repeating)
+    assert (len(ctx.unlocked), dropped, ctx.notes) == (asked, (), [])
+    assert again.open(ctx, WHERE) == dek != DEK
+
+
+def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path):
+    one, other = context(tmp_path, MINE), context(tmp_path, OTHER)
+    table = SlotTable(STORE, (composite(MINE).wrap(DEK), composite(OTHER).wrap(DEK)))
+    hearing, repeating = heard(one)
+    table.open(hearing, WHERE)
+    again, dek, dropped = table.rekey(other, WHERE, repeating=repeating)
+    assert (len(again.slots), dropped) == (2, ())
+    assert again.open(one, WHERE) == again.open(other, WHERE) == dek
+    assert [note.partition(":")[0] for note in other.notes[:1]] == [f"for {table.slots[1].describe()}"]
+
+
+def test_a_wrong_secret_is_not_kept(tmp_path):
+    ctx = FakeContext(tmp_path, passphrases=["wrong", "right"])
+    table = SlotTable(STORE, (passphrase().wrap(DEK),))
+    hearing, repeating = heard(ctx)
+    table.open(hearing, WHERE)
+    assert [secret.reveal_text() for _, secret in repeating._said] == ["right"]

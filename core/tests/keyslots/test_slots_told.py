@@ -1,0 +1,117 @@
+"""What is told of slots, and from which cost on one is made anew."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from vault_core.api import NoSecret, Secret, WrongSecret
+from vault_core.keyslots import replay
+from vault_core.keyslots.kdf_upgrade import Renewal
+from vault_core.vlt import slot_table
+from vault_core.vlt.kdf import Argon2id, cost
+from vault_core.vlt.recovery import same_group
+from vault_core.vlt.slot import Slot
+from vault_core.vlt.slot_table import SlotTable
+from vault_testkit.context import FakeContext
+
+STORE = bytes(16)
+TODAY = Argon2id(memory=20_000, passes=3, lanes=1)
+
+
+def slot(kind="passphrase", number=1, **further):
+    head = {"id": f"{number:016x}", "type": kind, "label": "", **further}
+    return Slot(head, bytes(32), bytes(48))
+
+
+def argon2(memory, passes):
+    return {"alg": "argon2id", "m": memory, "t": passes, "p": 1, "salt": ""}
+
+
+@pytest.mark.parametrize(
+    ("kdf", "weak"),
+    [
+        (argon2(20_000, 3), False),
+        (argon2(60_000, 1), False),
+        (argon2(19_999, 3), True),
+        (argon2(29_999, 2), True),
+        (argon2(30_000, 2), False),
+        ({"alg": "scrypt", "n": 2**10, "r": 8, "p": 1, "salt": ""}, False),
+        ({"alg": "pbkdf2-sha256", "rounds": 1, "salt": ""}, False),
+    ],
+)
+@pytest.mark.parametrize("able", [True, False])
+def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(tmp_path, kdf, weak, able):
+    ctx = FakeContext(tmp_path, store="team")
+    renewal = Renewal(ctx, "it", cost=TODAY, able=able)
+    renewal.opened(STORE, slot(kdf=kdf), Secret("p"))
+    assert renewal.pending is (weak and able)
+    assert [("passwd --backend team" in note, "next write" in note) for note in ctx.notes] == [(not able, able)] * weak
+    renewal.forget()
+    assert not renewal.pending
+
+
+def test_what_derivations_cost():
+    assert cost(argon2(20_000, 3)) == 60_000
+    assert cost({"alg": "scrypt", "n": 2**15, "r": 8, "p": 2}) == 3 * 2**15 * 2
+    assert cost({"alg": "pbkdf2-sha256", "rounds": 600_003}) == 150_000
+    assert cost({"alg": "none"}) == 0
+    factors = [{"kdf": argon2(20_000, 3), "source": "a"}, {"kdf": {"alg": "none"}, "source": "b"}]
+    assert slot("composite", factors=factors).cost == 60_000
+    assert (slot("key", source="a").cost, slot("recovery").cost) == (0, 0)
+
+
+@pytest.mark.parametrize(("store", "line"), [("", "awsv x"), ("file", "awsv x"), ("team", "awsv x --backend team")])
+def test_a_command_names_the_store_where_it_is_another_than_the_usual_one(tmp_path, store, line):
+    assert slot_table.on_store(FakeContext(tmp_path, store=store), "x") == line
+
+
+@pytest.mark.parametrize(
+    ("kinds", "hint"),
+    [
+        (("passphrase", "recovery"), "awsv passwd --recovery"),
+        (("passphrase", "key"), "the only other way in is key slot 00000000 (ssm): see to its sources"),
+        (("passphrase", "passphrase"), "no other way in exists"),
+    ],
+)
+def test_the_way_out(tmp_path, kinds, hint):
+    further = {"key": {"source": "ssm"}, "passphrase": {"kdf": argon2(1, 1)}, "recovery": {}}
+    table = SlotTable(STORE, tuple(slot(kind, number, **further[kind]) for number, kind in enumerate(kinds)))
+    assert table.way_out(FakeContext(tmp_path, store="file")).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("typed", "good"),
+    [("OIBA", True), ("oiba", True), ("018a", True), (" o-i b\ta ", True), ("OIBB", False), ("", False)],
+)
+def test_the_last_group_is_read_as_generously_as_a_key(typed, good):
+    assert same_group(Secret("OIBA"), Secret(typed)) is good
+    assert not same_group(Secret("OIBA"), Secret(b"\xff"))
+
+
+def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
+    ctx = FakeContext(tmp_path)
+    keys = [slot("key", number, source="ssm") for number in (1, 2)]
+    table = SlotTable(STORE, (*keys, slot(kdf=argon2(1, 1), number=3)))
+    for one in table.slots[:2]:
+        ctx.keep("ssm", f"{STORE.hex()}/{one.id}", Secret("k"))
+    table.forget_kept(ctx, (table.slots[0], table.slots[2]))
+    assert list(ctx.kept) == [("ssm", f"{STORE.hex()}/{table.slots[1].id}")]
+
+
+def test_what_one_source_said_is_not_repeated_for_another():
+    said = [("ssm", Secret("1")), (None, Secret("2")), (None, Secret("3"))]
+    again = replay._Repeating(SimpleNamespace(), said)
+    assert again.unlock("k", lambda secret: secret) == Secret("2")
+    assert again.unlock("k", lambda secret: secret, factor="ssm") == Secret("1")
+
+    def second(secret):
+        if secret != Secret("3"):
+            raise WrongSecret("x")
+        return secret
+
+    assert again.unlock("k", second) == Secret("3")
+    for factor in ("ssm", "other"):
+        with pytest.raises(NoSecret):
+            again.unlock("k", second, factor=factor)

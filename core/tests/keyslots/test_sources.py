@@ -1,0 +1,182 @@
+"""A slot's source is asked only where the settings name it, or this machine has seen it in the store's proven slots."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.dictionary import BOTH, Dictionary
+from vault_core.api import NoSecret, Secret
+from vault_core.keyslots.new_slot import NewSlot
+from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
+from vault_core.vlt.encoding import canonical
+from vault_core.vlt.slot_table import SlotTable
+from vault_testkit.context import FakeContext
+
+pytestmark = pytest.mark.security("S5")
+
+
+class Watched(FakeContext):
+    """Writes down every source that is asked by its name."""
+
+    def __init__(self, root, **options):
+        super().__init__(root, store="file", **{"sources": ("env", "prompt"), **options})
+        self.asked = []
+
+    def unlock(self, key_id, derive, *, create=False, factor=None):
+        if factor is not None:
+            self.asked.append(factor)
+        return super().unlock(key_id, derive, create=create, factor=factor)
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A function that makes the context of a machine that never saw the store."""
+    return lambda **options: Watched(tmp_path / "stranger", **options)
+
+
+@pytest.fixture
+def here(tmp_path):
+    return Watched(tmp_path / "here", passphrases=["right"])
+
+
+@pytest.fixture
+def table(here):
+    """Slots: a passphrase, a kept key, two factors; and the data key."""
+    table, dek = SlotTable.create(here, "it")
+    here.factors = {"ssm": [Secret("one")], "vault": [Secret("two")]}
+
+    def choose(key_id, derive, source):
+        return here.unlock(key_id, derive, create=True, factor=source)
+
+    both = NewSlot.composite(table.store, choose, ["ssm", "vault"], cost=slots_cost())
+    table = table.add(dek, NewSlot.kept(table.store, here, "keychain")).add(dek, both)
+    here.asked.clear()
+    return table, dek
+
+
+def slots_cost():
+    from vault_core.vlt import slot_table
+
+    return slot_table.DEFAULT_COST
+
+
+def without_passphrase(table):
+    return SlotTable(table.store, tuple(slot for slot in table.slots if slot.type != "passphrase"))
+
+
+def test_what_nobody_named_is_not_asked_and_the_passphrase_opens(table, stranger):
+    context = stranger(passphrases=["right"])
+    assert table[0].open(context, "it") == table[1]
+    assert (context.asked, context.notes) == ([], [])
+
+
+def test_where_nothing_else_opens_it_the_message_names_the_source_and_how_to_allow_it(table, stranger):
+    context = stranger()
+    with pytest.raises(NoSecret, match=r"was not tried, as no setting names keychain; .* names ssm or vault") as caught:
+        without_passphrase(table[0]).open(context, "it")
+    assert caught.value.exit_code == 5
+    assert caught.value.hint.endswith("--passphrase-source env,prompt,keychain,ssm,vault")
+    assert context.asked == []
+
+
+def test_where_the_passphrase_is_wrong_it_is_told(table, stranger):
+    context = stranger(passphrases=["wrong"])
+    with pytest.raises(Exception, match="wrong passphrase"):
+        table[0].open(context, "it")
+    assert [note.partition(" was not tried")[2] != "" for note in context.notes] == [True, True]
+    assert context.asked == []
+
+
+def test_one_factor_that_nobody_named_is_enough_to_ask_none(table, stranger):
+    context = stranger(sources=("env", "ssm"))
+    with pytest.raises(NoSecret):
+        without_passphrase(table[0]).open(context, "it")
+    assert context.asked == []
+
+
+def test_what_the_settings_name_is_asked(table, here, stranger):
+    context = stranger(sources=("env", "keychain"))
+    context.kept = here.kept
+    assert without_passphrase(table[0]).open(context, "it") == table[1]
+    assert context.asked == ["keychain"]
+
+
+def test_what_the_stores_own_slots_named_is_asked_without_settings(table, here):
+    only = without_passphrase(table[0])
+    only.proven(here)
+    assert only.open(here, "it") == table[1]
+    assert here.asked == ["keychain"]
+    table[0].remove(only.slots[0].id).proven(here)  # a copy from before still opens
+    assert only.open(here, "it") == table[1]
+
+
+def test_what_an_older_copy_names_is_asked_after_the_store_has_named_another_source(table, here):
+    kept, both = table[0].of_type("key"), table[0].of_type("composite")
+    SlotTable(table[0].store, kept).proven(here)
+    SlotTable(table[0].store, both).proven(here)  # the key slot was replaced by one of another source
+    assert SlotTable(table[0].store, kept).open(here, "it") == table[1]
+    assert here.asked == ["keychain"]
+
+
+def test_what_another_stores_slots_named_is_not(table, here):
+    table[0].proven(here)
+    other, dek = SlotTable.create(here, "other")
+    other = without_passphrase(other.add(dek, NewSlot.kept(other.store, here, "keychain")))
+    with pytest.raises(NoSecret, match="was not tried"):
+        other.open(here, "other")
+    assert here.asked == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'"keychain"', b"[1, null]", b"[" * 5000, None])
+def test_a_damaged_memory_allows_nothing(table, here, damage):
+    table[0].proven(here)
+    (path,) = (here.state_dir / "sources").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    if damage is None:
+        path.unlink()
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(damage)
+    with pytest.raises(NoSecret, match="was not tried"):
+        without_passphrase(table[0]).open(here, "it")
+    table[0].proven(here)
+    assert without_passphrase(table[0]).open(here, "it") == table[1]
+
+
+def test_a_memory_that_cannot_be_written_stops_nothing(table, here):
+    here.state_dir.parent.mkdir(exist_ok=True)
+    here.state_dir.write_text("a file where the folder should be")
+    table[0].proven(here)
+
+
+# -- a store that the core seals ---------------------------------------------------------------------------------------
+
+
+def test_a_forged_table_of_a_sealed_store_has_nobody_asked(here):
+    inner = Dictionary()
+    SealedBackend(inner, here, BOTH).put("a/b", Secret("value"))
+    forged = json.loads(inner.kept[SLOTS_KEY])
+    (slot,) = forged["slots"]
+    del slot["kdf"]
+    forged["slots"] = [{**slot, "type": "key", "source": "evil"}]
+    inner.kept[SLOTS_KEY] = canonical(forged)
+    with pytest.raises(NoSecret, match="no setting names evil"):
+        SealedBackend(inner, here, BOTH).get("a/b")
+    assert here.asked == []
+
+
+def test_a_key_slot_of_a_sealed_store_opens_on_the_machine_that_made_it(here, stranger):
+    inner = Dictionary()
+    store = SealedBackend(inner, here, BOTH)
+    store.put("a/b", Secret("value"))
+    store.change_slots(lambda table, dek: table.add(dek, NewSlot.kept(table.store, here, "keychain")))
+    here.passphrases.clear()
+    assert SealedBackend(inner, here, BOTH).get("a/b").value == Secret("value")
+    other = stranger(passphrases=["right"])
+    other.kept = here.kept
+    assert SealedBackend(inner, other, BOTH).get("a/b").value == Secret("value")  # by the passphrase: proven now
+    other.passphrases.clear()
+    assert SealedBackend(inner, other, BOTH).get("a/b").value == Secret("value")
+    assert other.asked == ["keychain"]

@@ -1,0 +1,92 @@
+"""The line that installs a plugin is for the environment that awsv runs in, and a shell takes it as it is."""
+
+from __future__ import annotations
+
+import shlex
+import site
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from vault_core.plugins import install_hint
+from vault_core.plugins.install_hint import install_line
+
+
+@pytest.fixture
+def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment's folder, with a blank in its path."""
+    folder = tmp_path / "an environment"
+    (folder / "bin").mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(folder))
+    monkeypatch.setattr(sys, "executable", f"{folder}/bin/python")
+    return folder
+
+
+def test_in_a_virtual_environment(prefix: Path) -> None:
+    assert install_line("one", "two") == f"'{prefix}/bin/python' -m pip install one two"
+
+
+def test_without_pip(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert install_line("one") == f"uv pip install --python '{prefix}/bin/python' one"
+
+
+def test_with_pipx(prefix: Path) -> None:
+    (prefix / "pipx_metadata.json").write_text("{}")
+    assert install_line("one", "two") == "pipx inject 'an environment' one two"
+
+
+RECEIPT = """
+[tool]
+requirements = [
+    { name = "vault-core", extras = ["standard", "ssm"], specifier = ">=0.1,<1" },
+    { name = "boto3", specifier = "==1.40.1" },
+    { name = "vault-plugin-file", directory = "/src/my plugins/file" },
+    { name = "vault-plugin-mine", editable = "/src/mine" },
+    { name = "vault-plugin-wheel", url = "https://example.com/w.whl" },
+]
+entrypoints = []
+"""
+
+
+def test_with_uv_tool_what_is_there_stays(prefix: Path) -> None:
+    (prefix / "uv-receipt.toml").write_text(RECEIPT)
+    line = install_line("one", "two")
+    assert shlex.split(line) == [
+        *("uv", "tool", "install", "vault-core[standard,ssm]>=0.1,<1"),
+        *("--with", "boto3==1.40.1", "--with", "/src/my plugins/file"),
+        *("--with-editable", "/src/mine", "--with", "https://example.com/w.whl", "--with", "one", "--with", "two"),
+    ]
+    assert "'vault-core[standard,ssm]>=0.1,<1'" in line
+
+
+def test_with_uv_tool_from_a_checkout(prefix: Path) -> None:
+    (prefix / "uv-receipt.toml").write_text('[tool]\nrequirements = [{ name = "vault-core", editable = "/src/core" }]')
+    assert install_line("one") == "uv tool install --editable /src/core --with one"
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    ["", "[tool]", "no toml", '[tool]\nrequirements = [{ name = "vault-core", git = "https://x.y/z?rev=1" }]'],
+)
+def test_a_receipt_that_says_nothing_or_more_than_a_line_can(receipt: str, prefix: Path) -> None:
+    """Added to what is there, which is undone by the next upgrade: better than a line that drops what is there."""
+    (prefix / "uv-receipt.toml").write_text(receipt)
+    assert install_line("one") == f"uv pip install --python '{prefix}/bin/python' one"
+
+
+@pytest.mark.parametrize("managed", [False, True])
+@pytest.mark.parametrize("user", [False, True])
+def test_outside_of_environments(
+    managed: bool, user: bool, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    here = Path(install_hint.__file__).parents[2]
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(here if user else tmp_path))
+    if managed:
+        (tmp_path / "EXTERNALLY-MANAGED").touch()
+    flags = " --user" * user + " --break-system-packages" * managed
+    assert install_line("one") == f"'{prefix}/bin/python' -m pip install{flags} one"

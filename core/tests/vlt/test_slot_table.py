@@ -1,0 +1,308 @@
+"""Key slots: what opens, what does not, and which of the errors says so."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vault_core.api import PassphraseError, Secret, StorageCorrupt, StorageLocked, StorageUnavailable, WrongSecret
+from vault_core.vlt import primitives
+from vault_core.vlt.encoding import NewerFormat, canonical, to_base64
+from vault_core.vlt.kdf import Argon2id
+from vault_core.vlt.slot_table import SlotTable
+from vault_testkit.context import FakeContext
+
+pytestmark = pytest.mark.security("S15")
+
+SCRYPT = {"alg": "scrypt", "n": 2**15, "p": 3, "r": 8, "salt": to_base64(bytes(range(16)))}
+PBKDF2 = {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": to_base64(bytes(range(16)))}
+ARGON2 = {"alg": "argon2id", "m": 19_456, "p": 1, "salt": to_base64(bytes(range(16))), "t": 2}
+KEY_TEXT = to_base64(bytes(range(32)))
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    return FakeContext(tmp_path, passphrases=["right"])
+
+
+@pytest.fixture
+def made(ctx):
+    return SlotTable.create(ctx, "/the/store")
+
+
+def with_passphrase(tmp_path, *passphrases):
+    return FakeContext(tmp_path, passphrases=passphrases)
+
+
+def reparsed(table, **changes):
+    """The table after a trip through JSON, with fields of its first slot changed."""
+    value = table.to_json()
+    value["slots"][0].update(changes)
+    value = json.loads(canonical(value))
+    return SlotTable.parse(value["store"], value["slots"])
+
+
+def other_slots(independent, store, dek):
+    """One slot of each kind, made by the second implementation, as (kind, secret, slot)."""
+    recovery = independent.recovery_text(bytes(range(32)))
+    factors = [{"kdf": ARGON2, "source": "prompt"}, {"kdf": {"alg": "none"}, "source": "ssm"}]
+    both = {"prompt": "one", "ssm": "two"}
+    return [
+        ("passphrase", "s", independent.make_slot(store, dek, "s", type="passphrase", kdf=SCRYPT, label="büro 🔑")),
+        ("passphrase", "p", independent.make_slot(store, dek, "p", type="passphrase", kdf=PBKDF2)),
+        ("key", KEY_TEXT, independent.make_slot(store, dek, KEY_TEXT, type="key", source="keychain")),
+        ("composite", both, independent.make_slot(store, dek, both, type="composite", factors=factors)),
+        ("recovery", recovery, independent.make_slot(store, dek, recovery, type="recovery", label='"\\')),
+    ]
+
+
+def test_what_is_created_opens(made, ctx):
+    table, dek = made
+    assert reparsed(table).open(ctx, "x") == dek
+    assert len(dek.reveal()) == 32
+    assert ctx.unlocked == [f"{table.store.hex()}/{table.slots[0].id}"] * 2  # one lock, one name
+
+
+def test_two_stores_share_nothing(ctx):
+    (one, first), (two, second) = (SlotTable.create(ctx, "x") for _ in range(2))
+    assert first != second
+    assert one.store != two.store
+    assert one.slots[0].head["kdf"]["salt"] != two.slots[0].head["kdf"]["salt"]
+
+
+def test_the_default_cost_is_the_documented_one(ctx, monkeypatch, independent):
+    from vault_core.vlt import slot_table
+
+    monkeypatch.setattr(slot_table, "DEFAULT_COST", Argon2id())
+    table, dek = SlotTable.create(ctx, "x")
+    kdf = table.slots[0].head["kdf"]
+    assert (kdf["m"], kdf["t"], kdf["p"]) == (65536, 3, 4)
+    assert independent.open_slots(table.store, table.to_json()["slots"], "passphrase", "right") == dek.reveal()
+
+
+def test_a_weaker_legal_cost_opens(ctx):
+    table, dek = SlotTable.create(ctx, "x", cost=Argon2id(47_104, 1, 1))
+    assert reparsed(table).open(ctx, "x") == dek
+
+
+def test_wrong_passphrase(made, tmp_path):
+    with pytest.raises(WrongSecret, match="wrong passphrase for /the/store") as caught:
+        made[0].open(with_passphrase(tmp_path, "wrong", "Right", "right "), "/the/store")
+    assert caught.value.exit_code == 5
+
+
+def test_the_right_one_among_several(made, tmp_path):
+    assert made[0].open(with_passphrase(tmp_path, "wrong", "right"), "x") == made[1]
+
+
+def test_a_damaged_wrap_is_not_a_wrong_passphrase(made, ctx, tmp_path):
+    damaged = reparsed(made[0], wrap=to_base64(bytes(48)))
+    with pytest.raises(StorageCorrupt, match="the passphrase is right, but slot"):
+        damaged.open(ctx, "x")
+    with pytest.raises(WrongSecret):
+        damaged.open(with_passphrase(tmp_path, "wrong"), "x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"commit": to_base64(bytes(32))},
+        {"label": "another"},
+        {"id": "0" * 16},
+        {"kdf": {**ARGON2}},
+        {"kdf": "weaker"},
+    ],
+)
+def test_any_change_of_the_head_shuts_the_slot(made, ctx, change):
+    if change == {"kdf": "weaker"}:
+        change = {"kdf": {**made[0].slots[0].head["kdf"], "m": 19_457}}
+    with pytest.raises(WrongSecret):
+        reparsed(made[0], **change).open(ctx, "x")
+
+
+def test_slots_of_another_store_do_not_open(ctx):
+    (one, _), (two, _) = (SlotTable.create(ctx, "x") for _ in range(2))
+    with pytest.raises(WrongSecret):
+        SlotTable(one.store, two.slots).open(ctx, "x")
+
+
+def test_slots_of_every_type_are_kept_and_the_passphrase_opens(made, ctx, independent):
+    table, dek = made
+    value = table.to_json()
+    others = other_slots(independent, table.store, dek.reveal())
+    value["slots"] = [slot for _, _, slot in others] + value["slots"]
+    text = canonical(value)
+    again = SlotTable.parse(**json.loads(text))
+    assert again.open(ctx, "x") == dek
+    assert canonical(again.to_json()) == text
+    for kind, secret, slot in others:  # and what was kept really opens
+        assert independent.open_slots(table.store, [slot], kind, secret) == dek.reveal()
+
+
+def test_two_passphrase_slots(made, tmp_path, independent):
+    table, dek = made
+    second = independent.make_slot(table.store, dek.reveal(), "second", type="passphrase", kdf=ARGON2)
+    both = SlotTable.parse(to_base64(table.store), [*table.to_json()["slots"], second])
+    for passphrase in ("right", "second"):
+        assert both.open(with_passphrase(tmp_path, passphrase), "x") == dek
+
+
+def test_a_remembered_key_that_does_not_fit(made, ctx, monkeypatch):
+    monkeypatch.setattr(ctx, "unlock", lambda *_, **__: Secret(bytes(64)))
+    with pytest.raises(StorageLocked, match="remembered"):
+        made[0].open(ctx, "x")
+
+
+# -- passphrases -------------------------------------------------------------------------------------------------------
+
+
+def test_composed_and_decomposed_are_one_passphrase(tmp_path):
+    table, dek = SlotTable.create(with_passphrase(tmp_path, "pässword"), "x")
+    assert table.open(with_passphrase(tmp_path, "pa\u0308ssword"), "x") == dek
+
+
+@pytest.mark.parametrize("passphrase", ["nul\0nul", " spaces ", "line\n", "🔑", "x" * 1_048_576])
+def test_any_text_is_a_passphrase(tmp_path, passphrase):
+    table, dek = SlotTable.create(with_passphrase(tmp_path, passphrase), "x")
+    assert table.open(with_passphrase(tmp_path, passphrase), "x") == dek
+    for other in (
+        passphrase[:-1] or "y",
+        passphrase.replace("x", "", 1) + ".",
+        (passphrase.strip() + "-")[-1_048_576:],
+    ):
+        with pytest.raises(WrongSecret):
+            table.open(with_passphrase(tmp_path, other), "x")
+
+
+@pytest.mark.parametrize(("secret", "reason"), [(b"", "empty"), (b"x" * 1_048_577, "longer"), (b"\xff\xfe", "UTF-8")])
+def test_what_is_no_passphrase(made, ctx, secret, reason):
+    ctx.passphrases = [Secret(secret)]
+    for call in (lambda: made[0].open(ctx, "x"), lambda: SlotTable.create(ctx, "x")):
+        with pytest.raises(PassphraseError, match=reason):
+            call()
+
+
+# -- form --------------------------------------------------------------------------------------------------------------
+
+FORMS = {
+    "no slots": lambda v: v.update(slots=[]),
+    "nine slots": lambda v: v.update(slots=[{**v["slots"][0], "id": f"{n:016x}"} for n in range(9)]),
+    "two of one id": lambda v: v["slots"].append(v["slots"][0]),
+    "slots an object": lambda v: v.update(slots={"0": v["slots"][0]}),
+    "slot a string": lambda v: v["slots"].append("x"),
+    "no type": lambda v: v["slots"][0].pop("type"),
+    "type a number": lambda v: v["slots"][0].update(type=1),
+    "type a list": lambda v: v["slots"][0].update(type=["passphrase"]),
+    "unknown field": lambda v: v["slots"][0].update(extra=1),
+    "field of another type": lambda v: v["slots"][0].update(source="ssm"),
+    "missing label": lambda v: v["slots"][0].pop("label"),
+    "label too long": lambda v: v["slots"][0].update(label="x" * 65),
+    "label with newline": lambda v: v["slots"][0].update(label="a\nb"),
+    "label with escape": lambda v: v["slots"][0].update(label="\x9b0m"),
+    "label with surrogate": lambda v: v["slots"][0].update(label="\ud800"),
+    "label a number": lambda v: v["slots"][0].update(label=5),
+    "id upper case": lambda v: v["slots"][0].update(id="ABCDEF0123456789"),
+    "id short": lambda v: v["slots"][0].update(id="00"),
+    "id with newline": lambda v: v["slots"][0].update(id="0" * 16 + "\n"),
+    "short commit": lambda v: v["slots"][0].update(commit=to_base64(bytes(31))),
+    "long wrap": lambda v: v["slots"][0].update(wrap=to_base64(bytes(49))),
+    "store short": lambda v: v.update(store=to_base64(bytes(15))),
+    "store a number": lambda v: v.update(store=1),
+    "key source with path": lambda v: v["slots"].append(further(v, "key", source="../x")),
+    "key source a number": lambda v: v["slots"].append(further(v, "key", source=1)),
+    "one factor": lambda v: v["slots"].append(further(v, "composite", factors=[{"kdf": ARGON2, "source": "prompt"}])),
+    "five factors": lambda v: v["slots"].append(
+        further(v, "composite", factors=[{"kdf": ARGON2, "source": f"s{n}"} for n in range(5)])
+    ),
+    "no derivation": lambda v: v["slots"].append(
+        further(v, "composite", factors=[{"kdf": {"alg": "none"}, "source": name} for name in ("env", "ssm")])
+    ),
+    "one source twice": lambda v: v["slots"].append(
+        further(v, "composite", factors=[{"kdf": ARGON2, "source": "env"}] * 2)
+    ),
+    "factor with a field": lambda v: v["slots"].append(
+        further(v, "composite", factors=[{"kdf": ARGON2, "source": "env", "x": 1}, {"kdf": ARGON2, "source": "ssm"}])
+    ),
+}
+
+
+def further(value, kind, **more):
+    slot = value["slots"][0]
+    common = {name: slot[name] for name in ("commit", "label", "wrap")}
+    return {**common, "id": "f" * 16, "type": kind, **more}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_form(made, independent, name):
+    value = copy.deepcopy(made[0].to_json())
+    SlotTable.parse(**value)
+    FORMS[name](value)
+    with pytest.raises(ValueError) as caught:
+        SlotTable.parse(**value)
+    assert not isinstance(caught.value, NewerFormat)
+    with pytest.raises(independent.Damaged):
+        independent.check_table(**value)
+
+
+def test_an_unknown_type_is_from_a_newer_version(made):
+    value = made[0].to_json()
+    value["slots"].append(further(value, "fido2", credential="x"))
+    with pytest.raises(NewerFormat, match="fido2"):
+        SlotTable.parse(**value)
+
+
+# -- machine -----------------------------------------------------------------------------------------------------------
+
+
+def test_too_little_memory_is_told(tmp_path):
+    script = (
+        "import resource\n"
+        "from vault_core.errors import StorageUnavailable\n"
+        "from vault_core.vlt import primitives\n"
+        "from vault_core.vlt.kdf import Argon2id\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))\n"
+        "try: primitives.argon2id(b'x', bytes(16), Argon2id(1048576, 1, 1))\n"
+        "except StorageUnavailable as error: print(error.message)\n"
+    )
+    if sys.platform == "darwin":
+        pytest.skip("macOS does not enforce RLIMIT_AS")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert done.stdout.strip() == "not enough memory: the passphrase's key derivation needs 1024 MiB"
+
+
+def test_a_build_without_argon2id_is_told(monkeypatch):
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    def unsupported(**_):
+        raise UnsupportedAlgorithm("no")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(primitives, "_Argon2id", unsupported)
+    with pytest.raises(StorageUnavailable, match="has no Argon2id"):
+        primitives.argon2id(b"x", bytes(16), Argon2id())
+
+
+def test_the_api_costs_no_cryptography():
+    script = (
+        "import sys, vault_core.api\n"
+        "print([name for name in sys.modules if name.startswith(('cryptography', 'vault_core.vlt.'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    from vault_core.api import sealing
+
+    assert all(getattr(sealing, name) is not None for name in sealing.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = sealing.nothing

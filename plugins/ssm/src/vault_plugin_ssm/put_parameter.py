@@ -1,0 +1,120 @@
+"""A parameter written, and the policy that lets somebody read it worked out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vault_core.api import ConfigError, Secret, SessionError
+from vault_plugin_ssm import policy
+from vault_plugin_ssm.aws_call import Clients, Talk
+from vault_plugin_ssm.choices import plain_name
+from vault_plugin_ssm.failures import Attempt, Failure
+
+_SECONDS = 20.0
+"""For the three calls together; a person waits for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to write."""
+
+    parameter: str
+    passphrase: Secret
+    kms_key: str | None
+    """None: the account's AWS managed key."""
+    overwrite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What was written."""
+
+    parameter: str
+    arn: str
+    region: str
+    version: int
+    kms_key: str | None
+    """The key's ARN; None: the account's AWS managed key."""
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The least that a reader needs. The AWS managed key's own policy admits every reader of the account."""
+        decrypt = [] if self.kms_key is None else [policy.may_decrypt(self.arn, self.kms_key)]
+        return policy.document(policy.may_get(self.arn), *decrypt)
+
+    def to_json(self, *, generated: bool) -> dict[str, Any]:
+        """For programs; the passphrase is not in it."""
+        return {
+            "parameter": self.parameter,
+            "arn": self.arn,
+            "region": self.region,
+            "version": self.version,
+            "kms_key": self.kms_key,
+            "generated": generated,
+            "policy": self.policy,
+        }
+
+
+def put(talk: Talk, order: Order) -> Put | Failure:
+    """Write the parameter; nothing is written where the key or the account cannot be found out first."""
+    talk.attempt = replace(talk.attempt, secrets=(order.passphrase,))
+    sent = threading.Event()
+
+    def work(clients: Clients) -> Put:
+        caller = clients("sts").get_caller_identity()
+        partition, account = caller["Arn"].split(":")[1], caller["Account"]
+        key = _key_arn(clients, order.kms_key, talk.attempt) if order.kms_key else None
+        more = {"KeyId": key} if key else {}
+        sent.set()
+        answer = clients("ssm").put_parameter(
+            Name=order.parameter,
+            Value=order.passphrase.reveal_text(),
+            Type="SecureString",
+            Overwrite=order.overwrite,
+            Description="Passphrase of an awsv store",
+            **more,
+        )
+        arn = f"arn:{partition}:ssm:{talk.attempt.region}:{account}:parameter/{plain_name(order.parameter)}"
+        return Put(order.parameter, arn, talk.attempt.region, answer["Version"], key)
+
+    done = talk.hold(work, _SECONDS)
+    if not (isinstance(done, Failure) and sent.is_set() and done.is_open):
+        return done
+    return replace(
+        done,
+        message=f"nobody knows whether {talk.attempt.what} was written: {done.message}",
+        hint=f"look at its versions: aws ssm get-parameter-history --name {order.parameter}",
+    )
+
+
+def _key_arn(clients: Clients, key: str, attempt: Attempt) -> str:
+    """The ARN that a policy needs: an alias in it would mean nothing.
+
+    :raises ConfigError: the key cannot encrypt this.
+    :raises SessionError: KMS does not tell.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        found = clients("kms").describe_key(KeyId=key)["KeyMetadata"]
+    except ClientError as error:
+        denied = error.response["Error"]["Code"] == "AccessDeniedException"
+        if denied and ":key/" in key:
+            return key
+        message = attempt.clean(error.response["Error"].get("Message") or "no reason given")
+        hint = (
+            "name the key by its ARN, or allow kms:DescribeKey" if denied else "look for it in the parameter's region"
+        )
+        raise SessionError(f"KMS does not show {key}: {message}", hint=hint) from None
+    arn: str = found["Arn"]
+    spec = found.get("KeySpec", "SYMMETRIC_DEFAULT")
+    if found["KeyState"] != "Enabled" or spec != "SYMMETRIC_DEFAULT":
+        raise ConfigError(
+            f"KMS key {key} cannot encrypt it: it is {found['KeyState'].lower()}, {spec}",
+            hint="name an enabled symmetric key",
+        )
+    if found.get("KeyManager") == "AWS":
+        raise ConfigError(f"KMS key {key} is AWS's own for the account", hint="say --aws-managed-key if you mean that")
+    return arn

@@ -1,0 +1,61 @@
+"""The kit for plugin authors: contracts that a plugin's tests inherit, and stand-ins for the host.
+
+A storage backend proves itself with five lines::
+
+    from vault_testkit import StorageContract
+
+    class TestSqlite(StorageContract):
+        entry_point = "sqlite"
+
+and, once in the project's root ``conftest.py``, ``pytest_plugins = ["vault_testkit.pytest_plugin"]``, which adds
+``--contract-budget``, the table at the end of the run and the fixtures. Where the store must be reached first, the
+class has a fixture ``setup`` that returns a :class:`Setup`.
+
+The contracts need pytest (``pip install 'vault-testkit'``); the fakes and :class:`Setup` do not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from vault_testkit.clock import FakeClock
+from vault_testkit.context import FakeContext
+from vault_testkit.setup import Setup
+from vault_testkit.terminal import FakeTerminal
+
+if TYPE_CHECKING:
+    from vault_testkit.mfa import MfaContract
+    from vault_testkit.passphrase import PassphraseContract
+    from vault_testkit.session import SessionContract
+    from vault_testkit.storage import StorageContract
+
+__all__ = [
+    "FakeClock",
+    "FakeContext",
+    "FakeTerminal",
+    "MfaContract",
+    "PassphraseContract",
+    "SessionContract",
+    "Setup",
+    "StorageContract",
+]
+
+_NEED_PYTEST = {
+    "MfaContract": "vault_testkit.mfa",
+    "PassphraseContract": "vault_testkit.passphrase",
+    "SessionContract": "vault_testkit.session",
+    "StorageContract": "vault_testkit.storage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_PYTEST:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(_NEED_PYTEST[name])
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise ImportError(f"{name} needs pytest: pip install 'vault-testkit'", name="pytest") from error
+    return getattr(module, name)

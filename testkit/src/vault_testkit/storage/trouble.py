@@ -1,0 +1,208 @@
+"""A store that is locked, damaged, closed or not to be written: errors that the core understands, and no harm."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vault_core.api import (
+    ABSENT,
+    AtRest,
+    Capability,
+    PassphraseError,
+    Secret,
+    StorageConflict,
+    StorageDenied,
+    StorageLocked,
+    VaultError,
+)
+from vault_testkit import canary
+from vault_testkit.part import StoragePart
+from vault_testkit.place import CORE, Place
+from vault_testkit.storage.basic import KEY, OTHER, holds, item_of
+from vault_testkit.trial import Trial, check, fail
+
+_WHY = "the service has the lock; a fixture 'locked' that locks it makes this part run"
+
+
+def places(place: Place) -> list[Path]:
+    """Where the backend may have written."""
+    return [*(place.root / name for name in ("data", "state", "tmp", "home")), *place.setup.files]
+
+
+def state(place: Place) -> dict[str, str]:
+    """Everything that is on disk, by path; lock files and empty files tell nothing."""
+    found = {}
+    for path in canary.files(places(place)):
+        data = path.read_bytes()
+        if data and not path.name.endswith(("-shm", "-wal", "-journal")):
+            found[str(path)] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+def caught(action: Callable[[], object]) -> BaseException | None:
+    """What the action raises."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - to be judged
+        return error
+    return None
+
+
+class Locked(StoragePart):
+    """Without its secret a store refuses, says so, and is as it was."""
+
+    part = "Locked"
+
+    @pytest.fixture
+    def locked(self) -> Callable[[], None] | None:
+        """For a service with a lock of its own: override it with what locks the service. The part runs then for
+        ``at_rest=SERVICE``, too."""
+        return None
+
+    @pytest.mark.parametrize("passphrases", [(), ("a wrong passphrase",)], ids=["none", "wrong"])
+    def test_locked_refuses(
+        self, trial: Trial, locked: Callable[[], None] | None, passphrases: tuple[str, ...]
+    ) -> None:
+        if locked is None:
+            trial.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because=_WHY)
+        trial.open(CORE).put(KEY, Secret("kept"))
+        if locked is not None:
+            locked()
+        before = state(trial.place)
+        shut = trial.open(CORE, place=trial.place.locked(*passphrases))
+        for what, action in (
+            ("get()", lambda: shut.get(KEY)),
+            ("put()", lambda: shut.put(KEY, Secret("other"))),
+            ("put() of a new key", lambda: shut.put(OTHER, Secret("other"))),
+        ):
+            error = caught(action)
+            check(error is not None, f"{what} worked on a locked store")
+            check(
+                isinstance(error, StorageLocked | PassphraseError),
+                f"{what} on a locked store raised {type(error).__name__}: StorageLocked is wanted, or what unlock()"
+                " raises",
+            )
+        check(state(trial.place) == before, "what was refused for want of a secret changed a file")
+        if locked is None:
+            holds(trial.open(CORE), KEY, "kept")
+
+    def test_locked_lists_if_it_says_so(self, trial: Trial) -> None:
+        trial.needs(Capability.LISTS_LOCKED)
+        trial.open(CORE).put(KEY, Secret("kept"))
+        context = trial.place.locked().context()
+        keys = list(trial.open(CORE, context=context).keys())
+        check(keys == [KEY], f"locked, keys() gave {keys}")
+        check(not context.unlocked, "keys() of a store that declares LISTS_LOCKED asked for its secret")
+
+
+class Errors(StoragePart):
+    """Whatever goes wrong is a :class:`~vault_core.errors.VaultError`, and its message holds no value."""
+
+    part = "Errors"
+    reads_only = True
+
+    def test_errors_closing_twice_is_none(self, trial: Trial) -> None:
+        store = trial.open()
+        store.get(KEY)
+        for _ in range(2):
+            error = caught(store.close)
+            check(error is None, f"close() raised {type(error).__name__}; it may be called twice")
+
+    def test_errors_after_closing(self, trial: Trial) -> None:
+        """Who uses a closed store may succeed or be refused, but sees no vendor's exception."""
+        store = trial.open()
+        store.get(KEY)
+        store.close()
+        for what, action in (("get()", lambda: store.get(KEY)), ("keys()", lambda: list(store.keys()))):
+            error = caught(action)
+            check(error is None or isinstance(error, VaultError), f"after close() {what} raised {_type(error)}")
+
+    def test_errors_of_a_store_to_read_only(self, trial: Trial) -> None:
+        trial.needs(Capability.READ_ONLY)
+        store = trial.open()
+        for what, action in (
+            ("put()", lambda: store.put(KEY, Secret("x"))),
+            ("delete()", lambda: store.delete(KEY)),
+        ):
+            error = caught(action)
+            check(isinstance(error, StorageDenied), f"READ_ONLY is declared, and {what} raised {_type(error)}")
+
+    def test_errors_hold_no_value(self, trial: Trial) -> None:
+        """A conflict is the failure that every store knows."""
+        self._writes(trial)
+        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
+        store, there, wanted = trial.open(), canary.make(), canary.make()
+        store.put(KEY, Secret(there))
+        error = caught(lambda: store.put(KEY, Secret(wanted), expect=ABSENT))
+        check(isinstance(error, StorageConflict), f"a put that expects something else raised {_type(error)}")
+        _silent(error, there, wanted)
+
+    def test_errors_of_a_place_that_is_none(self, trial: Trial) -> None:
+        """Where the store's folder should be there is a file."""
+        self._writes(trial)
+        self._files_only(trial)
+        value = canary.make()
+        for name in ("data", "state"):
+            (trial.place.root / name).write_text("not a folder")
+        error = caught(lambda: trial.open(CORE).put(KEY, Secret(value)))
+        check(error is None or isinstance(error, VaultError), f"with a file in place of its folder: {_type(error)}")
+        _silent(error, value)
+
+    @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
+    def test_errors_of_a_damaged_store(self, trial: Trial, damage: str) -> None:
+        """Every file of the store is spoilt: an error, nothing, or the right value, and never another one."""
+        self._writes(trial)
+        self._files_only(trial)
+        value = canary.make()
+        trial.open(CORE).put(KEY, Secret(value))
+        spoilt = [path for path in canary.files(places(trial.place)) if path.stat().st_size]
+        if not spoilt:
+            trial.skip(f"{trial.spec.name} has no file of its own that could be damaged")
+        for path in spoilt:
+            data = path.read_bytes()
+            path.write_bytes({"empty": b"", "half": data[: len(data) // 2], "noise": b"\0noise\xff" * 64}[damage])
+        for what, action in (
+            ("get()", lambda: trial.open(CORE).get(KEY)),
+            ("keys()", lambda: list(trial.open(CORE).keys())),
+            ("put()", lambda: trial.open(CORE).put(OTHER, Secret(value))),
+        ):
+            error = caught(action)
+            check(error is None or isinstance(error, VaultError), f"{what} of a damaged store raised {_type(error)}")
+            _silent(error, value)
+        if caught(lambda: trial.open(CORE).get(KEY)) is None:
+            self._right_or_none(trial, value)
+
+    def _right_or_none(self, trial: Trial, value: str) -> None:
+        __tracebackhide__ = True
+        store = trial.open(CORE)
+        if store.get(KEY) is not None:
+            check(item_of(store, KEY).value == Secret(value), "a damaged store gave another value than was put")
+
+    def _writes(self, trial: Trial) -> None:
+        if trial.can(Capability.READ_ONLY):
+            trial.skip(f"{trial.spec.name} declares READ_ONLY")
+
+    def _files_only(self, trial: Trial) -> None:
+        trial.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because="its files are the service's own")
+        if trial.can(Capability.REMOTE):
+            trial.skip(f"{trial.spec.name} declares REMOTE: its files are not ours to damage")
+
+
+def _type(error: BaseException | None) -> str:
+    return "nothing" if error is None else f"{type(error).__module__}.{type(error).__name__}"
+
+
+def _silent(error: BaseException | None, *values: str) -> None:
+    """Fail if the exception, or one behind it, shows one of the values."""
+    __tracebackhide__ = True
+    if error is None:
+        return
+    hint = getattr(error, "hint", None) or ""
+    text = "".join(traceback.format_exception(error)) + repr(error) + str(error) + hint
+    if any(canary.is_in(text, value) for value in values):
+        fail(f"a value is in the message or the traceback of {_type(error)}")
