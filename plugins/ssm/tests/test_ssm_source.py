@@ -75,6 +75,17 @@ def test_the_region_that_counts(ssm, front: Front) -> None:
 _VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
+def test_the_region_of_an_arn_counts_after_the_setting_and_before_the_environment(ssm, front: Front) -> None:
+    ssm.options |= {"parameter": parameter_name(f"arn:aws:ssm:eu-west-2:{ACCOUNT}:parameter/none")}
+    ssm.options |= {"region": "us-west-1"}
+    ssm.environ |= {"AWS_REGION": "us-east-1"}
+    for _ in range(2):
+        with pytest.raises(PassphraseError):
+            ssm.get()
+        ssm.options.pop("region", None)
+    assert [call.region for call in front.calls] == ["us-west-1", "eu-west-2"]
+
+
 def test_no_region_is_an_error_and_no_guess(ssm, front: Front) -> None:
     del ssm.environ["AWS_REGION"]
     with pytest.raises(ConfigError, match="no region is set") as caught:
