@@ -22,6 +22,10 @@ from support.vaults import (
     store_path,
     stored,
 )
+from vault_core.api import Secret
+from vault_core.testing import FakeContext
+from vault_core.vault import CREDENTIALS
+from vault_plugin_file.backend import FileBackend
 
 TITLES = ["Profile", "Credentials", "Sessions"]
 
@@ -127,6 +131,16 @@ def test_a_key_that_changes_during_the_question_is_not_removed(filled: Home) -> 
     child.expect_exact("somebody else changed the key of profile 'work' just now; nothing was removed")
     assert ended(child) == 4
     assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET)}
+
+
+def test_what_cannot_be_read_is_removed_only_by_force(filled: Home) -> None:
+    backend = FileBackend(FakeContext(filled.root, passphrases=[PASSPHRASE]), store_path(filled).parent)
+    backend.put(CREDENTIALS + "work", Secret("no key"))
+    refused = filled.awsv("remove", "work", env=UNLOCKED)
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert list(backend.keys()) == [CREDENTIALS + "work"]
+    assert filled.awsv("remove", "--force", "work", env=UNLOCKED).returncode == 0
+    assert list(backend.keys()) == []
 
 
 def test_removing_without_a_terminal(filled: Home) -> None:

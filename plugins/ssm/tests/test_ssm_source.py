@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import traceback
 
@@ -288,6 +289,23 @@ def test_the_hosts_deadline_counts_where_it_is_earlier(ssm, front: Front) -> Non
     with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.\d+ s"):
         ssm.get(deadline=time.monotonic() + 0.5)
     assert time.monotonic() - started < seconds(4)
+
+
+def test_what_was_given_up_is_not_sent_again(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(talk, "PAUSE", 1.0)
+    front.on("GetParameter", json_error("ThrottlingException", "Rate exceeded"))
+
+    def check(_: FakeContext) -> None:
+        if front.calls:
+            raise Cancelled("over")
+
+    monkeypatch.setattr(FakeContext, "check", check)
+    with pytest.raises(Cancelled):
+        ssm.get()
+    for thread in threading.enumerate():
+        if thread.name == "ssm":  # left behind; it ends after the pause
+            thread.join(seconds(5))
+    assert front.actions == ["GetParameter"]
 
 
 def test_ctrl_c_is_obeyed_within_a_second(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
