@@ -16,7 +16,17 @@ from vault_core.cli import add, commands, contributed, copy, import_, ready, rem
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
-from vault_core.errors import Cancelled, ConfigError, PassphraseError, UsageError, VaultError, WrongSecret
+from vault_core.cli.ways import Ways
+from vault_core.errors import (
+    Cancelled,
+    ConfigError,
+    PassphraseError,
+    StorageCorrupt,
+    StorageUnavailable,
+    UsageError,
+    VaultError,
+    WrongSecret,
+)
 from vault_core.moving.found import Found
 from vault_core.sessions.cache import Session
 from vault_core.settings import Settings
@@ -288,3 +298,18 @@ def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, 
     app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
     found = contributed._told(app, "x", error)
     assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)
+
+
+# -- ways in -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [StorageUnavailable("away"), StorageCorrupt("damaged"), PassphraseError("wrong")])
+def test_a_slot_may_be_there_where_nothing_says_that_it_is_not(failure: VaultError) -> None:
+    """Its source must keep its key then: the slot may open the store."""
+
+    def slots() -> object:
+        raise failure
+
+    keeper: Any = SimpleNamespace(slots=slots)
+    nothing: Any = None
+    assert not Ways(nothing, nothing, keeper).lacks(nothing)
