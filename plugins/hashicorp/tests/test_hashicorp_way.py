@@ -19,7 +19,7 @@ from support import proxies
 from support.endless import endless
 from support.lossy import LossyFront
 from support.openbao import Server
-from vault_core.api import ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
+from vault_core.api import Cancelled, ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
 from vault_core.testing import FakeContext
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
@@ -197,3 +197,18 @@ def test_what_was_shown_is_remembered_where_a_later_answer_says_nothing(context:
         for headers in ({"X-Vault-Index": "7"}, {}):
             made._remember_index(SimpleNamespace(headers=headers))
         assert prepared(made)["X-Vault-Index"] == "7"
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_call_that_does_not_return_is_left(cancelled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> None:
+        if cancelled:
+            raise Cancelled("over")
+
+    monkeypatch.setattr(calls, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
+    monkeypatch.setattr(calls, "CONNECT_SECONDS", 0.0)
+    made, never = calls.Calls.__new__(calls.Calls), threading.Event()
+    made._context = SimpleNamespace(check=check)  # type: ignore[assignment]
+    threading.Timer(5, never.set).start()
+    with pytest.raises(Cancelled if cancelled else requests.exceptions.ReadTimeout):
+        made._patiently(never.wait)
