@@ -25,7 +25,7 @@ def profile_of(words: Sequence[str]) -> str | None:
 
 def proposed(line: str, header: str = "profile a", *, available: bool = True) -> tuple[str, list[str], dict[str, str]]:
     raw = f"[{header}]\n# note\ncredential_process = {line}\nregion = x\n".encode()
-    changes = propose(raw, Path("c"), Path("/bin/awsv"), profile_of, lambda _: available)
+    changes = propose(raw, Path("c"), Path("/bin/awsv"), profile_of, lambda after: lambda _: available)
     return changes.after.decode(), changes.changed, changes.kept
 
 
@@ -90,3 +90,17 @@ def test_available_follows_the_first_step_of_the_plan(key: str, available: bool)
     vaults: Any = Stores()
     planner: Any = SimpleNamespace(plan=plan)
     assert Available(planner, vaults, report)("p") is available
+
+
+def test_propose_asks_for_availability_after_the_change() -> None:
+    seen: list[bytes] = []
+
+    def availability(after: bytes) -> Any:
+        seen.append(after)
+        return lambda profile: profile == "b"
+
+    raw = b"[profile a]\ncredential_process = old a\n[profile b]\ncredential_process = old b\n"
+    changes = propose(raw, Path("c"), Path("/bin/awsv"), profile_of, availability)
+    assert seen == [raw.replace(b"old a", b"/bin/awsv exec -j a").replace(b"old b", b"/bin/awsv exec -j b")]
+    assert changes.after == raw.replace(b"old b", b"/bin/awsv exec -j b")
+    assert (changes.changed, changes.kept) == (["b"], {"c:2": "asks for 'a', which awsv cannot provide"})

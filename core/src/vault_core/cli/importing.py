@@ -13,7 +13,7 @@ from vault_core.errors import PartlyDone
 from vault_core.importing.copy import State
 from vault_core.importing.report import ImportReport, import_scan
 from vault_core.importing.vaults import Vaults
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import Flags, Profiles
 
 if TYPE_CHECKING:
     from vault_core.api import ImportScan
@@ -114,13 +114,19 @@ def _owner(check: KeyCheck | None) -> str:
 def _replace_lines(
     app: App, profile_of: Callable[[Sequence[str]], str | None], vaults: Vaults, report: ImportReport, *, yes: bool
 ) -> None:
+    from vault_core.awsconfig.shared import AwsConfig
     from vault_core.awsconfig.write import save
     from vault_core.importing.config_lines import Available, propose
+    from vault_core.sessions.plan import Planner
 
-    path = app.settings.aws_config_file
-    raw = app.host.read(path)
-    is_available = Available(app.planner(Flags()), vaults, report)
-    changes = propose(raw, path, app.launcher, profile_of, is_available)
+    path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
+    raw, plain = app.host.read(path), app.host.read(credentials)
+
+    def availability(after: bytes) -> Available:
+        profiles = Profiles(AwsConfig.parse(after, plain, path, credentials), app.settings.environ)
+        return Available(Planner(app.host, profiles, app.generations, Flags()), vaults, report)
+
+    changes = propose(raw, path, app.launcher, profile_of, availability)
     for place, why in changes.kept.items():
         app.note(f"not changed: {place} {why}")
     if not changes.changed:

@@ -198,6 +198,7 @@ class Commands(CommandContext):
         reason = host.why_nobody_can_be_asked()
         if reason:
             raise SourceUnavailable(reason)
+        host.purpose = host.purpose or f"command {self._name}"
         return host.terminal.ask(question, secret=secret, asker=host.asker, deadline=host.deadline())
 
     def confirm(self, question: str, *, flag: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,18 +55,20 @@ def propose(
     path: Path,
     launcher: Path,
     profile_of: Callable[[Sequence[str]], str | None],
-    is_available: Callable[[str], bool],
+    availability: Callable[[bytes], Callable[[str], bool]],
 ) -> LineChanges:
     """Work out the change of the config file.
 
     :param launcher: absolute path of awsv.
     :param profile_of: from the words of a line to the profile whose credentials it prints; None if the line is not to
         be changed. It raises ConfigError to say why a line of its program is kept.
-    :param is_available: whether awsv can provide the credentials of a profile.
+    :param availability: from a content of the config file to a function that says whether awsv can then provide the
+        credentials of a profile.
     :raises ConfigError: the file cannot be changed safely.
     """
     document = Document(raw, path)
     changes = LineChanges(raw)
+    asked: dict[str, str] = {}
     for header, block in document.blocks.items():
         pair = block.pairs.get(PROCESS)
         words = process_words(pair.value) if pair is not None else []
@@ -77,13 +79,28 @@ def propose(
         except ConfigError as error:
             changes.kept[f"{path}:{pair.first + 1}"] = error.message
             continue
-        if profile is None:
-            continue
-        if not is_available(profile):
-            changes.kept[f"{path}:{pair.first + 1}"] = f"asks for {profile!r}, which awsv cannot provide"
-            continue
-        document.replace(header, PROCESS, process_line(launcher, profile))
-        changes.changed.append(classify(header)[1])
-    if changes.changed:
-        changes.after = document.edited()
+        if profile is not None:
+            asked[header] = profile
+    if not asked:
+        return changes
+    is_available = availability(_edited(raw, path, launcher, asked))
+    accepted = {header: profile for header, profile in asked.items() if is_available(profile)}
+    for header, profile in asked.items():
+        if header not in accepted:
+            line = document.blocks[header].pairs[PROCESS].first + 1
+            changes.kept[f"{path}:{line}"] = f"asks for {profile!r}, which awsv cannot provide"
+    if accepted:
+        changes.after = _edited(raw, path, launcher, accepted)
+    changes.changed = [classify(header)[1] for header in accepted]
     return changes
+
+
+def _edited(raw: bytes, path: Path, launcher: Path, profiles: Mapping[str, str]) -> bytes:
+    """The file with a line for awsv in each of these sections.
+
+    :param profiles: header to the profile that awsv is asked for.
+    """
+    document = Document(raw, path)
+    for header, profile in profiles.items():
+        document.replace(header, PROCESS, process_line(launcher, profile))
+    return document.edited()
