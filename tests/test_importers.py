@@ -71,12 +71,14 @@ def test_importer_of_ours_that_is_missing_is_named_with_its_install_command(site
 def test_help_lists_importers_without_loading_them(site: Site, home: Home) -> None:
     done = home.run(site.awsv, "import", "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    lines = [line.split(maxsplit=1) for line in done.stdout.partition("Commands:\n")[2].splitlines()]
-    assert lines == [
-        ["broken", "from vault-plugin-broken"],
+    own, others = done.stdout.partition("\nCommands:\n")[2].split("\n\nImporters of plugins:\n")
+    assert [line.split(maxsplit=1) for line in own.splitlines()] == [
         ["credentials-file", "Copy every long-term key of ~/.aws/credentials."],
-        ["other", "from vault-plugin-other"],
         ["undo", "Restore ~/.aws/credentials."],
+    ]
+    assert [line.split() for line in others.splitlines()] == [
+        ["broken", "from", "vault-plugin-broken"],
+        ["other", "from", "vault-plugin-other"],
     ]
     assert "import-" not in home.run(site.awsv, "--help").stdout
     completed = home.run(

@@ -49,18 +49,24 @@ class Importers(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(self._lines(ctx))
+            formatter.write_dl(self._own())
+        if others := self._others(ctx):
+            with formatter.section("Importers of plugins"):
+                formatter.write_dl(others)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        items = [CompletionItem(name, help=line) for name, line in self._lines(ctx) if name.startswith(incomplete)]
+        lines = sorted([*self._own(), *self._others(ctx)])
+        items = [CompletionItem(name, help=line) for name, line in lines if name.startswith(incomplete)]
         return items + click.Command.shell_complete(self, ctx, incomplete)
 
-    def _lines(self, ctx: click.Context) -> list[tuple[str, str]]:
-        own = {name: command.get_short_help_str(80) for name, command in self.commands.items()}
-        others = importers(ctx.ensure_object(App)).items()
-        return sorted({**{name: f"from {owner}" for name, owner in others}, **own}.items())
+    def _own(self) -> list[tuple[str, str]]:
+        return [(name, command.get_short_help_str(80)) for name, command in sorted(self.commands.items())]
+
+    def _others(self, ctx: click.Context) -> list[tuple[str, str]]:
+        found = importers(ctx.ensure_object(App)).items()
+        return sorted((name, f"from {owner}") for name, owner in found if name not in self.commands)
 
 
 @click.group("import", cls=Importers, invoke_without_command=True)
