@@ -28,7 +28,7 @@ help:
 	@echo 'make clean   remove what the other targets made'
 
 $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
-		constraints.txt tests/requirements.txt scripts/environment core/scripts/awsv core/scripts/awsv-python $(PARTS) $(EXAMPLES)
+		constraints.txt tests/requirements.txt scripts/environment core/scripts/awsv core/scripts/awsv-python plugins/aws-vault/scripts/aws-vault $(PARTS) $(EXAMPLES)
 	@scripts/environment $(@D) $(PYTHON)
 
 demo: $(VENV)/.installed

@@ -367,7 +367,7 @@ def test_a_folder_of_aws_vault_is_never_written_into(option: tuple[str, ...], ho
     env = {**UNLOCKED, **OTHER, "AWS_VAULT_FILE_DIR": str(keys)}
     done = home.awsv("add", "--env", *option, "work", env=env)
     assert (done.returncode, done.stdout) == (4, "")
-    assert f"{keys} holds {count} items of aws-vault" in done.stderr
+    assert f"{keys} contains {count} items of aws-vault" in done.stderr
     assert f"awsv import aws-vault --dir {keys}\n" in done.stderr
     listed = home.awsv("list", env=env)
     assert listed.returncode == 0

@@ -186,6 +186,7 @@ def test_names_of_ours_are_taken(site: Site, home: Home) -> None:
         ("crash", "vault-plugin-crash"): "installed",
         ("empty", "vault-plugin-empty"): "installed",
         ("file", "vault-plugin-file"): "installed",
+        ("import-aws-vault", "vault-plugin-aws-vault"): "installed",
         ("param", "vault-plugin-param"): "installed",
         ("short", "vault-plugin-short"): "installed",
         ("ssm", "vault-plugin-ssm"): "installed",

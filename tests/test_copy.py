@@ -95,7 +95,7 @@ def test_a_conflict_stays_on_both_sides(pair: Pair) -> None:
     pair.fill("b", {"default": OTHER})
     done = pair.home.awsv(*COPY, "--delete-source", env=ENV)
     assert done.returncode == 7
-    assert f"'default': the key {OTHER_ID} is there already" in done.stderr
+    assert f"'default': key {OTHER_ID} is already stored" in done.stderr
     assert pair.read("b") == {**KEYS, "default": OTHER, "own": OTHER}
     assert pair.read("a") == {"default": KEYS["default"]}
     assert pair.home.awsv(*COPY, "--overwrite", env=ENV).returncode == 0
@@ -174,7 +174,7 @@ def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code:
     done = pair.home.run(site.awsv, *words, env=env)
     assert done.returncode == code, done.stderr
     if backend == "plain":
-        assert "it is not the key that was written" in done.stderr
+        assert "the stored key differs from the key that was written" in done.stderr
         return
     assert "store shelf does not exist yet" in done.stderr
     assert "hint: awsv add --backend shelf PROFILE" in done.stderr

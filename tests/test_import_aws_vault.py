@@ -1,4 +1,4 @@
-"""``awsv import aws-vault``: every key of a real store arrives, whatever its name, and no cached session does."""
+"""``awsv import aws-vault``: every key of a real store is imported, whatever its name, and no cached session is."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KEY = {"AccessKeyID": "AKIAIOSFODNN7EXAMP77", "SecretAccessKey": "wJalrXUtnFEMI/
 
 @pytest.fixture
 def person(tmp_path: Path) -> Home:
-    """Somebody whose store exists already."""
+    """A user whose store exists."""
     home = offline(tmp_path)
     fill(home, SEED)
     return home
 
 
 @pytest.mark.parametrize("name", ["store", "store-with-sessions"])
-def test_a_real_store_arrives_whole(person: Home, tmp_path: Path, name: str) -> None:
+def test_import_real_store_is_complete(person: Home, tmp_path: Path, name: str) -> None:
     folder, expected = unpack(tmp_path, name)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     done = person.awsv(*IMPORT, "--dir", folder, env=ENV)
@@ -36,7 +36,7 @@ def test_a_real_store_arrives_whole(person: Home, tmp_path: Path, name: str) -> 
     for _, secret in expected.values():
         assert secret not in done.stdout + done.stderr
     sessions = sum(file.startswith("sts.") for file in before)
-    assert done.stdout.count("session: left out") == sessions
+    assert done.stdout.count("session: not imported") == sessions
     assert sessions == (7 if name == "store-with-sessions" else 0)
     again = person.awsv(*IMPORT, "--dir", folder, "--json", env=ENV)
     assert again.returncode == 0
@@ -44,7 +44,7 @@ def test_a_real_store_arrives_whole(person: Home, tmp_path: Path, name: str) -> 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_the_passphrase_is_asked_for(person: Home, tmp_path: Path) -> None:
+def test_import_prompts_for_the_passphrase(person: Home, tmp_path: Path) -> None:
     folder, expected = unpack(tmp_path, "store")
     child = person.spawn(*IMPORT, "--dir", folder, env=UNLOCKED)
     child.expect_exact(f"Passphrase of aws-vault's items in {folder}: ")
@@ -52,14 +52,14 @@ def test_the_passphrase_is_asked_for(person: Home, tmp_path: Path) -> None:
     child.expect_exact("opens none of the 14 items")
     child.expect_exact("Passphrase of aws-vault's items")
     child.sendline(THEIRS)
-    child.expect_exact("14 keys of")
+    child.expect_exact("14 keys from")
     child.wait()
     child.close()
     assert child.exitstatus == 0
     assert stored(person) == {**SEED, **expected}
 
 
-def test_ctrl_c_at_the_question_changes_nothing(person: Home, tmp_path: Path) -> None:
+def test_import_ctrl_c_at_the_prompt_changes_nothing(person: Home, tmp_path: Path) -> None:
     folder, _ = unpack(tmp_path, "store")
     child = person.spawn(*IMPORT, "--dir", folder, env=UNLOCKED)
     child.expect_exact("Passphrase of aws-vault's items")
@@ -75,11 +75,11 @@ def test_ctrl_c_at_the_question_changes_nothing(person: Home, tmp_path: Path) ->
     ("passphrase", "says"),
     [
         ("wrong", "opens none of the 14 items"),
-        ("", "AWS_VAULT_IMPORT_PASSPHRASE is set, and empty"),
-        (None, "nobody can be asked"),
+        ("", "AWS_VAULT_IMPORT_PASSPHRASE is set but empty"),
+        (None, "there is no prompt"),
     ],
 )
-def test_no_passphrase(person: Home, tmp_path: Path, passphrase: str | None, says: str) -> None:
+def test_import_without_the_passphrase_fails(person: Home, tmp_path: Path, passphrase: str | None, says: str) -> None:
     folder, _ = unpack(tmp_path, "store")
     done = person.awsv(*IMPORT, "--dir", folder, env={**UNLOCKED, "AWS_VAULT_IMPORT_PASSPHRASE": passphrase})
     assert (done.returncode, done.stdout) == (5, "")
@@ -87,7 +87,7 @@ def test_no_passphrase(person: Home, tmp_path: Path, passphrase: str | None, say
     assert stored(person) == SEED
 
 
-def test_half_valid_entries(person: Home, tmp_path: Path) -> None:
+def test_import_damaged_items_are_named(person: Home, tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     folder.mkdir()
     write_item(folder, "good", "good", KEY)
@@ -109,33 +109,33 @@ def test_half_valid_entries(person: Home, tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
     wanted = (KEY["AccessKeyID"], KEY["SecretAccessKey"])
     assert stored(person) == {**SEED, "good": wanted, "other name": wanted}
-    assert done.stdout.count("session: left out") == 2
+    assert done.stdout.count("session: not imported") == 2
     for words in (
         "'half': it has no secret access key",
         "'stray': this passphrase does not open it",
-        "'odd': it was decrypted, and is not an item",
+        "'odd': its content is not an item",
         "the profile name has 300 bytes",
         "'twice': two different keys have this name",
-        "'empty', 'torn': it is cut off",
+        "'empty', 'torn': it is truncated",
     ):
         assert words in done.stderr
     assert "CANARY" not in done.stdout + done.stderr
     assert "DS_Store" not in done.stdout + done.stderr
 
 
-def test_a_conflict_is_named_and_skipped(person: Home, tmp_path: Path) -> None:
+def test_import_conflict_is_named_and_skipped(person: Home, tmp_path: Path) -> None:
     folder, expected = unpack(tmp_path, "store")
     fill(person, {"work": (OTHER_ID, OTHER_SECRET)})
     done = person.awsv(*IMPORT, "--dir", folder, env=ENV)
     assert done.returncode == 7
-    assert f"'work': the key {OTHER_ID} is there already" in done.stderr
+    assert f"'work': key {OTHER_ID} is already stored" in done.stderr
     assert "hint: --overwrite" in done.stderr
     assert stored(person) == {**SEED, **expected, "work": (OTHER_ID, OTHER_SECRET)}
     assert person.awsv(*IMPORT, "--dir", folder, "--overwrite", env=ENV).returncode == 0
     assert stored(person) == {**SEED, **expected}
 
 
-def test_a_dry_run_writes_nothing(person: Home, tmp_path: Path) -> None:
+def test_import_dry_run_writes_nothing(person: Home, tmp_path: Path) -> None:
     folder, _ = unpack(tmp_path, "store")
     before = store_path(person).read_bytes()
     done = person.awsv(*IMPORT, "--dir", folder, "--dry-run", "--json", env=ENV)
@@ -147,7 +147,7 @@ def test_a_dry_run_writes_nothing(person: Home, tmp_path: Path) -> None:
     assert store_path(person).read_bytes() == before
 
 
-def test_the_usual_folder_and_the_variable(person: Home, tmp_path: Path) -> None:
+def test_import_without_dir_reads_the_default_folder(person: Home, tmp_path: Path) -> None:
     folder, expected = unpack(tmp_path, "store")
     usual = person.path / ".awsvault"
     usual.mkdir()
@@ -159,7 +159,7 @@ def test_the_usual_folder_and_the_variable(person: Home, tmp_path: Path) -> None
     assert stored(person) == {**SEED, **expected}
 
 
-def test_a_store_that_is_still_to_be_made(tmp_path: Path) -> None:
+def test_import_into_a_new_store(tmp_path: Path) -> None:
     home = offline(tmp_path)
     folder, expected = unpack(tmp_path, "store-with-sessions")
     (home.path / ".awsvault").mkdir()
@@ -167,8 +167,8 @@ def test_a_store_that_is_still_to_be_made(tmp_path: Path) -> None:
     home.configure("[profile a]\ncredential_process = aws-vault exec -j nobody\n")
     dry = home.awsv(*IMPORT, "--dry-run", env=ENV)
     assert dry.returncode == 0, dry.stderr
-    assert "asks for 'nobody', which awsv could not give it" in dry.stderr
-    assert "no store at" not in dry.stderr  # with the hint to do what is being done
+    assert "asks for 'nobody', which awsv cannot provide" in dry.stderr
+    assert "no store at" not in dry.stderr  # with a hint to run this very command
     assert not store_path(home).exists()
     done = home.awsv(*IMPORT, env=ENV)
     assert done.returncode == 0, done.stderr
@@ -195,28 +195,28 @@ credential_process = aws-vault exec -j upper
 """
 
 
-def test_config_lines_that_run_aws_vault(person: Home, tmp_path: Path) -> None:
+def test_import_offers_to_change_lines_that_run_aws_vault(person: Home, tmp_path: Path) -> None:
     folder, _ = unpack(tmp_path, "store")
     person.configure(CONFIG)
     fill(person, {"upper": (OTHER_ID, OTHER_SECRET)})
     shown = person.awsv(*IMPORT, "--dir", folder, env=ENV)
-    assert shown.returncode == 7  # a conflict; what arrived is wired all the same
+    assert shown.returncode == 7  # a conflict; the lines of the other keys are changed
     assert f"+credential_process = {PROGRAM} exec -j default" in shown.stderr
-    assert "--yes does it" in shown.stderr
+    assert "--yes changes them" in shown.stderr
     assert person.config.read_text() == CONFIG
     done = person.awsv(*IMPORT, "--dir", folder, "--yes", env=ENV)
     assert done.returncode == 7
-    assert f"{person.config}:13 asks for 'gone', which awsv could not give it" in done.stderr
-    assert f"{person.config}:15 asks for 'upper', which awsv could not give it" in done.stderr
-    assert f"{person.config}:9 runs aws-vault with options" in done.stderr
-    assert "aws-vault-shim" in done.stderr
+    assert f"{person.config}:13 asks for 'gone', which awsv cannot provide" in done.stderr
+    assert f"{person.config}:15 asks for 'upper', which awsv cannot provide" in done.stderr
+    assert f"{person.config}:9 runs aws-vault with other options" in done.stderr
+    assert "it runs awsv if the launcher 'aws-vault' of this plugin is first on PATH" in done.stderr
     wanted = CONFIG.replace("aws-vault exec -j default", f"{PROGRAM} exec -j default")
     wanted = wanted.replace("=/usr/local/bin/aws-vault exec --json work", f" = {PROGRAM} exec -j work")
     wanted = wanted.replace("aws-vault export --format=json", f"{PROGRAM} exec -j")
     assert person.config.read_text() == wanted
 
 
-def test_an_imported_key_is_used(person: Home, tmp_path: Path) -> None:
+def test_import_key_is_used_by_exec(person: Home, tmp_path: Path) -> None:
     folder, expected = unpack(tmp_path, "store")
     assert person.awsv(*IMPORT, "--dir", folder, env=ENV).returncode == 0
     done = person.awsv("exec", "-j", "-n", "emoji-🔑", env=UNLOCKED)

@@ -1,4 +1,4 @@
-"""``awsv import credentials-file``: every long-term key is copied and compared; the file stays as it is."""
+"""``awsv import credentials-file``: every long-term key is copied and compared; the file is not changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fil
 IMPORT = ("import", "credentials-file")
 NEXT = "next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
 SEED = {"seed": (OTHER_ID, OTHER_SECRET)}
-FILE = f"""# the keys of everybody
+FILE = f"""# all keys
 [default]
 aws_access_key_id = {KEY_ID}
 aws_secret_access_key = {SECRET}
@@ -37,19 +37,19 @@ KEYS = {"default": (KEY_ID, SECRET), "two words": (OTHER_ID, OTHER_SECRET)}
 
 @pytest.fixture
 def person(tmp_path: Path) -> Home:
-    """Somebody with plain keys, and a store already."""
+    """A user with plain keys and a store."""
     home = offline(tmp_path)
     fill(home, SEED)
     home.credentials.write_text(FILE)
     return home
 
 
-def test_every_key_is_copied_and_the_file_stays(person: Home) -> None:
+def test_import_copies_every_key_and_keeps_the_file(person: Home) -> None:
     done = person.awsv(*IMPORT, env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert stored(person) == {**SEED, **KEYS}
     assert person.credentials.read_text() == FILE
-    assert "session: left out" in done.stdout
+    assert "session: not imported" in done.stdout
     assert "only a region" not in done.stdout
     assert NEXT in done.stderr
     for secret in (SECRET, OTHER_SECRET, "CANARY"):
@@ -61,7 +61,7 @@ def test_every_key_is_copied_and_the_file_stays(person: Home) -> None:
     assert [one["state"] for one in json.loads(again.stdout)["keys"]] == ["same", "same"]
 
 
-def test_a_dry_run_writes_nothing(person: Home) -> None:
+def test_import_dry_run_writes_nothing(person: Home) -> None:
     before = store_path(person).read_bytes()
     done = person.awsv(*IMPORT, "--dry-run", env=UNLOCKED)
     assert done.returncode == 0
@@ -70,7 +70,7 @@ def test_a_dry_run_writes_nothing(person: Home) -> None:
     assert person.awsv("import", "--remove-plain", "--yes", env=UNLOCKED).returncode == 2
 
 
-def test_half_valid_entries(person: Home) -> None:
+def test_import_invalid_entries_are_named(person: Home) -> None:
     bad = "[half]\naws_access_key_id = AKIAHALF\n[blank]\naws_access_key_id = AKIA\naws_secret_access_key = two words\n"
     bad += f"[{'x' * 300}]\naws_access_key_id = AKIALONG\naws_secret_access_key = s\n"
     person.credentials.write_text(FILE + bad)
@@ -78,16 +78,16 @@ def test_half_valid_entries(person: Home) -> None:
     assert done.returncode == 7
     assert stored(person) == {**SEED, **KEYS}
     assert "'half': it has no aws_secret_access_key (line 16)" in done.stderr
-    assert "'blank': its key holds blanks" in done.stderr
+    assert "'blank': its key contains spaces or invalid characters" in done.stderr
     assert "the profile name has 300 bytes" in done.stderr
     assert "two words" not in done.stderr
 
 
-def test_a_conflict_is_named_and_skipped(person: Home) -> None:
+def test_import_conflict_is_named_and_skipped(person: Home) -> None:
     fill(person, {"default": (OTHER_ID, OTHER_SECRET)})
     done = person.awsv(*IMPORT, env=UNLOCKED)
     assert done.returncode == 7
-    assert f"'default': the key {OTHER_ID} is there already" in done.stderr
+    assert f"'default': key {OTHER_ID} is already stored" in done.stderr
     assert NEXT in done.stderr  # for what is there
     assert done.stderr.splitlines()[-1] == "hint: --overwrite replaces the stored keys"
     assert stored(person)["default"] == (OTHER_ID, OTHER_SECRET)
@@ -96,7 +96,7 @@ def test_a_conflict_is_named_and_skipped(person: Home) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "[x\n", "x = 1\n"])
-def test_a_file_that_is_none(person: Home, content: str | None) -> None:
+def test_import_missing_or_empty_file_fails(person: Home, content: str | None) -> None:
     if content is None:
         person.credentials.unlink()
     else:
@@ -107,20 +107,20 @@ def test_a_file_that_is_none(person: Home, content: str | None) -> None:
     assert stored(person) == SEED
 
 
-def test_where_nothing_arrived_nothing_comes_next(person: Home) -> None:
+def test_import_without_a_copy_names_no_next_step(person: Home) -> None:
     person.credentials.write_text("[half]\naws_access_key_id = AKIAHALF\n")
     done = person.awsv(*IMPORT, env=UNLOCKED)
     assert (done.returncode, "next: " in done.stderr) == (7, False)
 
 
-def test_a_wrong_passphrase(person: Home) -> None:
+def test_import_wrong_passphrase_fails(person: Home) -> None:
     done = person.awsv(*IMPORT, env={"AWS_VAULT_FILE_PASSPHRASE": "wrong"})
     assert (done.returncode, done.stdout) == (5, "")
     assert stored(person) == SEED
 
 
-def test_a_full_disk(person: Home) -> None:
-    """The limit on the size of files stands for the disk: it is met in the middle, and what was said to be there is."""
+def test_import_full_disk_reports_what_was_stored(person: Home) -> None:
+    """A limit on the size of files stands in for a full disk; every key that was reported as copied is stored."""
     names = [f"profile-{number:03}" for number in range(60)]
     person.credentials.write_text(
         "".join(f"[{name}]\naws_access_key_id={KEY_ID}\naws_secret_access_key={SECRET}\n" for name in names)
@@ -146,7 +146,7 @@ def test_a_full_disk(person: Home) -> None:
     assert set(stored(person)) == {"seed", *names}
 
 
-def test_check_says_whose_each_key_is(home: Home, moto: MotoServer, front: Front) -> None:
+def test_check_names_the_owner_of_each_key(home: Home, moto: MotoServer, front: Front) -> None:
     fill(home, SEED)
     alice, dead = moto.alice, "AKIAQ2QZ7YJ3DEADDEAD"
     home.credentials.write_text(
@@ -178,7 +178,7 @@ def test_check_names_dead_keys_and_copies_them(home: Home, front: Front) -> None
     assert stored(home) == {**SEED, **KEYS}
 
 
-def test_ctrl_c_while_aws_is_asked(home: Home, front: Front) -> None:
+def test_check_ctrl_c_stops_at_once(home: Home, front: Front) -> None:
     fill(home, SEED)
     home.credentials.write_text(FILE)
     front.on("GetCallerIdentity", Fault(delay=60))
@@ -192,7 +192,7 @@ def test_ctrl_c_while_aws_is_asked(home: Home, front: Front) -> None:
     assert stored(home) == SEED
 
 
-def test_check_without_a_network(person: Home) -> None:
+def test_check_offline_copies_the_keys(person: Home) -> None:
     done = person.awsv(*IMPORT, "--check", env=UNLOCKED)
     assert done.returncode == 0
     assert done.stdout.count("not checked: 127.0.0.1:9 cannot be reached") == 2

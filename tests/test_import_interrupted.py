@@ -1,4 +1,4 @@
-"""Kill -9 and Ctrl-C in the middle of a copy, a removal and an undo: nothing acknowledged is lost, nothing sticks.
+"""Kill -9 and Ctrl-C during a copy, a removal and an undo: no acknowledged key is lost, no lock is left.
 
 A sample; under ``AWSV_DEEP`` there are 300 rounds with kill -9.
 """
@@ -51,7 +51,7 @@ NAMES = [f"profile-{number}" for number in range(24)]
 
 @pytest.fixture
 def person(tmp_path: Path) -> Home:
-    """Somebody with plain keys and a store already."""
+    """A user with plain keys and a store."""
     home = offline(tmp_path)
     fill(home, {"seed": (OTHER_ID, OTHER_SECRET)})
     home.credentials.write_text(
@@ -69,7 +69,7 @@ def forget(home: Home) -> None:
 
 @pytest.mark.slow
 @SIGNALS
-def test_s10_a_copy_that_is_killed_goes_on(
+def test_s10_copy_killed_continues(
     person: Home, sent: signal.Signals, rounds: int, figure: Callable[[str], None]
 ) -> None:
     plain = person.credentials.read_bytes()
@@ -100,7 +100,7 @@ def test_s10_a_copy_that_is_killed_goes_on(
 
 @pytest.mark.slow
 @SIGNALS
-def test_s10_a_removal_and_an_undo_that_are_killed(
+def test_s10_removal_and_undo_killed_keep_the_file(
     person: Home, sent: signal.Signals, rounds: int, figure: Callable[[str], None]
 ) -> None:
     plain = person.credentials.read_bytes()
@@ -140,8 +140,8 @@ def test_s10_a_removal_and_an_undo_that_are_killed(
     assert person.credentials.read_bytes() == plain
 
 
-def test_a_removal_waits_until_an_undo_is_over(person: Home) -> None:
-    """Else the undo ends with forgetting what the removal has kept: the file could not be put back any more."""
+def test_remove_waits_for_an_undo(person: Home) -> None:
+    """Otherwise the undo would delete the backup of the removal at its end."""
     strace = need("strace", shutil.which("strace"), how="apt-get install strace")
     person.env.update(UNLOCKED)
     plain = person.credentials.read_bytes()

@@ -1,4 +1,4 @@
-"""Copy, wire, remove, undo: the whole way with sixty profiles, and every way in which a step must not happen."""
+"""Copy, wire, remove, undo: all steps with sixty profiles, and every condition under which a step is refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def files() -> tuple[bytes, bytes]:
 
 @pytest.fixture
 def person(tmp_path: Path) -> Home:
-    """Somebody with sixty plain keys and a store already."""
+    """A user with sixty plain keys and a store."""
     home = offline(tmp_path)
     fill(home, SEED)
     config, credentials = files()
@@ -69,7 +69,7 @@ def person(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Home:
-    """Somebody with two plain keys, copied and wired."""
+    """A user with two plain keys, copied and wired."""
     home = offline(tmp_path)
     fill(home, SEED)
     home.credentials.write_text(
@@ -86,7 +86,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_sixty_profiles_move_in_and_out_again(person: Home) -> None:
+def test_sixty_profiles_import_and_undo(person: Home) -> None:
     config, credentials = person.config.read_bytes(), person.credentials.read_bytes()
     said = []
     for words in (COPY, WIRE, REMOVE):
@@ -117,7 +117,7 @@ def test_sixty_profiles_move_in_and_out_again(person: Home) -> None:
     assert sorted(path.name for path in person.credentials.parent.iterdir()) == ["config", "credentials"]
 
 
-def test_an_sdk_asks_awsv_afterwards(small: Home, aws_v1: Path) -> None:
+def test_sdk_runs_awsv_after_the_removal(small: Home, aws_v1: Path) -> None:
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert small.credentials.read_text() == "[one]\n# two\n[two]\nregion = eu-west-1\n"
@@ -128,14 +128,14 @@ def test_an_sdk_asks_awsv_afterwards(small: Home, aws_v1: Path) -> None:
     assert "custom-process" in shown.stdout, shown.stderr
 
 
-def test_the_store_is_unlocked_afresh(small: Home) -> None:
+def test_remove_unlocks_the_store_again(small: Home) -> None:
     before = small.credentials.read_bytes()
     done = small.awsv(*REMOVE, env={"AWS_VAULT_FILE_PASSPHRASE": "wrong"})
     assert (done.returncode, done.stdout) == (5, "")
     assert small.credentials.read_bytes() == before
 
 
-def test_nothing_goes_that_was_not_copied(tmp_path: Path) -> None:
+def test_remove_before_the_copy_is_refused(tmp_path: Path) -> None:
     home = offline(tmp_path)
     fill(home, SEED)
     home.credentials.write_text(f"[one]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
@@ -144,18 +144,18 @@ def test_nothing_goes_that_was_not_copied(tmp_path: Path) -> None:
     assert "hint: awsv import credentials-file" in done.stderr
 
 
-def test_one_is_told_as_one(tmp_path: Path) -> None:
+def test_messages_use_the_singular_for_one_key(tmp_path: Path) -> None:
     home = offline(tmp_path)
     fill(home, SEED)
     home.credentials.write_text(f"[one]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
     said = [home.awsv(*words, env=UNLOCKED).stderr for words in ((*COPY, "--dry-run"), COPY, WIRE, WIRE, REMOVE)]
-    assert "awsv: nothing was written: 1 of 1 key would be in" in said[0]
-    assert f"awsv: 1 key of {home.credentials} is in" in said[1]
-    assert "awsv: the keys of 1 profile are out of" in said[4]
+    assert "awsv: nothing was written: 1 of 1 key would be stored in" in said[0]
+    assert f"awsv: 1 key from {home.credentials} is in" in said[1]
+    assert "awsv: removed the keys of 1 profile from" in said[4]
     assert [word for word in said if "1 keys" in word or "1 profiles" in word] == []
 
 
-def test_a_file_that_changed_since_the_copy(small: Home) -> None:
+def test_remove_changed_file_is_refused(small: Home) -> None:
     with small.credentials.open("a") as file:
         file.write("# later\n")
     before = small.credentials.read_bytes()
@@ -168,13 +168,13 @@ def test_a_file_that_changed_since_the_copy(small: Home) -> None:
 
 
 @pytest.mark.parametrize("instead", [None, (OTHER_ID, SECRET)], ids=["nothing", "another key"])
-def test_a_key_that_the_vault_lost_stays(small: Home, instead: tuple[str, str] | None) -> None:
+def test_remove_key_that_is_not_stored_is_kept(small: Home, instead: tuple[str, str] | None) -> None:
     assert small.awsv("remove", "--force", "one", env=UNLOCKED).returncode == 0
     if instead:
         fill(small, {"one": instead})
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 7
-    assert "the plain keys of 1 profile stay in" in done.stderr
+    assert "the plain keys of 1 profile are still in" in done.stderr
     assert "'one': the vault does not hold this key\nhint: awsv import credentials-file, then repeat" in done.stderr
     assert SECRET in small.credentials.read_text()
     assert OTHER_SECRET not in small.credentials.read_text()
@@ -194,7 +194,7 @@ def test_a_key_that_the_vault_lost_stays(small: Home, instead: tuple[str, str] |
         (f"[profile one]\ncredential_process = {PROGRAM} exec -j two\n", "the SDKs would take credential_process"),
     ],
 )
-def test_a_profile_for_which_sdks_would_not_ask_awsv(small: Home, config: str, reason: str) -> None:
+def test_remove_key_of_an_unwired_profile_is_kept(small: Home, config: str, reason: str) -> None:
     small.configure(config)
     before = small.credentials.read_bytes()
     done = small.awsv(*REMOVE, env=UNLOCKED)
@@ -203,7 +203,7 @@ def test_a_profile_for_which_sdks_would_not_ask_awsv(small: Home, config: str, r
     assert small.credentials.read_bytes() == before
 
 
-def test_what_stays_is_told_once_for_each_reason_by_the_lines_that_it_has_now(small: Home) -> None:
+def test_remove_groups_kept_keys_by_reason_with_new_line_numbers(small: Home) -> None:
     with small.credentials.open("a") as file:
         file.write("[half]\naws_access_key_id = AKIA\n[other half]\naws_access_key_id = AKIA\n")
     small.awsv(*COPY, env=UNLOCKED)
@@ -212,7 +212,7 @@ def test_what_stays_is_told_once_for_each_reason_by_the_lines_that_it_has_now(sm
     half = small.credentials.read_text().splitlines().index("[half]") + 1
     assert half < 9  # where it was
     assert f"'half': it has no aws_secret_access_key (line {half}); 'other half'" in done.stderr
-    assert "hint: mend or remove those lines by hand, then repeat" in done.stderr
+    assert "hint: fix or remove those lines by hand, then repeat" in done.stderr
     small.configure("")
     assert small.awsv(*UNDO, env=UNLOCKED).returncode == 0
     done = small.awsv(*REMOVE, env=UNLOCKED)
@@ -220,15 +220,15 @@ def test_what_stays_is_told_once_for_each_reason_by_the_lines_that_it_has_now(sm
     assert "hint: awsv config credential-process --all, then repeat" in done.stderr
 
 
-def test_a_key_in_the_default_section_of_all_stays(small: Home) -> None:
+def test_remove_key_in_the_default_section_is_kept(small: Home) -> None:
     small.credentials.write_text(f"[DEFAULT]\naws_access_key_id={KEY_ID}\naws_secret_access_key={SECRET}\n[one]\n")
     assert small.awsv(*COPY, env=UNLOCKED).returncode == 0
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 7
-    assert "comes from [DEFAULT]" in done.stderr
+    assert "its key is in [DEFAULT]" in done.stderr
 
 
-def test_wiring_leaves_sessions_alone_and_names_keys_that_were_not_copied(small: Home) -> None:
+def test_wire_skips_sessions_and_names_keys_that_were_not_copied(small: Home) -> None:
     text = "[temporary]\naws_access_key_id=ASIA\naws_secret_access_key=x\naws_session_token=y\n"
     small.credentials.write_text(text)
     small.configure("[profile temporary]\nregion = eu-west-1\n")
@@ -243,18 +243,18 @@ def test_wiring_leaves_sessions_alone_and_names_keys_that_were_not_copied(small:
     assert "'awsv import credentials-file'" in done.stderr
 
 
-def test_a_commented_secret_is_named(small: Home) -> None:
+def test_remove_warns_of_a_commented_secret(small: Home) -> None:
     with small.credentials.open("a") as file:
         file.write("# aws_secret_access_key = CANARY\n")
     assert small.awsv(*COPY, env=UNLOCKED).returncode == 0
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 0
-    assert "hold what looks like a secret, in line 5: they stay" in done.stderr
+    assert "seem to contain a secret, in line 5; they were not removed" in done.stderr
     assert "CANARY" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["symlink", "read-only"])
-def test_a_file_that_is_not_ours_to_write_gets_a_patch(small: Home, kind: str) -> None:
+def test_remove_prints_a_patch_for_a_link_or_a_read_only_file(small: Home, kind: str) -> None:
     target = small.credentials
     if kind == "symlink":
         target = small.root / "dotfiles"
@@ -265,7 +265,7 @@ def test_a_file_that_is_not_ours_to_write_gets_a_patch(small: Home, kind: str) -
     before = target.read_bytes()
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 2
-    assert "Standard output has the patch" in done.stderr
+    assert "The patch on standard output only deletes lines" in done.stderr
     assert target.read_bytes() == before
     assert SECRET not in done.stdout + done.stderr
     target.chmod(0o600)
@@ -281,7 +281,7 @@ def test_a_file_that_is_not_ours_to_write_gets_a_patch(small: Home, kind: str) -
     assert small.credentials.is_symlink() is (kind == "symlink")
 
 
-def test_two_removals_are_one_undo(small: Home) -> None:
+def test_undo_reverts_two_removals(small: Home) -> None:
     before, config = small.credentials.read_bytes(), small.config.read_text()
     small.config.write_text(config.split("# written")[0] + "# written" + config.split("# written")[1])
     assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 7
@@ -293,7 +293,7 @@ def test_two_removals_are_one_undo(small: Home) -> None:
     assert small.awsv(*UNDO, env=UNLOCKED).returncode == 4
 
 
-def test_undo_of_a_file_that_changed_since(small: Home) -> None:
+def test_undo_changed_file_needs_overwrite(small: Home) -> None:
     before = small.credentials.read_bytes()
     assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
     with small.credentials.open("a") as file:
@@ -308,7 +308,7 @@ def test_undo_of_a_file_that_changed_since(small: Home) -> None:
     assert small.credentials.read_bytes() == later
 
 
-def test_undo_gives_a_lost_file_back_with_its_mode(small: Home) -> None:
+def test_undo_restores_a_deleted_file_with_its_mode(small: Home) -> None:
     before = small.credentials.read_bytes()
     small.credentials.chmod(0o644)
     assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
@@ -317,7 +317,7 @@ def test_undo_gives_a_lost_file_back_with_its_mode(small: Home) -> None:
     assert (small.credentials.read_bytes(), mode(small.credentials)) == (before, 0o644)
 
 
-def test_the_original_is_sealed(small: Home) -> None:
+def test_backup_is_sealed(small: Home) -> None:
     before = small.credentials.read_bytes()
     assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
     for path in small.root.rglob("*"):
@@ -327,9 +327,9 @@ def test_the_original_is_sealed(small: Home) -> None:
     assert before
 
 
-def test_a_terminal_is_asked(small: Home) -> None:
+def test_remove_asks_in_a_terminal(small: Home) -> None:
     before = small.credentials.read_bytes()
-    for answer, says, code in (("n", "nothing was changed", 130), ("y", "are out of", 0)):
+    for answer, says, code in (("n", "nothing was changed", 130), ("y", "removed the keys", 0)):
         assert small.credentials.read_bytes() == before
         child = small.spawn("import", "--remove-plain", env=UNLOCKED)
         child.expect_exact("like this?")
@@ -341,7 +341,7 @@ def test_a_terminal_is_asked(small: Home) -> None:
     assert small.credentials.read_bytes() != before
 
 
-def test_ctrl_c_at_the_question(small: Home) -> None:
+def test_remove_ctrl_c_at_the_question_changes_nothing(small: Home) -> None:
     before = small.credentials.read_bytes()
     child = small.spawn("import", "--remove-plain", env=UNLOCKED)
     child.expect_exact("like this?")
@@ -352,8 +352,8 @@ def test_ctrl_c_at_the_question(small: Home) -> None:
     assert small.credentials.read_bytes() == before
 
 
-def test_a_full_disk_while_removing(small: Home) -> None:
-    """The limit on the size of files stands for the disk."""
+def test_remove_full_disk_changes_nothing(small: Home) -> None:
+    """A limit on the size of files stands in for a full disk."""
     small.credentials.write_bytes(small.credentials.read_bytes() + b"# " + b"x" * 100_000 + b"\n")
     assert small.awsv(*COPY, env=UNLOCKED).returncode == 0
     before, size = small.credentials.read_bytes(), store_path(small).stat().st_size
@@ -375,12 +375,12 @@ def test_a_full_disk_while_removing(small: Home) -> None:
 
 
 @pytest.mark.parametrize("words", [("-n",), ("-y",), ("--remove-plain", "undo"), ("-y", "undo"), ()])
-def test_words_that_make_no_sense(small: Home, words: tuple[str, ...]) -> None:
+def test_import_invalid_options_are_usage_errors(small: Home, words: tuple[str, ...]) -> None:
     done = small.awsv("import", *words, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
 
 
-def test_a_dry_run(small: Home) -> None:
+def test_remove_dry_run_prints_the_change(small: Home) -> None:
     before = small.credentials.read_bytes()
     done = small.awsv("import", "--remove-plain", "--dry-run", env=UNLOCKED)
     assert done.returncode == 0
@@ -392,7 +392,7 @@ def test_a_dry_run(small: Home) -> None:
 # -- what a killed command leaves --------------------------------------------------------------------------------------
 
 
-def test_no_plain_copy_stays_of_an_undo_that_was_killed(small: Home) -> None:
+def test_undo_killed_leaves_no_plain_copy(small: Home) -> None:
     strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
     bare = small.credentials.read_bytes()
@@ -408,7 +408,7 @@ def test_no_plain_copy_stays_of_an_undo_that_was_killed(small: Home) -> None:
 @pytest.mark.parametrize(
     "words", [("list",), ("config", "credential-process", "one", "-n"), COPY, (*COPY, "-n"), REMOVE, UNDO], ids=" ".join
 )
-def test_whatever_looks_at_the_files_removes_what_a_killed_command_left(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_commands_remove_the_temporary_file_of_a_killed_command(tmp_path: Path, words: tuple[str, ...]) -> None:
     home = offline(tmp_path)
     for name in (".credentials.awsv-0123abcd", ".config.awsv-0123abcd"):
         home.credentials.with_name(name).write_text(f"aws_secret_access_key = {SECRET}\n")

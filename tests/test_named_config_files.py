@@ -56,7 +56,7 @@ def test_every_command_that_reads_the_files_refuses_a_pipe_and_waits_for_none(la
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             done = laptop.awsv(*words, env={variable: str(pipe)}, timeout=20)
             assert (done.returncode, done.stdout) == (2, ""), (words, variable, done)
-            assert "no ordinary file" in done.stderr or "there is nothing in" in done.stderr, done.stderr
+            assert "no ordinary file" in done.stderr or "does not exist or is empty" in done.stderr, done.stderr
 
 
 def test_an_empty_config_can_be_asked_for(laptop: Home, front: Front) -> None:

@@ -105,16 +105,19 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_table_of_commands_is_complete(home: Home) -> None:
-    from vault_core.cli.commands import COMMANDS
+    from vault_core.cli.commands import COMMANDS, IMPORTER
     from vault_core.plugins.discovery import scan
 
     told = {match for row in table("Commands") for match in re.findall(r"`([a-z]+)", row[0])}
-    assert told == {*COMMANDS, *(offer.name for offer in scan() if offer.kind == "command")}
+    others = {offer.name for offer in scan() if offer.kind == "command"}
+    assert told == {*COMMANDS, *others} - {name for name in others if name.startswith(IMPORTER)}
+    importers = {name.removeprefix(IMPORTER) for name in others if name.startswith(IMPORTER)}
+    assert importers <= set(re.findall(r"`import ([a-z-]+)`", " ".join(row[0] for row in table("Commands"))))
 
 
 def test_the_table_of_plugins_is_complete() -> None:
     packages = {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
-    assert {re.findall(r"`vault-plugin-([a-z]+)`", row[0])[0] for row in table("Plugins")} == packages
+    assert {re.findall(r"`vault-plugin-([a-z-]+)`", row[0])[0] for row in table("Plugins")} == packages
 
 
 def test_the_table_of_exit_codes_is_the_code_of_the_errors() -> None:

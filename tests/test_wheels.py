@@ -115,6 +115,15 @@ def test_pip_install_of_the_ssm_wheel_makes_ssm_a_source(
     assert not {"hvac", "keyring"} & environment.distributions
 
 
+def test_aws_vault_wheel_adds_the_importer_and_the_launcher(plain: Environment, home: Home) -> None:
+    told = hint(home.run(plain.awsv, "import", "aws-vault"), "no command named 'import-aws-vault' is installed")
+    assert told == f"{plain.python} -m pip install vault-plugin-aws-vault"
+    plain.follow(told)
+    assert home.run(plain.awsv, "import", "aws-vault").stderr.startswith("awsv: cannot read ")
+    done = home.run(plain.awsv.with_name("aws-vault"), "exec", "-n", "--json", "work", env=UNLOCKED)
+    assert json.loads(done.stdout)["AccessKeyId"] == KEY_ID
+
+
 @pytest.mark.parametrize("project", PLUGINS, ids=lambda project: project["name"])
 def test_each_plugin_alone(project: dict[str, Any], tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
     """With the core and nothing else of ours it loads, and adds what it declares."""

@@ -274,7 +274,7 @@ def test_what_was_not_opened_is_not_closed(tmp_path: Path) -> None:
 def test_what_was_copied_counts_only_while_the_file_is_the_same(tmp_path: Path) -> None:
     app = App(Settings({"HOME": str(tmp_path)}))
     assert app.copied(b"[a]\n") == frozenset()
-    app.receipts.write(app.settings.aws_credentials_file, b"[a]\n", ["a"])
+    app.import_records.write(app.settings.aws_credentials_file, b"[a]\n", ["a"])
     assert app.copied(b"[a]\n") == {"a"}
     assert app.copied(b"[a] \n") == frozenset()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +11,7 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
-from vault_core.awsconfig import write
-from vault_core.cli import add, commands, copy, import_, plugin_commands, ready, remove_plain, shim
+from vault_core.cli import add, commands, copy, plugin_commands, ready
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
@@ -26,13 +24,8 @@ from vault_core.errors import (
     StorageUnavailable,
     UsageError,
     VaultError,
-    WrongSecret,
 )
-from vault_core.importing.backups import Original
-from vault_core.importing.record import digest
-from vault_core.importing.scan import Found
 from vault_core.sessions.cache import Session
-from vault_core.settings import Settings
 
 SECRET = "x" * 40
 
@@ -137,82 +130,7 @@ def test_a_pattern_without_a_match_is_an_error() -> None:
         ready.matching(["TF-*"], ["tf-a"], list)
 
 
-# -- import ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("wrong", "asked", "opens"), [(0, 1, True), (2, 3, True), (3, 3, False)])
-def test_a_person_may_try_the_passphrase_of_aws_vault_three_times(
-    wrong: int, asked: int, opens: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    questions: list[str] = []
-
-    found = Found("here")
-
-    def open_items(*_: object) -> Found:
-        if len(questions) <= wrong:
-            raise WrongSecret("it opens none")
-        return found
-
-    monkeypatch.setattr("vault_core.importing.awsvault.open_items", open_items)
-
-    def ask(text: str, *, secret: bool) -> Secret:
-        questions.append(text)
-        assert secret
-        return Secret("x")
-
-    terminal = SimpleNamespace(ask=ask)
-    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
-    app: Any = SimpleNamespace(settings=Settings({"HOME": str(tmp_path)}), host=host, note=lambda _: None)
-    if opens:
-        assert import_._opened(app, tmp_path, {}) is found
-    else:
-        with pytest.raises(WrongSecret):
-            import_._opened(app, tmp_path, {})
-    assert len(questions) == asked
-
-
-def test_an_empty_passphrase_variable_is_no_passphrase_and_no_question(tmp_path: Path) -> None:
-    app: Any = SimpleNamespace(settings=Settings({"HOME": str(tmp_path), import_.PASSPHRASE: ""}))
-    with pytest.raises(PassphraseError, match=r"is set, and empty$"):
-        import_._opened(app, tmp_path, {})
-
-
-@pytest.mark.parametrize("where", ["full", "~/full", "empty", "missing", "relative"])
-def test_which_folder_aws_vaults_items_are_looked_for_in(where: str, tmp_path: Path) -> None:
-    for name in ("full", "empty"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "full/item").write_bytes(b"eyJx")
-    named = {"~/full": "~/full", "relative": "full"}.get(where, str(tmp_path / where))
-    app: Any = SimpleNamespace(settings=Settings({"HOME": str(tmp_path), import_.ITEMS: named}))
-    expected = tmp_path / "full" if where in ("full", "~/full") else tmp_path / ".awsvault/keys"
-    assert import_._items_folder(app, None) == expected
-    assert import_._items_folder(app, str(tmp_path / "given")) == tmp_path / "given"
-
-
-@pytest.mark.parametrize(
-    ("mode", "closed", "obstacle"),
-    [
-        (0o600, "", None),
-        (0o020, "", None),
-        (0o002, "", None),
-        (0o400, "", "{file} is read-only"),
-        (0o600, "file", "{file} is read-only"),
-        (0o600, "folder", "the folder of {file} is read-only"),
-    ],
-)
-def test_what_is_in_the_way_of_a_removal(
-    mode: int, closed: str, obstacle: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, link = tmp_path / "credentials", tmp_path / "link"
-    file.touch()
-    link.symlink_to(file)
-    assert "is a symbolic link to" in (remove_plain._obstacle(link) or "")
-    file.chmod(mode)
-    to_nobody = {"file": file, "folder": tmp_path}.get(closed)
-    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != to_nobody)  # to root nothing is closed
-    assert remove_plain._obstacle(file) == (obstacle.format(file=file) if obstacle else None)
-    assert remove_plain._mode(file) == mode
-    assert remove_plain._mode(tmp_path / "none") == 0o600
+# -- copy --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("same", ["identity", "place", "file", "no"])
@@ -225,28 +143,6 @@ def test_stores_that_are_one(same: str, tmp_path: Path) -> None:
     two.identity = "1" if same == "identity" else "2"
     two.place = {"place": one.place, "file": str(tmp_path / "link")}.get(same, two.place)
     assert copy._are_one(one, two) is (same != "no")
-
-
-# -- the shim ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_launcher_is_known_by_its_mark_near_its_beginning(tmp_path: Path) -> None:
-    launcher = tmp_path / "deep/aws-vault"
-    shim._write(launcher, Path("/a b/awsv"))
-    assert launcher.read_text() == f"#!/bin/sh\n{shim.MARK}\nexec '/a b/awsv' \"$@\"\n"
-    assert launcher.stat().st_mode & 0o777 == 0o755
-    assert [one.name for one in launcher.parent.iterdir()] == ["aws-vault"]
-    assert shim._is_ours(launcher)
-    launcher.write_text("#" * 1024 + shim.MARK)
-    assert not shim._is_ours(launcher)
-    assert not shim._is_ours(tmp_path / "none")
-
-
-def test_what_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "aws-vault/full").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"^cannot write "):
-        shim._write(tmp_path / "aws-vault", Path("/awsv"))
-    assert [one.name for one in tmp_path.iterdir()] == ["aws-vault"]
 
 
 # -- exit codes --------------------------------------------------------------------------------------------------------
@@ -301,27 +197,6 @@ def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, 
     app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
     found = plugin_commands._told(app, "x", error)
     assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)
-
-
-# -- import undo -------------------------------------------------------------------------------------------------------
-
-
-def test_an_undo_that_is_ended_while_it_writes_has_kept_what_the_file_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "credentials"
-    path.write_bytes(b"edited since")
-    kept = [Original(Secret(b"with its keys"), 0o600, digest(b"without its keys"))]
-    originals: Any = SimpleNamespace(read=lambda: list(kept), write=lambda now: kept.__setitem__(slice(None), now))
-    app: Any = SimpleNamespace(host=SimpleNamespace(read=Path.read_bytes), config_locks=None)
-
-    def ended(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(write, "save", ended)
-    with pytest.raises(KeyboardInterrupt):
-        remove_plain._undo(app, path, originals, overwrite=True)
-    assert [one.content.reveal() for one in kept] == [b"edited since", b"with its keys"]
 
 
 # -- ways in -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Copying: what a vault says is not believed until it was read back, and nothing is replaced unasked."""
+"""Copying: every key is read back, and nothing is replaced without --overwrite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from vault_core.api import ABSENT, Credentials, Expect, Secret
 from vault_core.errors import StorageConflict, StorageUnavailable
-from vault_core.importing.copy import Mover, State, compared
+from vault_core.importing.copy import Copier, State, compared
 from vault_core.storage.vault import StoredKey
 
 ONE = Credentials(access_key_id="AKIA1", secret_access_key=Secret("one"))
@@ -18,15 +18,15 @@ TWO = Credentials(access_key_id="AKIA2", secret_access_key=Secret("two"))
 
 
 class Store:
-    """A vault, as far as copying uses one.
+    """The methods of a vault that copying calls.
 
-    :param lies: names under which it keeps something else than it was given.
-    :param full: how many keys it takes.
+    :param wrong: a name under which it stores another key than the given one.
+    :param full: how many keys it stores before it fails.
     """
 
-    def __init__(self, keys: dict[str, Credentials] | None = None, *, lies: str = "", full: int = 99) -> None:
+    def __init__(self, keys: dict[str, Credentials] | None = None, *, wrong: str = "", full: int = 99) -> None:
         self.keys = dict(keys or {})
-        self.lies = lies
+        self.wrong = wrong
         self.full = full
         self.faster = ""
 
@@ -40,37 +40,37 @@ class Store:
             raise StorageConflict("taken")
         if len(self.keys) >= self.full:
             raise StorageUnavailable("the disk is full")
-        self.keys[name] = TWO if name == self.lies else key
+        self.keys[name] = TWO if name == self.wrong else key
 
 
 def states(store: Any, keys: dict[str, Credentials], **options: Any) -> dict[str, State]:
-    outcomes = list(Mover(lambda _: store, **options).copy(keys))
+    outcomes = list(Copier(lambda _: store, **options).copy(keys))
     return {one.name: one.state for one in compared(outcomes, lambda _: store)}
 
 
-def telling(told: list[str]) -> Callable[[Any, str], AbstractContextManager[None]]:
-    """What :class:`Mover` enters around a change: it notes the name."""
+def recording(names: list[str]) -> Callable[[Any, str], AbstractContextManager[None]]:
+    """The context that :class:`Copier` enters around a write; it records the name."""
 
     @contextmanager
     def changing(_: Any, name: str) -> Iterator[None]:
-        told.append(name)
+        names.append(name)
         yield
 
     return changing
 
 
-def test_a_store_that_keeps_something_else_is_found_out() -> None:
-    found = states(Store(lies="b"), {"a": ONE, "b": ONE})
+def test_compared_store_with_another_key_fails() -> None:
+    found = states(Store(wrong="b"), {"a": ONE, "b": ONE})
     assert found == {"a": State.COPIED, "b": State.FAILED}
 
 
-def test_a_store_that_loses_a_key_is_found_out() -> None:
+def test_compared_store_without_the_key_fails() -> None:
     store = Store()
-    outcomes = list(Mover(lambda _: store).copy({"a": ONE}))
+    outcomes = list(Copier(lambda _: store).copy({"a": ONE}))
     assert [one.state for one in compared(outcomes, lambda _: Store())] == [State.FAILED]
 
 
-def test_what_is_there_is_replaced_only_if_that_was_said() -> None:
+def test_copy_stored_key_is_replaced_only_with_overwrite() -> None:
     there = {"same": ONE, "other": TWO}
     store = Store(there)
     wanted = {"same": State.SAME, "other": State.CONFLICT, "new": State.COPIED}
@@ -80,35 +80,40 @@ def test_what_is_there_is_replaced_only_if_that_was_said() -> None:
     assert store.keys["other"] == ONE
 
 
-def test_somebody_who_is_faster_wins() -> None:
+def test_copy_concurrent_write_is_a_conflict() -> None:
     store = Store()
     store.faster = "a"
     assert states(store, {"a": ONE, "b": ONE}) == {"a": State.CONFLICT, "b": State.COPIED}
 
 
-def test_a_store_that_fails_ends_it_with_what_is_done() -> None:
+def test_copy_after_a_store_failure_tries_no_further_key() -> None:
     store = Store(full=1)
-    assert states(store, {"a": ONE, "b": ONE, "c": ONE}) == {"a": State.COPIED, "b": State.FAILED}
+    assert states(store, {"a": ONE, "b": ONE, "c": ONE}) == {
+        "a": State.COPIED,
+        "b": State.FAILED,
+        "c": State.NOT_TRIED,
+    }
     with pytest.raises(StorageUnavailable):
         states(Store(full=0), {"a": ONE})
 
 
-def test_a_dry_run_says_what_would_be_and_tells_nobody_of_a_change() -> None:
-    store, told = Store({"other": TWO}), []
-    options = {"dry_run": True, "changing": telling(told)}
-    outcomes = list(Mover(lambda _: store, **options).copy({"new": ONE, "other": ONE}))  # type: ignore[arg-type]  # a fake
+def test_copy_dry_run_writes_nothing_and_enters_no_change() -> None:
+    names: list[str] = []
+    store = Store({"other": TWO})
+    options = {"dry_run": True, "changing": recording(names)}
+    outcomes = list(Copier(lambda _: store, **options).copy({"new": ONE, "other": ONE}))  # type: ignore[arg-type]  # a fake
     assert [one.state for one in outcomes] == [State.COPIED, State.CONFLICT]
-    assert (store.keys, told) == ({"other": TWO}, [])
+    assert (store.keys, names) == ({"other": TWO}, [])
 
 
-def test_only_what_was_written_drops_sessions() -> None:
-    told: list[str] = []
-    states(Store({"same": ONE}), {"same": ONE, "new": ONE}, changing=telling(told))
-    assert told == ["new"]
+def test_copy_enters_a_change_only_for_written_keys() -> None:
+    names: list[str] = []
+    states(Store({"same": ONE}), {"same": ONE, "new": ONE}, changing=recording(names))
+    assert names == ["new"]
 
 
-def test_only_an_own_key_is_in_the_way_and_not_everybodys() -> None:
-    """In a store of several people everybody's key is found under a name too, and no own one may hide it unseen."""
+def test_copy_to_a_shared_store_reads_own_keys_only() -> None:
+    """A shared key of the same name does not count as a stored one."""
     asked: list[bool | None] = []
 
     class Common(Store):
@@ -117,5 +122,5 @@ def test_only_an_own_key_is_in_the_way_and_not_everybodys() -> None:
             return super().get(name)
 
     store: Any = Common()
-    assert [one.state for one in Mover(lambda _: store).copy({"a": ONE})] == [State.COPIED]
+    assert [one.state for one in Copier(lambda _: store).copy({"a": ONE})] == [State.COPIED]
     assert asked[0] is False

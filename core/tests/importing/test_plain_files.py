@@ -1,4 +1,4 @@
-"""Plain files that keys are moved from: what is found in them, what may go, and how they are given back."""
+"""Plain files: the scan, the keys that can be removed, import records and backups."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 
-from vault_core.api import Credentials, Secret
+from vault_core.api import Credentials, ImportScan, Secret
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.errors import StorageCorrupt, StorageUnavailable
-from vault_core.importing.backups import Original, Originals
+from vault_core.importing.backups import Backup, Backups
 from vault_core.importing.credentials_file import (
     NOT_STORED,
     UNWIRED,
     commented_secrets,
     deleted_lines,
-    keys,
     propose_removal,
+    scan,
 )
-from vault_core.importing.record import Receipts, digest
-from vault_core.importing.scan import Found
+from vault_core.importing.record import ImportRecords, digest
 
 PATH = Path("/home/me/.aws/credentials")
 
@@ -33,17 +32,19 @@ def key(number: int) -> Credentials:
     return Credentials(access_key_id=f"AKIA{number}", secret_access_key=Secret(f"secret{number}"))
 
 
-# -- what is found -----------------------------------------------------------------------------------------------------
+# -- scan -------------------------------------------------------------------------------------------------------------
 
 
-def test_two_different_keys_of_one_name_are_both_bad() -> None:
-    found = Found("there")
+def test_add_two_keys_of_one_name_rejects_both() -> None:
+    found = ImportScan("there")
     found.add("a", key(1))
     found.add("a", key(1))
-    assert (found.keys, found.bad) == ({"a": key(1)}, [])
+    assert (found.keys, found.rejected) == ({"a": key(1)}, [])
     found.add("a", key(2))
     assert found.keys == {}
-    assert [(bad.name, bad.reason) for bad in found.bad] == [("a", "two different keys have this name: AKIA1, AKIA2")]
+    assert [(entry.name, entry.reason) for entry in found.rejected] == [
+        ("a", "two different keys have this name: AKIA1, AKIA2")
+    ]
 
 
 def parsed(credentials: str, config: str = "") -> tuple[AwsConfig, bytes]:
@@ -54,8 +55,8 @@ def parsed(credentials: str, config: str = "") -> tuple[AwsConfig, bytes]:
 PAIR = "aws_access_key_id = AKIA1\naws_secret_access_key = canary\n"
 
 
-def test_keys_sessions_and_what_is_wrong_are_told_apart() -> None:
-    found = keys(
+def test_scan_separates_keys_sessions_and_rejected_entries() -> None:
+    found = scan(
         parsed(
             f"[good]\n{PAIR}"
             f"[session]\n{PAIR}aws_session_token = t\n"
@@ -69,24 +70,24 @@ def test_keys_sessions_and_what_is_wrong_are_told_apart() -> None:
     )
     assert list(found.keys) == ["good"]
     assert found.sessions == ["session"]
-    reasons = {bad.name: bad.reason for bad in found.bad}
+    reasons = {entry.name: entry.reason for entry in found.rejected}
     assert reasons == {
         "half": "it has no aws_secret_access_key (line 8)",
         "other half": "it has no aws_access_key_id (line 10)",
-        "blank": "its key holds blanks or other characters that no key has (line 12)",
-        "accent": "its key holds blanks or other characters that no key has (line 15)",
+        "blank": "its key contains spaces or invalid characters (line 12)",
+        "accent": "its key contains spaces or invalid characters (line 15)",
         "n" * 40: "the profile name has 300 bytes; 255 is the most (line 20)",
     }
     assert "canary" not in repr(found)
 
 
-def test_a_secret_behind_a_comment_sign_is_found_by_its_line() -> None:
+def test_commented_secrets_returns_line_numbers() -> None:
     lines = ("# aws_secret_access_key = x", "[a]", "  ; old AWS_SESSION_TOKEN: x", "# aws_secret_access_key =")
     raw = "\n".join((*lines, "aws_secret_access_key = x")).encode()
     assert commented_secrets(raw, PATH) == [1, 3]
 
 
-# -- what may go -------------------------------------------------------------------------------------------------------
+# -- removal ----------------------------------------------------------------------------------------------------------
 
 
 def asks(line: str) -> str | None:
@@ -97,7 +98,7 @@ def wired(*names: str) -> str:
     return "".join(f"[profile {name}]\ncredential_process = /bin/awsv exec -j {name}\n" for name in names)
 
 
-def test_a_key_that_the_vault_holds_and_awsv_is_asked_for_goes_with_its_empty_section() -> None:
+def test_propose_removal_stored_and_wired_key_is_removed_with_its_empty_section() -> None:
     config, raw = parsed(f"# mine\n[a]\n{PAIR}\n[b]\nregion = x\n{PAIR}", wired("a", "b"))
     asked: list[tuple[str, Credentials]] = []
     removal = propose_removal(config, raw, asks, lambda name, one: asked.append((name, one)) or True)
@@ -118,19 +119,19 @@ OTHERS = "without it the SDKs would take credential_process (/home/me/.aws/"
     [
         (f"[a]\n{PAIR}", wired("a"), False, NOT_STORED),
         (f"[a]\n{PAIR}", "[profile a]\nregion = x\n", True, UNWIRED),
-        (f"[DEFAULT]\n{PAIR}[a]\nregion = x\n", wired("a"), True, "its key comes from [DEFAULT]"),
+        (f"[DEFAULT]\n{PAIR}[a]\nregion = x\n", wired("a"), True, "its key is in [DEFAULT]"),
         (f"[a]\n{PAIR}", wired("b").replace("profile b", "profile a"), True, OTHERS),
         (f"[a]\n{PAIR}credential_process = other\n", wired("a"), True, OTHERS),
     ],
 )
-def test_a_key_stays_and_the_reason_is_told(credentials: str, config: str, stored: bool, why: str) -> None:
+def test_propose_removal_kept_key_has_a_reason(credentials: str, config: str, stored: bool, why: str) -> None:
     both, raw = parsed(credentials, config)
     removal = propose_removal(both, raw, asks, lambda *_: stored)
     assert (removal.after, removal.removed) == (raw, [])
-    assert [bad.reason[: len(why)] for bad in removal.kept] == [why]
+    assert [entry.reason[: len(why)] for entry in removal.kept] == [why]
 
 
-def test_the_change_is_shown_as_deleted_lines_from_the_last_on() -> None:
+def test_deleted_lines_start_with_the_last_line() -> None:
     both, raw = parsed(f"[a]\nregion = x\n{PAIR}[b]\n{PAIR}region = y\n", wired("a", "b"))
     removal = propose_removal(both, raw, asks, lambda *_: True)
     lines = raw.splitlines(keepends=True)
@@ -141,47 +142,47 @@ def test_the_change_is_shown_as_deleted_lines_from_the_last_on() -> None:
     assert "canary" not in str(deleted_lines(removal))
 
 
-# -- receipts ----------------------------------------------------------------------------------------------------------
+# -- import records ----------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_of_one_file_and_holds_no_key(tmp_path: Path) -> None:
-    receipts = Receipts(tmp_path / "imports")
-    assert receipts.read(PATH) is None
-    receipts.write(PATH, b"canary", ["b", "a"])
-    receipt = receipts.read(PATH)
-    assert receipt is not None
-    assert (receipt.digest, receipt.profiles) == (digest(b"canary"), {"a", "b"})
-    assert receipts.read(PATH.with_name("other")) is None
+def test_record_belongs_to_one_file_and_holds_no_key(tmp_path: Path) -> None:
+    records = ImportRecords(tmp_path / "imports")
+    assert records.read(PATH) is None
+    records.write(PATH, b"canary", ["b", "a"])
+    record = records.read(PATH)
+    assert record is not None
+    assert (record.digest, record.profiles) == (digest(b"canary"), {"a", "b"})
+    assert records.read(PATH.with_name("other")) is None
     [file] = (tmp_path / "imports").iterdir()
     assert "canary" not in file.read_text()
     assert stat.S_IMODE((tmp_path / "imports").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"sha256": "x"}', '{"sha256": "x", "profiles": 7}', "\xff"])
-def test_a_receipt_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
-    receipts = Receipts(tmp_path)
-    receipts.write(PATH, b"", [])
+def test_read_damaged_record_returns_none(tmp_path: Path, text: str) -> None:
+    records = ImportRecords(tmp_path)
+    records.write(PATH, b"", [])
     [file] = tmp_path.iterdir()
     file.write_bytes(text.encode("latin-1"))
-    assert receipts.read(PATH) is None
+    assert records.read(PATH) is None
 
 
-def test_a_receipt_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_write_failure_raises_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "in the way").touch()
-    with pytest.raises(StorageUnavailable, match="cannot note what was copied"):
-        Receipts(tmp_path / "in the way").write(PATH, b"", [])
-    receipts = Receipts(tmp_path / "imports")
-    receipts._file(PATH).mkdir(parents=True)
+    with pytest.raises(StorageUnavailable, match="cannot write the import record"):
+        ImportRecords(tmp_path / "in the way").write(PATH, b"", [])
+    records = ImportRecords(tmp_path / "imports")
+    records._file(PATH).mkdir(parents=True)
     with pytest.raises(StorageUnavailable, match="is a directory"):
-        receipts.write(PATH, b"", [])
-    assert [one.name for one in (tmp_path / "imports").iterdir()] == [receipts._file(PATH).name]
+        records.write(PATH, b"", [])
+    assert [one.name for one in (tmp_path / "imports").iterdir()] == [records._file(PATH).name]
 
 
-# -- originals ---------------------------------------------------------------------------------------------------------
+# -- backups -----------------------------------------------------------------------------------------------------------
 
 
-class Shelf:
-    """The two calls of a vault that originals make. What a real one does with them is tested with the stores."""
+class ItemStore:
+    """The two methods of a vault that backups call. Real vaults are tested with the stores."""
 
     def __init__(self) -> None:
         self.items: dict[str, Secret] = {}
@@ -199,44 +200,44 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf() -> Any:
-    return Shelf()
+def item_store() -> Any:
+    return ItemStore()
 
 
-def test_an_original_is_given_back_to_the_byte(shelf: Any) -> None:
-    originals = Originals(shelf, PATH)
-    assert originals.read() == []
-    originals.push(b"before\xff\r\n", 0o640, b"after")
-    assert originals.read() == [Original(Secret(b"before\xff\r\n"), 0o640, digest(b"after"))]
-    assert Originals(shelf, PATH.with_name("other")).read() == []
-    [value] = shelf.items.values()
+def test_backup_reads_back_byte_for_byte(item_store: Any) -> None:
+    backups = Backups(item_store, PATH)
+    assert backups.read() == []
+    backups.push(b"before\xff\r\n", 0o640, b"after")
+    assert backups.read() == [Backup(Secret(b"before\xff\r\n"), 0o640, digest(b"after"))]
+    assert Backups(item_store, PATH.with_name("other")).read() == []
+    [value] = item_store.items.values()
     assert value.reveal().isascii()
-    originals.write([])
-    assert shelf.items == {}
+    backups.write([])
+    assert item_store.items == {}
 
 
-def test_removals_that_go_on_keep_the_first_original(shelf: Any) -> None:
-    originals = Originals(shelf, PATH)
-    originals.push(b"one", 0o600, b"two")
-    originals.push(b"two", 0o644, b"three")
-    assert originals.read() == [Original(Secret(b"one"), 0o600, digest(b"three"))]
-    originals.push(b"one", 0o644, b"four")  # taken back by hand
-    assert originals.read() == [Original(Secret(b"one"), 0o600, digest(b"four"))]
+def test_push_continued_removal_keeps_the_first_backup(item_store: Any) -> None:
+    backups = Backups(item_store, PATH)
+    backups.push(b"one", 0o600, b"two")
+    backups.push(b"two", 0o644, b"three")
+    assert backups.read() == [Backup(Secret(b"one"), 0o600, digest(b"three"))]
+    backups.push(b"one", 0o644, b"four")  # taken back by hand
+    assert backups.read() == [Backup(Secret(b"one"), 0o600, digest(b"four"))]
 
 
-def test_an_edit_between_removals_keeps_both(shelf: Any) -> None:
-    originals = Originals(shelf, PATH)
-    originals.push(b"one", 0o600, b"two")
-    originals.push(b"edited", 0o644, b"three")
-    assert [one.content.reveal() for one in originals.read()] == [b"one", b"edited"]
-    assert [one.mode for one in originals.read()] == [0o600, 0o644]
+def test_push_after_an_edit_keeps_both_backups(item_store: Any) -> None:
+    backups = Backups(item_store, PATH)
+    backups.push(b"one", 0o600, b"two")
+    backups.push(b"edited", 0o644, b"three")
+    assert [one.content.reveal() for one in backups.read()] == [b"one", b"edited"]
+    assert [one.mode for one in backups.read()] == [0o600, 0o644]
 
 
-def test_an_original_that_does_not_read_back_stops_the_removal(shelf: Any) -> None:
-    shelf.keeps = False
-    with pytest.raises(StorageUnavailable, match="reads back from the store as something else") as caught:
-        Originals(shelf, PATH).push(b"one", 0o600, b"two")
-    assert caught.value.hint == "nothing was removed: look after the store first"
+def test_push_backup_that_reads_back_differently_fails(item_store: Any) -> None:
+    item_store.keeps = False
+    with pytest.raises(StorageUnavailable, match="reads back differently from the store") as caught:
+        Backups(item_store, PATH).push(b"one", 0o600, b"two")
+    assert caught.value.hint == "nothing was removed: check the store first"
 
 
 @pytest.mark.parametrize(
@@ -248,12 +249,12 @@ def test_an_original_that_does_not_read_back_stops_the_removal(shelf: Any) -> No
         {"mode": None},
     ],
 )
-def test_a_damaged_item_is_told(shelf: Any, change: dict[str, Any]) -> None:
-    originals = Originals(shelf, PATH)
-    originals.push(b"one", 0o600, b"two")
-    [name] = shelf.items
+def test_read_damaged_item_raises_storage_corrupt(item_store: Any, change: dict[str, Any]) -> None:
+    backups = Backups(item_store, PATH)
+    backups.push(b"one", 0o600, b"two")
+    [name] = item_store.items
     fields = {"content": base64.b64encode(b"one").decode(), "mode": 0o600, "left": "x", **change}
     for value in ({"originals": [fields]}, {"originals": 7}, {}, []):
-        shelf.items[name] = Secret(json.dumps(value))
+        item_store.items[name] = Secret(json.dumps(value))
         with pytest.raises(StorageCorrupt, match="is damaged"):
-            originals.read()
+            backups.read()

@@ -1,4 +1,4 @@
-"""Folders that are aws-vault's: recognised by content, never written into, and told about.
+"""Folders of aws-vault: recognised by content, never written into, and named.
 
 ``tests/fixtures/aws-vault/stores.tgz`` holds two stores that aws-vault 7.2.0 wrote, with made-up keys.
 """
@@ -35,23 +35,21 @@ def stores(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["store", "store-with-sessions"])
-def test_every_real_item_counts(stores, name):
+def test_count_items_counts_every_real_item(stores, name):
     keys = stores / name / "keys"
     assert count_items(keys) == len(list(keys.iterdir())) >= 12
     assert count_items(stores / name) == 0
 
 
-def test_what_is_no_item(tmp_path, stores):
+def test_count_items_ignores_other_files(tmp_path, stores):
     item = (stores / "store" / "keys" / "default").read_bytes()
-    header, rest = item.split(b".", 1)
-    broken = [header + b".a.b", item + b".x", header[:-6] + b"." + rest, b"eyJ!" + item, b"x" + item]
-    broken.append(b"eyJraWQiOiJ4In0." + rest)  # {"kid":"x"}
-    for number, data in enumerate([b"", b"eyJ", b"[default]\n", *broken]):
+    other = b"eyJraWQiOiJ4In0." + item.partition(b".")[2]  # {"kid":"x"}
+    for number, data in enumerate([b"", b"eyJ", b"[default]\n", item[:17], b"eyJ!" + item, b"x" + item, other]):
         (tmp_path / f"f{number}").write_bytes(data)
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(stores / "store" / "keys" / "default")
     assert count_items(tmp_path) == 0
-    (tmp_path / "item with newline").write_bytes(item + b"\n")
+    (tmp_path / "truncated").write_bytes(item[:100])
     assert count_items(tmp_path) == 1
     assert count_items(tmp_path / "missing") == 0
     assert count_items(tmp_path / "f1") == 0
@@ -71,30 +69,33 @@ def test_a_named_pipe_among_items_is_not_read_and_not_waited_for(tmp_path, store
     assert counted == [0]
 
 
-def test_never_written_into(stores, tmp_path, ctx):
+def test_write_into_a_folder_of_aws_vault_is_refused(stores, tmp_path, ctx):
     keys = stores / "store" / "keys"
     before = {path.name: path.read_bytes() for path in keys.iterdir()}
     with pytest.raises(StorageDenied) as caught:
         FileBackend(ctx, keys).put(KEY, Secret("x"))
-    assert caught.value.message == f"{keys} holds {len(before)} items of aws-vault, and awsv never writes among them"
+    assert (
+        caught.value.message
+        == f"{keys} contains {len(before)} items of aws-vault; awsv does not write into such a folder"
+    )
     assert caught.value.hint == f"env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv import aws-vault --dir {keys}"
     assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
     assert ctx.unlocked == []
 
 
-def test_never_written_into_even_beside_our_store(stores, folder, ctx):
+def test_write_into_a_store_with_items_beside_it_is_refused(stores, folder, ctx):
     FileBackend(ctx, folder).put(KEY, Secret("x"))
     (folder / "default").write_bytes((stores / "store" / "keys" / "default").read_bytes())
     names = sorted(path.name for path in folder.iterdir())
     store = FileBackend(ctx, folder)
     for call in (lambda: store.put(KEY, Secret("y")), lambda: store.delete(KEY)):
-        with pytest.raises(StorageDenied, match="holds 1 item of aws-vault"):
+        with pytest.raises(StorageDenied, match="contains 1 item of aws-vault"):
             call()
     assert store.get(KEY).value == Secret("x")
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
-def test_reading_the_wrong_folder_tells_once(stores, tmp_path, ctx):
+def test_read_of_a_folder_of_aws_vault_notifies_once(stores, tmp_path, ctx):
     keys = stores / "store" / "keys"
     store = FileBackend(ctx, keys)
     assert store.get(KEY) is None
@@ -103,10 +104,12 @@ def test_reading_the_wrong_folder_tells_once(stores, tmp_path, ctx):
     assert note.startswith(
         f"no store at {keys}/store.vlt yet, but {len(list(keys.iterdir()))} items of aws-vault in {keys}; "
     )
-    assert note.endswith(f"copies their keys: env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv import aws-vault --dir {keys}")
+    assert note.endswith(
+        f"to copy their keys: env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv import aws-vault --dir {keys}"
+    )
 
 
-def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
+def test_read_notifies_of_the_default_folder_of_aws_vault(stores, tmp_path, folder):
     home = tmp_path / "home"
     (home / ".awsvault").mkdir(parents=True)
     (home / ".awsvault" / "keys").symlink_to(stores / "store" / "keys")
@@ -115,17 +118,17 @@ def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
     assert store.get(KEY) is None
     (note,) = context.notes
     assert f"items of aws-vault in {home}/.awsvault/keys; " in note
-    assert note.endswith(f"copies their keys: awsv import aws-vault --dir {home}/.awsvault/keys")
-    store.put(KEY, Secret("x"))  # that folder is not ours to write, but this one is
+    assert note.endswith(f"to copy their keys: awsv import aws-vault --dir {home}/.awsvault/keys")
+    store.put(KEY, Secret("x"))  # into a folder without items
     assert FileBackend(context, folder).get("credentials/none") is None
     assert len(context.notes) == 1
 
 
-def test_silent_where_there_is_nothing(ctx, folder):
+def test_read_without_items_does_not_notify(ctx, folder):
     assert FileBackend(ctx, folder).get(KEY) is None
     assert ctx.notes == []
 
 
-def test_our_own_store_is_no_item_of_aws_vault(ctx, folder):
+def test_count_items_ignores_our_own_store(ctx, folder):
     FileBackend(ctx, folder).put(KEY, Secret("x"))
     assert count_items(folder) == 0

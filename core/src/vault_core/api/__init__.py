@@ -17,6 +17,7 @@ from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
 from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
 from vault_core.api.options import Option, boolean
 from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.api.scan import ImportScan, Rejected
 from vault_core.api.session import (
     CallerIdentifier,
     CallerIdentity,
@@ -78,6 +79,7 @@ __all__ = [
     "Context",
     "Credentials",
     "Expect",
+    "ImportScan",
     "Item",
     "MfaError",
     "MfaRejected",
@@ -93,6 +95,7 @@ __all__ = [
     "Profile",
     "Purpose",
     "QuestionRefused",
+    "Rejected",
     "RunResult",
     "Secret",
     "SessionError",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vault_core.api.context import Context
+from vault_core.api.scan import ImportScan
 from vault_core.api.session import Credentials
 from vault_core.api.storage import SlotKeeper
 from vault_core.secret import Secret
@@ -18,16 +19,24 @@ class CommandSpec:
     """A command on offer (group ``vault.command.v1``); the core's own names are taken."""
 
     name: str
-    """What the user types: ``awsv NAME``."""
+    """What the user types: ``awsv NAME``. A command ``import-NAME`` is an importer: the user types
+    ``awsv import NAME``."""
     summary: str
     """One line, for the documentation; ``awsv --help`` shows the distribution instead, as it imports nothing."""
     target: str
     """``package.module:attribute``: a ``click`` command or group, imported when it is run. Its ``obj`` is a
     :class:`CommandContext`."""
+    secret_variables: tuple[str, ...] = ()
+    """Names of environment variables that :attr:`CommandContext.environ` would hide otherwise: secrets, and variables
+    of other plugins."""
 
 
 class CommandContext(Protocol):
     """What a plugin's command may ask of its host. Failures are raised as VaultError; the host prints them."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """A read-only snapshot of the environment, without the secrets of others."""
 
     def storage(self, plugin: str) -> Context:
         """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
@@ -52,6 +61,30 @@ class CommandContext(Protocol):
 
     def credentials(self, profile: str) -> Credentials:
         """The credentials of a profile, as ``exec`` would hand them out."""
+
+    def import_keys(
+        self,
+        scan: ImportScan,
+        profile_of: Callable[[Sequence[str]], str | None] | None = None,
+        *,
+        overwrite: bool,
+        dry_run: bool,
+        yes: bool,
+        as_json: bool,
+    ) -> None:
+        """Copy each key of a scan into its profile's store, read it back, compare it, and print the result of every
+        entry. The source is not touched. A recovery key is offered for a store that the import creates.
+
+        :param profile_of: from the words of a ``credential_process`` line to the profile whose credentials the line
+            gets from the program that the keys are imported from; None for the line of another program. It raises
+            ConfigError to say why a line has to stay. The host shows how the AWS config would change for these lines to
+            run awsv, and asks.
+        :param overwrite: replace stored keys that differ.
+        :param dry_run: print what would be done and write nothing.
+        :param yes: change the AWS config without asking.
+        :param as_json: print JSON.
+        :raises VaultError: some keys were not stored.
+        """
 
     def write(self, text: str) -> None:
         """Lines for a person, on standard output; a newline is added. What could drive a terminal is escaped, all but

@@ -31,7 +31,7 @@ from vault_core.settings import Settings
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.importing.record import Receipts
+    from vault_core.importing.record import ImportRecords
     from vault_core.secret import Secret
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine
@@ -204,18 +204,15 @@ class App:
             ) from None
 
     @cached_property
-    def receipts(self) -> Receipts:
+    def import_records(self) -> ImportRecords:
         """What was copied from plain files."""
-        from vault_core.importing.record import Receipts
+        from vault_core.importing.record import ImportRecords
 
-        return Receipts(self.settings.state_dir / "imports")
+        return ImportRecords(self.settings.state_dir / "imports")
 
     def copied(self, raw: bytes) -> frozenset[str]:
-        """The profiles whose key was copied from the credentials file, if it still holds what it held then."""
-        from vault_core.importing.record import digest
-
-        receipt = self.receipts.read(self.settings.aws_credentials_file)
-        return receipt.profiles if receipt is not None and receipt.digest == digest(raw) else frozenset()
+        """The profiles whose key was copied from the credentials file, if it was not changed since."""
+        return self.import_records.copied(self.settings.aws_credentials_file, raw)
 
     @property
     def launcher(self) -> Path:

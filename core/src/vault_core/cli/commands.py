@@ -27,7 +27,7 @@ COMMANDS = {
     "exec": "Run a program, or a shell, with a profile's credentials.",
     "explain": "Show how a profile gets its credentials; ask nobody.",
     "export": "Print a profile's credentials.",
-    "import": "Move keys into the vault, and take it back.",
+    "import": "Import keys into the vault, or undo an import.",
     "list": "List profiles, stored keys and sessions.",
     "passwd": "Change the passphrase of the store.",
     "plugins": "Show, check and begin plugins.",
@@ -39,6 +39,8 @@ COMMANDS = {
 """Command to its line in ``--help``, so that showing it imports none of them."""
 
 ALIASES = {"ls": "list", "rm": "remove"}
+IMPORTER = "import-"
+"""Prefix of the plugin commands that run as ``awsv import NAME``."""
 CHILD_FAILED = 125
 """The exit code of awsv's own failure where a child command was given, as with env(1) and timeout(1)."""
 
@@ -115,6 +117,16 @@ def _theirs(app: App) -> dict[str, str]:
 
 def _contributed(app: App) -> dict[str, str]:
     """Command to the distribution that offers it, by metadata. The core's own names win: they are looked up first."""
+    return {name: owner for name, owner in _offered(app).items() if not name.startswith(IMPORTER)}
+
+
+def importers(app: App) -> dict[str, str]:
+    """Importer of a plugin to the distribution that offers it, by metadata."""
+    offered = _offered(app).items()
+    return {name.removeprefix(IMPORTER): owner for name, owner in offered if name.startswith(IMPORTER)}
+
+
+def _offered(app: App) -> dict[str, str]:
     return {
         offer.name: offer.distribution for offer in app.plugins.offers() if offer.kind == "command" and offer.usable
     }

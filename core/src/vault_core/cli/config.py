@@ -11,7 +11,6 @@ from vault_core import output
 from vault_core.api import Capability
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.shim import command as aws_vault_shim
 from vault_core.cli.text import counted, difference
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
 from vault_core.pasting import command_line
@@ -91,7 +90,6 @@ def credential_process(
 
 
 command.add_command(credential_process)
-command.add_command(aws_vault_shim)
 
 
 def _every(app: App, config: AwsConfig, copied: Collection[str], check: _Check, *, undo: bool) -> list[str]:

@@ -9,13 +9,13 @@ from contextlib import suppress
 import click
 
 from vault_core import output
-from vault_core.api import ABSENT
+from vault_core.api import ABSENT, ImportScan
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.moving import write_report
+from vault_core.cli.importing import show
 from vault_core.cli.text import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
-from vault_core.importing.copy import Mover, Outcome, compared
-from vault_core.importing.scan import Found
+from vault_core.importing.copy import Copier, Outcome, compared
+from vault_core.importing.report import ImportReport, report_of
 from vault_core.storage.vault import Store, Vault
 
 
@@ -56,22 +56,27 @@ def command(
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     _require_made(there)
     found = _found(app, here, profiles)
-    mover = Mover(lambda _: there, app.changing_key, overwrite=overwrite, dry_run=dry_run)
-    outcomes = list(mover.copy(found.keys))
+    copier = Copier(lambda _: there, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    outcomes = list(copier.copy(found.keys))
     again = Vault(app.host, stores[target])
     if not dry_run:
         outcomes = compared(outcomes, lambda _: again)
     if not delete_source or dry_run:
-        write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
+        _show(app, report_of(found, outcomes, lambda _: there, dry_run=dry_run), as_json=as_json)
         return
     deleted = _delete(app, here, again, outcomes)
     app.note(f"deleted {counted(len(deleted), 'key')} from {stores[source].place}")
-    write_report(app, lambda _: there, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
+    _show(app, report_of(found, outcomes, lambda _: there, dry_run=False), as_json=as_json)
     if kept := [repr(one.name) for one in outcomes if one.state.arrived and one.name not in deleted]:
         raise PartlyDone(
             f"changed meanwhile in store {source!r}, and so not deleted there: {', '.join(kept)}",
             hint="repeat the command",
         )
+
+
+def _show(app: App, report: ImportReport, *, as_json: bool) -> None:
+    if failure := show(app, report, as_json=as_json):
+        raise failure
 
 
 def _are_one(one: Store, other: Store) -> bool:
@@ -89,12 +94,12 @@ def _require_made(vault: Vault) -> None:
         vault.slots()
 
 
-def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> Found:
+def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
     """The keys to copy.
 
     :raises StorageError: none is stored under one of the names.
     """
-    found = Found(vault.store.place)
+    found = ImportScan(vault.store.place)
     for name in profiles or list(vault.names()):
         key = vault.get(name)
         if key is None:

@@ -1,256 +1,252 @@
-"""``awsv import``: keys that lie elsewhere are copied into the vault, and read back and compared.
+"""``awsv import``: copy keys into the vault, remove the plain ones, and undo the removal.
 
-Nothing is removed by a copy. ``--remove-plain`` is a later command of its own, and ``undo`` takes it back.
+A copy removes nothing. The importers of other stores are commands of plugins: ``awsv import NAME`` runs the command
+``import-NAME``.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vault_core import output
 from vault_core.cli.app import App, global_options, subcommand
-from vault_core.cli.moving import Vaults, move, say_who, write_report
-from vault_core.cli.recovery import lacks_store
-from vault_core.cli.remove_plain import remove_plain, undo
-from vault_core.cli.text import counted, difference
-from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
-from vault_core.secret import Secret
-from vault_core.sessions.plan import KeyStep
-from vault_core.sessions.profiles import Flags, own_profile
+from vault_core.cli.commands import IMPORTER, importers
+from vault_core.cli.importing import offer_recovery, show, vaults_of
+from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
+from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
+from vault_core.plugins.loader import OURS
 
 if TYPE_CHECKING:
-    from vault_core.importing.copy import Outcome
-    from vault_core.importing.scan import Found
+    from click.shell_completion import CompletionItem
 
-PASSPHRASE = "AWS_VAULT_IMPORT_PASSPHRASE"  # noqa: S105 - a variable's name
-ITEMS = "AWS_VAULT_FILE_DIR"
-TRIES = 3
+    from vault_core.importing.credentials_file import Removal
+    from vault_core.importing.remove import PlainFile
 
 
-@click.group("import", invoke_without_command=True)
+class Importers(click.Group):
+    """The commands of ``awsv import``; those of plugins are listed by metadata and imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *importers(ctx.ensure_object(App))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        app = ctx.find_object(App)
+        if cmd_name in self.commands or not app or cmd_name not in importers(app):
+            return super().get_command(ctx, cmd_name)
+        from vault_core.cli.plugin_commands import load  # not needed by the core's own commands
+
+        return load(app, IMPORTER + cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = IMPORTER + args[0]
+        if ("command", name) in OURS:
+            ctx.ensure_object(App).plugins.load("command", name)  # if it is missing, the error says how to install it
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(self._own())
+        if others := self._others(ctx):
+            with formatter.section("Importers of plugins"):
+                formatter.write_dl(others)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        lines = sorted([*self._own(), *self._others(ctx)])
+        items = [CompletionItem(name, help=line) for name, line in lines if name.startswith(incomplete)]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
+    def _own(self) -> list[tuple[str, str]]:
+        return [(name, command.get_short_help_str(80)) for name, command in sorted(self.commands.items())]
+
+    def _others(self, ctx: click.Context) -> list[tuple[str, str]]:
+        found = importers(ctx.ensure_object(App)).items()
+        return sorted((name, f"from {owner}") for name, owner in found if name not in self.commands)
+
+
+@click.group("import", cls=Importers, invoke_without_command=True)
 @click.option("--remove-plain", "remove", is_flag=True, help="Remove the copied keys from ~/.aws/credentials.")
 @click.option("-n", "--dry-run", is_flag=True, help="With --remove-plain: print the change and write nothing.")
 @click.option("-y", "--yes", is_flag=True, help="With --remove-plain: do not ask.")
 @click.pass_context
 def command(ctx: click.Context, remove: bool, dry_run: bool, yes: bool) -> None:
-    """Move keys into the vault: copy, wire, remove, and take it back.
+    """Import keys into the vault, or undo an import.
 
     \b
-    The way, each step on its own:
+    The steps, one command each:
       awsv import credentials-file --check      copy the keys of ~/.aws/credentials
-      awsv config credential-process --all      let every AWS SDK ask awsv
+      awsv config credential-process --all      point every AWS SDK at awsv
       awsv import --remove-plain                remove the plain keys
-      awsv import undo                          the credentials file as it was
+      awsv import undo                          restore the credentials file
     """
     app = ctx.ensure_object(App)
     app.sweep_aws_files()
     if ctx.invoked_subcommand is not None:
         if remove or dry_run or yes:
-            raise UsageError("these options go with --remove-plain alone, or behind the command")
+            raise UsageError(
+                "--remove-plain, --dry-run and --yes cannot be given before a command",
+                hint=f"put them after it: awsv import {ctx.invoked_subcommand} --help",
+            )
         return
     if not remove:
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    remove_plain(app, dry_run=dry_run, yes=yes)
+    _remove_plain(app, dry_run=dry_run, yes=yes)
 
 
 command.params.extend(global_options(hidden=True))
 
 
 @subcommand("credentials-file")
-@click.option("--check", is_flag=True, help="Ask AWS whose each key is.")
+@click.option("--check", is_flag=True, help="Verify each key with sts:GetCallerIdentity.")
 @click.option("--overwrite", is_flag=True, help="Replace stored keys that differ.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_json: bool) -> None:
     """Copy every long-term key of ~/.aws/credentials.
 
-    The file stays as it is; entries with a session token are left out. A name under which another key is stored is
-    skipped and named.
+    The file is not changed; entries with a session token are not copied. If a different key is stored under a name,
+    that entry is skipped and named.
 
     \b
     Example:
       awsv import credentials-file --check
     """
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.importing.credentials_file import keys
+    from vault_core.importing.credentials_file import scan
+    from vault_core.importing.identify import identify
+    from vault_core.importing.report import import_scan
 
-    path = app.settings.aws_credentials_file
-    app.host.purpose = f"copying the keys of {path}"
+    path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
+    app.host.purpose = f"importing keys from {path}"
     raw = app.host.read(path)
     if not raw:
-        raise ConfigError(f"there is nothing in {path}", hint="set AWS_SHARED_CREDENTIALS_FILE, if it is elsewhere")
-    config = AwsConfig.parse(app.host.read(app.settings.aws_config_file), raw, app.settings.aws_config_file, path)
-    found = keys(config)
-    vaults = Vaults(app)
-    identities = say_who(app, found) if check else {}
-    partly: PartlyDone | None = None
-    with vaults.offering_recovery():
-        outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
-        if not dry_run:
-            app.receipts.write(path, raw, [one.name for one in outcomes if one.state.arrived])
-        try:
-            write_report(app, vaults, found, outcomes, identities, dry_run=dry_run, as_json=as_json)
-        except PartlyDone as error:  # what arrived goes on all the same
-            partly = error
-    if not dry_run and any(one.state.arrived for one in outcomes):
+        raise ConfigError(f"{path} does not exist or is empty", hint="set AWS_SHARED_CREDENTIALS_FILE to another file")
+    found = scan(AwsConfig.parse(app.host.read(config_file), raw, config_file, path))
+    checks = identify(app.host, app.profiles, found.keys) if check else None
+    vaults = vaults_of(app)
+    report = import_scan(found, vaults, app.changing_key, checks, overwrite=overwrite, dry_run=dry_run)
+    if not dry_run:
+        app.import_records.write(path, raw, [key.profile for key in report.arrived])
+    failure = show(app, report, as_json=as_json)
+    offer_recovery(app, vaults)
+    if not dry_run and report.arrived:
         app.note(
-            f"{path} is as it was; next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
+            f"{path} is unchanged; next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
         )
-    if partly is not None:
-        raise partly
+    if failure is not None:
+        raise failure
 
 
-@subcommand("aws-vault")
-@click.option("--dir", "folder", metavar="DIR", help="The folder of aws-vault's items (~/.awsvault/keys).")
-@click.option("--overwrite", is_flag=True, help="Replace stored keys that differ.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Change config lines that call aws-vault without asking.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@subcommand("undo", short_help="Restore ~/.aws/credentials.")
+@click.option("--overwrite", is_flag=True, help="Even if the file was changed since; its present content is kept.")
 @click.pass_obj
-def aws_vault(app: App, folder: str | None, overwrite: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Copy every key of aws-vault's file store.
-
-    Its passphrase is asked for, or taken from AWS_VAULT_IMPORT_PASSPHRASE. Cached sessions are left out, aws-vault's
-    files stay as they are. Lines of the AWS config that run aws-vault can be changed to run awsv: the change is shown
-    first.
+def undo(app: App, overwrite: bool) -> None:
+    """Restore ~/.aws/credentials, byte for byte, to its state before 'awsv import --remove-plain'.
 
     \b
     Example:
-      awsv import aws-vault --dir ~/.awsvault/keys
+      awsv import undo
     """
-    from vault_core.importing.awsvault import tokens
-
-    place = _items_folder(app, folder)
-    app.host.purpose = f"copying the keys of aws-vault in {place}"
-    items = tokens(place)
-    if not items:
-        raise ConfigError(
-            f"{place} holds no items of aws-vault",
-            hint="name the folder by --dir; only aws-vault's file store is read",
-        )
-    found = _opened(app, place, items)
-    vaults = Vaults(app)
-    partly: PartlyDone | None = None
-    with vaults.offering_recovery():
-        outcomes = move(app, vaults, found, overwrite=overwrite, dry_run=dry_run)
-        try:
-            write_report(app, vaults, found, outcomes, {}, dry_run=dry_run, as_json=as_json)
-        except PartlyDone as error:  # what arrived is wired all the same
-            partly = error
-    _rewire(app, _Served(app, vaults, outcomes), dry_run=dry_run, yes=yes)
-    if partly is not None:
-        raise partly
+    plain = _plain_file(app)
+    app.host.purpose = f"restoring {plain.path}"
+    plain.restore(overwrite=overwrite)
+    app.note(f"restored {plain.path}; its keys are in the vault, too, and SDKs use the plain ones first")
 
 
 command.add_command(credentials_file)
-command.add_command(aws_vault)
 command.add_command(undo)
 
 
-def _items_folder(app: App, given: str | None) -> Path:
-    from vault_core.importing.awsvault import tokens
+def _plain_file(app: App) -> PlainFile:
+    from vault_core.importing.backups import Backups
+    from vault_core.importing.remove import PlainFile
 
-    if given is not None:
-        return Path(given).absolute()
-    usual = app.settings.home / ".awsvault" / "keys"
-    named = app.settings.environ.get(ITEMS, "")
-    if named.startswith("~/"):
-        named = str(app.settings.home / named[2:])
-    # The variable may mean awsv's own store by now; then there are no items in its folder.
-    if named.startswith("/") and Path(named).is_dir() and tokens(Path(named)):
-        return Path(named)
-    return usual
-
-
-def _opened(app: App, place: Path, items: dict[str, bytes]) -> Found:
-    """The items, with the passphrase of the variable, or of a person who has three tries."""
-    from vault_core.importing.awsvault import open_items
-
-    given = app.settings.environ.get(PASSPHRASE)
-    if given is not None:
-        if not given:
-            raise PassphraseError(
-                f"{PASSPHRASE} is set, and empty", hint="set it to aws-vault's passphrase, or unset it"
-            )
-        return open_items(place, items, Secret(given))
-    for attempt in range(1, TRIES + 1):
-        try:
-            return open_items(place, items, _ask(app, place))
-        except WrongSecret as error:
-            if attempt == TRIES or app.host.why_nobody_can_be_asked():
-                raise
-            app.note(error.message)
-    raise AssertionError("the last try returns or raises")
+    path = app.settings.aws_credentials_file
+    return PlainFile(
+        path=path,
+        config_file=app.settings.aws_config_file,
+        read=app.host.read,
+        backups=Backups(app.vault(), path),
+        records=app.import_records,
+        locks=app.config_locks,
+    )
 
 
-def _ask(app: App, place: Path) -> Secret:
-    from vault_core.errors import QuestionRefused
+def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
+    """Remove the keys that were copied and that SDKs now get from awsv.
 
-    reason = app.host.why_nobody_can_be_asked()
-    if reason:
-        raise PassphraseError(
-            f"no passphrase for aws-vault's items in {place}: {PASSPHRASE} is not set, and nobody can be asked:"
-            f" {reason}",
-            hint=f"run it in a terminal, or set {PASSPHRASE}",
-        )
-    try:
-        return app.host.terminal.ask(f"Passphrase of aws-vault's items in {place}: ", secret=True)
-    except QuestionRefused:
-        raise PassphraseError("no passphrase was given; nothing was copied") from None
-
-
-class _Served:
-    """Whether awsv can give out a profile's credentials after the copy, as aws-vault does."""
-
-    def __init__(self, app: App, vaults: Vaults, outcomes: list[Outcome]) -> None:
-        self._vaults = vaults
-        self._planner = app.planner(Flags())
-        self._arrived = {outcome.name: outcome.state.arrived for outcome in outcomes}
-
-    def __call__(self, profile: str) -> bool:
-        try:
-            first = self._planner.plan(profile).steps()[0]
-            if not isinstance(first, KeyStep):
-                return True
-            if first.name in self._arrived:
-                return self._arrived[first.name]
-            vault = self._vaults(first.name)
-            return not lacks_store(vault) and vault.get(first.name) is not None
-        except VaultError:
-            return False
-
-
-def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
-    """Offer to change the config's lines that run aws-vault."""
-    from vault_core.awsconfig.rewiring import propose
-    from vault_core.awsconfig.write import save
-
-    path = app.settings.aws_config_file
-    raw = app.host.read(path)
-
-    def asked(line: str) -> str | None:
-        with suppress(ConfigError):  # it has options of its own
-            return own_profile(line)
-        return None
-
-    proposal = propose(raw, path, app.launcher, asked, served)
-    for place, why in proposal.left.items():
-        app.note(f"left alone: {place} {why}")
-    if not proposal.changed:
-        return
-    output.to_stderr(f"{difference(raw, proposal.after, path)}\n")
-    what = f"{counted(len(proposal.changed), 'line')} of {path}"
+    :raises StorageError: the file has changed since the copy.
+    :raises PartlyDone: some plain keys are still in the file.
+    """
+    plain = _plain_file(app)
+    app.host.purpose = f"removing the plain keys of {plain.path}"
+    raw = app.host.read(plain.path)
+    plain.require_copied(raw)
+    vaults = vaults_of(app)
+    removal = plain.propose(raw, app.launcher, vaults)
+    if not removal.removed:
+        return _show_kept(app, removal, done=False)
+    shown = difference(raw, removal.after, plain.path)
     if dry_run:
-        app.note(f"{what} would be changed like this: awsv in place of aws-vault")
-    elif not yes and app.host.why_nobody_can_be_asked():
-        app.note(f"{what} would be changed like this, and nothing was; --yes does it")
-    elif yes or app.confirm(f"Change {path} like this?", flag="--yes"):
-        save(path, raw, proposal.after, locks=app.config_locks)
-        app.note(f"changed {what}: awsv in place of aws-vault")
-    else:
-        app.note(f"{path} was not changed")
+        app.write(shown)
+        return None
+    output.to_stderr(f"{shown}\n")
+    obstacle = plain.obstacle()
+    if not obstacle and not yes and not app.confirm(f"Change {plain.path} like this?", flag="--yes"):
+        raise Cancelled("nothing was changed")
+    plain.remove(removal, write=not obstacle)
+    if obstacle:
+        raise _patch(app, removal, obstacle)
+    app.note(
+        f"removed the keys of {counted(len(removal.removed), 'profile')} from {plain.path}; 'awsv import undo' restores"
+        " them. Backups, other copies and the disk may still contain them: a key that was once in a plain file should"
+        " be replaced by a new one"
+    )
+    _warn_of_comments(app, removal)
+    return _show_kept(app, plain.propose(removal.after, app.launcher, vaults), done=True)  # with new line numbers
+
+
+def _show_kept(app: App, removal: Removal, *, done: bool) -> None:
+    """:raises PartlyDone: plain keys are still in the file."""
+    from vault_core.importing.credentials_file import NOT_STORED, UNWIRED
+
+    if not removal.kept:
+        if not done:
+            app.note(f"{removal.path} contains no plain long-term keys")
+        return
+    listed = reasons((entry.name, entry.reason) for entry in removal.kept)
+    fixes = {
+        UNWIRED: "awsv config credential-process --all, then repeat",
+        NOT_STORED: "awsv import credentials-file, then repeat",
+    }
+    known = [fixes[entry.reason] for entry in removal.kept if entry.reason in fixes]
+    raise PartlyDone(
+        f"the plain keys of {counted(len(removal.kept), 'profile')} are still in {removal.path}: {listed}",
+        hint=known[0] if known else "fix or remove those lines by hand, then repeat",
+    )
+
+
+def _patch(app: App, removal: Removal, obstacle: str) -> ConfigError:
+    """Print the change as a patch on standard output; the failure to raise, as the keys are still in the file."""
+    from vault_core.importing.credentials_file import deleted_lines
+
+    app.write("\n".join(deleted_lines(removal)))
+    return ConfigError(
+        f"{obstacle}: it was not changed. The patch on standard output only deletes lines",
+        hint="apply it where the file is kept (patch --ed FILE PATCH); 'awsv import undo' reverts it",
+    )
+
+
+def _warn_of_comments(app: App, removal: Removal) -> None:
+    from vault_core.importing.credentials_file import commented_secrets
+
+    if lines := commented_secrets(removal.after, removal.path):
+        listed = ", ".join(map(str, lines[:MAX_NAMED]))
+        where = f"line{'' if len(lines) == 1 else 's'} {listed}"
+        app.note(f"warning: comments of {removal.path} seem to contain a secret, in {where}; they were not removed")

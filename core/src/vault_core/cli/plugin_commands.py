@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
+from vault_core.api import CommandContext, Context, Credentials, ImportScan, SlotKeeper
 from vault_core.cli.app import App, global_options
 from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
 from vault_core.plugins.boundary import Calls
@@ -46,7 +46,7 @@ def load(app: App, name: str) -> click.Command:
         raise PluginLoadError(f"command {name!r}: {spec.target} is no click command", hint=f"this is a bug of {module}")
     _settle(command)
     # Not ctx.obj itself: the program's own options find the App there.
-    command.context_settings = {**command.context_settings, "obj": Commands(app)}
+    command.context_settings = {**command.context_settings, "obj": Commands(app, name)}
     _blame(app, name, command)
     return command
 
@@ -115,8 +115,13 @@ def _told(app: App, name: str, error: click.ClickException) -> VaultError:
 class Commands(CommandContext):
     """The host's side of a plugin's command."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, name: str) -> None:
         self._app = app
+        self._name = name
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self._app.host.context("command", self._name, ()).environ
 
     def storage(self, plugin: str) -> Context:
         return self._store(plugin).context
@@ -162,6 +167,20 @@ class Commands(CommandContext):
 
         offer(self._app, self._store(plugin).context, keeper)
 
+    def import_keys(
+        self,
+        scan: ImportScan,
+        profile_of: Callable[[Sequence[str]], str | None] | None = None,
+        *,
+        overwrite: bool,
+        dry_run: bool,
+        yes: bool,
+        as_json: bool,
+    ) -> None:
+        from vault_core.cli.importing import import_keys
+
+        import_keys(self._app, scan, profile_of, overwrite=overwrite, dry_run=dry_run, yes=yes, as_json=as_json)
+
     def write(self, text: str) -> None:
         self._app.write(text)
 
@@ -179,6 +198,7 @@ class Commands(CommandContext):
         reason = host.why_nobody_can_be_asked()
         if reason:
             raise SourceUnavailable(reason)
+        host.purpose = host.purpose or f"command {self._name}"
         return host.terminal.ask(question, secret=secret, asker=host.asker, deadline=host.deadline())
 
     def confirm(self, question: str, *, flag: str) -> bool:

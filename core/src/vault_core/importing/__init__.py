@@ -1,1 +1,4 @@
-"""Moving in: keys that lie elsewhere are copied, compared and only then removed, and that can be taken back."""
+"""Import of AWS keys that are kept outside the vault: scan, copy and compare, remove the plain keys, undo.
+
+Nothing here prints or prompts: the functions return dataclasses and take callbacks.
+"""

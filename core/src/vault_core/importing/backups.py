@@ -1,7 +1,7 @@
-"""Plain files as they were before keys were removed from them, kept as one sealed item each, and given back.
+"""Backups of plain files: each file as it was before keys were removed from it, sealed in the vault.
 
-The item is written, and read back, before the file is touched; so whatever stops the command, either the file is as it
-was, or the item has it.
+A backup is written and read back before the file is touched. If the command is stopped at any point, either the file
+is unchanged, or the vault has the backup.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from vault_core.storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
-    """One file as it was."""
+class Backup:
+    """One state of a file."""
 
     content: Secret
     mode: int
-    """Its permissions."""
+    """The permissions of the file."""
     left: str
-    """The :func:`digest` of what it was replaced by."""
+    """The :func:`digest` of the content that replaced it."""
 
 
-class Originals:
-    """The originals of one file, the latest last: there are several where it was edited between removals.
+class Backups:
+    """The backups of one file, the latest last. There are several if the file was edited between removals.
 
-    :param vault: keeps them.
+    :param vault: holds the backups, all of one file in one item.
     """
 
     def __init__(self, vault: Vault, path: Path) -> None:
@@ -42,56 +42,60 @@ class Originals:
         self._path = path
         self._name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
 
-    def read(self) -> list[Original]:
-        """All of them.
+    def read(self) -> list[Backup]:
+        """All backups of the file.
 
-        :raises StorageCorrupt: the item is none of ours.
+        :raises StorageCorrupt: the item is damaged.
         """
         value = self._vault.original(self._name)
         if value is None:
             return []
         try:
             return [
-                Original(Secret(base64.b64decode(one["content"], validate=True)), int(one["mode"]), str(one["left"]))
-                for one in json.loads(value.reveal())["originals"]
+                Backup(
+                    Secret(base64.b64decode(fields["content"], validate=True)),
+                    int(fields["mode"]),
+                    str(fields["left"]),
+                )
+                for fields in json.loads(value.reveal())["originals"]
             ]
         except (ValueError, KeyError, TypeError, binascii.Error):
             raise StorageCorrupt(
-                f"the item with the original of {self._path} in {self._vault.store.place} is damaged",
+                f"the item with the backup of {self._path} in {self._vault.store.place} is damaged",
                 hint="restore the store from a backup",
             ) from None
 
     def push(self, content: bytes, mode: int, left: bytes) -> None:
-        """Keep the file as it is now, before it is replaced.
+        """Back up the file as it is now, before it is replaced.
 
-        A removal that goes on where the last one ended keeps the first original: one ``undo`` takes both back.
+        A removal that continues from the last one keeps the first backup, so that one ``undo`` reverts both.
 
-        :param left: what is going to be in its place.
-        :raises StorageError: it could not be written, or reads back as something else; the file must stay.
+        :param left: the content that will replace it.
+        :raises StorageError: the backup could not be written, or reads back differently; do not change the file.
         """
-        kept = self.read()
-        now = Original(Secret(content), mode, digest(left))
-        if kept and digest(content) in (kept[-1].left, digest(kept[-1].content.reveal())):
-            now = Original(kept[-1].content, kept[-1].mode, digest(left))
-            kept.pop()
-        self.write([*kept, now])
+        backups = self.read()
+        new = Backup(Secret(content), mode, digest(left))
+        if backups and digest(content) in (backups[-1].left, digest(backups[-1].content.reveal())):
+            new = Backup(backups[-1].content, backups[-1].mode, digest(left))
+            backups.pop()
+        self.write([*backups, new])
 
-    def write(self, originals: list[Original]) -> None:
-        """Replace them; none forgets the item.
+    def write(self, backups: list[Backup]) -> None:
+        """Replace all backups of the file; an empty list deletes the item.
 
         :raises StorageError: as for :meth:`push`.
         """
-        if not originals:
+        if not backups:
             self._vault.keep_original(self._name, None)
             return
         fields = [
-            {"content": base64.b64encode(one.content.reveal()).decode(), "mode": one.mode, "left": one.left}
-            for one in originals
+            {"content": base64.b64encode(backup.content.reveal()).decode(), "mode": backup.mode, "left": backup.left}
+            for backup in backups
         ]
         value = {"path": os.fsencode(self._path).decode("utf-8", "backslashreplace"), "originals": fields}
         self._vault.keep_original(self._name, Secret(json.dumps(value, ensure_ascii=True)))
-        if self.read() != originals:
+        if self.read() != backups:
             raise StorageUnavailable(
-                f"the original of {self._path} reads back from {self._vault.store.place} as something else",
-                hint="nothing was removed: look after the store first",
+                f"the backup of {self._path} reads back differently from {self._vault.store.place}",
+                hint="nothing was removed: check the store first",
             )

@@ -1,4 +1,4 @@
-"""Putting keys into a vault: nothing that is there is replaced unasked, and every key is read back and compared."""
+"""Copy keys into vaults: an existing key is replaced only on request, and every key is read back and compared."""
 
 from __future__ import annotations
 
@@ -13,94 +13,100 @@ from vault_core.storage.vault import Vault
 
 
 class State(Enum):
-    """What became of a key, or would."""
+    """The result for one key; of a dry run, the result that a copy would have."""
 
     COPIED = "copied"
     REPLACED = "replaced"
-    """Another key was there."""
-    SAME = "already there"
+    """A different key was stored."""
+    SAME = "already stored"
     CONFLICT = "conflict"
-    """Another key is there, and stays."""
+    """A different key is stored, and was kept."""
     FAILED = "failed"
+    NOT_TRIED = "not tried"
+    """The store failed at an earlier key."""
 
     @property
     def arrived(self) -> bool:
-        """The vault holds this key."""
-        return self not in (State.CONFLICT, State.FAILED)
+        """Whether the vault holds this key."""
+        return self in (State.COPIED, State.REPLACED, State.SAME)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One key's way."""
+    """The result for one key."""
 
     name: str
     key: Credentials
     state: State
     reason: str = ""
-    """Why it is a conflict or failed."""
+    """Why a copy failed or conflicts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mover:
-    """Copies keys.
+class Copier:
+    """Copies keys into vaults.
 
-    :param vault: a profile's vault.
-    :param changing: a context around the writing of a key.
+    :param vault: from a profile to its vault.
+    :param changing: makes a context manager that is entered around each write.
+    :param is_new: whether the store of a vault has yet to be created, so that it cannot hold a key.
+    :param overwrite: replace stored keys that differ.
+    :param dry_run: write nothing; the outcomes say what a copy would do.
     """
 
     vault: Callable[[str], Vault]
     changing: Callable[[Vault, str], AbstractContextManager[object]] = lambda _vault, _name: nullcontext()
     is_new: Callable[[Vault], bool] = lambda _vault: False
-    """Whether a vault's store is still to be made, so that nothing can be in it."""
     overwrite: bool = False
     dry_run: bool = False
-    """Write nothing; the outcomes say what would be done."""
 
     def copy(self, keys: Mapping[str, Credentials]) -> Iterator[Outcome]:
-        """Copy keys one by one. A store that fails ends it: what comes after the failure is not tried.
+        """Copy keys one by one. After a failure of the store the remaining keys are :attr:`State.NOT_TRIED`.
 
-        :raises VaultError: nothing at all could be done.
+        :raises VaultError: the first key could not be copied.
         """
+        failed = False
         for number, (name, key) in enumerate(keys.items()):
+            if failed:
+                yield Outcome(name, key, State.NOT_TRIED)
+                continue
             try:
                 outcome = self._copy(name, key)
             except StorageError as error:
                 if number == 0:
                     raise
-                yield Outcome(name, key, State.FAILED, error.message)
-                return
+                failed, outcome = True, Outcome(name, key, State.FAILED, error.message)
             yield outcome
 
     def _copy(self, name: str, key: Credentials) -> Outcome:
         vault = self.vault(name)
-        there = None if self.is_new(vault) else vault.get(name, shared=False)
-        if there is not None and there.credentials == key:
+        stored = None if self.is_new(vault) else vault.get(name, shared=False)
+        if stored is not None and stored.credentials == key:
             return Outcome(name, key, State.SAME)
-        if there is not None and not self.overwrite:
-            return Outcome(name, key, State.CONFLICT, f"the key {there.credentials.access_key_id} is there already")
+        if stored is not None and not self.overwrite:
+            return Outcome(name, key, State.CONFLICT, f"key {stored.credentials.access_key_id} is already stored")
         if not self.dry_run:
             try:
                 with self.changing(vault, name):
-                    vault.put(name, key, expect=ABSENT if there is None else there.version)
+                    vault.put(name, key, expect=ABSENT if stored is None else stored.version)
             except StorageConflict:
-                return Outcome(name, key, State.CONFLICT, "somebody else stored a key just now")
-        return Outcome(name, key, State.COPIED if there is None else State.REPLACED)
+                return Outcome(name, key, State.CONFLICT, "another process stored a key at the same time")
+        return Outcome(name, key, State.COPIED if stored is None else State.REPLACED)
 
 
 def compared(outcomes: list[Outcome], vault: Callable[[str], Vault]) -> list[Outcome]:
-    """The outcomes after every key that arrived was read back: one that differs has failed.
+    """The outcomes after each stored key was read back; a key that differs has failed.
 
-    :param vault: a profile's vault, opened anew.
+    :param vault: from a profile to its vault, newly opened.
     """
-    return [outcome if _is_there(outcome, vault) else _lost(outcome) for outcome in outcomes]
+    return [outcome if _reads_back(outcome, vault) else _mismatch(outcome) for outcome in outcomes]
 
 
-def _is_there(outcome: Outcome, vault: Callable[[str], Vault]) -> bool:
+def _reads_back(outcome: Outcome, vault: Callable[[str], Vault]) -> bool:
     if not outcome.state.arrived:
         return True
     stored = vault(outcome.name).get(outcome.name)
     return stored is not None and stored.credentials == outcome.key
 
 
-def _lost(outcome: Outcome) -> Outcome:
-    return Outcome(outcome.name, outcome.key, State.FAILED, "read back, it is not the key that was written")
+def _mismatch(outcome: Outcome) -> Outcome:
+    return Outcome(outcome.name, outcome.key, State.FAILED, "the stored key differs from the key that was written")

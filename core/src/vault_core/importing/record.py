@@ -1,7 +1,7 @@
-"""The receipt of a copy: which state of a plain file was copied, so that only that one is ever changed.
+"""The import record: which state of a plain file was copied into the vault, so that no other state is ever changed.
 
-It holds no secret, only a digest of the file and profile names, and lies in the state folder. Losing it costs a
-repetition of the copy, which then finds every key there already.
+A record holds no secret, only a digest of the file and profile names, and is kept in the state folder. If it is lost,
+the copy has to be repeated; it then finds every key in the vault.
 """
 
 from __future__ import annotations
@@ -16,45 +16,50 @@ from pathlib import Path
 from vault_core import files, folders
 from vault_core.errors import StorageUnavailable
 
-_LARGEST = 1 << 24
-"""Bytes; a hundred thousand names have room."""
+_MAX_BYTES = 1 << 24
+"""Enough for a hundred thousand profile names."""
 
 
 def digest(raw: bytes) -> str:
-    """Names a state of a file. It tells nobody the keys in it: each has more than 200 random bits."""
+    """Identify a state of a file. It does not reveal the keys in it: each has more than 200 random bits."""
     return hashlib.sha256(raw).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What was copied."""
+class ImportRecord:
+    """What was copied from one file."""
 
     digest: str
     profiles: frozenset[str]
-    """Those whose key is in the vault."""
+    """The profiles whose key is in the vault."""
 
 
-class Receipts:
-    """The receipts of one user on this machine.
+class ImportRecords:
+    """The import records of one user on this machine.
 
-    :param folder: of their own.
+    :param folder: holds nothing else.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def read(self, path: Path) -> Receipt | None:
-        """The receipt of a file; None where there is none that makes sense."""
+    def read(self, path: Path) -> ImportRecord | None:
+        """The record of a file; None if there is none, or it is damaged."""
         try:
-            found = json.loads(files.read(self._file(path), limit=_LARGEST))
-            return Receipt(found["sha256"], frozenset(found["profiles"]))
+            fields = json.loads(files.read(self._file(path), limit=_MAX_BYTES))
+            return ImportRecord(fields["sha256"], frozenset(fields["profiles"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
-    def write(self, path: Path, raw: bytes, profiles: Iterable[str]) -> None:
-        """Note that a state of a file is copied.
+    def copied(self, path: Path, raw: bytes) -> frozenset[str]:
+        """The profiles that were copied from a file; empty if the file was changed since."""
+        record = self.read(path)
+        return record.profiles if record is not None and record.digest == digest(raw) else frozenset()
 
-        :raises StorageUnavailable: the state folder takes no file.
+    def write(self, path: Path, raw: bytes, profiles: Iterable[str]) -> None:
+        """Record that a state of a file was copied.
+
+        :raises StorageUnavailable: the state folder cannot be written.
         """
         target = self._file(path)
         text = json.dumps({"path": str(path), "sha256": digest(raw), "profiles": sorted(profiles)})
@@ -63,8 +68,8 @@ class Receipts:
             files.write(target, text.encode())
         except OSError as error:
             raise StorageUnavailable(
-                f"cannot note what was copied in {target}: {(error.strerror or str(error)).lower()}",
-                hint="make room or make it writable, then repeat the command",
+                f"cannot write the import record {target}: {(error.strerror or str(error)).lower()}",
+                hint="free disk space or make the folder writable, then repeat the command",
             ) from None
 
     def _file(self, path: Path) -> Path:

@@ -32,6 +32,7 @@ OURS = {
     ("mfa", "terminal"): "vault-plugin-prompt",
     ("session", "sts"): "vault-plugin-aws",
     ("command", "file"): "vault-plugin-file",
+    ("command", "import-aws-vault"): "vault-plugin-aws-vault",
     ("storage", "hashicorp"): "vault-plugin-hashicorp",
     ("passphrase", "hashicorp"): "vault-plugin-hashicorp",
     ("passphrase", "ssm"): "vault-plugin-ssm",

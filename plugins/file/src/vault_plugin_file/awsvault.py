@@ -1,30 +1,25 @@
-"""Recognising the items of aws-vault's file store, which lie one to a file in a folder that awsv must not write into.
+"""Recognise folders that contain items of aws-vault. awsv must not write into them, and names the importer.
 
-An item is a JWE compact token: five base64url parts joined by dots, the first a JSON object with ``alg`` and ``enc``.
-Its file name decides nothing.
+vault-plugin-aws-vault reads the items; here the first bytes of a file are enough.
 """
 
 from __future__ import annotations
 
-import binascii
-import json
 import os
-import re
 import shlex
 import stat
 from pathlib import Path
 
 from vault_core.api import Context, StorageDenied
 
-_TOKEN = re.compile(rb"(eyJ[A-Za-z0-9_-]+)(?:\.[A-Za-z0-9_-]*){4}\s*")
-_START = b"eyJ"  # base64url of {"
-_LARGEST = 1_048_576  # bytes; real items have about 700, cached sessions 2,000
+_START = b"eyJhbGciOiJQQkVTMi"
+"""base64url of ``{"alg":"PBES2``, the start of every item: aws-vault sorts the fields of the header."""
 
 
 def count_items(folder: Path) -> int:
-    """How many files of a folder are aws-vault's; 0 where there is no folder, or none that we may read."""
+    """The number of items of aws-vault in a folder; 0 if it does not exist or cannot be read."""
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - names only: nothing is opened by a path that it makes
+        names = os.listdir(folder)  # noqa: PTH208 - names only: the files are opened without following links
     except OSError:
         return 0
     return sum(_is_item(folder / name) for name in names)
@@ -32,58 +27,42 @@ def count_items(folder: Path) -> int:
 
 def _is_item(path: Path) -> bool:
     try:
-        token = _read_token(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    match = _TOKEN.fullmatch(token)
-    return match is not None and _is_jwe_header(match[1])
-
-
-def _read_token(path: Path) -> bytes:
-    """The whole file, if it may be an item; else nothing or the beginning."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return b""
-        start = os.read(fd, len(_START))
-        return start + os.read(fd, _LARGEST) if start == _START else start
+        return stat.S_ISREG(os.fstat(fd).st_mode) and os.read(fd, len(_START)) == _START
+    except OSError:
+        return False
     finally:
         os.close(fd)
 
 
-def _is_jwe_header(part: bytes) -> bool:
-    try:
-        header = json.loads(binascii.a2b_base64(part.translate(bytes.maketrans(b"-_", b"+/")) + b"=="))
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(header, dict) and {"alg", "enc"} <= header.keys()
-
-
 def refuse_among(ctx: Context, folder: Path) -> None:
-    """Never write a store among aws-vault's items: each program would take the other's files for its own.
+    """Refuse to write a store into a folder of aws-vault, as each program would take the other's files for its own.
 
-    :raises StorageDenied: the folder holds some.
+    :raises StorageDenied: the folder contains items of aws-vault.
     """
     if count := count_items(folder):
         raise StorageDenied(
-            f"{folder} holds {_items(count)} of aws-vault, and awsv never writes among them",
-            hint=_move_in(ctx, folder, folder),
+            f"{folder} contains {_items(count)} of aws-vault; awsv does not write into such a folder",
+            hint=_import_command(ctx, folder, folder),
         )
 
 
-def tell(ctx: Context, store: Path) -> None:
-    """A read of a store that does not exist: if aws-vault's items are around, say where and how they move in."""
+def notify(ctx: Context, store: Path) -> None:
+    """For a read of a store that does not exist: name items of aws-vault nearby, and the command that imports them."""
     home = ctx.environ.get("HOME")
     for folder in (store.parent, *([Path(home, ".awsvault", "keys")] if home else [])):
         if count := count_items(folder):
             ctx.notify(
                 f"no store at {store} yet, but {_items(count)} of aws-vault in {folder}; "
-                f"this copies their keys: {_move_in(ctx, folder, store.parent)}"
+                f"to copy their keys: {_import_command(ctx, folder, store.parent)}"
             )
             return
 
 
-def _move_in(ctx: Context, items: Path, ours: Path) -> str:
+def _import_command(ctx: Context, items: Path, ours: Path) -> str:
     setting = ""
     if ours == items:
         ours = ctx.data_dir if ctx.data_dir != items else items.with_name(f"{items.name}-awsv")

@@ -95,7 +95,7 @@ class FileBackend(StorageBackend, SlotKeeper):
         state = self.store.read(whole=whole)
         if state is None and not self._told:
             self._told = True
-            awsvault.tell(self._ctx, self.store.file.path)
+            awsvault.notify(self._ctx, self.store.file.path)
         return state
 
     def _update(self, change: Change, *, create: bool) -> State:

@@ -1,4 +1,4 @@
-"""Decoding aws-vault's items: what is right opens, and everything else is a typed error that costs little."""
+"""Decryption of aws-vault's items: a valid token opens; any other input is a typed error and costs little."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
-from vault_core.importing import jwe
-from vault_core.secret import Secret
+from vault_core.api import Secret
+from vault_plugin_aws_vault import jwe
 
 ARCHIVE = Path(__file__).parents[3] / "tests/fixtures/aws-vault/stores.tgz"
 PASSPHRASE = Secret("correct horse battery staple")
@@ -35,7 +35,7 @@ def encoded(data: bytes) -> bytes:
 
 
 def made(plain: bytes, *, rounds: int = 8192, odd: bool = False, header: dict[str, object] | None = None) -> bytes:
-    """A token made by this test's own code, which shares none with the decoder."""
+    """A token made by independent code."""
     salt = b"0123456789ab"
     fields = {"alg": "PBES2-HS256+A128KW", "enc": "A256GCM", "p2c": rounds, "p2s": encoded(salt).decode()}
     head = encoded(json.dumps({**fields, **(header or {})}).encode())
@@ -48,7 +48,7 @@ def made(plain: bytes, *, rounds: int = 8192, odd: bool = False, header: dict[st
 
 
 def _odd(secret: bytes, salt: bytes, rounds: int) -> bytes:
-    """The formula as it is written down: U1 = H(K^opad | H(K^opad | salt | INT(1))), U2 and later as in RFC 8018."""
+    """The formula: U1 = H(K^opad | H(K^opad | salt | INT(1))), U2 and later as in RFC 8018."""
     opad = bytes(a ^ b for a, b in zip(secret + bytes(64 - len(secret)), b"\x5c" * 64, strict=True))
     blocks = [hashlib.sha256(opad + hashlib.sha256(opad + salt + b"\0\0\0\1").digest()).digest()]
     while len(blocks) < rounds:
@@ -59,7 +59,7 @@ def _odd(secret: bytes, salt: bytes, rounds: int) -> bytes:
     return total[:16]
 
 
-def test_a_real_item(token: bytes) -> None:
+def test_decrypt_real_item(token: bytes) -> None:
     item = json.loads(jwe.decrypt(token, PASSPHRASE).reveal())
     assert item["Key"] == "work"
     assert json.loads(base64.b64decode(item["Data"]))["AccessKeyID"] == "AKIAIOSFODNN7EXAMP02"
@@ -67,21 +67,21 @@ def test_a_real_item(token: bytes) -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
-def test_the_odd_derivation(rounds: int) -> None:
+def test_odd_pbkdf2_matches_the_formula(rounds: int) -> None:
     assert jwe.odd_pbkdf2(b"pass", b"salt", rounds) == _odd(b"pass", b"salt", rounds)
 
 
-def test_items_of_either_generation_open() -> None:
+def test_decrypt_both_derivations_open() -> None:
     assert jwe.decrypt(made(b"plain"), PASSPHRASE) == Secret("plain")
     assert jwe.decrypt(made(b"plain", odd=True), PASSPHRASE) == Secret("plain")
 
 
-def test_the_wrong_passphrase_is_told_from_damage(token: bytes) -> None:
+def test_decrypt_wrong_passphrase_is_not_reported_as_damage(token: bytes) -> None:
     with pytest.raises(jwe.WrongPassphrase):
         jwe.decrypt(token, Secret("wrong"))
 
 
-def test_every_changed_byte_is_noticed(token: bytes) -> None:
+def test_decrypt_changed_token_fails(token: bytes) -> None:
     for position in range(0, len(token), 7):
         changed = token[:position] + (b"A" if token[position : position + 1] != b"A" else b"Q") + token[position + 1 :]
         try:
@@ -93,7 +93,7 @@ def test_every_changed_byte_is_noticed(token: bytes) -> None:
         assert token[position + 1 : position + 2] in (b".", b"")
 
 
-def test_every_cut_is_noticed(token: bytes) -> None:
+def test_decrypt_truncated_token_fails(token: bytes) -> None:
     for length in range(0, len(token), 13):
         with pytest.raises((jwe.Unreadable, jwe.WrongPassphrase)):
             jwe.decrypt(token[:length], PASSPHRASE)
@@ -117,7 +117,7 @@ def test_every_cut_is_noticed(token: bytes) -> None:
         {"crit": ["x"]},
     ],
 )
-def test_what_aws_vault_never_writes_is_refused(header: dict[str, object]) -> None:
+def test_decrypt_other_header_is_refused(header: dict[str, object]) -> None:
     with pytest.raises(jwe.Unreadable):
         jwe.decrypt(made(b"plain", rounds=1, header=header), PASSPHRASE)
 
@@ -126,10 +126,10 @@ def test_what_aws_vault_never_writes_is_refused(header: dict[str, object]) -> No
     "data",
     [b"", b"eyJ", b"{}", b"eyJ9.....", b"eyJhIjoxfQ.a.a.a.a", encoded(b"[" * 100_000) + b"....", b"eyJ" * 400_000],
 )
-def test_what_is_no_token(data: bytes) -> None:
+def test_decrypt_other_data_is_refused(data: bytes) -> None:
     with pytest.raises(jwe.Unreadable):
         jwe.decrypt(data, PASSPHRASE)
 
 
-def test_the_most_rounds_are_allowed() -> None:
+def test_decrypt_maximum_rounds_are_allowed() -> None:
     assert jwe.decrypt(made(b"plain", rounds=1_300_000), PASSPHRASE) == Secret("plain")

@@ -1,0 +1,1 @@
+"""Import of keys from aws-vault."""
