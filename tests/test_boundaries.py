@@ -249,7 +249,7 @@ def test_every_entry_point_resolves_and_keeps_the_hookspecs(
 def test_the_launcher_that_is_installed_is_the_projects() -> None:
     """An editable installation copies it: a change of it takes another ``make install``."""
     for name in ("awsv", "awsv-python"):
-        installed, ours = (folder / name for folder in (Path(sys.executable).parent, WORKSPACE / "core/scripts"))
+        installed, ours = (folder / name for folder in (Path(sys.executable).parent, WORKSPACE / "awsv/scripts"))
         assert installed.read_text().replace(f"#!{sys.executable}\n", "#!python\n") == ours.read_text()
 
 
