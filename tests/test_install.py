@@ -18,7 +18,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from support import index
+from support import index, parts
 from support.home import Home
 from support.index import HOSTILE, Index
 from support.sites import failure
@@ -58,6 +58,7 @@ class User:
         own |= {"PIPX_BIN_DIR": str(programs), "UV_TOOL_BIN_DIR": str(programs)}
         own |= {"PIPX_DEFAULT_PYTHON": sys.executable, "UV_PYTHON": sys.executable}
         path = Path(sys.executable).parent
+        parts.need(tool, shutil.which(tool, path=str(path)), how=f"pip install {tool}")
         if tool == "pip":
             environment = Environment(home.root / "an environment", wheelhouse)
             environment.install("pip")
