@@ -28,7 +28,7 @@ help:
 	@echo 'make clean   remove what the other targets made'
 
 $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
-		constraints.txt tests/requirements.txt scripts/environment core/scripts/awsv core/scripts/awsv-python plugins/aws-vault/scripts/aws-vault $(PARTS) $(EXAMPLES)
+		constraints.txt tests/requirements.txt scripts/environment $(wildcard awsv/*.* awsv/scripts/*) plugins/aws-vault/scripts/aws-vault $(PARTS) $(EXAMPLES)
 	@scripts/environment $(@D) $(PYTHON)
 
 demo: $(VENV)/.installed
@@ -68,9 +68,12 @@ bench: $(VENV)/.installed
 	@PYTHONPATH=demo $(BIN)/python benchmarks/commands.py --rounds $(N)
 	@$(BIN)/python benchmarks/store.py --rounds $(N)
 
+# awsv from a copy of its folder: beside the others it would require them by their paths (awsv/hatch_build.py).
 build: $(VENV)/.installed
 	@rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $(dir $(PARTS:%=./%))
+	@set -e; alone=$$(mktemp -d); trap 'rm -r "$$alone"' EXIT; cp -R awsv "$$alone"; \
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist \
+		$(dir $(PARTS:%=./%)) "$$alone/awsv"
 	@ls dist
 
 docs: $(VENV)/.installed

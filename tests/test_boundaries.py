@@ -248,7 +248,7 @@ def test_every_entry_point_resolves_and_keeps_the_hookspecs(
 
 def test_the_launcher_that_is_installed_is_the_projects() -> None:
     """An editable installation copies it: a change of it takes another ``make install``."""
-    folders = {"awsv": "core", "awsv-python": "core", "aws-vault": "plugins/aws-vault"}
+    folders = {"awsv": "awsv", "awsv-python": "awsv", "aws-vault": "plugins/aws-vault"}
     for name, folder in folders.items():
         installed, ours = Path(sys.executable).with_name(name), WORKSPACE / folder / "scripts" / name
         assert installed.read_text().replace(f"#!{sys.executable}\n", "#!python\n") == ours.read_text()

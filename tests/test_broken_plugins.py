@@ -10,7 +10,7 @@ import pytest
 
 from support.gallery import AT_IMPORT, NOISE, SAID, WHEN_USED, offer, spec
 from support.home import PROGRAM, Home
-from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of
+from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of, plugin_folder
 from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 from vault_core.plugins.discovery import scan
 from vault_core.plugins.loader import OURS
@@ -246,7 +246,7 @@ def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home:
         home.configure("[profile work]\nregion = eu-west-1\nmfa_serial = arn:aws:iam::123456789012:mfa/ana\n")
     env = UNLOCKED if kind in ("session", "mfa") else {}
     stderr = failure(home.run(site.awsv, *words or [name, "--help"], env={**env, variable or "X": name}), 3, repr(name))
-    assert stderr.splitlines()[-1] == f"hint: {site.python} -m pip install {OURS[kind, name]}"
+    assert stderr.splitlines()[-1] == f"hint: {site.python} -m pip install {plugin_folder(OURS[kind, name])}"
     listed = json.loads(home.run(site.awsv, "plugins", "list", "--json", env={variable or "X": name}).stdout)
     assert [row["state"] for row in listed if (row["kind"], row["name"]) == (kind, name)] == ["missing"] * bool(words)
 

@@ -41,20 +41,15 @@ def test_a_readme_names_what_the_distribution_offers(folder: Path) -> None:
     output.restore()
 
 
-@pytest.mark.parametrize("folder", [ROOT / "core", *PROJECTS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [ROOT / "awsv", ROOT / "core", *PROJECTS], ids=lambda folder: folder.name)
 def test_the_links_of_a_readme_lead_somewhere(folder: Path) -> None:
     assert documents.dead_links(folder / "README.md") == []
 
 
-def test_the_extras_bring_what_the_core_s_readme_tells() -> None:
-    extras = project(ROOT / "core")["optional-dependencies"]
-    ours = {str(project(folder)["name"]) for folder in PROJECTS if folder.parent.name == "plugins"}
-    brought = {name: {re.split(r"[\[>]", text)[0] for text in texts} for name, texts in extras.items()}  # type: ignore[attr-defined]  # a table
-    assert brought["standard"] == {f"vault-plugin-{name}" for name in ("file", "env", "prompt", "aws")}
-    assert brought["all"] - {"vault-core"} | brought["standard"] == ours
-    readme = (ROOT / "core/README.md").read_text(encoding="utf-8")
-    told = dict(re.findall(r"^\| `vault-core\[(\w+)\]` \| (.+?) \|$", readme, re.M))
-    assert set(told) == set(extras)  # type: ignore[call-overload]  # a table
-    for extra in ("standard", "all"):
-        named = {f"vault-plugin{name}" for name in re.findall(r"`(?:vault-plugin)?(-[a-z-]+)`", told[extra])}
-        assert named == brought[extra] - {"vault-core"}
+def test_readme_of_awsv_lists_its_plugins_and_extras() -> None:
+    text = (ROOT / "awsv/README.md").read_text(encoding="utf-8")
+    hook = tomllib.loads((ROOT / "awsv/pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+    standard = {Path(folder).name for folder in hook["standard"].values()}
+    assert set(re.findall(r"`(?:vault-plugin)?-(\w+)`", text.partition("|")[0])) | {"core"} == standard
+    extras = {Path(folder).name for folder in hook["extras"].values()}
+    assert set(re.findall(r"`awsv\[([\w-]+)\]`", text)) == extras | {"all"}

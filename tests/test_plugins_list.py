@@ -10,7 +10,7 @@ import pytest
 from support.drawer import DRAWER, NEW, THIRD_PARTY
 from support.gallery import offer
 from support.home import Home
-from support.sites import PASSPHRASE, STORAGE, Site, failure, install
+from support.sites import PASSPHRASE, STORAGE, Site, failure, install, plugin_folder
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
 from support.ways import ended
 
@@ -86,7 +86,7 @@ def test_what_is_selected_and_missing(site: Site, home: Home) -> None:
     assert {name for _, name, _ in found} == {"sole", "vault-plugin-evil", "x"}
     assert all("install" not in (reason or "") for _, reason in found.values())
     bare = Site(site.python.parents[1].with_name("bare"), without=["vault-plugin-prompt"])
-    reason = f"{bare.python} -m pip install vault-plugin-prompt"
+    reason = f"{bare.python} -m pip install {plugin_folder('vault-plugin-prompt')}"
     assert states(bare, home)["mfa", "terminal", "vault-plugin-prompt"] == ("missing", reason)
 
 

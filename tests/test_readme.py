@@ -1,36 +1,20 @@
 """What the README tells is so: its consoles are run, its tables are compared, its links lead somewhere.
 
 A fence after ``<!-- run -->`` is run in a home of its own, in the README's order (see :mod:`support.documents`). One
-after ``<!-- file: NAME -->`` is appended to that file of the home; ``<!-- run: pipx -->`` and ``<!-- run: uv -->`` are
-installations.
+after ``<!-- file: NAME -->`` is appended to that file of the home. ``test_install.py`` follows the table of installers.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
-
-from support import documents, parts
-from support.documents import BIN, Fence
+from support import documents
 from support.home import Home
 from support.moto import MotoServer
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-INSTALL_SECONDS = 300
-
-
-def fences(mark: str | None = None, argument: str | None = None) -> list[Fence]:
-    """The marked fences of the README, or those of one mark."""
-    found = [fence for fence in documents.fences(README) if fence.mark in ("run", "file")]
-    return [fence for fence in found if mark is None or (fence.mark, fence.argument) == (mark, argument)]
 
 
 def answers(moto: MotoServer) -> documents.Answers:
@@ -51,45 +35,13 @@ def answers(moto: MotoServer) -> documents.Answers:
 def test_the_consoles_do_what_they_show(home: Home, moto: MotoServer, aws_v1: Path) -> None:
     typed = answers(moto)
     done = 0
-    for fence in fences():
+    for fence in documents.fences(README):
         if fence.mark == "file":
             fence.write(home.path)
-        elif fence.argument is None:
+        elif fence.mark == "run":
             documents.act(home, fence, typed)
             done += 1
     assert done >= 4
-
-
-def reaches_an_index(uv: str) -> bool | None:
-    """True, or None: uv does not read pip's configuration, so where pip installs, uv may not."""
-    argv = [uv, "pip", "compile", "--quiet", "--no-deps", "--python", sys.executable, "-"]
-    done = subprocess.run(argv, input="pluggy", capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    return True if done.returncode == 0 else None
-
-
-@pytest.mark.parametrize("tool", ["pipx", "uv"])
-def test_the_installation_brings_core_and_plugins_together(tool: str, tmp_path: Path) -> None:
-    program = parts.need(tool, shutil.which(tool, path=str(BIN)), how=f"pip install {tool}")
-    if tool == "uv":
-        parts.need("a package index for uv", reaches_an_index(program), how="configure uv as you did pip")
-    # The caller's own environment, which knows how to reach a package index; only what is installed goes elsewhere.
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON", "VIRTUAL_ENV"))}
-    folders = ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "PIPX_COMPLETION_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR")
-    env |= {name: str(tmp_path / name.lower()) for name in folders}
-    env |= {"PATH": f"{BIN}:{env['PATH']}", "PIPX_DEFAULT_PYTHON": sys.executable, "UV_PYTHON": sys.executable}
-    env["PIPX_DEFAULT_BACKEND"] = "pip"  # with uv beside it, pipx would use that
-    (fence,) = fences("run", tool)
-    for command in fence.commands:
-        done = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=INSTALL_SECONDS
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    awsv = tmp_path / ("pipx_bin_dir" if tool == "pipx" else "uv_tool_bin_dir") / "awsv"
-    listed = subprocess.run(
-        [awsv, "plugins", "list", "--json"], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    names = {plugin["name"] for plugin in json.loads(listed.stdout)}
-    assert names >= {"file", "env", "prompt", "terminal", "sts"}
 
 
 def table(heading: str) -> list[list[str]]:

@@ -148,13 +148,15 @@ def test_each_plugin_alone(project: dict[str, Any], tmp_path: Path, wheelhouse: 
             assert f"from {project['name']}" not in done.stderr
 
 
-def test_the_extras_bring_what_their_names_say(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
+def test_awsv_and_its_extras_bring_the_plugins_that_they_name(
+    tmp_path: Path, wheelhouse: Wheelhouse, home: Home
+) -> None:
     environment = Environment(tmp_path / "venv", wheelhouse)
-    environment.install("vault-core[standard]")
+    environment.install("awsv")
     ours = {name for name in environment.distributions if name.startswith("vault-plugin-")}
     assert ours == set(STANDARD)
     assert "missing" not in {row["state"] for row in listed(environment, home)}
-    environment.install("vault-core[all]")
+    environment.install("awsv[all]")
     rows = listed(environment, home)
     assert {(row["kind"], row["name"]): row["distribution"] for row in rows} == OURS
     assert home.run(environment.awsv, "plugins", "check").returncode == 0
@@ -177,10 +179,10 @@ def test_a_strangers_storage_from_its_wheel(tmp_path: Path, wheelhouse: Wheelhou
 def test_a_folder_with_a_blank_in_its_name(tool: str, tmp_path: Path, wheelhouse: Wheelhouse, home: Home) -> None:
     environment = Environment(tmp_path / "an environment", wheelhouse)
     if tool == "uv":
-        environment.install("vault-core")
+        environment.install("awsv")
     else:
         environment.install("pip")
-        install = (environment.python, "-m", "pip", "install", "--quiet", "vault-core")
+        install = (environment.python, "-m", "pip", "install", "--quiet", "--force-reinstall", "awsv")
         run(*install, env=without_configuration(wheelhouse.offline))
     assert home.run(environment.awsv, "--version").stdout.startswith("awsv ")
 
@@ -190,7 +192,7 @@ def test_pip_install_user(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) ->
     base = Path(sys.executable).resolve()
     pip = (sys.executable, "-m", "pip", "--python", base, "install", "--quiet", "--user", "--force-reinstall")
     env = {**wheelhouse.offline, "HOME": str(home.path), "PIP_BREAK_SYSTEM_PACKAGES": "1"}
-    run(*pip, "vault-core[standard]", env=without_configuration(env))
+    run(*pip, "awsv", env=without_configuration(env))
     awsv = home.path / ".local/bin/awsv"
     assert home.run(awsv, "list", "--credentials", env=UNLOCKED).stdout == "work\n"
     (tmp_path / "linked").symlink_to(awsv)
@@ -198,7 +200,7 @@ def test_pip_install_user(tmp_path: Path, wheelhouse: Wheelhouse, home: Home) ->
 
 
 @pytest.mark.parametrize("tool", ["pipx", "uv"])
-def test_the_hint_fits_the_tool_that_installed_awsv(
+def test_hint_of_installation_by_name_adds_plugin_by_name(
     tool: str, tmp_path: Path, wheelhouse: Wheelhouse, home: Home
 ) -> None:
     """Pasted into a shell it adds what is missing, and what was added before stays."""
@@ -207,18 +209,15 @@ def test_the_hint_fits_the_tool_that_installed_awsv(
     tools |= {"PIPX_DEFAULT_PYTHON": sys.executable, "UV_PYTHON": sys.executable, "PIPX_DEFAULT_BACKEND": "pip"}
     tools["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = without_configuration({**wheelhouse.offline, **tools})
-    run("/bin/sh", "-c", "pipx install vault-core" if tool == "pipx" else "uv tool install vault-core", env=env)
+    run("/bin/sh", "-c", "pipx install awsv" if tool == "pipx" else "uv tool install awsv", env=env)
     awsv = tmp_path / ("pipx_bin_dir" if tool == "pipx" else "uv_tool_bin_dir") / "awsv"
-    told = hint(home.run(awsv, "list", "--unlock"), "'file'")
-    begin = "pipx inject vault-core" if tool == "pipx" else "uv tool install vault-core --with"
-    assert told.startswith(f"{begin} vault-plugin-file ")
-    run("/bin/sh", "-c", told, env=env)
     assert home.run(awsv, "list", "--credentials", env=UNLOCKED).stdout == "work\n"
-    ssm = {"AWS_VAULT_PASSPHRASE_SOURCE": "ssm"}
-    told = hint(home.run(awsv, "list", "--unlock", env=ssm), "'ssm'")
-    assert told.startswith(begin)
-    assert told.endswith(" vault-plugin-ssm")
-    run("/bin/sh", "-c", told, env=env)
-    rows = json.loads(home.run(awsv, "plugins", "list", "--json", env=ssm).stdout)
-    assert {row["distribution"] for row in rows} == {*STANDARD, "vault-plugin-ssm"}
+    hints = {"ssm": "awsv[ssm]", "hashicorp": "awsv[hashicorp,ssm]"}
+    for name, spec in hints.items():
+        source = {"AWS_VAULT_PASSPHRASE_SOURCE": name}
+        command = hint(home.run(awsv, "list", "--unlock", env=source), f"'{name}'")
+        assert command == (f"pipx inject awsv vault-plugin-{name}" if tool == "pipx" else f"uv tool install '{spec}'")
+        run("/bin/sh", "-c", command, env=env)
+    rows = json.loads(home.run(awsv, "plugins", "list", "--json").stdout)
+    assert {row["distribution"] for row in rows} == {*STANDARD, "vault-plugin-ssm", "vault-plugin-hashicorp"}
     assert "missing" not in {row["state"] for row in rows}

@@ -16,6 +16,7 @@ from vault_core import output
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
 from vault_core.plugins.discovery import Offer, normalise
+from vault_core.plugins.install_hint import install_hint
 from vault_core.plugins.loader import _HOOKS, KINDS, OURS, STANDARD, Plugins
 
 HEAD = """
@@ -203,7 +204,8 @@ def test_an_install_line_only_for_our_own_names(kind: str, name: str, monkeypatc
         monkeypatch.setattr(loader, scan, lambda: (Offer("mfa", "any", STANDARD[0], "1", "m"),))
     with pytest.raises(PluginNotFound) as caught:
         Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
-    assert caught.value.hint == f"{sys.executable} -m pip install {OURS[kind, name]}"
+    assert caught.value.hint == install_hint(OURS[kind, name])
+    assert caught.value.hint.startswith(f"{sys.executable} -m pip install ")
 
 
 def test_a_core_alone_is_told_of_all_that_its_defaults_need(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +213,7 @@ def test_a_core_alone_is_told_of_all_that_its_defaults_need(monkeypatch: pytest.
     monkeypatch.setattr(loader, "scan", tuple)
     with pytest.raises(PluginNotFound) as caught:
         Plugins().load("storage", "file")
-    assert caught.value.hint == f"{sys.executable} -m pip install {' '.join(STANDARD)}"
+    assert caught.value.hint == install_hint(*STANDARD)
     assert {OURS[kind, name] for kind, name in DEFAULT} == set(STANDARD)
 
 

@@ -115,6 +115,11 @@ def install(site: Site, name: str, source: str, *, group: str = STORAGE) -> str:
     return f"vault-plugin-{name}"
 
 
+def plugin_folder(distribution: str) -> Path:
+    """What the installation that runs the tests names in a hint: the folder of a plugin in the checkout."""
+    return Path(__file__).parents[2] / "plugins" / distribution.removeprefix("vault-plugin-")
+
+
 def failure(done: subprocess.CompletedProcess[str], code: int, *words: str) -> str:
     """Standard error of a failure as it should be."""
     assert (done.returncode, done.stdout) == (code, ""), done

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -20,7 +21,7 @@ from vault_core.plugins.discovery import normalise
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = [path.parent for path in (ROOT / "core/pyproject.toml", *sorted(ROOT.glob("*/*/pyproject.toml")))]
-"""The folder of every distribution: the core first."""
+"""The folder of the core, and that of each plugin."""
 TOOLS = ("pip", "hatchling", "pytest")
 """What else is there to be installed."""
 SECONDS = 300
@@ -68,7 +69,8 @@ class Wheelhouse:
             run(*pip, *options, *TOOLS, env=pinned)
         except AssertionError as error:
             raise NoIndex(str(error).strip().splitlines()[-1]) from None
-        self.build(*PROJECTS)
+        alone = shutil.copytree(ROOT / "awsv", self.folder.parent / "awsv")  # in the checkout it requires paths
+        self.build(*PROJECTS, alone)
         run(*pip, *options, *sorted(self.folder.glob("vault_*.whl")), env=pinned)
 
     def build(self, *projects: Path) -> None:
@@ -90,7 +92,7 @@ class Wheelhouse:
 
 
 class Environment:
-    """A virtual environment with nothing in it.
+    """A virtual environment with the program awsv in it, and nothing that it requires.
 
     :param root: its folder, which does not exist yet.
     """
@@ -100,6 +102,7 @@ class Environment:
         self._house = house
         self.python = root / "bin/python"
         self.awsv = root / "bin/awsv"
+        house.uv("pip", "install", "--python", self.python, "--no-deps", "awsv")
 
     def install(self, *names: str) -> None:
         """Install distributions from the wheels, with what they depend on."""

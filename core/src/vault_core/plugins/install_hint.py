@@ -1,35 +1,78 @@
-"""The command that adds a distribution to the very environment that awsv runs in.
+"""The command that adds plugins to the environment that awsv runs in, from where this awsv came.
 
-``pip`` alone would often be the wrong one: another environment's, or one whose work ``pipx`` or ``uv tool`` undoes.
+Another environment's ``pip`` adds them where awsv does not look, and the next upgrade by ``uv tool`` removes what
+``uv tool`` was not given. What came from a checkout is taken from there: anybody may register its name in an index.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-CORE = "vault-core"
+from vault_core.plugins.discovery import scan
+from vault_core.plugins.loader import OURS, STANDARD
 
 
-def install_line(*distributions: str) -> str:
-    """A line for a shell that installs these distributions, and keeps what is installed."""
-    prefix = Path(sys.prefix)
-    names = " ".join(distributions)
-    python = shlex.quote(sys.executable)
+def install_hint(*distributions: str) -> str:
+    """A command for a shell that installs these distributions of ours and keeps what is installed.
+
+    A sentence if vault-core came from a place that is neither an index, a folder of wheels nor a checkout.
+    """
+    prefix, origin = Path(sys.prefix), _direct_url("vault-core")
+    checkout = Path(unquote(urlsplit(origin["url"]).path)).parent if origin else None
+    if checkout and not (checkout / "awsv/pyproject.toml").is_file():
+        return f"install {' '.join(distributions)} from where vault-core came from: {origin['url']}"
     if (prefix / "pipx_metadata.json").is_file():
-        return f"pipx inject {shlex.quote(prefix.name)} {names}"
-    receipt = prefix / "uv-receipt.toml"  # written by "uv tool install"
-    if receipt.is_file() and (known := _received(receipt)):
-        more = [word for name in distributions for word in ("--with", name)]
-        return shlex.join(["uv", "tool", "install", *known, *more])
+        names = [_awsv_with(distributions, checkout)] if checkout else distributions
+        return shlex.join(["pipx", "inject", prefix.name, *names])
+    if (prefix / "uv-receipt.toml").is_file():  # written by "uv tool install", which removes what it is not given
+        return shlex.join(["uv", "tool", "install", _awsv_with(distributions, checkout), *_other_plugins()])
+    sources = [str(checkout / "plugins" / _short(name)) if checkout else name for name in distributions]
     import importlib.util
 
-    if receipt.is_file() or importlib.util.find_spec("pip") is None:  # environments that uv makes have no pip
-        return f"uv pip install --python {python} {names}"
-    return " ".join([python, "-m pip install", *_outside_of_environments(), names])
+    if importlib.util.find_spec("pip") is None:  # as in an environment that uv made
+        core = [str(checkout / "core")] if checkout else []  # without it, uv asks the index for vault-core
+        return shlex.join(["uv", "pip", "install", "--python", sys.executable, *core, *sources])
+    return shlex.join([sys.executable, "-m", "pip", "install", *_outside_of_environments(), *sources])
+
+
+def _awsv_with(distributions: tuple[str, ...], checkout: Path | None) -> str:
+    """The distribution ``awsv`` with the extras for these distributions and for ours that are installed.
+
+    From a checkout it refers to the folders of all of ours. A plugin alone refers to vault-core by its name, and what
+    pipx and ``uv tool`` do then takes vault-core from the index.
+    """
+    installed = {offer.distribution for offer in scan()} & set(OURS.values())
+    extras = ",".join(sorted(map(_short, (installed | set(distributions)) - set(STANDARD))))
+    return (str(checkout / "awsv") if checkout else "awsv") + (f"[{extras}]" if extras else "")
+
+
+def _other_plugins() -> Iterator[str]:
+    """Options of ``uv tool install`` that keep the installed plugins of others."""
+    for name in sorted({offer.distribution for offer in scan()} - set(OURS.values())):
+        origin = _direct_url(name)
+        vcs = origin.get("vcs_info")
+        url = f"{vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs else origin.get("url")
+        yield from ("--with", f"{name} @ {url}" if url else name)
+
+
+def _short(distribution: str) -> str:
+    return distribution.removeprefix("vault-plugin-")
+
+
+def _direct_url(distribution: str) -> dict[str, Any]:
+    """Where an installed distribution came from, if not from an index or a folder of wheels (PEP 610); else empty."""
+    import importlib.metadata
+    import json
+
+    origin: dict[str, Any] = json.loads(
+        importlib.metadata.distribution(distribution).read_text("direct_url.json") or "{}"
+    )
+    return origin
 
 
 def _outside_of_environments() -> Iterator[str]:
@@ -42,35 +85,3 @@ def _outside_of_environments() -> Iterator[str]:
         yield "--user"
     if Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists():  # PEP 668; the core got past it, too
         yield "--break-system-packages"
-
-
-def _received(receipt: Path) -> list[str]:
-    """The words that installed what is there: ``uv tool`` adds nothing, it installs again what it is given.
-
-    Empty where the receipt is not understood.
-    """
-    import tomllib
-
-    try:
-        known = tomllib.loads(receipt.read_text(encoding="utf-8"))["tool"]["requirements"]
-        ((option, core),) = [_requirement(one) for one in known if one["name"] == CORE]
-        more = [word for one in known if one["name"] != CORE for word in _requirement(one)]
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
-    return [*(["--editable"] if option == "--with-editable" else []), core, *more]
-
-
-def _requirement(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """An entry of uv's receipt as it is typed: an option and its value.
-
-    :raises LookupError: it came from somewhere that is not one word (a repository's branch).
-    """
-    if "editable" in entry:
-        return "--with-editable", str(entry["editable"])
-    for place in ("directory", "path", "url"):
-        if place in entry:
-            return "--with", str(entry[place])
-    if "git" in entry:
-        raise LookupError(entry["name"])
-    extras = f"[{','.join(entry['extras'])}]" if entry.get("extras") else ""
-    return "--with", f"{entry['name']}{extras}{entry.get('specifier', '')}"

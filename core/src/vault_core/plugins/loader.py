@@ -196,11 +196,11 @@ class Plugins:
         :param more: names that are known besides those of plugins.
         """
         if (kind, name) in OURS:
-            from vault_core.plugins.install_hint import install_line
+            from vault_core.plugins.install_hint import install_hint
 
             missing = OURS[kind, name]
             bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
-            return install_line(*(STANDARD if bare and missing in STANDARD else (missing,)))
+            return install_hint(*(STANDARD if bare and missing in STANDARD else (missing,)))
         import difflib
 
         known = sorted(
