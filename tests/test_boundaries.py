@@ -26,7 +26,7 @@ EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.t
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
-    {"secret", "errors", "settings", "child_env", "folders", "files", "ordinary", "pasting", "terminal", "output"},
+    {"secret", "errors", "settings", "child_env", "folders", "files", "pasting", "terminal", "output"},
     {"vlt", "api", "hookspecs", "keyslots", "terminal_lock"},
     {"awsconfig", "storage", "plugins", "importing", "splitting", "passphrases", "mfa"},
     {"sessions", "agent", "serve"},

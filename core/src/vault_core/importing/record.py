@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault_core import files, folders
+from vault_core import files
 from vault_core.errors import StorageUnavailable
 
 _LARGEST = 1 << 24
@@ -46,7 +46,7 @@ class Receipts:
     def read(self, path: Path) -> Receipt | None:
         """The receipt of a file; None where there is none that makes sense."""
         try:
-            found = json.loads(files.read(self._file(path), limit=_LARGEST))
+            found = json.loads(files.read_private(self._file(path), limit=_LARGEST))
             return Receipt(found["sha256"], frozenset(found["profiles"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -59,8 +59,8 @@ class Receipts:
         target = self._file(path)
         text = json.dumps({"path": str(path), "sha256": digest(raw), "profiles": sorted(profiles)})
         try:
-            folders.make(self._folder)
-            files.write(target, text.encode())
+            files.make_folder(self._folder)
+            files.replace(target, text.encode())
         except OSError as error:
             raise StorageUnavailable(
                 f"cannot note what was copied in {target}: {(error.strerror or str(error)).lower()}",

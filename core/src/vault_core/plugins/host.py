@@ -366,10 +366,10 @@ class HostContext:
         reason = self._host.why_nobody_can_be_asked()
         if reason:
             raise SourceUnavailable(reason)
-        from vault_core.terminal_lock import turn
+        from vault_core import terminal_lock
 
         deadline = self._host.deadline()
-        with turn(self.state_dir, deadline):
+        with terminal_lock.held(self.state_dir, deadline):
             self._host.questions += 1
             return self._host.terminal.ask(question, secret=secret, asker=self._host.asker, deadline=deadline)
 
