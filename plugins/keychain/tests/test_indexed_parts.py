@@ -182,5 +182,5 @@ def test_the_lock_is_private_freed_and_closed(kept: dict[str, str], tmp_path: Pa
         assert len(list(Path("/dev/fd").iterdir())) == before
     finally:
         os.umask(mask)
-    lock = tmp_path / "state/keychain.lock"
+    lock = tmp_path / "state/plugin-keychain.lock"
     assert (lock.stat().st_mode & 0o777, lock.parent.stat().st_mode & 0o777) == (0o600, 0o700)

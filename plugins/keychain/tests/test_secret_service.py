@@ -373,10 +373,10 @@ def test_other_writers_are_waited_for_but_not_for_ever(
 
     ours = store(session.env)
     ours.put(KEY, VALUE)
-    monkeypatch.setattr(storage, "_LOCK_PATIENCE", 0.3)
-    with (tmp_path / "state/keychain.lock").open("r+") as lock:
+    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.3)
+    with (tmp_path / "state/plugin-keychain.lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(StorageUnavailable, match=r"another awsv holds .*keychain\.lock"):
+        with pytest.raises(StorageUnavailable, match=r"another process has held the lock .*plugin-keychain\.lock"):
             ours.delete(KEY)
         assert ours.get(KEY) is not None  # who reads does not wait
     assert ours.delete(KEY) is True

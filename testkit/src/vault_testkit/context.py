@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from vault_core import child_env
 from vault_core.api import (
@@ -19,7 +20,10 @@ from vault_core.api import (
     WrongSecret,
 )
 from vault_core.plugins.running import run
+from vault_core.plugins.waiting import lock, wait
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
+
+T = TypeVar("T")
 
 
 class FakeContext:
@@ -135,6 +139,12 @@ class FakeContext:
         self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
         return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        return lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        return wait(function, timeout=timeout, check=self.check)
 
     def comes_back(self, profile: str) -> str | None:
         return self._comes_back.get(profile)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from vault_core.secret import Secret
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,29 @@ class Context(Protocol):
             and their like.
         :raises SourceUnavailable: it cannot be started, takes too long or writes too much.
         :raises Cancelled: as :meth:`check`, which is called while it runs.
+        """
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        """Hold a lock for the length of a ``with`` statement: one process of this user on this machine at a time.
+
+        The death of the process releases it. It is not reentrant. :meth:`check` is called while waiting.
+
+        :param name: lower-case letters, digits, ``.``, ``_`` and ``-``; begin it with the name of the plugin.
+        :param timeout: how long to wait for another holder, in seconds.
+        :raises StorageUnavailable: another process still holds the lock, or the lock cannot be made.
+        :raises Cancelled: as :meth:`check`.
+        """
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        """Run a call that may block for long, such as the lookup of a host name, and return its result.
+
+        It runs in a thread of its own. The thread is abandoned, not stopped, at the timeout and when :meth:`check`
+        raises: have the function end soon after, and touch nothing that others use by then.
+
+        :param timeout: in seconds.
+        :raises TimeoutError: there was no result in time.
+        :raises Cancelled: as :meth:`check`, which is called while waiting.
+        :raises BaseException: what the function raised.
         """
 
     def comes_back(self, profile: str) -> str | None:

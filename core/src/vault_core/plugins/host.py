@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault_core import child_env, output
 from vault_core.api import Option, RunResult, StorageBackend
@@ -23,6 +23,8 @@ from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
+
+T = TypeVar("T")
 
 _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 """Columns: of the row that says who asks, in which the program that started us is never cut off (one more is for the
@@ -393,6 +395,16 @@ class HostContext:
         from vault_core.plugins.running import run
 
         return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        from vault_core.plugins.waiting import lock
+
+        return lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        from vault_core.plugins.waiting import wait
+
+        return wait(function, timeout=timeout, check=self.check)
 
     def comes_back(self, profile: str) -> str | None:
         from vault_core.awsconfig.recursion import comes_back
