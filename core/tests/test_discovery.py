@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.plugins import discovery
-from vault_core.plugins.discovery import Offer, normalise, scan, scan_slowly, version_of
+from vault_core.plugins.discovery import AvailablePlugin, normalise, scan, scan_slowly, version_of
 
 ENTRY = "[vault.storage.v1]\nfile = some.module\n"
 
@@ -30,7 +30,7 @@ def test_an_offer(tmp_path: Path) -> None:
     distribution(
         tmp_path, "Vault_Plugin.File-1.2.dev3+local", "[console_scripts]\nx = y\n\n" + ENTRY + "\n[other]\na = b\n"
     )
-    expected = Offer("storage", "file", "vault-plugin-file", "1.2.dev3+local", "some.module")
+    expected = AvailablePlugin("storage", "file", "vault-plugin-file", "1.2.dev3+local", "some.module")
     assert scan([str(tmp_path)]) == (expected,)
     assert expected.usable
 
@@ -91,7 +91,11 @@ def test_one_distribution_is_not_in_conflict_with_itself(tmp_path: Path) -> None
 @pytest.mark.parametrize("look", [scan, scan_slowly])
 @pytest.mark.parametrize(("one", "other"), [("My.Plugin-1", "my_plugin-1"), ("my_plugin-1", "my_plugin-2")])
 def test_one_distribution_twice_in_a_folder_offers_twice(
-    look: Callable[[], tuple[Offer, ...]], one: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    look: Callable[[], tuple[AvailablePlugin, ...]],
+    one: str,
+    other: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Spelling must not decide whose module is imported."""
     for name in (one, other):
@@ -160,12 +164,12 @@ def test_folders_that_cannot_be_read(tmp_path: Path) -> None:
     "name", ["", "x", "UPPER", "a" * 33, "-a", "1a", "a_b", "a.b", "a b", "../a", "a\x1b[2J", "ä", "a\n"]
 )
 def test_names_that_nobody_can_type(name: str) -> None:
-    assert not Offer("storage", name, "d", "1", "m").usable
+    assert not AvailablePlugin("storage", name, "d", "1", "m").usable
 
 
 @pytest.mark.parametrize("name", ["ab", "a-b", "a1", "a" * 32, "file"])
 def test_names_that_anybody_can_type(name: str) -> None:
-    assert Offer("storage", name, "d", "1", "m").usable
+    assert AvailablePlugin("storage", name, "d", "1", "m").usable
 
 
 def test_the_slow_way_sees_what_no_plain_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +179,7 @@ def test_the_slow_way_sees_what_no_plain_folder_holds(tmp_path: Path, monkeypatc
         file.writestr("zipped-3.dist-info/entry_points.txt", ENTRY)
     monkeypatch.setattr(sys, "path", [str(archive)])
     assert scan() == ()
-    assert scan_slowly() == (Offer("storage", "file", "zipped", "3", "some.module"),)
+    assert scan_slowly() == (AvailablePlugin("storage", "file", "zipped", "3", "some.module"),)
 
 
 def test_the_slow_way_survives_damaged_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from vault_core.api import AtRest, Capability, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
 from vault_core.api import Source as Need
-from vault_core.plugins.inspect import describe, faults
+from vault_core.plugins.inspect import describe, problems
 from vault_core.plugins.loader import Plugins
 
 
@@ -37,7 +37,7 @@ PASSPHRASES = PassphraseSourceSpec(name="p", summary="s", open=nothing)
 
 
 def test_a_sound_plugin_has_no_faults() -> None:
-    assert list(faults(STORAGE)) == []
+    assert list(problems(STORAGE)) == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_sound_plugin_has_no_faults() -> None:
     ],
 )
 def test_a_fault_is_one_sentence(changes: dict[str, Any], told: str) -> None:
-    assert list(faults(replace(STORAGE, **changes))) == [told]
+    assert list(problems(replace(STORAGE, **changes))) == [told]
 
 
 @pytest.mark.parametrize(("secret", "for_profiles"), [(True, True), (True, False), (False, True), (False, False)])
@@ -73,13 +73,13 @@ def test_a_secret_of_another_than_a_session_provider_is_not_for_profiles(secret:
     options = (Option(name="pin", help="h", secret=secret, from_profile=for_profiles),)
     session = SessionSpec(name="x", summary="s", open=nothing, parameters=nothing, source=Need.NEVER, options=options)
     told = ["its option 'pin' is secret: an AWS profile sets one of a session provider alone"]
-    assert list(faults(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
-    assert list(faults(session)) == []
-    assert list(faults(replace(session, source="never"))) == ["its source is no Source"]  # type: ignore[arg-type]
+    assert list(problems(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
+    assert list(problems(session)) == []
+    assert list(problems(replace(session, source="never"))) == ["its source is no Source"]  # type: ignore[arg-type]
 
 
 def test_no_limit_and_the_least_limit_are_none() -> None:
-    assert [list(faults(replace(STORAGE, max_value=limit))) for limit in (None, 64)] == [[], []]
+    assert [list(problems(replace(STORAGE, max_value=limit))) for limit in (None, 64)] == [[], []]
 
 
 def test_a_storage_backend_is_described_without_its_secrets() -> None:

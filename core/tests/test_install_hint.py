@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.plugins import install_hint
-from vault_core.plugins.install_hint import install_line
+from vault_core.plugins import install_hint as module
+from vault_core.plugins.install_hint import install_hint
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_in_a_virtual_environment(prefix: Path) -> None:
-    assert install_line("one", "two") == f"'{prefix}/bin/python' -m pip install one two"
+    assert install_hint("one", "two") == f"'{prefix}/bin/python' -m pip install one two"
 
 
 def test_without_pip(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert install_line("one") == f"uv pip install --python '{prefix}/bin/python' one"
+    assert install_hint("one") == f"uv pip install --python '{prefix}/bin/python' one"
 
 
 def test_with_pipx(prefix: Path) -> None:
     (prefix / "pipx_metadata.json").write_text("{}")
-    assert install_line("one", "two") == "pipx inject 'an environment' one two"
+    assert install_hint("one", "two") == "pipx inject 'an environment' one two"
 
 
 RECEIPT = """
@@ -53,7 +53,7 @@ entrypoints = []
 
 def test_with_uv_tool_what_is_there_stays(prefix: Path) -> None:
     (prefix / "uv-receipt.toml").write_text(RECEIPT)
-    line = install_line("one", "two")
+    line = install_hint("one", "two")
     assert shlex.split(line) == [
         *("uv", "tool", "install", "vault-core[standard,ssm]>=0.1,<1"),
         *("--with", "boto3==1.40.1", "--with", "/src/my plugins/file"),
@@ -64,7 +64,7 @@ def test_with_uv_tool_what_is_there_stays(prefix: Path) -> None:
 
 def test_with_uv_tool_from_a_checkout(prefix: Path) -> None:
     (prefix / "uv-receipt.toml").write_text('[tool]\nrequirements = [{ name = "vault-core", editable = "/src/core" }]')
-    assert install_line("one") == "uv tool install --editable /src/core --with one"
+    assert install_hint("one") == "uv tool install --editable /src/core --with one"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_with_uv_tool_from_a_checkout(prefix: Path) -> None:
 def test_a_receipt_that_says_nothing_or_more_than_a_line_can(receipt: str, prefix: Path) -> None:
     """Added to what is there, which is undone by the next upgrade: better than a line that drops what is there."""
     (prefix / "uv-receipt.toml").write_text(receipt)
-    assert install_line("one") == f"uv pip install --python '{prefix}/bin/python' one"
+    assert install_hint("one") == f"uv pip install --python '{prefix}/bin/python' one"
 
 
 @pytest.mark.parametrize("managed", [False, True])
@@ -84,9 +84,9 @@ def test_outside_of_environments(
 ) -> None:
     monkeypatch.setattr(sys, "base_prefix", sys.prefix)
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
-    here = Path(install_hint.__file__).parents[2]
+    here = Path(module.__file__).parents[2]
     monkeypatch.setattr(site, "getusersitepackages", lambda: str(here if user else tmp_path))
     if managed:
         (tmp_path / "EXTERNALLY-MANAGED").touch()
     flags = " --user" * user + " --break-system-packages" * managed
-    assert install_line("one") == f"'{prefix}/bin/python' -m pip install{flags} one"
+    assert install_hint("one") == f"'{prefix}/bin/python' -m pip install{flags} one"

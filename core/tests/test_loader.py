@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vault_core import output
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import Offer, normalise
+from vault_core.plugins.discovery import AvailablePlugin, normalise
 from vault_core.plugins.loader import _HOOKS, KINDS, OURS, STANDARD, Plugins
 
 HEAD = """
@@ -200,7 +200,7 @@ def test_hints_for_names_that_nobody_offers(kind: str, name: str, hint: str) -> 
 @pytest.mark.parametrize(("kind", "name"), OURS)
 def test_an_install_line_only_for_our_own_names(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for scan in ("scan", "scan_slowly"):
-        monkeypatch.setattr(loader, scan, lambda: (Offer("mfa", "any", STANDARD[0], "1", "m"),))
+        monkeypatch.setattr(loader, scan, lambda: (AvailablePlugin("mfa", "any", STANDARD[0], "1", "m"),))
     with pytest.raises(PluginNotFound) as caught:
         Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
     assert caught.value.hint == f"{sys.executable} -m pip install {OURS[kind, name]}"
@@ -231,10 +231,10 @@ NAMES = st.lists(st.sampled_from(["aa", "bb", "cc", "one", "One", "two", "three"
 def test_narrowing_only_narrows(allowed: list[str]) -> None:
     """Whatever is named: what loads with it loads without it, and what is ambiguous stays ambiguous."""
     offers = (
-        Offer("storage", "aa", "one", "1", "m"),
-        Offer("storage", "bb", "one", "1", "m"),
-        Offer("storage", "bb", "two", "1", "n"),
-        Offer("storage", "cc", "three", "1", "o"),
+        AvailablePlugin("storage", "aa", "one", "1", "m"),
+        AvailablePlugin("storage", "bb", "one", "1", "m"),
+        AvailablePlugin("storage", "bb", "two", "1", "n"),
+        AvailablePlugin("storage", "cc", "three", "1", "o"),
     )
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -259,14 +259,14 @@ def test_narrowing_only_narrows(allowed: list[str]) -> None:
 @pytest.mark.parametrize(("api", "hint"), [(2, "update vault-core, or install an older pp"), (0, "update pp")])
 def test_one_for_another_api_says_so(api: int, hint: str) -> None:
     plugins = Plugins()
-    plugins._offers = (Offer("storage", "aa", "pp", "3", "m", api),)
+    plugins._offers = (AvailablePlugin("storage", "aa", "pp", "3", "m", api),)
     with pytest.raises(PluginLoadError, match=rf"'aa' from pp 3 is made for vault\.storage\.v{api}; .* v1") as caught:
         plugins.load("storage", "aa")
     assert caught.value.hint == hint
 
 
 def blamed(raised: BaseException) -> VaultError:
-    with pytest.raises(VaultError) as caught, Plugins().blame("storage", "file"):
+    with pytest.raises(VaultError) as caught, Plugins().attributed_to("storage", "file"):
         raise raised
     return caught.value
 
@@ -289,5 +289,5 @@ def test_what_a_plugin_may_raise_passes() -> None:
 
 
 def test_ctrl_c_is_nobodys_bug() -> None:
-    with pytest.raises(KeyboardInterrupt), Plugins().blame("storage", "file"):
+    with pytest.raises(KeyboardInterrupt), Plugins().attributed_to("storage", "file"):
         raise KeyboardInterrupt

@@ -6,18 +6,20 @@ import pytest
 
 from vault_core.errors import PluginConflict, PluginDisabled, PluginLoadError, PluginNotFound
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import API, Offer
+from vault_core.plugins.discovery import API, AvailablePlugin
 from vault_core.plugins.loader import Plugins
 
 
-def shelf(*offers: Offer, allowed: tuple[str, ...] | None = None) -> Plugins:
+def shelf(*offers: AvailablePlugin, allowed: tuple[str, ...] | None = None) -> Plugins:
     plugins = Plugins(allowed)
     plugins._offers = offers
     return plugins
 
 
-def offer(name: str = "box", distribution: str = "vault-plugin-box", version: str = "1.0", api: int = API) -> Offer:
-    return Offer("storage", name, distribution, version, "vault_plugin_box_that_is_not_there", api)
+def offer(
+    name: str = "box", distribution: str = "vault-plugin-box", version: str = "1.0", api: int = API
+) -> AvailablePlugin:
+    return AvailablePlugin("storage", name, distribution, version, "vault_plugin_box_that_is_not_there", api)
 
 
 @pytest.fixture(autouse=True)
@@ -110,5 +112,5 @@ def test_a_module_that_raises_is_a_plugin_that_does_not_load(
 
 
 def test_a_command_has_no_options_and_is_not_loaded_to_say_so() -> None:
-    command = Offer("command", "box", "vault-plugin-box", "1.0", "vault_plugin_box_that_is_not_there")
+    command = AvailablePlugin("command", "box", "vault-plugin-box", "1.0", "vault_plugin_box_that_is_not_there")
     assert shelf(command).options(command) == ()

@@ -10,7 +10,7 @@ import pytest
 from vault_core.api import AtRest, Option, PassphraseSourceSpec, StorageSpec, hookimpl
 from vault_core.errors import PluginLoadError
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 
 
@@ -25,7 +25,9 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
     monkeypatch.setattr(loader.output, "guard", lambda: None)
     plugins = Plugins()
     kinds = ("storage", "passphrase")
-    plugins._offers = tuple(Offer(kind, "box", "vault-plugin-box", "1.0", "vault_plugin_box") for kind in kinds)
+    plugins._offers = tuple(
+        AvailablePlugin(kind, "box", "vault-plugin-box", "1.0", "vault_plugin_box") for kind in kinds
+    )
     return plugins
 
 

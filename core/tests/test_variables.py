@@ -12,7 +12,7 @@ import pytest
 
 from vault_core.api import Option
 from vault_core.errors import PluginLoadError
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import for_examination, owner, visible
@@ -118,10 +118,10 @@ class Odd(Plugins):
         super().__init__()
         self.declared = declared
 
-    def offers(self) -> tuple[Offer, ...]:
-        return (Offer("storage", "odd", "vault-plugin-odd", "1.0", "m"),)
+    def offers(self) -> tuple[AvailablePlugin, ...]:
+        return (AvailablePlugin("storage", "odd", "vault-plugin-odd", "1.0", "m"),)
 
-    def options(self, offer: Offer) -> Sequence[Option]:
+    def options(self, offer: AvailablePlugin) -> Sequence[Option]:
         if self.declared is None:
             raise PluginLoadError("it is broken")
         return self.declared

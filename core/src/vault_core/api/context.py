@@ -170,7 +170,7 @@ class Context(Protocol):
         :raises BaseException: what the function raised.
         """
 
-    def comes_back(self, profile: str) -> str | None:
+    def find_recursion(self, profile: str) -> str | None:
         """The line of the AWS config by which an AWS SDK that uses this profile would run awsv again, as
         ``FILE:LINE: KEY = VALUE``; None where there is none.
 

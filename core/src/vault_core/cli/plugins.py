@@ -10,7 +10,7 @@ import click
 
 from vault_core.cli.app import App, subcommand
 from vault_core.errors import PartlyDone, PluginError, PluginNotFound, UsageError
-from vault_core.plugins.discovery import Offer, normalise
+from vault_core.plugins.discovery import AvailablePlugin, normalise
 from vault_core.plugins.loader import KINDS, OURS
 from vault_core.settings import LOAD_PLUGINS
 
@@ -143,7 +143,7 @@ def entries(app: App) -> list[dict[str, Any]]:
     ]
 
 
-def _entry(offer: Offer, state: str, reason: str | None) -> dict[str, Any]:
+def _entry(offer: AvailablePlugin, state: str, reason: str | None) -> dict[str, Any]:
     return {
         "kind": offer.kind,
         "name": offer.name,
@@ -155,7 +155,7 @@ def _entry(offer: Offer, state: str, reason: str | None) -> dict[str, Any]:
 
 
 def _state(
-    app: App, offer: Offer, count: Mapping[tuple[str, str], int], selected: set[tuple[str, str]]
+    app: App, offer: AvailablePlugin, count: Mapping[tuple[str, str], int], selected: set[tuple[str, str]]
 ) -> tuple[str, str | None]:
     from vault_core.cli.commands import ALIASES, COMMANDS
 

@@ -63,7 +63,7 @@ class Calls:
 
         :raises PluginFault: it returns a coroutine: the core waits for nobody.
         """
-        with self._plugins.blame(self._kind, self.name):
+        with self._plugins.attributed_to(self._kind, self.name):
             returned = function(*arguments, **named)
         if isinstance(returned, CoroutineType):
             returned.close()  # or Python would complain, at the end, that it was never awaited

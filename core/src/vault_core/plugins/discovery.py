@@ -26,7 +26,7 @@ _USABLE = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Offer:
+class AvailablePlugin:
     """One entry point of one distribution."""
 
     kind: str
@@ -54,7 +54,7 @@ class Offer:
         return self.nameable and self.api == API
 
 
-def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
+def scan(path: list[str] | None = None) -> tuple[AvailablePlugin, ...]:
     """Every offer on the path, sorted.
 
     Of a distribution the first folder with it counts, as it does for imports. A folder that holds it twice offers it
@@ -63,9 +63,9 @@ def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
     return _collect(sys.path if path is None else path, _entry_point_files)
 
 
-def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str, str]]]) -> tuple[Offer, ...]:
+def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str, str]]]) -> tuple[AvailablePlugin, ...]:
     seen: set[str] = set()
-    offers: list[Offer] = []
+    offers: list[AvailablePlugin] = []
     for folder in filter(os.path.isabs, dict.fromkeys(path)):
         found = [one for one in read(folder) if one[0] not in seen]
         seen.update(distribution for distribution, _, _ in found)
@@ -74,7 +74,7 @@ def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str,
     return tuple(sorted(offers))
 
 
-def scan_slowly() -> tuple[Offer, ...]:
+def scan_slowly() -> tuple[AvailablePlugin, ...]:
     """The same through ``importlib.metadata``, for what no plain folder holds."""
     import importlib.metadata
 
@@ -124,16 +124,16 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
         yield normalise(match["name"]), match["version"], text
 
 
-def _parse(text: str, distribution: str, version: str) -> Iterator[Offer]:
+def _parse(text: str, distribution: str, version: str) -> Iterator[AvailablePlugin]:
     group: re.Match[str] | None = None
-    offers: dict[tuple[str, str], Offer] = {}
+    offers: dict[tuple[str, str], AvailablePlugin] = {}
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
             group = _GROUP.match(line[1:-1].strip())
         elif group and "=" in line and not line.startswith(("#", ";")):
             name, _, module = (part.strip() for part in line.partition("="))
-            offer = Offer(group["kind"], name, distribution, version, module, int(group["api"]))
+            offer = AvailablePlugin(group["kind"], name, distribution, version, module, int(group["api"]))
             known = offers.get((offer.kind, name))
             # A distribution is not in conflict with itself; of several API versions the one that we have counts.
             if known is None or (known.api != API and offer.api == API):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vault_core import child_env, output
 from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
 from vault_core.secret import Secret
@@ -101,8 +101,8 @@ class Host:
             return False
         return name not in [variable(plugin, option.name) for option in secret]
 
-    def _secret_options(self, offer: Offer) -> list[Option]:
-        with self.plugins.blame(offer.kind, offer.name):
+    def _secret_options(self, offer: AvailablePlugin) -> list[Option]:
+        with self.plugins.attributed_to(offer.kind, offer.name):
             return [option for option in self.plugins.options(offer) if option.secret]
 
     def _refuse_unknown(self, kind: str, plugin: str, known: Sequence[str], store: StoreSettings | None) -> None:
@@ -227,7 +227,7 @@ class Host:
             one that is not its to set; the message says where it was set.
         """
         options: dict[str, Any] = {}
-        with self.plugins.blame(kind, name):
+        with self.plugins.attributed_to(kind, name):
             self._refuse_unknown(kind, name, [option.name for option in declared], store)
             for option in declared:
                 if not _is_for_profiles(kind, option):
@@ -406,10 +406,10 @@ class HostContext:
 
         return wait(function, timeout=timeout, check=self.check)
 
-    def comes_back(self, profile: str) -> str | None:
-        from vault_core.awsconfig.recursion import comes_back
+    def find_recursion(self, profile: str) -> str | None:
+        from vault_core.awsconfig.recursion import find_recursion
 
-        return comes_back(self._host.aws_config(), profile, self.environ)
+        return find_recursion(self._host.aws_config(), profile, self.environ)
 
     def check(self) -> None:
         # Ctrl-C arrives as KeyboardInterrupt in the main thread; what is left to look at is the clock.

@@ -28,10 +28,10 @@ def wrong_types(spec: Any) -> Iterator[str]:
     if isinstance(spec, SessionSpec) and not isinstance(spec.source, Source):
         yield "its source is no Source"
     if isinstance(spec, StorageSpec):
-        yield from _storage_faults(spec)
+        yield from _storage_problems(spec)
 
 
-def faults(spec: Any) -> Iterator[str]:
+def problems(spec: Any) -> Iterator[str]:
     """What a plugin's spec has against its contract, one sentence each: for ``awsv plugins check``."""
     if not isinstance(spec.summary, str) or not spec.summary.strip() or "\n" in spec.summary:
         yield "its summary is not one line of text"
@@ -42,10 +42,10 @@ def faults(spec: Any) -> Iterator[str]:
     wrong = list(wrong_types(spec))
     yield from wrong
     if not wrong:
-        yield from _option_faults(getattr(spec, "options", ()), is_session=isinstance(spec, SessionSpec))
+        yield from _option_problems(getattr(spec, "options", ()), is_session=isinstance(spec, SessionSpec))
 
 
-def _option_faults(options: tuple[Option, ...], *, is_session: bool) -> Iterator[str]:
+def _option_problems(options: tuple[Option, ...], *, is_session: bool) -> Iterator[str]:
     names = [option.name for option in options]
     for name in names:
         if not isinstance(name, str) or not _OPTION_NAME.match(name):
@@ -57,7 +57,7 @@ def _option_faults(options: tuple[Option, ...], *, is_session: bool) -> Iterator
             yield f"its option {option.name!r} is secret: an AWS profile sets one of a session provider alone"
 
 
-def _storage_faults(spec: StorageSpec) -> Iterator[str]:
+def _storage_problems(spec: StorageSpec) -> Iterator[str]:
     if not isinstance(spec.at_rest, AtRest):
         yield "its at_rest is no AtRest"
     if not isinstance(spec.capabilities, Capability):

@@ -14,7 +14,7 @@ from typing import Any
 CORE = "vault-core"
 
 
-def install_line(*distributions: str) -> str:
+def install_hint(*distributions: str) -> str:
     """A line for a shell that installs these distributions, and keeps what is installed."""
     prefix = Path(sys.prefix)
     names = " ".join(distributions)

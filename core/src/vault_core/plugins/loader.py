@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from vault_core import output
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
-from vault_core.plugins.discovery import API, Offer, normalise, scan, scan_slowly
+from vault_core.plugins.discovery import API, AvailablePlugin, normalise, scan, scan_slowly
 from vault_core.plugins.variables import variable
 from vault_core.settings import LOAD_PLUGINS, OWN_VARIABLES
 
@@ -72,17 +72,17 @@ class Plugins:
 
     def __init__(self, allowed: Iterable[str] | None = None) -> None:
         self._allowed = None if allowed is None else frozenset(map(normalise, allowed))
-        self._offers: tuple[Offer, ...] | None = None
+        self._offers: tuple[AvailablePlugin, ...] | None = None
         self._manager: pluggy.PluginManager | None = None
         self._loaded: dict[tuple[str, str], Any] = {}
 
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[AvailablePlugin, ...]:
         """What is installed, by metadata."""
         if self._offers is None:
             self._offers = scan()
         return self._offers
 
-    def may_load(self, offer: Offer) -> bool:
+    def may_load(self, offer: AvailablePlugin) -> bool:
         """Whether :data:`~vault_core.settings.LOAD_PLUGINS` lets it load."""
         return self._allowed is None or not self._allowed.isdisjoint((offer.name, offer.distribution))
 
@@ -110,7 +110,7 @@ class Plugins:
         """The spec of a plugin that was loaded before; None where it was not."""
         return self._loaded.get((kind, name))
 
-    def options(self, offer: Offer) -> Sequence[Option]:
+    def options(self, offer: AvailablePlugin) -> Sequence[Option]:
         """The options of a plugin of any kind, which is loaded for it; a command has none that are settings.
 
         :raises PluginError: as :meth:`load`.
@@ -121,7 +121,7 @@ class Plugins:
         return declared
 
     @contextmanager
-    def blame(self, kind: str, name: str) -> Iterator[None]:
+    def attributed_to(self, kind: str, name: str) -> Iterator[None]:
         """Around every call into a plugin: what it raises and should not is a bug of its distribution.
 
         The exception's text is not shown, as a vendor's may hold a secret; ``--debug`` shows where it happened.
@@ -146,7 +146,7 @@ class Plugins:
             self._loaded[kind, name] = self._load(kind, self._find(kind, name))
         return self._loaded[kind, name]
 
-    def _find(self, kind: str, name: str) -> Offer:
+    def _find(self, kind: str, name: str) -> AvailablePlugin:
         found = self._offered(kind, name)
         if not found:
             self._offers = scan_slowly()
@@ -163,7 +163,7 @@ class Plugins:
             )
         return usable[0]
 
-    def _conflict(self, kind: str, name: str, offers: Sequence[Offer]) -> PluginConflict:
+    def _conflict(self, kind: str, name: str, offers: Sequence[AvailablePlugin]) -> PluginConflict:
         names = [offer.distribution for offer in offers]
         if len(set(names)) == 1:
             versions = " and ".join(offer.version for offer in offers)
@@ -175,10 +175,10 @@ class Plugins:
             f"{KINDS[kind]} {name!r} is offered by {' and '.join(names)}", hint="uninstall one of them"
         )
 
-    def _offered(self, kind: str, name: str) -> list[Offer]:
+    def _offered(self, kind: str, name: str) -> list[AvailablePlugin]:
         return [offer for offer in self.offers() if offer.nameable and (offer.kind, offer.name) == (kind, name)]
 
-    def _absent(self, kind: str, name: str, found: Sequence[Offer]) -> PluginError:
+    def _absent(self, kind: str, name: str, found: Sequence[AvailablePlugin]) -> PluginError:
         if not found:
             return PluginNotFound(f"no {KINDS[kind]} named {name!r} is installed", hint=self.hint(kind, name))
         offer = found[0]
@@ -195,11 +195,11 @@ class Plugins:
         :param more: names that are known besides those of plugins.
         """
         if (kind, name) in OURS:
-            from vault_core.plugins.install_hint import install_line
+            from vault_core.plugins.install_hint import install_hint
 
             missing = OURS[kind, name]
             bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
-            return install_line(*(STANDARD if bare and missing in STANDARD else (missing,)))
+            return install_hint(*(STANDARD if bare and missing in STANDARD else (missing,)))
         import difflib
 
         known = sorted(
@@ -210,7 +210,7 @@ class Plugins:
         near = difflib.get_close_matches(name, known, n=1)
         return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
 
-    def _load(self, kind: str, offer: Offer) -> Any:
+    def _load(self, kind: str, offer: AvailablePlugin) -> Any:
         output.guard()
         try:
             specs = self._specs(kind, offer)
@@ -235,7 +235,7 @@ class Plugins:
             hint=f"this is a bug of {offer.distribution}",
         )
 
-    def _refuse_wrong(self, offer: Offer, spec: Any) -> None:
+    def _refuse_wrong(self, offer: AvailablePlugin, spec: Any) -> None:
         """:raises PluginLoadError: the core could not go by what the spec says."""
         from vault_core.plugins.inspect import wrong_types
 
@@ -246,7 +246,7 @@ class Plugins:
                 hint=f"this is a bug of {offer.distribution}",
             )
 
-    def _refuse_taken(self, offer: Offer, options: Sequence[Option]) -> None:
+    def _refuse_taken(self, offer: AvailablePlugin, options: Sequence[Option]) -> None:
         """:raises PluginLoadError: an option's variable, and so its flag, means something else already."""
         taken = set(OWN_VARIABLES)
         if offer.kind == "storage":  # the passphrase of the store with the plugin's name
@@ -259,7 +259,7 @@ class Plugins:
                     hint=f"this is a bug of {offer.distribution}",
                 )
 
-    def _specs(self, kind: str, offer: Offer) -> list[Any]:
+    def _specs(self, kind: str, offer: AvailablePlugin) -> list[Any]:
         import pluggy
 
         from vault_core import hookspecs

@@ -190,7 +190,7 @@ class Vault(SlotKeeper):
             return backend
         from vault_core.splitting import Split
 
-        with self._host.plugins.blame("storage", self.store.spec.name):
+        with self._host.plugins.attributed_to("storage", self.store.spec.name):
             return Split(backend, self.store.spec.max_value)
 
     def _items(self, shared: bool) -> StorageBackend:
