@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from vault_core.plugins.discovery import GROUPS, scan
-from vault_core.plugins.loader import OURS, Plugins
+from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.loader import Plugins
 
 WORKSPACE = Path(__file__).parents[1]
 CORE = WORKSPACE / "core/src"

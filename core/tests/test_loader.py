@@ -16,7 +16,8 @@ from vault_core import output
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
 from vault_core.plugins.discovery import AvailablePlugin, normalise
-from vault_core.plugins.loader import _HOOKS, KINDS, OURS, STANDARD, Plugins
+from vault_core.plugins.install_hint import OURS, STANDARD
+from vault_core.plugins.loader import _HOOKS, KINDS, Plugins
 
 HEAD = """
     from vault_core.api import *
@@ -173,7 +174,7 @@ def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong:
         def {hook}(): return ({spec}(name="odd", summary="s", open=opener{more}, {wrong}),)
     """
     install(folder, "sloppy", f"[vault.{kind}.v1]\nodd = loader_sloppy\n", loader_sloppy=source)
-    with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 describes itself wrongly: {told}") as caught:
+    with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 has an invalid spec: {told}") as caught:
         Plugins().load(kind, "odd")  # type: ignore[call-overload]  # the kind is data here
     assert caught.value.hint == "this is a bug of sloppy"
 
@@ -182,11 +183,11 @@ def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong:
     ("kind", "name", "hint"),
     [
         ("storage", "fiel", "did you mean 'file'[?]"),
-        ("passphrase", "file", "known are .*env.*, prompt.*"),
-        ("mfa", "zzz", "known are .*terminal.*"),
+        ("passphrase", "file", "available: .*env.*, prompt.*"),
+        ("mfa", "zzz", "available: .*terminal.*"),
         ("session", "stss", "did you mean 'sts'[?]"),
-        ("storage", "", "known are .*file.*"),
-        ("storage", "vault-plugin-file-store", "known are .*file.*"),
+        ("storage", "", "available: .*file.*"),
+        ("storage", "vault-plugin-file-store", "available: .*file.*"),
     ],
 )
 def test_hints_for_names_that_nobody_offers(kind: str, name: str, hint: str) -> None:
@@ -260,7 +261,7 @@ def test_narrowing_only_narrows(allowed: list[str]) -> None:
 def test_one_for_another_api_says_so(api: int, hint: str) -> None:
     plugins = Plugins()
     plugins._offers = (AvailablePlugin("storage", "aa", "pp", "3", "m", api),)
-    with pytest.raises(PluginLoadError, match=rf"'aa' from pp 3 is made for vault\.storage\.v{api}; .* v1") as caught:
+    with pytest.raises(PluginLoadError, match=rf"'aa' from pp 3 needs vault\.storage\.v{api}; .* v1") as caught:
         plugins.load("storage", "aa")
     assert caught.value.hint == hint
 

@@ -50,7 +50,7 @@ def test_a_name_that_nobody_can_type_is_not_there(name: str) -> None:
 
 @pytest.mark.parametrize(("api", "hint"), [(API + 1, "update vault-core"), (API - 1, "update vault-plugin-box")])
 def test_who_is_to_be_updated(api: int, hint: str) -> None:
-    with pytest.raises(PluginLoadError, match=f"is made for vault.storage.v{api}; this awsv has v{API}") as refused:
+    with pytest.raises(PluginLoadError, match=f"needs vault.storage.v{api}; this awsv has v{API}") as refused:
         shelf(offer(api=api)).load("storage", "box")
     assert str(refused.value.hint).startswith(hint)
 

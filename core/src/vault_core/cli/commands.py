@@ -13,7 +13,7 @@ from vault_core import output
 from vault_core.cli.app import App, global_options
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
 from vault_core.plugins.discovery import AvailablePlugin, version_of
-from vault_core.plugins.loader import OURS
+from vault_core.plugins.install_hint import OURS
 from vault_core.settings import is_secret_variable
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import click
 from vault_core.cli.app import App, subcommand
 from vault_core.errors import PartlyDone, PluginError, PluginNotFound, UsageError
 from vault_core.plugins.discovery import AvailablePlugin, normalise
-from vault_core.plugins.loader import KINDS, OURS
+from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.loader import KINDS
 from vault_core.settings import LOAD_PLUGINS
 
 UNUSABLE = ("conflict", "reserved", "unusable name", "other API version")

@@ -1,6 +1,6 @@
-"""The command that adds a distribution to the very environment that awsv runs in.
+"""The command that installs a distribution into the environment in which awsv runs.
 
-``pip`` alone would often be the wrong one: another environment's, or one whose work ``pipx`` or ``uv tool`` undoes.
+A plain ``pip install`` would often use another environment, or one whose changes ``pipx`` or ``uv tool`` undo.
 """
 
 from __future__ import annotations
@@ -13,9 +13,32 @@ from typing import Any
 
 CORE = "vault-core"
 
+OURS = {
+    ("storage", "file"): "vault-plugin-file",
+    ("passphrase", "env"): "vault-plugin-env",
+    ("passphrase", "prompt"): "vault-plugin-prompt",
+    ("mfa", "terminal"): "vault-plugin-prompt",
+    ("session", "sts"): "vault-plugin-aws",
+    ("command", "file"): "vault-plugin-file",
+    ("storage", "hashicorp"): "vault-plugin-hashicorp",
+    ("passphrase", "hashicorp"): "vault-plugin-hashicorp",
+    ("passphrase", "ssm"): "vault-plugin-ssm",
+    ("command", "ssm"): "vault-plugin-ssm",
+    ("storage", "keychain"): "vault-plugin-keychain",
+    ("storage", "secret-service"): "vault-plugin-keychain",
+    ("storage", "kwallet"): "vault-plugin-keychain",
+    ("storage", "wincred"): "vault-plugin-keychain",
+    ("passphrase", "keychain"): "vault-plugin-keychain",
+}
+"""Kind and name of the plugins of this repository, to their distribution. An install command is shown for these alone,
+because anybody can register any other name."""
+
+STANDARD = ("vault-plugin-file", "vault-plugin-env", "vault-plugin-prompt", "vault-plugin-aws")
+"""The distributions of ``vault-core[standard]``: the default settings need them."""
+
 
 def install_hint(*distributions: str) -> str:
-    """A line for a shell that installs these distributions, and keeps what is installed."""
+    """A shell command that installs these distributions and keeps those that are installed."""
     prefix = Path(sys.prefix)
     names = " ".join(distributions)
     python = shlex.quote(sys.executable)
@@ -40,14 +63,14 @@ def _outside_of_environments() -> Iterator[str]:
 
     if Path(__file__).is_relative_to(site.getusersitepackages()):
         yield "--user"
-    if Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists():  # PEP 668; the core got past it, too
+    if Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists():  # PEP 668; awsv was installed anyway
         yield "--break-system-packages"
 
 
 def _received(receipt: Path) -> list[str]:
-    """The words that installed what is there: ``uv tool`` adds nothing, it installs again what it is given.
+    """The arguments of the installation: ``uv tool install`` replaces what is installed by what it is given.
 
-    Empty where the receipt is not understood.
+    Empty if the receipt cannot be parsed.
     """
     import tomllib
 
@@ -61,9 +84,9 @@ def _received(receipt: Path) -> list[str]:
 
 
 def _requirement(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """An entry of uv's receipt as it is typed: an option and its value.
+    """An entry of uv's receipt as command-line arguments: an option and its value.
 
-    :raises LookupError: it came from somewhere that is not one word (a repository's branch).
+    :raises LookupError: it has no single argument (the branch of a repository).
     """
     if "editable" in entry:
         return "--with-editable", str(entry["editable"])
