@@ -158,12 +158,12 @@ def test_an_option_does_not_take_a_name_of_the_hosts(
 @pytest.mark.parametrize(
     ("kind", "wrong", "told"),
     [
-        ("storage", 'at_rest="core"', "its at_rest is no AtRest"),  # or nobody would seal the keys
-        ("storage", "at_rest=None, max_value='64'", "its at_rest is no AtRest; its max_value is no number of 64"),
-        ("storage", "capabilities=0", "its capabilities are no Capability"),
-        ("storage", "secret_variables=None", "its secret_variables are no tuple of str"),
-        ("passphrase", "options=[]", "its options are no tuple of Option"),
-        ("session", 'source="never"', "its source is no Source"),
+        ("storage", 'at_rest="core"', "its at_rest is not an AtRest"),  # or nobody would seal the keys
+        ("storage", "at_rest=None, max_value='64'", "its at_rest is not an AtRest; its max_value is not a number of bytes of at least 64"),
+        ("storage", "capabilities=0", "its capabilities are not a Capability"),
+        ("storage", "secret_variables=None", "its secret_variables are not a tuple of str"),
+        ("passphrase", "options=[]", "its options are not a tuple of Option"),
+        ("session", 'source="never"', "its source is not a Source"),
     ],
 )
 def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong: str, told: str, folder: Path) -> None:

@@ -121,16 +121,16 @@ EXAMINED = {
     ),
     "same-options": (
         offer("same-options", 'options=(Option(name="a", help="h"), Option(name="a", help="h"))'),
-        "two of its options have one name",
+        "two of its options have the same name",
     ),
     "open-secret": (
         offer("open-secret", 'options=(Option(name="a", help="h", secret=True, from_profile=True),)'),
         "its option 'a' is secret",
     ),
-    "no-options": (offer("no-options", "options=['a']"), "its options are no tuple of Option"),
-    "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are no tuple of str"),
-    "no-number": (offer("no-number", "max_value=8"), "its max_value is no number of 64 or more bytes"),
-    "no-flags": (offer("no-flags", "capabilities=3"), "its capabilities are no Capability"),
+    "no-options": (offer("no-options", "options=['a']"), "its options are not a tuple of Option"),
+    "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are not a tuple of str"),
+    "no-number": (offer("no-number", "max_value=8"), "its max_value is not a number of bytes of at least 64"),
+    "no-flags": (offer("no-flags", "capabilities=3"), "its capabilities are not a Capability"),
     "no-opener": (offer("no-opener", "locate=5"), "its locate cannot be called"),
     "locate-raises": (
         offer("locate-raises", f"locate=lambda ctx: 1 / len({SAID}[:0])"),

@@ -23,7 +23,7 @@ from vault_core.api import (
     StorageUnavailable,
 )
 from vault_plugin_keychain import source, storage
-from vault_plugin_keychain.plugin import KINDS, SECRET_SERVICE, Kind
+from vault_plugin_keychain.kinds import KINDS, SECRET_SERVICE, Kind
 from vault_plugin_keychain.source import KeychainSource
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext

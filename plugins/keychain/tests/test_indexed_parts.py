@@ -13,7 +13,7 @@ from support.keychains import Fragile
 from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt
 from vault_plugin_keychain import indexed, storage
 from vault_plugin_keychain.indexed import Indexed
-from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.kinds import SECRET_SERVICE
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 

@@ -20,7 +20,8 @@ from support.dbus_services import MUTE, PROMPTING
 from support.secret_service import LOGIN, DesktopSession, desktop
 from vault_core.api import ABSENT, Cancelled, Secret, StorageCorrupt, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus
-from vault_plugin_keychain.plugin import SECRET_SERVICE, vault_storage_backends
+from vault_plugin_keychain.kinds import SECRET_SERVICE
+from vault_plugin_keychain.plugin import vault_storage_backends
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 
@@ -157,7 +158,7 @@ import json, sys
 from pathlib import Path
 from vault_core.api import Secret
 from vault_testkit import FakeContext
-from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.kinds import SECRET_SERVICE
 from vault_plugin_keychain.storage import KeychainStore
 job = json.load(sys.stdin)
 options = {"name": "awsv", "collection-name": None}

@@ -216,7 +216,7 @@ class Plugins:
 
     def _refuse_wrong(self, offer: AvailablePlugin, spec: Any) -> None:
         """:raises PluginLoadError: a field of the spec has a wrong type."""
-        from vault_core.plugins.inspect import wrong_types
+        from vault_core.plugins.spec_problems import wrong_types
 
         if wrong := "; ".join(wrong_types(spec)):
             raise PluginLoadError(

@@ -23,8 +23,8 @@ from vault_core.api import (
     StorageCorrupt,
     Version,
 )
-from vault_plugin_keychain.keychains import open_keychain
-from vault_plugin_keychain.plugin import Kind
+from vault_plugin_keychain.kinds import Kind
+from vault_plugin_keychain.opening import open_keychain
 
 LOCK_SECONDS: Final = 20.0
 """How long to wait for other writers, in seconds; each is done within one."""

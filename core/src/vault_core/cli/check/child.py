@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vault_core import output
 from vault_core.errors import PluginError, VaultError
 from vault_core.plugins.boundary import said
-from vault_core.plugins.inspect import describe, problems
+from vault_core.plugins.inspect import describe
+from vault_core.plugins.spec_problems import problems
 
 if TYPE_CHECKING:
     from vault_core.cli.app import App
