@@ -159,7 +159,7 @@ def test_an_option_does_not_take_a_name_of_the_hosts(
     ("kind", "wrong", "told"),
     [
         ("storage", 'at_rest="core"', "its at_rest is not an AtRest"),  # or nobody would seal the keys
-        ("storage", "at_rest=None, max_value='64'", "its at_rest is not an AtRest; its max_value is not a number of bytes of at least 64"),
+        ("storage", "at_rest=None, max_value='64'", "its at_rest is not an AtRest; its max_value is not a number"),
         ("storage", "capabilities=0", "its capabilities are not a Capability"),
         ("storage", "secret_variables=None", "its secret_variables are not a tuple of str"),
         ("passphrase", "options=[]", "its options are not a tuple of Option"),
