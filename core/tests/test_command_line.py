@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.pasting import command_line
+from vault_core.command_line import command_line
 
 ROOT = Path(__file__).parents[2]
 
