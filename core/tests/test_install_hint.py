@@ -24,16 +24,16 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_in_a_virtual_environment(prefix: Path) -> None:
+def test_hint_in_virtual_environment(prefix: Path) -> None:
     assert install_hint("one", "two") == f"'{prefix}/bin/python' -m pip install one two"
 
 
-def test_without_pip(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hint_without_pip_uses_uv(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert install_hint("one") == f"uv pip install --python '{prefix}/bin/python' one"
 
 
-def test_with_pipx(prefix: Path) -> None:
+def test_hint_in_pipx_environment(prefix: Path) -> None:
     (prefix / "pipx_metadata.json").write_text("{}")
     assert install_hint("one", "two") == "pipx inject 'an environment' one two"
 
@@ -51,7 +51,7 @@ entrypoints = []
 """
 
 
-def test_with_uv_tool_what_is_there_stays(prefix: Path) -> None:
+def test_hint_in_uv_tool_keeps_installed_distributions(prefix: Path) -> None:
     (prefix / "uv-receipt.toml").write_text(RECEIPT)
     line = install_hint("one", "two")
     assert shlex.split(line) == [
@@ -62,7 +62,7 @@ def test_with_uv_tool_what_is_there_stays(prefix: Path) -> None:
     assert "'vault-core[standard,ssm]>=0.1,<1'" in line
 
 
-def test_with_uv_tool_from_a_checkout(prefix: Path) -> None:
+def test_hint_in_uv_tool_from_checkout(prefix: Path) -> None:
     (prefix / "uv-receipt.toml").write_text('[tool]\nrequirements = [{ name = "vault-core", editable = "/src/core" }]')
     assert install_hint("one") == "uv tool install --editable /src/core --with one"
 
@@ -71,7 +71,7 @@ def test_with_uv_tool_from_a_checkout(prefix: Path) -> None:
     "receipt",
     ["", "[tool]", "no toml", '[tool]\nrequirements = [{ name = "vault-core", git = "https://x.y/z?rev=1" }]'],
 )
-def test_a_receipt_that_says_nothing_or_more_than_a_line_can(receipt: str, prefix: Path) -> None:
+def test_hint_with_unusable_uv_receipt(receipt: str, prefix: Path) -> None:
     """Added to what is there, which is undone by the next upgrade: better than a line that drops what is there."""
     (prefix / "uv-receipt.toml").write_text(receipt)
     assert install_hint("one") == f"uv pip install --python '{prefix}/bin/python' one"
@@ -79,7 +79,7 @@ def test_a_receipt_that_says_nothing_or_more_than_a_line_can(receipt: str, prefi
 
 @pytest.mark.parametrize("managed", [False, True])
 @pytest.mark.parametrize("user", [False, True])
-def test_outside_of_environments(
+def test_hint_outside_environments(
     managed: bool, user: bool, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "base_prefix", sys.prefix)
