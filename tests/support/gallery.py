@@ -117,7 +117,7 @@ EXAMINED = {
     "no-summary": (offer("no-summary").replace('summary="s"', "summary=7"), "its summary is not one line of text"),
     "odd-options": (
         offer("odd-options", 'options=(Option(name="Dir_x", help="h"),)'),
-        "'Dir_x' is no name of an option",
+        "'Dir_x' is not an option name",
     ),
     "same-options": (
         offer("same-options", 'options=(Option(name="a", help="h"), Option(name="a", help="h"))'),
