@@ -195,6 +195,19 @@ def test_an_older_store_is_not_copied_where_nobody_sees_that_it_is_older(pair: P
     assert pair.read("b") == {"own": OTHER}
 
 
+def test_an_older_store_is_not_copied_at_a_terminal_without_input(pair: Pair) -> None:
+    """A warning at a terminal warns only a person, and ``--no-input`` says that none is there."""
+    old = (pair.folders["a"] / "store.vlt").read_bytes()
+    assert pair.home.awsv("remove", "-f", "--backend", "a", "default", env=ENV).returncode == 0
+    (pair.folders["a"] / "store.vlt").write_bytes(old)
+    child = pair.home.spawn(*COPY, "--no-input", env=ENV)
+    child.expect_exact("nobody would see that here")
+    child.wait()
+    child.close()
+    assert child.exitstatus == 4
+    assert pair.read("b") == {"own": OTHER}
+
+
 def test_a_wrong_passphrase_of_either_store(pair: Pair) -> None:
     for variable in ENV:
         done = pair.home.awsv(*COPY, env={**ENV, variable: "wrong"})

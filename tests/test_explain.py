@@ -130,6 +130,7 @@ def test_the_plan_starts_at_the_nearest_live_step(laptop: Home, front: Front) ->
 def test_it_asks_nobody_and_changes_nothing(laptop: Home, front: Front) -> None:
     terminal = laptop.spawn("explain", "role-mfa")
     terminal.expect("not checked: locked")
+    assert "assphrase" not in terminal.before  # a question that nobody answers ends after 45 s, and then it is locked
     terminal.expect("prompt = terminal")
     terminal.wait()
     assert terminal.exitstatus == 0

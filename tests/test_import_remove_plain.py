@@ -167,8 +167,11 @@ def test_a_file_that_changed_since_the_copy(small: Home) -> None:
     assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
 
 
-def test_a_key_that_the_vault_lost_stays(small: Home) -> None:
+@pytest.mark.parametrize("instead", [None, (OTHER_ID, SECRET)], ids=["nothing", "another key"])
+def test_a_key_that_the_vault_lost_stays(small: Home, instead: tuple[str, str] | None) -> None:
     assert small.awsv("remove", "--force", "one", env=UNLOCKED).returncode == 0
+    if instead:
+        fill(small, {"one": instead})
     done = small.awsv(*REMOVE, env=UNLOCKED)
     assert done.returncode == 7
     assert "the plain keys of 1 profile stay in" in done.stderr
@@ -182,6 +185,7 @@ def test_a_key_that_the_vault_lost_stays(small: Home) -> None:
     [
         ("", "no SDK would find credentials\nhint: awsv config credential-process --all, then repeat\n"),
         ("[profile one]\ncredential_process = /bin/other\n", "the SDKs would take credential_process"),
+        ("[profile one]\ncredential_process = /bin/aws-vault exec --json one\n", "would take credential_process"),
         ("[profile one]\nrole_arn = arn:aws:iam::123456789012:role/A\nsource_profile=x\n", "would take role_arn"),
         (
             f"[profile one]\naws_access_key_id = a\ncredential_process = {PROGRAM} exec -j one\n",

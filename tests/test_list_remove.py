@@ -10,6 +10,8 @@ import pytest
 from support.home import Home
 from support.vaults import (
     KEY_ID,
+    OTHER_ID,
+    OTHER_SECRET,
     PASSPHRASE,
     SECRET,
     UNLOCKED,
@@ -20,6 +22,10 @@ from support.vaults import (
     store_path,
     stored,
 )
+from vault_core.api import Secret
+from vault_core.storage.vault import CREDENTIALS
+from vault_plugin_file.backend import FileBackend
+from vault_testkit import FakeContext
 
 TITLES = ["Profile", "Credentials", "Sessions"]
 
@@ -115,6 +121,26 @@ def test_removing_asks(answer: str, gone: bool, filled: Home) -> None:
     child.send(answer if answer in ("\x03", "\x04") else f"{answer}\r")
     assert ended(child) == (0 if gone else 130)
     assert stored(filled) == ({} if gone else {"work": (KEY_ID, SECRET)})
+
+
+def test_a_key_that_changes_during_the_question_is_not_removed(filled: Home) -> None:
+    child = filled.spawn("rm", "work", env=UNLOCKED)
+    child.expect_exact(f"Delete the key {KEY_ID} of profile 'work' from the vault?")
+    fill(filled, {"work": (OTHER_ID, OTHER_SECRET)})
+    child.send("y\r")
+    child.expect_exact("somebody else changed the key of profile 'work' just now; nothing was removed")
+    assert ended(child) == 4
+    assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET)}
+
+
+def test_what_cannot_be_read_is_removed_only_by_force(filled: Home) -> None:
+    backend = FileBackend(FakeContext(filled.root, passphrases=[PASSPHRASE]), store_path(filled).parent)
+    backend.put(CREDENTIALS + "work", Secret("no key"))
+    refused = filled.awsv("remove", "work", env=UNLOCKED)
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert list(backend.keys()) == [CREDENTIALS + "work"]
+    assert filled.awsv("remove", "--force", "work", env=UNLOCKED).returncode == 0
+    assert list(backend.keys()) == []
 
 
 def test_removing_without_a_terminal(filled: Home) -> None:

@@ -76,6 +76,16 @@ def test_the_table_for_programs(home: Home, env: dict[str, str], moto: MotoServe
     assert value(moto, name) not in done.stdout + done.stderr
 
 
+def test_what_the_command_is_told_comes_before_the_settings(home: Home, env: dict[str, str]) -> None:
+    name = f"/put/vault-{next(_numbers)}"
+    env |= {"AWS_VAULT_SSM_REGION": "eu-west-3", "AWS_VAULT_SSM_CREDENTIALS": "profile:missing"}
+    words = (name, "--region", "eu-north-1", "--credentials", "environment")
+    done = home.awsv("ssm", "put-passphrase", *words, MANAGED, "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["parameter"], told["region"]) == (name, "eu-north-1")
+
+
 def test_each_time_another_passphrase(home: Home, env: dict[str, str], moto: MotoServer) -> None:
     found = set()
     for _ in range(2):

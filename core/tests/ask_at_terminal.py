@@ -62,8 +62,8 @@ def main() -> None:
     plan = json.loads(Path(sys.argv[1]).read_text())
     if plan.get("raw"):
         tty.setraw(0)
-    if plan.get("ignore_hup"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if "ignored" in plan:
+        signal.signal(plan["ignored"], signal.SIG_IGN)
     if plan.get("handle_term"):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}

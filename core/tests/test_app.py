@@ -215,6 +215,14 @@ def test_credentials_in_a_file_that_others_may_read_are_told_of(
     assert capfd.readouterr().err == (told if warned else "")
 
 
+@pytest.mark.parametrize("words", [["export", "user"], ["exec", "-j", "user"]], ids=" ".join)
+def test_a_question_for_a_program_ends_early(app: App, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    command = {"export": export.command, "exec": exec_.command}[words[0]]
+    command.main(words[1:], obj=app, standalone_mode=False)
+    assert "ASIA1" in capfd.readouterr().out
+    assert (app.host.question_limit, app.host.attended) == (MACHINE_QUESTION_LIMIT, False)
+
+
 def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(
     app: App, capfd: pytest.CaptureFixture[str]
 ) -> None:

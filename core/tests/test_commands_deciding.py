@@ -12,11 +12,24 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
+from vault_core.awsconfig import write
 from vault_core.cli import add, commands, copy, import_, plugin_commands, ready, remove_plain, shim
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
-from vault_core.errors import Cancelled, ConfigError, PassphraseError, UsageError, VaultError, WrongSecret
+from vault_core.cli.ways import Ways
+from vault_core.errors import (
+    Cancelled,
+    ConfigError,
+    PassphraseError,
+    StorageCorrupt,
+    StorageUnavailable,
+    UsageError,
+    VaultError,
+    WrongSecret,
+)
+from vault_core.importing.backups import Original
+from vault_core.importing.record import digest
 from vault_core.importing.scan import Found
 from vault_core.sessions.cache import Session
 from vault_core.settings import Settings
@@ -288,3 +301,39 @@ def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, 
     app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
     found = plugin_commands._told(app, "x", error)
     assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)
+
+
+# -- import undo -------------------------------------------------------------------------------------------------------
+
+
+def test_an_undo_that_is_ended_while_it_writes_has_kept_what_the_file_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "credentials"
+    path.write_bytes(b"edited since")
+    kept = [Original(Secret(b"with its keys"), 0o600, digest(b"without its keys"))]
+    originals: Any = SimpleNamespace(read=lambda: list(kept), write=lambda now: kept.__setitem__(slice(None), now))
+    app: Any = SimpleNamespace(host=SimpleNamespace(read=Path.read_bytes), config_locks=None)
+
+    def ended(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(write, "save", ended)
+    with pytest.raises(KeyboardInterrupt):
+        remove_plain._undo(app, path, originals, overwrite=True)
+    assert [one.content.reveal() for one in kept] == [b"edited since", b"with its keys"]
+
+
+# -- ways in -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [StorageUnavailable("away"), StorageCorrupt("damaged"), PassphraseError("wrong")])
+def test_a_slot_may_be_there_where_nothing_says_that_it_is_not(failure: VaultError) -> None:
+    """Its source must keep its key then: the slot may open the store."""
+
+    def slots() -> object:
+        raise failure
+
+    keeper: Any = SimpleNamespace(slots=slots)
+    nothing: Any = None
+    assert not Ways(nothing, nothing, keeper).lacks(nothing)

@@ -19,7 +19,9 @@ import pytest
 
 from support.busy import seconds
 from support.stored import until
+from vault_core.errors import QuestionRefused
 from vault_core.output import printable
+from vault_core.terminal import _Signals
 
 PROGRAM = str(Path(__file__).with_name("ask_at_terminal.py"))
 LEADER = str(Path(__file__).with_name("lose_the_foreground.py"))
@@ -266,15 +268,38 @@ def test_the_hosts_own_handler_runs_after_the_terminal_is_restored(session: Sess
 
 
 def test_an_ignored_signal_stays_ignored(session: Session) -> None:
-    child = session.ask(ignore_hup=True)
+    child = session.ask(ignored=signal.SIGHUP)
     child.kill(signal.SIGHUP)
     child.sendline(CANARY)
     assert ended(child) == (0, None)
     assert session.results() == [{"answer": CANARY}]
 
 
+def test_ctrl_c_ends_a_question_even_where_it_is_ignored(session: Session) -> None:
+    """A shell ignores it for a job in the background; a question that had no way out would hold the terminal."""
+    child = session.ask(ignored=signal.SIGINT)
+    child.send("\x03")
+    assert ended(child) == (0, None)
+    assert session.results() == [{"error": "QuestionRefused", "message": "no answer: interrupted"}]
+
+
+def test_ctrl_c_that_arrives_after_the_answer_ends_the_process() -> None:
+    """The answer was read already; what it was for is not to go on."""
+    with pytest.raises(KeyboardInterrupt), _Signals():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_that_ended_a_question_does_not_count_twice() -> None:
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise QuestionRefused("no answer: interrupted")
+
+    with pytest.raises(QuestionRefused), _Signals():
+        interrupted()
+
+
 def test_a_closed_terminal_ends_the_question(session: Session) -> None:
-    child = session.ask(ignore_hup=True)
+    child = session.ask(ignored=signal.SIGHUP)
     session.children.remove(child)
     child.ptyproc.fileobj.close()
     until(session.result.exists, "a result")

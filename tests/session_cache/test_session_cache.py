@@ -257,6 +257,21 @@ def test_clear_reaches_what_it_cannot_read(live: Home, front: Front, login: str,
     assert front.actions == ["AssumeRole"]
 
 
+@pytest.mark.parametrize("words", [["clear", "role"], ["clear"]], ids=" ".join)
+def test_clear_makes_a_session_stale_whose_file_is_written_afterwards(
+    live: Home, front: Front, words: list[str]
+) -> None:
+    """As by a process that was making it meanwhile."""
+    before = key_of(live)
+    (path,) = Path(live.env["XDG_STATE_HOME"], "awsv/sessions").iterdir()
+    written = path.read_bytes()
+    assert live.awsv(*words).stdout == "Cleared 1 sessions.\n"
+    path.write_bytes(written)
+    path.chmod(0o600)
+    assert key_of(live, env=UNLOCKED) != before
+    assert front.actions == ["AssumeRole"]
+
+
 @pytest.mark.parametrize("config", ["[profile role\n", "", "[profile role]\nrole_arn = x\nsource_profile = role\n"])
 def test_clear_needs_no_config(live: Home, front: Front, config: str) -> None:
     before, whole = key_of(live), live.config.read_text()

@@ -172,6 +172,11 @@ def test_as_a_profile_that_exists_is_refused() -> None:
     assert f"{HERE}:2" in refusal(proposed("[profile a]\n[profile b]\n", "a", as_name="b"), "a")
 
 
+def test_as_a_profile_that_asks_for_another_one_is_refused() -> None:
+    raw = f"[profile a]\n[profile sdk]\ncredential_process = {AWSV} exec -j other\n"
+    assert f"'sdk' exists and is another one ({HERE}:2)" in refusal(proposed(raw, "a", as_name="sdk"), "a")
+
+
 def test_a_second_profile_is_left_as_it_is() -> None:
     raw = f"[profile sdk]\ncredential_process = {AWSV} exec -j a\nvault_role_arn = mine\n"
     proposal = proposed(raw, "sdk")

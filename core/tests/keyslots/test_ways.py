@@ -16,7 +16,7 @@ from vault_core.api import (
     WrongSecret,
     sealing,
 )
-from vault_core.errors import UsageError
+from vault_core.errors import PluginError, UsageError
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.vlt import recovery
 from vault_core.vlt.kdf import NO_KDF, Argon2id
@@ -438,3 +438,16 @@ def test_rekey_drops_what_does_not_open(made, tmp_path, nobody):
     assert ([slot.type for slot in again.slots], dropped) == (["passphrase"], ())
     with pytest.raises(StorageLocked, match="keeps its data key"):
         made[0].rekey(nobody, WHERE)
+
+
+def test_rekey_drops_a_slot_whose_source_is_not_installed(made, tmp_path):
+    class Uninstalled(FakeContext):
+        def keep(self, source, key_id, secret):
+            raise PluginError(f"no passphrase source {source!r} is installed")
+
+    table, _ = full(*made, FakeContext(tmp_path, passphrases=["right"]))
+    ctx = Uninstalled(tmp_path, passphrases=["right"])
+    keep = {slot.id for slot in table.slots if slot.type in ("passphrase", "key")}
+    again, dek, dropped = table.rekey(ctx, WHERE, keep=keep)
+    assert ([slot.type for slot in again.slots], [slot.type for slot in dropped]) == (["passphrase"], ["key"])
+    assert again.open(ctx, WHERE) == dek

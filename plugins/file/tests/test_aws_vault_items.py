@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 
+from support.busy import seconds
 from vault_core.api import Secret, StorageDenied
 from vault_plugin_file.awsvault import count_items
 from vault_plugin_file.backend import FileBackend
@@ -52,6 +55,20 @@ def test_what_is_no_item(tmp_path, stores):
     assert count_items(tmp_path) == 1
     assert count_items(tmp_path / "missing") == 0
     assert count_items(tmp_path / "f1") == 0
+
+
+def test_a_named_pipe_among_items_is_not_read_and_not_waited_for(tmp_path, stores):
+    item = (stores / "store" / "keys" / "default").read_bytes()
+    for name in ("empty", "full"):
+        os.mkfifo(tmp_path / name)
+    full = os.open(tmp_path / "full", os.O_RDWR)
+    os.write(full, item)
+    counted = []
+    thread = threading.Thread(target=lambda: counted.append(count_items(tmp_path)), daemon=True)
+    thread.start()
+    thread.join(seconds(5))
+    os.close(full)
+    assert counted == [0]
 
 
 def test_never_written_into(stores, tmp_path, ctx):

@@ -19,6 +19,7 @@ from vault_core.api import (
     WrongSecret,
     sealing,
 )
+from vault_core.keyslots import sources
 from vault_core.vlt import primitives
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
@@ -348,3 +349,13 @@ def test_no_secret_in_what_is_printed(opened, tmp_path):
     shown = f"{store!r} {item!r} {store.store._seen!r} {store.store._key!r} {vars(store)!r}"
     assert canary not in shown
     assert str(store.store._seen.dek.reveal()) not in shown
+
+
+def test_the_sources_of_a_store_that_was_read_once_may_be_asked(opened, ctx, folder, tmp_path):
+    """By another machine, which has written nothing; until then anybody may have written the slots."""
+    opened().put(KEY, Secret("1"))
+    opened().change_slots(lambda table, _dek: table.add(_dek, sealing.NewSlot.kept(table.store, ctx, "keychain")))
+    other = FakeContext(tmp_path / "other", store="file", passphrases=["right"], sources=["env"])
+    assert sources.may_be_asked(other, opened().slots().store) == {"env"}
+    opened(other).get(KEY)
+    assert sources.may_be_asked(other, opened().slots().store) == {"env", "keychain"}

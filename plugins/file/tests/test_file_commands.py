@@ -205,6 +205,19 @@ def test_rekey_at_a_terminal_asks_once(home, path):
     assert path.read_bytes() != before
 
 
+def test_rekey_drops_a_slot_that_does_not_open_only_with_confirmation(home, path):
+    added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of somebody else\n")
+    assert "opens store 'file'" in told(added)
+    before = path.read_bytes()
+    refused = done(home.awsv("file", "rekey"), code=2)
+    assert "did not open" in refused
+    assert "give --drop" in refused
+    assert path.read_bytes() == before
+    done(home.awsv("file", "rekey", "--drop"))
+    assert json.loads(done(home.awsv("file", "status", "--json")))["ways_in"] == 1
+    assert stored(home) == KEYS
+
+
 # -- backup and restore ------------------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,7 @@ except VaultError as error:
 WORKS = {
     "put": 'store.put("a/b", Secret("new"))',
     "passwd": "store.change_slots(lambda slots, dek: slots.replace(dek, slots.slots[0].id, new))",
-    "rekey": "upkeep.rekey(store.store, lambda slots: False)",
+    "rekey": "maintenance.rekey(store.store, lambda slots: False)",
 }
 CALLS = {"openat", "newfstatat", "fstat", "read", "write", "fsync", "rename", "renameat", "renameat2", "flock"}
 CALLS |= {"ftruncate", "pwrite64", "fchmod", "unlinkat", "getdents64", "close"}

@@ -91,6 +91,17 @@ def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opene
     assert content(opened()) == ENTRIES
 
 
+def test_rekey_leaves_a_source_one_key_the_one_that_counts(two_ways, made, opened, ctx):
+    made.change_slots(lambda table, dek: table.add(dek, sealing.NewSlot.kept(table.store, ctx, "keychain")))
+    before = dict(ctx.kept)
+    with pytest.raises(Cancelled):
+        maintenance.rekey(opened().store, no)
+    assert ctx.kept == before
+    maintenance.rekey(opened().store, yes)
+    assert len(ctx.kept) == len(before) == 1
+    assert ctx.kept.keys().isdisjoint(before)
+
+
 def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
     def meanwhile(slots):
         made.put("credentials/d", Secret("four"))

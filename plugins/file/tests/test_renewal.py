@@ -56,6 +56,14 @@ def test_the_write_mends_it(weak, opened, tmp_path, act):
         opened(FakeContext(tmp_path, passphrases=["other"])).get(KEY)
 
 
+def test_after_the_write_the_passphrase_is_not_kept(weak, opened):
+    backend = opened()
+    backend.get(KEY)
+    assert backend.store._renewal.pending
+    backend.put(KEY, Secret("two"))
+    assert not backend.store._renewal.pending
+
+
 def test_only_the_slot_that_was_opened(weak, opened, ctx, tmp_path):
     """Of another passphrase nobody knows it; a slot that is removed by the same write does not come back."""
     other = FakeContext(tmp_path, passphrases=["other"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault_core.api import Secret
+from vault_core.api import Secret, sealing
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.status import lines, row, status
 
@@ -43,6 +43,13 @@ def test_what_is_one_is_not_told_as_many(opened):
     assert any(line.endswith(" bytes, 1 write") for line in lines(status(store.store)))
 
 
+def test_a_slot_as_new_ones_are_is_not_called_less(ctx, folder):
+    store = FileBackend(ctx, folder, cost=sealing.Argon2id())
+    store.put("credentials/a", Secret("x"))
+    (slot,) = status(store.store)["slots"]
+    assert row(slot)[-1] == "argon2id 64 MiB, 3 passes, 4 lanes"
+
+
 def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
     def state():
         facts = status(opened().store)
@@ -54,6 +61,10 @@ def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
     path.write_bytes(now)
     assert state()[0] == "older"
     assert "awsv file accept --older" in state()[1]
+    kept = made.store.anchor.path.read_bytes()
+    made.store.anchor.path.write_bytes(b"x")
+    assert state()[0] == "damaged"
+    made.store.anchor.path.write_bytes(kept)
     path.unlink()
     assert state()[0] == "gone"
     assert "awsv file accept --replaced" in state()[1]

@@ -8,7 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageError, sealing
+from vault_core.api import (
+    ABSENT,
+    Secret,
+    StorageConflict,
+    StorageCorrupt,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+    sealing,
+)
 from vault_plugin_file import maintenance, vlt_file
 from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
 from vault_plugin_file.backend import FileBackend
@@ -252,6 +261,24 @@ def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypa
     assert epoch(path) == 1
 
 
+def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, monkeypatch, path):
+    """Its disk may have been taken away: this machine remembers it by then."""
+    real = sealing.SlotTable.create.__func__
+    made = []
+
+    def create(cls, *args, **more):
+        if not made:
+            made.append(1)
+            maintenance.create(opened().store)
+            path.unlink()
+        return real(cls, *args, **more)
+
+    monkeypatch.setattr(sealing.SlotTable, "create", classmethod(create))
+    with pytest.raises(StorageUnavailable, match="is gone"):
+        maintenance.create(opened().store)
+    assert not path.exists()
+
+
 def test_what_is_not_durable_is_not_remembered(store, path, tmp_path, monkeypatch):
     reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
     monkeypatch.setattr(SafeFile, "settle", lambda _self: False)
@@ -309,6 +336,24 @@ def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opene
     blind = FakeContext(path.parents[1], store="file", passphrases=["right"], attended=False)
     with pytest.raises(StorageDenied):
         opened(blind).get(KEY)
+
+
+def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, path, opened, ctx, monkeypatch):
+    path.write_bytes(backup.read_bytes())
+    ctx.notes.clear()
+    one = opened()
+    real, looks = one.store.anchor.read, []
+
+    def read(identity=None):
+        memory = real(identity)
+        looks.append(identity)
+        if looks == [None]:
+            maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+        return memory
+
+    monkeypatch.setattr(one.store.anchor, "read", read)
+    assert one.get(KEY).value == Secret("1")
+    assert not any("older copy" in note for note in ctx.notes)
 
 
 def test_a_mark_of_a_state_is_that_of_its_bytes(store, path):

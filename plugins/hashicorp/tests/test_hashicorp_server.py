@@ -98,8 +98,9 @@ def test_a_certificate_for_another_name_is_refused_unless_the_name_is_told(
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
     openbao, path = with_tls(tmp_path, start_openbao, "vault.example.com")
     environ = {"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "x", "VAULT_CACERT": str(path)}
-    with pytest.raises(StorageUnavailable, match="for another name"):
-        open_store(environ)
+    for wrong in ({}, {"VAULT_TLS_SERVER_NAME": "other.example.com"}):
+        with pytest.raises(StorageUnavailable, match="for another name"):
+            open_store(environ | wrong)
     with pytest.raises((StorageLocked, StorageUnavailable), match=r"sealed|cannot serve"):
         open_store(environ | {"VAULT_TLS_SERVER_NAME": "vault.example.com"})
 

@@ -6,6 +6,7 @@ import gzip
 import http.server
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +19,10 @@ from support import proxies
 from support.endless import endless
 from support.lossy import LossyFront
 from support.openbao import Server
-from vault_core.api import ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
+from vault_core.api import Cancelled, ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
+from vault_plugin_hashicorp.transport import Transport
 from vault_testkit import FakeContext
 
 Open = Callable[..., Any]
@@ -179,3 +181,34 @@ def test_an_answer_that_would_blow_up_is_none_of_the_servers(
         with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
             open_store({"VAULT_ADDR": f"http://127.0.0.1:{running.server_address[1]}", "VAULT_TOKEN": "x"})
         running.shutdown()
+
+
+def prepared(made: Transport) -> Any:
+    return made.prepare_request(requests.Request("GET", "http://127.0.0.1:1/v1/secret")).headers
+
+
+def test_a_server_is_asked_not_to_compress(context: Callable[..., FakeContext]) -> None:
+    with Transport(server(context({"VAULT_ADDR": "http://127.0.0.1:1"}))) as made:
+        assert prepared(made)["Accept-Encoding"] == "identity"
+
+
+def test_what_was_shown_is_remembered_where_a_later_answer_says_nothing(context: Callable[..., FakeContext]) -> None:
+    with Transport(server(context({"VAULT_ADDR": "http://127.0.0.1:1"}))) as made:
+        for headers in ({"X-Vault-Index": "7"}, {}):
+            made._remember_index(SimpleNamespace(headers=headers))
+        assert prepared(made)["X-Vault-Index"] == "7"
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_call_that_does_not_return_is_left(cancelled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> None:
+        if cancelled:
+            raise Cancelled("over")
+
+    monkeypatch.setattr(calls, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
+    monkeypatch.setattr(calls, "CONNECT_SECONDS", 0.0)
+    made, never = calls.Calls.__new__(calls.Calls), threading.Event()
+    made._context = SimpleNamespace(check=check)  # type: ignore[assignment]
+    threading.Timer(5, never.set).start()
+    with pytest.raises(Cancelled if cancelled else requests.exceptions.ReadTimeout):
+        made._patiently(never.wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -275,6 +276,43 @@ def test_a_token_of_somebody_else_is_dropped(entity: str, name: str) -> None:
     assert login._calls.client.token == ""
     login.identity = Identity(entity, "another name") if entity else Identity("", name)
     login._look_up_again()
+
+
+@pytest.mark.parametrize("method", ["token", "approle"])
+def test_a_token_that_another_thread_replaced_is_not_replaced_again(method: str) -> None:
+    login = Login.__new__(Login)
+    login._lock, login._method = threading.RLock(), method
+    login._calls = SimpleNamespace(client=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
+    login._read_anew = lambda: False  # type: ignore[method-assign]
+    replaced: list[str] = []
+    login._obtain = lambda: replaced.append("obtained")  # type: ignore[method-assign]
+    login._look_up_again = lambda: replaced.append("looked up")  # type: ignore[method-assign]
+    login._replace("old")
+    assert replaced == []
+
+
+def test_a_login_sends_no_older_token() -> None:
+    login, sent = Login.__new__(Login), []
+    client = SimpleNamespace(token="old")
+
+    def send(_request: object) -> SimpleNamespace:
+        sent.append(client.token)
+        return SimpleNamespace(status_code=200, json=lambda: {"auth": {"client_token": "new"}})
+
+    login._method, login.logins = "approle", 0
+    login._calls = SimpleNamespace(client=client, send=send, address="a")  # type: ignore[assignment]
+    login._request = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    login._obtain()
+    assert (sent, client.token) == ([""], "new")
+
+
+def test_a_password_that_was_refused_is_not_sent_again() -> None:
+    login = Login.__new__(Login)
+    login._method, login._password = "userpass", Secret("wrong")
+    login._context = SimpleNamespace(options={"auth": "userpass", "auth-mount": ""})
+    login._calls = SimpleNamespace(address="a")  # type: ignore[assignment]
+    assert "refuses the name or password" in login._refused(SimpleNamespace(status_code=400)).message
+    assert login._password is None
 
 
 # -- kept keys ---------------------------------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ from vault_core.api import (
     PassphraseError,
     PassphraseRequest,
     Secret,
+    SourceUnavailable,
     StorageConflict,
     StorageCorrupt,
+    StorageLocked,
     StorageUnavailable,
 )
 from vault_plugin_keychain import source, storage
@@ -208,3 +210,23 @@ def test_a_store_and_a_source_of_one_name_have_items_of_their_own(
     KeychainStore(ctx, SECRET_SERVICE).put(KEY, TWO)
     assert list(services) == ["awsv keys", "awsv"]
     assert list(services["awsv keys"]) == [REQUEST.key_id]
+
+
+def test_a_kept_key_with_a_foreign_character_is_not_a_key(kept: dict[str, str], ctx: FakeContext) -> None:
+    KeychainSource(ctx, SECRET_SERVICE).put(REQUEST, ONE)
+    for name in kept:
+        kept[name] = f"!{kept[name]}"
+    with pytest.raises(PassphraseError, match="is not what awsv put there"):
+        KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
+
+
+def test_a_keychain_that_cannot_be_opened_leaves_the_turn_to_the_next_source(
+    ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise StorageLocked("it is locked", hint="unlock it")
+
+    monkeypatch.setattr(source, "open_keychain", locked)
+    with pytest.raises(SourceUnavailable, match="it is locked") as caught:
+        KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
+    assert caught.value.hint == "unlock it"

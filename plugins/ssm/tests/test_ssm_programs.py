@@ -11,6 +11,7 @@ import pytest
 
 from support.front import Fault, Front, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
+from vault_plugin_ssm import source
 
 PASSPHRASE = "correct horse battery staple, canary"
 SECRETS = dict.fromkeys(
@@ -203,3 +204,9 @@ def test_keys_of_a_container_are_asked_where_the_context_says(
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.actions == ["GET /keys", "AssumeRole", "GetParameter"]
     assert front.calls[1].access_key_id == alice.access_key_id
+
+
+def test_a_program_has_more_time_than_aws(ssm: Any, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LIMIT_SECONDS", 0.1)
+    program.write_text(program.read_text().replace("#!/bin/sh\n", "#!/bin/sh\nsleep 0.5\n"))
+    assert ssm.get().reveal_text() == PASSPHRASE

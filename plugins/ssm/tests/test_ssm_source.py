@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import traceback
 
@@ -73,6 +74,17 @@ def test_the_region_that_counts(ssm, front: Front) -> None:
 
 
 _VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+def test_the_region_of_an_arn_counts_after_the_setting_and_before_the_environment(ssm, front: Front) -> None:
+    ssm.options |= {"parameter": parameter_name(f"arn:aws:ssm:eu-west-2:{ACCOUNT}:parameter/none")}
+    ssm.options |= {"region": "us-west-1"}
+    ssm.environ |= {"AWS_REGION": "us-east-1"}
+    for _ in range(2):
+        with pytest.raises(PassphraseError):
+            ssm.get()
+        ssm.options.pop("region", None)
+    assert [call.region for call in front.calls] == ["us-west-1", "eu-west-2"]
 
 
 def test_no_region_is_an_error_and_no_guess(ssm, front: Front) -> None:
@@ -277,6 +289,23 @@ def test_the_hosts_deadline_counts_where_it_is_earlier(ssm, front: Front) -> Non
     with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.\d+ s"):
         ssm.get(deadline=time.monotonic() + 0.5)
     assert time.monotonic() - started < seconds(4)
+
+
+def test_what_was_given_up_is_not_sent_again(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_call, "PAUSE", 1.0)
+    front.on("GetParameter", json_error("ThrottlingException", "Rate exceeded"))
+
+    def check(_: FakeContext) -> None:
+        if front.calls:
+            raise Cancelled("over")
+
+    monkeypatch.setattr(FakeContext, "check", check)
+    with pytest.raises(Cancelled):
+        ssm.get()
+    for thread in threading.enumerate():
+        if thread.name == "ssm":  # left behind; it ends after the pause
+            thread.join(seconds(5))
+    assert front.actions == ["GetParameter"]
 
 
 def test_ctrl_c_is_obeyed_within_a_second(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
