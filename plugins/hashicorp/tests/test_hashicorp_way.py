@@ -6,6 +6,7 @@ import gzip
 import http.server
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -200,7 +201,9 @@ def test_what_was_shown_is_remembered_where_a_later_answer_says_nothing(context:
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-def test_a_call_that_does_not_return_is_left(cancelled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_that_does_not_return_is_abandoned(
+    cancelled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def check() -> None:
         if cancelled:
             raise Cancelled("over")
@@ -208,7 +211,8 @@ def test_a_call_that_does_not_return_is_left(cancelled: bool, monkeypatch: pytes
     monkeypatch.setattr(calls, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
     monkeypatch.setattr(calls, "CONNECT_SECONDS", 0.0)
     made, never = calls.Calls.__new__(calls.Calls), threading.Event()
-    made._context = SimpleNamespace(check=check)  # type: ignore[assignment]
+    made._context = FakeContext(tmp_path)
+    monkeypatch.setattr(made._context, "check", check)
     threading.Timer(5, never.set).start()
     with pytest.raises(Cancelled if cancelled else requests.exceptions.ReadTimeout):
-        made._patiently(never.wait)
+        made._wait(never.wait)
