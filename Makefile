@@ -19,7 +19,7 @@ help:
 	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
 	@echo 'make test-deep  all that is promised of the encrypted store, the clusters and the contracts, whole: an hour and more'
 	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
-	@echo 'make lint    ruff and mypy'
+	@echo 'make lint    ruff, the import contracts and mypy'
 	@echo 'make format  let ruff rewrite the sources'
 	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds)'
 	@echo 'make build   wheels of every distribution, in dist/'
@@ -57,6 +57,7 @@ contracts: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo --no-cache
 	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks scripts
 
 format: $(VENV)/.installed

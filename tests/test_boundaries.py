@@ -1,40 +1,32 @@
-"""Who may import whom: the layers of the core, the plugins' one door, and what must not load with a module.
-
-Every rule is checked on the syntax tree of every source file, imports inside functions included.
-"""
+"""Which module may import which, which packages load lazily, and that what is installed is what is declared."""
 
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
+import os
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from vault_core.plugins.discovery import GROUPS, scan
-from vault_core.plugins.loader import OURS, Plugins
+from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.loader import Plugins
 
 WORKSPACE = Path(__file__).parents[1]
 CORE = WORKSPACE / "core/src"
 PLUGINS = sorted(path.parent for path in WORKSPACE.glob("plugins/*/pyproject.toml"))
 EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.toml"))
-"""Strangers' plugins: they keep the same rules, and the core does not know their names."""
+"""Plugins as third parties write them: the same rules hold, and the core does not know their names."""
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
-LAYERS = (
-    {"secret", "errors", "settings", "child_env", "folders", "files", "ordinary", "pasting", "terminal", "output"},
-    {"vlt", "api", "hookspecs", "keyslots", "terminal_lock"},
-    {"awsconfig", "storage", "plugins", "splitting", "passphrases", "mfa"},
-    {"sessions", "importing", "agent", "serve"},
-    {"cli", "main"},
-)
-"""From the lowest: a module imports from its own layer and from lower ones."""
-
-HEAVY = ("boto3", "botocore", "hvac", "keyring", "requests", "rich", "cryptography", "importlib.metadata")
+HEAVY = {"boto3", "botocore", "hvac", "keyring", "requests", "rich", "cryptography", "importlib.metadata"}
 HEAVY_AT_HOME = {
     ("vault_core.vlt.primitives", "cryptography"),
     ("vault_plugin_aws_vault.jwe", "cryptography"),
@@ -42,24 +34,16 @@ HEAVY_AT_HOME = {
     ("vault_plugin_hashicorp.calls", "requests"),
     ("vault_plugin_hashicorp.transport", "requests"),
 }
-"""The modules that exist for one of these, and load it as they are loaded."""
+"""The modules whose purpose is one of these: they import it when they are imported."""
 
 
-@dataclass(frozen=True)
-class Import:
-    """One imported name."""
-
-    module: str
-    """Who imports."""
-    name: str
-    """What, as far as the statement says: ``vault_core.errors.VaultError``."""
-    top: bool
-    """When the module itself is loaded, and not for type checkers alone."""
-    where: str
+def sources() -> list[Path]:
+    """The source folders of every distribution."""
+    return [CORE, WORKSPACE / "testkit/src", *(part / "src" for part in (*PLUGINS, *EXAMPLES))]
 
 
 def trees(source: Path) -> Iterator[tuple[str, str, ast.Module]]:
-    """Dotted name, place and syntax tree of every module below a source folder."""
+    """Dotted name, path and syntax tree of every module below a source folder."""
     paths = sorted(source.rglob("*.py"))
     assert paths, source
     for path in paths:
@@ -67,95 +51,89 @@ def trees(source: Path) -> Iterator[tuple[str, str, ast.Module]]:
         yield dotted, str(path.relative_to(WORKSPACE)), ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(source: Path) -> list[Import]:
-    return [one for dotted, where, tree in trees(source) for one in imports_of(dotted, where, tree)]
+# -- the import contracts (.importlinter) ------------------------------------------------------------------------------
+
+PLANTED = {
+    "core/src/vault_core/files.py": "from vault_core.sessions import cache",
+    "core/src/vault_core/plugins/discovery.py": "def f():\n    from vault_core.plugins import loader",
+    "core/src/vault_core/newcomer.py": "",
+    "core/src/vault_core/awsconfig/ini.py": "import botocore.session",
+    "core/src/vault_core/settings.py": "def f():\n    import click",
+    "core/src/vault_core/secret.py": "import vault_plugin_env",
+    "plugins/keychain/src/vault_plugin_keychain/kinds.py": (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from vault_plugin_keychain import plugin"
+    ),
+    "plugins/aws/src/vault_plugin_aws/plugin.py": "import vault_plugin_env.plugin",
+    "plugins/env/src/vault_plugin_env/plugin.py": "from vault_core import vlt",
+    "plugins/prompt/src/vault_plugin_prompt/plugin.py": "from vault_core.settings import Settings",
+    "examples/vault-plugin-sqlite/src/vault_plugin_sqlite/__init__.py": "from vault_testkit import FakeContext",
+}
+"""Forbidden imports, by the file at whose end they are."""
+REPORTED = (
+    "vault_core.files -> vault_core.sessions.cache",
+    "No cycles are allowed in vault_core.plugins.",
+    "vault_core.newcomer",
+    "vault_core.awsconfig.ini -> botocore",
+    "vault_core.settings -> click",
+    "vault_core.secret -> vault_plugin_env",
+    "No cycles are allowed in vault_plugin_keychain.",
+    "vault_plugin_aws.plugin -> vault_plugin_env.plugin",
+    "vault_plugin_env.plugin -> vault_core.vlt",
+    "vault_plugin_prompt.plugin -> vault_core.settings",
+    "vault_plugin_sqlite -> vault_testkit",
+)
 
 
-def imports_of(dotted: str, where: str, tree: ast.Module) -> Iterator[Import]:
-    top = set(map(id, loaded_at_once(tree.body)))
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{where}:{node.lineno}: a relative import"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            yield Import(dotted, name, id(node) in top, f"{where}:{node.lineno}")  # type: ignore[attr-defined]  # an import has a line
-
-
-def loaded_at_once(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    for node in body:
-        yield node
-        match node:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-                yield from loaded_at_once(node.orelse)
-            case ast.If() | ast.For() | ast.While():
-                yield from loaded_at_once([*node.body, *node.orelse])
-            case ast.Try():
-                yield from loaded_at_once([*node.body, *node.orelse, *node.finalbody])
-                for handler in node.handlers:
-                    yield from loaded_at_once(handler.body)
-            case ast.With() | ast.ClassDef():
-                yield from loaded_at_once(node.body)
-
-
-def layer(module: str) -> int | None:
-    """The layer of a module of the core; None for the package itself, which holds nothing."""
-    parts = module.split(".")
-    found = [number for number, names in enumerate(LAYERS) if len(parts) > 1 and parts[1] in names]
-    return found[0] if found else None
-
-
-def is_within(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
-
-
-CORE_IMPORTS = imports(CORE)
-PLUGIN_IMPORTS = {plugin.name: imports(plugin / "src") for plugin in (*PLUGINS, *EXAMPLES)}
-
-
-def test_the_reader_of_imports_sees_them_all() -> None:
-    tree = ast.parse(
-        "import a.b\nfrom c import d\nif TYPE_CHECKING:\n    import e\ntry:\n    import f\nexcept E:\n    import g\n"
-        "class K:\n    import h\n    def m(self):\n        import i\n"
+def lint(root: Path) -> subprocess.CompletedProcess[str]:
+    """Check the sources below this folder by its contracts."""
+    path = os.pathsep.join(str(root / source.relative_to(WORKSPACE)) for source in sources())
+    program = Path(sys.executable).with_name("lint-imports")
+    # A terminal of 80 columns would break lines.
+    environ = {"PYTHONPATH": path, "COLUMNS": "300"}
+    return subprocess.run(
+        [program, "--no-logo", "--no-cache"], cwd=root, env=environ, capture_output=True, text=True, check=False
     )
-    found = {(one.name, one.top) for one in imports_of("m", "m.py", tree)}
-    at_once = {name for name, top in found if top}
-    assert at_once == {"a.b", "c.d", "f", "g", "h"}
-    assert {name for name, top in found if not top} == {"e", "i"}
 
 
-def test_every_module_of_the_core_has_a_layer() -> None:
-    modules = {one.module for one in CORE_IMPORTS}
-    assert "vault_core.cli.app" in modules
-    assert [module for module in modules if layer(module) is None] == []
+def test_import_contracts_hold() -> None:
+    done = lint(WORKSPACE)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_core_imports_downwards() -> None:
-    upwards = []
-    for one in CORE_IMPORTS:
-        if one.name == "vault_core.__version__" or not is_within(one.name, "vault_core"):
-            continue
-        own, other = layer(one.module), layer(one.name)
-        assert own is not None
-        assert other is not None, one
-        if other > own:
-            upwards.append(f"{one.where}: {one.module} imports {one.name}")
-    assert upwards == []
+def test_import_contracts_report_forbidden_imports(tmp_path: Path) -> None:
+    for source in sources():
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, tmp_path / source.relative_to(WORKSPACE), ignore=ignored)
+    shutil.copy(WORKSPACE / ".importlinter", tmp_path)
+    assert lint(tmp_path).returncode == 0
+    for name, text in PLANTED.items():
+        with (tmp_path / name).open("a", encoding="utf-8") as file:
+            file.write(f"\n{text}\n")
+    done = lint(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert [line for line in REPORTED if line not in done.stdout] == [], done.stdout
+    assert " KEPT" not in done.stdout
 
 
-def test_the_core_imports_no_plugin_and_no_sdk() -> None:
-    forbidden = ("boto3", "botocore", "hvac", "keyring", "requests")
-    found = [
-        one.where
-        for one in CORE_IMPORTS
-        if one.name.startswith("vault_plugin_") or any(is_within(one.name, sdk) for sdk in forbidden)
-    ]
-    assert found == []
+def test_import_contracts_name_every_package() -> None:
+    packages = {path.parent.name for source in sources() for path in source.glob("*/__init__.py")}
+    config = configparser.ConfigParser()
+    config.read(WORKSPACE / ".importlinter")
+    plugins = {package for package in packages if package.startswith("vault_plugin_")}
+    assert set(config["importlinter"]["root_packages"].split()) == packages
+    for contract, key in (
+        ("cycles", "ancestors"),
+        ("core-foundation", "forbidden_modules"),
+        ("plugins-independent", "modules"),
+    ):
+        named = config[f"importlinter:contract:{contract}"][key].split()
+        assert {name for name in named if name.startswith("vault_plugin_")} == plugins, contract
 
 
-def test_no_plugin_is_named_in_a_string_that_the_core_could_import() -> None:
+# -- other rules -------------------------------------------------------------------------------------------------------
+
+
+def test_core_names_no_plugin_module_in_a_string() -> None:
     found = [
         f"{where}:{node.lineno}"
         for _, where, tree in trees(CORE)
@@ -163,27 +141,6 @@ def test_no_plugin_is_named_in_a_string_that_the_core_could_import() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "vault_plugin_" in node.value
     ]
     assert found == []
-
-
-@pytest.mark.parametrize("plugin", [*PLUGINS, *EXAMPLES], ids=lambda path: path.name)
-def test_a_plugin_knows_only_the_api(plugin: Path) -> None:
-    package = f"vault_plugin_{plugin.name.removeprefix('vault-plugin-').replace('-', '_')}"
-    found = [
-        f"{one.where}: {one.name}"
-        for one in PLUGIN_IMPORTS[plugin.name]
-        if (is_within(one.name, "vault_core") and not is_within(one.name, "vault_core.api"))
-        or (one.name.startswith("vault_plugin_") and not is_within(one.name, package))
-    ]
-    assert found == []
-    assert any(is_within(one.name, "vault_core.api") for one in PLUGIN_IMPORTS[plugin.name])
-
-
-def test_click_only_in_the_command_line() -> None:
-    core = {one.module for one in CORE_IMPORTS if is_within(one.name, "click")}
-    assert "vault_core.cli.app" in core
-    assert [module for module in core if not is_within(module, "vault_core.cli")] == []
-    plugins = {one.module for found in PLUGIN_IMPORTS.values() for one in found if is_within(one.name, "click")}
-    assert [module for module in plugins if not module.endswith((".command", ".commands"))] == []
 
 
 def reads_environment(tree: ast.Module) -> list[int]:
@@ -198,28 +155,54 @@ def reads_environment(tree: ast.Module) -> list[int]:
     return sorted(found)
 
 
-def test_the_environment_is_read_in_one_module() -> None:
+def test_environment_is_read_in_settings_only() -> None:
     assert reads_environment(ast.parse("import os\nos.getenv('A')\nfrom os import environ\nself.environ")) == [2, 3]
     found = {
-        dotted: lines
-        for source in (CORE, *(plugin / "src" for plugin in (*PLUGINS, *EXAMPLES)))
+        dotted
+        for source in sources()
         for dotted, _, tree in trees(source)
-        if (lines := reads_environment(tree))
+        if not dotted.startswith("vault_testkit") and reads_environment(tree)
     }
-    assert list(found) == ["vault_core.settings"]
+    assert found == {"vault_core.settings"}
 
 
-def test_nothing_heavy_loads_with_a_module() -> None:
-    everything = [*CORE_IMPORTS, *(one for found in PLUGIN_IMPORTS.values() for one in found)]
-    found = [
-        f"{one.where}: {one.name}"
-        for one in everything
+def imported_at_once(body: list[ast.stmt]) -> Iterator[str]:
+    """What the import of a module imports: the names in its statements outside functions and ``TYPE_CHECKING``."""
+    for node in body:
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom():
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from imported_at_once(node.orelse)
+            case ast.If() | ast.For() | ast.While():
+                yield from imported_at_once([*node.body, *node.orelse])
+            case ast.Try():
+                handlers = [statement for handler in node.handlers for statement in handler.body]
+                yield from imported_at_once([*node.body, *node.orelse, *node.finalbody, *handlers])
+            case ast.With() | ast.ClassDef():
+                yield from imported_at_once(node.body)
+
+
+def test_imported_at_once_finds_imports_outside_functions() -> None:
+    tree = ast.parse(
+        "import a.b\nfrom c import d\nif TYPE_CHECKING:\n    import e\ntry:\n    import f\nexcept E:\n    import g\n"
+        "class K:\n    import h\n    def m(self):\n        import i\n"
+    )
+    assert set(imported_at_once(tree.body)) == {"a.b", "c.d", "f", "g", "h"}
+
+
+def test_no_module_imports_a_heavy_package_at_once() -> None:
+    found = {
+        (dotted, heavy)
+        for source in sources()
+        for dotted, _, tree in trees(source)
+        for name in imported_at_once(tree.body)
         for heavy in HEAVY
-        if one.top and is_within(one.name, heavy) and (one.module, heavy) not in HEAVY_AT_HOME
-    ]
-    assert found == []
-    used = {(one.module, heavy) for one in everything for heavy in HEAVY if one.top and is_within(one.name, heavy)}
-    assert used == HEAVY_AT_HOME
+        if name == heavy or name.startswith(f"{heavy}.")
+    }
+    assert found == HEAVY_AT_HOME
 
 
 def entry_points(plugin: Path) -> list[tuple[str, str, str, str]]:
@@ -235,9 +218,7 @@ DECLARED = [entry for plugin in PLUGINS for entry in entry_points(plugin)]
 
 
 @pytest.mark.parametrize(("distribution", "group", "name", "module"), DECLARED, ids=lambda text: text)
-def test_every_entry_point_resolves_and_keeps_the_hookspecs(
-    distribution: str, group: str, name: str, module: str
-) -> None:
+def test_entry_point_loads_and_keeps_the_hookspecs(distribution: str, group: str, name: str, module: str) -> None:
     assert importlib.import_module(module).__name__ == module
     spec = Plugins().load(KINDS[group], name)  # type: ignore[call-overload]  # the kind is data here
     assert spec.name == name
@@ -246,15 +227,15 @@ def test_every_entry_point_resolves_and_keeps_the_hookspecs(
     assert OURS[KINDS[group], name] == distribution
 
 
-def test_the_launcher_that_is_installed_is_the_projects() -> None:
-    """An editable installation copies it: a change of it takes another ``make install``."""
+def test_installed_launcher_is_current() -> None:
+    """An editable installation copies it: after a change, delete ``.venv/.installed`` and run make."""
     folders = {"awsv": "awsv", "awsv-python": "awsv", "aws-vault": "plugins/aws-vault"}
     for name, folder in folders.items():
         installed, ours = Path(sys.executable).with_name(name), WORKSPACE / folder / "scripts" / name
         assert installed.read_text().replace(f"#!{sys.executable}\n", "#!python\n") == ours.read_text()
 
 
-def test_what_is_installed_is_what_the_projects_declare() -> None:
+def test_installed_entry_points_are_those_of_the_projects() -> None:
     ours = [offer for offer in scan() if offer.distribution.startswith("vault-plugin-")]
     installed = {(offer.distribution, GROUPS[offer.kind], offer.name, offer.module) for offer in ours}
     strangers = {entry for example in EXAMPLES for entry in entry_points(example)}

@@ -13,7 +13,7 @@ from support.home import PROGRAM, Home
 from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of, plugin_folder
 from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 from vault_core.plugins.discovery import scan
-from vault_core.plugins.loader import OURS
+from vault_core.plugins.install_hint import OURS
 
 CANARY = "canary-in-a-message"
 
@@ -268,12 +268,12 @@ def names_of(kind: str) -> list[str]:
     ("kind", "flag", "name", "hint"),
     [
         ("storage backend", "--backend", "fiel", "did you mean 'file'?"),
-        ("storage backend", "--backend", "vault-plugin-secrets", "known are {storage}"),
+        ("storage backend", "--backend", "vault-plugin-secrets", "available: {storage}"),
         ("storage backend", "--backend", "../file", "did you mean 'file'?"),
-        ("storage backend", "--backend", "FILE", "known are {storage}"),
-        ("storage backend", "--backend", "x", "known are {storage}"),
+        ("storage backend", "--backend", "FILE", "available: {storage}"),
+        ("storage backend", "--backend", "x", "available: {storage}"),
         ("passphrase source", "--passphrase-source", "promt", "did you mean 'prompt'?"),
-        ("passphrase source", "--passphrase-source", "nobody-knows", "known are {passphrase}"),
+        ("passphrase source", "--passphrase-source", "nobody-knows", "available: {passphrase}"),
     ],
 )
 def test_a_name_that_nobody_offers(kind: str, flag: str, name: str, hint: str, home: Home) -> None:
@@ -289,7 +289,7 @@ def test_a_name_that_nobody_offers(kind: str, flag: str, name: str, hint: str, h
     [
         (("list", "--unlock", "--backend", "offcie"), "did you mean 'office'?"),
         (("copy", "--from", "offcie", "--to", "file"), "did you mean 'office'?"),
-        (("list", "--unlock", "--backend", "zzzz"), "known are {known}"),
+        (("list", "--unlock", "--backend", "zzzz"), "available: {known}"),
         (("list", "--unlock", "--backend", "broken"), "did you mean 'file'?"),  # its backend is no store
     ],
 )

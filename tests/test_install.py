@@ -25,7 +25,7 @@ from support.sites import failure
 from support.vaults import KEY_ID, SECRET, fill, offline
 from support.wheels import PROJECTS, ROOT, SECONDS, Environment, Wheelhouse
 from vault_core.plugins.discovery import normalise
-from vault_core.plugins.loader import STANDARD
+from vault_core.plugins.install_hint import STANDARD
 
 pytestmark = pytest.mark.slow
 

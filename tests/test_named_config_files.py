@@ -40,7 +40,7 @@ def test_nor_for_a_role_that_comes_through_a_pipe(laptop: Home, front: Front) ->
     line = f"AWS_CONFIG_FILE=<(printf %s {role}) AWS_DEFAULT_REGION=eu-west-1 {PROGRAM} exec -j work"
     done = laptop.run("/bin/bash", "-c", line)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "it is no ordinary file" in done.stderr
+    assert "it is not an ordinary file" in done.stderr
     assert front.calls == []
 
 
@@ -56,7 +56,7 @@ def test_every_command_that_reads_the_files_refuses_a_pipe_and_waits_for_none(la
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             done = laptop.awsv(*words, env={variable: str(pipe)}, timeout=20)
             assert (done.returncode, done.stdout) == (2, ""), (words, variable, done)
-            assert "no ordinary file" in done.stderr or "does not exist or is empty" in done.stderr, done.stderr
+            assert "not an ordinary file" in done.stderr or "does not exist or is empty" in done.stderr, done.stderr
 
 
 def test_an_empty_config_can_be_asked_for(laptop: Home, front: Front) -> None:

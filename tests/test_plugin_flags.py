@@ -15,7 +15,7 @@ from vault_core.api import Option, PassphraseSourceSpec, StorageSpec
 from vault_core.cli.app import App
 from vault_core.cli.commands import COMMANDS, Program, take_plugin_flags
 from vault_core.errors import UsageError
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_no_plugin_takes_a_flag_of_a_command_away(monkeypatch: pytest.MonkeyPatc
                 plugin = name.removeprefix("--").partition("-")[0]
                 app = App()
                 app.plugins._offers = (
-                    Offer("storage", plugin, "d", "1", "m"),
-                    Offer("storage", "other", "d", "1", "m"),
+                    AvailablePlugin("storage", plugin, "d", "1", "m"),
+                    AvailablePlugin("storage", "other", "d", "1", "m"),
                 )
                 words = [*command.split(), name, *([] if option.is_flag else ["--other-value"])]
                 assert take_plugin_flags(app, [*words, "--other-place", "x"]) == {"other-place": "x"}, words
@@ -69,7 +69,7 @@ def test_no_plugin_takes_a_flag_of_a_command_away(monkeypatch: pytest.MonkeyPatc
 def test_a_plugins_own_command_has_its_options_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "guard", lambda: None)
     app = App()
-    app.plugins._offers = (*app.plugins.offers(), Offer("storage", "kms", "d", "1", "m"))
+    app.plugins._offers = (*app.plugins.offers(), AvailablePlugin("storage", "kms", "d", "1", "m"))
     words = ["--kms-key", "a", "ssm", "put-passphrase", "--kms-key", "b", "--kms-other", "c"]
     assert take_plugin_flags(app, words) == {"kms-key": "a", "kms-other": "c"}
     assert words == ["ssm", "put-passphrase", "--kms-key", "b"]
@@ -95,7 +95,9 @@ def test_a_plugins_own_command_has_its_options_first(monkeypatch: pytest.MonkeyP
 def test_flags_of_plugins(argv: str, flags: dict[str, str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "guard", lambda: None)  # a plugin is loaded to learn which of its options are secret
     app = App()
-    app.plugins._offers = tuple(Offer("storage", name, "d", "1", "m") for name in ("file", "mfa", "no", "UPPER"))
+    app.plugins._offers = tuple(
+        AvailablePlugin("storage", name, "d", "1", "m") for name in ("file", "mfa", "no", "UPPER")
+    )
     words = argv.split()
     assert take_plugin_flags(app, words) == flags
     assert words == rest.split()
@@ -127,8 +129,8 @@ def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.Monke
     declared = (Option(name="pin", help="digits", secret=True), Option(name="place", help="a file"))
     app.plugins._offers = (
         *app.plugins.offers(),
-        Offer("storage", "drawer", "d", "1", "m"),
-        Offer("passphrase", "absent", "d", "1", "not_installed_anywhere"),
+        AvailablePlugin("storage", "drawer", "d", "1", "m"),
+        AvailablePlugin("passphrase", "absent", "d", "1", "not_installed_anywhere"),
     )
     app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)
     with pytest.raises(UsageError) as caught:
@@ -144,7 +146,7 @@ def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeyp
     """Plugins of several kinds with one name share a flag and a key of profiles, and need not agree."""
     monkeypatch.setattr(output, "guard", lambda: None)
     app = App()
-    app.plugins._offers = tuple(Offer(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
+    app.plugins._offers = tuple(AvailablePlugin(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
     for kind, spec in (("passphrase", PassphraseSourceSpec), ("storage", StorageSpec)):
         options = (Option(name="pin", help="digits", secret=kind in secret),)
         app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)

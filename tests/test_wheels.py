@@ -22,7 +22,7 @@ from support.sites import failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
 from support.wheels import PROJECTS, Environment, Wheelhouse, run, without_configuration
 from vault_core.plugins.discovery import GROUPS, normalise
-from vault_core.plugins.loader import OURS, STANDARD
+from vault_core.plugins.install_hint import OURS, STANDARD
 
 pytestmark = pytest.mark.slow
 

@@ -114,42 +114,42 @@ USES: Mapping[str, Callable[[Vault], Any]] = {
         ("common", later, "a coroutine"),
     ],
 )
-def test_what_a_store_returns_is_checked(method: str, answer: Callable[..., Any], what: str, tmp_path: Path) -> None:
+def test_store_method_wrong_type_is_refused(method: str, answer: Callable[..., Any], what: str, tmp_path: Path) -> None:
     opened = vault(tmp_path, Odd(**{method: answer}), max_value=900)
     refused(lambda: USES[method](opened), "storage", method, what)
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "keys"])
-def test_it_is_checked_below_the_cores_own_sealing(method: str, tmp_path: Path) -> None:
+def test_sealed_store_method_with_wrong_type_is_refused(method: str, tmp_path: Path) -> None:
     opened = vault(tmp_path, Odd(**{method: later}), Capability.NONE, at_rest=AtRest.CORE)
     refused(lambda: USES[method](opened), "storage", method, "a coroutine")
 
 
 @pytest.mark.parametrize(("opened", "what"), [(None, "None"), ({}, "dict"), (Odd, "ABCMeta")])
-def test_what_opens_is_a_store(opened: Any, what: str, tmp_path: Path) -> None:
+def test_open_store_wrong_type_is_refused(opened: Any, what: str, tmp_path: Path) -> None:
     refused(lambda: USES["get"](vault(tmp_path, opened)), "storage", "open", what)
 
 
-def test_a_coroutine_is_no_store(tmp_path: Path) -> None:
+def test_open_store_coroutine_is_refused(tmp_path: Path) -> None:
     spec = StorageSpec(name="odd", summary="s", open=later)  # type: ignore[arg-type]
     host = Host(Settings({"HOME": str(tmp_path)}), Shelf(storage=spec))
     store = Store("odd", spec, host.context("storage", "odd", (), store=host.settings.store("odd")))
     refused(lambda: Vault(host, store).get("work"), "storage", "open", "a coroutine")
 
 
-def test_keys_that_fail_late_are_a_bug_of_the_store(tmp_path: Path) -> None:
+def test_keys_exception_while_iterating_is_a_bug(tmp_path: Path) -> None:
     with pytest.raises(VaultError, match=r"^storage backend 'odd' failed with KeyError$") as caught:
         list(vault(tmp_path, Odd(keys=late)).names())
     assert caught.value.hint == "this is a bug of vault-plugin-odd; --debug shows where"
 
 
-def test_a_store_may_list_its_keys_in_any_collection(tmp_path: Path) -> None:
+def test_keys_accepts_any_iterable(tmp_path: Path) -> None:
     assert list(vault(tmp_path, Odd(keys=gives({"credentials/work": 1}))).names()) == ["work"]
 
 
 @pytest.mark.parametrize("question", ["locate", "whose", "who_reads"])
 @pytest.mark.parametrize(("answer", "what"), [(gives(7), "int"), (gives(None), "None"), (later, "a coroutine")])
-def test_what_a_store_says_of_itself_is_text(question: str, answer: Any, what: str, tmp_path: Path) -> None:
+def test_spec_callable_with_wrong_type_is_refused(question: str, answer: Any, what: str, tmp_path: Path) -> None:
     store = vault(tmp_path, Odd(), **{question: answer}).store
     ask: Mapping[str, Callable[[], Any]] = {
         "locate": lambda: store.place,
@@ -174,7 +174,7 @@ class Versions(Odd):
 
 
 @pytest.mark.parametrize("action", ["put", "delete"])
-def test_a_backend_that_creates_only_is_not_trusted_with_a_version(action: str, tmp_path: Path) -> None:
+def test_create_only_backend_gets_no_version(action: str, tmp_path: Path) -> None:
     """``CREATE_ONLY`` knows :data:`ABSENT`, and no version: that one is looked at by the core."""
     odd = Versions(delete=lambda _, expect: pytest.fail(f"asked with {expect}"))
     opened = vault(tmp_path, odd, Capability.CREATE_ONLY)
@@ -197,7 +197,7 @@ class Trap(Item):
         raise KeyError(CANARY)
 
 
-def test_an_item_that_cannot_be_looked_at_is_a_bug_of_the_store(tmp_path: Path) -> None:
+def test_item_with_failing_field_is_a_bug(tmp_path: Path) -> None:
     opened = vault(tmp_path, Odd(get=lambda _: object.__new__(Trap)))
     with pytest.raises(VaultError, match=r"^storage backend 'odd' failed with KeyError$"):
         opened.get("work", shared=False)
@@ -235,7 +235,7 @@ class OddSource(PassphraseSource):
         ("forget", later, "a coroutine"),
     ],
 )
-def test_what_a_passphrase_source_returns_is_checked(method: str, answer: Any, what: str, tmp_path: Path) -> None:
+def test_passphrase_source_with_wrong_type_is_refused(method: str, answer: Any, what: str, tmp_path: Path) -> None:
     source = OddSource(**{method: answer} if method != "open" else {})
     opened = answer if method == "open" else gives(source)
     spec = PassphraseSourceSpec(name="odd", summary="s", open=opened, writable=True)
@@ -266,7 +266,7 @@ class OddMfa(MfaSource):
         (OddMfa(later), "code", "a coroutine"),
     ],
 )
-def test_what_an_mfa_source_returns_is_checked(opened: Any, method: str, what: str, tmp_path: Path) -> None:
+def test_mfa_source_with_wrong_type_is_refused(opened: Any, method: str, what: str, tmp_path: Path) -> None:
     """It is not the session provider's fault, which would only have stumbled over it."""
     spec = MfaSourceSpec(name="odd", summary="s", open=gives(opened))
     host = Host(Settings({"HOME": str(tmp_path), "AWS_VAULT_PROMPT": "odd"}), Shelf(mfa=spec))

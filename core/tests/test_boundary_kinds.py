@@ -75,7 +75,7 @@ def opened(store: StorageBackend) -> StorageBackend:
 
 
 @pytest.mark.parametrize("kind", [Plain, Keeper, Shared, Both])
-def test_what_a_store_can_do_can_be_done_through_the_boundary_and_no_more(kind: type[Plain]) -> None:
+def test_open_store_keeps_optional_capabilities(kind: type[Plain]) -> None:
     around = opened(kind())
     assert isinstance(around, SlotKeeper) is issubclass(kind, SlotKeeper)
     assert isinstance(around, SharedItems) is issubclass(kind, SharedItems)
@@ -83,7 +83,7 @@ def test_what_a_store_can_do_can_be_done_through_the_boundary_and_no_more(kind: 
         assert isinstance(around.common(), SlotKeeper) is issubclass(kind, SlotKeeper)
 
 
-def test_every_argument_is_handed_on() -> None:
+def test_open_store_passes_arguments() -> None:
     store, value, dek = Both(), Secret("v"), Secret("d" * 32)
     around = opened(store)
     assert isinstance(around, SlotKeeper)
@@ -94,7 +94,7 @@ def test_every_argument_is_handed_on() -> None:
     assert store.calls == [("put", "a", value, ABSENT), ("delete", "a", "7"), ("change_slots", max, dek), ("close",)]
 
 
-def test_slots_that_are_no_table_are_refused() -> None:
+def test_slots_with_wrong_type_is_refused() -> None:
     around = opened(Keeper())
     assert isinstance(around, SlotKeeper)
     refused(around.slots, "storage", "slots", "str")
@@ -118,7 +118,7 @@ def provider(of: SessionProvider) -> SessionProvider:
     return open_provider(Shelf(session=spec), spec, None)  # type: ignore[arg-type]  # this one looks at no context
 
 
-def test_who_can_tell_whose_credentials_some_are_can_do_so_through_the_boundary() -> None:
+def test_open_provider_keeps_identify() -> None:
     known = CallerIdentity(account="123456789012", arn="arn:aws:iam::123456789012:root")
     around = provider(Identifying(known))
     assert isinstance(around, CallerIdentifier)
@@ -134,7 +134,7 @@ def test_who_can_tell_whose_credentials_some_are_can_do_so_through_the_boundary(
         (CallerIdentity(account="1", arn=None), "CallerIdentity whose arn is None"),  # type: ignore[arg-type]
     ],
 )
-def test_whose_credentials_some_are_is_text(answer: Any, what: str) -> None:
+def test_identify_with_wrong_type_is_refused(answer: Any, what: str) -> None:
     around = provider(Identifying(answer))
     assert isinstance(around, CallerIdentifier)
     refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Private files: whole or not at all, for their owner alone, and read only if they are that."""
+"""Files of this user: reading them safely, replacing them atomically, and locks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import fcntl
 import os
 import signal
 import stat
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,104 +26,189 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "file"
 
 
-def test_what_is_written_is_read(path: Path) -> None:
-    for content in (b"one", b"", b"another"):
-        files.write(path, content)
-        assert files.read(path, limit=7) == content
-    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+@pytest.fixture
+def open_descriptors() -> int:
+    return count_descriptors()
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o377])
-def test_a_file_is_for_its_owner_alone_whatever_the_umask(path: Path, umask: int) -> None:
-    before = os.umask(umask)
-    try:
-        files.write(path, b"x")
-        with files.lock(path.with_name("lock")):
-            pass
-    finally:
-        os.umask(before)
-    assert [stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()] == [0o600] * 2
+def count_descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610])
-def test_a_file_that_others_can_open_is_not_read(path: Path, mode: int) -> None:
-    files.write(path, b"x")
-    path.chmod(mode)
-    with pytest.raises(OSError, match="is open to others"):
-        files.read(path, limit=9)
-
-
-@pytest.mark.root("only root can give a file away")
-def test_a_file_of_somebody_else_is_not_read(path: Path) -> None:
-    files.write(path, b"x")
-    os.chown(path, 65534, 65534)
-    with pytest.raises(OSError, match="is open to others"):
-        files.read(path, limit=9)
-
-
-@pytest.mark.parametrize("what", ["pipe", "folder", "link"])
-def test_what_is_no_file_is_neither_read_nor_waited_for(path: Path, what: str) -> None:
-    if what == "pipe":
-        os.mkfifo(path, 0o600)
-    elif what == "folder":
-        path.mkdir(mode=0o700)
-    else:
-        files.write(path.with_name("real"), b"x")
-        path.symlink_to("real")
-    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it was waited for"))
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
     signal.setitimer(signal.ITIMER_REAL, 5)
     try:
-        with pytest.raises(OSError, match="file"):
-            files.read(path, limit=9)
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_file_that_is_too_long_is_not_read(path: Path) -> None:
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(0, True), (63, True), (64, True), (65, False), (1000, False)])
+def test_read_file_above_limit_is_refused(size: int, is_read: bool, path: Path, open_descriptors: int) -> None:
+    path.write_bytes(b"x" * size)
+    if is_read:
+        assert files.read(path, limit=64) == b"x" * size
+    else:
+        with pytest.raises(OSError, match="larger than 64 bytes"):
+            files.read(path, limit=64)
+    assert count_descriptors() == open_descriptors
+
+
+def test_read_large_limit_is_named_in_mebibytes(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(10 << 30)
-    path.chmod(0o600)
-    with pytest.raises(OSError, match="longer than 9 bytes"):
-        files.read(path, limit=9)
+    with pytest.raises(OSError, match="larger than 2 MiB"):
+        files.read(path, limit=2 << 20)
 
 
-def test_nothing_stays_open_of_what_is_read_or_refused(path: Path) -> None:
-    files.write(path, b"x")
-    before = len(list(Path("/dev/fd").iterdir()))
-    files.read(path, limit=1)
-    path.chmod(0o644)
-    with pytest.raises(OSError, match="is open to others"):
-        files.read(path, limit=1)
-    assert len(list(Path("/dev/fd").iterdir())) == before
+def test_read_file_that_grows_after_check_is_refused(path: Path) -> None:
+    path.write_bytes(b"x")
+    with pytest.raises(OSError, match="larger than 64 bytes"):
+        files.read(path, limit=64, check=lambda _: path.write_bytes(b"x" * 100) and None)
 
 
-def test_a_link_is_replaced_and_not_written_through(path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_read_proc_file_with_size_zero_is_limited() -> None:
+    """Files below /proc report size 0, and some never end."""
+    with pytest.raises(OSError, match="larger than 64 bytes"):
+        files.read(Path("/proc/self/status"), limit=64)
+
+
+def test_read_check_that_raises_closes_file(path: Path, open_descriptors: int) -> None:
+    path.write_bytes(b"x")
+    path.chmod(0o640)
+
+    def refuse(status: os.stat_result) -> None:
+        raise PermissionError(f"{status.st_mode & 0o777:o}")
+
+    with pytest.raises(PermissionError, match="640"):
+        files.read(path, limit=64, check=refuse)
+    assert count_descriptors() == open_descriptors
+
+
+def test_read_null_device_is_empty_other_devices_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert files.read(Path(os.devnull), limit=64) == b""
+    for special in (Path("/dev/zero"), tmp_path / "pipe"):
+        with no_waiting(), pytest.raises(OSError, match="not an ordinary file"):
+            files.read(special, limit=64)
+    with pytest.raises(OSError, match="a directory"):
+        files.read(tmp_path, limit=64)
+
+
+def test_read_follows_link_unless_forbidden(path: Path) -> None:
+    path.with_name("real").write_bytes(b"x")
+    path.symlink_to("real")
+    assert files.read(path, limit=1) == b"x"
+    with pytest.raises(OSError, match="symbolic links"):
+        files.read(path, limit=1, follow=False)
+
+
+def test_dangling_link_names_link_without_target(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "good").symlink_to("folder")
+    (tmp_path / "bad").symlink_to("gone")
+    assert files.dangling_link(tmp_path / "absent") is None
+    assert files.dangling_link(tmp_path / "good/absent") is None
+    assert files.dangling_link(tmp_path / "bad") == tmp_path / "bad"
+    assert files.dangling_link(tmp_path / "bad/file") == tmp_path / "bad"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610])
+def test_read_private_file_open_to_others_is_refused(path: Path, mode: int, open_descriptors: int) -> None:
+    files.replace(path, b"x")
+    path.chmod(mode)
+    with pytest.raises(OSError, match="open to other users"):
+        files.read_private(path, limit=9)
+    assert count_descriptors() == open_descriptors
+
+
+@pytest.mark.root("only root can give a file away")
+def test_read_private_file_of_another_user_is_refused(path: Path) -> None:
+    files.replace(path, b"x")
+    os.chown(path, 65534, 65534)
+    with pytest.raises(OSError, match="open to other users"):
+        files.read_private(path, limit=9)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_read_private_special_file_is_refused_without_waiting(path: Path, kind: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(path, 0o600)
+    elif kind == "folder":
+        path.mkdir(mode=0o700)
+    else:
+        files.replace(path.with_name("real"), b"x")
+        path.symlink_to("real")
+    with no_waiting(), pytest.raises(OSError, match="file"):
+        files.read_private(path, limit=9)
+
+
+def test_read_private_file_above_limit_is_refused(path: Path) -> None:
+    files.replace(path, b"x" * 10)
+    with pytest.raises(OSError, match="larger than 9 bytes"):
+        files.read_private(path, limit=9)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def test_replace_then_read_returns_content(path: Path) -> None:
+    for content in (b"one", b"", b"another"):
+        files.replace(path, content)
+        assert files.read_private(path, limit=7) == content
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o377])
+def test_modes_are_private_whatever_the_umask(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        files.replace(path, b"x")
+        files.create(path.with_name("new"), b"x")
+        files.replace(path.with_name("program"), b"x", mode=0o755)
+        with files.held(path.with_name("lock"), timeout=0):
+            pass
+    finally:
+        os.umask(before)
+    modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
+    assert modes == {"file": 0o600, "new": 0o600, "program": 0o755, "lock": 0o600}
+
+
+def test_replace_link_does_not_write_through_it(path: Path) -> None:
     path.with_name("victim").write_bytes(b"theirs")
     path.symlink_to("victim")
-    files.write(path, b"ours")
+    files.replace(path, b"ours")
     assert (path.with_name("victim").read_bytes(), path.is_symlink()) == (b"theirs", False)
 
 
-def test_only_where_there_is_none(path: Path) -> None:
-    files.write(path, b"first", replace=False)
+def test_create_existing_file_is_refused(path: Path) -> None:
+    files.create(path, b"first")
     with pytest.raises(FileExistsError):
-        files.write(path, b"second", replace=False)
+        files.create(path, b"second")
     assert path.read_bytes() == b"first"
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("create", [False, True])
 @pytest.mark.parametrize("durable", [True, False])
-def test_the_order_of_calls(path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool, durable: bool) -> None:
-    log = calls(monkeypatch)
-    files.write(path, b"x", replace=replace, durable=durable)
-    placed = "rename" if replace else "link"
+def test_write_durable_syncs_file_and_then_folder(
+    path: Path, monkeypatch: pytest.MonkeyPatch, create: bool, durable: bool
+) -> None:
+    log = record_calls(monkeypatch)
+    (files.create if create else files.replace)(path, b"x", durable=durable)
+    placed = "link" if create else "rename"
     assert log == (["fsync file", placed, "fsync folder"] if durable else [placed])
 
 
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the system calls that decide what is on the disk after a loss of power, as they happen."""
+def record_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The system calls that decide what is on the disk after a loss of power, in their order."""
     log: list[str] = []
     fsync, link, replace = os.fsync, os.link, os.replace
 
@@ -132,48 +222,59 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return log
 
 
-def test_all_of_it_is_there_when_it_is_made_durable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_durable_syncs_complete_content(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
-    files.write(path, b"x" * 100, durable=True)
+    files.replace(path, b"x" * 100, durable=True)
     assert sizes[0] == 100
 
 
-def test_two_writers_of_one_file_do_not_share_a_temporary_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_temporary_names_differ(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda old, new: (names.append(Path(old).name), replace(old, new)))
-    files.write(path, b"x")
-    files.write(path, b"y")
+    files.replace(path, b"x")
+    files.replace(path, b"y")
     assert len(set(names)) == 2
     assert all(name.startswith(f".file.{os.getpid()}.") and name.endswith(".tmp") for name in names)
 
 
-def test_what_somebody_puts_in_the_place_of_a_temporary_file_is_not_written_to(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "guessed")
+def test_write_planted_temporary_file_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
     other = path.with_name("other")
     other.write_bytes(b"theirs")
     for plant in (lambda at: at.symlink_to(other), lambda at: at.hardlink_to(other)):
-        planted = path.with_name(f".file.{os.getpid()}.guessed.tmp")
+        planted = path.with_name(f".file.{os.getpid()}.00000000.tmp")
         plant(planted)
         with pytest.raises(FileExistsError):
-            files.write(path, b"secret")
+            files.replace(path, b"secret")
         planted.unlink()
         assert other.read_bytes() == b"theirs"
 
 
-def test_the_age_of_a_link_is_its_own_and_what_is_absent_is_not_old(path: Path) -> None:
+def test_write_that_fails_keeps_old_content(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.replace(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "broken")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="broken"):
+        files.replace(path, b"new", durable=True)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_is_older_looks_at_link_and_not_at_target(path: Path) -> None:
     path.symlink_to("absent")
     os.utime(path, (time.time() - 120,) * 2, follow_symlinks=False)
-    assert files.older(path, 60)
-    assert not files.older(path.with_name("absent"), 60)
-    files.write(path.with_name("absent"), b"x")
-    assert files.older(path, 60)
+    assert files.is_older(path, 60)
+    assert not files.is_older(path.with_name("absent"), 60)
+    files.replace(path.with_name("absent"), b"x")
+    assert files.is_older(path, 60)
 
 
-def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(path: Path) -> None:
+def test_sweep_removes_abandoned_temporary_files_only(path: Path) -> None:
     for name, age in ((".file.1.aa.tmp", 120), (".file.2.bb.tmp", 0), ("file.tmp", 120), (".file", 120)):
         path.with_name(name).touch()
         os.utime(path.with_name(name), (time.time() - age,) * 2)
@@ -181,43 +282,91 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(path
     assert sorted(entry.name for entry in path.parent.iterdir()) == [".file", ".file.2.bb.tmp", "file.tmp"]
 
 
-def test_a_write_that_fails_leaves_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files.write(path, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError(5, "broken")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="broken"):
-        files.write(path, b"new", durable=True)
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+# -- locks -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_lock_keeps_others_out_until_it_is_let_go(path: Path) -> None:
-    with files.lock(path), pytest.raises(TimeoutError):
-        files.lock(path).acquire(timeout=0)
-    with files.lock(path).acquire(timeout=0):
+@pytest.mark.parametrize("timeout", [0, 0.1, -1])
+def test_held_lock_excludes_others_until_released(path: Path, timeout: float) -> None:
+    with files.held(path, timeout=0), pytest.raises(TimeoutError), files.held(path, timeout=timeout):
+        pytest.fail("held twice")
+    with files.held(path, timeout=0):
         pass
 
 
-def test_a_lock_lies_in_a_private_folder(tmp_path: Path) -> None:
+def test_held_lock_is_released_by_exception(path: Path) -> None:
+    with pytest.raises(ValueError, match="inside"), files.held(path, timeout=0):
+        raise ValueError("inside")
+    with files.held(path, timeout=0):
+        pass
+
+
+def test_held_without_timeout_waits_for_holder(path: Path) -> None:
+    order: list[str] = []
+
+    def wait() -> None:
+        with files.held(path, timeout=None):
+            order.append("second")
+
+    with files.held(path, timeout=0):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.15)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
+
+
+def test_held_check_ends_waiting(path: Path) -> None:
+    calls: list[float] = []
+
+    def check() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 5:
+            raise KeyError
+
+    with files.held(path, timeout=0), pytest.raises(KeyError), files.held(path, timeout=20, check=check):
+        pytest.fail("held twice")
+    assert calls[-1] - calls[0] < 4  # at least once a second
+    with files.held(path, timeout=0):
+        pass
+
+
+def test_held_lock_is_released_by_death(path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from vault_core import files\n"
+        "with files.held(Path(sys.argv[1]), timeout=0): print(flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program, path], stdin=pipe, stdout=pipe, env={}) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with pytest.raises(TimeoutError), files.held(path, timeout=0):
+            pytest.fail("held twice")
+        holder.kill()
+        with files.held(path, timeout=5):
+            pass
+
+
+def test_held_lock_in_open_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(Untrusted):
-        files.lock(tmp_path / "open/lock")
+    with pytest.raises(Untrusted), files.held(tmp_path / "open/lock", timeout=0):
+        pytest.fail("held")
 
 
-def test_where_the_system_has_no_locks_there_is_none_that_outlives_its_holder(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file that stands for a lock would keep everybody out once its maker was killed."""
+def test_held_lock_link_is_refused(path: Path) -> None:
+    path.symlink_to("target")
+    with pytest.raises(OSError, match="symbolic links"), files.held(path, timeout=0):
+        pytest.fail("held")
+    assert not path.with_name("target").exists()
+
+
+def test_held_without_system_locks_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that stands for a lock would keep everybody out after its maker was killed."""
 
     def missing(*_: object) -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", missing)
-    lock = files.lock(path)
-    with pytest.raises(OSError, match="not implemented"):
-        lock.acquire(timeout=0)
-    assert not lock.is_locked
+    with pytest.raises(OSError, match="not implemented"), files.held(path, timeout=0):
+        pytest.fail("held")

@@ -10,8 +10,9 @@ import pytest
 
 from vault_core.api import AtRest, Capability, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
 from vault_core.api import Source as Need
-from vault_core.plugins.inspect import describe, faults
+from vault_core.plugins.inspect import describe
 from vault_core.plugins.loader import Plugins
+from vault_core.plugins.spec_problems import problems
 
 
 def nothing(*_: object) -> Any:
@@ -36,8 +37,8 @@ STORAGE = StorageSpec(
 PASSPHRASES = PassphraseSourceSpec(name="p", summary="s", open=nothing)
 
 
-def test_a_sound_plugin_has_no_faults() -> None:
-    assert list(faults(STORAGE)) == []
+def test_problems_of_valid_spec_is_empty() -> None:
+    assert list(problems(STORAGE)) == []
 
 
 @pytest.mark.parametrize(
@@ -50,39 +51,39 @@ def test_a_sound_plugin_has_no_faults() -> None:
         ({"open": None}, "its open cannot be called"),
         ({"locate": "x"}, "its locate cannot be called"),
         ({"who_reads": 1}, "its who_reads cannot be called"),
-        ({"options": [Option(name="a", help="h")]}, "its options are no tuple of Option"),
-        ({"options": ("a",)}, "its options are no tuple of Option"),
-        ({"options": (Option(name="A", help="h"),)}, "'A' is no name of an option: lower-case words joined by -"),
-        ({"options": (Option(name="a-", help="h"),)}, "'a-' is no name of an option: lower-case words joined by -"),
-        ({"options": (Option(name="a\n", help="h"),)}, "'a\\n' is no name of an option: lower-case words joined by -"),
-        ({"options": (Option(name="a", help="h"),) * 2}, "two of its options have one name"),
-        ({"at_rest": "core"}, "its at_rest is no AtRest"),
-        ({"capabilities": 3}, "its capabilities are no Capability"),
-        ({"max_value": 63}, "its max_value is no number of 64 or more bytes"),
-        ({"max_value": "64"}, "its max_value is no number of 64 or more bytes"),
-        ({"secret_variables": None}, "its secret_variables are no tuple of str"),
-        ({"secret_variables": "*"}, "its secret_variables are no tuple of str"),
+        ({"options": [Option(name="a", help="h")]}, "its options are not a tuple of Option"),
+        ({"options": ("a",)}, "its options are not a tuple of Option"),
+        ({"options": (Option(name="A", help="h"),)}, "'A' is not an option name: lower-case words joined by -"),
+        ({"options": (Option(name="a-", help="h"),)}, "'a-' is not an option name: lower-case words joined by -"),
+        ({"options": (Option(name="a\n", help="h"),)}, "'a\\n' is not an option name: lower-case words joined by -"),
+        ({"options": (Option(name="a", help="h"),) * 2}, "two of its options have the same name"),
+        ({"at_rest": "core"}, "its at_rest is not an AtRest"),
+        ({"capabilities": 3}, "its capabilities are not a Capability"),
+        ({"max_value": 63}, "its max_value is not a number of bytes of at least 64"),
+        ({"max_value": "64"}, "its max_value is not a number of bytes of at least 64"),
+        ({"secret_variables": None}, "its secret_variables are not a tuple of str"),
+        ({"secret_variables": "*"}, "its secret_variables are not a tuple of str"),
     ],
 )
-def test_a_fault_is_one_sentence(changes: dict[str, Any], told: str) -> None:
-    assert list(faults(replace(STORAGE, **changes))) == [told]
+def test_problems_of_invalid_spec_is_one_sentence(changes: dict[str, Any], told: str) -> None:
+    assert list(problems(replace(STORAGE, **changes))) == [told]
 
 
 @pytest.mark.parametrize(("secret", "for_profiles"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_secret_of_another_than_a_session_provider_is_not_for_profiles(secret: bool, for_profiles: bool) -> None:
+def test_secret_profile_option_is_for_session_providers_only(secret: bool, for_profiles: bool) -> None:
     options = (Option(name="pin", help="h", secret=secret, from_profile=for_profiles),)
     session = SessionSpec(name="x", summary="s", open=nothing, parameters=nothing, source=Need.NEVER, options=options)
-    told = ["its option 'pin' is secret: an AWS profile sets one of a session provider alone"]
-    assert list(faults(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
-    assert list(faults(session)) == []
-    assert list(faults(replace(session, source="never"))) == ["its source is no Source"]  # type: ignore[arg-type]
+    told = ["its option 'pin' is secret: an AWS profile can set those of session providers only"]
+    assert list(problems(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
+    assert list(problems(session)) == []
+    assert list(problems(replace(session, source="never"))) == ["its source is not a Source"]  # type: ignore[arg-type]
 
 
-def test_no_limit_and_the_least_limit_are_none() -> None:
-    assert [list(faults(replace(STORAGE, max_value=limit))) for limit in (None, 64)] == [[], []]
+def test_missing_and_smallest_max_value_are_valid() -> None:
+    assert [list(problems(replace(STORAGE, max_value=limit))) for limit in (None, 64)] == [[], []]
 
 
-def test_a_storage_backend_is_described_without_its_secrets() -> None:
+def test_describe_storage_backend_hides_secret_defaults() -> None:
     found = describe("box", STORAGE, SimpleNamespace(host=SimpleNamespace(plugins=Plugins())))  # type: ignore[arg-type]  # that much is looked at
     options = found.pop("options")
     assert found == {
@@ -107,7 +108,7 @@ def test_a_storage_backend_is_described_without_its_secrets() -> None:
     assert "canary" not in str(options)
 
 
-def test_nothing_is_called_without_a_context() -> None:
+def test_describe_without_context_calls_nothing() -> None:
     def never(_: object) -> str:
         raise AssertionError
 
@@ -123,7 +124,7 @@ def test_nothing_is_called_without_a_context() -> None:
         (SessionSpec(name="x", summary="s", open=nothing, parameters=nothing, source=Need.NEVER), "source-never"),
     ],
 )
-def test_capabilities_of_other_kinds(spec: Any, expected: str) -> None:
+def test_describe_capabilities_of_other_kinds(spec: Any, expected: str) -> None:
     found = describe("p", spec, None)
     assert found["capabilities"] == expected.split()
     assert "at_rest" not in found

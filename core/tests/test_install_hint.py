@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from vault_core.plugins import install_hint as module
-from vault_core.plugins.discovery import Offer
-from vault_core.plugins.install_hint import install_hint
-from vault_core.plugins.loader import STANDARD
+from vault_core.plugins.discovery import AvailablePlugin
+from vault_core.plugins.install_hint import STANDARD, install_hint
 
 SSM = "vault-plugin-ssm"
 
@@ -41,7 +40,9 @@ class Installed:
         self.origins: dict[str, dict[str, Any]] = {}
         self.plugins = list(STANDARD)
         monkeypatch.setattr(importlib.metadata, "distribution", self._distribution)
-        monkeypatch.setattr(module, "scan", lambda: [Offer("storage", "any", name, "1", "m") for name in self.plugins])
+        monkeypatch.setattr(
+            module, "scan", lambda: [AvailablePlugin("storage", "any", name, "1", "m") for name in self.plugins]
+        )
 
     def _distribution(self, name: str) -> Installed:
         self._name = name

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from vault_core import output
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import Offer, normalise
-from vault_core.plugins.install_hint import install_hint
-from vault_core.plugins.loader import _HOOKS, KINDS, OURS, STANDARD, Plugins
+from vault_core.plugins.discovery import AvailablePlugin, normalise
+from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
+from vault_core.plugins.loader import _HOOKS, KINDS, Plugins
 
 HEAD = """
     from vault_core.api import *
@@ -46,7 +46,7 @@ def install(folder: Path, distribution: str, entries: str, **modules: str) -> No
         (folder / f"{name}.py").write_text(textwrap.dedent(HEAD) + textwrap.dedent(source))
 
 
-def test_only_the_named_one_is_imported_and_only_once(folder: Path) -> None:
+def test_load_imports_only_the_named_module_once(folder: Path) -> None:
     entries = (
         "[vault.storage.v1]\naa = loader_aa\nab = loader_aa\nbb = loader_bb\n[vault.passphrase.v1]\naa = loader_aa\n"
     )
@@ -72,7 +72,7 @@ def test_only_the_named_one_is_imported_and_only_once(folder: Path) -> None:
     assert "loader_bb" not in sys.modules
 
 
-def test_a_hook_of_another_plugin_never_answers(folder: Path) -> None:
+def test_load_calls_hook_of_named_module_only(folder: Path) -> None:
     """``cc`` is offered by both modules' hooks, and by the metadata of one distribution alone."""
     hook = """
         @hookimpl
@@ -91,7 +91,7 @@ def test_a_hook_of_another_plugin_never_answers(folder: Path) -> None:
         plugins.load("storage", "cc")
 
 
-def test_a_broken_module_stays_broken_for_its_other_names(folder: Path) -> None:
+def test_load_broken_module_fails_for_all_its_names(folder: Path) -> None:
     install(
         folder,
         "half",
@@ -109,7 +109,7 @@ def test_a_broken_module_stays_broken_for_its_other_names(folder: Path) -> None:
             plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
 
 
-def test_a_conflict_names_both_and_imports_neither(folder: Path) -> None:
+def test_load_conflict_names_both_and_imports_neither(folder: Path) -> None:
     install(folder, "One_X", "[vault.storage.v1]\ngg = loader_gg\n", loader_gg="raise SystemExit")
     install(folder, "two", "[vault.storage.v1]\ngg = loader_gg\n")
     with pytest.raises(PluginConflict, match="storage backend 'gg' is offered by one-x and two"):
@@ -117,7 +117,7 @@ def test_a_conflict_names_both_and_imports_neither(folder: Path) -> None:
     assert "loader_gg" not in sys.modules
 
 
-def test_a_distribution_that_is_there_twice_is_in_conflict_with_itself(folder: Path) -> None:
+def test_load_distribution_installed_twice_is_a_conflict(folder: Path) -> None:
     install(folder, "Some.Plugin", "[vault.storage.v1]\nhh = loader_hh\n", loader_hh="raise SystemExit")
     install(folder, "some_plugin", "[vault.storage.v1]\nhh = loader_hh\n")
     with pytest.raises(PluginConflict) as caught:
@@ -137,7 +137,7 @@ def test_a_distribution_that_is_there_twice_is_in_conflict_with_itself(folder: P
         ("storage", "box", "passphrase-file", "AWS_VAULT_BOX_PASSPHRASE_FILE"),
     ],
 )
-def test_an_option_does_not_take_a_name_of_the_hosts(
+def test_load_option_with_variable_of_awsv_is_refused(
     kind: str, name: str, option: str, taken: str, folder: Path
 ) -> None:
     hook, spec = _HOOKS[kind]
@@ -158,15 +158,15 @@ def test_an_option_does_not_take_a_name_of_the_hosts(
 @pytest.mark.parametrize(
     ("kind", "wrong", "told"),
     [
-        ("storage", 'at_rest="core"', "its at_rest is no AtRest"),  # or nobody would seal the keys
-        ("storage", "at_rest=None, max_value='64'", "its at_rest is no AtRest; its max_value is no number of 64"),
-        ("storage", "capabilities=0", "its capabilities are no Capability"),
-        ("storage", "secret_variables=None", "its secret_variables are no tuple of str"),
-        ("passphrase", "options=[]", "its options are no tuple of Option"),
-        ("session", 'source="never"', "its source is no Source"),
+        ("storage", 'at_rest="core"', "its at_rest is not an AtRest"),  # or nobody would seal the keys
+        ("storage", "at_rest=None, max_value='64'", "its at_rest is not an AtRest; its max_value is not a number"),
+        ("storage", "capabilities=0", "its capabilities are not a Capability"),
+        ("storage", "secret_variables=None", "its secret_variables are not a tuple of str"),
+        ("passphrase", "options=[]", "its options are not a tuple of Option"),
+        ("session", 'source="never"', "its source is not a Source"),
     ],
 )
-def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong: str, told: str, folder: Path) -> None:
+def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str, folder: Path) -> None:
     hook, spec = _HOOKS[kind]
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
@@ -174,7 +174,7 @@ def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong:
         def {hook}(): return ({spec}(name="odd", summary="s", open=opener{more}, {wrong}),)
     """
     install(folder, "sloppy", f"[vault.{kind}.v1]\nodd = loader_sloppy\n", loader_sloppy=source)
-    with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 describes itself wrongly: {told}") as caught:
+    with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 has an invalid spec: {told}") as caught:
         Plugins().load(kind, "odd")  # type: ignore[call-overload]  # the kind is data here
     assert caught.value.hint == "this is a bug of sloppy"
 
@@ -183,14 +183,14 @@ def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong:
     ("kind", "name", "hint"),
     [
         ("storage", "fiel", "did you mean 'file'[?]"),
-        ("passphrase", "file", "known are .*env.*, prompt.*"),
-        ("mfa", "zzz", "known are .*terminal.*"),
+        ("passphrase", "file", "available: .*env.*, prompt.*"),
+        ("mfa", "zzz", "available: .*terminal.*"),
         ("session", "stss", "did you mean 'sts'[?]"),
-        ("storage", "", "known are .*file.*"),
-        ("storage", "vault-plugin-file-store", "known are .*file.*"),
+        ("storage", "", "available: .*file.*"),
+        ("storage", "vault-plugin-file-store", "available: .*file.*"),
     ],
 )
-def test_hints_for_names_that_nobody_offers(kind: str, name: str, hint: str) -> None:
+def test_hint_for_unknown_name(kind: str, name: str, hint: str) -> None:
     with pytest.raises(PluginNotFound) as caught:
         Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
     assert caught.value.hint is not None
@@ -199,16 +199,16 @@ def test_hints_for_names_that_nobody_offers(kind: str, name: str, hint: str) -> 
 
 
 @pytest.mark.parametrize(("kind", "name"), OURS)
-def test_an_install_line_only_for_our_own_names(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hint_for_own_plugin_is_install_command(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for scan in ("scan", "scan_slowly"):
-        monkeypatch.setattr(loader, scan, lambda: (Offer("mfa", "any", STANDARD[0], "1", "m"),))
+        monkeypatch.setattr(loader, scan, lambda: (AvailablePlugin("mfa", "any", STANDARD[0], "1", "m"),))
     with pytest.raises(PluginNotFound) as caught:
         Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
     assert caught.value.hint == install_hint(OURS[kind, name])
     assert caught.value.hint.startswith(f"{sys.executable} -m pip install ")
 
 
-def test_a_core_alone_is_told_of_all_that_its_defaults_need(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hint_without_plugins_installs_the_standard_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "scan_slowly", tuple)
     monkeypatch.setattr(loader, "scan", tuple)
     with pytest.raises(PluginNotFound) as caught:
@@ -230,13 +230,13 @@ NAMES = st.lists(st.sampled_from(["aa", "bb", "cc", "one", "One", "two", "three"
 
 @settings(deadline=None)
 @given(allowed=NAMES)
-def test_narrowing_only_narrows(allowed: list[str]) -> None:
+def test_load_plugins_variable_only_restricts(allowed: list[str]) -> None:
     """Whatever is named: what loads with it loads without it, and what is ambiguous stays ambiguous."""
     offers = (
-        Offer("storage", "aa", "one", "1", "m"),
-        Offer("storage", "bb", "one", "1", "m"),
-        Offer("storage", "bb", "two", "1", "n"),
-        Offer("storage", "cc", "three", "1", "o"),
+        AvailablePlugin("storage", "aa", "one", "1", "m"),
+        AvailablePlugin("storage", "bb", "one", "1", "m"),
+        AvailablePlugin("storage", "bb", "two", "1", "n"),
+        AvailablePlugin("storage", "cc", "three", "1", "o"),
     )
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -259,16 +259,16 @@ def test_narrowing_only_narrows(allowed: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("api", "hint"), [(2, "update vault-core, or install an older pp"), (0, "update pp")])
-def test_one_for_another_api_says_so(api: int, hint: str) -> None:
+def test_load_plugin_for_other_api_version_is_refused(api: int, hint: str) -> None:
     plugins = Plugins()
-    plugins._offers = (Offer("storage", "aa", "pp", "3", "m", api),)
-    with pytest.raises(PluginLoadError, match=rf"'aa' from pp 3 is made for vault\.storage\.v{api}; .* v1") as caught:
+    plugins._offers = (AvailablePlugin("storage", "aa", "pp", "3", "m", api),)
+    with pytest.raises(PluginLoadError, match=rf"'aa' from pp 3 needs vault\.storage\.v{api}; .* v1") as caught:
         plugins.load("storage", "aa")
     assert caught.value.hint == hint
 
 
 def blamed(raised: BaseException) -> VaultError:
-    with pytest.raises(VaultError) as caught, Plugins().blame("storage", "file"):
+    with pytest.raises(VaultError) as caught, Plugins().attributed_to("storage", "file"):
         raise raised
     return caught.value
 
@@ -278,18 +278,18 @@ class Odd(BaseException):
 
 
 @pytest.mark.parametrize("raised", [ValueError("canary"), SystemExit(0), Odd("canary"), GeneratorExit(), MemoryError()])
-def test_what_a_plugin_raises_is_a_bug_of_its_distribution(raised: BaseException) -> None:
+def test_attributed_to_reports_unexpected_exception_as_bug(raised: BaseException) -> None:
     error = blamed(raised)
     assert type(error) is VaultError
     assert error.message == f"storage backend 'file' failed with {type(raised).__name__}"
     assert error.hint == "this is a bug of vault-plugin-file; --debug shows where"
 
 
-def test_what_a_plugin_may_raise_passes() -> None:
+def test_attributed_to_passes_vault_error() -> None:
     raised = ConfigError("mine")
     assert blamed(raised) is raised
 
 
-def test_ctrl_c_is_nobodys_bug() -> None:
-    with pytest.raises(KeyboardInterrupt), Plugins().blame("storage", "file"):
+def test_attributed_to_passes_keyboard_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), Plugins().attributed_to("storage", "file"):
         raise KeyboardInterrupt

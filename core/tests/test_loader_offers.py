@@ -6,18 +6,20 @@ import pytest
 
 from vault_core.errors import PluginConflict, PluginDisabled, PluginLoadError, PluginNotFound
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import API, Offer
+from vault_core.plugins.discovery import API, AvailablePlugin
 from vault_core.plugins.loader import Plugins
 
 
-def shelf(*offers: Offer, allowed: tuple[str, ...] | None = None) -> Plugins:
+def shelf(*offers: AvailablePlugin, allowed: tuple[str, ...] | None = None) -> Plugins:
     plugins = Plugins(allowed)
     plugins._offers = offers
     return plugins
 
 
-def offer(name: str = "box", distribution: str = "vault-plugin-box", version: str = "1.0", api: int = API) -> Offer:
-    return Offer("storage", name, distribution, version, "vault_plugin_box_that_is_not_there", api)
+def offer(
+    name: str = "box", distribution: str = "vault-plugin-box", version: str = "1.0", api: int = API
+) -> AvailablePlugin:
+    return AvailablePlugin("storage", name, distribution, version, "vault_plugin_box_that_is_not_there", api)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "scan_slowly", tuple)
 
 
-def test_what_plain_folders_do_not_hold_is_looked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_unknown_name_scans_slowly_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "scan_slowly", lambda: (offer(),))
     with pytest.raises(PluginLoadError, match=r"'box' from vault-plugin-box 1\.0 cannot be loaded"):
         shelf().load("storage", "box")
@@ -33,7 +35,7 @@ def test_what_plain_folders_do_not_hold_is_looked_for_once_more(monkeypatch: pyt
         shelf().load("storage", "bag")
 
 
-def test_a_bug_is_blamed_on_who_could_be_loaded() -> None:
+def test_owner_is_the_usable_distribution() -> None:
     old = offer(distribution="vault-plugin-old", version="0.1", api=API + 1)
     assert shelf(old, offer()).owner("storage", "box") == ("vault-plugin-box", "1.0")
     assert shelf(old).owner("storage", "box") == ("box", "of unknown version")
@@ -41,19 +43,19 @@ def test_a_bug_is_blamed_on_who_could_be_loaded() -> None:
 
 
 @pytest.mark.parametrize("name", ["Box", "b", "a" * 33, "1box", "box\n"])
-def test_a_name_that_nobody_can_type_is_not_there(name: str) -> None:
+def test_load_invalid_name_is_not_found(name: str) -> None:
     with pytest.raises(PluginNotFound):
         shelf(offer(name)).load("storage", name)
 
 
 @pytest.mark.parametrize(("api", "hint"), [(API + 1, "update vault-core"), (API - 1, "update vault-plugin-box")])
-def test_who_is_to_be_updated(api: int, hint: str) -> None:
-    with pytest.raises(PluginLoadError, match=f"is made for vault.storage.v{api}; this awsv has v{API}") as refused:
+def test_load_other_api_version_hints_what_to_update(api: int, hint: str) -> None:
+    with pytest.raises(PluginLoadError, match=f"needs vault.storage.v{api}; this awsv has v{API}") as refused:
         shelf(offer(api=api)).load("storage", "box")
     assert str(refused.value.hint).startswith(hint)
 
 
-def test_two_that_offer_one_name_are_a_conflict_whichever_may_load() -> None:
+def test_load_plugins_variable_does_not_resolve_conflict() -> None:
     both = offer(), offer(distribution="vault-plugin-bag")
     for allowed in (None, ("vault-plugin-box",), ()):
         with pytest.raises(PluginConflict, match="is offered by vault-plugin-box and vault-plugin-bag"):
@@ -73,14 +75,14 @@ def test_two_that_offer_one_name_are_a_conflict_whichever_may_load() -> None:
         (("bag", "vault-plugin-bag"), False),
     ],
 )
-def test_a_plugin_may_load_by_its_name_or_its_distributions(allowed: tuple[str, ...] | None, may_load: bool) -> None:
+def test_may_load_by_name_or_distribution(allowed: tuple[str, ...] | None, may_load: bool) -> None:
     with pytest.raises(
         PluginLoadError if may_load else PluginDisabled, match="cannot be loaded" if may_load else "may not"
     ):
         shelf(offer(), allowed=allowed).load("storage", "box")
 
 
-def test_what_is_missing_is_installed_alone_where_the_standard_is_there() -> None:
+def test_hint_with_standard_plugins_installs_only_the_missing_one() -> None:
     standard = offer("file", "vault-plugin-file")
     assert "vault-plugin-env" not in shelf(standard).hint("storage", "hashicorp")
     assert "vault-plugin-hashicorp" in shelf(standard).hint("storage", "hashicorp")
@@ -90,9 +92,7 @@ def test_what_is_missing_is_installed_alone_where_the_standard_is_there() -> Non
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(0), GeneratorExit(), ImportError("a\nb")], ids=repr)
-def test_a_module_that_raises_is_a_plugin_that_does_not_load(
-    raised: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_load_module_that_raises_is_refused(raised: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it prints meanwhile is kept from standard output; Ctrl-C is the person's, not the plugin's."""
     calls: list[str] = []
     monkeypatch.setattr(loader.output, "guard", lambda: calls.append("guard"))
@@ -109,6 +109,6 @@ def test_a_module_that_raises_is_a_plugin_that_does_not_load(
     assert "\n" not in str(refused.value)
 
 
-def test_a_command_has_no_options_and_is_not_loaded_to_say_so() -> None:
-    command = Offer("command", "box", "vault-plugin-box", "1.0", "vault_plugin_box_that_is_not_there")
+def test_options_of_command_is_empty_without_loading() -> None:
+    command = AvailablePlugin("command", "box", "vault-plugin-box", "1.0", "vault_plugin_box_that_is_not_there")
     assert shelf(command).options(command) == ()

@@ -10,7 +10,7 @@ import pytest
 from vault_core.api import AtRest, Option, PassphraseSourceSpec, StorageSpec, hookimpl
 from vault_core.errors import PluginLoadError
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 
 
@@ -25,7 +25,9 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
     monkeypatch.setattr(loader.output, "guard", lambda: None)
     plugins = Plugins()
     kinds = ("storage", "passphrase")
-    plugins._offers = tuple(Offer(kind, "box", "vault-plugin-box", "1.0", "vault_plugin_box") for kind in kinds)
+    plugins._offers = tuple(
+        AvailablePlugin(kind, "box", "vault-plugin-box", "1.0", "vault_plugin_box") for kind in kinds
+    )
     return plugins
 
 
@@ -39,7 +41,7 @@ def passphrase(*options: str) -> PassphraseSourceSpec:
     return PassphraseSourceSpec(name="box", summary="s", open=lambda _: None, options=declared)  # type: ignore[arg-type, return-value]
 
 
-def test_the_spec_of_the_kind_and_the_name_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_takes_spec_by_kind_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     right = storage()
     found = [SimpleNamespace(name="box"), passphrase(), storage(name="bag"), right, storage("later")]
     assert shelf(monkeypatch, {"vault_storage_backends": found}).load("storage", "box") is right
@@ -48,7 +50,7 @@ def test_the_spec_of_the_kind_and_the_name_is_taken(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("option", ["passphrase", "passphrase-file", "passphrase-fd", "passphrase-command"])
-def test_the_variables_of_a_stores_passphrase_are_the_hosts(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_option_with_passphrase_variable_is_refused(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plugins = shelf(
         monkeypatch, {"vault_storage_backends": [storage(option)], "vault_passphrase_sources": [passphrase(option)]}
     )
@@ -57,7 +59,7 @@ def test_the_variables_of_a_stores_passphrase_are_the_hosts(option: str, monkeyp
     assert plugins.load("passphrase", "box").options[0].name == option  # there is no store of that name
 
 
-def test_a_module_with_an_unknown_hook_answers_for_none_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_module_with_unknown_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     hooks = {"vault_storage_backends": [storage()], "vault_passphrase_sources": [passphrase()], "vault_unknown": []}
     plugins = shelf(monkeypatch, hooks)
     for kind in ("storage", "passphrase", "storage"):

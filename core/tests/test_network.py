@@ -45,12 +45,12 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("host", OURS)
-def test_this_machine_is_known_by_its_addresses_and_names(host: str) -> None:
+def test_is_loopback_accepts_loopback_addresses_and_localhost(host: str) -> None:
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", OTHERS)
-def test_what_may_be_another_machine_is_not_this_one(host: str) -> None:
+def test_is_loopback_rejects_other_hosts(host: str) -> None:
     assert not is_loopback(host)
 
 
@@ -61,22 +61,22 @@ def in_url(host: str) -> str:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("port", ["", ":4566"])
 @pytest.mark.parametrize("host", OURS)
-def test_nothing_for_this_machine_goes_to_a_proxy(host: str, port: str, scheme: str) -> None:
+def test_proxy_for_loopback_is_none(host: str, port: str, scheme: str) -> None:
     url = f"{scheme}://{in_url(host)}{port}/x"
     assert proxy_for(url, EVERYWHERE) is None
     refuse_plain_http(url, {})
 
 
 @pytest.mark.parametrize("host", BELOW)
-def test_a_name_below_localhost_goes_to_no_proxy_and_not_in_the_clear(host: str) -> None:
+def test_name_below_localhost_uses_neither_proxy_nor_plain_http(host: str) -> None:
     assert proxy_for(f"https://{host}/", EVERYWHERE) is None
     with pytest.raises(ConfigError, match="in the clear"):
         refuse_plain_http(f"http://{host}/", {})
 
 
 @pytest.mark.parametrize("host", [*OTHERS, "evil.example#@localhost", "evil.example?@localhost"])
-def test_another_machine_is_not_talked_to_in_the_clear(host: str) -> None:
-    with pytest.raises(ConfigError, match=r"would carry secrets in the clear|names no server") as refused:
+def test_plain_http_to_other_host_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server") as refused:
         refuse_plain_http(f"http://{in_url(host)}/", {})
     assert refused.value.exit_code == 2
 
@@ -104,18 +104,18 @@ def test_another_machine_is_not_talked_to_in_the_clear(host: str) -> None:
         "",
     ],
 )
-def test_nothing_goes_in_the_clear_to_where_nobody_can_tell(url: str) -> None:
+def test_plain_http_to_ambiguous_host_is_refused(url: str) -> None:
     for environ in ({}, {"AWS_VAULT_PLAIN_HTTP": "*"}):
-        with pytest.raises(ConfigError, match="names no server") as refused:
+        with pytest.raises(ConfigError, match="does not name a server") as refused:
             refuse_plain_http(url, environ)
         assert "https://" in (refused.value.hint or "")
 
 
-def test_a_password_in_a_url_is_not_repeated() -> None:
+def test_error_hides_password_of_url() -> None:
     with pytest.raises(ConfigError) as refused:
         refuse_plain_http("http://me:hunter2@vault.example:8200/x?y=hunter2", {})
     assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
-    assert refused.value.message == "http://vault.example:8200 names no server"
+    assert refused.value.message == "http://vault.example:8200 does not name a server"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
         ("fd00::5:80", "http://[fd00::5:80]", True),
     ],
 )
-def test_the_user_exempts_hosts_from_tls(exempt: str, url: str, is_exempt: bool) -> None:
+def test_plain_http_to_exempt_host_is_allowed(exempt: str, url: str, is_exempt: bool) -> None:
     environ = {"AWS_VAULT_PLAIN_HTTP": exempt}
     if is_exempt:
         refuse_plain_http(url, environ)
@@ -154,7 +154,7 @@ def test_the_user_exempts_hosts_from_tls(exempt: str, url: str, is_exempt: bool)
         refuse_plain_http(url, environ)
 
 
-def test_the_hint_of_a_refusal_works() -> None:
+def test_plain_http_hint_allows_the_host() -> None:
     for url in ("http://localstack:4566", "http://[fd00::5]:80/", "http://10.0.0.7"):
         with pytest.raises(ConfigError) as refused:
             refuse_plain_http(url, {})
@@ -180,7 +180,7 @@ def test_the_hint_of_a_refusal_works() -> None:
         ({"https_proxy": "", "HTTPS_PROXY": "http://b"}, "https://sts.test", "http://b"),
     ],
 )
-def test_the_proxy_of_a_request(environ: dict[str, str], url: str, proxy: str | None) -> None:
+def test_proxy_for_reads_proxy_variables(environ: dict[str, str], url: str, proxy: str | None) -> None:
     assert proxy_for(url, environ) == proxy
 
 
@@ -199,11 +199,11 @@ def test_the_proxy_of_a_request(environ: dict[str, str], url: str, proxy: str | 
         ("127.0.0.1", False),
     ],
 )
-def test_who_needs_no_proxy(name: str, rules: str, is_direct: bool) -> None:
+def test_no_proxy_rules(name: str, rules: str, is_direct: bool) -> None:
     assert (proxy_for("https://sts.corp.test/", EVERYWHERE | {name: rules}) is None) is is_direct
 
 
-def test_a_proxy_that_nobody_here_can_talk_to_is_not_left_out_silently() -> None:
+def test_proxy_with_unsupported_scheme_is_refused() -> None:
     with pytest.raises(ConfigError, match="a socks5h:// one") as refused:
         proxy_for("https://sts.test", {"ALL_PROXY": "socks5h://me:hunter2@127.0.0.1:9050"})
     assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
@@ -213,9 +213,9 @@ def test_a_proxy_that_nobody_here_can_talk_to_is_not_left_out_silently() -> None
 @pytest.mark.parametrize(
     "proxy", ["hunter2@", "http://", "http://[", "http://me:hunter2@h:x", "//h", "h ost", " ", ":"]
 )
-def test_a_proxy_that_is_none_is_not_left_to_the_library(proxy: str) -> None:
+def test_proxy_with_invalid_url_is_refused(proxy: str) -> None:
     """requests fails at some with a TypeError, and botocore says that the server broke the connection."""
-    with pytest.raises(ConfigError, match="no URL of a host") as refused:
+    with pytest.raises(ConfigError, match="is not a valid URL") as refused:
         proxy_for("https://sts.test", {"https_proxy": proxy})
     assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
 
@@ -223,5 +223,5 @@ def test_a_proxy_that_is_none_is_not_left_to_the_library(proxy: str) -> None:
 @pytest.mark.parametrize(
     "proxy", ["proxy", "proxy:3128", "me:secret@proxy:3128", "http://[::1]:3128", "https://p/", "HTTP://p"]
 )
-def test_a_proxy_is_given_on_as_it_is_written(proxy: str) -> None:
+def test_proxy_url_is_returned_unchanged(proxy: str) -> None:
     assert proxy_for("https://sts.test", {"https_proxy": proxy}) == proxy

@@ -85,27 +85,27 @@ def quick() -> Iterator[None]:
     assert time.monotonic() - began < LONG / 3
 
 
-def test_what_a_program_gets_and_what_it_answers(run: Run) -> None:
+def test_run_passes_input_and_environment_and_returns_output(run: Run) -> None:
     done = run(sh('echo "$TERM $MINE $OTHERS"; cat; printf "gr\\374n" >&2; exit 3'), input=Secret("in"), env=["MINE"])
     assert (done.returncode, done.stdout) == (3, Secret("dumb 1 \nin"))
     assert done.stderr == "gr\N{REPLACEMENT CHARACTER}n"
 
 
-def test_a_program_that_dies_of_a_signal(run: Run) -> None:
+def test_run_signal_is_negative_returncode(run: Run) -> None:
     assert run(sh("kill -9 $$")).returncode == -signal.SIGKILL
 
 
-def test_more_than_a_pipe_holds_goes_both_ways_at_once(run: Run) -> None:
+def test_run_transfers_more_than_a_pipe_buffer_both_ways(run: Run) -> None:
     text = Secret(b"x" * 1_000_000)
     assert run(["cat"], input=text).stdout == text
 
 
-def test_input_that_nobody_reads_is_no_failure(run: Run) -> None:
+def test_run_unread_input_is_not_an_error(run: Run) -> None:
     assert run(["true"], input=Secret(b"x" * 1_000_000)).returncode == 0
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_program_that_takes_too_long_is_killed_with_what_it_started(run: Run, tmp_path: Path) -> None:
+def test_run_timeout_kills_process_group(run: Run, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep {LONG:g} & echo $$ $! > {pids}; exec >/dev/null 2>&1; wait"
     with pytest.raises(SourceUnavailable, match=r"^sh did not end within 0\.3 s$"):
@@ -115,7 +115,7 @@ def test_a_program_that_takes_too_long_is_killed_with_what_it_started(run: Run, 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("holds", ["", ">/dev/null 2>&1 </dev/null"])
-def test_what_a_program_leaves_behind_is_killed_at_its_end(run: Run, tmp_path: Path, holds: str) -> None:
+def test_run_end_kills_background_processes(run: Run, tmp_path: Path, holds: str) -> None:
     pids = tmp_path / "pids"
     done = run(sh(f"sleep {LONG:g} {holds} & echo $! > {pids}; echo done"))
     assert (done.returncode, done.stdout) == (0, Secret("done\n"))
@@ -123,7 +123,7 @@ def test_what_a_program_leaves_behind_is_killed_at_its_end(run: Run, tmp_path: P
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_daemon_that_holds_the_pipes_does_not_keep_us_waiting(run: Run, tmp_path: Path) -> None:
+def test_run_does_not_wait_for_daemon_with_open_pipes(run: Run, tmp_path: Path) -> None:
     """An agent that a vendor's tool starts lives on: it left the group by itself."""
     pid = tmp_path / "pid"
     start = f"setsid sh -c 'echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep {LONG:g}' & "
@@ -135,7 +135,7 @@ def test_a_daemon_that_holds_the_pipes_does_not_keep_us_waiting(run: Run, tmp_pa
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def test_no_descriptor_stays_open_of_a_program(run: Run) -> None:
+def test_run_closes_its_descriptors(run: Run) -> None:
     before = len(list(Path("/dev/fd").iterdir()))
     run(["true"])
     with pytest.raises(SourceUnavailable):
@@ -143,14 +143,12 @@ def test_no_descriptor_stays_open_of_a_program(run: Run) -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-def test_a_program_may_write_as_much_as_the_guide_says() -> None:
+def test_run_output_limit_is_documented() -> None:
     assert running.MOST_WRITTEN == 16 << 20  # docs/plugins/reference.md
 
 
 @pytest.mark.parametrize("argv", [["env", "LC_ALL=C", "yes"], ["sh", "-c", "exec yes >&2"]])
-def test_a_program_that_writes_without_end_is_killed(
-    run: Run, argv: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_endless_output_kills_program(run: Run, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MOST_WRITTEN", 1 << 20)
     with pytest.raises(SourceUnavailable, match=r"^(yes|sh) wrote more than 1 MiB$"):
         run(argv)
@@ -166,16 +164,16 @@ def test_a_program_that_writes_without_end_is_killed(
         (["pass", "A=1"], "pass"),
     ],
 )
-def test_a_program_is_named_in_messages(argv: list[str], name: str) -> None:
+def test_program_name_in_messages(argv: list[str], name: str) -> None:
     assert running.program(argv) == name
 
 
-def test_one_that_is_not_there(run: Run) -> None:
+def test_run_missing_program_is_unavailable(run: Run) -> None:
     with pytest.raises(SourceUnavailable, match=r"^/nowhere/tool cannot be started: No such file or directory$"):
         run(["/nowhere/tool", "--secret"])
 
 
-def test_an_open_file_is_not_passed_on(run: Run) -> None:
+def test_run_does_not_inherit_open_files(run: Run) -> None:
     read, write = os.pipe()
     try:
         os.set_inheritable(read, True)
@@ -197,7 +195,7 @@ print("it ended with", done.returncode, flush=True)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_program_cannot_ask_at_the_terminal(tmp_path: Path) -> None:
+def test_run_program_has_no_terminal(tmp_path: Path) -> None:
     """It neither shows a question nor waits for an answer that nobody asked for: the terminal is not there for it."""
     source = ASKING.format(path=sys.path, root=str(tmp_path), environ=ENVIRON)
     child = pexpect.spawn(sys.executable, ["-I", "-c", source], timeout=LONG / 3, encoding="utf-8")
@@ -208,7 +206,7 @@ def test_a_program_cannot_ask_at_the_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_hosts_deadline_ends_a_program_before_its_own_does(tmp_path: Path) -> None:
+def test_run_ends_at_deadline_of_host(tmp_path: Path) -> None:
     host, pids = host_of(tmp_path), tmp_path / "pids"
     host.ends = time.monotonic() + 0.2
     with pytest.raises(Cancelled, match="the time for this is over"):
@@ -217,7 +215,7 @@ def test_the_hosts_deadline_ends_a_program_before_its_own_does(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_program_of_another_thread_ends_when_the_command_is_cancelled(tmp_path: Path) -> None:
+def test_run_in_thread_ends_when_command_is_cancelled(tmp_path: Path) -> None:
     """Ctrl-C reaches the main thread only, which has the others give up."""
     host, pids = host_of(tmp_path), tmp_path / "pids"
     ended: list[type[BaseException]] = []
@@ -239,7 +237,7 @@ def test_a_program_of_another_thread_ends_when_the_command_is_cancelled(tmp_path
 
 
 @pytest.mark.usefixtures("quick")
-def test_ctrl_c_ends_a_program_at_once(run: Run, tmp_path: Path) -> None:
+def test_run_ctrl_c_kills_program(run: Run, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
     timer.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.person import Person
-from vault_core import folders
+from vault_core import files, folders
 from vault_core.errors import ConfigError
 from vault_core.settings import CONFIG_LIMIT, DEFAULTS, Settings, is_way_to_passphrase
 
@@ -32,7 +32,7 @@ def test_a_state_folder_that_cannot_be_made_is_left_to_who_writes_there(
     def full(folder: Path) -> None:
         raise OSError(number, os.strerror(number), str(folder))
 
-    monkeypatch.setattr(folders, "make", full)
+    monkeypatch.setattr(files, "make_folder", full)
     settings = person.settings()
     assert settings.make_state_dir() == settings.state_dir
 
@@ -43,7 +43,7 @@ def test_a_state_folder_that_another_was_faster_to_put_there_is_refused(
     def faster(folder: Path) -> None:
         raise folders.Untrusted(f"{folder} belongs to user id 7")
 
-    monkeypatch.setattr(folders, "make", faster)
+    monkeypatch.setattr(files, "make_folder", faster)
     with pytest.raises(ConfigError, match=r"cannot be trusted: .*belongs to user id 7") as refused:
         person.settings().make_state_dir()
     assert "XDG_STATE_HOME" in str(refused.value.hint)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from vault_core import files, terminal_lock
 from vault_core.errors import QuestionRefused, SourceUnavailable
-from vault_core.terminal_lock import turn
+from vault_core.terminal_lock import held
 
 
 def lock_of(folder: Path) -> Path:
@@ -23,15 +22,15 @@ def lock_of(folder: Path) -> Path:
 
 @contextmanager
 def taken(folder: Path):  # type: ignore[no-untyped-def]  # of a test
-    """Another process's question."""
+    """The lock, held as by another process."""
     with lock_of(folder).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
-def test_the_lock_is_private_and_let_go(tmp_path: Path) -> None:
+def test_lock_is_private_and_released(tmp_path: Path) -> None:
     folder = tmp_path / "a/b"
-    with turn(folder, None):
+    with held(folder, None):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE(lock_of(folder).stat().st_mode) == 0o600
         with lock_of(folder).open() as other, pytest.raises(BlockingIOError):
@@ -40,18 +39,18 @@ def test_the_lock_is_private_and_let_go(tmp_path: Path) -> None:
         pass
 
 
-def test_the_turn_is_given_back_where_the_question_fails(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="asked"), turn(tmp_path, None):
+def test_lock_is_released_when_question_fails(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="asked"), held(tmp_path, None):
         raise ValueError("asked")
-    with turn(tmp_path, time.monotonic()):
+    with held(tmp_path, time.monotonic()):
         pass
 
 
-def test_a_question_waits_for_the_one_before(tmp_path: Path) -> None:
+def test_second_question_waits_for_first(tmp_path: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with turn(tmp_path, None):
+        with held(tmp_path, None):
             order.append("second")
 
     with taken(tmp_path):
@@ -63,65 +62,55 @@ def test_a_question_waits_for_the_one_before(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_whoever_waits_gives_up_at_the_deadline(tmp_path: Path) -> None:
-    late, told = time.monotonic() + 0.1, "was not answered in time"
-    with taken(tmp_path), pytest.raises(SourceUnavailable, match=told), turn(tmp_path, late):
+def test_waiting_ends_at_deadline(tmp_path: Path) -> None:
+    late, message = time.monotonic() + 0.1, "was not answered in time"
+    with taken(tmp_path), pytest.raises(SourceUnavailable, match=message), held(tmp_path, late):
         raise AssertionError
 
 
-def test_ctrl_c_at_the_other_question_is_meant_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_waiting_refuses_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal_lock.time, "sleep", interrupted)
-    with taken(tmp_path), pytest.raises(QuestionRefused, match="no answer: interrupted"), turn(tmp_path, None):
+    monkeypatch.setattr(time, "sleep", interrupted)
+    with taken(tmp_path), pytest.raises(QuestionRefused, match="no answer: interrupted"), held(tmp_path, None):
         raise AssertionError
 
 
-def test_terminals_do_not_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_terminal_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with taken(tmp_path):
         monkeypatch.setattr(os, "getsid", lambda _: 1)
-        with turn(tmp_path, time.monotonic()):
+        with held(tmp_path, time.monotonic()):
             pass
 
 
 @pytest.mark.parametrize("obstacle", ["file", "link"])
-def test_without_a_place_for_the_lock_everybody_asks(tmp_path: Path, obstacle: str) -> None:
+def test_lock_that_cannot_be_made_does_not_prevent_question(tmp_path: Path, obstacle: str) -> None:
     folder = tmp_path / "state"
     if obstacle == "file":
         folder.touch()
     else:
         folder.mkdir()
         lock_of(folder).symlink_to(tmp_path / "target")
-    with turn(folder, time.monotonic()):
+    with held(folder, time.monotonic()):
         pass
     assert not (tmp_path / "target").exists()
 
 
-def test_a_file_system_without_locks_keeps_nobody_from_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_locks_does_not_prevent_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", none)
-    with turn(tmp_path, None):
+    with held(tmp_path, None):
         pass
 
 
 @pytest.mark.parametrize("late", [0.0, 5.0])
-def test_whoever_comes_after_the_deadline_does_not_wait(late: float, tmp_path: Path) -> None:
+def test_deadline_in_the_past_does_not_wait(late: float, tmp_path: Path) -> None:
     with (
         taken(tmp_path),
         pytest.raises(SourceUnavailable, match="was not answered in time"),
-        turn(tmp_path, time.monotonic() - late),
+        held(tmp_path, time.monotonic() - late),
     ):
         pytest.fail("asked")
-
-
-def test_the_turn_is_let_go_by_who_had_it_and_not_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python closes the lock of a generator that nobody refers to, but not of one in a traceback."""
-    made = []
-    real = files.lock
-    monkeypatch.setattr(files, "lock", lambda path: made.append(real(path)) or made[-1])
-    with turn(tmp_path, None):
-        assert made[0].is_locked
-    assert not made[0].is_locked

@@ -124,7 +124,7 @@ def test_a_folder_that_others_can_put_in_place_of_ours_is_not_obeyed(person: Per
     settings = person.settings(PLANTED)
     above = person.file.parent.parent
     above.chmod(0o777)
-    assert f"{above} is in the hands of others" in not_obeyed(settings).message
+    assert f"{above} is owned or writable by another user" in not_obeyed(settings).message
     above.chmod(0o1777)
     assert settings.value("backend").text == "hashicorp"
 
@@ -162,7 +162,7 @@ def test_a_link_into_a_folder_that_others_can_write_is_not_followed(person: Pers
     person.file.symlink_to(tmp_path / "shared/config.toml")
     assert Settings(person.environ).config == {"backend": "keychain"}
     (tmp_path / "shared").chmod(0o777)
-    with pytest.raises(ConfigError, match=r"cannot be trusted: .*shared is in the hands of others"):
+    with pytest.raises(ConfigError, match=r"cannot be trusted: .*shared is owned or writable by another user"):
         _ = Settings(person.environ).config
 
 
@@ -180,4 +180,4 @@ def test_neither_a_pipe_nor_a_huge_or_deep_file_holds_anybody_up(person: Person)
     assert "larger than 1 MiB" in not_obeyed(person.settings(b"#" * (1 << 20 | 1))).message
     person.file.unlink()
     os.mkfifo(person.file)
-    assert "no ordinary file" in not_obeyed(Settings(person.environ)).message
+    assert "not an ordinary file" in not_obeyed(Settings(person.environ)).message

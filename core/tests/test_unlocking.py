@@ -69,7 +69,7 @@ class FakePlugins:
         return ()
 
     @contextlib.contextmanager
-    def blame(self, kind, name):
+    def attributed_to(self, kind, name):
         yield
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from support.odd import Shelf
-from vault_core import passphrases
+from vault_core import files, passphrases
 from vault_core.api import (
     NoSecret,
     Option,
@@ -127,34 +128,37 @@ def test_the_profile_sets_the_options_of_a_source(tmp_path: Path) -> None:
     assert seen == ["of the profile"]
 
 
-def test_derivations_wait_for_each_other_half_a_minute_and_no_longer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_derivation_waits_thirty_seconds_and_then_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
 
-    class Busy:
-        def acquire(self, timeout: float) -> None:
-            calls.append(timeout)
-            raise TimeoutError
+    def busy(path: Path, *, timeout: float) -> NoReturn:
+        calls.extend((path.name, timeout))
+        raise TimeoutError
 
-    monkeypatch.setattr(passphrases.files, "lock", lambda path: calls.append(path.name) or Busy())
+    monkeypatch.setattr(passphrases.files, "held", busy)
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     assert context.unlock("id", lambda secret: secret) == Secret("yes")
     assert calls == ["derive.lock", 30]
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_the_derivations_lock_is_let_go(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    real = passphrases.files.lock
-    monkeypatch.setattr(passphrases.files, "lock", lambda path: made.append(real(path)) or made[-1])
-    context = host(tmp_path, Ring("yes")).context("storage", "file", ())
+def test_derivation_holds_lock_and_releases_it(fails: bool, tmp_path: Path) -> None:
+    some = host(tmp_path, Ring("yes"))
+    lock = some.settings.state_dir / "derive.lock"
+
+    def derive(secret: Secret) -> Secret:
+        with pytest.raises(TimeoutError), files.held(lock, timeout=0):
+            pytest.fail("not held")
+        return wrong(secret) if fails else secret
+
+    context = some.context("storage", "file", ())
     if fails:
         with pytest.raises(WrongSecret):
-            context.unlock("id", wrong)
+            context.unlock("id", derive)
     else:
-        context.unlock("id", lambda secret: secret if made[0].is_locked else Secret("not held"))
-    assert [lock.is_locked for lock in made] == [False]
+        context.unlock("id", derive)
+    with files.held(lock, timeout=0):
+        pass
 
 
 def test_a_factor_that_cannot_be_had_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

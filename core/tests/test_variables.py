@@ -12,7 +12,7 @@ import pytest
 
 from vault_core.api import Option
 from vault_core.errors import PluginLoadError
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import for_examination, owner, visible
@@ -39,7 +39,7 @@ def seen(plugin: str, *declared: Option, reads: tuple[str, ...] = ()) -> set[str
     return set(visible({**SECRETS, **PLAIN}, plugin, declared, reads, INSTALLED))
 
 
-def test_a_plugin_sees_no_secret_of_another() -> None:
+def test_visible_hides_secrets_of_other_plugins() -> None:
     assert seen("x") == set(PLAIN)
 
 
@@ -56,14 +56,14 @@ def test_a_plugin_sees_no_secret_of_another() -> None:
         ("file", (), (), set()),  # the passphrase of its store is the env source's
     ],
 )
-def test_a_plugin_sees_its_own_and_what_it_declares(
+def test_visible_includes_own_and_declared_variables(
     plugin: str, declared: tuple[Option, ...], reads: tuple[str, ...], more: set[str]
 ) -> None:
     others = {"AWS_VAULT_X_PLACE"} if "*" not in reads else set()
     assert seen(plugin, *declared, reads=reads) == (set(PLAIN) - others) | more
 
 
-def test_the_hosts_contexts_hide_them(tmp_path: Path) -> None:
+def test_context_environ_hides_secrets_of_other_plugins(tmp_path: Path) -> None:
     host = Host(Settings({**SECRETS, **PLAIN, "HOME": str(tmp_path)}), Plugins())
     names = {"env": ("passphrase", True), "hashicorp": ("storage", False), "file": ("storage", False)}
     for name, (kind, everything) in names.items():
@@ -74,7 +74,7 @@ def test_the_hosts_contexts_hide_them(tmp_path: Path) -> None:
         assert ("AWS_VAULT_FILE_PASSPHRASE" in environ) is everything
 
 
-def test_a_plugin_gives_no_secret_to_what_it_runs(tmp_path: Path) -> None:
+def test_run_environment_has_no_secret(tmp_path: Path) -> None:
     """Not even by naming it."""
     secrets = {name: text for name, text in SECRETS.items() if is_secret_variable(name)}
     host = Host(Settings({**secrets, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}), Plugins())
@@ -82,7 +82,7 @@ def test_a_plugin_gives_no_secret_to_what_it_runs(tmp_path: Path) -> None:
     assert b"canary" not in done.stdout.reveal()
 
 
-def test_who_is_only_looked_at_gets_places_and_no_secret() -> None:
+def test_examination_environment_has_places_and_no_secret() -> None:
     ambient = {"AWS_SECRET_ACCESS_KEY": "canary", "AWS_SESSION_TOKEN": "canary", "GITHUB_PAT": "c", "DATABASE_URL": "c"}
     places = {
         "XDG_DATA_HOME": "/d",
@@ -96,17 +96,17 @@ def test_who_is_only_looked_at_gets_places_and_no_secret() -> None:
 
 
 @pytest.mark.parametrize("plugin", ["file", "file-passphrase", "passphrase", "env"])
-def test_no_name_of_a_plugin_gets_it_a_command_that_gives_a_passphrase(plugin: str) -> None:
+def test_examination_environment_has_no_passphrase_command(plugin: str) -> None:
     names = [f"AWS_VAULT_{store}PASSPHRASE{form}" for store in ("", "FILE_") for form in ("_COMMAND", "_FILE", "_FD")]
     assert for_examination(dict.fromkeys(names, "canary"), plugin, ["file", "file-passphrase", "passphrase"]) == {}
 
 
 @pytest.mark.parametrize("name", ["MY_HOST_PIN", "GNUPGHOME2", "XDG_DATA_HOME2", "LC_pin"])
-def test_a_name_that_only_begins_like_that_of_a_place_is_none(name: str) -> None:
+def test_examination_environment_matches_whole_names(name: str) -> None:
     assert for_examination({name: "canary"}, "drawer", INSTALLED) == {}
 
 
-def test_who_is_only_looked_at_gets_no_secret_of_its_own_either() -> None:
+def test_examination_environment_has_no_secret_of_the_plugin() -> None:
     own = {"AWS_VAULT_DRAWER_TOKEN": "canary", "AWS_VAULT_DRAWER_PASSPHRASE": "canary"}
     assert for_examination(own, "drawer", INSTALLED) == {}
 
@@ -118,10 +118,10 @@ class Odd(Plugins):
         super().__init__()
         self.declared = declared
 
-    def offers(self) -> tuple[Offer, ...]:
-        return (Offer("storage", "odd", "vault-plugin-odd", "1.0", "m"),)
+    def offers(self) -> tuple[AvailablePlugin, ...]:
+        return (AvailablePlugin("storage", "odd", "vault-plugin-odd", "1.0", "m"),)
 
-    def options(self, offer: Offer) -> Sequence[Option]:
+    def options(self, offer: AvailablePlugin) -> Sequence[Option]:
         if self.declared is None:
             raise PluginLoadError("it is broken")
         return self.declared
@@ -133,7 +133,7 @@ class Odd(Plugins):
     ids=["plain", "secret", "broken"],
 )
 @pytest.mark.parametrize("known", ["by the settings", "by its use", "not at all"])
-def test_children_get_of_a_plugin_in_use_what_it_says_is_no_secret(
+def test_child_environment_keeps_public_options_of_plugins_in_use(
     declared: tuple[Option, ...] | None, hidden: bool, known: str, tmp_path: Path
 ) -> None:
     """Of one that does not load, and of one that nobody named, nobody knows: all that may be its own goes."""
@@ -145,7 +145,7 @@ def test_children_get_of_a_plugin_in_use_what_it_says_is_no_secret(
 
 
 @pytest.mark.parametrize(("name", "shown"), [("DISPLAY", True), ("CI", False), ("SSH_CONNECTION", False)])
-def test_a_dialog_is_shown_where_its_person_sits_and_nowhere_else(name: str, shown: bool, tmp_path: Path) -> None:
+def test_dialog_is_not_shown_in_ci_or_over_ssh(name: str, shown: bool, tmp_path: Path) -> None:
     """Over SSH it would appear to whoever sits at that desktop."""
     host = Host(Settings({"HOME": str(tmp_path), name: "1"}), Plugins())
     assert host.context("storage", "x", ()).may_show_dialog is shown
@@ -166,11 +166,11 @@ def test_a_dialog_is_shown_where_its_person_sits_and_nowhere_else(name: str, sho
         ("MY_AWS_VAULT_A_C", ("a",), None),
     ],
 )
-def test_whose_a_variable_is(name: str, plugins: tuple[str, ...], whose: str | None) -> None:
+def test_owner_is_plugin_with_longest_name(name: str, plugins: tuple[str, ...], whose: str | None) -> None:
     assert owner(name, plugins) == whose
 
 
-def test_a_plugin_sees_its_own_variables_although_another_is_named_like_their_beginning() -> None:
+def test_visible_with_plugin_of_longer_name() -> None:
     """Whether or not it is installed: an editable one, or one of a test, is not."""
     assert visible({"AWS_VAULT_A_B_C": "x"}, "a-b", (), (), ("a",)) == {"AWS_VAULT_A_B_C": "x"}
     assert visible({"AWS_VAULT_A_B_C": "x"}, "a", (), (), ("a-b",)) == {}

@@ -68,7 +68,7 @@ def test_a_terminal_where_everything_is_typed_already(fake_terminal: FakeTermina
 
 def test_a_context_in_the_tests_own_folder(fake_context: FakeContext, tmp_path: Path) -> None:
     assert fake_context.data_dir == tmp_path / "data"
-    assert (fake_context.comes_back("work"), fake_context.environ) == (None, {})
+    assert (fake_context.find_recursion("work"), fake_context.environ) == (None, {})
 
 
 def test_a_context_asks_as_the_host_does(tmp_path: Path) -> None:

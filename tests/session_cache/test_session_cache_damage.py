@@ -86,7 +86,7 @@ def hostile(home: Home, how: str) -> str:
             folder.mkdir(mode=0o700)
             (folder / "session.key").write_bytes(b"k" * 32)
             (folder / "session.key").chmod(0o644)
-            return "session.key is open to others"
+            return "session.key: it is open to other users"
         case "key a symlink":
             folder.mkdir(mode=0o700)
             (home.root / "evil").write_bytes(b"k" * 32)
@@ -95,20 +95,20 @@ def hostile(home: Home, how: str) -> str:
         case "writable by all":
             folder.mkdir()
             folder.chmod(0o777)
-            return "is open to others (mode 0777)"
+            return "is open to other users (mode 0777)"
         case "readable by all":
             folder.mkdir(mode=0o755)
-            return "is open to others (mode 0755)"
+            return "is open to other users (mode 0755)"
         case "symlink":
             (home.root / "evil").mkdir(mode=0o700)
             folder.symlink_to(home.root / "evil")
-            return "is no folder"
+            return "is not a directory"
         case "file":
             folder.write_text("in the way")
             return "awsv"
         case "parent writable by all":
             home.runtime.chmod(0o777)
-            return "is in the hands of others"
+            return "is owned or writable by another user"
         case "read-only":
             home.runtime.chmod(0o500)
             return "Permission denied"

@@ -17,7 +17,7 @@ from typing import Any
 
 from vault_core.api import ABSENT, Secret, StorageBackend, StorageConflict, StorageUnavailable
 from vault_plugin_hashicorp.plugin import vault_storage_backends
-from vault_plugin_hashicorp.service import Store
+from vault_plugin_hashicorp.store import Store
 from vault_testkit import FakeContext
 
 

@@ -117,20 +117,20 @@ EXAMINED = {
     "no-summary": (offer("no-summary").replace('summary="s"', "summary=7"), "its summary is not one line of text"),
     "odd-options": (
         offer("odd-options", 'options=(Option(name="Dir_x", help="h"),)'),
-        "'Dir_x' is no name of an option",
+        "'Dir_x' is not an option name",
     ),
     "same-options": (
         offer("same-options", 'options=(Option(name="a", help="h"), Option(name="a", help="h"))'),
-        "two of its options have one name",
+        "two of its options have the same name",
     ),
     "open-secret": (
         offer("open-secret", 'options=(Option(name="a", help="h", secret=True, from_profile=True),)'),
         "its option 'a' is secret",
     ),
-    "no-options": (offer("no-options", "options=['a']"), "its options are no tuple of Option"),
-    "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are no tuple of str"),
-    "no-number": (offer("no-number", "max_value=8"), "its max_value is no number of 64 or more bytes"),
-    "no-flags": (offer("no-flags", "capabilities=3"), "its capabilities are no Capability"),
+    "no-options": (offer("no-options", "options=['a']"), "its options are not a tuple of Option"),
+    "no-variables": (offer("no-variables", "secret_variables='*'"), "its secret_variables are not a tuple of str"),
+    "no-number": (offer("no-number", "max_value=8"), "its max_value is not a number of bytes of at least 64"),
+    "no-flags": (offer("no-flags", "capabilities=3"), "its capabilities are not a Capability"),
     "no-opener": (offer("no-opener", "locate=5"), "its locate cannot be called"),
     "locate-raises": (
         offer("locate-raises", f"locate=lambda ctx: 1 / len({SAID}[:0])"),

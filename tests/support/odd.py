@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vault_core.errors import PluginFault
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import KINDS, Plugins
 
 CANARY = "canary-in-a-value"
@@ -22,7 +22,9 @@ class Shelf(Plugins):
     def __init__(self, **specs: Any) -> None:
         super().__init__()
         self._loaded = {(kind, spec.name): spec for kind, spec in specs.items()}
-        self._offers = tuple(Offer(kind, spec.name, "vault-plugin-odd", "1.0", "m") for kind, spec in specs.items())
+        self._offers = tuple(
+            AvailablePlugin(kind, spec.name, "vault-plugin-odd", "1.0", "m") for kind, spec in specs.items()
+        )
 
 
 async def later(*_: object, **__: object) -> None:

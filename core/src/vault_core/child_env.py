@@ -1,6 +1,7 @@
-"""What the programs that awsv starts get of its environment.
+"""The environment of the programs that awsv starts.
 
-A program gets one identity: the credentials that it is given, and no other that an AWS SDK would find in a variable.
+A program has one AWS identity: the credentials that it is given. Every other variable in which an SDK would find one is
+removed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ IDENTITY = frozenset(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
     )
 )
-"""Variables by which a program could be somebody else than it is meant to be."""
+"""Variables that give a program an AWS identity."""
 
 IDENTITY_PREFIXES = (
     "AWS_BEARER_TOKEN_",  # one for each service; preferred to all credentials
@@ -37,17 +38,17 @@ IDENTITY_PREFIXES = (
     "AWS_IAM_ROLE_",
     "AWS_ROLE_",
 )
-"""And how the names of more of them begin."""
+"""Prefixes of further such variables."""
 
 
 def is_identity(name: str) -> bool:
-    """Whether a variable says who a program is for AWS, or is part of the credentials of that identity."""
+    """Whether a variable names an AWS identity, or is a part of its credentials."""
     return name in IDENTITY or name.startswith(IDENTITY_PREFIXES)
 
 
 def environment(environ: Mapping[str, str], secret: Collection[str]) -> dict[str, str]:
-    """The environment of a program that is given its credentials by us, or is to find its own.
+    """The environment of a program that awsv gives credentials, or that finds its own.
 
-    :param secret: the variables that hold secrets of awsv.
+    :param secret: the names of the variables that hold secrets of awsv.
     """
     return {name: text for name, text in environ.items() if name not in secret and not is_identity(name)}

@@ -1,81 +1,116 @@
-"""Private files: each is written whole or not at all, for its owner alone, and read only if it is that.
+"""Files of this user: read one safely, replace one atomically, hold a lock, make a private folder.
 
-The folder is the caller's to choose, and to make or look at (:mod:`vault_core.folders`).
+Nothing here follows an environment variable or the umask: a private file is 0600 and a folder is 0700. Whether other
+users could exchange a folder is checked in :mod:`vault_core.folders`.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vault_core import folders
 
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+_ABANDONED_AFTER = 60.0
+"""Seconds after which a temporary file belongs to a process that was killed: a write takes milliseconds."""
+_POLL = 0.02
+"""Seconds between two attempts to take a lock."""
 
-_LEFT_AFTER = 60.0
-"""Seconds after which a temporary file is nobody's any more: a write takes milliseconds."""
 
+def read(
+    path: Path, *, limit: int, check: Callable[[os.stat_result], None] = lambda _: None, follow: bool = True
+) -> bytes:
+    """The content of an ordinary file; the null device is empty. The call never waits for a named pipe.
 
-def read(path: Path, *, limit: int) -> bytes:
-    """What a private file holds. Nothing else than a file is waited for, and no link is followed.
-
-    :param limit: the most bytes that make sense.
-    :raises FileNotFoundError: there is none.
-    :raises OSError: it is no file, somebody else's, open to others, or longer.
+    :param limit: the maximum size in bytes.
+    :param check: called with the status of the open file before it is read; may raise.
+    :param follow: follow a symbolic link in the last component of the path.
+    :raises FileNotFoundError: the file does not exist.
+    :raises OSError: it cannot be read, is not an ordinary file, or is too large; ``strerror`` has the reason.
     """
-    # O_NONBLOCK: a pipe in its place must not hang us
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(None, f"{path} is no file")
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise OSError(None, f"{path} is open to others")
+        status = os.fstat(descriptor)
+        check(status)
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev:
+            return b""
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not an ordinary file"
+            raise OSError(None, f"it is {kind}", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+            data = b"" if status.st_size > limit else file.read(limit + 1)
+        if status.st_size > limit or len(data) > limit:  # the size in /proc is 0
+            size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
+            raise OSError(None, f"it is larger than {size}", str(path))
+        return data
     finally:
         os.close(descriptor)
-    if len(content) > limit:
-        raise OSError(None, f"{path} is longer than {limit} bytes")
-    return content
 
 
-def write(path: Path, content: bytes, *, replace: bool = True, durable: bool = False) -> None:
-    """Write a private file, 0600 whatever the umask: its old content or its new one is there, whatever happens.
+def read_private(path: Path, *, limit: int) -> bytes:
+    """The content of a file that only this user can open. A symbolic link is refused.
 
-    :param replace: False: only where there is none.
-    :param durable: it survives a loss of power from when this returns.
-    :raises FileExistsError: there is one, and it is not to be replaced.
-    :raises OSError: it cannot be written; what was there is there.
+    :param limit: the maximum size in bytes.
+    :raises FileNotFoundError: the file does not exist.
+    :raises OSError: as :func:`read`; or another user owns the file or may open it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+    def check(status: os.stat_result) -> None:
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise OSError(None, "it is open to other users", str(path))
+
+    return read(path, limit=limit, check=check, follow=False)
+
+
+def dangling_link(path: Path) -> Path | None:
+    """The symbolic link without a target because of which a file does not exist; None where there is none."""
+    return next((link for link in (path, *path.parents) if link.is_symlink() and not link.exists()), None)
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
+    """Write a file atomically: a reader sees the old content or the new one. A symbolic link is replaced.
+
+    :param mode: the permissions, whatever the umask.
+    :param durable: the new content survives a loss of power after this call returns.
+    :raises OSError: it cannot be written; the old content is unchanged.
+    """
+    _write(path, data, mode, durable, Path.replace)
+
+
+def create(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
+    """Write a new file as :func:`replace` does.
+
+    :raises FileExistsError: the path exists; it is unchanged.
+    :raises OSError: it cannot be written.
+    """
+    _write(path, data, mode, durable, os.link)
+
+
+def _write(path: Path, data: bytes, mode: int, durable: bool, place: Callable[[Path, Path], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
+            os.fchmod(descriptor, mode)
+            file.write(data)
             file.flush()
             if durable:
                 os.fsync(descriptor)
-        if replace:
-            temporary.replace(path)
-        else:
-            os.link(temporary, path)
+        place(temporary, path)
     finally:
-        with suppress(FileNotFoundError):  # it is in its place
+        with suppress(FileNotFoundError):  # it was renamed
             temporary.unlink()
     if durable:
         sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make durable what was renamed into a folder."""
+    """Make the entries of a folder durable, after a rename for example."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -84,27 +119,70 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep_temporary(folder: Path) -> None:
-    """Remove what killed processes left of :func:`write`."""
+    """Remove the temporary files of processes that were killed during :func:`replace` or :func:`create`."""
     for path in folder.glob(".*.tmp"):
-        if older(path, _LEFT_AFTER):
+        if is_older(path, _ABANDONED_AFTER):
             with suppress(OSError):
                 path.unlink()
 
 
-def older(path: Path, seconds: float) -> bool:
-    """Whether a file is there and was last written longer ago than this."""
+def is_older(path: Path, seconds: float) -> bool:
+    """Whether a file exists and was last written more than ``seconds`` ago."""
     try:
         return path.lstat().st_mtime < time.time() - seconds
     except OSError:
         return False
 
 
-def lock(path: Path) -> BaseFileLock:
-    """A lock among the processes of this user, which the death of its holder releases; its folder is made.
+def make_folder(folder: Path, *, secret: bool = False) -> None:
+    """Make a folder and its missing parents with mode 0700, whatever the umask, and check it.
 
-    :raises OSError: the folder cannot be made, or is not ours alone.
+    :param secret: see :func:`vault_core.folders.check`.
+    :raises vault_core.folders.Untrusted: another user could have made the folder, or can change it.
+    :raises OSError: it cannot be made.
+    """
+    folders.check(folder, secret=secret)
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    for path in reversed(missing):
+        _make_folder(path)
+    if missing:  # another process may have made one of them first
+        folders.check(folder, secret=secret)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    # Through a descriptor: a link that replaces the folder meanwhile is not followed.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def held(path: Path, *, timeout: float | None, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file exclusively among the processes of this user. The death of the process releases the lock.
+
+    :param path: the lock file, 0600; its folder is made. It is not removed afterwards.
+    :param timeout: how long to wait for another holder, in seconds; 0 tries once, None waits for ever.
+    :param check: called on each attempt; what it raises ends the waiting.
+    :raises TimeoutError: another process, or another thread, still holds the lock.
+    :raises OSError: the folder is not private, or the file system cannot lock.
     """
     from filelock import FileLock
 
-    folders.make(path.parent)
-    return FileLock(path, mode=0o600, fallback_to_soft=False)  # a soft one outlives us
+    def cancelled() -> bool:
+        check()
+        return False
+
+    make_folder(path.parent)
+    # A soft lock, which filelock would use where the system cannot lock, outlives its holder.
+    lock = FileLock(path, mode=0o600, poll_interval=_POLL, fallback_to_soft=False)
+    lock.acquire(timeout=-1 if timeout is None else max(timeout, 0), cancel_check=cancelled)
+    try:
+        yield
+    finally:
+        lock.release()

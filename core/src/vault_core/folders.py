@@ -1,4 +1,4 @@
-"""Whether a folder is one to keep private files in: ours, and nobody else can put or move anything there."""
+"""Whether a folder can hold private files: this user owns it, and no other user can change what is in it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _LINKS = 40
-"""How many symbolic links behind one another Linux follows."""
+"""How many chained symbolic links Linux follows."""
 
 
 class Untrusted(OSError):
-    """A folder that others could have made or can change; the text says which, and why."""
+    """Another user could have made a folder, or can change it; the text names the folder and the reason."""
 
     def __init__(self, text: str) -> None:
         super().__init__(None, text)
 
 
 def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
-    """Look at a folder where there is one, and at all that it lies in.
+    """Check a folder, if it exists, and every folder above it.
 
-    Whoever may rename an entry of a folder above can exchange everything below it, so each has to be ours or root's,
-    and may only be writable for others where, as in ``/tmp``, nobody renames what is not theirs.
+    A user who can rename an entry of a folder can exchange everything below it. So each folder above must belong to
+    this user or to root, and may be writable for others only with the sticky bit, as ``/tmp`` is.
 
-    :param secret: keys lie in it: nobody else may even read it, and it may be no symbolic link.
-    :param roots: it may also be root's.
-    :raises Untrusted: somebody else could have made it or can change it.
-    :raises OSError: it cannot be looked at.
+    :param secret: the folder holds keys: no other user may read it, and it must not be a symbolic link.
+    :param roots: root may own the folder.
+    :raises Untrusted: another user could have made it or can change it.
+    :raises OSError: it cannot be examined.
     """
     check_way(folder)
     if os.path.lexists(folder):
@@ -36,46 +36,19 @@ def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
 
 
 def check_way(path: Path) -> None:
-    """Look at what decides where a path leads: a link can be exchanged in the folder that it lies in, and so on.
+    """Check every folder and symbolic link that decides where a path leads.
 
-    :raises Untrusted: somebody else could have it lead elsewhere.
-    :raises OSError: it cannot be looked at.
+    :raises Untrusted: another user can make it lead elsewhere.
+    :raises OSError: it cannot be examined.
     """
     for above in dict.fromkeys(_above(path)):
         _check_above(above)
 
 
-def make(folder: Path, *, secret: bool = False) -> None:
-    """Make a folder where there is none, 0700 whatever the umask, and look at it: another may have been faster.
-
-    :raises Untrusted: as :func:`check`.
-    :raises OSError: it cannot be made.
-    """
-    check(folder, secret=secret)
-    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-    for path in reversed(missing):
-        _make(path)
-    if missing:
-        check(folder, secret=secret)
-
-
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        return  # another was faster: whose it is, is looked at when all of them are there
-    # By a descriptor, which no link that takes the folder's place can lead elsewhere.
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fchmod(descriptor, 0o700)
-    finally:
-        os.close(descriptor)
-
-
 def _above(path: Path) -> Iterator[Path]:
-    """Every folder and symbolic link that decides where a path leads, but for the last folder itself.
+    """Every folder and symbolic link that decides where a path leads, except the last folder.
 
-    :raises OSError: its links go round in a circle.
+    :raises OSError: its symbolic links form a cycle.
     """
     here, left = Path(path.anchor or "."), list(reversed(path.parts))
     links = 0
@@ -87,7 +60,7 @@ def _above(path: Path) -> Iterator[Path]:
         there = here / part
         try:
             is_link, exists = there.is_symlink(), os.path.lexists(there)
-        except OSError:  # closed to us: who is to use what lies there finds out
+        except OSError:  # not readable for us: using it fails later
             return
         if not is_link:
             if left and exists:
@@ -98,38 +71,38 @@ def _above(path: Path) -> Iterator[Path]:
         links += 1
         if links > _LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-        left += reversed(there.readlink().parts)  # of an absolute one the first is the root
+        left += reversed(there.readlink().parts)  # the first part of an absolute target is the root
 
 
 def _check_above(folder: Path) -> None:
     found = folder.lstat()
     if stat.S_ISLNK(found.st_mode):
         if _is_foreign(found.st_uid) and folder not in _above_home():
-            raise Untrusted(f"{folder} is a symbolic link of others")
+            raise Untrusted(f"{folder} is a symbolic link of another user")
         return
-    others = found.st_mode & 0o002 or (found.st_mode & 0o020 and not _nobody_else_in(found.st_gid))
+    others = found.st_mode & 0o002 or (found.st_mode & 0o020 and not _is_personal(found.st_gid))
     changeable = others and not found.st_mode & stat.S_ISVTX
     if (changeable or _is_foreign(found.st_uid)) and folder not in _above_home():
-        raise Untrusted(f"{folder} is in the hands of others")
+        raise Untrusted(f"{folder} is owned or writable by another user")
 
 
 def _check_ours(folder: Path, *, secret: bool, roots: bool) -> None:
     found = folder.lstat() if secret else folder.stat()
     if not stat.S_ISDIR(found.st_mode):
-        raise Untrusted(f"{folder} is no folder")
+        raise Untrusted(f"{folder} is not a directory")
     if found.st_uid != os.geteuid() and not (roots and found.st_uid == 0):
         raise Untrusted(f"{folder} belongs to user id {found.st_uid}, and you are {os.geteuid()}")
     if found.st_mode & (0o077 if secret else 0o022):
-        raise Untrusted(f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o})")
+        raise Untrusted(f"{folder} is open to other users (mode {stat.S_IMODE(found.st_mode):04o})")
 
 
 def _is_foreign(owner: int) -> bool:
-    """Whether a folder's owner is another user; not root, even where a container shows root's files as nobody's."""
+    """Whether the owner is another user. Root is not, even where a container shows its files as ``nobody``'s."""
     return owner not in (os.geteuid(), 0) and owner != _unmapped()
 
 
 def _unmapped() -> int:
-    """The user id that stands for those of the host that have none in this container; -1 outside of one."""
+    """The user id that a container shows for users of its host; -1 outside a container."""
     try:
         words = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
         overflow = int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))
@@ -140,7 +113,7 @@ def _unmapped() -> int:
 
 
 def _above_home() -> Collection[Path]:
-    """What leads to the account's home: whose that is, has the account anyway, and what it runs."""
+    """The folders that lead to the home of the account: a user who can change them has the account already."""
     import pwd
 
     try:
@@ -155,8 +128,8 @@ def _above_home() -> Collection[Path]:
         return ()
 
 
-def _nobody_else_in(group: int) -> bool:
-    """Whether the group is its user's own, as many systems give one to each: what it may write, only we may."""
+def _is_personal(group: int) -> bool:
+    """Whether the group has no member but this user, as the personal groups of many systems."""
     if group == 0:
         return True
     import grp

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.api import MfaRequest
+from vault_core.command_line import command_line
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
-from vault_core.pasting import command_line
 from vault_core.plugins.boundary import open_mfa
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -246,14 +246,7 @@ def _missing(store: str, tried: list[str]) -> str:
 @contextmanager
 def _one_at_a_time(host: Host) -> Iterator[None]:
     """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
-    try:
-        lock = files.lock(host.settings.state_dir / "derive.lock")
-        lock.acquire(timeout=30)
-    except OSError:  # TimeoutError is one
-        # A courtesy to the machine, not a matter of correctness: a full disk must not lock anybody out.
+    with ExitStack() as lock:
+        with suppress(OSError):  # also TimeoutError: without the lock it is slower, but correct
+            lock.enter_context(files.held(host.settings.state_dir / "derive.lock", timeout=30))
         yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

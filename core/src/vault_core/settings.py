@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vault_core import folders, ordinary
+from vault_core import files, folders
 from vault_core.errors import ConfigError
 
 APP = "awsv"
@@ -158,7 +158,7 @@ class Settings:
         :raises ConfigError: as there, also of what another was faster to put there.
         """
         try:
-            folders.make(self.state_dir)
+            files.make_folder(self.state_dir)
         except folders.Untrusted as error:
             raise _untrusted(self.state_dir, error) from None
         except OSError:  # a disk that is full or read-only: whoever writes there finds out
@@ -219,9 +219,9 @@ class Settings:
             knows.
         """
         try:
-            raw = ordinary.read(self.config_file, CONFIG_LIMIT, self._check_config_owner)
+            raw = files.read(self.config_file, limit=CONFIG_LIMIT, check=self._check_config_owner)
         except FileNotFoundError:
-            if link := ordinary.dangling(self.config_file):  # the store that was meant would be another one
+            if link := files.dangling_link(self.config_file):  # the store that was meant would be another one
                 raise ConfigError(
                     f"cannot read {self.config_file}: {link} is a symbolic link to nothing",
                     hint=f"make what it points to, or remove it: rm {shlex.quote(str(link))}",

@@ -1,7 +1,7 @@
 """One question at a time at one terminal, whichever process asks.
 
-Two questions at once would be answered by chance, and whichever ends first would turn the echo on again under the
-other's passphrase. Processes of one controlling terminal share a session, so they take turns by its id.
+The answer to two questions at once would go to either of them, and the first to end would turn the echo on again for
+the passphrase of the other. Processes with the same controlling terminal share a session; its id names the lock.
 """
 
 from __future__ import annotations
@@ -9,42 +9,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vault_core import files
 from vault_core.errors import QuestionRefused, SourceUnavailable
 
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
 
 @contextmanager
-def turn(folder: Path, deadline: float | None) -> Iterator[None]:
-    """Hold this terminal's turn to ask.
+def held(folder: Path, deadline: float | None) -> Iterator[None]:
+    """Hold the right to ask at this terminal.
 
-    :param folder: for the lock; made when it is first needed. Where it cannot be, everybody asks at once.
-    :param deadline: on :func:`time.monotonic`'s clock; None: wait as long as it takes.
-    :raises QuestionRefused: Ctrl-C at another process's question is meant for ours too.
-    :raises SourceUnavailable: the other question took until the deadline.
+    :param folder: holds the lock; made if necessary. Where it cannot be made or locked, the question is asked anyway.
+    :param deadline: on the clock of :func:`time.monotonic`; None waits for ever.
+    :raises QuestionRefused: Ctrl-C while another process asks: it is meant for this question, too.
+    :raises SourceUnavailable: the other question was not answered by the deadline.
     """
-    try:
-        lock = files.lock(folder / f"terminal-{os.getsid(0)}.lock")
-        _wait(lock, deadline)
-    except OSError:  # no such folder, or no locks there
+    timeout = None if deadline is None else deadline - time.monotonic()
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(files.held(folder / f"terminal-{os.getsid(0)}.lock", timeout=timeout))
+        except TimeoutError:
+            raise SourceUnavailable("another question at this terminal was not answered in time") from None
+        except KeyboardInterrupt:
+            raise QuestionRefused("no answer: interrupted") from None
+        except OSError:
+            pass
         yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _wait(lock: BaseFileLock, deadline: float | None) -> None:
-    try:
-        lock.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic()))
-    except TimeoutError:
-        raise SourceUnavailable("another question at this terminal was not answered in time") from None
-    except KeyboardInterrupt:
-        raise QuestionRefused("no answer: interrupted") from None

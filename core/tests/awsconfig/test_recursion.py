@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.awsconfig.recursion import comes_back
+from vault_core.awsconfig.recursion import find_recursion
 from vault_core.awsconfig.shared import AwsConfig
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/Reader\n"
@@ -87,7 +87,7 @@ class Machine:
             path.write_text(text.replace("{bin}", str(self.bin)))
 
     def found(self) -> str | None:
-        return comes_back(AwsConfig.load(*self.files), "p", self.environ)
+        return find_recursion(AwsConfig.load(*self.files), "p", self.environ)
 
     def runs_awsv(self, monkeypatch: pytest.MonkeyPatch) -> bool:
         """Whether botocore ran it."""

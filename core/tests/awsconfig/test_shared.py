@@ -260,8 +260,8 @@ def test_what_is_no_ordinary_file_is_an_error(variable: str, tmp_path: Path) -> 
         server.bind(str(socket_file))
         for path, what in (
             (tmp_path, "it is a directory"),
-            (pipe, "it is no ordinary file"),
-            (Path("/dev/zero"), "it is no ordinary file"),
+            (pipe, "it is not an ordinary file"),
+            (Path("/dev/zero"), "it is not an ordinary file"),
             (socket_file, ""),
         ):
             assert refused(path, variable).message.startswith(f"cannot read {path}: {what}")

@@ -66,9 +66,11 @@ def test_a_pipe_is_not_waited_for(ctx, path):
         os.close(keeps)
 
 
-def test_only_its_first_bytes_are_read(ctx, path):
-    path.write_text('["keychain"]'.ljust(100_000) + "never read")
+def test_file_above_limit_allows_nothing(ctx, path):
+    path.write_text('["keychain"]'.ljust(4096))
     assert asked(ctx) == {"keychain"}
+    path.write_text('["keychain"]'.ljust(4097))
+    assert asked(ctx) == frozenset()
 
 
 @pytest.mark.parametrize(

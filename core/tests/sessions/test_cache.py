@@ -119,7 +119,7 @@ def test_of_two_processes_that_make_the_key_at_once_both_have_the_first_ones(
     path = tmp_path / "run/awsv/session.key"
 
     def made(count: int) -> bytes:
-        files.write(path, first)  # the other process, at the worst moment
+        files.replace(path, first)  # the other process, at the worst moment
         return b"2" * count
 
     monkeypatch.setattr(cache_module, "secrets", SimpleNamespace(token_bytes=made))
@@ -269,7 +269,7 @@ def test_without_a_runtime_folder_sessions_are_kept_and_that_is_said_once(
     said = capfd.readouterr().err
     assert said.count("\n") == 1
     assert "stays there after you log out" in said
-    assert "run is in the hands of others" in said
+    assert "run is owned or writable by another user" in said
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (key_in_state(tmp_path), key_in_state(tmp_path).parent)]
     assert modes == [0o600, 0o700]
 
@@ -291,8 +291,8 @@ def test_without_any_private_place_nothing_is_kept(tmp_path: Path, capfd: pytest
     assert list(tmp_path.rglob("*.session")) == []
     said = capfd.readouterr().err
     assert "sessions are not kept: " in said
-    assert "run is in the hands of others; " in said
-    assert "key is open to others (mode 0755)" in said
+    assert "run is owned or writable by another user; " in said
+    assert "key is open to other users (mode 0755)" in said
 
 
 def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_who_cannot_look_for_a_session_lets_the_lock_go(tmp_path: Path) -> None:
 
     with pytest.raises(AccessDenied):
         some.join("step", landed, lambda _: "made")
-    with files.lock(tmp_path / "step.lock").acquire(timeout=0):
+    with files.held(tmp_path / "step.lock", timeout=0):
         pass
 
 

@@ -11,7 +11,7 @@ import pytest
 from support.lossy import LossyFront, lossy
 from support.openbao import Server
 from vault_plugin_hashicorp.plugin import vault_passphrase_sources, vault_storage_backends
-from vault_plugin_hashicorp.service import Store
+from vault_plugin_hashicorp.store import Store
 from vault_testkit import FakeContext
 
 Open = Callable[..., tuple[Store, FakeContext]]

@@ -24,7 +24,7 @@ from vault_core.api import (
 )
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.items import escape, unescape
-from vault_plugin_hashicorp.service import Store
+from vault_plugin_hashicorp.store import Store
 
 ONE, TWO, THREE = Secret("one"), Secret("two"), Secret("three")
 

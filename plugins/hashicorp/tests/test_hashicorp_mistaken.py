@@ -20,7 +20,7 @@ from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_hashicorp import calls
 from vault_plugin_hashicorp.server import server
-from vault_plugin_hashicorp.service import Store
+from vault_plugin_hashicorp.store import Store
 from vault_testkit import FakeContext
 
 Open = Callable[..., Any]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import ConfigError, PassphraseError, Secret, StorageLocked
-from vault_plugin_hashicorp import answers, calls, credentials, items, passphrase, server, service
+from vault_plugin_hashicorp import answers, calls, credentials, passphrase, server, store
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_testkit import FakeContext
 
@@ -75,7 +75,7 @@ def trying(answer: Answer | Exception) -> Any:
             raise answer
         return answer
 
-    made._patiently = lambda function: function()
+    made._wait = lambda function: function()
     return made._try(ask)
 
 
@@ -253,16 +253,16 @@ def test_a_token_is_taken_from_the_first_place_that_has_one(context: Make, tmp_p
 
 @pytest.mark.parametrize("name", ["", "a/b", "a.b", "ä", "A-z_0", "a\n", "\U0001f511", "\ud7ff"])
 def test_folders_of_names_are_safe_and_differ(name: str) -> None:
-    folder = service.own_folder(Identity("", name))
+    folder = store.own_folder(Identity("", name))
     assert folder.startswith("name-")
     assert server.folder(folder or "x") == folder or name == ""
-    assert folder not in {service.own_folder(Identity("", other)) for other in ("a.2fb", "a2fb", "a_b")}
-    assert service.own_folder(Identity("e-1", name)) == "e-1"
+    assert folder not in {store.own_folder(Identity("", other)) for other in ("a.2fb", "a2fb", "a_b")}
+    assert store.own_folder(Identity("e-1", name)) == "e-1"
 
 
 @pytest.mark.parametrize(("text", "shown"), [("a\nb\x1b", "a?b?"), ("x" * 65, "x" * 64), ("ä\u202e", "ä?")])
 def test_a_name_of_others_is_one_short_line(text: str, shown: str) -> None:
-    assert items.shown(text) == shown
+    assert server.shown(text) == shown
 
 
 @pytest.mark.parametrize(("entity", "name"), [("e2", "ana"), ("", "bob")])

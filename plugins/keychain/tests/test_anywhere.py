@@ -25,7 +25,7 @@ from vault_core.api import (
     StorageUnavailable,
 )
 from vault_plugin_keychain import source, storage
-from vault_plugin_keychain.plugin import KINDS, SECRET_SERVICE, Kind
+from vault_plugin_keychain.kinds import KINDS, SECRET_SERVICE, Kind
 from vault_plugin_keychain.source import KeychainSource
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
@@ -58,7 +58,7 @@ def store(kept: dict[str, str], ctx: FakeContext) -> KeychainStore:
 def another_writer(ctx: FakeContext) -> Iterator[None]:
     """Another process's lock: a file is locked by who opened it, not by a process."""
     ctx.state_dir.mkdir(parents=True, exist_ok=True)
-    with (ctx.state_dir / "keychain.lock").open("a") as file:
+    with (ctx.state_dir / "plugin-keychain.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -86,10 +86,14 @@ def test_a_writer_waits_for_another_one_and_a_reader_does_not(
 ) -> None:
     store.put(KEY, ONE)
     before = dict(kept)
-    monkeypatch.setattr(storage, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
+    busy = r"another process has held the lock .*plugin-keychain\.lock for more than 0\.05 s"
     with another_writer(ctx):
         for change in (lambda: store.put(KEY, TWO), lambda: store.delete(KEY)):
-            with pytest.raises(StorageUnavailable, match=r"another awsv holds .*keychain\.lock for more than 0\.05 s"):
+            with pytest.raises(
+                StorageUnavailable,
+                match=busy,
+            ):
                 change()
         item = store.get(KEY)
         assert item is not None
@@ -112,12 +116,12 @@ def test_nobody_writes_between_a_look_and_the_write(
     store: KeychainStore, ctx: FakeContext, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two that create one key: while the first looks, the second tries."""
-    monkeypatch.setattr(storage, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
     look, refused = Fragile.get, []
 
     def look_while_another_writes(keychain: Fragile, name: str) -> str | None:
         monkeypatch.setattr(Fragile, "get", look)
-        with pytest.raises(StorageUnavailable, match="another awsv holds"):
+        with pytest.raises(StorageUnavailable, match="another process has held"):
             KeychainStore(ctx, SECRET_SERVICE).put(KEY, TWO, expect=ABSENT)
         refused.append(name)
         return look(keychain, name)
@@ -137,8 +141,8 @@ def test_a_lock_file_that_is_a_link_is_not_followed(
     elsewhere = tmp_path / "elsewhere"
     if exists:
         elsewhere.write_text("kept")
-    ctx.state_dir.mkdir(parents=True)
-    (ctx.state_dir / "keychain.lock").symlink_to(elsewhere)
+    ctx.state_dir.mkdir(parents=True, mode=0o700)
+    (ctx.state_dir / "plugin-keychain.lock").symlink_to(elsewhere)
     with pytest.raises(StorageUnavailable, match=r"cannot lock .*keychain\.lock"):
         store.put(KEY, ONE)
     assert kept == {}
@@ -151,7 +155,7 @@ def test_the_lock_file_is_its_users_alone(store: KeychainStore, ctx: FakeContext
         store.put(KEY, ONE)
     finally:
         os.umask(umask)
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (ctx.state_dir, ctx.state_dir / "keychain.lock")]
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (ctx.state_dir, ctx.state_dir / "plugin-keychain.lock")]
     assert modes == [0o700, 0o600]
 
 

@@ -18,7 +18,7 @@ from support.secret_service import desktop
 from vault_core.api import StorageCorrupt
 from vault_plugin_keychain.indexed import Indexed
 from vault_plugin_keychain.keychains import Keychain, KeyringKeychain
-from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.kinds import SECRET_SERVICE
 from vault_plugin_keychain.secret_service import SecretService
 from vault_testkit import FakeContext
 

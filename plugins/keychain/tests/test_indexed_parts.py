@@ -13,7 +13,7 @@ from support.keychains import Fragile
 from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt
 from vault_plugin_keychain import indexed, storage
 from vault_plugin_keychain.indexed import Indexed
-from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.kinds import SECRET_SERVICE
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 
@@ -182,5 +182,5 @@ def test_the_lock_is_private_freed_and_closed(kept: dict[str, str], tmp_path: Pa
         assert len(list(Path("/dev/fd").iterdir())) == before
     finally:
         os.umask(mask)
-    lock = tmp_path / "state/keychain.lock"
+    lock = tmp_path / "state/plugin-keychain.lock"
     assert (lock.stat().st_mode & 0o777, lock.parent.stat().st_mode & 0o777) == (0o600, 0o700)

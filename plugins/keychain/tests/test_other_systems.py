@@ -14,8 +14,10 @@ from support.dbus_services import KWALLET as KWALLET_SERVICE
 from support.secret_service import DesktopSession, desktop
 from vault_core.api import Context, Secret, StorageError, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus
-from vault_plugin_keychain.keychains import Keychain, open_keychain
-from vault_plugin_keychain.plugin import KWALLET, MACOS, WINCRED, Kind, vault_storage_backends
+from vault_plugin_keychain.keychains import Keychain
+from vault_plugin_keychain.kinds import KWALLET, MACOS, WINCRED, Kind
+from vault_plugin_keychain.opening import open_keychain
+from vault_plugin_keychain.plugin import vault_storage_backends
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 

@@ -20,7 +20,8 @@ from support.dbus_services import MUTE, PROMPTING
 from support.secret_service import LOGIN, DesktopSession, desktop
 from vault_core.api import ABSENT, Cancelled, Secret, StorageCorrupt, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus
-from vault_plugin_keychain.plugin import SECRET_SERVICE, vault_storage_backends
+from vault_plugin_keychain.kinds import SECRET_SERVICE
+from vault_plugin_keychain.plugin import vault_storage_backends
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 
@@ -157,7 +158,7 @@ import json, sys
 from pathlib import Path
 from vault_core.api import Secret
 from vault_testkit import FakeContext
-from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.kinds import SECRET_SERVICE
 from vault_plugin_keychain.storage import KeychainStore
 job = json.load(sys.stdin)
 options = {"name": "awsv", "collection-name": None}
@@ -373,10 +374,10 @@ def test_other_writers_are_waited_for_but_not_for_ever(
 
     ours = store(session.env)
     ours.put(KEY, VALUE)
-    monkeypatch.setattr(storage, "_LOCK_PATIENCE", 0.3)
-    with (tmp_path / "state/keychain.lock").open("r+") as lock:
+    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.3)
+    with (tmp_path / "state/plugin-keychain.lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(StorageUnavailable, match=r"another awsv holds .*keychain\.lock"):
+        with pytest.raises(StorageUnavailable, match=r"another process has held the lock .*plugin-keychain\.lock"):
             ours.delete(KEY)
         assert ours.get(KEY) is not None  # who reads does not wait
     assert ours.delete(KEY) is True

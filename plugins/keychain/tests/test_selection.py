@@ -16,8 +16,9 @@ from support.sites import Site, failure
 from support.vaults import offline
 from vault_core.api import Context, StorageUnavailable
 from vault_plugin_keychain import plugin as offered
-from vault_plugin_keychain.keychains import isolated, why_unavailable
-from vault_plugin_keychain.plugin import KINDS, KWALLET, MACOS, SECRET_SERVICE, WINCRED, Kind
+from vault_plugin_keychain.keychains import isolated
+from vault_plugin_keychain.kinds import KINDS, KWALLET, MACOS, SECRET_SERVICE, WINCRED, Kind
+from vault_plugin_keychain.opening import why_unavailable
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 

@@ -44,7 +44,7 @@ class Ssm:
     def get(self, **request: Any) -> Secret | None:
         """What the source answers."""
         self.context = FakeContext(
-            self.root, declared=SPEC.options, options=self.options, environ=self.environ, comes_back=self.loops
+            self.root, declared=SPEC.options, options=self.options, environ=self.environ, recursions=self.loops
         )
         return SPEC.open(self.context).get(PassphraseRequest(store="file", key_id="a/b", **request))
 

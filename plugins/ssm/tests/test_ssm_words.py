@@ -259,7 +259,7 @@ def test_without_a_key_of_ones_own_a_reader_needs_one_statement() -> None:
 
 
 def test_who_gives_keys_does_not_ask_for_them(tmp_path: Path) -> None:
-    looped = FakeContext(tmp_path, comes_back={"p": "config:1"})
+    looped = FakeContext(tmp_path, recursions={"p": "config:1"})
     with pytest.raises(ConfigError, match="it would run awsv again: config:1"):
         identities.refuse_loop(looped, Identity("profile", "p"), "/a")
     identities.refuse_loop(looped, Identity("profile", "q"), "/a")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from vault_core import child_env
 from vault_core.api import (
@@ -19,7 +20,10 @@ from vault_core.api import (
     WrongSecret,
 )
 from vault_core.plugins.running import run
+from vault_core.plugins.waiting import lock, wait
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
+
+T = TypeVar("T")
 
 
 class FakeContext:
@@ -32,7 +36,7 @@ class FakeContext:
     :param attended: False: nobody sees what :meth:`suspect` is told, and so it refuses.
     :param sources: what the settings name; None: whatever ``factors`` and ``kept`` hold.
     :param answers: what a person would type at :meth:`ask`; None declines, and so does an empty line.
-    :param comes_back: profile to what :meth:`comes_back` says of it; of any other profile it says None.
+    :param recursions: the results of :meth:`find_recursion` by profile; None for any other profile.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class FakeContext:
         attended: bool = True,
         answers: Iterable[str | None] = (),
         may_show_dialog: bool = False,
-        comes_back: Mapping[str, str] | None = None,
+        recursions: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
         declared = tuple(declared)
@@ -66,7 +70,7 @@ class FakeContext:
         self._sources = sources
         self.answers = list(answers)
         self.may_show_dialog = may_show_dialog
-        self._comes_back = dict(comes_back or {})
+        self._recursions = dict(recursions or {})
         self.questions: list[str] = []
         self.notes: list[str] = []
         self.unlocked: list[str] = []
@@ -136,8 +140,14 @@ class FakeContext:
     ) -> RunResult:
         return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
 
-    def comes_back(self, profile: str) -> str | None:
-        return self._comes_back.get(profile)
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        return lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        return wait(function, timeout=timeout, check=self.check)
+
+    def find_recursion(self, profile: str) -> str | None:
+        return self._recursions.get(profile)
 
     def check(self) -> None:
         return None

@@ -41,6 +41,7 @@ from vault_core.api.storage import (
     StorageSpec,
     Version,
 )
+from vault_core.command_line import command_line
 from vault_core.errors import (
     AccessDenied,
     Cancelled,
@@ -61,7 +62,6 @@ from vault_core.errors import (
     VaultError,
     WrongSecret,
 )
-from vault_core.pasting import command_line
 from vault_core.secret import Secret
 
 __all__ = [

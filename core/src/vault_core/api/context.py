@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from vault_core.secret import Secret
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a vendor's tool answered to :meth:`Context.run`."""
+    """The result of :meth:`Context.run`."""
 
     returncode: int
     stdout: Secret
@@ -28,29 +31,29 @@ class Context(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The plugin's own options, every declared name present, parsed."""
+        """The options of the plugin: a parsed value, or the default, for every declared name."""
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment as it was at start, read-only. SDK clients are built from it explicitly.
+        """The environment at the start of the process, read-only. Build SDK clients from it explicitly.
 
-        Variables that hold a secret by their name (``AWS_VAULT_…`` with ``PASSPHRASE``, ``PASSWORD``, ``SECRET`` or
-        ``TOKEN``; ``VAULT_TOKEN``) and those of other plugins are not in it, unless the spec names them in
-        ``secret_variables``. AWS's own variables are.
+        Two kinds of variables are missing unless ``secret_variables`` of the spec names them: those of other plugins,
+        and those whose names denote a secret (``AWS_VAULT_…`` with ``PASSPHRASE``, ``PASSWORD``, ``SECRET`` or
+        ``TOKEN``; ``VAULT_TOKEN``). AWS's own variables are included.
         """
 
     @property
     def child_environ(self) -> Mapping[str, str]:
-        """:attr:`environ` for a program that is to find its own AWS identity: without the secrets of awsv and of
-        plugins, and without the variables that say who this process is for AWS (keys, tokens, profile, role)."""
+        """:attr:`environ` for a program that finds its own AWS identity: without the secrets of awsv and of plugins,
+        and without the variables of this process's AWS identity (keys, tokens, profile, role)."""
 
     @property
     def data_dir(self) -> Path:
-        """Where this user's durable data belongs (``$XDG_DATA_HOME/awsv``); may not exist yet."""
+        """The folder for durable data of the user (``$XDG_DATA_HOME/awsv``); it may not exist."""
 
     @property
     def state_dir(self) -> Path:
-        """Where this user's disposable state of this machine belongs (``$XDG_STATE_HOME/awsv``); may not exist yet."""
+        """The folder for disposable state on this machine (``$XDG_STATE_HOME/awsv``); it may not exist."""
 
     @property
     def may_show_dialog(self) -> bool:
@@ -98,19 +101,19 @@ class Context(Protocol):
         """
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        """Ask the person at the controlling terminal for one line.
+        """Ask the user for one line at the controlling terminal.
 
-        :param question: shown after a line that names who asks; what could drive a terminal is escaped.
-        :param secret: do not show what is typed.
-        :raises QuestionRefused: Ctrl-C, end of input or an empty line.
-        :raises SourceUnavailable: nobody can be asked (no terminal, in the background, or asking is not allowed).
+        :param question: shown after a line that names the command; control characters are escaped.
+        :param secret: do not echo what the user types.
+        :raises QuestionRefused: the user pressed Ctrl-C, ended the input or entered an empty line.
+        :raises SourceUnavailable: there is no terminal, the process is in the background, or asking is not allowed.
         """
 
     def confirm(self, question: str) -> bool:
-        """Ask the person yes or no; False where nobody can be asked."""
+        """Ask the user a yes-or-no question; False if the user cannot be asked."""
 
     def notify(self, message: str) -> None:
-        """Show one line on standard error. Never a secret."""
+        """Show one line on standard error. It must not contain a secret."""
 
     def suspect(self, message: str, *, hint: str) -> None:
         """Say that what is about to be read may not be what the person means: an older state of the store, say.
@@ -133,22 +136,45 @@ class Context(Protocol):
     ) -> RunResult:
         """Run a program without a shell, with standard input from ``input``.
 
-        It has no terminal: what opens ``/dev/tty`` to ask fails at once. It inherits no open file. At its end, and when
-        time is up or the person presses Ctrl-C, it is killed with everything it started that has not made itself a
-        daemon. It may write 16 MiB to standard output and to standard error each.
+        The program has no terminal, so opening ``/dev/tty`` fails at once, and inherits no open file. When it ends, at
+        the timeout and after Ctrl-C, its process group is killed. It can write 16 MiB to standard output and 16 MiB to
+        standard error.
 
-        :param timeout: seconds; the program is killed after them, or at the host's own deadline where that is nearer.
-        :param env: names of further variables of :attr:`environ` that it needs, besides ``PATH``, ``HOME``, ``LANG``
-            and their like.
-        :raises SourceUnavailable: it cannot be started, takes too long or writes too much.
+        :param timeout: in seconds; the program is killed then, or at the host's own deadline if that is earlier.
+        :param env: names of variables of :attr:`environ` for the program, besides ``PATH``, ``HOME``, ``LANG`` and
+            others that every program gets.
+        :raises SourceUnavailable: the program cannot be started, takes too long or writes too much.
         :raises Cancelled: as :meth:`check`, which is called while it runs.
         """
 
-    def comes_back(self, profile: str) -> str | None:
-        """The line of the AWS config by which an AWS SDK that uses this profile would run awsv again, as
-        ``FILE:LINE: KEY = VALUE``; None where there is none.
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        """Hold a lock for the length of a ``with`` statement: one process of this user on this machine at a time.
 
-        Asked before a profile is used to open a store: awsv would wait for itself.
+        The death of the process releases it. It is not reentrant. :meth:`check` is called while waiting.
+
+        :param name: lower-case letters, digits, ``.``, ``_`` and ``-``; begin it with the name of the plugin.
+        :param timeout: how long to wait for another holder, in seconds.
+        :raises StorageUnavailable: another process still holds the lock, or the lock cannot be made.
+        :raises Cancelled: as :meth:`check`.
+        """
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        """Run a call that may block for long, such as the lookup of a host name, and return its result.
+
+        It runs in a thread of its own. The thread is abandoned, not stopped, at the timeout and when :meth:`check`
+        raises: have the function end soon after, and touch nothing that others use by then.
+
+        :param timeout: in seconds.
+        :raises TimeoutError: there was no result in time.
+        :raises Cancelled: as :meth:`check`, which is called while waiting.
+        :raises BaseException: what the function raised.
+        """
+
+    def find_recursion(self, profile: str) -> str | None:
+        """The line of the AWS config because of which an AWS SDK with this profile would run awsv, as
+        ``FILE:LINE: KEY = VALUE``; None if there is no such line.
+
+        Call it before a profile is used to open a store: awsv would wait for itself.
 
         :raises ConfigError: the AWS config cannot be read.
         """

@@ -1,6 +1,6 @@
-"""Which way a request takes, and who could read it there: one rule for every plugin that talks to a server.
+"""The proxy of a request, and the refusal of plain HTTP: one rule for every plugin that talks to a server.
 
-A library's own rule is of no use here: each knows other variables and other exceptions, and none knows what is secret.
+The rules of the HTTP libraries differ in the variables and exceptions that they know.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from vault_core.settings import PLAIN_HTTP
 
 _PORTS = {"http": 80, "https": 443}
 _NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
-"""What every parser of URLs takes for the same host: without user, backslash and letters that look like others."""
+"""Network locations that every URL parser reads alike: without a user, a backslash or a non-ASCII letter."""
 _LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost\.?", re.ASCII | re.IGNORECASE)
-"""Names that nobody but this machine should answer for (RFC 6761)."""
+"""Names that mean this machine (RFC 6761)."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself for certain: ``localhost``, 127.0.0.0/8 or ::1.
+    """Whether a host is certainly this machine: ``localhost``, 127.0.0.0/8 or ::1.
 
-    No name is looked up: where it leads to can be another place the next time. That goes for ``api.localhost``, too:
-    many systems ask the network for it.
+    No name is resolved, because the next lookup can return another address. So ``api.localhost`` does not count: many
+    systems ask the network for it.
 
-    :param host: as :func:`urllib.parse.urlsplit` gives it, without brackets.
+    :param host: as :func:`urllib.parse.urlsplit` returns it, without brackets.
     """
     from ipaddress import IPv4Address, ip_address
 
@@ -41,13 +41,13 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The URL of the proxy that a request goes through; None: it goes straight to its host.
+    """The URL of the proxy for a request; None if the request goes directly to its host.
 
-    ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` count, lower case before upper case. Nothing that is
-    for this machine goes to a proxy, whatever they say; a name below ``localhost`` does not, either.
+    The variables are ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, lower case before upper case.
+    Whatever they say, a request to this machine, or to a name below ``localhost``, never uses a proxy.
 
-    :param environ: of the context.
-    :raises ConfigError: the proxy is of another kind than HTTP, or is none.
+    :param environ: the environment of the context.
+    :raises ConfigError: the proxy is not an HTTP proxy, or its URL is invalid.
     """
     place = _place(url)
     if is_loopback(place.host) or _LOCALHOST.fullmatch(place.host) or _named(place, _either_case(environ, "no_proxy")):
@@ -61,23 +61,26 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
         )
     if proxy and not _has_host(proxy if "://" in proxy else f"http://{proxy}"):
         raise ConfigError(
-            f"the proxy for {place.scheme}:// requests is no URL of a host",
+            f"the proxy for {place.scheme}:// requests is not a valid URL",
             hint=f"set {place.scheme.upper()}_PROXY to one such as http://proxy.example.com:3128",
         )
     return proxy or None
 
 
 def refuse_plain_http(url: str, environ: Mapping[str, str]) -> None:
-    """Before a request that carries secrets, or whose answer does.
+    """Refuse to send a request with secrets in it, or in its answer, without TLS; call it before the request.
 
-    :param environ: of the context; ``AWS_VAULT_PLAIN_HTTP`` in it names the hosts that the user trusts the way to.
-    :raises ConfigError: it would travel over a network without TLS, or nobody can tell where to.
+    :param environ: the environment of the context. Its ``AWS_VAULT_PLAIN_HTTP`` names hosts to which the user trusts
+        the network.
+    :raises ConfigError: the request would cross a network without TLS, or its host is not certain.
     """
     place = _place(url)
     if place.scheme == "https":
         return
     if place.scheme != "http" or not place.host:
-        raise ConfigError(f"{place.shown} names no server", hint="write it as https://host:port, without a user in it")
+        raise ConfigError(
+            f"{place.shown} does not name a server", hint="write it as https://host:port, without a user in it"
+        )
     if is_loopback(place.host) or _named(place, environ.get(PLAIN_HTTP, "")):
         return
     raise ConfigError(
@@ -89,23 +92,23 @@ def refuse_plain_http(url: str, environ: Mapping[str, str]) -> None:
 class _Place(NamedTuple):
     scheme: str
     host: str
-    """Empty where it is written in a way that two programs could read differently."""
+    """Empty if two programs could read it differently."""
     port: int | None
     shown: str
-    """For messages: what a URL has before its host may be a password."""
+    """For messages, without what precedes the host: it may be a password."""
 
 
 def _place(url: str) -> _Place:
-    from urllib.parse import urlsplit  # commands that talk to nobody need not wait for it, nor for ipaddress
+    from urllib.parse import urlsplit  # not at module level: most commands need neither it nor ipaddress
 
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "") if _NETLOC.fullmatch(parts.netloc) else ""
         port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:  # a bracket that nobody closes, a port that is none
-        return _Place("", "", None, "what is no URL")
+    except ValueError:  # an unclosed bracket, or an invalid port
+        return _Place("", "", None, "an invalid URL")
     netloc = parts.netloc.rpartition("@")[2]
-    return _Place(parts.scheme, host, port, f"{parts.scheme}://{netloc}" if parts.scheme else "what is no URL")
+    return _Place(parts.scheme, host, port, f"{parts.scheme}://{netloc}" if parts.scheme else "an invalid URL")
 
 
 def _has_host(url: str) -> bool:
@@ -114,24 +117,24 @@ def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and not re.search(r"\s", parts.netloc) and parts.port != 0
-    except ValueError:  # a bracket that nobody closes, a port that is none
+    except ValueError:  # an unclosed bracket, or an invalid port
         return False
 
 
 def _either_case(environ: Mapping[str, str], name: str) -> str:
-    """A variable that is read in lower case first, as every tool does that knows it."""
+    """The value of a variable in lower case, else in upper case."""
     return environ.get(name) or environ.get(name.upper()) or ""
 
 
 def _own_proxy(scheme: str, environ: Mapping[str, str]) -> str:
     if scheme == "http" and "REQUEST_METHOD" in environ:
-        # In a CGI program HTTP_PROXY is the request's ``Proxy`` header, so anybody's ("httpoxy").
+        # In a CGI program HTTP_PROXY is the ``Proxy`` header of the request ("httpoxy").
         return environ.get("http_proxy", "")
     return _either_case(environ, f"{scheme}_proxy")
 
 
 def _named(place: _Place, rules: str) -> bool:
-    """Whether rules name the place: its host, a domain that it is in, a network, with or without a port, or ``*``."""
+    """Whether a rule matches: a host, a domain or a network, with or without a port, or ``*``."""
     entries = filter(None, (rule.strip().lower() for rule in rules.split(",")))
     return any(_names(rule, place) for rule in entries)
 

@@ -34,17 +34,16 @@ class Option:
     help: str
     """One line: what it sets, and in which unit."""
     default: Any = None
-    """The value where nobody sets it; not parsed."""
+    """The value if the option is not set; it is not parsed."""
     parse: Callable[[str], Any] = str
-    """Text to value; raises :class:`ValueError` with the reason, without the text where it may be secret."""
+    """Text to value; raises :class:`ValueError` with the reason, which must not contain the text of a secret."""
     secret: bool = False
     """Never shown; its variable is removed from the children of ``exec`` and hidden from other plugins. It has no flag:
     every user of the machine can read arguments."""
     from_profile: bool | None = None
-    """Whether a key of an AWS profile may set it; where it may not, such a key is an error.
+    """Whether a key of an AWS profile can set the option; otherwise such a key is an error.
 
-    ``~/.aws/config`` is shared, generated and copied between people. So no address, file or program may come from it
-    that a secret is sent to or read from. None: yes for a session provider, whose options describe the profile's own
-    session, unless the option is secret; no for every other kind. A secret option is only ever set by a profile of a
-    session provider that says True.
+    ``~/.aws/config`` is shared, generated and copied between users. So it must not choose an address, file or program
+    to which a secret is sent or from which one is read. None means True for the options of a session provider that are
+    not secret, and False for all others. A profile can set a secret option only of a session provider, with True.
     """

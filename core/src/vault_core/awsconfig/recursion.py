@@ -25,7 +25,7 @@ _OWN_PACKAGE = "vault_core"
 _OWN_WORD = re.compile(rf"(?:^|[\s/;&|(`\"'])(?:{'|'.join(OWN_COMMANDS)})(?=$|[\s;&|)`\"'])")
 
 
-def comes_back(config: AwsConfig, profile: str, environ: Mapping[str, str]) -> str | None:
+def find_recursion(config: AwsConfig, profile: str, environ: Mapping[str, str]) -> str | None:
     """``FILE:LINE: KEY = VALUE`` of the line by which an SDK that uses this profile would run awsv; else None.
 
     :param environ: ``PATH`` says which program a line means.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vault_core import ordinary
+from vault_core import files
 from vault_core.awsconfig import ini
 from vault_core.errors import ConfigError
 from vault_core.settings import DEFAULTS
@@ -183,9 +183,9 @@ def read(path: Path, variable: str = "") -> bytes:
     """
     correct = f"correct or unset {variable}" if variable else ""
     try:
-        return ordinary.read(path, LIMIT)
+        return files.read(path, limit=LIMIT)
     except (FileNotFoundError, NotADirectoryError):
-        if link := ordinary.dangling(path):
+        if link := files.dangling_link(path):
             hint = correct or f"make what it points to, or remove it: rm {shlex.quote(str(link))}"
             raise ConfigError(f"cannot read {path}: {link} is a symbolic link to nothing", hint=hint) from None
         if variable:

@@ -16,7 +16,7 @@ import secrets
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vault_core import files
@@ -50,7 +50,9 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
             elif target.is_file():
                 _replace(target, before, after, mode)
             else:  # such as /dev/null, which a rename would destroy
-                raise ConfigError(f"cannot write {path}: it is no ordinary file", hint="set AWS_CONFIG_FILE to a file")
+                raise ConfigError(
+                    f"cannot write {path}: it is not an ordinary file", hint="set AWS_CONFIG_FILE to a file"
+                )
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", hint="make it writable, or apply the change by hand"
@@ -64,7 +66,7 @@ def sweep(path: Path, *, locks: Path) -> None:
     """
     target = Path(os.path.realpath(path))
     if _left(target):
-        with suppress(OSError), files.lock(_lock_file(target, locks)).acquire(timeout=0):
+        with suppress(OSError), files.held(_lock_file(target, locks), timeout=0):
             _sweep(target)
 
 
@@ -107,19 +109,19 @@ def alone(target: Path, locks: Path, purpose: str = "") -> Iterator[None]:
     :raises ConfigError: one is at it for longer than :data:`LOCK_SECONDS`, or there can be no lock.
     """
     lock = _lock_file(target, locks, purpose)
-    try:
-        held = files.lock(lock).acquire(timeout=LOCK_SECONDS)
-    except TimeoutError:
-        raise ConfigError(
-            f"another process of yours has been writing {target} for more than {LOCK_SECONDS:g} s",
-            hint=f"let it finish, or look which it is: fuser {shlex.quote(str(lock))}",
-        ) from None
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {target}: its lock cannot be made: {lock}: {error.strerror or error}",
-            hint="make room or make that folder writable, then repeat the command",
-        ) from None
-    with held:
+    with ExitStack() as held:
+        try:
+            held.enter_context(files.held(lock, timeout=LOCK_SECONDS))
+        except TimeoutError:
+            raise ConfigError(
+                f"another process of yours has been writing {target} for more than {LOCK_SECONDS:g} s",
+                hint=f"let it finish, or find out which process it is: fuser {shlex.quote(str(lock))}",
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write {target}: cannot create its lock: {lock}: {error.strerror or error}",
+                hint="make room or make that folder writable, then repeat the command",
+            ) from None
         yield
 
 

@@ -14,6 +14,7 @@ import click
 from vault_core.api import ABSENT, ANY, AtRest, Credentials
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.recovery import lacks_store, offer
+from vault_core.command_line import command_line
 from vault_core.errors import (
     Cancelled,
     ConfigError,
@@ -22,7 +23,6 @@ from vault_core.errors import (
     StorageDenied,
     UsageError,
 )
-from vault_core.pasting import command_line
 from vault_core.secret import Secret
 from vault_core.storage.vault import StoredKey, Vault
 

@@ -22,8 +22,8 @@ import click
 
 from vault_core import output
 from vault_core.cli.harden import refuse_tracer
+from vault_core.command_line import command_line
 from vault_core.errors import Cancelled, StorageError, UsageError
-from vault_core.pasting import command_line
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.generations import WHOLE

@@ -12,8 +12,8 @@ import click
 from vault_core import output
 from vault_core.cli.app import App, global_options
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
-from vault_core.plugins.discovery import Offer, version_of
-from vault_core.plugins.loader import OURS
+from vault_core.plugins.discovery import AvailablePlugin, version_of
+from vault_core.plugins.install_hint import OURS
 from vault_core.settings import is_secret_variable
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
     return found
 
 
-def _plugins_of(app: App, word: str) -> list[Offer]:
+def _plugins_of(app: App, word: str) -> list[AvailablePlugin]:
     """The plugins whose option a word would be, by its beginning."""
     if not word.startswith("--") or "-" not in word[2:]:
         return []
@@ -280,7 +280,7 @@ def _takes_value(*parameters: click.Parameter) -> dict[str, bool]:
     }
 
 
-def _check_flag(app: App, offers: Sequence[Offer], flag: str) -> None:
+def _check_flag(app: App, offers: Sequence[AvailablePlugin], flag: str) -> None:
     """Whether a plugin's flag may be given.
 
     :raises UsageError: its value would be a secret, which every user of the machine could read; or no plugin of that
@@ -290,7 +290,7 @@ def _check_flag(app: App, offers: Sequence[Offer], flag: str) -> None:
     whole = True
     for offer in offers:
         try:
-            with app.plugins.blame(offer.kind, offer.name):
+            with app.plugins.attributed_to(offer.kind, offer.name):
                 for option in app.plugins.options(offer):
                     name = f"--{offer.name}-{option.name}"
                     known[name] = known.get(name, False) or option.secret  # of several with this name

@@ -12,8 +12,8 @@ from vault_core.api import Capability
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.text import counted, difference
+from vault_core.command_line import command_line
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
-from vault_core.pasting import command_line
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.credential_process import Proposal

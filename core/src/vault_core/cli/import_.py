@@ -16,7 +16,7 @@ from vault_core.cli.commands import IMPORTER, importers
 from vault_core.cli.importing import offer_recovery, show, vaults_of
 from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
-from vault_core.plugins.loader import OURS
+from vault_core.plugins.install_hint import OURS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

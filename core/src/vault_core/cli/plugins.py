@@ -10,8 +10,9 @@ import click
 
 from vault_core.cli.app import App, subcommand
 from vault_core.errors import PartlyDone, PluginError, PluginNotFound, UsageError
-from vault_core.plugins.discovery import Offer, normalise
-from vault_core.plugins.loader import KINDS, OURS
+from vault_core.plugins.discovery import AvailablePlugin, normalise
+from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.loader import KINDS
 from vault_core.settings import LOAD_PLUGINS
 
 UNUSABLE = ("conflict", "reserved", "unusable name", "other API version")
@@ -143,7 +144,7 @@ def entries(app: App) -> list[dict[str, Any]]:
     ]
 
 
-def _entry(offer: Offer, state: str, reason: str | None) -> dict[str, Any]:
+def _entry(offer: AvailablePlugin, state: str, reason: str | None) -> dict[str, Any]:
     return {
         "kind": offer.kind,
         "name": offer.name,
@@ -155,7 +156,7 @@ def _entry(offer: Offer, state: str, reason: str | None) -> dict[str, Any]:
 
 
 def _state(
-    app: App, offer: Offer, count: Mapping[tuple[str, str], int], selected: set[tuple[str, str]]
+    app: App, offer: AvailablePlugin, count: Mapping[tuple[str, str], int], selected: set[tuple[str, str]]
 ) -> tuple[str, str | None]:
     from vault_core.cli.commands import ALIASES, COMMANDS
 

@@ -7,8 +7,8 @@ import click
 from vault_core.api import ANY
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.text import counted
+from vault_core.command_line import command_line
 from vault_core.errors import Cancelled, StorageConflict, StorageCorrupt, StorageError
-from vault_core.pasting import command_line
 from vault_core.storage.vault import Vault
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault_core import files, folders
+from vault_core import files
 from vault_core.errors import StorageUnavailable
 
 _MAX_BYTES = 1 << 24
@@ -46,7 +46,7 @@ class ImportRecords:
     def read(self, path: Path) -> ImportRecord | None:
         """The record of a file; None if there is none, or it is damaged."""
         try:
-            fields = json.loads(files.read(self._file(path), limit=_MAX_BYTES))
+            fields = json.loads(files.read_private(self._file(path), limit=_MAX_BYTES))
             return ImportRecord(fields["sha256"], frozenset(fields["profiles"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -64,8 +64,8 @@ class ImportRecords:
         target = self._file(path)
         text = json.dumps({"path": str(path), "sha256": digest(raw), "profiles": sorted(profiles)})
         try:
-            folders.make(self._folder)
-            files.write(target, text.encode())
+            files.make_folder(self._folder)
+            files.replace(target, text.encode())
         except OSError as error:
             raise StorageUnavailable(
                 f"cannot write the import record {target}: {(error.strerror or str(error)).lower()}",

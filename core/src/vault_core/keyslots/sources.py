@@ -8,12 +8,11 @@ that is remembered in the state folder, one small file for each store that has s
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_core import folders
+from vault_core import files
 
 if TYPE_CHECKING:
     from vault_core.api import Context
@@ -38,12 +37,8 @@ def remember(ctx: Context, table: SlotTable) -> None:
     if named <= known:
         return
     with suppress(OSError):
-        folders.make(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(sorted(known | named), file)
-        temporary.replace(path)
+        files.make_folder(path.parent)
+        files.replace(path, json.dumps(sorted(known | named)).encode())
 
 
 def _path(ctx: Context, store: bytes) -> Path:
@@ -53,9 +48,7 @@ def _path(ctx: Context, store: bytes) -> Path:
 def _read(path: Path) -> frozenset[str]:
     """Nothing where there is no file, or one that we have not written."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            found = json.loads(file.read(_LIMIT) or b"")  # None of a pipe that is empty
+        found = json.loads(files.read(path, limit=_LIMIT, follow=False))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     return frozenset(name for name in found if isinstance(name, str)) if isinstance(found, list) else frozenset()

@@ -1,8 +1,8 @@
-"""The boundary to plugins: what one returns is checked here, where it is called, and blamed on its distribution.
+"""The boundary to plugins: calls them, checks what they return, and attributes errors to their distribution.
 
-Each kind has a function that opens a plugin and gives back an object of the same class around what it opened. The core
-calls no plugin otherwise (``docs/adr/0021-what-plugins-return-is-checked.md``). What is wrong is told by its type,
-never by its value, which may be a secret.
+Each kind has a function that opens a plugin and returns a checking wrapper of the same class. The core does not call
+plugins otherwise (``docs/adr/0021-what-plugins-return-is-checked.md``). Messages name the type of a wrong value, never
+the value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from vault_core.vlt import SlotTable
 
 LEAST_LEFT = 5.0
-"""Seconds that a session must have left when it is issued: a program takes that long to start and to use it."""
+"""Minimum remaining life of an issued session, in seconds: a program needs that long to start and use it."""
 
 _MOST_BITS = 64
-"""Of a number in the parameters of a session: most readers of JSON have no longer ones, and Python prints not any."""
+"""Of a number in session parameters: most JSON parsers have no longer numbers, and Python does not print all."""
 
 _END = object()
 
@@ -59,34 +59,34 @@ class Calls:
         self._kind = kind
 
     def __call__(self, method: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """What the function returns; what it raises and should not is a bug of its distribution.
+        """Call a function of the plugin and return its result; an unexpected exception is attributed to the plugin.
 
-        :raises PluginFault: it returns a coroutine: the core waits for nobody.
+        :raises PluginFault: it returned a coroutine; the core is synchronous.
         """
-        with self._plugins.blame(self._kind, self.name):
+        with self._plugins.attributed_to(self._kind, self.name):
             returned = function(*arguments, **named)
         if isinstance(returned, CoroutineType):
-            returned.close()  # or Python would complain, at the end, that it was never awaited
+            returned.close()  # otherwise Python warns that it was never awaited
             self.refuse(method, "a coroutine", "its result: all calls are synchronous")
         return returned
 
     def expect(self, method: str, returned: Any, allowed: Any, wanted: str) -> Any:
-        """What was returned, if it is of an allowed type.
+        """Return the value if its type is allowed.
 
-        :param wanted: for the message.
-        :raises PluginFault: it is not.
+        :param wanted: the expected type, for the message.
+        :raises PluginFault: it is of another type.
         """
         if not isinstance(returned, allowed):
             self.refuse(method, _type(returned), wanted)
         return returned
 
     def fields(self, method: str, returned: Any, **allowed: Any) -> None:
-        """Look at the fields of a dataclass of the API, which anybody can make with anything in them.
+        """Check the fields of a dataclass of the API, because dataclasses do not check them.
 
-        :raises PluginFault: one is of another type.
+        :raises PluginFault: a field has another type.
         """
         for name, wanted in allowed.items():
-            value = self(method, getattr, returned, name)  # of a class of the plugin's own, which may do anything here
+            value = self(method, getattr, returned, name)  # a subclass in the plugin can run code here
             if not isinstance(value, wanted):
                 self.refuse(method, f"{_type(returned)} whose {name} is {_type(value)}", f"a {wanted.__name__} there")
 
@@ -105,7 +105,7 @@ def _type(value: Any) -> str:
 
 
 def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context) -> str | None:
-    """What an optional callable of a spec answers; None where there is none, or ``unavailable`` has nothing to say."""
+    """The result of an optional callable of a spec; None if the spec has none, or if ``unavailable`` returns None."""
     ask = getattr(spec, question, None)
     if ask is None:
         return None
@@ -120,7 +120,7 @@ def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context
 
 
 def open_store(plugins: Plugins, spec: StorageSpec, context: Context) -> StorageBackend:
-    """The store that a backend opens; what it can do besides, what is returned can do, too."""
+    """Open the store of a backend; the result has the same optional capabilities."""
     calls = Calls(plugins, "storage", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), StorageBackend, "a StorageBackend")
     return _around(opened, calls)
@@ -202,7 +202,7 @@ class _SharedKeeperStore(_SharedStore, _KeeperStore):
 
 
 def open_source(plugins: Plugins, spec: PassphraseSourceSpec, context: Context) -> PassphraseSource:
-    """The passphrase source that a spec opens."""
+    """Open a passphrase source."""
     calls = Calls(plugins, "passphrase", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), PassphraseSource, "a PassphraseSource")
     return _Source(opened, calls)
@@ -226,7 +226,7 @@ class _Source(PassphraseSource):
 
 
 def open_mfa(plugins: Plugins, spec: MfaSourceSpec, context: Context) -> MfaSource:
-    """The MFA source that a spec opens."""
+    """Open an MFA source."""
     calls = Calls(plugins, "mfa", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), MfaSource, "an MfaSource")
     return _Mfa(opened, calls)
@@ -242,7 +242,7 @@ class _Mfa(MfaSource):
 
 
 def _secret(calls: Calls, method: str, returned: Any) -> Secret | None:
-    """A source's answer. An empty one would make a store that everybody can open."""
+    """The secret of a source. An empty one would create a store that anybody can open."""
     secret: Secret | None = calls.expect(method, returned, Secret | None, "a Secret or None")
     if secret is not None and not secret:
         calls.refuse(method, "an empty Secret", "None where it has none")
@@ -253,20 +253,20 @@ def _secret(calls: Calls, method: str, returned: Any) -> Secret | None:
 
 
 def parameters(plugins: Plugins, spec: SessionSpec, options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
-    """The parameters of a session: what JSON has, as they are a cache key and are printed."""
+    """The parameters of a session: JSON values, because they are a cache key and are printed."""
     calls = Calls(plugins, "session", spec.name)
     returned = calls("parameters", spec.parameters, options, profile)
     calls.expect("parameters", returned, Mapping, "a mapping")
     found: dict[str, Any] = calls("parameters", dict, returned)
     if wrong := calls("parameters", _not_json, found):
-        calls.refuse("parameters", wrong, "what JSON has")
+        calls.refuse("parameters", wrong, "JSON values")
     if not isinstance(found.get("mfa_serial"), str | None):
         calls.refuse("parameters", f"mfa_serial as {_type(found['mfa_serial'])}", "it as a str")
     return found
 
 
 def _not_json(value: Any, where: str = "") -> str | None:
-    """What in a value JSON does not have, and under which name; None if there is nothing."""
+    """The first part of a value that is not JSON, with its name; None if there is none."""
     match value:
         case None | str() | bool():
             return None
@@ -284,7 +284,7 @@ def _not_json(value: Any, where: str = "") -> str | None:
 
 
 def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> SessionProvider:
-    """The session provider that a spec opens; what it can do besides, what is returned can do, too."""
+    """Open a session provider; the result has the same optional capabilities."""
     calls = Calls(plugins, "session", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), SessionProvider, "a SessionProvider")
     return (_Identifier if isinstance(opened, CallerIdentifier) else _Provider)(opened, calls)
@@ -305,7 +305,7 @@ class _Provider(SessionProvider):
 
 
 def _refuse_useless(session: Credentials, calls: Calls) -> None:
-    """:raises VaultError: nobody could use the session, or not for long enough."""
+    """:raises VaultError: the session is unusable, or ends too soon."""
     if session.expires is None or session.expires.utcoffset() != timedelta():
         calls.refuse("issue", "a session whose expires is not in UTC", "an aware datetime in UTC")
     for name, text in (
@@ -313,13 +313,13 @@ def _refuse_useless(session: Credentials, calls: Calls) -> None:
         ("secret_access_key", _text(session.secret_access_key)),
         ("session_token", _text(session.session_token)),
     ):
-        if not text or not text.isprintable():  # a line end would add lines to what is printed for shells and files
+        if not text or not text.isprintable():  # a line end would add a line to the output for shells and files
             calls.refuse("issue", f"a session whose {name} is not one line of text", "one")
     if session.expires.timestamp() - time.time() < LEAST_LEFT:
         raise SessionError(
             f"session provider {calls.name!r} issued a session that ends at"
-            f" {session.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: it is of no use any more",
-            hint="set this machine's clock; if it is right, the service gives sessions that are over",
+            f" {session.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: too soon to be used",
+            hint="check the clock of this machine; if it is right, the service issues expired sessions",
         )
 
 

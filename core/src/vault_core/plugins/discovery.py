@@ -1,8 +1,8 @@
-"""Which plugins are installed, from the metadata of distributions alone. Nothing of theirs is imported.
+"""Find the installed plugins by the metadata of their distributions, without an import.
 
-``importlib.metadata`` would do the same for 50 ms of imports, which every cached ``credential_process`` call would
-pay, so the entry-point files are read here; ``importlib.metadata`` is asked only when a name was not found (zip files,
-unusual finders). Only absolute entries of ``sys.path`` count: metadata dropped in the working folder is never seen.
+The entry-point files are read here, because importing ``importlib.metadata`` takes 50 ms, also in every cached
+``credential_process`` call. It is used only if a name was not found (zip files, unusual finders). Only absolute entries
+of ``sys.path`` count, so metadata in the working folder is never read.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 API = 1
-"""The version of the plugin API that this core has."""
+"""The version of the plugin API of this core."""
 
 GROUPS = {kind: f"vault.{kind}.v{API}" for kind in ("storage", "passphrase", "session", "mfa", "command")}
 """Kind of plugin to entry-point group; the group carries the API version."""
 
 _GROUP = re.compile(rf"vault\.(?P<kind>{'|'.join(GROUPS)})\.v(?P<api>0|[1-9][0-9]{{0,3}})\Z", re.ASCII)
 _DIST_INFO = re.compile(r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)-(?P<version>[^-/]+)\.dist-info\Z")
-"""With a name as the packaging specifications have it: what an uninstallation that failed leaves (``~ame``) is none."""
+"""The name is that of the packaging specifications, so the ``~ame`` of a failed uninstallation does not match."""
 _USABLE = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Offer:
-    """One entry point of one distribution."""
+class AvailablePlugin:
+    """One entry point of one installed distribution."""
 
     kind: str
     name: str
     distribution: str
-    """Normalised as the packaging specifications say."""
+    """The normalised name, as in the packaging specifications."""
     version: str
     module: str
     api: int = API
-    """The version of the plugin API that it is made for."""
+    """The version of the plugin API that the plugin needs."""
 
     @property
     def group(self) -> str:
@@ -45,27 +45,27 @@ class Offer:
 
     @property
     def nameable(self) -> bool:
-        """Whether a plugin may have this name: anything else cannot be typed as a flag or a setting."""
+        """Whether the name is valid: other names cannot be used in flags and settings."""
         return _USABLE.match(self.name) is not None
 
     @property
     def usable(self) -> bool:
-        """Whether this core could load it at all: by its name, and by the API that it is made for."""
+        """Whether this core supports its name and its API version."""
         return self.nameable and self.api == API
 
 
-def scan(path: list[str] | None = None) -> tuple[Offer, ...]:
-    """Every offer on the path, sorted.
+def scan(path: list[str] | None = None) -> tuple[AvailablePlugin, ...]:
+    """Every plugin on the path, sorted.
 
-    Of a distribution the first folder with it counts, as it does for imports. A folder that holds it twice offers it
-    twice, which is a conflict: nobody knows which of the two the modules belong to.
+    The first folder with a distribution counts, as for imports. A folder that holds a distribution twice yields its
+    plugins twice, which is a conflict: the modules can belong to either of them.
     """
     return _collect(sys.path if path is None else path, _entry_point_files)
 
 
-def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str, str]]]) -> tuple[Offer, ...]:
+def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str, str]]]) -> tuple[AvailablePlugin, ...]:
     seen: set[str] = set()
-    offers: list[Offer] = []
+    offers: list[AvailablePlugin] = []
     for folder in filter(os.path.isabs, dict.fromkeys(path)):
         found = [one for one in read(folder) if one[0] not in seen]
         seen.update(distribution for distribution, _, _ in found)
@@ -74,8 +74,8 @@ def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str,
     return tuple(sorted(offers))
 
 
-def scan_slowly() -> tuple[Offer, ...]:
-    """The same through ``importlib.metadata``, for what no plain folder holds."""
+def scan_slowly() -> tuple[AvailablePlugin, ...]:
+    """As :func:`scan`, by ``importlib.metadata``, for what is not in a plain folder."""
     import importlib.metadata
 
     def read(folder: str) -> Iterator[tuple[str, str, str]]:
@@ -83,7 +83,7 @@ def scan_slowly() -> tuple[Offer, ...]:
             try:
                 distribution, version = normalise(found.metadata["Name"]), found.version
                 text = found.read_text("entry_points.txt") or ""
-            except Exception:  # noqa: BLE001, S112 - damaged metadata of whatever is installed raises anything
+            except Exception:  # noqa: BLE001, S112 - damaged metadata can raise any exception
                 continue
             yield distribution, version, text
 
@@ -91,7 +91,7 @@ def scan_slowly() -> tuple[Offer, ...]:
 
 
 def version_of(distribution: str) -> str | None:
-    """The version of an installed distribution, or None."""
+    """The version of an installed distribution; else None."""
     for folder in filter(os.path.isabs, sys.path):
         for name, version, _ in _entry_point_files(folder):
             if name == distribution:
@@ -100,7 +100,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def normalise(name: str) -> str:
-    """A distribution's name as the packaging specifications compare it."""
+    """The normalised name of a distribution, as in the packaging specifications."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -119,23 +119,23 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
             with open(os.path.join(folder, name, "entry_points.txt"), encoding="utf-8") as file:
                 text = file.read()
         except (OSError, UnicodeDecodeError):
-            # Without entry points it still takes the place of a later distribution of the same name.
+            # Without entry points it still hides a later distribution of the same name.
             text = ""
         yield normalise(match["name"]), match["version"], text
 
 
-def _parse(text: str, distribution: str, version: str) -> Iterator[Offer]:
+def _parse(text: str, distribution: str, version: str) -> Iterator[AvailablePlugin]:
     group: re.Match[str] | None = None
-    offers: dict[tuple[str, str], Offer] = {}
+    offers: dict[tuple[str, str], AvailablePlugin] = {}
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
             group = _GROUP.match(line[1:-1].strip())
         elif group and "=" in line and not line.startswith(("#", ";")):
             name, _, module = (part.strip() for part in line.partition("="))
-            offer = Offer(group["kind"], name, distribution, version, module, int(group["api"]))
+            offer = AvailablePlugin(group["kind"], name, distribution, version, module, int(group["api"]))
             known = offers.get((offer.kind, name))
-            # A distribution is not in conflict with itself; of several API versions the one that we have counts.
+            # A distribution does not conflict with itself; of several API versions, ours counts.
             if known is None or (known.api != API and offer.api == API):
                 offers[offer.kind, name] = offer
     yield from offers.values()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault_core import child_env, output
 from vault_core.api import Option, RunResult, StorageBackend
 from vault_core.errors import Cancelled, ConfigError, PluginError, SourceUnavailable, StorageDenied, VaultError
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
 from vault_core.secret import Secret
@@ -23,6 +23,8 @@ from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
+
+T = TypeVar("T")
 
 _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 """Columns: of the row that says who asks, in which the program that started us is never cut off (one more is for the
@@ -99,8 +101,8 @@ class Host:
             return False
         return name not in [variable(plugin, option.name) for option in secret]
 
-    def _secret_options(self, offer: Offer) -> list[Option]:
-        with self.plugins.blame(offer.kind, offer.name):
+    def _secret_options(self, offer: AvailablePlugin) -> list[Option]:
+        with self.plugins.attributed_to(offer.kind, offer.name):
             return [option for option in self.plugins.options(offer) if option.secret]
 
     def _refuse_unknown(self, kind: str, plugin: str, known: Sequence[str], store: StoreSettings | None) -> None:
@@ -225,7 +227,7 @@ class Host:
             one that is not its to set; the message says where it was set.
         """
         options: dict[str, Any] = {}
-        with self.plugins.blame(kind, name):
+        with self.plugins.attributed_to(kind, name):
             self._refuse_unknown(kind, name, [option.name for option in declared], store)
             for option in declared:
                 if not _is_for_profiles(kind, option):
@@ -366,10 +368,10 @@ class HostContext:
         reason = self._host.why_nobody_can_be_asked()
         if reason:
             raise SourceUnavailable(reason)
-        from vault_core.terminal_lock import turn
+        from vault_core import terminal_lock
 
         deadline = self._host.deadline()
-        with turn(self.state_dir, deadline):
+        with terminal_lock.held(self.state_dir, deadline):
             self._host.questions += 1
             return self._host.terminal.ask(question, secret=secret, asker=self._host.asker, deadline=deadline)
 
@@ -394,10 +396,20 @@ class HostContext:
 
         return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
 
-    def comes_back(self, profile: str) -> str | None:
-        from vault_core.awsconfig.recursion import comes_back
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        from vault_core.plugins.waiting import lock
 
-        return comes_back(self._host.aws_config(), profile, self.environ)
+        return lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        from vault_core.plugins.waiting import wait
+
+        return wait(function, timeout=timeout, check=self.check)
+
+    def find_recursion(self, profile: str) -> str | None:
+        from vault_core.awsconfig.recursion import find_recursion
+
+        return find_recursion(self._host.aws_config(), profile, self.environ)
 
     def check(self) -> None:
         # Ctrl-C arrives as KeyboardInterrupt in the main thread; what is left to look at is the clock.

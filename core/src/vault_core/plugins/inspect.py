@@ -1,76 +1,21 @@
-"""What a loaded plugin says of itself, and what in its spec makes no sense."""
+"""The description of a loaded plugin, for ``awsv plugins check``."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import AtRest, Capability, Option, SessionSpec, Source, StorageSpec
+from vault_core.api import Capability, Option, StorageSpec
 from vault_core.plugins.boundary import said
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import HostContext
 
-_OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
-_SMALLEST_LIMIT = 64
-"""Bytes: the least that :attr:`~vault_core.api.StorageSpec.max_value` may be."""
-
-
-def wrong_types(spec: Any) -> Iterator[str]:
-    """What in a spec is of another type than the core goes by, one sentence each: nothing checks the fields of a
-    dataclass, and a store whose ``at_rest`` is the text "core" would be sealed by nobody."""
-    options, reads = getattr(spec, "options", ()), getattr(spec, "secret_variables", ())
-    if not isinstance(options, tuple) or not all(isinstance(option, Option) for option in options):
-        yield "its options are no tuple of Option"
-    if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
-        yield "its secret_variables are no tuple of str"
-    if isinstance(spec, SessionSpec) and not isinstance(spec.source, Source):
-        yield "its source is no Source"
-    if isinstance(spec, StorageSpec):
-        yield from _storage_faults(spec)
-
-
-def faults(spec: Any) -> Iterator[str]:
-    """What a plugin's spec has against its contract, one sentence each: for ``awsv plugins check``."""
-    if not isinstance(spec.summary, str) or not spec.summary.strip() or "\n" in spec.summary:
-        yield "its summary is not one line of text"
-    for name in ("open", "locate", "who_reads", "unavailable", "parameters"):
-        given = getattr(spec, name, None)
-        if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
-            yield f"its {name} cannot be called"
-    wrong = list(wrong_types(spec))
-    yield from wrong
-    if not wrong:
-        yield from _option_faults(getattr(spec, "options", ()), is_session=isinstance(spec, SessionSpec))
-
-
-def _option_faults(options: tuple[Option, ...], *, is_session: bool) -> Iterator[str]:
-    names = [option.name for option in options]
-    for name in names:
-        if not isinstance(name, str) or not _OPTION_NAME.match(name):
-            yield f"{name!r} is no name of an option: lower-case words joined by -"
-    if len(set(names)) < len(names):
-        yield "two of its options have one name"
-    for option in options:
-        if option.secret and option.from_profile and not is_session:
-            yield f"its option {option.name!r} is secret: an AWS profile sets one of a session provider alone"
-
-
-def _storage_faults(spec: StorageSpec) -> Iterator[str]:
-    if not isinstance(spec.at_rest, AtRest):
-        yield "its at_rest is no AtRest"
-    if not isinstance(spec.capabilities, Capability):
-        yield "its capabilities are no Capability"
-    if spec.max_value is not None and not (isinstance(spec.max_value, int) and spec.max_value >= _SMALLEST_LIMIT):
-        yield f"its max_value is no number of {_SMALLEST_LIMIT} or more bytes"
-
 
 def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any]:
-    """What a plugin offers, as JSON.
+    """What a plugin provides and reads, as JSON.
 
-    :param context: None where there is none (of a command, or because an option is set wrongly).
-    :raises VaultError: what the plugin looks at to answer is set wrongly, or an answer is no text.
+    :param context: None for a command, and if an option is invalid.
+    :raises VaultError: a setting that the plugin reads is invalid, or the plugin returned a wrong type.
     """
     found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
     if isinstance(spec, StorageSpec):

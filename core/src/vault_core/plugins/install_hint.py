@@ -1,7 +1,7 @@
 """The command that adds plugins to the environment that awsv runs in, from where this awsv came.
 
 Another environment's ``pip`` adds them where awsv does not look, and the next upgrade by ``uv tool`` removes what
-``uv tool`` was not given. What came from a checkout is taken from there: anybody may register its name in an index.
+``uv tool`` was not given. What came from a checkout is taken from there: anybody can register its name in an index.
 """
 
 from __future__ import annotations
@@ -14,7 +14,30 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from vault_core.plugins.discovery import scan
-from vault_core.plugins.loader import OURS, STANDARD
+
+OURS = {
+    ("storage", "file"): "vault-plugin-file",
+    ("passphrase", "env"): "vault-plugin-env",
+    ("passphrase", "prompt"): "vault-plugin-prompt",
+    ("mfa", "terminal"): "vault-plugin-prompt",
+    ("session", "sts"): "vault-plugin-aws",
+    ("command", "file"): "vault-plugin-file",
+    ("command", "import-aws-vault"): "vault-plugin-aws-vault",
+    ("storage", "hashicorp"): "vault-plugin-hashicorp",
+    ("passphrase", "hashicorp"): "vault-plugin-hashicorp",
+    ("passphrase", "ssm"): "vault-plugin-ssm",
+    ("command", "ssm"): "vault-plugin-ssm",
+    ("storage", "keychain"): "vault-plugin-keychain",
+    ("storage", "secret-service"): "vault-plugin-keychain",
+    ("storage", "kwallet"): "vault-plugin-keychain",
+    ("storage", "wincred"): "vault-plugin-keychain",
+    ("passphrase", "keychain"): "vault-plugin-keychain",
+}
+"""Kind and name of the plugins of this repository, to their distribution. An install command is shown for these alone,
+because anybody can register any other name."""
+
+STANDARD = ("vault-plugin-file", "vault-plugin-env", "vault-plugin-prompt", "vault-plugin-aws")
+"""The distributions of the default settings, which ``awsv`` requires."""
 
 
 def install_hint(*distributions: str) -> str:
@@ -83,5 +106,5 @@ def _outside_of_environments() -> Iterator[str]:
 
     if Path(__file__).is_relative_to(site.getusersitepackages()):
         yield "--user"
-    if Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists():  # PEP 668; the core got past it, too
+    if Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists():  # PEP 668; awsv was installed anyway
         yield "--break-system-packages"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from vault_core import output
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
-from vault_core.plugins.discovery import API, Offer, normalise, scan, scan_slowly
+from vault_core.plugins.discovery import API, AvailablePlugin, normalise, scan, scan_slowly
+from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
 from vault_core.plugins.variables import variable
 from vault_core.settings import LOAD_PLUGINS, OWN_VARIABLES
 
@@ -24,29 +25,6 @@ if TYPE_CHECKING:
     import pluggy
 
     from vault_core.api import CommandSpec, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
-
-OURS = {
-    ("storage", "file"): "vault-plugin-file",
-    ("passphrase", "env"): "vault-plugin-env",
-    ("passphrase", "prompt"): "vault-plugin-prompt",
-    ("mfa", "terminal"): "vault-plugin-prompt",
-    ("session", "sts"): "vault-plugin-aws",
-    ("command", "file"): "vault-plugin-file",
-    ("command", "import-aws-vault"): "vault-plugin-aws-vault",
-    ("storage", "hashicorp"): "vault-plugin-hashicorp",
-    ("passphrase", "hashicorp"): "vault-plugin-hashicorp",
-    ("passphrase", "ssm"): "vault-plugin-ssm",
-    ("command", "ssm"): "vault-plugin-ssm",
-    ("storage", "keychain"): "vault-plugin-keychain",
-    ("storage", "secret-service"): "vault-plugin-keychain",
-    ("storage", "kwallet"): "vault-plugin-keychain",
-    ("storage", "wincred"): "vault-plugin-keychain",
-    ("passphrase", "keychain"): "vault-plugin-keychain",
-}
-"""The names of this repository. Only for these an install command is shown: anybody may register any other name."""
-
-STANDARD = ("vault-plugin-file", "vault-plugin-env", "vault-plugin-prompt", "vault-plugin-aws")
-"""What ``vault-core[standard]`` installs: the distributions of the default settings."""
 
 _HOOKS = {
     "storage": ("vault_storage_backends", "StorageSpec"),
@@ -62,29 +40,29 @@ KINDS = {
     "mfa": "MFA source",
     "command": "command",
 }
-"""Kind of plugin to its name in sentences."""
+"""Kind of plugin to its name in messages."""
 
 
 class Plugins:
-    """The installed plugins. One object a process: a module is imported and registered once.
+    """The installed plugins. A module is imported and registered once.
 
-    :param allowed: names of plugins or distributions; nothing else may load. None: whatever is named may.
+    :param allowed: names of plugins or distributions; no other plugin may load. None: every plugin may.
     """
 
     def __init__(self, allowed: Iterable[str] | None = None) -> None:
         self._allowed = None if allowed is None else frozenset(map(normalise, allowed))
-        self._offers: tuple[Offer, ...] | None = None
+        self._offers: tuple[AvailablePlugin, ...] | None = None
         self._manager: pluggy.PluginManager | None = None
         self._loaded: dict[tuple[str, str], Any] = {}
 
-    def offers(self) -> tuple[Offer, ...]:
-        """What is installed, by metadata."""
+    def offers(self) -> tuple[AvailablePlugin, ...]:
+        """The plugins that are installed, by metadata alone."""
         if self._offers is None:
             self._offers = scan()
         return self._offers
 
-    def may_load(self, offer: Offer) -> bool:
-        """Whether :data:`~vault_core.settings.LOAD_PLUGINS` lets it load."""
+    def may_load(self, offer: AvailablePlugin) -> bool:
+        """Whether :data:`~vault_core.settings.LOAD_PLUGINS` allows a plugin to load."""
         return self._allowed is None or not self._allowed.isdisjoint((offer.name, offer.distribution))
 
     @overload
@@ -100,19 +78,19 @@ class Plugins:
     def load(self, kind: str, name: str) -> Any:
         """The spec of the plugin with this name.
 
-        :raises PluginNotFound: no distribution offers it.
-        :raises PluginConflict: several do; nothing was imported.
+        :raises PluginNotFound: no installed distribution has it.
+        :raises PluginConflict: several have it; none was imported.
         :raises PluginDisabled: it may not load.
         :raises PluginLoadError: its module or its hooks are broken.
         """
         return self._spec(kind, name)
 
     def loaded(self, kind: str, name: str) -> Any:
-        """The spec of a plugin that was loaded before; None where it was not."""
+        """The spec of a plugin that was loaded before; else None."""
         return self._loaded.get((kind, name))
 
-    def options(self, offer: Offer) -> Sequence[Option]:
-        """The options of a plugin of any kind, which is loaded for it; a command has none that are settings.
+    def options(self, offer: AvailablePlugin) -> Sequence[Option]:
+        """The options of a plugin, which is loaded if necessary. The options of a command are not settings.
 
         :raises PluginError: as :meth:`load`.
         """
@@ -122,10 +100,12 @@ class Plugins:
         return declared
 
     @contextmanager
-    def blame(self, kind: str, name: str) -> Iterator[None]:
-        """Around every call into a plugin: what it raises and should not is a bug of its distribution.
+    def attributed_to(self, kind: str, name: str) -> Iterator[None]:
+        """Report an unexpected exception of a plugin as a bug of its distribution; wraps every call into a plugin.
 
-        The exception's text is not shown, as a vendor's may hold a secret; ``--debug`` shows where it happened.
+        The text of the exception is not shown, because it may hold a secret; ``--debug`` shows where it was raised.
+
+        :raises VaultError: the exception was not a :class:`VaultError` or ``KeyboardInterrupt``.
         """
         try:
             yield
@@ -138,7 +118,7 @@ class Plugins:
             ) from error
 
     def owner(self, kind: str, name: str) -> tuple[str, str]:
-        """The distribution that offers a plugin, and its version; for messages."""
+        """The distribution and the version of a plugin, for messages."""
         found = [offer for offer in self.offers() if offer.usable and (offer.kind, offer.name) == (kind, name)]
         return (found[0].distribution, found[0].version) if found else (name, "of unknown version")
 
@@ -147,7 +127,7 @@ class Plugins:
             self._loaded[kind, name] = self._load(kind, self._find(kind, name))
         return self._loaded[kind, name]
 
-    def _find(self, kind: str, name: str) -> Offer:
+    def _find(self, kind: str, name: str) -> AvailablePlugin:
         found = self._offered(kind, name)
         if not found:
             self._offers = scan_slowly()
@@ -157,47 +137,45 @@ class Plugins:
             raise self._absent(kind, name, found)
         if len(usable) > 1:
             raise self._conflict(kind, name, usable)
-        if not self.may_load(usable[0]):  # last: narrowing mends nothing, so it cannot decide who answers
+        if not self.may_load(usable[0]):  # last: it must not resolve a conflict
             raise PluginDisabled(
                 f"{KINDS[kind]} {name!r} from {usable[0].distribution} may not load: {LOAD_PLUGINS} does not name it",
                 hint=f"add {name} to {LOAD_PLUGINS}, or unset it",
             )
         return usable[0]
 
-    def _conflict(self, kind: str, name: str, offers: Sequence[Offer]) -> PluginConflict:
+    def _conflict(self, kind: str, name: str, offers: Sequence[AvailablePlugin]) -> PluginConflict:
         names = [offer.distribution for offer in offers]
         if len(set(names)) == 1:
             versions = " and ".join(offer.version for offer in offers)
             return PluginConflict(
                 f"{KINDS[kind]} {name!r} is offered by {names[0]}, which is installed twice in one folder ({versions})",
-                hint=f"uninstall {names[0]}, look that nothing of it is left, and install it again",
+                hint=f"uninstall {names[0]}, make sure that none of its files is left, and install it again",
             )
         return PluginConflict(
             f"{KINDS[kind]} {name!r} is offered by {' and '.join(names)}", hint="uninstall one of them"
         )
 
-    def _offered(self, kind: str, name: str) -> list[Offer]:
+    def _offered(self, kind: str, name: str) -> list[AvailablePlugin]:
         return [offer for offer in self.offers() if offer.nameable and (offer.kind, offer.name) == (kind, name)]
 
-    def _absent(self, kind: str, name: str, found: Sequence[Offer]) -> PluginError:
+    def _absent(self, kind: str, name: str, found: Sequence[AvailablePlugin]) -> PluginError:
         if not found:
             return PluginNotFound(f"no {KINDS[kind]} named {name!r} is installed", hint=self.hint(kind, name))
         offer = found[0]
         newer = f"update vault-core, or install an older {offer.distribution}"
         return PluginLoadError(
-            f"{KINDS[kind]} {name!r} from {offer.distribution} {offer.version} is made for {offer.group}; this awsv"
-            f" has v{API}",
+            f"{KINDS[kind]} {name!r} from {offer.distribution} {offer.version} needs {offer.group};"
+            f" this awsv has v{API}",
             hint=newer if offer.api > API else f"update {offer.distribution}",
         )
 
     def hint(self, kind: str, name: str, more: Iterable[str] = ()) -> str:
-        """What to do about a plugin that is not installed: an install line if it is one of ours, else the nearest.
+        """Hint about a plugin that is not installed: an install command for one of ours, else the most similar name.
 
-        :param more: names that are known besides those of plugins.
+        :param more: further names that are valid here, such as those of stores.
         """
         if (kind, name) in OURS:
-            from vault_core.plugins.install_hint import install_hint
-
             missing = OURS[kind, name]
             bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
             return install_hint(*(STANDARD if bare and missing in STANDARD else (missing,)))
@@ -209,9 +187,9 @@ class Plugins:
             | set(more)
         )
         near = difflib.get_close_matches(name, known, n=1)
-        return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
+        return f"did you mean {near[0]!r}?" if near else f"available: {', '.join(known) or 'none'}"
 
-    def _load(self, kind: str, offer: Offer) -> Any:
+    def _load(self, kind: str, offer: AvailablePlugin) -> Any:
         output.guard()
         try:
             specs = self._specs(kind, offer)
@@ -236,19 +214,19 @@ class Plugins:
             hint=f"this is a bug of {offer.distribution}",
         )
 
-    def _refuse_wrong(self, offer: Offer, spec: Any) -> None:
-        """:raises PluginLoadError: the core could not go by what the spec says."""
-        from vault_core.plugins.inspect import wrong_types
+    def _refuse_wrong(self, offer: AvailablePlugin, spec: Any) -> None:
+        """:raises PluginLoadError: a field of the spec has a wrong type."""
+        from vault_core.plugins.spec_problems import wrong_types
 
         if wrong := "; ".join(wrong_types(spec)):
             raise PluginLoadError(
-                f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} describes itself"
-                f" wrongly: {wrong}",
+                f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} has an invalid spec:"
+                f" {wrong}",
                 hint=f"this is a bug of {offer.distribution}",
             )
 
-    def _refuse_taken(self, offer: Offer, options: Sequence[Option]) -> None:
-        """:raises PluginLoadError: an option's variable, and so its flag, means something else already."""
+    def _refuse_taken(self, offer: AvailablePlugin, options: Sequence[Option]) -> None:
+        """:raises PluginLoadError: the variable of an option is one of awsv's own."""
         taken = set(OWN_VARIABLES)
         if offer.kind == "storage":  # the passphrase of the store with the plugin's name
             taken |= {variable(offer.name, f"passphrase{form}") for form in ("", "_file", "_fd", "_command")}
@@ -260,7 +238,7 @@ class Plugins:
                     hint=f"this is a bug of {offer.distribution}",
                 )
 
-    def _specs(self, kind: str, offer: Offer) -> list[Any]:
+    def _specs(self, kind: str, offer: AvailablePlugin) -> list[Any]:
         import pluggy
 
         from vault_core import hookspecs
@@ -290,6 +268,6 @@ class Plugins:
 
 
 def _brief(error: BaseException) -> str:
-    """The first line of an exception, which may be anybody's."""
+    """The first line of an exception's text."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,6 +1,6 @@
-"""Which variables of the environment a plugin sees.
+"""The variables of the environment that a plugin sees.
 
-It is a guard against mistakes, not against malice: a plugin runs in awsv's own process, which has them all.
+This prevents mistakes, not malice: a plugin runs in the process of awsv, which has all variables.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from vault_core.api import Option
 
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
-"""What programs get that a plugin runs, besides the variables that it names."""
+"""Variables that every program of a plugin gets."""
 DESKTOP = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SSH_CONNECTION", "CI", "TZ")
-"""What decides, besides :data:`ENVIRONMENT`, whether a plugin can run here."""
+"""Further variables that decide whether a plugin can run here."""
 
 _PLACE = re.compile(r"(LC|XDG)_[A-Z_]+|[A-Z0-9_]+_(ADDR|DIR|FILE|HOST|NAMESPACE|PORT|REGION)|[A-Z0-9_]*HOME", re.ASCII)
-"""Names of variables that say where something is, and hold no secret."""
+"""Names of variables that say where something is, and do not hold a secret."""
 
 
 def variable(plugin: str, option: str) -> str:
-    """The variable of a plugin's option."""
+    """The environment variable of an option of a plugin."""
     return f"AWS_VAULT_{plugin}_{option}".replace("-", "_").upper()
 
 
@@ -37,12 +37,12 @@ def visible(
     reads: Sequence[str] = (),
     installed: Iterable[str] = (),
 ) -> Mapping[str, str]:
-    """The environment as a plugin sees it: without the secrets of others.
+    """The environment for a plugin, without the secrets of other plugins.
 
-    :param declared: its options; it sees their variables.
-    :param reads: its spec's ``secret_variables``.
-    :param installed: the names of all plugins: what belongs to another one is hidden, as nobody knows whether it is
-        secret before that one is loaded.
+    :param declared: the options of the plugin; it sees their variables.
+    :param reads: ``secret_variables`` of its spec.
+    :param installed: the names of all plugins. The variables of other plugins are hidden, because only loading a plugin
+        would show which of its variables are secret.
     """
     own = {variable(plugin, option.name) for option in declared}
     names = [plugin, *installed]
@@ -56,11 +56,11 @@ def visible(
 
 
 def for_examination(environ: Mapping[str, str], plugin: str, installed: Iterable[str]) -> dict[str, str]:
-    """The environment of a process that only looks at a plugin, which its user may never have named."""
+    """The environment of a process that examines a plugin, which the user may never have named."""
     names = [plugin, *installed]
 
     def given(name: str) -> bool:
-        if is_secret_variable(name) or is_way_to_passphrase(name):  # the command may hold what it prints
+        if is_secret_variable(name) or is_way_to_passphrase(name):  # a command may contain the passphrase
             return False
         if name.startswith("AWS_VAULT_"):
             return name in OWN_VARIABLES or owner(name, names) == plugin
@@ -70,6 +70,6 @@ def for_examination(environ: Mapping[str, str], plugin: str, installed: Iterable
 
 
 def owner(name: str, plugins: Iterable[str]) -> str | None:
-    """The plugin that a variable belongs to: of ``a`` and ``a-b`` ``AWS_VAULT_A_B_C`` is the latter's."""
+    """The plugin of a variable: that of ``AWS_VAULT_A_B_C`` is ``a-b``, if both ``a`` and ``a-b`` exist."""
     found = [plugin for plugin in plugins if name not in OWN_VARIABLES and name.startswith(variable(plugin, ""))]
     return max(found, key=len, default=None)

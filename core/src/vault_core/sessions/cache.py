@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vault_core import files, folders, output
+from vault_core import files, output
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError
 from vault_core.secret import Secret
@@ -122,8 +122,8 @@ class Cache:
         nonce = secrets.token_bytes(_NONCE)
         sealed = nonce + _aead(self._key).encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
         try:
-            folders.make(self._folder)
-            files.write(self._folder / name, sealed)
+            files.make_folder(self._folder)
+            files.replace(self._folder / name, sealed)
         except OSError as error:
             output.note(f"the session is not kept: {self._folder}: {error.strerror or error}")
         self._sweep()
@@ -163,7 +163,7 @@ class Cache:
         """
         for path in self._files():
             session = self._read(path)
-            if session.left() <= 0 if session is not None else files.older(path, LONGEST + SKEW):
+            if session.left() <= 0 if session is not None else files.is_older(path, LONGEST + SKEW):
                 with suppress(OSError):
                     path.unlink()
         files.sweep_temporary(self._folder)
@@ -173,7 +173,7 @@ class Cache:
         if self._key is None:
             return None
         try:
-            sealed = files.read(path, limit=_LARGEST)
+            sealed = files.read_private(path, limit=_LARGEST)
             opened = _aead(self._key).decrypt(sealed[:_NONCE], sealed[_NONCE:], path.name.encode())
             return _from_json(json.loads(opened))
         except Exception as error:
@@ -217,16 +217,16 @@ def _key_in(folder: Path) -> bytes:
 
     :raises OSError: the folder or the file is not private, or cannot be made.
     """
-    folders.make(folder, secret=True)
+    files.make_folder(folder, secret=True)
     path = folder / "session.key"
     for _ in range(3):
         with suppress(FileNotFoundError):
-            key = files.read(path, limit=_KEY_BYTES)
+            key = files.read_private(path, limit=_KEY_BYTES)
             if len(key) == _KEY_BYTES:
                 return key
             path.unlink()  # half written by a machine that went down: sessions of that key are gone with it
         with suppress(FileExistsError):  # another process was first
-            files.write(path, secrets.token_bytes(_KEY_BYTES), replace=False)
+            files.create(path, secrets.token_bytes(_KEY_BYTES))
     raise OSError(None, f"{path} cannot be made")
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials, SessionRequest
+from vault_core.command_line import command_line
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
 from vault_core.mfa import TRIES, MfaCodes
-from vault_core.pasting import command_line
 from vault_core.plugins.boundary import open_provider
 from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of

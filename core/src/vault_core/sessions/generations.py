@@ -12,7 +12,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from vault_core import files, folders
+from vault_core import files
 
 WHOLE = ""
 """In the place of a key's name, which is never empty: all keys of a store."""
@@ -70,7 +70,7 @@ class Generations:
 
     def _read(self, file: str) -> str:
         try:
-            if found := files.read(self._folder / file, limit=64).decode("ascii"):
+            if found := files.read_private(self._folder / file, limit=64).decode("ascii"):
                 return found
         except FileNotFoundError:
             return ""
@@ -80,9 +80,9 @@ class Generations:
         return secrets.token_hex(8)
 
     def _advance(self, file: str) -> None:
-        folders.make(self._folder)
+        files.make_folder(self._folder)
         # Durable: a generation that a loss of power takes back would take back sessions of a removed key.
-        files.write(self._folder / file, secrets.token_hex(8).encode(), durable=True)
+        files.replace(self._folder / file, secrets.token_hex(8).encode(), durable=True)
         files.sweep_temporary(self._folder)
         if file != _ALL:
             self._put_together()
@@ -93,12 +93,12 @@ class Generations:
         The order matters: a process that finds one missing has the new generation of everything. And only old ones
         go, because a young one may be that of a change which is not over.
         """
-        old = [path for path in self._folder.iterdir() if path.name != _ALL and files.older(path, _DAY)]
+        old = [path for path in self._folder.iterdir() if path.name != _ALL and files.is_older(path, _DAY)]
         if len(old) < MANY:
             return
         self.advance_all()
         for path in old:
-            if files.older(path, _DAY):  # nor what another process has drawn since we looked
+            if files.is_older(path, _DAY):  # nor what another process has drawn since we looked
                 with suppress(OSError):
                     path.unlink()
 

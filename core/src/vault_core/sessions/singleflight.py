@@ -14,9 +14,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from vault_core import files, output
 from vault_core.errors import Cancelled, PluginError, SessionError, VaultError
@@ -25,9 +25,6 @@ QUIET = 10.0
 """Seconds for which a failure is remembered."""
 NETWORK_LIMIT = 30.0
 """Seconds that a leader may spend with the network."""
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 _AWAITED = {"question": "somebody to answer its question", "network": "AWS"}
 _LARGEST = 1 << 16
@@ -76,56 +73,49 @@ class Flights:
         :raises VaultError: the leader's failure, whichever process that was.
         """
         flight = Flight(self._folder / name, self._sign)
-        try:
-            lock = files.lock(self._folder / f"{name}.lock")
-            found = self._wait(flight, lock, landed)
-        except OSError as error:
-            where = f"{error.filename or self._folder}: {error.strerror}" if error.strerror else f"{error}"
-            output.note(f"this session may be made twice: {where}")
-            return lead(flight)
-        if found is not None:
-            return found
-        try:
-            with flight.leading():
+        with ExitStack() as lock:
+            try:
+                found = self._wait(flight, lock, landed)
+            except OSError as error:
+                where = f"{error.filename or self._folder}: {error.strerror}" if error.strerror else f"{error}"
+                output.note(f"this session may be made twice: {where}")
                 return lead(flight)
-        finally:
-            lock.release()
-            with suppress(OSError):  # the folder is gone
-                self._sweep()
+            if found is not None:
+                return found
+            try:
+                with flight.leading():
+                    return lead(flight)
+            finally:
+                lock.close()
+                with suppress(OSError):  # the folder was removed
+                    self._sweep()
 
     def _sweep(self) -> None:
         """Remove the files of steps that nobody has been at for a day."""
         files.sweep_temporary(self._folder)
         for path in self._folder.iterdir():
-            if files.older(path, _UNUSED):
+            if files.is_older(path, _UNUSED):
                 with suppress(OSError), _out_of_use(path):
                     path.unlink()
 
-    def _wait(self, flight: Flight, lock: BaseFileLock, landed: Callable[[], T | None]) -> T | None:
-        from filelock import Timeout
-
+    def _wait(self, flight: Flight, lock: ExitStack, landed: Callable[[], T | None]) -> T | None:
+        """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
         waited = Waiting(flight, self._limits)
         while True:
             self._raise_failure(flight)
-            with suppress(Timeout):
-                lock.acquire(timeout=0)
-            if lock.is_locked:
-                break
+            try:
+                lock.enter_context(files.held(flight.lock, timeout=0))
+            except TimeoutError:
+                pass
+            else:
+                self._raise_failure(flight)
+                return landed()
             if (found := landed()) is not None:
                 return found
             if self._cancelled:
                 raise Cancelled("interrupted")
             waited.check()
             time.sleep(_POLL)
-        try:
-            self._raise_failure(flight)
-            found = landed()
-        except BaseException:
-            lock.release()
-            raise
-        if found is not None:
-            lock.release()
-        return found
 
     def _raise_failure(self, flight: Flight) -> None:
         failure = flight.failure()
@@ -189,6 +179,7 @@ class Flight:
     def __init__(self, path: Path, sign: Callable[[str], str]) -> None:
         self._name = path.name
         self._sign = sign
+        self.lock = path.with_name(f"{path.name}.lock")
         self._leader = path.with_name(f"{path.name}.leader")
         self._failed = path.with_name(f"{path.name}.failed")
         self._spent = False
@@ -273,7 +264,7 @@ def _out_of_use(path: Path) -> AbstractContextManager[object]:
 
     :raises TimeoutError: it is a lock, and held.
     """
-    return files.lock(path).acquire(timeout=0) if path.suffix == ".lock" else nullcontext()
+    return files.held(path, timeout=0) if path.suffix == ".lock" else nullcontext()
 
 
 def _same(code: str, expected: str) -> bool:
@@ -282,12 +273,12 @@ def _same(code: str, expected: str) -> bool:
 
 def _write(path: Path, fields: dict[str, object]) -> None:
     with suppress(OSError):  # a full disk: the others find out for themselves
-        files.write(path, json.dumps(fields).encode())
+        files.replace(path, json.dumps(fields).encode())
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(files.read(path, limit=_LARGEST))
+        fields = json.loads(files.read_private(path, limit=_LARGEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -229,7 +229,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         folder = self._ctx.state_dir
         with contextlib.ExitStack() as held:
             try:
-                held.enter_context(files.lock(folder / "slots.lock").acquire(timeout=_PATIENCE))
+                held.enter_context(files.held(folder / "slots.lock", timeout=_PATIENCE, check=self._ctx.check))
             except TimeoutError:
                 raise StorageUnavailable(
                     f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",

@@ -27,6 +27,7 @@ from vault_core.api import (
     StorageSpec,
     Version,
 )
+from vault_core.command_line import command_line
 from vault_core.errors import (
     PluginNotFound,
     StorageConflict,
@@ -35,7 +36,6 @@ from vault_core.errors import (
     StorageLocked,
     UsageError,
 )
-from vault_core.pasting import command_line
 from vault_core.plugins.boundary import open_store, said
 from vault_core.secret import Secret
 
@@ -190,7 +190,7 @@ class Vault(SlotKeeper):
             return backend
         from vault_core.splitting import Split
 
-        with self._host.plugins.blame("storage", self.store.spec.name):
+        with self._host.plugins.attributed_to("storage", self.store.spec.name):
             return Split(backend, self.store.spec.max_value)
 
     def _items(self, shared: bool) -> StorageBackend:

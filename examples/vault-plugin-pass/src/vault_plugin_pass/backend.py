@@ -8,13 +8,10 @@ on this machine take turns. Entries are listed from the folder; ``pass ls`` draw
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from vault_core.api import (
@@ -36,7 +33,8 @@ from vault_core.api import (
 
 PERSON_SECONDS = 120.0
 """How long ``pass`` may take: a person may have to find a smart card or a passphrase."""
-TURN_SECONDS = 30.0
+LOCK_SECONDS = 30.0
+"""How long to wait for another writer. ``pass`` removes folders that become empty, also while another one is filled."""
 ENVIRONMENT = (
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
@@ -88,7 +86,7 @@ class PassBackend(StorageBackend):
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:  # noqa: ARG002 - none is declared
         entry, new = self._entry(key), self._folder / _NEW
-        with self._turn():
+        with self._ctx.lock("pass", timeout=LOCK_SECONDS):
             line = Secret(value.reveal() + b"\n")
             self._checked(entry, self._run("insert", "--multiline", "--force", str(new), input=line))
             _sync(self._file(new))
@@ -101,7 +99,7 @@ class PassBackend(StorageBackend):
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:  # noqa: ARG002 - as above
         entry = self._entry(key)
-        with self._turn():
+        with self._ctx.lock("pass", timeout=LOCK_SECONDS):
             if self._version(entry) is None:
                 return False
             self._checked(entry, self._run("rm", "--force", str(entry)))
@@ -135,23 +133,6 @@ class PassBackend(StorageBackend):
             return None
         except OSError as error:
             raise StorageDenied(f"{self._file(entry)} cannot be read: {error.strerror}") from error
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Hold the right to change entries. ``pass`` removes folders that are empty, also from under another one."""
-        self._ctx.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._ctx.state_dir / "pass.lock").open("a") as lock:
-            ends = time.monotonic() + TURN_SECONDS
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    self._ctx.check()
-                if time.monotonic() > ends:
-                    raise StorageUnavailable(f"another process has {lock.name} for {TURN_SECONDS:g} s")
-                time.sleep(0.02)
-            yield
 
     # -- the program ---------------------------------------------------------------------------------------------------
 

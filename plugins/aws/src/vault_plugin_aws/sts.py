@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,8 +33,6 @@ from vault_plugin_aws.failures import CHECK_NETWORK, Attempt, Failure, Repeat, e
 
 PAUSES = (0.5, 2.0)
 """Seconds before the second and the third (and last) attempt: STS's throttling counts by the second."""
-WAKE_SECONDS = 0.1
-"""How often a waiting caller looks whether it is cancelled."""
 
 Answer = Credentials | CallerIdentity
 
@@ -76,7 +74,7 @@ class StsProvider(SessionProvider, CallerIdentifier):
         code = _code(request)
         deadline = request.deadline + time.monotonic() - asked
         call = _Call(request.parameters, request.source, code, self._context.environ)
-        issued = _in_background(call, self._context.check, deadline)
+        issued = self._run(call, deadline)
         assert isinstance(issued, Credentials)  # noqa: S101 - what both actions of a session return
         return issued
 
@@ -92,9 +90,21 @@ class StsProvider(SessionProvider, CallerIdentifier):
         check(request.parameters, self._context.environ)
         endpoint = {name: value for name, value in request.parameters.items() if name not in FIELDS}
         call = _Call({**endpoint, "action": IDENTITY}, request.source, None, self._context.environ)
-        identity = _in_background(call, self._context.check, request.deadline)
+        identity = self._run(call, request.deadline)
         assert isinstance(identity, CallerIdentity)  # noqa: S101 - what this action returns
         return identity
+
+    def _run(self, call: _Call, deadline: float) -> Answer:
+        """The answer to the call, or an error at the deadline: the lookup of a host name cannot be interrupted."""
+        try:
+            result = self._context.wait(call.run, timeout=deadline - time.monotonic())
+        except TimeoutError:
+            raise SessionError(f"{call.attempt.host} did not answer in time", hint=CHECK_NETWORK) from None
+        finally:
+            call.over.set()
+        if isinstance(result, Failure):
+            raise result.error
+        return result
 
 
 def _code(request: SessionRequest) -> Secret | None:
@@ -106,31 +116,6 @@ def _code(request: SessionRequest) -> Secret | None:
     if not re.fullmatch(rb"[0-9]{6}", digits):
         raise MfaRejected(f"the MFA code for {serial} is not six digits", hint="type the code that the device shows")
     return Secret(digits)
-
-
-def _in_background(call: _Call, check: Callable[[], None], deadline: float) -> Answer:
-    """The call's outcome, or an error at the deadline. A name lookup, for one, cannot be interrupted otherwise."""
-    outcome: list[Answer | Failure] = []
-    done = threading.Event()
-
-    def run() -> None:
-        try:
-            outcome.append(call.run())
-        finally:
-            done.set()
-
-    threading.Thread(target=run, name="sts", daemon=True).start()
-    try:
-        while not done.wait(WAKE_SECONDS):
-            check()
-            if time.monotonic() >= deadline:
-                raise SessionError(f"{call.attempt.host} did not answer in time", hint=CHECK_NETWORK)
-    finally:
-        call.over.set()
-    [result] = outcome
-    if isinstance(result, Failure):
-        raise result.error
-    return result
 
 
 class _Call:

@@ -11,7 +11,7 @@ from vault_core.api import Cancelled, CommandContext
 from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.backup import write_copy
-from vault_plugin_file.plugin import folder
+from vault_plugin_file.location import folder
 from vault_plugin_file.rollback_guard import Verdict
 from vault_plugin_file.status import counted, lines, row, status
 from vault_plugin_file.store import State, StoreFile

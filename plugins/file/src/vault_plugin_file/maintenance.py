@@ -17,7 +17,7 @@ from vault_core.api import Cancelled, StorageConflict, StorageCorrupt, StorageEr
 from vault_plugin_file import awsvault, vlt_file
 from vault_plugin_file.atomic_file import LockedFile, Unconfirmed
 from vault_plugin_file.backup import read_copy
-from vault_plugin_file.plugin import STORE_NAME
+from vault_plugin_file.location import STORE_NAME
 from vault_plugin_file.rollback_guard import Memory, Verdict
 from vault_plugin_file.store import State, StoreFile, mark_of, refuse
 

@@ -6,49 +6,22 @@ This module only describes them; the rest is imported when the store is opened o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_core.api import (
     AtRest,
     Capability,
     CommandSpec,
-    ConfigError,
     Context,
     Option,
     StorageSpec,
     boolean,
     hookimpl,
 )
+from vault_plugin_file.location import STORE_NAME, folder, folder_text
 
 if TYPE_CHECKING:
     from vault_plugin_file.backend import FileBackend
-
-STORE_NAME = "store.vlt"
-
-
-def _folder_text(text: str) -> str:
-    if not text.startswith(("/", "~/")) and text != "~":
-        raise ValueError("a folder is named from the root (/…) or from home (~/…)")
-    return text
-
-
-def folder(ctx: Context) -> Path:
-    """The folder of the store: option ``dir``, else the user's data folder.
-
-    :raises ConfigError: it is named from home, and this user has none.
-    """
-    chosen = ctx.options.get("dir")
-    if chosen is None:
-        return ctx.data_dir
-    text = str(chosen)
-    home = ctx.environ.get("HOME")
-    if home and (text == "~" or text.startswith("~/")):
-        return Path(home + text[1:])
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(f"the store's folder {text} is in your home, and there is no HOME", hint="set HOME") from None
 
 
 def _locate(ctx: Context) -> str:
@@ -74,7 +47,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
                 Option(
                     name="dir",
                     help=f"folder that holds {STORE_NAME} (default: awsv's data folder)",
-                    parse=_folder_text,
+                    parse=folder_text,
                 ),
                 Option(
                     name="anchor",

@@ -24,7 +24,7 @@ from vault_core.api import (
 )
 from vault_plugin_file import vlt_file
 from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
-from vault_plugin_file.plugin import STORE_NAME
+from vault_plugin_file.location import STORE_NAME
 from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict
 
 _TRIES = 5  # a write starts again when the store was created or got another key meanwhile

@@ -8,7 +8,6 @@ Messages are made here from status codes: the server's own texts, and ``hvac``'s
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -119,7 +118,7 @@ class Calls:
         :raises StorageUnavailable: it would not help to ask again.
         """
         try:
-            response = self._patiently(lambda: request(self.client))
+            response = self._wait(lambda: request(self.client))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             return self._no_answer(error)
         if response.status_code == _SEALED and _says(response, "sealed"):
@@ -185,30 +184,12 @@ class Calls:
             return failure
         raise failure from None
 
-    def _patiently(self, function: Callable[[], Response]) -> Response:
-        """The result of a function that may block for long, with ``check`` called meanwhile."""
-        outcome: list[Any] = []
-        done = threading.Event()
-
-        def work() -> None:
-            try:
-                outcome.append((function(), None))
-            except BaseException as error:  # noqa: BLE001 - it is raised again, in the thread that waits
-                outcome.append((None, error))
-            finally:
-                done.set()
-
-        # A thread, because looking a name up has no limit of its own. Whoever gives up leaves it behind.
-        threading.Thread(target=work, daemon=True).start()
-        ends = time.monotonic() + CONNECT_SECONDS + ANSWER_SECONDS
-        while not done.wait(_TICK):
-            self._context.check()
-            if time.monotonic() > ends:
-                raise requests.exceptions.ReadTimeout
-        result, error = outcome[0]
-        if error is not None:
-            raise error
-        return result
+    def _wait(self, request: Callable[[], Response]) -> Response:
+        """The answer to a request; the lookup of a host name has no time limit of its own."""
+        try:
+            return self._context.wait(request, timeout=CONNECT_SECONDS + ANSWER_SECONDS)
+        except TimeoutError:
+            raise requests.exceptions.ReadTimeout from None
 
     def _sleep(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
@@ -236,7 +217,7 @@ class Calls:
         """The status that a member gives itself; None where it does not answer."""
         limits = (CONNECT_SECONDS, CONNECT_SECONDS)
         try:
-            answer = self._patiently(lambda: self._session.get(address + HEALTH, timeout=limits))
+            answer = self._wait(lambda: self._session.get(address + HEALTH, timeout=limits))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             return None
         return int(answer.status_code)

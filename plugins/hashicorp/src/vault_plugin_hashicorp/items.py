@@ -31,6 +31,7 @@ from vault_core.api import (
     Version,
 )
 from vault_plugin_hashicorp.answers import inner, text
+from vault_plugin_hashicorp.server import shown
 
 if TYPE_CHECKING:
     from vault_plugin_hashicorp.service import Service
@@ -42,7 +43,6 @@ _AT_ONCE = 8
 """Requests at a time when a folder is listed."""
 _DESTROYED_AT_ONCE = 100
 """Versions; a mount keeps ten of an item unless its operators say otherwise (``max_versions``)."""
-_LONGEST_NAME = 64
 _PRINTABLE = re.compile(r"[ -~]+\Z")
 _UNSAFE_DOT = re.compile(r"\.(?=\.|/|\Z)")
 
@@ -253,8 +253,3 @@ class _NothingThere(Exception):
 def _writer(name: str) -> dict[str, str]:
     """Who writes, where, and a mark by which the writer knows its own version again."""
     return {"by": name, "host": os.uname().nodename, "write": secrets.token_hex(16)}
-
-
-def shown(name: str) -> str:
-    """A name that somebody else chose, on one short line."""
-    return "".join(char if char.isprintable() else "?" for char in name[:_LONGEST_NAME])

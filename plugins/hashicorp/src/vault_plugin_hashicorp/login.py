@@ -21,7 +21,7 @@ from vault_core.api import (
 from vault_plugin_hashicorp.answers import inner, seconds, text
 from vault_plugin_hashicorp.calls import Calls, section
 from vault_plugin_hashicorp.credentials import content, found_token, login_mount, needed, secret_id
-from vault_plugin_hashicorp.items import shown
+from vault_plugin_hashicorp.server import shown
 from vault_plugin_hashicorp.transport import Response
 
 _RENEW_BELOW = 1 / 3

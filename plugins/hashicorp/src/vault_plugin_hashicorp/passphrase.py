@@ -21,7 +21,7 @@ from vault_core.api import (
     StorageError,
 )
 from vault_plugin_hashicorp.server import addresses
-from vault_plugin_hashicorp.service import Store, open_store
+from vault_plugin_hashicorp.store import Store, open_store
 
 
 class Kept(PassphraseSource):

@@ -22,7 +22,7 @@ from vault_core.api import (
 )
 
 if TYPE_CHECKING:
-    from vault_plugin_hashicorp.service import Store
+    from vault_plugin_hashicorp.store import Store
 
 METHODS = ("token", "approle", "userpass", "jwt")
 
@@ -78,7 +78,7 @@ _PASSPHRASE = (
 
 
 def _open_storage(context: Context) -> Store:
-    from vault_plugin_hashicorp.service import open_store
+    from vault_plugin_hashicorp.store import open_store
 
     return open_store(context)
 

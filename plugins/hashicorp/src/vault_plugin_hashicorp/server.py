@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from vault_core.api import ConfigError, Context, boolean, proxy_for, refuse_plain_http
 
+_LONGEST_NAME = 64
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*\Z")
 
 
@@ -166,3 +167,8 @@ def expanded(context: Context, path: str) -> Path:
     """A path, ``~`` being the home of the environment that the context shows."""
     home = context.environ.get("HOME")
     return Path(home + path[1:]) if home and (path == "~" or path.startswith("~/")) else Path(path)
+
+
+def shown(name: str) -> str:
+    """A name that somebody else chose, on one short line."""
+    return "".join(char if char.isprintable() else "?" for char in name[:_LONGEST_NAME])

@@ -10,17 +10,13 @@ from typing import Any
 from vault_core.api import (
     ConfigError,
     Context,
-    Secret,
-    SharedItems,
-    StorageBackend,
     StorageDenied,
     StorageError,
 )
 from vault_plugin_hashicorp.answers import inner, text
 from vault_plugin_hashicorp.calls import Calls, errors, section
-from vault_plugin_hashicorp.items import Items, shown
 from vault_plugin_hashicorp.login import Identity, Login
-from vault_plugin_hashicorp.server import server
+from vault_plugin_hashicorp.server import server, shown
 from vault_plugin_hashicorp.transport import Response
 
 _MISMATCH = "check-and-set parameter did not match"
@@ -185,43 +181,6 @@ class Service:
             f"there is no mount {self.mount!r} at {self.address}, or {self.identity.display_name} has no access to it",
             hint="name the KV version 2 mount with AWS_VAULT_HASHICORP_MOUNT, or ask for a policy",
         )
-
-
-class Store(Items, SharedItems):
-    """A person's or a host's own items; and those of everybody."""
-
-    def __init__(self, service: Service, prefix: str) -> None:
-        root = f"{prefix}/" if prefix else ""
-        super().__init__(service, f"{root}own/{own_folder(service.identity)}")
-        self._common = Items(service, f"{root}common")
-
-    def common(self) -> StorageBackend:
-        return self._common
-
-    def field(self, path: str, name: str) -> Secret | None:
-        """A field of a secret that somebody else made, anywhere in the mount; None where there is none."""
-        _, data = self.service.read(path)
-        value = (data or {}).get(name)
-        return Secret(value) if isinstance(value, str) else None
-
-
-def own_folder(identity: Identity) -> str:
-    """The folder of somebody's own items: the entity's id, so that one templated policy keeps people apart.
-
-    A token without an entity has the folder of its name: it has no id, and the policy cannot speak of it anyway.
-    """
-    if identity.entity:
-        return identity.entity
-    plain = re.compile(rb"[^A-Za-z0-9_-]")
-    return "name-" + plain.sub(lambda found: b".%02x" % found[0][0], identity.name.encode()).decode()
-
-
-def open_store(context: Context, *, may_ask: bool = True) -> Store:
-    """See :attr:`StorageSpec.open`.
-
-    :param may_ask: ask a person for the password of a login.
-    """
-    return Store(Service(context, may_ask=may_ask), context.options["prefix"])
 
 
 def _no_route(answer: Response) -> bool:

@@ -10,8 +10,7 @@ import requests  # noqa: TID253 - this module is imported when the store is open
 import urllib3
 from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
 
-from vault_plugin_hashicorp.items import shown
-from vault_plugin_hashicorp.server import Server, names_a_server
+from vault_plugin_hashicorp.server import Server, names_a_server, shown
 
 MOST_BYTES = 4 * 2**20
 """Of an answer: a value of the longest that servers take, 1 MiB, or some hundred thousand names."""

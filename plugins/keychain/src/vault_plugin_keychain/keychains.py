@@ -7,19 +7,16 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from vault_core.api import Context, StorageDenied, StorageError, StorageLocked, StorageUnavailable, VaultError
-from vault_plugin_keychain.plugin import KINDS, KWALLET, SECRET_SERVICE, Kind
+from vault_core.api import StorageDenied, StorageError, StorageLocked, StorageUnavailable, VaultError
+from vault_plugin_keychain.kinds import KINDS, Kind
 
 _MOST_COPIES = 10
 _AGAIN = "repeat; if it stays, log in to your desktop again"
-_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 
 
 class Keychain(ABC):
@@ -79,48 +76,6 @@ class KeyringKeychain(Keychain):
             with wrapped(self._kind, "delete from"), suppress(PasswordDeleteError):
                 self._backend.delete_password(self._service, name)
         raise StorageDenied(f"{self._kind.title} does not delete the item {name}", hint="delete it there by hand")
-
-
-def why_unavailable(ctx: Context, kind: Kind) -> str | None:
-    """Why there is no such keychain here, or None. Opens none; whether it is locked is another matter."""
-    try:
-        _check_platform(kind)
-        if kind.bus_name:
-            from vault_plugin_keychain import bus
-
-            with bus.connect(ctx, kind.title) as connection:
-                connection.runs(kind.bus_name, kind.title)
-        if kind.library and importlib.util.find_spec(kind.library) is None:
-            return f"{kind.title} needs a library that is not installed here: {kind.install}"
-    except StorageError as error:
-        return error.message
-    return None
-
-
-def open_keychain(ctx: Context, kind: Kind, service: str) -> Keychain:
-    """This keychain and no other.
-
-    :raises StorageUnavailable: it does not exist on this platform, or what it takes is not installed.
-    """
-    _check_platform(kind)
-    if kind is SECRET_SERVICE:
-        from vault_plugin_keychain.secret_service import SecretService
-
-        return SecretService(ctx, service)
-    if kind is KWALLET:
-        from vault_plugin_keychain.kwallet import check_wallet
-
-        check_wallet(ctx)
-    with wrapped(kind, "open"):
-        return KeyringKeychain(kind, service, isolated(kind)())
-
-
-def _check_platform(kind: Kind) -> None:
-    if sys.platform != kind.platform:
-        ours, theirs = _SYSTEMS.get(sys.platform, sys.platform), _SYSTEMS[kind.platform]
-        raise StorageUnavailable(
-            f"{kind.title} is a part of {theirs}, and this is {ours}", hint="name another store with --backend"
-        )
 
 
 def isolated(kind: Kind) -> Any:

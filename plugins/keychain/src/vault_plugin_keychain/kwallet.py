@@ -10,7 +10,7 @@ from jeepney import DBusAddress, DBusErrorResponse
 
 from vault_core.api import Context, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus as dbus
-from vault_plugin_keychain.plugin import KWALLET
+from vault_plugin_keychain.kinds import KWALLET
 
 _WALLET = DBusAddress("/modules/kwalletd5", bus_name=KWALLET.bus_name, interface="org.kde.KWallet")
 """The same that ``keyring``'s class talks to."""

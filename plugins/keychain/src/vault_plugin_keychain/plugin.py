@@ -8,9 +8,7 @@ priority to choose another one. ``keyring`` is imported when a keychain is opene
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from vault_core.api import (
     AtRest,
@@ -23,85 +21,12 @@ from vault_core.api import (
     StorageSpec,
     hookimpl,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One of the four keychains that there are."""
-
-    name: str
-    """Its entry point, and for macOS, which has none of its own, ``keychain``."""
-    title: str
-    platform: str
-    """What :data:`sys.platform` is where it exists."""
-    module: str
-    class_name: str
-    """Where ``keyring`` has it."""
-    readers: str
-    """Who can read what it keeps, in one sentence."""
-    most: int | None = None
-    """The most characters of one item; None: no limit worth naming."""
-    bus_name: str = ""
-    """The service's name on D-Bus, where it is reached so."""
-    library: str | None = None
-    """The module that ``keyring``'s class needs and ``keyring`` does not bring along."""
-    install: str | None = None
-    """What to do where that is missing."""
-
-
-SECRET_SERVICE = Kind(
-    name="secret-service",
-    title="the Secret Service",
-    platform="linux",
-    module="keyring.backends.SecretService",
-    class_name="Keyring",
-    readers="every program that runs as you can read what the Secret Service keeps, while its collection is unlocked"
-    " (usually from login to logout)",
-    bus_name="org.freedesktop.secrets",
-)
-KWALLET = Kind(
-    name="kwallet",
-    title="KWallet",
-    platform="linux",
-    module="keyring.backends.kwallet",
-    class_name="DBusKeyring",
-    readers="every program that runs as you can read what KWallet keeps, while the wallet is open: KWallet goes by"
-    " the name that a program gives itself",
-    bus_name="org.kde.kwalletd5",
-    library="dbus",
-    install="install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
-)
-WINCRED = Kind(
-    name="wincred",
-    title="the Windows Credential Manager",
-    platform="win32",
-    module="keyring.backends.Windows",
-    class_name="WinVaultKeyring",
-    readers="every program that runs as you can read what the Windows Credential Manager keeps while you are logged in",
-    # CRED_MAX_CREDENTIAL_BLOB_SIZE (wincred.h) is 2,560 bytes, and keyring writes UTF-16.
-    most=1_280,
-)
-MACOS = Kind(
-    name="keychain",
-    title="the macOS login keychain",
-    platform="darwin",
-    module="keyring.backends.macOS",
-    class_name="Keyring",
-    readers="the Python that runs awsv reads what it put into the macOS keychain without a question, and so does every"
-    " other script that this same Python runs as you; other programs have to ask you",
-)
-KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
-"""All that are ever used: nothing that writes plain text, forgets, fails or chooses by itself."""
+from vault_plugin_keychain.kinds import KWALLET, SECRET_SERVICE, WINCRED, Kind, own
 
 ENVELOPE = 19
 """Characters that a version takes before each value; see :mod:`vault_plugin_keychain.storage`."""
 _CAPABILITIES = Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS | Capability.INTERACTIVE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
-
-
-def own() -> Kind:
-    """What ``keychain`` means here."""
-    return next((kind for kind in (MACOS, WINCRED) if kind.platform == sys.platform), SECRET_SERVICE)
 
 
 def _named(text: str) -> str:
@@ -146,7 +71,7 @@ def _open(kind: Kind) -> Callable[[Context], StorageBackend]:
 
 def _unavailable(kind: Kind) -> Callable[[Context], str | None]:
     def unavailable(ctx: Context) -> str | None:
-        from vault_plugin_keychain.keychains import why_unavailable
+        from vault_plugin_keychain.opening import why_unavailable
 
         return why_unavailable(ctx, kind)
 

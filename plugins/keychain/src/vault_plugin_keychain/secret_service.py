@@ -19,7 +19,7 @@ from secretstorage.util import add_match_rules
 from vault_core.api import Context, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus as dbus
 from vault_plugin_keychain.keychains import KeyringKeychain, isolated, wrapped
-from vault_plugin_keychain.plugin import SECRET_SERVICE
+from vault_plugin_keychain.kinds import SECRET_SERVICE
 
 _SERVICE = DBusAddress(
     "/org/freedesktop/secrets", bus_name=SECRET_SERVICE.bus_name, interface="org.freedesktop.Secret.Service"

@@ -20,8 +20,9 @@ from vault_core.api import (
     SourceUnavailable,
     StorageError,
 )
-from vault_plugin_keychain.keychains import Keychain, open_keychain
-from vault_plugin_keychain.plugin import Kind
+from vault_plugin_keychain.keychains import Keychain
+from vault_plugin_keychain.kinds import Kind
+from vault_plugin_keychain.opening import open_keychain
 
 
 class KeychainSource(PassphraseSource):

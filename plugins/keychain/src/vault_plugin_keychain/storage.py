@@ -6,13 +6,9 @@ who writes holds a lock file of this user's, under which they look first. Readin
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import secrets
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, Protocol
 
 from vault_core.api import (
@@ -25,15 +21,13 @@ from vault_core.api import (
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
-    StorageUnavailable,
     Version,
 )
-from vault_plugin_keychain.keychains import open_keychain
-from vault_plugin_keychain.plugin import Kind
+from vault_plugin_keychain.kinds import Kind
+from vault_plugin_keychain.opening import open_keychain
 
-_LOCK_PATIENCE: Final = 20.0
-"""Seconds to wait for other writers; each of them is done within one."""
-_POLL: Final = 0.02
+LOCK_SECONDS: Final = 20.0
+"""How long to wait for other writers, in seconds; each is done within one."""
 _ENVELOPE = re.compile(r"1:(?P<version>[0-9a-f]{16}):")
 
 
@@ -60,13 +54,13 @@ class KeychainStore(StorageBackend):
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
         version = secrets.token_hex(8)
-        with self._writing():
+        with self._ctx.lock("keychain", timeout=LOCK_SECONDS):
             self._check(key, expect)
             self._shelf.set(key, f"1:{version}:{value.reveal_text()}")
         return version
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
-        with self._writing():
+        with self._ctx.lock("keychain", timeout=LOCK_SECONDS):
             self._check(key, expect)
             return self._shelf.delete(key)
 
@@ -88,36 +82,6 @@ class KeychainStore(StorageBackend):
                 hint="update awsv, or delete that item in your keychain's own program",
             )
         return Item(value=Secret(text[found.end() :]), version=found["version"])
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One writer at a time; death releases the lock."""
-        path = self._ctx.state_dir / "keychain.lock"
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StorageUnavailable(
-                f"cannot lock {path}: {os.strerror(error.errno or 0).lower()}", hint="check the folder's permissions"
-            ) from None
-        try:
-            self._wait(descriptor, str(path))
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _wait(self, descriptor: int, path: str) -> None:
-        deadline = time.monotonic() + _LOCK_PATIENCE
-        while True:
-            self._ctx.check()
-            try:
-                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StorageUnavailable(
-                        f"another awsv holds {path} for more than {_LOCK_PATIENCE:g} s", hint="repeat when it is done"
-                    ) from None
-            time.sleep(_POLL)
 
 
 def shelf(ctx: Context, kind: Kind) -> Shelf:

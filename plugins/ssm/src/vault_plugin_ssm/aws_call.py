@@ -27,8 +27,6 @@ PAUSE = 0.5
 """Seconds before what AWS throttled is tried once more."""
 PROGRAM_SECONDS = 30.0
 """More, for another program that gives the keys: the limit of a command that gives a passphrase (source ``env``)."""
-_WAKE_SECONDS = 0.05
-"""How often a waiting caller looks whether it is cancelled."""
 
 
 @dataclass
@@ -81,25 +79,14 @@ class Talk:
             seconds += PROGRAM_SECONDS
         started = time.monotonic()
         ends = started + seconds if deadline is None else min(started + seconds, deadline)
-        outcome: list[T | Failure] = []
-        done, over = threading.Event(), threading.Event()
-
-        def run() -> None:
-            try:
-                outcome.append(self._talk(work, over))
-            finally:
-                done.set()
-
-        threading.Thread(target=run, name="ssm", daemon=True).start()
+        over = threading.Event()
         try:
-            while not done.wait(_WAKE_SECONDS):
-                self.context.check()
-                if time.monotonic() >= ends:
-                    text = f"AWS in {self.attempt.region} did not answer within {max(ends - started, 0):.2g} s"
-                    return Failure(message=text, hint="check the network connection and the proxy variables")
+            return self.context.wait(lambda: self._talk(work, over), timeout=ends - started)
+        except TimeoutError:
+            text = f"AWS in {self.attempt.region} did not answer within {max(ends - started, 0):.2g} s"
+            return Failure(message=text, hint="check the network connection and the proxy variables")
         finally:
             over.set()
-        return outcome[0]
 
     def _talk(self, work: Callable[[Clients], T], over: threading.Event) -> T | Failure:
         try:

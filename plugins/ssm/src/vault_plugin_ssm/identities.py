@@ -63,7 +63,7 @@ def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
     :param parameter: what the keys are for, for the message.
     :raises ConfigError: to take keys from this profile means to run awsv, which waits for them.
     """
-    line = context.comes_back(identity.profile) if identity.profile else None
+    line = context.find_recursion(identity.profile) if identity.profile else None
     if _ASKING in context.environ:
         raise ConfigError(
             f"{identity} is of no use for parameter {parameter}: a program that was to give its keys ran awsv again",

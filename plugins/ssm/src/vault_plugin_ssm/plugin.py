@@ -20,7 +20,7 @@ def _unavailable(context: Context) -> str | None:
         if context.options[option] is None:
             return f"AWS_VAULT_SSM_{option.upper()} is not set"
     who: Identity = context.options["credentials"]
-    if line := context.comes_back(who.profile) if who.profile else None:
+    if line := context.find_recursion(who.profile) if who.profile else None:
         return f"{who} would run awsv again: {line}"
     return None
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vault_core import output
 from vault_core.errors import PluginError, VaultError
 from vault_core.plugins.boundary import said
-from vault_core.plugins.inspect import describe, faults
+from vault_core.plugins.inspect import describe
+from vault_core.plugins.spec_problems import problems
 
 if TYPE_CHECKING:
     from vault_core.cli.app import App
@@ -40,7 +41,7 @@ def _examine(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
     app.host.may_ask = False
     try:
         spec: Any = app.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
-        if wrong := "; ".join(faults(spec)):
+        if wrong := "; ".join(problems(spec)):
             return _broken(wrong)
         if kind == "command":
             from vault_core.cli.plugin_commands import load

@@ -18,7 +18,7 @@ from threading import Thread
 from typing import IO, Any
 
 from vault_core import output
-from vault_core.plugins.discovery import Offer
+from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.variables import for_examination
 
 LIMIT = 10.0
@@ -35,7 +35,11 @@ PROGRAM = (
 
 
 def check(
-    offers: Sequence[Offer], *, flags: Mapping[str, str], environ: Mapping[str, str], installed: Iterable[str] = ()
+    offers: Sequence[AvailablePlugin],
+    *,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    installed: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
     """What became of each plugin, in their order: ``state``, ``reason``, ``hint``, ``said`` and what it offers.
 
@@ -58,7 +62,7 @@ class _Child:
     """One plugin's process."""
 
     def __init__(
-        self, offer: Offer, flags: Mapping[str, str], environ: Mapping[str, str], installed: Iterable[str]
+        self, offer: AvailablePlugin, flags: Mapping[str, str], environ: Mapping[str, str], installed: Iterable[str]
     ) -> None:
         self._job = {"path": sys.path, "kind": offer.kind, "name": offer.name, "flags": dict(flags)}
         self._environ = for_examination(environ, offer.name, installed)

@@ -1,4 +1,4 @@
-"""Command lines that people copy from a message into a shell."""
+"""Command lines in messages, to be copied into a shell."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import shlex
 
 
 def command_line(command: str, *operands: str | os.PathLike[str]) -> str:
-    """A line to paste: the operands are quoted, and behind ``--`` where one would be taken for an option.
+    """A command line with quoted operands; ``--`` precedes them if one would be parsed as an option.
 
-    :param command: the program, its subcommand and options, as they are.
+    :param command: the program, its subcommand and options; not quoted.
     """
     words = [os.fspath(operand) for operand in operands]
     marker = ["--"] if any(word.startswith("-") for word in words) else []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.pasting import command_line
+from vault_core.command_line import command_line
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,12 +27,12 @@ ROOT = Path(__file__).parents[2]
         (("-$(id)",), "awsv add -- '-$(id)'"),
     ],
 )
-def test_an_operand_is_an_operand_whatever_it_looks_like(operands, line):
+def test_command_line_quotes_and_separates_operands(operands, line):
     assert command_line("awsv add", *operands) == line
     assert shlex.split(line)[-len(operands) or len(shlex.split(line)) :] == list(map(str, operands))
 
 
-def test_no_message_makes_a_line_of_awsv_in_another_way():
+def test_sources_build_command_lines_with_the_function():
     own = re.compile(r"awsv(?: [a-z-]+)* \{shlex\.quote")
     sources = [*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
     assert len(sources) > 100
