@@ -12,9 +12,10 @@ from typing import NoReturn
 import pytest
 
 from vault_core.cli import exec as exec_
-from vault_core.cli import harden, inherited
-from vault_core.cli.inherited import Inherited
+from vault_core.cli import harden
 from vault_core.errors import UsageError
+from vault_core.sessions import inherited_files
+from vault_core.sessions.inherited_files import Inherited
 
 
 def seen(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
@@ -83,8 +84,8 @@ def ends() -> Iterator[tuple[int, int]]:
 
 def hand_over(given: Inherited, numbers: tuple[int, ...], secret: tuple[int, ...], patch: pytest.MonkeyPatch) -> None:
     """Of these descriptors alone: the tests' own have to stay as they are."""
-    patch.setattr(inherited, "_numbers", lambda: list(numbers))
-    patch.setattr(inherited, "_STANDARD", numbers)
+    patch.setattr(inherited_files, "_numbers", lambda: list(numbers))
+    patch.setattr(inherited_files, "_STANDARD", numbers)
     given.hand_over(secret)
 
 
@@ -92,9 +93,9 @@ def test_what_was_given_is_handed_over_and_a_secret_is_not(
     ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, secret = ends
-    given = Inherited({number: inherited._of_descriptor(number) or (0, 0) for number in ends}, {})
+    given = Inherited({number: inherited_files._of_descriptor(number) or (0, 0) for number in ends}, {})
     hand_over(given, (ours, secret), (secret,), monkeypatch)
-    assert inherited._of_descriptor(ours) == given.given[ours]
+    assert inherited_files._of_descriptor(ours) == given.given[ours]
     # A standard one is never just missing in the child.
     assert os.path.samestat(os.fstat(secret), Path(os.devnull).stat())
     assert os.get_inheritable(secret)
@@ -104,9 +105,9 @@ def test_a_file_that_a_plugin_left_open_is_not_handed_over(
     ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, writer = ends
-    found = inherited._of_descriptor(reader)
+    found = inherited_files._of_descriptor(reader)
     assert found is not None
-    monkeypatch.setattr(inherited, "_numbers", lambda: [reader, writer])
+    monkeypatch.setattr(inherited_files, "_numbers", lambda: [reader, writer])
     Inherited({reader: found, writer: (1, 1)}, {}).hand_over(())  # under a number that was another file's
     assert (os.get_inheritable(reader), os.get_inheritable(writer)) == (True, False)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.cli.inherited import Inherited
 from vault_core.errors import UsageError
+from vault_core.sessions.inherited_files import Inherited
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 FILE, FD = "AWS_VAULT_FILE_PASSPHRASE_FILE", "AWS_VAULT_FILE_PASSPHRASE_FD"
@@ -118,8 +118,8 @@ def test_what_was_given_at_the_start_counts(pipe: int) -> None:
 
 def test_a_number_is_understood_where_the_system_lists_nothing(pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container or a chroot without /proc."""
-    monkeypatch.setattr("vault_core.cli.inherited._OPEN_FILES", None)
-    monkeypatch.setattr("vault_core.cli.inherited._is_descriptor", lambda _: False)
+    monkeypatch.setattr("vault_core.sessions.inherited_files._OPEN_FILES", None)
+    monkeypatch.setattr("vault_core.sessions.inherited_files._is_descriptor", lambda _: False)
     assert secret({FD: str(pipe)}) == {pipe: FD}
 
 

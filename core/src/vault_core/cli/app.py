@@ -59,7 +59,7 @@ class App:
     @cached_property
     def open_files(self) -> Mapping[int, tuple[int, int]]:
         """The open files that a child gets; to be asked for before any plugin is loaded."""
-        from vault_core.cli.inherited import open_files
+        from vault_core.sessions.inherited_files import open_files
 
         return open_files()
 

@@ -16,10 +16,10 @@ from vault_core import output
 from vault_core.child_env import environment, is_identity
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.harden import release
-from vault_core.cli.inherited import Inherited
 from vault_core.cli.sessions import obtain, session_options
 from vault_core.errors import UsageError
 from vault_core.sessions.formats import FORMATS, variables
+from vault_core.sessions.inherited_files import Inherited
 from vault_core.sessions.profiles import Flags
 from vault_core.settings import NO_HELP, REMOVED, is_way_to_passphrase
 
