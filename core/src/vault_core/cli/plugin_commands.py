@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,8 +10,9 @@ import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
-from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
+from vault_core.errors import SourceUnavailable, UsageError, VaultError
 from vault_core.plugins.boundary import Calls
+from vault_core.plugins.command_target import import_command
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -26,24 +26,9 @@ MOST_CODE = 255
 def load(app: App, name: str) -> click.Command:
     """A plugin's command, ready to run: what it gets as ``obj`` is a :class:`~vault_core.api.CommandContext`.
 
-    :raises PluginError: it cannot be loaded, or is no command.
+    :raises PluginError: it cannot be loaded, or the target is not a click command.
     """
-    spec = app.plugins.load("command", name)
-    try:
-        module, _, attribute = spec.target.partition(":")
-        command = getattr(importlib.import_module(module), attribute, None)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        owner = next(
-            offer.distribution for offer in app.plugins.offers() if (offer.kind, offer.name) == ("command", name)
-        )
-        raise PluginLoadError(
-            f"command {name!r} from {owner} cannot be loaded: {type(error).__name__}",
-            hint=f"update or uninstall {owner}; --debug shows where",
-        ) from error
-    if not isinstance(command, click.Command):
-        raise PluginLoadError(f"command {name!r}: {spec.target} is no click command", hint=f"this is a bug of {module}")
+    command: click.Command = import_command(app.plugins, name)
     _settle(command)
     # Not ctx.obj itself: the program's own options find the App there.
     command.context_settings = {**command.context_settings, "obj": Commands(app)}
