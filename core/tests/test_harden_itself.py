@@ -11,10 +11,9 @@ from typing import NoReturn
 
 import pytest
 
-from vault_core.cli import exec as exec_
 from vault_core.cli import harden
 from vault_core.errors import UsageError
-from vault_core.sessions import inherited_files
+from vault_core.sessions import child, inherited_files
 from vault_core.sessions.inherited_files import Inherited
 
 
@@ -127,22 +126,21 @@ def test_a_program_that_the_system_refuses_has_the_shells_exit_code(
         done.append("execve")
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(exec_, "release", lambda: done.append("release"))
     monkeypatch.setattr(signal, "signal", lambda *pair: done.append(pair))
     monkeypatch.setattr(os, "execve", execve)
-    with pytest.raises(exec_.NoProgram) as caught:
-        exec_.become("/bin/tool", ["tool"], {})
+    with pytest.raises(child.NoProgram) as caught:
+        child.become("/bin/tool", ["tool"], {})
     assert caught.value.exit_code == code
     assert os.strerror(number) in caught.value.message
     default = [(signal.SIGPIPE, signal.SIG_DFL), (signal.SIGXFSZ, signal.SIG_DFL)]
-    assert done == ["release", *default, "execve"]
+    assert done == [*default, "execve"]
 
 
 def test_an_empty_folder_of_path_is_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tool").write_text("")
     (tmp_path / "tool").chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    assert exec_.find_program("tool", {"PATH": "/nowhere:"}) == "./tool"
+    assert child.find_program("tool", {"PATH": "/nowhere:"}) == "./tool"
 
 
 @pytest.mark.parametrize("name", ["folder", "plain"])
@@ -153,9 +151,9 @@ def test_what_is_in_the_way_on_path_is_passed_over(name: str, tmp_path: Path) ->
     (first / "folder").mkdir()
     (first / "plain").write_text("")
     (first / "plain").chmod(0o644)
-    with pytest.raises(exec_.NoProgram) as caught:
-        exec_.find_program(name, {"PATH": str(first)})
+    with pytest.raises(child.NoProgram) as caught:
+        child.find_program(name, {"PATH": str(first)})
     assert caught.value.exit_code == 126
     (second / name).write_text("")
     (second / name).chmod(0o755)
-    assert exec_.find_program(name, {"PATH": f"{first}:{second}"}) == str(second / name)
+    assert child.find_program(name, {"PATH": f"{first}:{second}"}) == str(second / name)

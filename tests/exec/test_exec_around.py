@@ -153,7 +153,7 @@ def test_a_debugger_that_started_awsv_is_its_users(laptop: Home, strace: str) ->
 
 def test_a_shell(laptop: Home) -> None:
     shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/sh", "PS1": "ready> "})
-    shell.expect("awsv: starting /bin/sh for profile work; 'exit' leaves it")
+    shell.expect("awsv: starting /bin/sh for profile work; type 'exit' to leave it")
     shell.sendline("echo in=$AWS_VAULT=")
     shell.expect("in=work=")
     shell.sendline("exit 9")
@@ -176,7 +176,7 @@ def test_a_shell_in_a_shell(laptop: Home) -> None:
     done = laptop.awsv("exec", "other", env={**UNLOCKED, **inside})
     assert done.returncode == 2
     assert done.stderr == (
-        "awsv: this is a shell of awsv already, for profile 'work'\nhint: leave it with 'exit', or give --nested\n"
+        "awsv: you are already in an awsv shell for profile 'work'\nhint: type 'exit' to leave it, or use --nested\n"
     )
     done = laptop.awsv("exec", "--nested", "other", input="echo $AWS_VAULT", env={**UNLOCKED, **inside})
     assert (done.returncode, done.stdout) == (0, "other\n")

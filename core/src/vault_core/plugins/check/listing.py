@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vault_core.errors import PluginNotFound
-from vault_core.plugins.check.parent import CheckResult, check
 from vault_core.plugins.discovery import Offer, normalise
 from vault_core.plugins.loader import OURS, Plugins
 from vault_core.settings import LOAD_PLUGINS, Settings
+
+if TYPE_CHECKING:
+    from vault_core.plugins.check.parent import CheckResult
 
 LOADABLE = ("selected", "installed")
 UNUSABLE = ("conflict", "reserved", "unusable name", "other API version")
@@ -112,6 +114,8 @@ def named(plugins: Plugins, name: str, listed: Sequence[PluginEntry]) -> list[Pl
 
 def examine(plugins: Plugins, settings: Settings, listed: Sequence[PluginEntry]) -> list[CheckedPlugin]:
     """Check the plugins, each in its own process. The state of one that may not be loaded stays as it is."""
+    from vault_core.plugins.check.parent import check
+
     loadable = {(entry.kind, entry.name) for entry in listed if entry.state in LOADABLE}
     usable = [offer for offer in plugins.offers() if offer.usable]
     offers = [offer for offer in usable if (offer.kind, offer.name) in loadable]
