@@ -14,10 +14,10 @@ import click
 from vault_core import output
 from vault_core.cli.app import App, global_options, subcommand
 from vault_core.cli.moving import Vaults, move, say_who, write_report
-from vault_core.cli.recovery import lacks_store
 from vault_core.cli.remove_plain import remove_plain, undo
 from vault_core.cli.text import counted, difference
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
+from vault_core.keyslots.manage import lacks_store
 from vault_core.secret import Secret
 from vault_core.sessions.plan import KeyStep
 from vault_core.sessions.profiles import Flags, own_profile

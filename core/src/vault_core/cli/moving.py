@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from vault_core.cli.app import App
-from vault_core.cli.recovery import lacks_store, offer
+from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.text import counted, reasons
 from vault_core.errors import AccessDenied, PartlyDone, PluginError, VaultError
 from vault_core.importing.copy import Mover, Outcome, State, compared
 from vault_core.importing.scan import Found
+from vault_core.keyslots.manage import lacks_store
 from vault_core.storage.vault import Vault
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Vaults:
             if not lacks_store(vault):
                 ways = ", ".join(slot.describe() for slot in vault.slots().slots)
                 self._app.note(f"{vault.store.place} is new; it opens with: {ways}")
-                offer(self._app, vault.store.context, vault)
+                offer_recovery(self._app, vault.store.context, vault)
 
 
 def move(app: App, vaults: Vaults, found: Found, *, overwrite: bool, dry_run: bool) -> list[Outcome]:

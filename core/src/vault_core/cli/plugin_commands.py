@@ -10,6 +10,7 @@ import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
+from vault_core.cli.key_slots import offer_recovery
 from vault_core.errors import SourceUnavailable, UsageError, VaultError
 from vault_core.plugins.boundary import Calls
 from vault_core.plugins.command_target import import_command
@@ -143,9 +144,7 @@ class Commands(CommandContext):
         return obtain(self._app, profile, flags=Flags(), machine=False)[1].credentials
 
     def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
-        from vault_core.cli.recovery import offer
-
-        offer(self._app, self._store(plugin).context, keeper)
+        offer_recovery(self._app, self._store(plugin).context, keeper)
 
     def write(self, text: str) -> None:
         self._app.write(text)

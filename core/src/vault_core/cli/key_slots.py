@@ -1,0 +1,58 @@
+"""How ``slot``, ``passwd``, ``recovery`` and the commands that make stores get to the key slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vault_core.api import SlotKeeper
+from vault_core.cli.app import App
+from vault_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from vault_core.keyslots.manage import KeySlots
+    from vault_core.plugins.host import HostContext
+    from vault_core.secret import Secret
+
+RECOVERY_FD = "--recovery-fd"
+
+
+def of_store(app: App, context: HostContext, keeper: SlotKeeper, place: str | None = None) -> KeySlots:
+    """The key slots of an open store."""
+    from vault_core.keyslots.manage import KeySlots
+
+    host = app.host
+    return KeySlots(context, keeper, lambda name: host.plugins.load("passphrase", name), host.forget_keys, place)
+
+
+def selected(app: App, purpose: str) -> KeySlots:
+    """The key slots of the store that the settings name.
+
+    :param purpose: what the command does to the store, for the line above a prompt.
+    """
+    vault = app.vault()
+    app.host.purpose = f"{purpose} {vault.store.name}"
+    return of_store(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
+
+
+def recovery_delivery(app: App, slots: KeySlots, number: int | None) -> Callable[[Secret], None]:
+    """Delivers a recovery key.
+
+    :param number: the descriptor to write it to; None: the controlling terminal.
+    :raises UsageError: there is no terminal to show it on.
+    """
+    from vault_core.cli.descriptors import write_line
+    from vault_core.keyslots.recovery_key import show
+
+    if number is not None:
+        return lambda text: write_line(number, text, RECOVERY_FD)
+    if reason := app.host.why_nobody_can_be_asked():
+        raise UsageError(f"a recovery key cannot be shown: {reason}", hint=f"give {RECOVERY_FD} N")
+    return lambda text: show(slots, app.host.terminal, text)
+
+
+def offer_recovery(app: App, context: HostContext, keeper: SlotKeeper) -> None:
+    """Offer a recovery key for a store that was just made, if there is a terminal."""
+    from vault_core.keyslots.recovery_key import offer
+
+    offer(of_store(app, context, keeper), None if app.host.why_nobody_can_be_asked() else app.host.terminal)
