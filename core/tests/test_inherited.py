@@ -91,10 +91,10 @@ def test_a_descriptor_is_known_by_its_number(name: str, pipe: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["--hashicorp-token-file", "--x-pin", "[plugin.hashicorp] jwt-file", "[store.team] client-key"]
+    "name", ["-o hashicorp.token-file", "-o x.pin", "[plugin.hashicorp] jwt-file", "[store.team] client-key"]
 )
 def test_what_a_flag_or_the_settings_name_is_a_secret_too(name: str, pipe: int) -> None:
-    found = Inherited.now({}, {name: f"/dev/fd/{pipe}", "--file-dir": "/dev", "--backend": "x"})
+    found = Inherited.now({}, {name: f"/dev/fd/{pipe}", "-o file.dir": "/dev", "--backend": "x"})
     assert found.secret(()) == {pipe: name}
     assert found.naming == {}
 

@@ -95,14 +95,14 @@ def test_a_storage_backend_is_described_without_its_secrets() -> None:
     }
     assert options[0] == {
         "name": "big-dir",
-        "flag": "--box-big-dir",
+        "flag": "-o box.big-dir=VALUE",
         "variable": "AWS_VAULT_BOX_BIG_DIR",
         "default": "/x",
         "secret": False,
         "help": "where",
     }
     assert [(one["secret"], one["default"]) for one in options[1:]] == [(True, None), (False, "true"), (False, None)]
-    flags = ["--box-big-dir", None, "--box-on", "--box-none"]
+    flags = ["-o box.big-dir=VALUE", None, "-o box.on=VALUE", "-o box.none=VALUE"]
     assert [one["flag"] for one in options] == flags  # a secret on a command line is everybody's to read
     assert "canary" not in str(options)
 

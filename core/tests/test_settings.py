@@ -41,8 +41,8 @@ def test_the_order_of_an_option(person: Person) -> None:
     environ = {"AWS_VAULT_FILE_KEY_DIR": "/variable"}
     profile = {"vault_file_key_dir": "/profile"}
     config = '[plugin.file]\nkey-dir = "/config"'
-    everything = person.settings(config, {"file-key-dir": "/flag"}, **environ)
-    assert everything.option("file", "key-dir", None, profile) == Value("/flag", "--file-key-dir")
+    everything = person.settings(config, {"file.key-dir": "/flag"}, **environ)
+    assert everything.option("file", "key-dir", None, profile) == Value("/flag", "-o file.key-dir")
     no_flag = person.settings(config, **environ)
     assert no_flag.option("file", "key-dir", None, profile) == Value("/profile", "vault_file_key_dir")
     assert no_flag.option("file", "key-dir") == Value("/variable", "AWS_VAULT_FILE_KEY_DIR")
@@ -62,8 +62,8 @@ def test_a_named_store_against_the_rest(person: Person) -> None:
     assert settings.option("other", "dir", office) is None
     profile = {"vault_file_dir": "/profile"}
     assert settings.option("file", "dir", office, profile) == Value("/profile", "vault_file_dir")
-    flagged = person.settings(config, {"file-dir": "/flag"})
-    assert flagged.option("file", "dir", office, profile) == Value("/flag", "--file-dir")
+    flagged = person.settings(config, {"file.dir": "/flag"})
+    assert flagged.option("file", "dir", office, profile) == Value("/flag", "-o file.dir")
 
 
 def test_a_plugin_name_is_a_store(person: Person) -> None:

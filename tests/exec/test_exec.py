@@ -146,7 +146,7 @@ def test_options_before_and_after_the_profile(laptop: Home, words: list[str]) ->
 
 @pytest.mark.parametrize("separator", [[], ["--"]])
 def test_the_childs_flags_are_its_own(laptop: Home, separator: list[str]) -> None:
-    flags = ["--region", "x", "-j", "--json", "--help", "--file-dir", "y", "--", "-d", "--debug", "--no-input"]
+    flags = ["--region", "x", "-j", "--json", "--help", "-o", "file.dir=y", "--", "-d", "--debug", "--no-input"]
     done = laptop.awsv("exec", "work", *separator, "echo", *flags)
     assert done.stdout == " ".join(flags) + "\n"
 

@@ -86,8 +86,8 @@ def test_a_passphrase_that_two_variables_name_reaches_the_child_by_neither(lapto
 
 
 NAMED = {
-    "a flag": (["--hashicorp-token-file", "/dev/fd/N"], {}),
-    "a flag with =": (["--hashicorp-jwt-file=/proc/self/fd/N"], {}),
+    "a flag": (["-o", "hashicorp.token-file=/dev/fd/N"], {}),
+    "one word": (["-ohashicorp.jwt-file=/proc/self/fd/N"], {}),
     "a key": ([], {"VAULT_CLIENT_KEY": "/dev/fd/N"}),
 }
 
@@ -96,7 +96,7 @@ NAMED = {
 def test_a_secret_that_a_flag_names_does_not_reach_the_child(
     laptop: Home, options: list[str], env: dict[str, str]
 ) -> None:
-    """Nobody has read it, as the session is live; ``--x-token-file <(pass show x)`` leaves it at /dev/fd/63."""
+    """Nobody has read it, as the session is live; ``-o x.token-file=<(pass show x)`` leaves it at /dev/fd/63."""
     said = passed(laptop, "echo begun; cat <&N; env", *options, env=env)
     assert said.startswith("begun\n")
     assert "AWS_VAULT=work\n" in said

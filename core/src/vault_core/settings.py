@@ -2,7 +2,7 @@
 
 The order is: flag, AWS profile key, environment, ``config.toml``, default. Setting ``backend`` is the flag
 ``--backend``, the profile key ``vault_backend``, the variable ``AWS_VAULT_BACKEND`` and ``backend`` in
-``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``AWS_VAULT_FILE_DIR`` and ``dir`` in
+``config.toml``; option ``dir`` of plugin ``file`` is ``-o file.dir=VALUE``, ``AWS_VAULT_FILE_DIR`` and ``dir`` in
 ``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two. Which options a profile key
 may set is :attr:`vault_core.api.Option.from_profile`'s to say, and the host's to enforce.
 """
@@ -101,7 +101,7 @@ class Settings:
     """One process's settings: a snapshot of the environment, the flags, and ``config.toml`` when it is first needed.
 
     :param environ: the environment; default: this process's own.
-    :param flags: ``backend`` or ``file-dir`` to text, as given on the command line.
+    :param flags: ``backend`` or ``file.dir`` (option ``dir`` of plugin ``file``) to text, as given on the command line.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None) -> None:
@@ -307,7 +307,7 @@ class Settings:
         :param store: the named store being opened, whose own options win over the environment and ``[plugin.NAME]``.
         """
         key = f"{plugin}_{option}".replace("-", "_")
-        if explicit := self._explicit(f"{plugin}-{option}", key, profile or {}):
+        if explicit := self._explicit(f"{plugin}.{option}", key, profile or {}):
             return explicit
         if store and store.backend == plugin and option in store.options:
             # A named store says where *it* is; the environment speaks of the store with the plugin's own name.
@@ -318,7 +318,7 @@ class Settings:
     def _explicit(self, flag: str, key: str, profile: Mapping[str, str]) -> Value | None:
         """What was said about this command or this profile."""
         if flag in self.flags:
-            return Value(self.flags[flag], f"--{flag}")
+            return Value(self.flags[flag], _flag(flag))
         if profile.get(f"vault_{key}"):
             return Value(profile[f"vault_{key}"], f"vault_{key}")
         return None
@@ -345,7 +345,7 @@ class Settings:
 
         :raises ConfigError: as :attr:`config`.
         """
-        found = {f"--{name}": text for name, text in self.flags.items()}
+        found = {_flag(name): text for name, text in self.flags.items()}
         for kind in ("plugin", "store"):
             for name, table in self.config.get(kind, {}).items():
                 found |= {f"[{kind}.{name}] {option}": _text(value) for option, value in table.items()}
@@ -369,6 +369,11 @@ class Settings:
         if not isinstance(backend, str):
             raise ConfigError(f"{self.config_file}: [store.{name}] has no backend", hint='add backend = "file"')
         return StoreSettings(name, backend, {key: value for key, value in table.items() if key != "backend"})
+
+
+def _flag(name: str) -> str:
+    """How a flag is given on the command line."""
+    return f"-o {name}" if "." in name else f"--{name}"
 
 
 def _untrusted(folder: Path, error: OSError) -> ConfigError:

@@ -294,6 +294,8 @@ def _show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 
 def global_options(*, hidden: bool) -> list[click.Parameter]:
     """The options of the program, which every command takes too, as aws-vault's do; ``--help`` is the last."""
+    from vault_core.cli.plugin_options import plugin_options
+
     options: list[click.Parameter] = [
         click.Option([f"--{name}"], metavar="NAME", help=text, hidden=hidden, expose_value=False, callback=_set_flag)
         for name, text in GLOBAL_OPTIONS.items()
@@ -318,6 +320,7 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
             callback=_set_debug,
         )
     )
+    options += plugin_options(hidden=hidden)
     # click's own writes to descriptor 1, which is standard error once a plugin is loaded.
     options.append(
         click.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,15 +25,12 @@ MOST_CODE = 255
 
 
 def load(app: App, name: str) -> click.Command:
-    """A plugin's command, ready to run: what it gets as ``obj`` is a :class:`~vault_core.api.CommandContext`.
+    """A plugin's command, with the options that every command takes. :class:`PluginCommand` runs it.
 
     :raises PluginError: it cannot be loaded, or the target is not a click command.
     """
     command: click.Command = import_command(app.plugins, name)
     _settle(command)
-    # Not ctx.obj itself: the program's own options find the App there.
-    command.context_settings = {**command.context_settings, "obj": Commands(app)}
-    _blame(app, name, command)
     return command
 
 
@@ -49,53 +46,51 @@ def _settle(command: click.Command) -> None:
             _settle(member)
 
 
-def _blame(app: App, name: str, command: click.Command) -> None:
-    """What the command, or an option of it, raises or returns and should not is a bug of its distribution."""
-    calls = Calls(app.plugins, "command", name)
+class PluginCommand(click.Command):
+    """Runs a plugin's command: an error that it must not raise, or a wrong result, is a bug of its distribution."""
 
-    def blamed(call: Callable[..., Any]) -> Callable[..., Any]:
-        def called(*arguments: Any, **named: Any) -> Any:
-            ended: click.ClickException | click.exceptions.Exit | click.Abort | None = None
+    def __init__(self, app: App, name: str, command: click.Command) -> None:
+        super().__init__(name, add_help_option=False)
+        self._app = app
+        self._command = command
 
-            def called_by_click() -> Any:
-                nonlocal ended
-                try:
-                    return call(*arguments, **named)
-                except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
-                    ended = control
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = args  # the command itself parses them
+        return args
 
-            returned = calls(name, called_by_click)
-            if isinstance(ended, click.ClickException) and not isinstance(ended, click.UsageError):
-                raise _told(app, name, ended)
-            if ended is not None:
-                raise ended
-            return returned
-
-        return called
-
-    def invoke(ctx: click.Context) -> int:
-        returned = invoked(ctx)
-        if returned is None or (isinstance(command, click.Group) and command.chain):
+    def invoke(self, ctx: click.Context) -> int:
+        calls = Calls(self._app.plugins, "command", ctx.info_name or "")
+        returned = calls(calls.name, self._run, ctx)
+        if isinstance(returned, click.ClickException) and not isinstance(returned, click.UsageError):
+            raise _converted(self._app, calls.name, returned)
+        if isinstance(returned, (click.UsageError, click.exceptions.Exit, click.Abort)):
+            raise returned
+        if returned is None or (isinstance(self._command, click.Group) and self._command.chain):
             return 0
         if isinstance(returned, bool) or not (isinstance(returned, int) and 0 <= returned <= MOST_CODE):
-            calls.refuse(name, type(returned).__name__, f"None or an exit code, 0 to {MOST_CODE}")
+            calls.refuse(calls.name, type(returned).__name__, f"None or an exit code, 0 to {MOST_CODE}")
         return returned
 
-    invoked = blamed(command.invoke)
-    command.make_context = blamed(command.make_context)  # type: ignore[method-assign]  # one process runs one command
-    command.invoke = invoke  # type: ignore[method-assign]  # as above
+    def _run(self, ctx: click.Context) -> Any:
+        """The command's result, or the exception by which it ends click's way."""
+        try:
+            # In the place of this command, for the usage lines.
+            with self._command.make_context(ctx.info_name, ctx.args, parent=ctx.parent, obj=Commands(self._app)) as own:
+                return self._command.invoke(own)
+        except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
+            return control
 
 
-def _told(app: App, name: str, error: click.ClickException) -> VaultError:
-    """What a command tells its user in click's way: a file that cannot be opened, say."""
+def _converted(app: App, name: str, error: click.ClickException) -> VaultError:
+    """An error that a command reports as click does: a file that cannot be opened, for example."""
     owner, version = app.plugins.owner("command", name)
     message = error.format_message().rstrip(".")
-    told = VaultError(
+    converted = VaultError(
         f"command {name!r} from {owner} {version}: {message[:1].lower()}{message[1:]}", hint=f"awsv {name} --help"
     )
     if 0 < error.exit_code <= MOST_CODE:
-        told.exit_code = error.exit_code
-    return told
+        converted.exit_code = error.exit_code
+    return converted
 
 
 class Commands(CommandContext):

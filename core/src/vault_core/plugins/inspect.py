@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_core.api import AtRest, Capability, Option, SessionSpec, Source, StorageSpec
 from vault_core.plugins.boundary import said
+from vault_core.plugins.variables import variable
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import HostContext
@@ -92,11 +93,10 @@ def _capabilities(spec: Any) -> list[str]:
 
 
 def _option(plugin: str, option: Option) -> dict[str, Any]:
-    flag = f"--{plugin}-{option.name}"
     return {
         "name": option.name,
-        "flag": None if option.secret else flag,
-        "variable": f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper(),
+        "flag": None if option.secret else f"-o {plugin}.{option.name}=VALUE",
+        "variable": variable(plugin, option.name),
         "default": None if option.secret or option.default is None else _default(option.default),
         "secret": option.secret,
         "help": option.help,
