@@ -1,4 +1,4 @@
-"""``awsv export``: a profile's credentials as text."""
+"""``awsv export``: print a profile's credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from vault_core.sessions.profiles import Flags
 
 @subcommand("export")
 @click.argument("profile", callback=profile_name)
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="The form.")
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="The output format."
+)
 @session_options
 @click.pass_obj
 def command(

@@ -1,4 +1,4 @@
-"""Keep others out of this process's memory, and out of the files that it or a plugin makes."""
+"""Protect this process's memory, and the files that it or a plugin makes, from other users and programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _umask: int | None = None
 def protect() -> None:
     """No core dumps, and on Linux no ``/proc/PID/mem``, no ``/proc/PID/environ`` and no debugger; private new files.
 
-    ``execve`` makes the next program an ordinary one again; what it inherits :func:`release` gives back.
+    ``execve`` makes the process dumpable again; :func:`release` restores what the next program inherits.
     """
     global _core_limit, _umask
     if sys.platform == "linux":
@@ -39,27 +39,27 @@ def protect() -> None:
 
 
 def refuse_tracer() -> None:
-    """Look whether a debugger was there before :func:`protect`; one that started this process is its user's own.
+    """Check for a debugger that attached before :func:`protect`. One that started this process belongs to its user.
 
-    :raises UsageError: another program reads along.
+    :raises UsageError: another program can read this process's memory.
     """
     tracer = _tracer()
     if tracer and tracer not in _ancestors():
         name = _read(f"/proc/{tracer}/comm").strip() or "unknown"
         raise UsageError(
             f"process {tracer} ({name}) is attached to awsv and can read what it holds",
-            hint=f"end process {tracer}; a debugger of yours has to start awsv itself, as strace does",
+            hint=f"end process {tracer}; start awsv from your own debugger, as with strace",
         )
 
 
 def _tracer() -> int:
-    """The process that is attached to this one; 0: none, or none that can be known."""
+    """The process that is attached to this one; 0 if there is none, or the system does not say."""
     lines = [line for line in _read("/proc/self/status").splitlines() if line.startswith("TracerPid:")]
     return int(lines[0].split()[1]) if lines else 0
 
 
 def _ancestors() -> Iterator[int]:
-    """The processes behind this one, from its parent."""
+    """The ancestors of this process, its parent first."""
     process = os.getppid()
     while process > 0:
         yield process
@@ -77,7 +77,7 @@ def _read(path: str) -> str:
 
 
 def release() -> None:
-    """Give the limit on core files and the file mode mask back, for the program that ``exec`` becomes."""
+    """Restore the limit on core files and the umask, for the program that ``exec`` becomes."""
     if _umask is not None:
         os.umask(_umask)
     if _core_limit is not None:

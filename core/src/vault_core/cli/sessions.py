@@ -1,4 +1,4 @@
-"""What ``exec``, ``export`` and ``ready`` share: their options, and the way to credentials."""
+"""The options that ``exec``, ``export``, ``explain`` and ``ready`` share, and how they get credentials."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from vault_core.sessions.profiles import Flags, duration
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     if value is None:
         return None
-    if not (seconds := duration(value)):  # which would be taken for "as long as usual"
-        raise UsageError(f"{value!r} is no time for a session", hint="for example 90m, 1h30m or 3600")
+    if not (seconds := duration(value)):  # 0 would mean the default
+        raise UsageError(f"{value!r} is not a duration", hint="for example 90m, 1h30m or 3600")
     return seconds
 
 
@@ -27,14 +27,14 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "-d", "--duration", metavar="TIME", callback=_duration, help="How long the session lasts: 90m, 1h30m, 3600."
     ),
-    click.option("-n", "--no-session", is_flag=True, help="Without GetSessionToken: hands out the stored key itself."),
-    click.option("--region", metavar="REGION", help="The region for what is run."),
-    click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
+    click.option("-n", "--no-session", is_flag=True, help="Skip GetSessionToken and use the stored key directly."),
+    click.option("--region", metavar="REGION", help="The region for the child command."),
+    click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of a prompt for it."),
 )
 
 
 def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that aws-vault's ``exec`` and ``export`` have."""
+    """The options of ``exec`` and ``export``, as in aws-vault."""
     for option in reversed(OPTIONS):
         function = option(function)
     return function
@@ -43,8 +43,8 @@ def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def obtain(app: App, profile: str, *, flags: Flags, machine: bool, mfa_token: str | None = None) -> tuple[Plan, Issued]:
     """The plan of a profile, and its credentials.
 
-    :param machine: a program waits for the output.
-    :raises VaultError: with the exit code of what failed.
+    :param machine: a program reads the output.
+    :raises VaultError: with the exit code of the step that failed.
     """
     app.host.purpose = f"profile {profile}"
     plan = app.planner(flags).plan(profile)
