@@ -132,7 +132,7 @@ def test_a_second_one_is_counted(home: Home) -> None:
     child = home.spawn("recovery", env={"AWS_VAULT_FILE_PASSPHRASE": "n"})
     second = shown_key(child)
     child.sendline(second[-4:])
-    assert "2 of them open it now" in ended(child)[1]
+    assert "2 recovery keys open it now" in ended(child)[1]
     assert second != first
     assert recovers(home, first)
     assert recovers(home, second)

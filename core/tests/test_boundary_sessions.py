@@ -189,7 +189,8 @@ def run_command(root: Path, answer: Callable[..., Any], monkeypatch: pytest.Monk
     made = app(root, gives(None))
     spec = CommandSpec(name="odd", summary="s", target="odd_commands:command")
     vars(made)["plugins"] = Shelf(command=spec)
-    return plugin_commands.load(made, "odd").main([], prog_name="awsv odd", standalone_mode=False)
+    command = plugin_commands.PluginCommand(made, "odd", plugin_commands.load(made, "odd"))
+    return command.main([], prog_name="odd", standalone_mode=False)
 
 
 @pytest.mark.parametrize(

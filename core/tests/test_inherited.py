@@ -186,7 +186,7 @@ def test_descriptors_of_ours_are_not_given() -> None:
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_secret_in_the_childs_output_is_refused(number: int) -> None:
     found = Inherited({0: (1, 1), 1: (1, 2), 2: (1, 3)}, {FD: (1, number + 1)})
-    with pytest.raises(UsageError, match=f"descriptor {number} is what {FD} names") as error:
+    with pytest.raises(UsageError, match=f"descriptor {number} has the secret of {FD}") as error:
         found.secret(())
     assert error.value.hint == "pass the secret on as another one, as in: awsv ... 3< passphrase-file"
     assert found.secret((FD,)) == {}

@@ -152,7 +152,7 @@ def run(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         output.tell(Cancelled("interrupted"))
         code = Cancelled.exit_code
-    except Exception as error:  # noqa: BLE001 - the last resort: a bug is told in one line, without values
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported in one line, without values
         failure = _unexpected(error)
         output.tell(failure, trace=error if app.debug else None)
         code = failure.exit_code

@@ -124,7 +124,7 @@ class Commands(CommandContext):
         found = Store.named(self._app.host, name)
         raise UsageError(
             f"--backend {name} is a store of {found.spec.name!r}, and this command is for those of {plugin!r}",
-            hint=f"leave it away, or name {plugin!r} or a store of that backend",
+            hint=f"omit it, or name {plugin!r} or a store of that backend",
         )
 
     def source(self, plugin: str) -> Context:

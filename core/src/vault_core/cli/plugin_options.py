@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -97,15 +96,21 @@ def _declared(app: App, offers: Iterable[Offer]) -> tuple[dict[str, bool], bool]
 def _plugin_hint(app: App, plugin: str, named: Iterable[Offer]) -> str:
     if kinds := [kind for kind, name in OURS if name == plugin and kind != "command"]:
         return app.plugins.hint(kinds[0], plugin)
-    near = difflib.get_close_matches(plugin, {offer.name for offer in named}, n=1)
-    return f"did you mean {near[0]!r}?" if near else "'awsv plugins list' shows the plugins"
+    near = _nearest(plugin, {offer.name for offer in named})
+    return f"did you mean {near!r}?" if near else "'awsv plugins list' shows the plugins"
 
 
 def _option_hint(plugin: str, option: str, options: dict[str, bool]) -> str:
-    near = next(iter(difflib.get_close_matches(option, options, n=1)), None)
+    near = _nearest(option, options)
     if near is None:
         return f"'awsv plugins check {plugin}' lists its options"
     return _elsewhere(plugin, near) if options[near] else f"did you mean '-o {plugin}.{near}'?"
+
+
+def _nearest(word: str, words: Iterable[str]) -> str | None:
+    import difflib  # slow, and of use only here
+
+    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
 
 
 def _elsewhere(plugin: str, option: str) -> str:
