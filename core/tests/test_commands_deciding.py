@@ -12,7 +12,7 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
-from vault_core.cli import add, commands, copy, import_, plugin_commands, remove_plain, shim
+from vault_core.cli import commands, copy, import_, plugin_commands, remove_plain, shim
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
@@ -21,6 +21,7 @@ from vault_core.importing.scan import Found
 from vault_core.sessions import listing, ready
 from vault_core.sessions.cache import Session
 from vault_core.settings import Settings
+from vault_core.storage import new_key
 
 SECRET = "x" * 40
 
@@ -33,12 +34,12 @@ def test_a_key_that_nothing_could_carry_is_refused(bad: str, which: int) -> None
     given = [Secret("AKIA"), Secret(SECRET)]
     given[which] = Secret(bad)
     with pytest.raises(UsageError, match=f"^the {('access key ID', 'secret access key')[which]} ") as caught:
-        add._key(*given)
+        new_key.pasted(*given)
     assert "nothing was changed" in caught.value.message
 
 
 def test_a_key_is_stored_without_the_blanks_around_it() -> None:
-    key = add._key(Secret(" AKIA~!\n"), Secret(f"\t{SECRET} "))
+    key = new_key.pasted(Secret(" AKIA~!\n"), Secret(f"\t{SECRET} "))
     assert (key.access_key_id, key.secret_access_key.reveal_text()) == ("AKIA~!", SECRET)
 
 
@@ -57,7 +58,7 @@ def test_a_key_is_stored_without_the_blanks_around_it() -> None:
     ],
 )
 def test_what_does_not_look_like_a_key_is_doubted(key_id: str, length: int, found: int) -> None:
-    doubts = add.doubts(Credentials(access_key_id=key_id, secret_access_key=Secret("s" * length)))
+    doubts = new_key.doubts(Credentials(access_key_id=key_id, secret_access_key=Secret("s" * length)))
     assert len(doubts) == found
 
 

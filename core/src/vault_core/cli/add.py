@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import sys
-from typing import Any
 
 import click
 
@@ -25,12 +23,9 @@ from vault_core.errors import (
 from vault_core.keyslots.manage import lacks_store
 from vault_core.pasting import command_line
 from vault_core.secret import Secret
+from vault_core.storage.new_key import doubts, from_json, pasted
 from vault_core.storage.vault import StoredKey, Vault
 
-_KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z2-7]{16}\Z")
-"""An access key's id (IAM user guide, "IAM identifiers": AKIA for users, ASIA for sessions)."""
-_SECRET_LENGTH = 40
-_CARRIED = re.compile(rb"[!-~]+")
 _OF_A_SESSION = "these look like the keys of a session, which soon expires"
 _STDIN_LIMIT = 1 << 16
 """Bytes; two keys take two hundred."""
@@ -150,7 +145,7 @@ def _from_environment(app: App) -> Credentials:
         raise UsageError(f"{' and '.join(missing)} not set", hint="set them, or omit --env to be prompted")
     if environ.get("AWS_SESSION_TOKEN"):
         app.note(f"warning: AWS_SESSION_TOKEN is set: {_OF_A_SESSION}")
-    return _key(Secret(environ["AWS_ACCESS_KEY_ID"]), Secret(environ["AWS_SECRET_ACCESS_KEY"]))
+    return pasted(Secret(environ["AWS_ACCESS_KEY_ID"]), Secret(environ["AWS_SECRET_ACCESS_KEY"]))
 
 
 def _from_stdin(app: App) -> Credentials | None:
@@ -164,19 +159,10 @@ def _from_stdin(app: App) -> Credentials | None:
         raw += chunk
     if not raw.strip():
         return None
-    try:
-        document: Any = json.loads(raw)
-        fields = document.get("AccessKey", document)
-        key_id, secret = Secret(fields["AccessKeyId"]), Secret(fields["SecretAccessKey"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # The decoder's own exception would hold the document.
-        raise UsageError(
-            "standard input is not JSON with AccessKeyId and SecretAccessKey",
-            hint="pipe the output of 'aws iam create-access-key' in, or run it in a terminal",
-        ) from None
-    if fields.get("SessionToken"):
+    key, has_token = from_json(raw)
+    if has_token:
         app.note(f"warning: there is a SessionToken: {_OF_A_SESSION}")
-    return _key(key_id, secret)
+    return key
 
 
 def _from_terminal(app: App) -> Credentials:
@@ -192,36 +178,4 @@ def _from_terminal(app: App) -> Credentials:
         secret = terminal.ask("Enter Secret Access Key: ", secret=True)
     except QuestionRefused:
         raise Cancelled("no keys were given; nothing was changed") from None
-    return _key(key_id, secret)
-
-
-def _key(key_id: Secret, secret: Secret) -> Credentials:
-    """The key, without the spaces around it that pasting adds.
-
-    :raises UsageError: it contains characters that AWS keys never have.
-    """
-    found = []
-    for what, value in (("access key ID", key_id), ("secret access key", secret)):
-        text = value.reveal().strip()
-        if not text:
-            raise UsageError(f"the {what} is empty; nothing was changed")
-        if not _CARRIED.fullmatch(text):
-            raise UsageError(
-                f"the {what} contains spaces or invalid characters; nothing was changed", hint="paste it again"
-            )
-        found.append(Secret(text))
-    return Credentials(access_key_id=found[0].reveal_text(), secret_access_key=found[1])
-
-
-def doubts(key: Credentials) -> list[str]:
-    """The reasons why these may not be AWS keys. They are stored all the same: AWS decides, not awsv."""
-    found = []
-    if not _KEY_ID.match(key.access_key_id):
-        found.append("the access key ID does not look like one (AKIA and 16 capital letters and digits)")
-    elif key.access_key_id.startswith("ASIA"):
-        found.append(
-            "this is the key of a session (ASIA…), which soon expires; the vault is for a user's own key (AKIA…)"
-        )
-    if len(key.secret_access_key.reveal()) != _SECRET_LENGTH:
-        found.append(f"the secret access key does not have {_SECRET_LENGTH} characters")
-    return found
+    return pasted(key_id, secret)
