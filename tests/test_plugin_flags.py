@@ -10,7 +10,6 @@ import pytest
 from support.failures import assert_shape
 from support.home import Home
 from support.vaults import KEY_ID, SECRET, fill, offline
-from vault_core import output
 from vault_core.api import Option, PassphraseSourceSpec, StorageSpec
 from vault_core.cli.app import App
 from vault_core.cli.commands import COMMANDS, Program, take_plugin_flags
@@ -50,7 +49,6 @@ def every_option() -> dict[str, list[click.Option]]:
 
 def test_no_plugin_takes_a_flag_of_a_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a plugin is called: what a command has for an option is that option, behind the command's word."""
-    monkeypatch.setattr(output, "guard", lambda: None)
     for command, options in every_option().items():
         for option in options:
             for name in (*option.opts, *option.secondary_opts):
@@ -67,7 +65,6 @@ def test_no_plugin_takes_a_flag_of_a_command_away(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_plugins_own_command_has_its_options_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "guard", lambda: None)
     app = App()
     app.plugins._offers = (*app.plugins.offers(), Offer("storage", "kms", "d", "1", "m"))
     words = ["--kms-key", "a", "ssm", "put-passphrase", "--kms-key", "b", "--kms-other", "c"]
@@ -93,7 +90,6 @@ def test_a_plugins_own_command_has_its_options_first(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_flags_of_plugins(argv: str, flags: dict[str, str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "guard", lambda: None)  # a plugin is loaded to learn which of its options are secret
     app = App()
     app.plugins._offers = tuple(Offer("storage", name, "d", "1", "m") for name in ("file", "mfa", "no", "UPPER"))
     words = argv.split()
@@ -122,7 +118,6 @@ SECRET_FLAGS = ("--hashicorp-password", "--hashicorp-secret-id", "--drawer-pin",
 )
 def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before anything else happens, by its name or because its plugin declares it."""
-    monkeypatch.setattr(output, "guard", lambda: None)
     app = App()
     declared = (Option(name="pin", help="digits", secret=True), Option(name="place", help="a file"))
     app.plugins._offers = (
@@ -142,7 +137,6 @@ def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("secret", [{"passphrase"}, {"storage"}])
 def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins of several kinds with one name share a flag and a key of profiles, and need not agree."""
-    monkeypatch.setattr(output, "guard", lambda: None)
     app = App()
     app.plugins._offers = tuple(Offer(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
     for kind, spec in (("passphrase", PassphraseSourceSpec), ("storage", StorageSpec)):
@@ -164,7 +158,6 @@ def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeyp
 )
 def test_a_misspelt_option_of_a_plugin_is_refused(flag: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that was meant for it is not passed over in silence, and a folder is not another one."""
-    monkeypatch.setattr(output, "guard", lambda: None)
     with pytest.raises(UsageError) as caught:
         take_plugin_flags(App(), ["list", flag, "canary"])
     assert (caught.value.message, caught.value.hint) == (f"no such option {flag!r}", hint)

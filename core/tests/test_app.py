@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.scripted import KEY, Machine, Person, Provider, Shelf
-from vault_core import output
+from vault_core import stdout
 from vault_core.api import Credentials, SessionRequest
 from vault_core.cli import exec as exec_
 from vault_core.cli import export
@@ -26,9 +26,8 @@ from vault_core.storage.vault import Store, StoredKey, Vault
 
 @pytest.fixture(autouse=True)
 def _stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading a plugin guards the whole process's, which is pytest's."""
-    monkeypatch.setattr(output, "_kept", None)
-    monkeypatch.setattr(output, "guard", lambda: None)
+    """What an earlier test captured."""
+    monkeypatch.setattr(stdout, "_kept", None)
 
 
 @pytest.fixture
@@ -207,7 +206,7 @@ def test_credentials_in_a_file_that_others_may_read_are_told_of(
     path.touch()
     path.chmod(mode)
     with path.open("wb", buffering=0) as file:
-        monkeypatch.setattr(output, "_kept", file.fileno())
+        monkeypatch.setattr(stdout, "_kept", file.fileno())
         command = {"export": export.command, "exec": exec_.command}[words[0]]
         command.main(words[1:], obj=app, standalone_mode=False)
     assert "ASIA1" in path.read_text()

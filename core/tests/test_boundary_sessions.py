@@ -27,7 +27,7 @@ from vault_core.cli import plugin_commands
 from vault_core.cli.app import App
 from vault_core.cli.sessions import obtain
 from vault_core.errors import SessionError, VaultError
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import Settings
 
 # -- sessions ---------------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def app(root: Path, answer: Callable[..., Any], parameters: Any = None, opened: 
 
 
 def issue(made: App) -> Credentials:
-    return obtain(made, "work", flags=Flags(), machine=True)[1].credentials
+    return obtain(made, "work", options=SessionOptions(), machine=True)[1].credentials
 
 
 NAIVE = datetime.now() + timedelta(hours=1)  # noqa: DTZ005 - what a plugin does wrong

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.scripted import Machine
-from vault_core import output
+from vault_core import stdout
 from vault_core.api import AtRest, Capability, StorageSpec
 from vault_core.cli.app import App
 from vault_core.cli.config import credential_process
@@ -20,8 +20,7 @@ def test_which_keys_a_server_has_is_not_asked_of_it_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A person sits there, and could be asked: for a look at the config they are not, and neither is a server."""
-    monkeypatch.setattr(output, "_kept", None)
-    monkeypatch.setattr(output, "guard", lambda: None)  # the whole process's standard output, which is pytest's
+    monkeypatch.setattr(stdout, "_kept", None)
     machine = Machine(tmp_path, person=True)
     opened: list[Any] = []
     spec = StorageSpec(

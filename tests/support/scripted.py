@@ -25,8 +25,8 @@ from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import Engine
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import Plan, Planner
-from vault_core.sessions.profiles import Flags, Profiles
-from vault_core.sessions.singleflight import Flights
+from vault_core.sessions.profiles import Profiles, SessionOptions
+from vault_core.sessions.singleflight import SingleFlight
 from vault_core.settings import Settings
 from vault_core.storage.vault import StoredKey
 from vault_core.terminal import Terminal
@@ -152,11 +152,11 @@ class Machine:
         self.flights = root / "flights"
 
     def engine(self, token: str | None = None) -> Engine:
-        flights = Flights(self.flights, 5, foreground=False, sign=self.cache.name)
+        flights = SingleFlight(self.flights, 5, foreground=False, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, Secret(token) if token else None)
 
     def plan(self, name: str, **flags: Any) -> Plan:
-        return Planner(self.host, self.profiles, self.generations, Flags(**flags)).plan(name)
+        return Planner(self.host, self.profiles, self.generations, SessionOptions(**flags)).plan(name)
 
     def get(self, name: str, token: str | None = None, **flags: Any) -> str:
         """The access key that a new process hands out."""

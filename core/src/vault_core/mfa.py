@@ -68,7 +68,7 @@ class MfaCodes:
         except SourceUnavailable as error:
             tried.append(f"{name} ({error.message})")
             if not spec.interactive:
-                output.note(f"MFA source {name!r}: {error.message}")
+                output.notice(f"MFA source {name!r}: {error.message}")
             return None
         except QuestionRefused:
             raise MfaRefused(f"no MFA code was given for profile {profile!r}") from None

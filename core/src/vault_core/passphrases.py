@@ -133,7 +133,7 @@ def _first(
 
 def _tell(lines: list[str]) -> None:
     for line in lines:
-        output.note(line)
+        output.notice(line)
     lines.clear()
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vault_core import output
+from vault_core import output, stdout
 from vault_core.cli.harden import refuse_tracer
 from vault_core.errors import Cancelled, StorageError, UsageError
 from vault_core.pasting import command_line
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vault_core.sessions.engine import Engine
     from vault_core.sessions.generations import Generations
     from vault_core.sessions.plan import Planner
-    from vault_core.sessions.profiles import Flags, Profiles
+    from vault_core.sessions.profiles import Profiles, SessionOptions
     from vault_core.storage.vault import Store, Vault
 
 _MAY_BE_SERVED = "sessions of the old key may still be served: run 'awsv clear'"
@@ -123,11 +123,11 @@ class App:
 
         return Generations(self.settings.state_dir / "generations")
 
-    def planner(self, flags: Flags) -> Planner:
-        """Makes plans with these flags."""
+    def planner(self, options: SessionOptions) -> Planner:
+        """Makes plans with these options."""
         from vault_core.sessions.plan import Planner
 
-        return Planner(self.host, self.profiles, self.generations, flags)
+        return Planner(self.host, self.profiles, self.generations, options)
 
     def engine(self, *, machine: bool, mfa_token: Secret | None = None) -> Engine:
         """Carries out plans.
@@ -137,14 +137,14 @@ class App:
         """
         from vault_core.sessions.engine import Engine
         from vault_core.sessions.profiles import seconds_of
-        from vault_core.sessions.singleflight import Flights
+        from vault_core.sessions.singleflight import SingleFlight
 
         wait = self.settings.value("wait")
         limit = MACHINE_QUESTION_LIMIT if machine else float(seconds_of(wait.origin, wait.text))
         self.host.question_limit = limit
         foreground = not machine and self.host.why_nobody_can_be_asked() is None
         self.host.attended = foreground and output.is_seen()
-        flights = Flights(self.settings.state_dir / "flights", limit, foreground=foreground, sign=self.cache.name)
+        flights = SingleFlight(self.settings.state_dir / "flights", limit, foreground=foreground, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, mfa_token)
 
     def vault(self, profile: str | None = None) -> Vault:
@@ -229,18 +229,18 @@ class App:
 
     def write(self, text: str) -> None:
         """Lines for a person, on standard output; a newline is added. What could drive a terminal is escaped."""
-        output.write(f"{text}\n")
+        stdout.write(f"{text}\n")
 
     def write_json(self, value: Any) -> None:
         """Data for a program, in ASCII without control characters."""
-        output.write_raw(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+        stdout.write_raw(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
     def write_credentials(self, text: str) -> None:
         """Credentials for a program, as they are (:mod:`vault_core.sessions.formats` sees to what is in them); a
         newline is added. Warn where they go to a file that others can open."""
-        if why := output.open_to_others():
+        if why := stdout.open_to_others():
             self.note(f"warning: these credentials go to a file that others may read: {why}")
-        output.write_raw(f"{text}\n")
+        stdout.write_raw(f"{text}\n")
 
     def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Data for a person: columns of equal width."""
@@ -250,11 +250,11 @@ class App:
         widths = [max(output.width(row[column]) for row in cells) for column in range(len(head))]
         for row in cells:
             line = "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
-            output.write(f"{line.rstrip()}\n")
+            stdout.write(f"{line.rstrip()}\n")
 
     def note(self, message: str) -> None:
         """One line on standard error."""
-        output.note(message)
+        output.notice(message)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         """Ask yes or no at the terminal.

@@ -115,12 +115,12 @@ class _Check:
     """
 
     def __init__(self, app: App, config: AwsConfig, *, every: bool) -> None:
-        from vault_core.sessions.profiles import Flags
+        from vault_core.sessions.profiles import SessionOptions
 
         self._app = app
         self._config = config
         self._every = every
-        self._planner = app.planner(Flags())
+        self._planner = app.planner(SessionOptions())
         self._stored: dict[str, frozenset[str] | None] = {}
 
     def __call__(self, name: str) -> None:

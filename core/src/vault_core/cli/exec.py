@@ -12,15 +12,16 @@ from typing import Any
 
 import click
 
-from vault_core import output
+from vault_core import stdout
 from vault_core.child_env import environment, is_identity
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.harden import release
 from vault_core.cli.inherited import Inherited
 from vault_core.cli.sessions import obtain, session_options
 from vault_core.errors import UsageError
+from vault_core.secret import Secret
 from vault_core.sessions.formats import FORMATS, variables
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import NO_HELP, REMOVED, is_way_to_passphrase
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -96,11 +97,11 @@ def command(
       awsv exec work                      a shell of yours with the credentials
       awsv exec --json work               as the credential_process of a profile
     """
-    flags = Flags(duration, no_session, region)
+    options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
     if as_json:
         if child:
             raise UsageError("--json prints credentials and runs nothing", hint="leave the command or --json away")
-        plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
+        plan, issued = obtain(app, profile, options=options, machine=True)
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
@@ -113,15 +114,15 @@ def command(
         )
     words = list(child) or [environ.get("SHELL") or "/bin/sh"]
     program = find_program(words[0], environ)
-    plan, issued = obtain(app, profile, flags=flags, machine=False, mfa_token=mfa_token)
+    plan, issued = obtain(app, profile, options=options, machine=False)
     given = {"AWS_VAULT": profile, **variables(issued.credentials, plan.region)}
     if "AWS_CREDENTIAL_EXPIRATION" in given:
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read
-    if not child and output.is_terminal() and not environ.get(NO_HELP):
+    if not child and stdout.is_terminal() and not environ.get(NO_HELP):
         app.note(f"starting {words[0]} for profile {profile}; 'exit' leaves it")
     left = child_environment(app, inherited.naming, keep_env)
     app.close()
-    output.restore()
+    stdout.give_back()
     inherited.hand_over(secret)
     become(program, words, {**left, **given})
 

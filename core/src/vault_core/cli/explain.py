@@ -15,7 +15,7 @@ from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.sessions.engine import Engine, kind_of
 from vault_core.sessions.formats import timestamp
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import is_secret_variable
 from vault_core.storage.vault import Vault
 
@@ -48,7 +48,7 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
       awsv explain work
     """
     with app.host.looking():
-        described = describe(app, app.planner(Flags(duration, no_session, region)).plan(profile))
+        described = describe(app, app.planner(SessionOptions(duration, no_session, region)).plan(profile))
     if as_json:
         app.write_json(described)
     else:

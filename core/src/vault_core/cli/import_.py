@@ -20,7 +20,7 @@ from vault_core.cli.text import counted, difference
 from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.secret import Secret
 from vault_core.sessions.plan import KeyStep
-from vault_core.sessions.profiles import Flags, own_profile
+from vault_core.sessions.profiles import SessionOptions, own_profile
 
 if TYPE_CHECKING:
     from vault_core.importing.copy import Outcome
@@ -209,7 +209,7 @@ class _Served:
 
     def __init__(self, app: App, vaults: Vaults, outcomes: list[Outcome]) -> None:
         self._vaults = vaults
-        self._planner = app.planner(Flags())
+        self._planner = app.planner(SessionOptions())
         self._arrived = {outcome.name: outcome.state.arrived for outcome in outcomes}
 
     def __call__(self, profile: str) -> bool:

@@ -153,9 +153,9 @@ class Commands(CommandContext):
 
     def credentials(self, profile: str) -> Credentials:
         from vault_core.cli.sessions import obtain
-        from vault_core.sessions.profiles import Flags
+        from vault_core.sessions.profiles import SessionOptions
 
-        return obtain(self._app, profile, flags=Flags(), machine=False)[1].credentials
+        return obtain(self._app, profile, options=SessionOptions(), machine=False)[1].credentials
 
     def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
         from vault_core.cli.recovery import offer

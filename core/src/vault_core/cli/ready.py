@@ -19,7 +19,7 @@ from vault_core.secret import Secret
 from vault_core.sessions.engine import Engine
 from vault_core.sessions.formats import timestamp
 from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.storage.vault import check_name
 
 PARALLEL = 8
@@ -62,7 +62,7 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     names = matching(patterns, app.aws_config.names(), lambda: _without_section(app))
     app.host.purpose = f"profile {names[0]}" if len(names) == 1 else f"{len(names)} profiles, {names[0]} the first"
     outcomes: dict[str, Outcome] = {}
-    plans = _plans(app.planner(Flags()), names, outcomes)
+    plans = _plans(app.planner(SessionOptions()), names, outcomes)
     engine = app.engine(machine=False, mfa_token=Secret(mfa_token) if mfa_token else None)
     app.host.attended = False  # the sessions are for programs, which see no line of ours
     outcomes.update(make(engine, plans))

@@ -9,10 +9,9 @@ import click
 
 from vault_core.cli.app import App
 from vault_core.errors import UsageError
-from vault_core.secret import Secret
-from vault_core.sessions.engine import Issued
+from vault_core.sessions.engine import IssuedCredentials
 from vault_core.sessions.plan import Plan
-from vault_core.sessions.profiles import Flags, duration
+from vault_core.sessions.profiles import SessionOptions, duration
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -40,15 +39,15 @@ def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def obtain(app: App, profile: str, *, flags: Flags, machine: bool, mfa_token: str | None = None) -> tuple[Plan, Issued]:
+def obtain(app: App, profile: str, *, options: SessionOptions, machine: bool) -> tuple[Plan, IssuedCredentials]:
     """The plan of a profile, and its credentials.
 
     :param machine: a program waits for the output.
     :raises VaultError: with the exit code of what failed.
     """
     app.host.purpose = f"profile {profile}"
-    plan = app.planner(flags).plan(profile)
+    plan = app.planner(options).plan(profile)
     for note in plan.notes:
         app.note(note)
-    engine = app.engine(machine=machine, mfa_token=Secret(mfa_token) if mfa_token else None)
+    engine = app.engine(machine=machine, mfa_token=options.mfa_token)
     return plan, engine.credentials(plan)

@@ -379,7 +379,7 @@ class HostContext:
         return self._host.terminal.confirm(question, asker=self._host.asker)
 
     def notify(self, message: str) -> None:
-        output.note(message)
+        output.notice(message)
 
     def suspect(self, message: str, *, hint: str) -> None:
         if not self._host.attended:

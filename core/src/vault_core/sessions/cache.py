@@ -125,7 +125,7 @@ class Cache:
             folders.make(self._folder)
             files.write(self._folder / name, sealed)
         except OSError as error:
-            output.note(f"the session is not kept: {self._folder}: {error.strerror or error}")
+            output.notice(f"the session is not kept: {self._folder}: {error.strerror or error}")
         self._sweep()
 
     def sessions(self) -> Iterator[Session]:
@@ -198,10 +198,10 @@ class Cache:
         try:
             key = _key_in(folder)
         except OSError as error:
-            output.note(f"sessions are not kept: {reason}; {_reason(error)}")
+            output.notice(f"sessions are not kept: {reason}; {_reason(error)}")
             return None
         if new:
-            output.note(
+            output.notice(
                 f"the key of kept sessions lies in {folder} and stays there after you log out: {reason}."
                 " AWS_VAULT_SESSION_CACHE=off keeps none"
             )

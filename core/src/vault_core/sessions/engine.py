@@ -14,7 +14,7 @@ from vault_core.pasting import command_line
 from vault_core.plugins.boundary import open_provider
 from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
-from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, Flights
+from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, SingleFlight
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedCredentials:
     """The credentials of a profile."""
 
     credentials: Credentials
@@ -43,7 +43,7 @@ class Engine:
         host: Host,
         profiles: Profiles,
         cache: Cache,
-        flights: Flights,
+        flights: SingleFlight,
         mfa_token: Secret | None = None,
     ) -> None:
         self._host = host
@@ -55,14 +55,14 @@ class Engine:
         self._done: dict[str, Credentials] = {}
         self._began = datetime.now(UTC)
 
-    def credentials(self, plan: Plan) -> Issued:
+    def credentials(self, plan: Plan) -> IssuedCredentials:
         """The credentials of a plan.
 
         :raises VaultError: with the exit code of what failed: 4 the store, 5 the passphrase, 6 MFA or AWS.
         """
         if isinstance(plan.last, SessionStep) and (live := self.live(plan.last)) is not None:
-            return Issued(live.credentials, cached=True)
-        return Issued(self.obtain(plan.last), cached=False)
+            return IssuedCredentials(live.credentials, cached=True)
+        return IssuedCredentials(self.obtain(plan.last), cached=False)
 
     def live(self, step: SessionStep) -> Session | None:
         """The step's session in the cache, if it is good for a while. Asks nobody."""
@@ -113,18 +113,18 @@ class Engine:
         )
 
     def _session(self, step: SessionStep) -> Credentials:
-        def landed() -> Session | None:
+        def lookup() -> Session | None:
             # However short its life: what was made while we wait is as good as what we would get.
             return self._cache.get(step.cache_key, made_since=self._began)
 
         name = self._cache.name(step.cache_key)
         try:
-            session = landed() or self._flights.join(name, landed, lambda flight: self._lead(step, flight))
+            session = lookup() or self._flights.run(name, lookup, lambda flight: self._work(step, flight))
         except KeyboardInterrupt:
             raise self._flights.interrupted(name) from None
         return session.credentials
 
-    def _lead(self, step: SessionStep, flight: Flight) -> Session:
+    def _work(self, step: SessionStep, flight: Flight) -> Session:
         before = self._host.questions
         try:
             credentials = self._issue(step, self._source(step, flight), flight)

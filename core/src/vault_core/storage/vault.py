@@ -316,7 +316,7 @@ class Vault(SlotKeeper):
             try:
                 common = self._names(self._common)
             except StorageDenied as error:  # who may not see them still has their own
-                output.note(error.message)
+                output.notice(error.message)
                 common = []
             names |= {name: True for name in common if name not in names}
         return names
@@ -329,7 +329,7 @@ class Vault(SlotKeeper):
             try:
                 names.append(decode(encoded))
             except StorageCorrupt as error:  # one item of somebody else's must not hide the others
-                output.note(error.message)
+                output.notice(error.message)
         return names
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vault_core import output
+from vault_core import stdout
 from vault_core.errors import PluginError, VaultError
 from vault_core.plugins.boundary import said
 from vault_core.plugins.inspect import describe, faults
@@ -26,9 +26,10 @@ def main(job: Mapping[str, Any]) -> None:
     """
     import json
 
+    stdout.capture()
     found = _examine(job["kind"], job["name"], job["flags"])
-    output.flush()  # what the plugin printed and Python has kept
-    output.write_raw(json.dumps(found))
+    stdout.flush()  # what the plugin printed and Python has kept
+    stdout.write_raw(json.dumps(found))
     os._exit(0)  # what the plugin left to be done at the end of a process is of no interest
 
 
