@@ -145,7 +145,7 @@ def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeyp
         app.host.context(kind, "drawer", options)
     with pytest.raises(UsageError, match="there is no --drawer-pin"):
         take_plugin_flags(app, ["list", "--drawer-pin", "canary"])
-    assert app.host.shown_keys == set()
+    assert app.host.state.shown_keys == set()
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
-from vault_core.cli import add, commands, copy, import_, plugin_commands, ready, remove_plain, shim
+from vault_core.cli import add, commands, copy, import_, plugin_commands, remove_plain, shim
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
 from vault_core.errors import Cancelled, ConfigError, PassphraseError, UsageError, VaultError, WrongSecret
 from vault_core.importing.scan import Found
+from vault_core.sessions import ready
 from vault_core.sessions.cache import Session
 from vault_core.settings import Settings
 
@@ -148,7 +149,7 @@ def test_a_person_may_try_the_passphrase_of_aws_vault_three_times(
         return Secret("x")
 
     terminal = SimpleNamespace(ask=ask)
-    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
+    host = SimpleNamespace(terminal=terminal, cannot_ask=lambda: None)
     app: Any = SimpleNamespace(settings=Settings({"HOME": str(tmp_path)}), host=host, note=lambda _: None)
     if opens:
         assert import_._opened(app, tmp_path, {}) is found

@@ -22,7 +22,7 @@ def test_a_recovery_key_that_the_store_cannot_take_is_shown_to_nobody(to_descrip
     shown: list[str] = []
     full = SlotTable(store, tuple(NewSlot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
     terminal = SimpleNamespace(write=shown.append, ask=lambda *_, **__: Secret("x"))
-    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
+    host = SimpleNamespace(terminal=terminal, cannot_ask=lambda: None)
     # What a command works with: nothing of it is asked for more than the table.
     ways: Any = SimpleNamespace(
         table=lambda: full, open=lambda: dek, where="store 'file'", app=SimpleNamespace(host=host)

@@ -216,7 +216,7 @@ def test_a_person_may_type_the_recovery_key_three_times(wrong: int, asked: int, 
         questions.append(question)
         return Secret("typed")
 
-    host = SimpleNamespace(why_nobody_can_be_asked=lambda: None)
+    host = SimpleNamespace(cannot_ask=lambda: None)
     some: Any = SimpleNamespace(
         app=SimpleNamespace(host=host, note=notes.append), context=SimpleNamespace(ask=ask), where="store 'file'"
     )

@@ -19,6 +19,8 @@ from vault_core.api import (
 )
 from vault_core.api import Source as Need
 from vault_core.awsconfig.shared import AwsConfig
+from vault_core.cli.app import App
+from vault_core.client import Client
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.cache import Cache
@@ -154,6 +156,22 @@ class Machine:
     def engine(self, token: str | None = None) -> Engine:
         flights = SingleFlight(self.flights, 5, foreground=False, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, Secret(token) if token else None)
+
+    def client(self, **environ: str) -> Client:
+        """The library on this machine.
+
+        :param environ: further variables.
+        """
+        client = Client(Settings({**self.host.settings.environ, **environ}), ask=self.host.terminal)
+        client.plugins, client.state = self.host.plugins, self.host.state
+        vars(client).update(resolver=self.profiles, cache=self.cache, generations=self.generations)
+        return client
+
+    def app(self, **environ: str) -> App:
+        """The command line on this machine."""
+        app = App(Settings({**self.host.settings.environ, **environ}))
+        app._client = self.client(**environ)
+        return app
 
     def plan(self, name: str, **flags: Any) -> Plan:
         return Planner(self.host, self.profiles, self.generations, SessionOptions(**flags)).plan(name)

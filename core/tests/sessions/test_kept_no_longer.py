@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import Credentials, Secret
+from vault_core.asking import RunState
 from vault_core.sessions.cache import LONGEST, SKEW, Cache
 from vault_core.sessions.engine import Engine
 from vault_core.sessions.plan import SessionStep
@@ -36,7 +37,7 @@ def test_a_session_that_ends_in_2099_is_kept_for_as_long_as_it_was_asked_for(
     (tmp_path / "run").mkdir(mode=0o700)
     cache = Cache(Settings({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}))
     flights = SingleFlight(tmp_path / "flights", 5, foreground=True, sign=cache.name)
-    host: Any = SimpleNamespace(questions=0, suspected=False)
+    host: Any = SimpleNamespace(state=RunState())
     engine = Engine(host, SimpleNamespace(), cache, flights)  # type: ignore[arg-type]  # no profile is looked up
     engine.obtain(SessionStep("sts", "work", parameters, None, "key"))
     kept = cache.get("key")

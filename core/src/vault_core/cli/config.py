@@ -64,10 +64,9 @@ def credential_process(
     raw, plain = app.host.read(path), app.host.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
-    check = _Check(app, config, every=every)
-    with app.host.looking():
-        names = _every(app, config, copied, check, undo=undo) if every else list(dict.fromkeys(profiles))
-        proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
+    check = _Check(app.looking(), config, every=every)
+    names = _every(app.looking(), config, copied, check, undo=undo) if every else list(dict.fromkeys(profiles))
+    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
     _report(app, proposal, every=every)
     if not proposal.changed:
         return

@@ -17,7 +17,7 @@ from vault_core.child_env import environment, is_identity
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.harden import release
 from vault_core.cli.inherited import Inherited
-from vault_core.cli.sessions import obtain, session_options
+from vault_core.cli.sessions import session_options
 from vault_core.errors import UsageError
 from vault_core.secret import Secret
 from vault_core.sessions.formats import FORMATS, variables
@@ -101,7 +101,7 @@ def command(
     if as_json:
         if child:
             raise UsageError("--json prints credentials and runs nothing", hint="leave the command or --json away")
-        plan, issued = obtain(app, profile, options=options, machine=True)
+        plan, issued = app.session(profile, options, machine=True)
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
@@ -114,7 +114,7 @@ def command(
         )
     words = list(child) or [environ.get("SHELL") or "/bin/sh"]
     program = find_program(words[0], environ)
-    plan, issued = obtain(app, profile, options=options, machine=False)
+    plan, issued = app.session(profile, options, machine=False)
     given = {"AWS_VAULT": profile, **variables(issued.credentials, plan.region)}
     if "AWS_CREDENTIAL_EXPIRATION" in given:
         given["AWS_SESSION_EXPIRATION"] = given["AWS_CREDENTIAL_EXPIRATION"]  # the name that shell prompts read

@@ -12,7 +12,7 @@ from vault_core.awsconfig.shared import may_be_shown, without_passwords
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.sessions import OPTIONS
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
-from vault_core.sessions.engine import Engine, kind_of
+from vault_core.sessions.engine import kind_of
 from vault_core.sessions.formats import timestamp
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
 from vault_core.sessions.profiles import SessionOptions
@@ -47,8 +47,8 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     Example:
       awsv explain work
     """
-    with app.host.looking():
-        described = describe(app, app.planner(SessionOptions(duration, no_session, region)).plan(profile))
+    app = app.looking()
+    described = describe(app, app.planner(SessionOptions(duration, no_session, region)).plan(profile))
     if as_json:
         app.write_json(described)
     else:
@@ -58,11 +58,10 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
 
 def describe(app: App, plan: Plan) -> dict[str, Any]:
     """The plan as data: what ``--json`` prints."""
-    engine = app.engine(machine=True)
     return {
         "profile": plan.profile,
         "region": plan.region,
-        "steps": [_step(app, step, engine) for step in plan.steps()],
+        "steps": [_step(app, step) for step in plan.steps()],
         "values": [
             {"profile": profile.name, "key": key, "value": _shown(app, key, value), "from": profile.origins[key]}
             for profile in plan.chain
@@ -80,7 +79,7 @@ def describe(app: App, plan: Plan) -> dict[str, Any]:
 
 def _shown(app: App, key: str, value: str) -> str:
     """A value that may be secret is nobody's business here: what no plugin that was opened vouches for."""
-    known = {one for one in app.host.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
+    known = {one for one in app.host.state.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
     if key == PROCESS:
         from vault_core.awsconfig.redacted_diff import without_secret
 
@@ -118,11 +117,11 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _step(app: App, step: Step, engine: Engine) -> dict[str, Any]:
+def _step(app: App, step: Step) -> dict[str, Any]:
     if isinstance(step, KeyStep):
         store, state = step.store, _stored(app, step)
         return {"step": "stored key", "profile": step.name, "store": store.name, "place": store.place, "state": state}
-    live = engine.live(step)
+    live = app.cache.get(step.cache_key)
     expires = live.credentials.expires if live else None
     return {
         "step": kind_of(step),

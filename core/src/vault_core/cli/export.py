@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.sessions import obtain, session_options
+from vault_core.cli.sessions import session_options
 from vault_core.secret import Secret
 from vault_core.sessions.formats import FORMATS
 from vault_core.sessions.profiles import SessionOptions
@@ -26,5 +26,5 @@ def command(
       eval "$(awsv export --format=export-env work)"
     """
     options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
-    plan, issued = obtain(app, profile, options=options, machine=True)
+    plan, issued = app.session(profile, options, machine=True)
     app.write_credentials(FORMATS[form](profile, issued.credentials, plan.region))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -77,17 +76,16 @@ def stored_names(app: App, *, unlock: bool) -> Mapping[str, bool] | None:
 
     :param unlock: ask for the passphrase if it takes that, and the server, and fail where the names cannot be had.
     """
-    app.host.purpose = "the list of stored keys"
-    with nullcontext() if unlock else app.host.looking():
-        vault = app.vault()
-        try:
-            return dict(sorted(vault.owners().items()))
-        except (PassphraseError, StorageLocked) as error:
-            if unlock:
-                raise
-            if Capability.REMOTE in vault.store.spec.capabilities:
-                app.note(f"{error.message}; {error.hint}")
-            return None
+    app = app.about("the list of stored keys")
+    vault = (app if unlock else app.looking()).vault()
+    try:
+        return dict(sorted(vault.owners().items()))
+    except (PassphraseError, StorageLocked) as error:
+        if unlock:
+            raise
+        if Capability.REMOTE in vault.store.spec.capabilities:
+            app.note(f"{error.message}; {error.hint}")
+        return None
 
 
 def write_lines(app: App, names: list[str]) -> None:

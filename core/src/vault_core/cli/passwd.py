@@ -87,7 +87,7 @@ def _open_by_recovery(ways: Ways, table: SlotTable, number: int | None) -> Secre
         table.open_by_recovery(Secret(b""), ways.where)  # tells that there is none, before anybody is asked
     if number is not None:
         return table.open_by_recovery(read_line(number, "--recovery-fd"), ways.where)[1]
-    reason = ways.app.host.why_nobody_can_be_asked()
+    reason = ways.app.host.cannot_ask()
     if reason:
         raise UsageError(f"nobody can be asked for the recovery key: {reason}", hint="give --recovery-fd N")
     for left in reversed(range(_TRIES)):

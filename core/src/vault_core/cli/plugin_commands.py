@@ -11,7 +11,7 @@ import click
 
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
-from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
+from vault_core.errors import PluginLoadError, UsageError, VaultError
 from vault_core.plugins.boundary import Calls
 from vault_core.settings import StoreSettings
 
@@ -134,8 +134,8 @@ class Commands(CommandContext):
                 self._refuse(plugin, named.text)
             store = StoreSettings(plugin, plugin)
         spec = self._app.plugins.load("storage", plugin)
-        self._app.host.purpose = f"store {store.name}"
-        return Store(store.name, spec, self._app.host.context("storage", plugin, spec.options, store=store))
+        host = self._app.about(f"store {store.name}").host
+        return Store(store.name, spec, host.context("storage", plugin, spec.options, store=store))
 
     def _refuse(self, plugin: str, name: str) -> NoReturn:
         from vault_core.storage.vault import Store
@@ -152,10 +152,9 @@ class Commands(CommandContext):
         return self._app.host.context("passphrase", plugin, spec.options, store=store)
 
     def credentials(self, profile: str) -> Credentials:
-        from vault_core.cli.sessions import obtain
         from vault_core.sessions.profiles import SessionOptions
 
-        return obtain(self._app, profile, options=SessionOptions(), machine=False)[1].credentials
+        return self._app.session(profile, SessionOptions(), machine=False)[1].credentials
 
     def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
         from vault_core.cli.recovery import offer
@@ -175,11 +174,7 @@ class Commands(CommandContext):
         self._app.note(message)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        host = self._app.host
-        reason = host.why_nobody_can_be_asked()
-        if reason:
-            raise SourceUnavailable(reason)
-        return host.terminal.ask(question, secret=secret, asker=host.asker, deadline=host.deadline())
+        return self._app.host.prompts.ask(question, secret=secret)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         return self._app.confirm(question, flag=flag)

@@ -20,7 +20,7 @@ from vault_core.errors import (
     UsageError,
     VaultError,
 )
-from vault_core.plugins.host import HostContext
+from vault_core.plugins.context import HostContext
 from vault_core.secret import Secret
 
 _TRIES = 3
@@ -58,7 +58,7 @@ def make(ways: Ways, number: int | None, label: str = "") -> None:
     :param number: an own descriptor to write it to; None: the controlling terminal.
     :raises Cancelled: the person did not type the last group; nothing was changed.
     """
-    reason = ways.app.host.why_nobody_can_be_asked() if number is None else None
+    reason = ways.app.host.cannot_ask() if number is None else None
     if reason:
         raise UsageError(f"nobody can be shown a recovery key: {reason}", hint=f"give {_OPTION} N")
     _make(ways, ways.open(), number, label)
@@ -81,7 +81,7 @@ def offer(app: App, context: HostContext, keeper: SlotKeeper) -> None:
     Whatever is answered, Ctrl-C included, the store is as usable as before.
     """
     ways = Ways(app, context, keeper)
-    if not app.host.why_nobody_can_be_asked():
+    if not app.host.cannot_ask():
         _offer(ways)
     ways.warn_of_outage()
 

@@ -1,4 +1,4 @@
-"""What ``exec``, ``export`` and ``ready`` share: their options, and the way to credentials."""
+"""The session options that ``exec``, ``export`` and ``explain`` share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Any
 
 import click
 
-from vault_core.cli.app import App
 from vault_core.errors import UsageError
-from vault_core.sessions.engine import IssuedCredentials
-from vault_core.sessions.plan import Plan
-from vault_core.sessions.profiles import SessionOptions, duration
+from vault_core.sessions.profiles import duration
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -37,17 +34,3 @@ def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         function = option(function)
     return function
-
-
-def obtain(app: App, profile: str, *, options: SessionOptions, machine: bool) -> tuple[Plan, IssuedCredentials]:
-    """The plan of a profile, and its credentials.
-
-    :param machine: a program waits for the output.
-    :raises VaultError: with the exit code of what failed.
-    """
-    app.host.purpose = f"profile {profile}"
-    plan = app.planner(options).plan(profile)
-    for note in plan.notes:
-        app.note(note)
-    engine = app.engine(machine=machine, mfa_token=options.mfa_token)
-    return plan, engine.credentials(plan)

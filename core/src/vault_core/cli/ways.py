@@ -21,7 +21,7 @@ from vault_core.secret import Secret
 
 if TYPE_CHECKING:
     from vault_core.keyslots.new_slot import Choose
-    from vault_core.plugins.host import HostContext
+    from vault_core.plugins.context import HostContext
     from vault_core.vlt import NewSlot, Renewal, SlotTable
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -51,7 +51,7 @@ class Ways:
         :param purpose: what the command does to it, for the line that names who asks.
         """
         vault = app.vault()
-        app.host.purpose = f"{purpose} {vault.store.name}"
+        app = app.about(f"{purpose} {vault.store.name}")
         return cls(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
 
     @property
@@ -89,7 +89,7 @@ class Ways:
             return self.renewal.applied(change(table, key), key)
 
         self.keeper.change_slots(noted, dek=dek)
-        self.app.host.forget_keys(f"{changed.hex()}/")
+        self.app.host.state.forget_keys(f"{changed.hex()}/")
 
     def add(self, new: NewSlot, dek: Secret) -> None:
         """Put one more slot into the opened store."""

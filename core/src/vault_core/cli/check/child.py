@@ -16,7 +16,7 @@ from vault_core.plugins.inspect import describe, faults
 
 if TYPE_CHECKING:
     from vault_core.cli.app import App
-    from vault_core.plugins.host import HostContext
+    from vault_core.plugins.context import HostContext
 
 
 def main(job: Mapping[str, Any]) -> None:
@@ -37,8 +37,7 @@ def _examine(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
     from vault_core.cli.app import App
     from vault_core.settings import Settings
 
-    app = App(Settings(flags=flags))
-    app.host.may_ask = False
+    app = App(Settings(flags={**flags, "no-input": "1"}))
     try:
         spec: Any = app.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
         if wrong := "; ".join(faults(spec)):
