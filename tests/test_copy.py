@@ -191,7 +191,7 @@ def test_an_older_store_is_not_copied_where_nobody_sees_that_it_is_older(pair: P
     (pair.folders["a"] / "store.vlt").write_bytes(old)
     done = pair.home.awsv(*COPY, env=ENV)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "nobody would see that here" in done.stderr
+    assert "no user would see this notice" in done.stderr
     assert pair.read("b") == {"own": OTHER}
 
 

@@ -10,7 +10,6 @@ import pytest
 from support.failures import assert_shape
 from support.home import Home
 from support.vaults import KEY_ID, SECRET, fill, offline
-from vault_core import output
 from vault_core.api import Option, PassphraseSourceSpec, StorageSpec
 from vault_core.cli.app import App, global_options
 from vault_core.cli.commands import COMMANDS, Program
@@ -49,9 +48,7 @@ def every_command() -> dict[str, click.Command]:
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> App:
-    """An app whose first plugin can be loaded without moving the standard output of the tests."""
-    monkeypatch.setattr(output, "guard", lambda: None)
+def app() -> App:
     return App()
 
 
@@ -151,7 +148,7 @@ def test_option_that_is_secret_to_one_kind_of_plugin_is_refused(secret: set[str]
         app.host.context(kind, "drawer", options)
     with pytest.raises(UsageError, match=r"option drawer\.pin is secret"):
         parse(app, "-o drawer.pin=canary")
-    assert app.host.shown_keys == set()
+    assert app.host.state.shown_keys == set()
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def test_a_session_of_an_older_copy_is_for_the_person_who_was_told_only(
     assert ended(child) == 7
     for words in (["exec", "-j", "role"], ["export", "role"], ["ready", "role"]):
         child = alice.spawn(*words)
-        child.expect_exact("nobody would see that here")
+        child.expect_exact("no user would see this notice")
         assert ended(child) == 4
 
 

@@ -189,7 +189,7 @@ def test_a_source_that_cannot_forget(home: Home, site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "why"), [("refuses", "the keyring is locked"), ("loses", "does not give back what it was to keep")]
+    ("mode", "why"), [("refuses", "the keyring is locked"), ("loses", "does not deliver the secret that it was given")]
 )
 def test_a_source_that_does_not_keep_it(home: Home, site: Site, mode: str, why: str) -> None:
     before = store_path(home).read_bytes()

@@ -150,7 +150,7 @@ def test_a_person_may_try_the_passphrase_of_aws_vault_three_times(
         return Secret("x")
 
     terminal = SimpleNamespace(ask=ask)
-    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
+    host = SimpleNamespace(terminal=terminal, cannot_ask=lambda: None)
     app: Any = SimpleNamespace(settings=Settings({"HOME": str(tmp_path)}), host=host, note=lambda _: None)
     if opens:
         assert import_._opened(app, tmp_path, {}) is found

@@ -83,7 +83,7 @@ def test_no_limit_and_the_least_limit_are_none() -> None:
 
 
 def test_a_storage_backend_is_described_without_its_secrets() -> None:
-    found = describe("box", STORAGE, SimpleNamespace(host=SimpleNamespace(plugins=Plugins())))  # type: ignore[arg-type]  # that much is looked at
+    found = describe("box", STORAGE, SimpleNamespace(plugins=Plugins()))  # type: ignore[arg-type]  # that much is looked at
     options = found.pop("options")
     assert found == {
         "summary": "a box",

@@ -23,7 +23,7 @@ def test_a_recovery_key_that_the_store_cannot_take_is_shown_to_nobody(to_descrip
     shown: list[str] = []
     full = SlotTable(store, tuple(NewSlot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
     terminal = SimpleNamespace(write=shown.append, ask=lambda *_, **__: Secret("x"))
-    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
+    host = SimpleNamespace(terminal=terminal, cannot_ask=lambda: None)
     app: Any = SimpleNamespace(host=host)
     slots: Any = SimpleNamespace(table=lambda: full, where="store 'file'")
     reader, writer = os.pipe()

@@ -218,7 +218,7 @@ def test_a_person_may_type_the_recovery_key_three_times(wrong: int, asked: int, 
         questions.append(question)
         return Secret("typed")
 
-    app: Any = SimpleNamespace(host=SimpleNamespace(why_nobody_can_be_asked=lambda: None), note=notes.append)
+    app: Any = SimpleNamespace(host=SimpleNamespace(cannot_ask=lambda: None), note=notes.append)
     with_recovery = SimpleNamespace(of_type=lambda kind: [kind], open_by_recovery=open_)
     slots: Any = SimpleNamespace(table=lambda: with_recovery, context=SimpleNamespace(ask=ask), where="store 'file'")
     if opens:

@@ -300,7 +300,7 @@ def test_a_secret_option_that_does_not_parse_is_not_repeated(person: Person) -> 
     ids=["store", "plugin"],
 )
 def test_only_what_a_plugin_knows_is_set(written: str, store: str, said: str, person: Person) -> None:
-    for option, hint in (("dri", "did you mean 'dir'?"), ("zzzz", "known are dir, pin, sync")):
+    for option, hint in (("dri", "did you mean 'dir'?"), ("zzzz", "available: dir, pin, sync")):
         with pytest.raises(ConfigError) as caught:
             context(person.settings(f'{written}{option} = "/typo"'), store)
         assert caught.value.message == f"{person.file}: {said.format(option)}"

@@ -45,14 +45,14 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def _version() -> int:
-    from vault_core import output
+    from vault_core import output, stdout
     from vault_core.errors import OutputError
     from vault_core.plugins.discovery import version_of
 
     try:
-        output.write(f"awsv {version_of('vault-core') or 'of unknown version'}\n")
+        stdout.write(f"awsv {version_of('vault-core') or 'of unknown version'}\n")
     except OutputError as error:
-        output.tell(error)
+        output.report_error(error)
         return error.exit_code
     return 0
 

@@ -15,7 +15,7 @@ from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, profiles_of
-from vault_core.sessions.profiles import Flags, Profiles
+from vault_core.sessions.profiles import Profiles, SessionOptions
 from vault_core.settings import Settings
 from vault_core.storage.vault import Store
 
@@ -71,7 +71,7 @@ class Plans:
         self.root.joinpath(".config/awsv/config.toml").write_text(STORES)
         host = Host(Settings(variables), plugins or Plugins())
         profiles = Profiles(AwsConfig.parse(config.encode(), b"", Path("c"), Path("d")), variables)
-        self.planner = Planner(host, profiles, self.generations, Flags(**flags))
+        self.planner = Planner(host, profiles, self.generations, SessionOptions(**flags))
         return self.planner.plan(name)
 
     def key(self, name: str, **options: Any) -> str:

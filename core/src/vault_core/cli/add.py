@@ -57,7 +57,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
       awsv add work
       aws iam create-access-key | awsv add work
     """
-    app.host.purpose = f"adding the key of profile {profile}"
+    app = app.about(f"adding the key of profile {profile}")
     _refuse_useless(app, profile)
     vault = app.vault(profile)
     is_new = lacks_store(vault)
@@ -166,7 +166,7 @@ def _from_stdin(app: App) -> Credentials | None:
 
 
 def _from_terminal(app: App) -> Credentials:
-    reason = app.host.why_nobody_can_be_asked()
+    reason = app.host.cannot_ask()
     if reason:
         raise UsageError(
             f"no keys: standard input is empty, and prompting is not possible: {reason}",

@@ -47,8 +47,8 @@ def _served_from(app: App, profile: str) -> list[str]:
 
     Sessions that were made with other flags are stale by the profile's generation all the same.
     """
-    from vault_core.sessions.profiles import Flags
+    from vault_core.sessions.profiles import SessionOptions
 
     with suppress(VaultError):
-        return [app.planner(Flags()).plan(profile).last.cache_key]
+        return [app.planner(SessionOptions()).plan(profile).last.cache_key]
     return []

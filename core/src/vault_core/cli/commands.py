@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault_core import output
+from vault_core import output, stdout
 from vault_core.cli.app import App, global_options
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
 from vault_core.plugins.discovery import version_of
@@ -38,6 +38,8 @@ COMMANDS = {
 """The line of each command in ``--help``, so that the help imports no command."""
 
 ALIASES = {"ls": "list", "rm": "remove"}
+_COMPLETING = "_AWSV_COMPLETE"
+"""The variable by which a shell asks click for completions."""
 CHILD_FAILED = 125
 """The exit code of awsv's own failure where a child command was given, as with env(1) and timeout(1)."""
 
@@ -137,9 +139,9 @@ def run(argv: Sequence[str]) -> int:
     app = App()
     try:
         code = _run(app, list(argv))
-        output.flush()
+        stdout.flush()
     except VaultError as error:
-        output.tell(error, trace=error if app.debug else None)
+        output.report_error(error, trace=error if app.debug else None)
         code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         output.to_stderr(
@@ -147,14 +149,14 @@ def run(argv: Sequence[str]) -> int:
         )  # an error: help that was not asked for is not data
         code = UsageError.exit_code
     except click.UsageError as error:
-        output.tell(_usage(error))
+        output.report_error(_usage(error))
         code = UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
-        output.tell(Cancelled("interrupted"))
+        output.report_error(Cancelled("interrupted"))
         code = Cancelled.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported in one line, without values
         failure = _unexpected(error)
-        output.tell(failure, trace=error if app.debug else None)
+        output.report_error(failure, trace=error if app.debug else None)
         code = failure.exit_code
     finally:
         app.close()
@@ -173,13 +175,17 @@ def _usage(error: click.UsageError) -> UsageError:
 def _unexpected(error: Exception) -> VaultError:
     """A bug of awsv, unless click could not write its help, which is still in the buffer."""
     try:
-        output.flush()
+        stdout.flush()
     except OutputError as lost:
         return lost
     return VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where")
 
 
 def _run(app: App, argv: list[str]) -> int:
+    if "exec" in argv:
+        _ = app.open_files  # before one of them is captured
+    if _COMPLETING not in app.settings.environ:  # click writes completions to descriptor 1
+        stdout.capture()
     version = click.Option(
         ["--version"],
         is_flag=True,

@@ -51,7 +51,7 @@ def credential_process(
     """
     from vault_core.awsconfig.credential_process import propose
     from vault_core.awsconfig.write import save
-    from vault_core.sessions.profiles import Flags
+    from vault_core.sessions.profiles import SessionOptions
     from vault_core.sessions.servable import Servable, all_profiles, served_profiles
 
     if bool(profiles) == every:
@@ -62,15 +62,15 @@ def credential_process(
     raw, plain = app.host.read(path), app.host.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
-    check = Servable(app.host, app.profiles, app.planner(Flags()), config, every=every)
-    with app.host.looking():
-        if not every:
-            names = list(dict.fromkeys(profiles))
-        elif undo:
-            names = served_profiles(config, app.launcher)
-        else:
-            names = all_profiles(config, copied, check.names(app.vault().store) or ())
-        proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
+    looking = app.looking()
+    check = Servable(looking.host, app.profiles, looking.planner(SessionOptions()), config, every=every)
+    if not every:
+        names = list(dict.fromkeys(profiles))
+    elif undo:
+        names = served_profiles(config, app.launcher)
+    else:
+        names = all_profiles(config, copied, check.names(looking.vault().store) or ())
+    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
     _report(app, proposal, every=every)
     if not proposal.changed:
         return

@@ -51,8 +51,8 @@ def command(
     stores = {name: Store.named(app.host, name) for name in (source, target)}
     if _are_one(stores[source], stores[target]):
         raise UsageError(f"{source!r} and {target!r} are the same store: {stores[source].place}")
-    app.host.purpose = f"copying keys from store {source} to store {target}"
-    app.host.attended = output.is_seen() and not app.host.why_nobody_can_be_asked()  # a copy is kept
+    attended = output.is_seen() and not app.host.cannot_ask()  # a copy is kept
+    app = app.about(f"copying keys from store {source} to store {target}", attended=attended)
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     _require_made(there)
     found = _found(app, here, profiles)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vault_core import output
+from vault_core import stdout
 from vault_core.errors import PassphraseError, UsageError
 from vault_core.secret import Secret
 
@@ -43,7 +43,7 @@ def descriptor(*, writing: bool = False) -> Callable[[click.Context, click.Param
         except (OSError, ValueError, OverflowError):
             use = f"written to (from {least} on)" if writing else "read from"
             raise UsageError(f"{parameter.opts[0]} {value}: not an open descriptor that can be {use}") from None
-        if writing and (why := output.open_to_others(own)):
+        if writing and (why := stdout.open_to_others(own)):
             raise UsageError(
                 f"{parameter.opts[0]} {value}: others may read the file that the key would go to: {why}",
                 hint="delete the file, run 'umask 077' in this shell, and repeat the command",

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import click
 
-from vault_core import output
+from vault_core import stdout
 from vault_core.cli.app import App, profile_name, subcommand
 from vault_core.cli.harden import release
-from vault_core.cli.sessions import obtain, session_options
+from vault_core.cli.sessions import session_options
 from vault_core.errors import UsageError
+from vault_core.secret import Secret
 from vault_core.sessions.child import become, child_environment, credential_variables, find_program
 from vault_core.sessions.formats import FORMATS
 from vault_core.sessions.inherited_files import Inherited
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import NO_HELP
 
 
@@ -89,11 +90,11 @@ def command(
       awsv exec work                      a shell with the credentials
       awsv exec --json work               for the credential_process of a profile
     """
-    flags = Flags(duration, no_session, region)
+    options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
     if as_json:
         if child:
             raise UsageError("--json prints credentials and runs nothing", hint="omit the command or --json")
-        plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
+        plan, issued = app.session(profile, options, machine=True)
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
@@ -106,12 +107,12 @@ def command(
         )
     words = list(child) or [environ.get("SHELL") or "/bin/sh"]
     program = find_program(words[0], environ)
-    plan, issued = obtain(app, profile, flags=flags, machine=False, mfa_token=mfa_token)
-    if not child and output.is_terminal() and not environ.get(NO_HELP):
+    plan, issued = app.session(profile, options, machine=False)
+    if not child and stdout.is_terminal() and not environ.get(NO_HELP):
         app.note(f"starting {words[0]} for profile {profile}; type 'exit' to leave it")
     left = child_environment(environ, app.host.secret_variables(), inherited.naming, keep_env)
     app.close()
-    output.restore()
+    stdout.give_back()
     inherited.hand_over(secret)
     release()
     become(program, words, {**left, **credential_variables(profile, issued.credentials, plan.region)})

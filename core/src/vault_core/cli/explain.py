@@ -12,7 +12,7 @@ from vault_core.cli.sessions import OPTIONS
 from vault_core.output import printable
 from vault_core.sessions.explain import ExplainedKey, ExplainedSession, Explanation, explain
 from vault_core.sessions.formats import timestamp
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 
 
 @subcommand("explain")
@@ -39,9 +39,9 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     Example:
       awsv explain work
     """
-    with app.host.looking():
-        plan = app.planner(Flags(duration, no_session, region)).plan(profile)
-        explanation = explain(app.host, app.engine(machine=True), plan)
+    app = app.looking()
+    plan = app.planner(SessionOptions(duration, no_session, region)).plan(profile)
+    explanation = explain(app.host, app.cache, plan)
     if as_json:
         app.write_json(to_json(explanation))
         return

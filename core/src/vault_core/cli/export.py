@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.sessions import obtain, session_options
+from vault_core.cli.sessions import session_options
+from vault_core.secret import Secret
 from vault_core.sessions.formats import FORMATS
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 
 
 @subcommand("export")
@@ -26,6 +27,6 @@ def command(
     Example:
       eval "$(awsv export --format=export-env work)"
     """
-    flags = Flags(duration, no_session, region)
-    plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
+    options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
+    plan, issued = app.session(profile, options, machine=True)
     app.write_credentials(FORMATS[form](profile, issued.credentials, plan.region))

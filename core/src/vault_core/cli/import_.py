@@ -20,7 +20,7 @@ from vault_core.errors import ConfigError, PartlyDone, PassphraseError, UsageErr
 from vault_core.keyslots.manage import lacks_store
 from vault_core.secret import Secret
 from vault_core.sessions.plan import KeyStep
-from vault_core.sessions.profiles import Flags, own_profile
+from vault_core.sessions.profiles import SessionOptions, own_profile
 
 if TYPE_CHECKING:
     from vault_core.importing.copy import Outcome
@@ -80,7 +80,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     from vault_core.importing.credentials_file import keys
 
     path = app.settings.aws_credentials_file
-    app.host.purpose = f"copying the keys of {path}"
+    app = app.about(f"copying the keys of {path}")
     raw = app.host.read(path)
     if not raw:
         raise ConfigError(f"there is nothing in {path}", hint="set AWS_SHARED_CREDENTIALS_FILE, if it is elsewhere")
@@ -126,7 +126,7 @@ def aws_vault(app: App, folder: str | None, overwrite: bool, dry_run: bool, yes:
     from vault_core.importing.awsvault import tokens
 
     place = _items_folder(app, folder)
-    app.host.purpose = f"copying the keys of aws-vault in {place}"
+    app = app.about(f"copying the keys of aws-vault in {place}")
     items = tokens(place)
     if not items:
         raise ConfigError(
@@ -182,7 +182,7 @@ def _opened(app: App, place: Path, items: dict[str, bytes]) -> Found:
         try:
             return open_items(place, items, _ask(app, place))
         except WrongSecret as error:
-            if attempt == TRIES or app.host.why_nobody_can_be_asked():
+            if attempt == TRIES or app.host.cannot_ask():
                 raise
             app.note(error.message)
     raise AssertionError("the last try returns or raises")
@@ -191,7 +191,7 @@ def _opened(app: App, place: Path, items: dict[str, bytes]) -> Found:
 def _ask(app: App, place: Path) -> Secret:
     from vault_core.errors import QuestionRefused
 
-    reason = app.host.why_nobody_can_be_asked()
+    reason = app.host.cannot_ask()
     if reason:
         raise PassphraseError(
             f"no passphrase for aws-vault's items in {place}: {PASSPHRASE} is not set, and nobody can be asked:"
@@ -209,7 +209,7 @@ class _Served:
 
     def __init__(self, app: App, vaults: Vaults, outcomes: list[Outcome]) -> None:
         self._vaults = vaults
-        self._planner = app.planner(Flags())
+        self._planner = app.planner(SessionOptions())
         self._arrived = {outcome.name: outcome.state.arrived for outcome in outcomes}
 
     def __call__(self, profile: str) -> bool:
@@ -247,7 +247,7 @@ def _rewire(app: App, served: _Served, *, dry_run: bool, yes: bool) -> None:
     what = f"{counted(len(proposal.changed), 'line')} of {path}"
     if dry_run:
         app.note(f"{what} would be changed like this: awsv in place of aws-vault")
-    elif not yes and app.host.why_nobody_can_be_asked():
+    elif not yes and app.host.cannot_ask():
         app.note(f"{what} would be changed like this, and nothing was; --yes does it")
     elif yes or app.confirm(f"Change {path} like this?", flag="--yes"):
         save(path, raw, proposal.after, locks=app.config_locks)

@@ -11,7 +11,7 @@ from vault_core.errors import UsageError
 
 if TYPE_CHECKING:
     from vault_core.keyslots.manage import KeySlots
-    from vault_core.plugins.host import HostContext
+    from vault_core.plugins.context import HostContext
     from vault_core.secret import Secret
 
 RECOVERY_FD = "--recovery-fd"
@@ -22,7 +22,14 @@ def of_store(app: App, context: HostContext, keeper: SlotKeeper, place: str | No
     from vault_core.keyslots.manage import KeySlots
 
     host = app.host
-    return KeySlots(context, keeper, lambda name: host.plugins.load("passphrase", name), host.forget_keys, place)
+    return KeySlots(
+        context,
+        keeper,
+        load_source=lambda name: host.plugins.load("passphrase", name),
+        forget_keys=host.state.forget_keys,
+        notice=host.notice,
+        place=place,
+    )
 
 
 def selected(app: App, purpose: str) -> KeySlots:
@@ -30,8 +37,7 @@ def selected(app: App, purpose: str) -> KeySlots:
 
     :param purpose: what the command does to the store, for the line above a prompt.
     """
-    vault = app.vault()
-    app.host.purpose = f"{purpose} {vault.store.name}"
+    vault = app.about(f"{purpose} {app.vault().store.name}").vault()
     return of_store(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
 
 
@@ -46,7 +52,7 @@ def recovery_delivery(app: App, slots: KeySlots, number: int | None) -> Callable
 
     if number is not None:
         return lambda text: write_line(number, text, RECOVERY_FD)
-    if reason := app.host.why_nobody_can_be_asked():
+    if reason := app.host.cannot_ask():
         raise UsageError(f"a recovery key cannot be shown: {reason}", hint=f"give {RECOVERY_FD} N")
     return lambda text: show(slots, app.host.terminal, text)
 
@@ -55,4 +61,4 @@ def offer_recovery(app: App, context: HostContext, keeper: SlotKeeper) -> None:
     """Offer a recovery key for a store that was just made, if there is a terminal."""
     from vault_core.keyslots.recovery_key import offer
 
-    offer(of_store(app, context, keeper), None if app.host.why_nobody_can_be_asked() else app.host.terminal)
+    offer(of_store(app, context, keeper), None if app.host.cannot_ask() else app.host.terminal)

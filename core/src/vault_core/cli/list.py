@@ -56,7 +56,9 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     sessions = list(app.cache.sessions())
     if only == "sessions":
         return _write_lines(app, [label(live(session)) for session in sessions])
-    stored = stored_names(app.host, app.vault(), unlock=unlock or only is not None)
+    unlock = unlock or only is not None
+    asking = app.about("the list of stored keys")
+    stored = stored_names((asking if unlock else asking.looking()).vault(), app.note, unlock=unlock)
     if only is not None:
         return _write_lines(app, [name for name, common in (stored or {}).items() if common or not shared])
     profiles = listed(configured, stored, sessions)

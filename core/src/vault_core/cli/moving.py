@@ -73,7 +73,7 @@ def say_who(app: App, found: Found) -> dict[str, dict[str, str | None]]:
         try:
             answers = {name: job.result() for name, job in jobs.items()}
         except BaseException:
-            app.host.ends = time.monotonic()  # has whoever waits for AWS give up
+            app.host.state.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     checks = {}

@@ -69,7 +69,7 @@ def _open_by_recovery(app: App, slots: KeySlots, number: int | None) -> Secret:
         table.open_by_recovery(Secret(b""), where)  # raises, before any prompt
     if number is not None:
         return table.open_by_recovery(read_line(number, RECOVERY_FD), where)[1]
-    if reason := app.host.why_nobody_can_be_asked():
+    if reason := app.host.cannot_ask():
         raise UsageError(f"prompting for the recovery key is not possible: {reason}", hint=f"give {RECOVERY_FD} N")
     try:
         return ask_until(

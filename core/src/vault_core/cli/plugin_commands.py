@@ -11,7 +11,7 @@ import click
 from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
 from vault_core.cli.app import App, global_options
 from vault_core.cli.key_slots import offer_recovery
-from vault_core.errors import SourceUnavailable, UsageError, VaultError
+from vault_core.errors import UsageError, VaultError
 from vault_core.plugins.boundary import Calls
 from vault_core.plugins.command_target import import_command
 from vault_core.settings import StoreSettings
@@ -115,8 +115,8 @@ class Commands(CommandContext):
                 self._refuse(plugin, named.text)
             store = StoreSettings(plugin, plugin)
         spec = self._app.plugins.load("storage", plugin)
-        self._app.host.purpose = f"store {store.name}"
-        return Store(store.name, spec, self._app.host.context("storage", plugin, spec.options, store=store))
+        host = self._app.about(f"store {store.name}").host
+        return Store(store.name, spec, host.context("storage", plugin, spec.options, store=store))
 
     def _refuse(self, plugin: str, name: str) -> NoReturn:
         from vault_core.storage.vault import Store
@@ -133,10 +133,9 @@ class Commands(CommandContext):
         return self._app.host.context("passphrase", plugin, spec.options, store=store)
 
     def credentials(self, profile: str) -> Credentials:
-        from vault_core.cli.sessions import obtain
-        from vault_core.sessions.profiles import Flags
+        from vault_core.sessions.profiles import SessionOptions
 
-        return obtain(self._app, profile, flags=Flags(), machine=False)[1].credentials
+        return self._app.session(profile, SessionOptions(), machine=False)[1].credentials
 
     def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
         offer_recovery(self._app, self._store(plugin).context, keeper)
@@ -154,11 +153,7 @@ class Commands(CommandContext):
         self._app.note(message)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        host = self._app.host
-        reason = host.why_nobody_can_be_asked()
-        if reason:
-            raise SourceUnavailable(reason)
-        return host.terminal.ask(question, secret=secret, asker=host.asker, deadline=host.deadline())
+        return self._app.host.prompts.ask(question, secret=secret)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         return self._app.confirm(question, flag=flag)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 
 import click
 
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.render import to_json
-from vault_core.errors import PartlyDone, VaultError
+from vault_core.errors import PartlyDone
 from vault_core.secret import Secret
-from vault_core.sessions.listing import stored_names
-from vault_core.sessions.profiles import Flags
-from vault_core.sessions.ready import Outcome, make_ready, matching
+from vault_core.sessions.profiles import SessionOptions
+from vault_core.sessions.ready import Outcome
 
 
 @subcommand("ready")
@@ -39,12 +37,8 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     Example:
       awsv ready 'tf-*' && terraform apply
     """
-    names = matching(patterns, app.aws_config.names(), lambda: _without_section(app))
-    app.host.purpose = f"profile {names[0]}" if len(names) == 1 else f"{len(names)} profiles, {names[0]} the first"
-    planner = app.planner(Flags())
-    engine = app.engine(machine=False, mfa_token=Secret(mfa_token) if mfa_token else None)
-    app.host.attended = False  # the sessions are for programs, which do not read our standard error
-    outcomes = make_ready(planner, engine, names)
+    options = SessionOptions(mfa_token=Secret(mfa_token) if mfa_token else None)
+    outcomes = app.client.ready(patterns, options, asking=app.asking_for_sessions(machine=False))
     _raise_if_none(app, outcomes)
     if as_json:
         app.write_json(to_json(outcomes))
@@ -54,14 +48,6 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     if failed:
         ready = len(outcomes) - len(failed)
         raise PartlyDone(f"{ready} of {len(outcomes)} profiles are ready", hint=failed[0].hint)
-
-
-def _without_section(app: App) -> Collection[str]:
-    """The names of live sessions, and of stored keys if those can be listed without a prompt."""
-    live = {session.profiles[-1] for session in app.cache.sessions()}
-    with suppress(VaultError):  # the command that needs a broken store reports it
-        live.update(stored_names(app.host, app.vault(), unlock=False) or ())
-    return live
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str]:

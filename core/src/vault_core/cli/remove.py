@@ -26,7 +26,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
     Example:
       awsv remove old-account
     """
-    app.host.purpose = f"removing the key of profile {profile}"
+    app = app.about(f"removing the key of profile {profile}")
     vault = app.vault(profile)
     try:
         stored = vault.get(profile, shared=shared)

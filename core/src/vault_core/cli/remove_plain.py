@@ -35,7 +35,7 @@ def remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     from vault_core.importing.backups import Originals
 
     path = app.settings.aws_credentials_file
-    app.host.purpose = f"removing the plain keys of {path}"
+    app = app.about(f"removing the plain keys of {path}")
     raw = app.host.read(path)
     _refuse_unless_copied(app, path, raw)
     removal = _proposal(app, raw)
@@ -80,7 +80,7 @@ def undo(app: App, overwrite: bool) -> None:
     from vault_core.importing.backups import Originals
 
     path = app.settings.aws_credentials_file
-    app.host.purpose = f"putting {path} back"
+    app = app.about(f"putting {path} back")
     originals = Originals(app.vault(), path)
     originals.read()  # may ask, so before the lock
     with alone(path, app.config_locks, _PURPOSE):

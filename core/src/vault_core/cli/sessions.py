@@ -1,4 +1,4 @@
-"""The options that ``exec``, ``export``, ``explain`` and ``ready`` share, and how they get credentials."""
+"""The session options that ``exec``, ``export`` and ``explain`` share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import Any
 
 import click
 
-from vault_core.cli.app import App
 from vault_core.errors import UsageError
-from vault_core.secret import Secret
-from vault_core.sessions.engine import Issued
-from vault_core.sessions.plan import Plan
-from vault_core.sessions.profiles import Flags, duration
+from vault_core.sessions.profiles import duration
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -38,17 +34,3 @@ def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         function = option(function)
     return function
-
-
-def obtain(app: App, profile: str, *, flags: Flags, machine: bool, mfa_token: str | None = None) -> tuple[Plan, Issued]:
-    """The plan of a profile, and its credentials.
-
-    :param machine: a program reads the output.
-    :raises VaultError: with the exit code of the step that failed.
-    """
-    app.host.purpose = f"profile {profile}"
-    plan = app.planner(flags).plan(profile)
-    for note in plan.notes:
-        app.note(note)
-    engine = app.engine(machine=machine, mfa_token=Secret(mfa_token) if mfa_token else None)
-    return plan, engine.credentials(plan)

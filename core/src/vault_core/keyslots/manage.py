@@ -9,7 +9,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from vault_core import output
 from vault_core.api import Context, PassphraseSourceSpec, SlotKeeper
 from vault_core.errors import (
     PassphraseError,
@@ -73,6 +72,7 @@ class KeySlots:
     :param keeper: the open store.
     :param load_source: the spec of a passphrase source, by name; raises PluginError.
     :param forget_keys: forgets the derived keys of this process whose id begins with the text.
+    :param notice: shows one line to the user.
     :param place: where the store is, if that says more than its name.
     """
 
@@ -80,6 +80,7 @@ class KeySlots:
     keeper: SlotKeeper
     load_source: Callable[[str], PassphraseSourceSpec]
     forget_keys: Callable[[str], None]
+    notice: Callable[[str], None]
     place: str | None = None
 
     @property
@@ -199,7 +200,7 @@ class KeySlots:
         try:
             self.context.forget(slot.sources[0], lock_name(store, slot.id))
         except (PassphraseError, PluginError, SourceUnavailable) as error:
-            output.note(f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}")
+            self.notice(f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}")
 
     # -- what the sources of the slots need ----------------------------------------------------------------------------
 
@@ -229,7 +230,7 @@ class KeySlots:
             if not remote or (slot.type == "passphrase" and len(remote) < len(names)):
                 return
             needed.update(dict.fromkeys(remote))
-        output.note(
+        self.notice(
             f"warning: {self.where} opens only with {' or '.join(needed)}: while that cannot be reached, it stays"
             " locked ('awsv recovery' makes a recovery key, which needs no network)"
         )

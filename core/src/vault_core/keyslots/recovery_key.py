@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vault_core import output
+from vault_core.asking import Prompter
 from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, SourceUnavailable, VaultError, WrongSecret
 from vault_core.keyslots.ask_until import ask_until
 from vault_core.keyslots.manage import KeySlots
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.secret import Secret
-from vault_core.terminal import Terminal
 from vault_core.vlt import recovery
 
 _PER_LINE = 7
@@ -36,16 +35,16 @@ def make(slots: KeySlots, dek: Secret, deliver: Callable[[Secret], None], label:
         slots.add(new, dek)
     except VaultError:
         if slots.lacks(new):
-            output.note("the recovery key just shown is not valid: destroy it")
+            slots.notice("the recovery key just shown is not valid: destroy it")
         else:
-            output.note(f"keep the recovery key just shown: it is valid if 'awsv slot list' shows slot {new.id}")
+            slots.notice(f"keep the recovery key just shown: it is valid if 'awsv slot list' shows slot {new.id}")
         raise
     made = len(table.of_type("recovery")) + 1
     others = f"; {made} recovery keys open it now ('awsv slot list')" if made > 1 else ""
-    output.note(f"the recovery key opens {slots.where}{others}")
+    slots.notice(f"the recovery key opens {slots.where}{others}")
 
 
-def show(slots: KeySlots, terminal: Terminal, text: Secret) -> None:
+def show(slots: KeySlots, terminal: Prompter, text: Secret) -> None:
     """Show the key, and have the user type its last group.
 
     :raises Cancelled: the user did not.
@@ -76,7 +75,7 @@ def show(slots: KeySlots, terminal: Terminal, text: Secret) -> None:
         raise Cancelled(f"the last group was wrong three times: {unchanged}") from None
 
 
-def offer(slots: KeySlots, terminal: Terminal | None) -> None:
+def offer(slots: KeySlots, terminal: Prompter | None) -> None:
     """Offer a recovery key for a store that was just made. Whatever the user answers, the store stays usable.
 
     :param terminal: None where there is none to prompt on.
@@ -86,12 +85,12 @@ def offer(slots: KeySlots, terminal: Terminal | None) -> None:
     slots.warn_of_outage()
 
 
-def _offer(slots: KeySlots, terminal: Terminal) -> None:
+def _offer(slots: KeySlots, terminal: Prompter) -> None:
     terminal.write("\nIf the passphrase is lost, no one can open this store, not even the authors of awsv.\n")
     try:
         if terminal.confirm("Create a recovery key to keep on paper?", default=True):
             make(slots, slots.open(), lambda text: show(slots, terminal, text))
             return
     except (Cancelled, PassphraseError, SourceUnavailable) as error:
-        output.note(error.message)
-    output.note(f"{slots.where} has no recovery key; 'awsv recovery' makes one")
+        slots.notice(error.message)
+    slots.notice(f"{slots.where} has no recovery key; 'awsv recovery' makes one")

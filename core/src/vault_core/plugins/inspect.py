@@ -11,7 +11,7 @@ from vault_core.plugins.boundary import said
 from vault_core.plugins.variables import variable
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import HostContext
+    from vault_core.plugins.context import HostContext
 
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _SMALLEST_LIMIT = 64
@@ -77,7 +77,7 @@ def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
         for question in ("locate", "who_reads"):
-            found[question] = context and said(context.host.plugins, "storage", spec, question, context)
+            found[question] = context and said(context.plugins, "storage", spec, question, context)
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found
 

@@ -1,8 +1,8 @@
 """Load the one plugin that was named, and check it against the hookspecs.
 
 A plugin that cannot be imported, that raises, exits or prints hurts only who named it: nothing is imported before it
-is named, whatever it raises becomes a :class:`PluginError` with its distribution's name, and what it prints goes to
-standard error.
+is named, and whatever it raises becomes a :class:`PluginError` with its distribution's name. What it prints goes where
+the host program's output goes; the command line has captured standard output by then (:mod:`vault_core.stdout`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
-from vault_core import output
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins.discovery import API, Offer, normalise, scan, scan_slowly
 from vault_core.plugins.variables import variable
@@ -211,7 +210,6 @@ class Plugins:
         return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
 
     def _load(self, kind: str, offer: Offer) -> Any:
-        output.guard()
         try:
             specs = self._specs(kind, offer)
         except (PluginError, KeyboardInterrupt):

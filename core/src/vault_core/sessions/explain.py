@@ -11,7 +11,8 @@ from vault_core.awsconfig.quoting import PROCESS
 from vault_core.awsconfig.shared import may_be_shown, without_passwords
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.plugins.host import Host
-from vault_core.sessions.engine import Engine, kind_of
+from vault_core.sessions.cache import Cache
+from vault_core.sessions.engine import kind_of
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
 from vault_core.settings import is_secret_variable
 from vault_core.storage.vault import Vault
@@ -80,7 +81,7 @@ class Explanation:
     notes: Sequence[str]
 
 
-def explain(host: Host, engine: Engine, plan: Plan) -> Explanation:
+def explain(host: Host, cache: Cache, plan: Plan) -> Explanation:
     """Explain a plan."""
     settings = {
         name: host.settings.value(name, plan.chain[-1].keys) for name in ("backend", "passphrase_source", "prompt")
@@ -88,7 +89,7 @@ def explain(host: Host, engine: Engine, plan: Plan) -> Explanation:
     return Explanation(
         profile=plan.profile,
         region=plan.region,
-        steps=[_step(host, step, engine) for step in plan.steps()],
+        steps=[_step(host, step, cache) for step in plan.steps()],
         values=[
             ExplainedValue(profile.name, key, _shown(host, key, value), profile.origins[key])
             for profile in plan.chain
@@ -102,7 +103,7 @@ def explain(host: Host, engine: Engine, plan: Plan) -> Explanation:
 
 def _shown(host: Host, key: str, value: str) -> str:
     """The value, or :data:`MASK` if it may be secret: only the options that an opened plugin declares are shown."""
-    known = {one for one in host.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
+    known = {one for one in host.state.shown_keys if not is_secret_variable(f"AWS_{one.upper()}")}
     if key == PROCESS:
         from vault_core.awsconfig.redacted_diff import without_secret
 
@@ -140,10 +141,10 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _step(host: Host, step: Step, engine: Engine) -> ExplainedKey | ExplainedSession:
+def _step(host: Host, step: Step, cache: Cache) -> ExplainedKey | ExplainedSession:
     if isinstance(step, KeyStep):
         return ExplainedKey(STORED_KEY, step.name, step.store.name, step.store.place, _stored(host, step))
-    live = engine.live(step)
+    live = cache.get(step.cache_key)
     until = live.credentials.expires if live else None
     return ExplainedSession(kind_of(step), step.profile, step.provider, _parameters(host, step), until)
 

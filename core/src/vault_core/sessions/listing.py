@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vault_core import output
 from vault_core.api import Capability
 from vault_core.errors import PassphraseError, StorageLocked
 from vault_core.sessions.cache import Session
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import Host
     from vault_core.storage.vault import Vault
 
 
@@ -79,19 +76,18 @@ def listed(
     ]
 
 
-def stored_names(host: Host, vault: Vault, *, unlock: bool) -> Mapping[str, bool] | None:
+def stored_names(vault: Vault, notice: Callable[[str], None], *, unlock: bool) -> Mapping[str, bool] | None:
     """The profiles with a stored key, in order: whether all users of the store share the key. None where the store is
     locked, or on a server.
 
-    :param unlock: prompt for the passphrase and ask the server if that is needed; errors are raised.
+    :param notice: shows one line to the user.
+    :param unlock: the vault may prompt and ask the server: an error is raised.
     """
-    host.purpose = "the list of stored keys"
-    with nullcontext() if unlock else host.looking():
-        try:
-            return dict(sorted(vault.owners().items()))
-        except (PassphraseError, StorageLocked) as error:
-            if unlock:
-                raise
-            if Capability.REMOTE in vault.store.spec.capabilities:
-                output.note(f"{error.message}; {error.hint}")
-            return None
+    try:
+        return dict(sorted(vault.owners().items()))
+    except (PassphraseError, StorageLocked) as error:
+        if unlock:
+            raise
+        if Capability.REMOTE in vault.store.spec.capabilities:
+            notice(f"{error.message}; {error.hint}")
+        return None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vault_core.api import Profile, Source
 from vault_core.errors import ConfigError
 from vault_core.plugins.boundary import parameters
-from vault_core.sessions.profiles import AwsProfile, Flags, Profiles, seconds_of
+from vault_core.sessions.profiles import AwsProfile, Profiles, SessionOptions, seconds_of
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
@@ -94,13 +94,13 @@ def profiles_of(step: Step) -> tuple[str, ...]:
 
 
 class Planner:
-    """Makes plans from the profiles, the flags and the settings."""
+    """Makes plans from the profiles, the session options and the settings."""
 
-    def __init__(self, host: Host, profiles: Profiles, generations: Generations, flags: Flags) -> None:
+    def __init__(self, host: Host, profiles: Profiles, generations: Generations, options: SessionOptions) -> None:
         self._host = host
         self._profiles = profiles
         self._generations = generations
-        self._flags = flags
+        self._options = options
         self._marks: dict[str, list[str]] = {}
 
     def plan(self, name: str) -> Plan:
@@ -113,7 +113,7 @@ class Planner:
         self._marks = self._generations_of(chain)
         notes: list[str] = []
         last = self._steps(chain, notes)
-        region = self._flags.region or self._child_region(chain[0])
+        region = self._options.region or self._child_region(chain[0])
         return Plan(name, last, region, chain, tuple(notes))
 
     def _generations_of(self, chain: Sequence[AwsProfile]) -> dict[str, list[str]]:
@@ -137,13 +137,13 @@ class Planner:
     def _steps(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
         foreign = next((number for number, profile in enumerate(chain) if self._provider(profile) != STS), None)
         if foreign == 0:
-            return self._foreign(chain, notes)
+            return self._from_provider(chain, notes)
         roles = [profile for profile in reversed(chain[:foreign]) if profile.role]
         serial = next((role.keys["mfa_serial"] for role in roles if "mfa_serial" in role.keys), None)
         if foreign is not None:
             return self._roles(roles, chain[0], self._steps(chain[foreign:], notes), serial, notes)
         key = self._key(chain)
-        if self._flags.no_session:
+        if self._options.no_session:
             return self._roles(roles, chain[0], key, serial, notes)
         if not roles:
             return self._token(chain[-1], key, self._serial(chain), shown=True)
@@ -188,7 +188,7 @@ class Planner:
 
         :param shown: the token itself is what was asked for, not what roles start from.
         """
-        seconds = (self._flags.duration or self._seconds("AWS_SESSION_TOKEN_TTL")) if shown else None
+        seconds = (self._options.duration or self._seconds("AWS_SESSION_TOKEN_TTL")) if shown else None
         if seconds is None and (serial is not None or not shown):
             seconds = self._seconds("AWS_CHAINED_SESSION_TOKEN_TTL") or CHAINED_TOKEN_TTL
         keys = {name: value for name, value in base.keys.items() if name not in ("role_arn", "mfa_serial")}
@@ -211,8 +211,8 @@ class Planner:
         return self._session(STS, role.name, keys, source)
 
     def _role_seconds(self, role: AwsProfile, is_target: bool) -> int:
-        if is_target and self._flags.duration:
-            return self._flags.duration
+        if is_target and self._options.duration:
+            return self._options.duration
         if (seconds := self._seconds("AWS_ASSUME_ROLE_TTL")) is not None:
             return seconds
         if (text := role.keys.get("duration_seconds")) is None:
@@ -225,7 +225,7 @@ class Planner:
         text = self._host.settings.environ.get(variable)
         return seconds_of(variable, text) if text else None
 
-    def _foreign(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
+    def _from_provider(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
         """A profile that names its session provider: the rest of its chain is what the provider works on."""
         provider = self._provider(chain[0])
         need = self._host.plugins.load("session", provider).source

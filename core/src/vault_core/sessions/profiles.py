@@ -1,4 +1,4 @@
-"""What an AWS profile comes to for awsv: its keys, the environment and the flags, and what it stands on.
+"""Resolve an AWS profile: its config keys, the environment and its source profile.
 
 The config decides, never what happens to be stored. A profile that needs what awsv does not do yet is refused by the
 name of the key, because a key that is ignored means other credentials than the ones asked for.
@@ -17,6 +17,7 @@ from vault_core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig, Section
+    from vault_core.secret import Secret
 
 NOT_YET = (
     "credential_source",
@@ -50,14 +51,17 @@ ENDPOINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Flags:
-    """What the command line says about sessions."""
+class SessionOptions:
+    """What the caller asks of a session beyond what the profile says."""
 
     duration: int | None = None
-    """Seconds, for the session of the profile that was asked for."""
+    """Seconds, for the session of the requested profile."""
     no_session: bool = False
+    """Omit GetSessionToken: without a role, the stored key itself is returned."""
     region: str | None = None
-    """For the child; where STS is asked does not depend on it."""
+    """The region to report to the user of the credentials; the STS endpoint does not depend on it."""
+    mfa_token: Secret | None = None
+    """An MFA code, used once instead of asking the MFA sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Profiles:
                     hint="leave this profile to the AWS CLI, or remove the key",
                 )
         self._refuse_empty(name, section, keys)
-        return AwsProfile(name, keys, origins, self._source(name, section, keys, origins))
+        return AwsProfile(name, keys, origins, self._source_profile(name, section, keys, origins))
 
     def _refuse_empty(self, name: str, section: Section | None, keys: Mapping[str, str]) -> None:
         """An empty value is none for us, and an error or another identity for the SDKs: ``role_arn =`` is no role.
@@ -219,7 +223,7 @@ class Profiles:
             keys["endpoint_url"] = services["sts"]["endpoint_url"]
             origins["endpoint_url"] = f"[services {keys['services']}]"
 
-    def _source(
+    def _source_profile(
         self, name: str, section: Section | None, keys: Mapping[str, str], origins: Mapping[str, str]
     ) -> str | None:
         """The profile that another one starts from. It needs no section: it may be the name of a stored key."""

@@ -1,4 +1,4 @@
-"""The sessions of many profiles at once, behind one MFA prompt per user."""
+"""Make the sessions of many profiles at once: first the steps that may ask the user, then the rest in parallel."""
 
 from __future__ import annotations
 
@@ -20,82 +20,74 @@ PARALLEL = 8
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one profile.
-
-    :param ready: whether it has a live session.
-    :param expires: None where it has no session, or one that does not expire.
-    :param cached: whether the session was there before.
-    :param error: why it has no session.
-    """
+    """The result for one profile: a session, or an error."""
 
     profile: str
     ready: bool
     expires: datetime | None = None
+    """Aware, UTC; None for an error, and for a session without end."""
     cached: bool = False
+    """The session was in the cache."""
     error: VaultError | None = None
 
 
-def make_ready(planner: Planner, engine: Engine, names: Sequence[str]) -> list[Outcome]:
-    """Make the sessions of the profiles, and return the outcomes in this order. An error of one stops no other."""
-    outcomes: dict[str, Outcome] = {}
-    plans = []
-    for name in names:
-        try:
-            plans.append(planner.plan(name))
-        except VaultError as error:
-            outcomes[name] = _failed(name, error)
-    outcomes.update(make(engine, plans))
-    return [outcomes[name] for name in names]
-
-
 def matching(patterns: Sequence[str], profiles: Iterable[str], others: Callable[[], Collection[str]]) -> list[str]:
-    """The profiles that the words mean, each once: the matches of a pattern, and every other word as it is.
+    """Expand patterns to profile names, each once. A word that is not a pattern is a name as it is.
 
-    A word that looks like a pattern and is the name of a profile means that profile. Profiles without a section, which
-    are known only by their key, are looked up if a pattern has a ``[`` or matches nothing.
+    A word that looks like a pattern and is a name means that name. ``others`` is called only if it can matter: for a
+    word with ``[``, and for a pattern that matches nothing.
 
-    :param others: the names of such profiles.
+    :param others: the names of profiles that are not in the AWS config: those of stored keys and of live sessions.
     :raises ConfigError: a pattern matches nothing.
     """
     profiles = list(profiles)
     names: list[str] = []
     for pattern in patterns:
         is_name = pattern in profiles or not any(char in pattern for char in "*?[")
-        found = [] if is_name else [name for name in profiles if fnmatch.fnmatchcase(name, pattern)]
-        if is_name or ((not found or "[" in pattern) and pattern in others()):
+        matches = [] if is_name else [name for name in profiles if fnmatch.fnmatchcase(name, pattern)]
+        if is_name or ((not matches or "[" in pattern) and pattern in others()):
             names.append(check_name(pattern))
-        elif found:
-            names.extend(found)
+        elif matches:
+            names.extend(matches)
         else:
             raise ConfigError(f"no profile matches {pattern!r}", hint="'awsv list --profiles' shows them")
     return list(dict.fromkeys(names))
 
 
-def make(engine: Engine, plans: Sequence[Plan]) -> dict[str, Outcome]:
-    """Carry out the plans: first the steps that may prompt, one by one, then the rest in parallel."""
+def make_ready(planner: Planner, engine: Engine, names: Sequence[str]) -> list[Outcome]:
+    """Make the sessions of the profiles; the outcomes in the order of the names.
+
+    :raises KeyboardInterrupt: Ctrl-C; the threads stop soon.
+    """
     outcomes: dict[str, Outcome] = {}
-    prompting = Prompting(engine)
+    plans = []
+    questions = _Questions(engine)
+    for name in names:
+        try:
+            plans.append(planner.plan(name))
+        except VaultError as error:
+            outcomes[name] = Outcome(name, False, error=error)
     for plan in plans:
         try:
-            prompting.prepare(plan)
+            questions.prepare(plan)
         except VaultError as error:
-            outcomes[plan.profile] = _failed(plan.profile, error)
-    left = [plan for plan in plans if plan.profile not in outcomes]
+            outcomes[plan.profile] = Outcome(plan.profile, False, error=error)
+    rest = [plan for plan in plans if plan.profile not in outcomes]
     with ThreadPoolExecutor(PARALLEL) as pool:
         try:
-            for outcome in pool.map(lambda plan: _finish(engine, plan), left):
+            for outcome in pool.map(lambda plan: _finish(engine, plan), rest):
                 outcomes[outcome.profile] = outcome
         except KeyboardInterrupt:
             engine.cancel()
             raise
-    return outcomes
+    return [outcomes[name] for name in names]
 
 
-class Prompting:
-    """The steps that may prompt.
+class _Questions:
+    """Makes the steps that may ask the user.
 
-    A step that failed for one profile is not tried again for the next. A user who gave no MFA code, or no right
-    passphrase, is not prompted for another one.
+    A step that failed for one profile is not tried again for the next one. A user who declined to give a code, or did
+    not know the passphrase, is not asked again.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -105,19 +97,19 @@ class Prompting:
         self._no_passphrase: PassphraseError | None = None
 
     def prepare(self, plan: Plan) -> None:
-        """Make the steps that may prompt, and those that they depend on. The rest of the plan never prompts.
+        """Make each step that may ask, and the steps before it; the remaining steps of the plan never ask.
 
         :raises VaultError: the plan has failed.
         """
         steps = self._engine.missing(plan)
-        while steps and not _may_prompt(steps[-1]):
+        while steps and not _may_ask(steps[-1]):
             steps.pop()
         for step in steps:
             self._make(step)
 
     def _make(self, step: Step) -> None:
         known = self._failed.get(step.cache_key) or (
-            self._no_passphrase if isinstance(step, KeyStep) else self._no_code if _may_prompt(step) else None
+            self._no_passphrase if isinstance(step, KeyStep) else self._no_code if _may_ask(step) else None
         )
         if known is not None:
             raise known
@@ -132,7 +124,7 @@ class Prompting:
             raise
 
 
-def _may_prompt(step: Step) -> bool:
+def _may_ask(step: Step) -> bool:
     return isinstance(step, KeyStep) or bool(step.parameters.get("mfa_serial"))
 
 
@@ -140,9 +132,5 @@ def _finish(engine: Engine, plan: Plan) -> Outcome:
     try:
         issued = engine.credentials(plan)
     except VaultError as error:
-        return _failed(plan.profile, error)
+        return Outcome(plan.profile, False, error=error)
     return Outcome(plan.profile, True, issued.credentials.expires, issued.cached)
-
-
-def _failed(profile: str, error: VaultError) -> Outcome:
-    return Outcome(profile, False, error=error)

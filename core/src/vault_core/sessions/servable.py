@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from vault_core import output
 from vault_core.api import Capability
 from vault_core.awsconfig.quoting import PROCESS, process_profile
 from vault_core.awsconfig.shared import AwsConfig
@@ -61,7 +60,7 @@ class Servable:
             except (PassphraseError, StorageLocked):
                 self._stored[store.identity] = None
                 state = "needs the network" if Capability.REMOTE in store.spec.capabilities else "is locked"
-                output.note(f"store {store.name!r} {state}: which keys it has was not checked")
+                self._host.notice(f"store {store.name!r} {state}: which keys it has was not checked")
         return self._stored[store.identity]
 
 

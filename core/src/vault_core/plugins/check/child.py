@@ -9,13 +9,14 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vault_core import output
+from vault_core import stdout
 from vault_core.errors import PluginError, VaultError
 from vault_core.plugins.boundary import said
 from vault_core.plugins.inspect import describe, faults
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import Host, HostContext
+    from vault_core.plugins.context import HostContext
+    from vault_core.plugins.host import Host
 
 
 def main(job: Mapping[str, Any]) -> None:
@@ -25,20 +26,19 @@ def main(job: Mapping[str, Any]) -> None:
     """
     import json
 
-    output.guard()
+    stdout.capture()
     report = _report(job["kind"], job["name"], job["flags"])
-    output.flush()  # what the plugin printed and Python has buffered
-    output.write_raw(json.dumps(report))
+    stdout.flush()  # what the plugin printed and Python has buffered
+    stdout.write_raw(json.dumps(report))
     os._exit(0)  # without the plugin's exit handlers
 
 
 def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
-    from vault_core.plugins.host import Host
-    from vault_core.plugins.loader import Plugins
+    from vault_core.asking import Asking
+    from vault_core.client import Client
     from vault_core.settings import Settings
 
-    settings = Settings(flags=flags)
-    host = Host(settings, Plugins(settings.load_plugins), may_ask=False)
+    host = Client(Settings(flags=flags)).host(Asking(allowed=False))
     try:
         spec: Any = host.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
         if wrong := "; ".join(faults(spec)):
