@@ -285,7 +285,7 @@ def test_no_terminal_and_no_keys(home: Home) -> None:
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 130), ("", 130), ("\x03", 130)])
 def test_a_taken_name_shows_the_stored_key_and_asks(answer: str, code: int, filled: Home) -> None:
     child = filled.spawn("add", "--env", "work", env={**UNLOCKED, **OTHER})
-    child.expect_exact(f"Profile 'work' has the key {KEY_ID} already. Replace it?")
+    child.expect_exact(f"Profile 'work' already has the key {KEY_ID}. Replace it?")
     child.send(answer if answer == "\x03" else f"{answer}\r")
     assert ended(child) == code
     assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET) if answer == "y" else (KEY_ID, SECRET)}

@@ -37,7 +37,7 @@ def selected(app: App, purpose: str) -> KeySlots:
 
     :param purpose: what the command does to the store, for the line above a prompt.
     """
-    vault = app.about(f"{purpose} {app.vault().store.name}").vault()
+    vault = app.about(f"{purpose} {app.settings.value('backend').text}").vault()
     return of_store(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
 
 
