@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support import documents
 from support.front import Front
 from support.home import Home
 from support.moto import MotoServer
@@ -224,3 +225,13 @@ def test_library_loads_neither_click_nor_the_command_line(filled: Home) -> None:
         print([name for name in sys.modules if f"{name}.".startswith(command_line)])
     """
     assert run_well(filled, program, env=UNLOCKED) == "[]\n"
+
+
+def test_snippets_of_the_library_page_run(filled: Home) -> None:
+    filled.configure(filled.config.read_text().replace("profile role", "profile prod"))
+    page = documents.fences(Path(__file__).parents[1] / "docs/library.md")
+    first, second = (fence.text for fence in page if fence.language == "python")
+    program = f"{first}\n{second}\nassert s3.list_buckets()['Buckets'] == []\n".replace("tf-*", "pro*")
+    shown = run_well(filled, program, env=UNLOCKED)
+    assert shown.startswith("['work', 'prod']\n['work']\nKeyStep(")
+    assert "***" not in shown.splitlines()[-1]
