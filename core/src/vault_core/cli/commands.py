@@ -39,8 +39,6 @@ COMMANDS = {
 """Command to its line in ``--help``, so that showing it imports none of them."""
 
 ALIASES = {"ls": "list", "rm": "remove"}
-_COMPLETING = "_AWSV_COMPLETE"
-"""The variable by which a shell asks click for completions."""
 CHILD_FAILED = 125
 """The exit code of awsv's own failure where a child command was given, as with env(1) and timeout(1)."""
 
@@ -169,9 +167,7 @@ def _unexpected(error: Exception) -> VaultError:
 
 def _run(app: App, argv: list[str]) -> int:
     if "exec" in argv:
-        _ = app.open_files  # before one of them is captured
-    if _COMPLETING not in app.settings.environ:  # click writes completions to descriptor 1
-        stdout.capture()
+        _ = app.open_files  # a flag of a plugin loads it
     try:
         app.settings.flags.update(take_plugin_flags(app, argv))
     except UsageError:

@@ -50,8 +50,8 @@ class Ways:
 
         :param purpose: what the command does to it, for the line that names who asks.
         """
+        app = app.about(f"{purpose} {app.vault().store.name}")
         vault = app.vault()
-        app = app.about(f"{purpose} {vault.store.name}")
         return cls(app, vault.store.context, vault, vault.store.place if vault.store.spec.locate else None)
 
     @property

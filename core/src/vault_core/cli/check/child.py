@@ -26,7 +26,6 @@ def main(job: Mapping[str, Any]) -> None:
     """
     import json
 
-    stdout.capture()
     found = _examine(job["kind"], job["name"], job["flags"])
     stdout.flush()  # what the plugin printed and Python has kept
     stdout.write_raw(json.dumps(found))
