@@ -26,10 +26,23 @@ EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.t
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
-    {"secret", "errors", "settings", "child_env", "folders", "files", "ordinary", "pasting", "terminal", "output"},
-    {"vlt", "api", "hookspecs", "keyslots", "terminal_lock"},
+    {
+        "secret",
+        "errors",
+        "settings",
+        "child_env",
+        "folders",
+        "files",
+        "ordinary",
+        "pasting",
+        "terminal",
+        "output",
+        "stdout",
+    },
+    {"vlt", "api", "hookspecs", "keyslots", "terminal_lock", "asking"},
     {"awsconfig", "storage", "plugins", "importing", "splitting", "passphrases", "mfa"},
     {"sessions", "agent", "serve"},
+    {"client"},
     {"cli", "main"},
 )
 """From the lowest: a module imports from its own layer and from lower ones."""
@@ -127,7 +140,7 @@ def test_the_reader_of_imports_sees_them_all() -> None:
 
 
 def test_every_module_of_the_core_has_a_layer() -> None:
-    modules = {one.module for one in CORE_IMPORTS}
+    modules = {one.module for one in CORE_IMPORTS} - {"vault_core"}  # the face of the library
     assert "vault_core.cli.app" in modules
     assert [module for module in modules if layer(module) is None] == []
 
@@ -135,7 +148,7 @@ def test_every_module_of_the_core_has_a_layer() -> None:
 def test_the_core_imports_downwards() -> None:
     upwards = []
     for one in CORE_IMPORTS:
-        if one.name == "vault_core.__version__" or not is_within(one.name, "vault_core"):
+        if one.module == "vault_core" or not is_within(one.name, "vault_core"):
             continue
         own, other = layer(one.module), layer(one.name)
         assert own is not None

@@ -10,11 +10,18 @@ import pytest
 from support.failures import assert_shape
 from support.home import Home
 from support.vaults import KEY_ID, SECRET, fill, offline
+from vault_core import stdout
 from vault_core.api import Option, PassphraseSourceSpec, StorageSpec
 from vault_core.cli.app import App, global_options
 from vault_core.cli.commands import COMMANDS, Program
 from vault_core.errors import UsageError
 from vault_core.plugins.discovery import Offer
+
+
+@pytest.fixture(autouse=True)
+def _uncaptured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output stays pytest's, although the command line loads plugins."""
+    monkeypatch.setattr(stdout, "capture", lambda: None)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vault_core.errors import PluginConflict, PluginDisabled, PluginLoadError, PluginNotFound
@@ -10,8 +12,8 @@ from vault_core.plugins.discovery import API, Offer
 from vault_core.plugins.loader import Plugins
 
 
-def shelf(*offers: Offer, allowed: tuple[str, ...] | None = None) -> Plugins:
-    plugins = Plugins(allowed)
+def shelf(*offers: Offer, allowed: tuple[str, ...] | None = None, **how: Any) -> Plugins:
+    plugins = Plugins(allowed, **how)
     plugins._offers = offers
     return plugins
 
@@ -93,7 +95,7 @@ def test_what_is_missing_is_installed_alone_where_the_standard_is_there() -> Non
 def test_a_module_that_raises_is_a_plugin_that_does_not_load(
     raised: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C is the user's, not the plugin's."""
+    """The command line captures standard output before; Ctrl-C is the user's, not the plugin's."""
     calls: list[str] = []
 
     def fail(name: str) -> None:
@@ -103,8 +105,8 @@ def test_a_module_that_raises_is_a_plugin_that_does_not_load(
     monkeypatch.setattr(loader.importlib, "import_module", fail)
     wanted = KeyboardInterrupt if isinstance(raised, KeyboardInterrupt) else PluginLoadError
     with pytest.raises(wanted) as refused:
-        shelf(offer()).load("storage", "box")
-    assert calls == ["vault_plugin_box_that_is_not_there"]
+        shelf(offer(), before_load=lambda: calls.append("before")).load("storage", "box")
+    assert calls == ["before", "vault_plugin_box_that_is_not_there"]
     assert "\n" not in str(refused.value)
 
 

@@ -99,9 +99,9 @@ def test_toml_values_are_what_a_variable_would_hold(value: str, text: str, perso
         ("backend", "config.toml: Expected '='"),
         (b"\xff\xfe", "config.toml"),
         ("bakend = 'file'", "unknown setting 'bakend'"),
-        ("store = 'file'", "store is made of tables, as in [store.NAME]"),
-        ("[store]\nfile = 1", "store is made of tables"),
-        ("plugin = []", "plugin is made of tables"),
+        ("store = 'file'", "store must consist of tables, as in [store.NAME]"),
+        ("[store]\nfile = 1", "store must consist of tables"),
+        ("plugin = []", "plugin must consist of tables"),
         ("[backend]\na = 1", "backend is neither one value nor a list of values"),
         ("backend = [['file']]", "backend is neither"),
         ("[plugin.file.dir]\na = 1", "[plugin.file] dir is neither"),
@@ -147,7 +147,7 @@ def test_folders(person: Person) -> None:
 
 @pytest.mark.parametrize("home", [".", "here", "~"])
 def test_a_home_that_depends_on_the_working_folder_is_refused(home: str) -> None:
-    with pytest.raises(ConfigError, match=r"\(HOME\) is no absolute path"):
+    with pytest.raises(ConfigError, match=r"\(HOME\) is not an absolute path"):
         _ = Settings({"HOME": home}).config_dir
 
 

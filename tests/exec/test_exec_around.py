@@ -208,7 +208,7 @@ def test_nesting_is_normal(laptop: Home, words: list[str]) -> None:
 def test_a_removed_passphrase_is_named(laptop: Home, words: list[str]) -> None:
     done = laptop.awsv("exec", "work", "--", PROGRAM, "exec", "work", "--", PROGRAM, *words, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (5, "")
-    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of what it started" in done.stderr
+    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of the program that it started" in done.stderr
     assert "hint: run this outside of 'awsv exec', or start that one with --keep-env AWS_VAULT_FILE" in done.stderr
     words = ["exec", "work", "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--", str(PROGRAM), *words]
     assert laptop.awsv(*words, env=UNLOCKED).returncode == 0

@@ -6,18 +6,16 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vault_core import files
-from vault_core.api import Context, PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
-from vault_core.plugins.boundary import open_source
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
 if TYPE_CHECKING:
     from vault_core.asking import Prompts
-    from vault_core.plugins.loader import Plugins
     from vault_core.settings import Settings
 
 Derive = Callable[[Secret], Secret]
@@ -29,29 +27,34 @@ _DERIVE_WAIT = 30.0
 """Seconds to wait for the derivation of another process."""
 
 
+class Sources(Protocol):
+    """The installed passphrase sources, opened for one store."""
+
+    def load(self, name: str) -> PassphraseSourceSpec:
+        """:raises PluginError: it cannot be loaded."""
+
+    def check(self, spec: PassphraseSourceSpec) -> None:
+        """:raises ConfigError: an option of the source makes no sense."""
+
+    def open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
+        """:raises SourceUnavailable: the source cannot answer now."""
+
+
 class Passphrases:
-    """The passphrase sources of one store.
+    """The chain of passphrase sources of one store.
 
     :param store: its name.
-    :param context: the context of a source, made for it and for this store.
     :param notice: receives one line for the user.
     """
 
     def __init__(
-        self,
-        store: str,
-        settings: Settings,
-        plugins: Plugins,
-        prompts: Prompts,
-        notice: Callable[[str], None],
-        context: Callable[[PassphraseSourceSpec], Context],
+        self, store: str, sources: Sources, settings: Settings, prompts: Prompts, notice: Callable[[str], None]
     ) -> None:
         self._store = store
+        self._sources = sources
         self._settings = settings
-        self._plugins = plugins
         self._prompts = prompts
         self._notice = notice
-        self._context = context
 
     def unlock(self, key_id: str, derive: Derive, names: Sequence[str], *, create: bool, source: str | None) -> Secret:
         """Return the key of a lock: see :meth:`vault_core.api.Context.unlock`.
@@ -70,7 +73,7 @@ class Passphrases:
         :param source: the source that delivers the passphrase instead: a factor of a composite slot.
         :raises PassphraseError: no passphrase was chosen.
         """
-        names = [name for name in configured if source or self._plugins.load("passphrase", name).interactive]
+        names = [name for name in configured if source or self._sources.load(name).interactive]
         if not names:
             raise NoSecret(
                 f"no source asks for a new passphrase: sources are {', '.join(configured)}",
@@ -95,15 +98,15 @@ class Passphrases:
         failures: list[str] = []  # of sources that could not answer: shown once, before a question or at the end
         try:
             for position, name in enumerate(names):
-                spec = self._plugins.load("passphrase", name)
+                spec = self._sources.load(name)
                 if spec.remote and self._prompts.asking.offline:
-                    self._context(spec)  # reports wrong options all the same
+                    self._sources.check(spec)  # reports wrong options all the same
                     tried.append(f"{name} (not asked: it needs the network)")
                     continue
                 if spec.interactive and request.may_ask:
                     self._show(failures)
                 try:
-                    key = self._try(spec, open_source(self._plugins, spec, self._context(spec)), request, derive, tried)
+                    key = self._try(spec, self._sources.open(spec), request, derive, tried)
                 except SourceUnavailable as error:
                     tried.append(f"{name} ({error.message})")
                     if only:
@@ -168,13 +171,13 @@ class Passphrases:
         )
 
     def _writable(self, name: str) -> PassphraseSource:
-        spec = self._plugins.load("passphrase", name)
+        spec = self._sources.load(name)
         if not spec.writable:
             raise PassphraseError(
                 f"passphrase source {name!r} cannot keep a key",
                 hint="name a source that keeps keys, as a keychain does",
             )
-        return open_source(self._plugins, spec, self._context(spec))
+        return self._sources.open(spec)
 
     def _will_ask(self, names: Sequence[str], wrong: WrongSecret) -> bool:
         """Whether one of these sources will ask the user. They are loaded only now.
@@ -182,9 +185,7 @@ class Passphrases:
         :raises WrongSecret: one of them does not load: the wrong secret is the first error to report.
         """
         try:
-            return self._prompts.cannot_ask() is None and any(
-                self._plugins.load("passphrase", name).interactive for name in names
-            )
+            return self._prompts.cannot_ask() is None and any(self._sources.load(name).interactive for name in names)
         except PluginError as error:
             raise WrongSecret(wrong.message, hint=f"correct it; no other source was asked: {error.message}") from None
 
@@ -206,7 +207,7 @@ class Passphrases:
     def _remedy(self, names: Sequence[str]) -> str:
         """What would give one of these sources a secret."""
         remedies = []
-        if any(self._plugins.load("passphrase", name).interactive for name in names):
+        if any(self._sources.load(name).interactive for name in names):
             remedies.append("run it in a terminal")
         if "env" in names:
             remedies.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', self._store.upper())}_PASSPHRASE_FILE")

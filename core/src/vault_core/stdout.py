@@ -1,6 +1,6 @@
 """Standard output of the command line: data for programs and people, written by awsv alone.
 
-Before the command line loads a plugin, :func:`capture` keeps descriptor 1 for awsv's own writer and points the
+Before the command line loads the first plugin, :func:`capture` keeps descriptor 1 for awsv's own writer and points the
 descriptor at standard error, so no plugin, and no child of one, can put a word into what a program reads from
 ``exec -j``. The library does none of this: standard output belongs to the host program.
 """

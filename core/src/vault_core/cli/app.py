@@ -57,6 +57,7 @@ class App:
 
     def __post_init__(self) -> None:
         self._client = Client(self.settings, ask=Terminal(), notice=output.notice)
+        self._client.plugins = Plugins(self.settings.load_plugins, before_load=stdout.capture)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 

@@ -38,8 +38,6 @@ COMMANDS = {
 """The line of each command in ``--help``, so that the help imports no command."""
 
 ALIASES = {"ls": "list", "rm": "remove"}
-_COMPLETING = "_AWSV_COMPLETE"
-"""The variable by which a shell asks click for completions."""
 CHILD_FAILED = 125
 """The exit code of awsv's own failure where a child command was given, as with env(1) and timeout(1)."""
 
@@ -182,10 +180,6 @@ def _unexpected(error: Exception) -> VaultError:
 
 
 def _run(app: App, argv: list[str]) -> int:
-    if "exec" in argv:
-        _ = app.open_files  # before one of them is captured
-    if _COMPLETING not in app.settings.environ:  # click writes completions to descriptor 1
-        stdout.capture()
     version = click.Option(
         ["--version"],
         is_flag=True,

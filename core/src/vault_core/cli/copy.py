@@ -48,11 +48,11 @@ def command(
       awsv copy --from file --to keychain
       awsv copy --from keychain --to file work --delete-source
     """
+    attended = output.is_seen() and not app.host.cannot_ask()  # a copy is kept
+    app = app.about(f"copying keys from store {source} to store {target}", attended=attended)
     stores = {name: Store.named(app.host, name) for name in (source, target)}
     if _are_one(stores[source], stores[target]):
         raise UsageError(f"{source!r} and {target!r} are the same store: {stores[source].place}")
-    attended = output.is_seen() and not app.host.cannot_ask()  # a copy is kept
-    app = app.about(f"copying keys from store {source} to store {target}", attended=attended)
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     _require_made(there)
     found = _found(app, here, profiles)

@@ -60,6 +60,7 @@ def _set(app: App, plugin: str, option: str, value: str) -> None:
     """
     :raises UsageError: there is no such option, or it is secret: other users can read the arguments of a program.
     """
+    _ = app.open_files  # before a plugin is loaded
     named = [offer for offer in app.plugins.offers() if offer.usable and offer.kind != "command"]
     offers = [offer for offer in named if offer.name == plugin]
     options, complete = _declared(app, offers)

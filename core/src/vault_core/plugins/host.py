@@ -14,6 +14,7 @@ from vault_core.api import Option
 from vault_core.asking import Asking, Prompter, Prompts, RunState
 from vault_core.errors import ConfigError, PluginError, VaultError
 from vault_core.passphrases import Passphrases
+from vault_core.plugins.boundary import open_source
 from vault_core.plugins.context import HostContext
 from vault_core.plugins.discovery import Offer
 from vault_core.plugins.loader import Plugins
@@ -22,7 +23,7 @@ from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, 
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
-    from vault_core.api import PassphraseSourceSpec
+    from vault_core.api import PassphraseSource, PassphraseSourceSpec
     from vault_core.awsconfig.shared import AwsConfig
 
 
@@ -184,15 +185,31 @@ class Host:
         reads = getattr(self.plugins.loaded(kind, name), "secret_variables", ())
         installed = [offer.name for offer in self.plugins.offers() if offer.usable]
         environ = visible(self.settings.environ, name, declared, reads, installed)
-        passphrases = self._passphrases(store.name if store else "", profile or {})
+        sources = _Sources(self, store.name if store else "", profile or {})
+        passphrases = Passphrases(sources.store, sources, self.settings, self.prompts, self.notice)
         return HostContext(self, MappingProxyType(options), environ, store, profile or {}, passphrases)
 
-    def _passphrases(self, store: str, profile: Mapping[str, str]) -> Passphrases:
-        def context(spec: PassphraseSourceSpec) -> HostContext:
-            settings = self.settings.store(store)
-            return self.context("passphrase", spec.name, spec.options, store=settings, profile=profile)
 
-        return Passphrases(store, self.settings, self.plugins, self.prompts, self.notice, context)
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The passphrase sources for one store and one AWS profile."""
+
+    host: Host
+    store: str
+    profile: Mapping[str, str]
+
+    def load(self, name: str) -> PassphraseSourceSpec:
+        return self.host.plugins.load("passphrase", name)
+
+    def check(self, spec: PassphraseSourceSpec) -> None:
+        self._context(spec)
+
+    def open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
+        return open_source(self.host.plugins, spec, self._context(spec))
+
+    def _context(self, spec: PassphraseSourceSpec) -> HostContext:
+        store = self.host.settings.store(self.store)
+        return self.host.context("passphrase", spec.name, spec.options, store=store, profile=self.profile)
 
 
 def _is_for_profiles(kind: str, option: Option) -> bool:

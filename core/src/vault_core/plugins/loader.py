@@ -2,13 +2,13 @@
 
 A plugin that cannot be imported, that raises, exits or prints hurts only who named it: nothing is imported before it
 is named, and whatever it raises becomes a :class:`PluginError` with its distribution's name. What it prints goes where
-the host program's output goes; the command line has captured standard output by then (:mod:`vault_core.stdout`).
+the host program's output goes; the command line captures standard output before (:mod:`vault_core.stdout`).
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
@@ -67,9 +67,11 @@ class Plugins:
     """The installed plugins. One object a process: a module is imported and registered once.
 
     :param allowed: names of plugins or distributions; nothing else may load. None: whatever is named may.
+    :param before_load: called before a plugin is imported.
     """
 
-    def __init__(self, allowed: Iterable[str] | None = None) -> None:
+    def __init__(self, allowed: Iterable[str] | None = None, *, before_load: Callable[[], None] = lambda: None) -> None:
+        self._before_load = before_load
         self._allowed = None if allowed is None else frozenset(map(normalise, allowed))
         self._offers: tuple[Offer, ...] | None = None
         self._manager: pluggy.PluginManager | None = None
@@ -210,6 +212,7 @@ class Plugins:
         return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
 
     def _load(self, kind: str, offer: Offer) -> Any:
+        self._before_load()
         try:
             specs = self._specs(kind, offer)
         except (PluginError, KeyboardInterrupt):

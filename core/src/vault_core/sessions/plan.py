@@ -1,8 +1,8 @@
-"""The plan: which steps lead from a stored key to the credentials of a profile. Pure data, nothing is asked.
+"""The plan: the steps from a stored key to the credentials of a profile. Pure data; making it never prompts.
 
-``stored key → session token with MFA → role A → role B``: a step is a session provider with parameters on top of the
-step before. Two profiles that need the same step have it with the same cache key, so it is made, and its MFA code is
-asked, once for all of them.
+``stored key → session token with MFA → role A → role B``: a step is a session provider with parameters, and uses the
+credentials of the step before. Profiles with an equal step have the same cache key for it, so the session is made, and
+its MFA code is asked for, once for all of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROLE_TTL = 3600
 """Seconds; aws-vault's defaults of AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL and AWS_ASSUME_ROLE_TTL."""
 
 STS = "sts"
-"""The session provider of a profile that names none."""
+"""The default session provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class KeyStep:
     store: Store
     cache_key: str
     named_by: str = ""
-    """For messages: the profile and the place that name it, where that is not the profile asked for."""
+    """For messages: the profile that names it and the line, unless that is the requested profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStep:
-    """A session that a provider issues, on top of another step or of nothing."""
+    """A session that a provider issues, from the credentials of another step or from none."""
 
     provider: str
     profile: str
@@ -57,7 +57,7 @@ class SessionStep:
     cache_key: str
     """Covers everything that can change the session."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """The profile's keys, from which the provider's own options are read."""
+    """The keys of the profile, which may set options of the provider."""
 
 
 Step = KeyStep | SessionStep
@@ -65,12 +65,12 @@ Step = KeyStep | SessionStep
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a profile needs."""
+    """The steps that a profile needs."""
 
     profile: str
     last: Step
     region: str | None
-    """For the child; None where neither the config nor the environment nor a flag says."""
+    """The region for programs; None if neither the options, the environment nor the config has one."""
     chain: tuple[AwsProfile, ...]
     notes: tuple[str, ...] = ()
 
@@ -80,7 +80,7 @@ class Plan:
 
 
 def steps_to(step: Step | None) -> tuple[Step, ...]:
-    """A step and those that it stands on, the stored key first."""
+    """Return a step and the steps before it, the stored key first."""
     steps: list[Step] = []
     while step is not None:
         steps.append(step)
@@ -89,7 +89,7 @@ def steps_to(step: Step | None) -> tuple[Step, ...]:
 
 
 def profiles_of(step: Step) -> tuple[str, ...]:
-    """The profiles that a step depends on, the stored key's first."""
+    """Return the profiles that a step depends on, the profile of the stored key first."""
     return tuple(dict.fromkeys(one.name if isinstance(one, KeyStep) else one.profile for one in steps_to(step)))
 
 
@@ -104,9 +104,9 @@ class Planner:
         self._marks: dict[str, list[str]] = {}
 
     def plan(self, name: str) -> Plan:
-        """The plan of a profile.
+        """Return the plan of a profile.
 
-        :raises ConfigError: the profile, or one that it stands on, does not make sense.
+        :raises ConfigError: the profile, or one of its source profiles, makes no sense.
         :raises PluginError: a session provider or storage backend that it names cannot be loaded.
         """
         chain = self._profiles.chain(name)
@@ -117,9 +117,9 @@ class Planner:
         return Plan(name, last, region, chain, tuple(notes))
 
     def _generations_of(self, chain: Sequence[AwsProfile]) -> dict[str, list[str]]:
-        """The generations that count for the steps of a profile: its own, and those of profiles that only pass it on.
+        """The generations for the steps of a profile: its own, and those of profiles without a step.
 
-        Such a one has no step by itself, and what is cleared for it must not be served to it all the same.
+        A profile without a step passes on the step of its source, and after ``clear`` must not be served the old one.
         """
         marks: dict[str, list[str]] = {}
         found: set[str] = set()
@@ -157,7 +157,7 @@ class Planner:
     def _roles(
         self, roles: Sequence[AwsProfile], target: AwsProfile, step: Step, serial: str | None, notes: list[str]
     ) -> Step:
-        """The roles one behind the other; the MFA code, where there is one to give, goes to the first."""
+        """The roles in a chain; an MFA code goes to the first one."""
         for number, role in enumerate(roles):
             step = self._role(role, step, serial if number == 0 else None, role is target, notes)
         return step
@@ -166,7 +166,7 @@ class Planner:
         return next((profile.keys["mfa_serial"] for profile in chain if "mfa_serial" in profile.keys), None)
 
     def _long_single_role(self, roles: Sequence[AwsProfile], target: AwsProfile) -> bool:
-        """One role for longer than an hour: STS grants that to the long-term key, not to a session token."""
+        """A single role for longer than an hour: STS grants that to a long-term key, not to a session token."""
         return len(roles) == 1 and self._role_seconds(roles[0], roles[0] is target) > CHAINED_ROLE_MAX
 
     def _key(self, chain: Sequence[AwsProfile]) -> KeyStep:
@@ -226,7 +226,7 @@ class Planner:
         return seconds_of(variable, text) if text else None
 
     def _from_provider(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
-        """A profile that names its session provider: the rest of its chain is what the provider works on."""
+        """A profile that names its session provider, which uses the credentials of the rest of the chain."""
         provider = self._provider(chain[0])
         need = self._host.plugins.load("session", provider).source
         source: Step | None = None

@@ -28,7 +28,7 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
 )
-from vault_plugin_aws.client import check, connect
+from vault_plugin_aws.client import check, connect, silenced
 from vault_plugin_aws.failures import CHECK_NETWORK, Attempt, Failure, Repeat, explain
 
 PAUSES = (0.5, 2.0)
@@ -115,7 +115,8 @@ def _in_background(call: _Call, check: Callable[[], None], deadline: float) -> A
 
     def run() -> None:
         try:
-            outcome.append(call.run())
+            with silenced():
+                outcome.append(call.run())
         finally:
             done.set()
 
