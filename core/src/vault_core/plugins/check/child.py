@@ -35,10 +35,12 @@ def main(job: Mapping[str, Any]) -> None:
 
 def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
     from vault_core.asking import Asking
-    from vault_core.client import Client
+    from vault_core.plugins.host import Host
+    from vault_core.plugins.loader import Plugins
     from vault_core.settings import Settings
 
-    host = Client(Settings(flags=flags)).host(Asking(allowed=False))
+    settings = Settings(flags=flags)
+    host = Host(settings, Plugins(settings.load_plugins), asking=Asking(allowed=False))
     try:
         spec: Any = host.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
         if wrong := "; ".join(faults(spec)):
