@@ -63,8 +63,8 @@ def test_the_mask_is_private_and_the_callers_comes_back(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "other")  # no prctl on the tests' own process
     monkeypatch.setattr("resource.setrlimit", lambda *_: None)
     monkeypatch.setattr(os, "umask", umask)
-    harden.protect()
-    harden.release()
+    harden.harden()
+    harden.unharden()
     assert masks == [0o077, 0o027]
 
 
@@ -126,7 +126,7 @@ def test_a_program_that_the_system_refuses_has_the_shells_exit_code(
         done.append("execve")
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(exec_, "release", lambda: done.append("release"))
+    monkeypatch.setattr(exec_, "unharden", lambda: done.append("unharden"))
     monkeypatch.setattr(signal, "signal", lambda *pair: done.append(pair))
     monkeypatch.setattr(os, "execve", execve)
     with pytest.raises(exec_.NoProgram) as caught:
@@ -134,7 +134,7 @@ def test_a_program_that_the_system_refuses_has_the_shells_exit_code(
     assert caught.value.exit_code == code
     assert os.strerror(number) in caught.value.message
     default = [(signal.SIGPIPE, signal.SIG_DFL), (signal.SIGXFSZ, signal.SIG_DFL)]
-    assert done == ["release", *default, "execve"]
+    assert done == ["unharden", *default, "execve"]
 
 
 def test_an_empty_folder_of_path_is_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

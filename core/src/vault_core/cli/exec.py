@@ -15,7 +15,7 @@ import click
 from vault_core import stdout
 from vault_core.child_env import environment, is_identity
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.harden import release
+from vault_core.cli.harden import unharden
 from vault_core.cli.inherited import Inherited
 from vault_core.cli.sessions import session_options
 from vault_core.errors import UsageError
@@ -187,7 +187,7 @@ def become(program: str, words: Sequence[str], environ: Mapping[str, str]) -> An
 
     :raises NoProgram: the system refuses, with exit code 126 or 127.
     """
-    release()
+    unharden()
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         # Python ignores these, and what is ignored stays so across execve.
         signal.signal(ignored, signal.SIG_DFL)

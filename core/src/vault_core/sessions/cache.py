@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from vault_core.settings import Settings
 
 SERVED_UNTIL = 16 * 60
-"""Seconds before its end up to which a session is served: the AWS SDKs come back at 15 minutes."""
+"""Seconds before its end up to which a session is served: the AWS SDKs ask again at 15 minutes."""
 
 LONGEST = 36 * 3600
-"""Seconds that a session lives at most: GetSessionToken's limit, and AssumeRole's is lower."""
+"""The longest duration of a session, in seconds: the limit of GetSessionToken; that of AssumeRole is lower."""
 
 SKEW = 15 * 60
-"""Seconds by which the clock of who issues a session may be ahead of ours: AWS refuses requests beyond that."""
+"""Seconds by which the clock of a session issuer may be ahead of ours: AWS refuses requests beyond that."""
 
 _SUFFIX = ".session"
 _NONCE = 12
@@ -52,9 +52,9 @@ class Session:
     credentials: Credentials
     issued: datetime
     kind: str
-    """For people: ``sts.GetSessionToken``."""
+    """The name in tables: ``sts.GetSessionToken``."""
     profiles: tuple[str, ...]
-    """The profiles that it depends on, the stored key's first and its own last."""
+    """The profiles that it depends on, that of the stored key first and its own last."""
 
     def left(self) -> float:
         """Seconds until it ends."""
