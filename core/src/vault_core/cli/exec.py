@@ -105,7 +105,7 @@ def command(
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
-    inherited = Inherited.now(environ, app.settings.told(), app.open_files)
+    inherited = Inherited.now(environ, app.settings.explicit_values(), app.open_files)
     secret = inherited.secret(keep_env)
     if not child and environ.get("AWS_VAULT") and not nested:
         raise UsageError(
