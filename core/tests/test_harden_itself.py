@@ -63,8 +63,8 @@ def test_the_mask_is_private_and_the_callers_comes_back(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "other")  # no prctl on the tests' own process
     monkeypatch.setattr("resource.setrlimit", lambda *_: None)
     monkeypatch.setattr(os, "umask", umask)
-    harden.protect()
-    harden.release()
+    harden.harden()
+    harden.unharden()
     assert masks == [0o077, 0o027]
 
 

@@ -249,4 +249,4 @@ def test_bytes_that_are_no_text_pass(laptop: Home) -> None:
 def test_no_time_is_not_as_long_as_usual(laptop: Home, text: str) -> None:
     done = laptop.awsv("exec", "-j", "-d", text, "work")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{text!r} is no time for a session" in done.stderr
+    assert f"{text!r} is not a duration" in done.stderr

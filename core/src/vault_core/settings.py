@@ -339,7 +339,7 @@ class Settings:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
 
-    def told(self) -> dict[str, str]:
+    def explicit_values(self) -> dict[str, str]:
         """Return what flags and the tables of ``config.toml`` set, by ``--FLAG`` or ``[plugin.NAME] OPTION``.
 
         :raises ConfigError: as :attr:`config`.

@@ -267,3 +267,13 @@ def test_a_store_of_the_key_is_the_key_profiles_own(plans: Plans) -> None:
     config = CONFIG.replace("[profile one]", "[profile one]\nvault_backend = other")
     plan = plans("one", config=config.replace("[profile user]", "[profile user]\nvault_backend = elsewhere"))
     assert store_of(plan).place == "/elsewhere/store.vlt"
+
+
+def test_repr_of_a_plan_shows_no_value_of_a_profile(plans: Plans) -> None:
+    """A program prints its plan; a key of the profile, or an option of a provider, may be secret."""
+    config = f"[profile one]\nrole_arn = {ROLE}\nsource_profile = user\nvault_odd_pin = canary\n"
+    config += "aws_secret_access_key = canary\n"
+    plan = plans("one", config=config, environ={"AWS_VAULT_ODD_PIN": "canary"})
+    assert "canary" in str(plan.chain[0].keys)
+    assert "canary" not in repr(plan)
+    assert "profile='one'" in repr(plan)

@@ -8,7 +8,7 @@ import click
 
 from vault_core import stdout
 from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.harden import release
+from vault_core.cli.harden import unharden
 from vault_core.cli.sessions import session_options
 from vault_core.errors import UsageError
 from vault_core.secret import Secret
@@ -98,7 +98,7 @@ def command(
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
         return
     environ = app.settings.environ
-    inherited = Inherited.now(environ, app.settings.told(), app.open_files)
+    inherited = Inherited.now(environ, app.settings.explicit_values(), app.open_files)
     secret = inherited.secret(keep_env)
     if not child and environ.get("AWS_VAULT") and not nested:
         raise UsageError(
@@ -114,5 +114,5 @@ def command(
     app.close()
     stdout.give_back()
     inherited.hand_over(secret)
-    release()
+    unharden()
     become(program, words, {**left, **credential_variables(profile, issued.credentials, plan.region)})

@@ -1,4 +1,4 @@
-"""Protect this process's memory, and the files that it or a plugin makes, from other users and programs."""
+"""Harden the command line: its memory, and the files that it or a plugin creates. Not for the library."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _core_limit: tuple[int, int] | None = None
 _umask: int | None = None
 
 
-def protect() -> None:
-    """No core dumps, and on Linux no ``/proc/PID/mem``, no ``/proc/PID/environ`` and no debugger; private new files.
+def harden() -> None:
+    """Forbid core dumps, and on Linux ``/proc/PID/mem``, ``/proc/PID/environ`` and debuggers; make new files private.
 
-    ``execve`` makes the process dumpable again; :func:`release` restores what the next program inherits.
+    ``execve`` lifts the protection of the memory; :func:`unharden` restores what the next program inherits.
     """
     global _core_limit, _umask
     if sys.platform == "linux":
@@ -39,16 +39,16 @@ def protect() -> None:
 
 
 def refuse_tracer() -> None:
-    """Check for a debugger that attached before :func:`protect`. One that started this process belongs to its user.
+    """Check for a debugger that was attached before :func:`harden`; one that started this process is permitted.
 
-    :raises UsageError: another program can read this process's memory.
+    :raises UsageError: another program is attached.
     """
     tracer = _tracer()
     if tracer and tracer not in _ancestors():
         name = _read(f"/proc/{tracer}/comm").strip() or "unknown"
         raise UsageError(
             f"process {tracer} ({name}) is attached to awsv and can read what it holds",
-            hint=f"end process {tracer}; start awsv from your own debugger, as with strace",
+            hint=f"end process {tracer}; to debug awsv, have the debugger start it, as strace does",
         )
 
 
@@ -76,8 +76,8 @@ def _read(path: str) -> str:
         return ""
 
 
-def release() -> None:
-    """Restore the limit on core files and the umask, for the program that ``exec`` becomes."""
+def unharden() -> None:
+    """Restore the limit on core files and the umask, for the program that ``exec`` runs in place of this one."""
     if _umask is not None:
         os.umask(_umask)
     if _core_limit is not None:

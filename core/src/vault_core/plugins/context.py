@@ -40,7 +40,7 @@ class HostContext:
     """The :class:`vault_core.api.Context` of one plugin.
 
     :param profile: the keys of the AWS profile that the plugin is opened for.
-    :param passphrases: the sources that can open the store.
+    :param passphrases: makes the chain of the sources that can open the store.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class HostContext:
         environ: Mapping[str, str],
         store: StoreSettings | None,
         profile: Mapping[str, str],
-        passphrases: Passphrases,
+        passphrases: Callable[[], Passphrases],
     ) -> None:
         self._services = services
         self._profile = profile
@@ -87,7 +87,7 @@ class HostContext:
         if key_id not in state.keys:
             names = self._names(factor)
             try:
-                state.keys[key_id] = self._passphrases.unlock(key_id, derive, names, create=create, source=factor)
+                state.keys[key_id] = self._passphrases().unlock(key_id, derive, names, create=create, source=factor)
             except VaultError:
                 state.forget_keys(f"{key_id}/")  # its other factors: one of them may be the wrong one
                 raise
@@ -99,7 +99,7 @@ class HostContext:
         :param factor: the source that delivers the passphrase; None: the user chooses one.
         :raises PassphraseError: no passphrase was chosen.
         """
-        return self._passphrases.choose(key_id, derive, self._names(factor), source=factor)
+        return self._passphrases().choose(key_id, derive, self._names(factor), source=factor)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -109,10 +109,10 @@ class HostContext:
         return (source,) if source else self.sources
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
-        self._passphrases.keep(source, key_id, secret)
+        self._passphrases().keep(source, key_id, secret)
 
     def forget(self, source: str, key_id: str) -> bool:
-        return self._passphrases.forget(source, key_id)
+        return self._passphrases().forget(source, key_id)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         from vault_core.terminal_lock import turn

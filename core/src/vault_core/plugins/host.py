@@ -13,7 +13,6 @@ from vault_core import child_env, output
 from vault_core.api import Option
 from vault_core.asking import Asking, Prompter, Prompts, RunState
 from vault_core.errors import ConfigError, PluginError, VaultError
-from vault_core.passphrases import Passphrases
 from vault_core.plugins.boundary import open_source
 from vault_core.plugins.context import HostContext
 from vault_core.plugins.discovery import Offer
@@ -25,6 +24,7 @@ from vault_core.terminal import Terminal
 if TYPE_CHECKING:
     from vault_core.api import PassphraseSource, PassphraseSourceSpec
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.passphrases import Passphrases
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,7 @@ class Host:
         installed = [offer.name for offer in self.plugins.offers() if offer.usable]
         environ = visible(self.settings.environ, name, declared, reads, installed)
         sources = _Sources(self, store.name if store else "", profile or {})
-        passphrases = Passphrases(sources.store, sources, self.settings, self.prompts, self.notice)
-        return HostContext(self, MappingProxyType(options), environ, store, profile or {}, passphrases)
+        return HostContext(self, MappingProxyType(options), environ, store, profile or {}, sources.chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +196,11 @@ class _Sources:
     host: Host
     store: str
     profile: Mapping[str, str]
+
+    def chain(self) -> Passphrases:
+        from vault_core.passphrases import Passphrases  # not needed while a session is live
+
+        return Passphrases(self.store, self, self.host.settings, self.host.prompts, self.host.notice)
 
     def load(self, name: str) -> PassphraseSourceSpec:
         return self.host.plugins.load("passphrase", name)

@@ -1,10 +1,10 @@
-"""Live sessions of this user on this machine: sealed files in the state folder, one a step.
+"""Live sessions of this user on this machine: sealed files in the state folder, one per step.
 
-They are a cache: never in a storage backend, safe to delete, gone after a reboot where the runtime folder is. The key
-lies 0600 in the private runtime folder, so whoever runs as the user while the user is logged in can read live
-sessions, and never stored keys. Where there is no such folder it lies in the state folder, beside what it seals, and
-outlives the login (ADR 19). File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated
-data)``; the name is HMAC-SHA256(key, cache key), so it tells nothing without the key.
+They are a cache: never in a storage backend, safe to delete, and lost at a reboot if the runtime folder is. Their key
+is a file of mode 0600 in the private runtime folder, so programs of this user can read live sessions during the login,
+and never stored keys. Without such a folder the key is in the state folder, beside the sessions, and outlives the login
+(ADR 19). File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated data)``; the name is
+HMAC-SHA256(key, cache key), so it reveals nothing without the key.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from vault_core.settings import Settings
 
 SERVED_UNTIL = 16 * 60
-"""Seconds before its end up to which a session is served: the AWS SDKs come back at 15 minutes."""
+"""Seconds before its end up to which a session is served: the AWS SDKs ask again at 15 minutes."""
 
 LONGEST = 36 * 3600
-"""Seconds that a session lives at most: GetSessionToken's limit, and AssumeRole's is lower."""
+"""The longest duration of a session, in seconds: the limit of GetSessionToken; that of AssumeRole is lower."""
 
 SKEW = 15 * 60
-"""Seconds by which the clock of who issues a session may be ahead of ours: AWS refuses requests beyond that."""
+"""Seconds by which the clock of a session issuer may be ahead of ours: AWS refuses requests beyond that."""
 
 _SUFFIX = ".session"
 _NONCE = 12
@@ -52,9 +52,9 @@ class Session:
     credentials: Credentials
     issued: datetime
     kind: str
-    """For people: ``sts.GetSessionToken``."""
+    """The name in tables: ``sts.GetSessionToken``."""
     profiles: tuple[str, ...]
-    """The profiles that it depends on, the stored key's first and its own last."""
+    """The profiles that it depends on, that of the stored key first and its own last."""
 
     def left(self) -> float:
         """Seconds until it ends."""
@@ -75,7 +75,7 @@ class Dropped:
     sessions: int
     """Live ones that are gone."""
     unreadable: int
-    """Files that the key of this login does not open, so that nobody can tell whose sessions they hold."""
+    """Files that the key of this login does not open, so that their profiles are unknown."""
 
 
 class Cache:

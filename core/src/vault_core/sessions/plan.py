@@ -40,8 +40,8 @@ class KeyStep:
     """The key stored under a name."""
 
     name: str
-    store: Store
-    cache_key: str
+    store: Store = field(repr=False)
+    cache_key: str = field(repr=False)
     named_by: str = ""
     """For messages: the profile that names it and the line, unless that is the requested profile."""
 
@@ -52,11 +52,12 @@ class SessionStep:
 
     provider: str
     profile: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(repr=False)
+    """What the provider made of the profile. Not in the repr: options of a provider may be secret."""
     source: Step | None
-    cache_key: str
+    cache_key: str = field(repr=False)
     """Covers everything that can change the session."""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The keys of the profile, which may set options of the provider."""
 
 

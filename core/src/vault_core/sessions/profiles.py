@@ -69,9 +69,9 @@ class AwsProfile:
     """One profile, without its source profiles."""
 
     name: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(repr=False)
     """Lower-case keys to values, without empty ones; the ``vault_`` spelling of :data:`RENAMED` is resolved."""
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     """A key to the origin of its value: ``FILE:LINE`` or a variable."""
     source: str | None = None
     """The profile whose credentials it uses; None: the key that is stored under its own name."""
