@@ -27,7 +27,7 @@ def machine(tmp_path: Path) -> Home:
         ("add work", "adding the key of profile work"),
         ("remove work", "removing the key of profile work"),
         ("passwd", "changing the passphrase of store file"),
-        ("slot add --source env", "adding a way into store file"),
+        ("slot add --source env", "adding a way to unlock store file"),
         ("recovery", "making a recovery key for store file"),
         ("import credentials-file", "copying the keys of "),
         ("import undo", "putting "),
