@@ -179,7 +179,7 @@ def test_near_words_behind_a_command(words: tuple[str, str], near: str, there: s
 def test_debug_shows_frames_and_no_values(words: list[str], home: Home) -> None:
     done = home.awsv(*words, env={"AWS_VAULT_FILE_PASSPHRASE": "canary-passphrase"})
     assert (done.returncode, done.stdout) == (5, "")
-    assert re.search(r'File ".*unlock\.py", line \d+, in unlock', done.stderr)
+    assert re.search(r'File ".*passphrases\.py", line \d+, in unlock', done.stderr)
     assert "\nWrongSecret\n" in done.stderr
     assert "canary" not in done.stderr
     quiet = home.awsv(*[word for word in words if word != "--debug"], env={"AWS_VAULT_FILE_PASSPHRASE": "canary"})
