@@ -112,7 +112,7 @@ SAID = {
     **dict.fromkeys(("version 0", "version 2", "version 65535"), (4, "was written by a newer version of awsv: ")),
 }
 NEXT = {
-    "wrong": "hint: check where it comes from",
+    "wrong": "hint: check where it is set",
     "changed": "hint: restore it from a backup: awsv file restore FILE",
     "cut": "hint: restore it from a backup: awsv file restore FILE",
     **dict.fromkeys(("version 0", "version 2", "version 65535"), "hint: update awsv"),
