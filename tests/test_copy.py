@@ -131,7 +131,7 @@ def test_a_full_disk_is_gone_on_with(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--from", "a", "--to", "a"), 2, "are one store"),
+        (("--from", "a", "--to", "a"), 2, "are the same store"),
         (("--from", "a"), 2, "missing option '--to'"),
         (("--from", "a", "--to", "nowhere"), 3, "nowhere"),
         (("--from", "a", "--to", "b", "default", "missing"), 4, "no key is stored for profile 'missing'"),
@@ -191,7 +191,7 @@ def test_an_older_store_is_not_copied_where_nobody_sees_that_it_is_older(pair: P
     (pair.folders["a"] / "store.vlt").write_bytes(old)
     done = pair.home.awsv(*COPY, env=ENV)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "nobody would see that here" in done.stderr
+    assert "no user would see this notice" in done.stderr
     assert pair.read("b") == {"own": OTHER}
 
 
@@ -239,7 +239,7 @@ def test_a_key_that_is_gone_in_both_stores_comes_back(pair: Pair) -> None:
     key = here.get("default")
     assert key is not None
     outcomes = [Outcome(name, key.credentials, State.SAME) for name in ("default", "two words")]
-    with pytest.raises(UsageError, match=r"are one store: .* the key of profile 'default' was put back"):
+    with pytest.raises(UsageError, match=r"are the same store: .* the key of profile 'default' was put back"):
         copy._delete(app, here, there, outcomes)
     assert pair.read("a") == KEYS
 

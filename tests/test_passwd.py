@@ -79,7 +79,7 @@ def test_a_passphrase_from_the_environment_is_only_the_old_one(home: Home) -> No
     answer(child, (FIRST, NEW), (AGAIN, NEW))
     code, shown = ended(child)
     assert code == 0
-    assert "AWS_VAULT_FILE_PASSPHRASE delivers a passphrase: see that it is the new one" in shown
+    assert "AWS_VAULT_FILE_PASSPHRASE delivers a passphrase: make sure that it is the new one" in shown
     assert (opens(home, NEW), opens(home, PASSPHRASE)) == (True, False)
 
 

@@ -84,7 +84,7 @@ def test_missing_and_smallest_max_value_are_valid() -> None:
 
 
 def test_describe_storage_backend_hides_secret_defaults() -> None:
-    found = describe("box", STORAGE, SimpleNamespace(host=SimpleNamespace(plugins=Plugins())))  # type: ignore[arg-type]  # that much is looked at
+    found = describe("box", STORAGE, SimpleNamespace(plugins=Plugins()))  # type: ignore[arg-type]  # that much is looked at
     options = found.pop("options")
     assert found == {
         "summary": "a box",
@@ -96,14 +96,14 @@ def test_describe_storage_backend_hides_secret_defaults() -> None:
     }
     assert options[0] == {
         "name": "big-dir",
-        "flag": "--box-big-dir",
+        "flag": "-o box.big-dir=VALUE",
         "variable": "AWS_VAULT_BOX_BIG_DIR",
         "default": "/x",
         "secret": False,
         "help": "where",
     }
     assert [(one["secret"], one["default"]) for one in options[1:]] == [(True, None), (False, "true"), (False, None)]
-    flags = ["--box-big-dir", None, "--box-on", "--box-none"]
+    flags = ["-o box.big-dir=VALUE", None, "-o box.on=VALUE", "-o box.none=VALUE"]
     assert [one["flag"] for one in options] == flags  # a secret on a command line is everybody's to read
     assert "canary" not in str(options)
 

@@ -111,7 +111,7 @@ def shown_key(child: Any) -> str:
     for _ in range(2):
         child.expect(KEY)
         lines.append(child.match.group(0))
-    child.expect("Its last group, to show that you have it: ")
+    child.expect("Type the last group to confirm you wrote it down: ")
     return "-".join(lines)
 
 

@@ -15,7 +15,7 @@ from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, profiles_of
-from vault_core.sessions.profiles import Flags, Profiles
+from vault_core.sessions.profiles import Profiles, SessionOptions
 from vault_core.settings import Settings
 from vault_core.storage.vault import Store
 
@@ -71,7 +71,7 @@ class Plans:
         self.root.joinpath(".config/awsv/config.toml").write_text(STORES)
         host = Host(Settings(variables), plugins or Plugins())
         profiles = Profiles(AwsConfig.parse(config.encode(), b"", Path("c"), Path("d")), variables)
-        self.planner = Planner(host, profiles, self.generations, Flags(**flags))
+        self.planner = Planner(host, profiles, self.generations, SessionOptions(**flags))
         return self.planner.plan(name)
 
     def key(self, name: str, **options: Any) -> str:
@@ -267,3 +267,13 @@ def test_a_store_of_the_key_is_the_key_profiles_own(plans: Plans) -> None:
     config = CONFIG.replace("[profile one]", "[profile one]\nvault_backend = other")
     plan = plans("one", config=config.replace("[profile user]", "[profile user]\nvault_backend = elsewhere"))
     assert store_of(plan).place == "/elsewhere/store.vlt"
+
+
+def test_repr_of_a_plan_shows_no_value_of_a_profile(plans: Plans) -> None:
+    """A program prints its plan; a key of the profile, or an option of a provider, may be secret."""
+    config = f"[profile one]\nrole_arn = {ROLE}\nsource_profile = user\nvault_odd_pin = canary\n"
+    config += "aws_secret_access_key = canary\n"
+    plan = plans("one", config=config, environ={"AWS_VAULT_ODD_PIN": "canary"})
+    assert "canary" in str(plan.chain[0].keys)
+    assert "canary" not in repr(plan)
+    assert "profile='one'" in repr(plan)

@@ -160,7 +160,7 @@ def test_a_store_that_becomes_somebody_elses_before_it_is_opened_is_refused(
         with pytest.raises(StorageLocked, match="has become another one, or somebody else's"):
             vault.get("work")
     assert vault.store.identity == planned
-    host.close()
+    host.state.close_stores()
     assert backend.closed == 2
 
 
@@ -215,9 +215,9 @@ def test_sessions_of_one_person_are_not_anothers(make: Callable[..., tuple[Vault
 def test_what_was_opened_is_closed(make: Callable[..., tuple[Vault, Host]]) -> None:
     backend = Shared()
     vault, host = make(backend)
-    host.close()
+    host.state.close_stores()
     assert backend.closed == 0  # it was not needed so far
     vault.put("work", OWN)
-    host.close()
-    host.close()
+    host.state.close_stores()
+    host.state.close_stores()
     assert backend.closed == 1

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from vault_core.api.context import Context
 from vault_core.api.options import Option
@@ -23,6 +23,22 @@ class Credentials:
     session_token: Secret | None = None
     expires: datetime | None = None
     """Aware, UTC; None for a long-term key."""
+
+
+class CredentialsClient(Protocol):
+    """What a library for another SDK needs of a :class:`vault_core.Client`."""
+
+    def credentials(self, profile: str) -> Credentials:
+        """Return credentials of a profile that do not end soon.
+
+        :raises VaultError: there are none.
+        """
+
+    def region(self, profile: str) -> str | None:
+        """Return the region of a profile, or None.
+
+        :raises ConfigError: the profile makes no sense.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

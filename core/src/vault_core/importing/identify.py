@@ -48,7 +48,7 @@ def identify(host: Host, profiles: Profiles, keys: Mapping[str, Credentials]) ->
         try:
             answers = {name: job.result() for name, job in jobs.items()}
         except BaseException:
-            host.ends = time.monotonic()  # calls that wait for AWS stop now
+            host.state.cancel()  # calls that wait for AWS stop now
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     checks = {}

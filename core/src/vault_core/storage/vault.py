@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vault_core import output
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -40,7 +39,8 @@ from vault_core.plugins.boundary import open_store, said
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import Host, HostContext
+    from vault_core.plugins.context import HostContext
+    from vault_core.plugins.host import Host
     from vault_core.vlt import SlotTable
 
 CREDENTIALS = "credentials/"
@@ -114,7 +114,7 @@ class Store:
         return self._said("who_reads")
 
     def _said(self, question: str) -> str | None:
-        return said(self.context.host.plugins, "storage", self.spec, question, self.context)
+        return said(self.context.plugins, "storage", self.spec, question, self.context)
 
     @property
     def is_shared(self) -> bool:
@@ -145,14 +145,14 @@ class Vault(SlotKeeper):
     def _opened(self) -> StorageBackend:
         """:raises StorageLocked: it is another store now, or another person's, than the one that was planned with; or
         it needs the network, and the command only looks."""
-        if self._host.local and Capability.REMOTE in self.store.spec.capabilities:
+        if self._host.asking.offline and Capability.REMOTE in self.store.spec.capabilities:
             raise StorageLocked(
                 f"store {self.store.name!r} ({self.store.place}) needs the network and was not asked",
                 hint="'awsv list --unlock' asks it",
             )
         identity = self.store.identity
         opened = open_store(self._host.plugins, self.store.spec, self.store.context)
-        self._host.stores.append(opened)
+        self._host.state.stores.append(opened)
         if self.store.identify() != identity:
             raise StorageLocked(
                 f"store {self.store.name!r} ({self.store.place}) has become another one, or somebody else's, since"
@@ -316,7 +316,7 @@ class Vault(SlotKeeper):
             try:
                 common = self._names(self._common)
             except StorageDenied as error:  # who may not see them still has their own
-                output.note(error.message)
+                self._host.notice(error.message)
                 common = []
             names |= {name: True for name in common if name not in names}
         return names
@@ -329,7 +329,7 @@ class Vault(SlotKeeper):
             try:
                 names.append(decode(encoded))
             except StorageCorrupt as error:  # one item of somebody else's must not hide the others
-                output.note(error.message)
+                self._host.notice(error.message)
         return names
 
 
