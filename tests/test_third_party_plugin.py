@@ -97,7 +97,7 @@ def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
 def test_who_may_write_and_not_list_adds_a_key(tmp_path: Path) -> None:
     site = Site(tmp_path / "third")
     told = THIRD_PARTY.replace(
-        'summary="a drawer"', 'summary="a drawer", at_rest=AtRest.SERVICE, who_reads=lambda ctx: "all"'
+        'summary="a drawer"', 'summary="a drawer", at_rest=AtRest.SERVICE, readers=lambda ctx: "all"'
     )
     install(site, "drawer", told.replace("return iter(self._read())", 'raise StorageDenied("listing is denied")'))
     done = offline(tmp_path).run(site.awsv, "add", "--env", "work", env={"AWS_VAULT_BACKEND": "drawer", **NEW})

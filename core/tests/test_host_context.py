@@ -91,7 +91,7 @@ def test_a_dialog_appears_only_where_somebody_sits(
     environ: dict[str, str], may_ask: bool, may_show: bool, host: Host
 ) -> None:
     host.may_ask = may_ask
-    assert context(host, **environ).may_show_dialog is may_show
+    assert context(host, **environ).can_show_dialog is may_show
 
 
 def test_what_is_suspect_is_told_or_refused(host: Host, capfd: pytest.CaptureFixture[str]) -> None:

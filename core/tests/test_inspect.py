@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import AtRest, Capability, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
-from vault_core.api import Source as Need
+from vault_core.api import SourceNeed as Need
 from vault_core.plugins.inspect import describe, faults
 from vault_core.plugins.loader import Plugins
 
@@ -49,7 +49,7 @@ def test_a_sound_plugin_has_no_faults() -> None:
         ({"summary": None}, "its summary is not one line of text"),
         ({"open": None}, "its open cannot be called"),
         ({"locate": "x"}, "its locate cannot be called"),
-        ({"who_reads": 1}, "its who_reads cannot be called"),
+        ({"readers": 1}, "its readers cannot be called"),
         ({"options": [Option(name="a", help="h")]}, "its options are no tuple of Option"),
         ({"options": ("a",)}, "its options are no tuple of Option"),
         ({"options": (Option(name="A", help="h"),)}, "'A' is no name of an option: lower-case words joined by -"),
@@ -75,7 +75,7 @@ def test_a_secret_of_another_than_a_session_provider_is_not_for_profiles(secret:
     told = ["its option 'pin' is secret: an AWS profile sets one of a session provider alone"]
     assert list(faults(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
     assert list(faults(session)) == []
-    assert list(faults(replace(session, source="never"))) == ["its source is no Source"]  # type: ignore[arg-type]
+    assert list(faults(replace(session, source="never"))) == ["its source is not a SourceNeed"]  # type: ignore[arg-type]
 
 
 def test_no_limit_and_the_least_limit_are_none() -> None:
@@ -91,7 +91,7 @@ def test_a_storage_backend_is_described_without_its_secrets() -> None:
         "at_rest": "core",
         "max_value": 64,
         "locate": "/there",
-        "who_reads": None,
+        "readers": None,
     }
     assert options[0] == {
         "name": "big-dir",
@@ -111,7 +111,7 @@ def test_nothing_is_called_without_a_context() -> None:
     def never(_: object) -> str:
         raise AssertionError
 
-    assert describe("box", replace(STORAGE, locate=never, who_reads=never), None)["locate"] is None
+    assert describe("box", replace(STORAGE, locate=never, readers=never), None)["locate"] is None
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_an_option_does_not_take_a_name_of_the_hosts(
         ("storage", "capabilities=0", "its capabilities are no Capability"),
         ("storage", "secret_variables=None", "its secret_variables are no tuple of str"),
         ("passphrase", "options=[]", "its options are no tuple of Option"),
-        ("session", 'source="never"', "its source is no Source"),
+        ("session", 'source="never"', "its source is not a SourceNeed"),
     ],
 )
 def test_a_spec_whose_fields_are_of_other_types_is_not_gone_by(kind: str, wrong: str, told: str, folder: Path) -> None:

@@ -168,13 +168,13 @@ def test_who_holds_a_long_value_is_told():
     class Held(Limited):
         def get(self, key):
             item = super().get(key)
-            return item and replace(item, holder="ana since yesterday")
+            return item and replace(item, written_by="ana since yesterday")
 
     inner = Held()
     opened(inner).put(KEY, Secret(LONG))
     found = opened(inner).get(KEY)
     assert found is not None
-    assert (found.value, found.holder) == (Secret(LONG), "ana since yesterday")
+    assert (found.value, found.written_by) == (Secret(LONG), "ana since yesterday")
 
 
 def test_the_loser_of_a_race_leaves_no_part():

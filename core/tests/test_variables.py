@@ -148,9 +148,9 @@ def test_children_get_of_a_plugin_in_use_what_it_says_is_no_secret(
 def test_a_dialog_is_shown_where_its_person_sits_and_nowhere_else(name: str, shown: bool, tmp_path: Path) -> None:
     """Over SSH it would appear to whoever sits at that desktop."""
     host = Host(Settings({"HOME": str(tmp_path), name: "1"}), Plugins())
-    assert host.context("storage", "x", ()).may_show_dialog is shown
+    assert host.context("storage", "x", ()).can_show_dialog is shown
     host.may_ask = False
-    assert not host.context("storage", "x", ()).may_show_dialog
+    assert not host.context("storage", "x", ()).can_show_dialog
 
 
 @pytest.mark.parametrize(

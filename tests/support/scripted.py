@@ -17,7 +17,7 @@ from vault_core.api import (
     SessionRequest,
     SessionSpec,
 )
-from vault_core.api import Source as Need
+from vault_core.api import SourceNeed as Need
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins

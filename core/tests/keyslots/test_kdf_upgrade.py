@@ -136,6 +136,6 @@ def test_too_little_memory_refuses_no_write(inner, opened, monkeypatch):
 def test_the_passphrase_is_let_go(opened):
     store, _ = opened()
     store.get(KEY)
-    assert store._renewal.pending
+    assert store._upgrade.pending
     store.close()
-    assert not store._renewal.pending
+    assert not store._upgrade.pending

@@ -6,7 +6,7 @@ import pytest
 
 from vault_core.api import Secret
 from vault_core.keyslots.new_slot import NewSlot
-from vault_core.keyslots.replay import heard
+from vault_core.keyslots.replay import record_secrets
 from vault_core.vlt.kdf import Argon2id
 from vault_core.vlt.slot_table import SlotTable
 from vault_testkit.context import FakeContext
@@ -35,10 +35,10 @@ def passphrase():
 def test_what_opened_the_store_is_repeated(tmp_path, make):
     ctx = context(tmp_path, MINE)
     table = SlotTable(STORE, (make().wrap(DEK),))
-    hearing, repeating = heard(ctx)
-    assert table.open(hearing, WHERE) == DEK
+    recorder, replayer = record_secrets(ctx)
+    assert table.open(recorder, WHERE) == DEK
     asked = len(ctx.unlocked)
-    again, dek, dropped = table.rekey(ctx, WHERE, repeating=repeating)
+    again, dek, dropped = table.rekey(ctx, WHERE, repeating=replayer)
     assert (len(ctx.unlocked), dropped, ctx.notes) == (asked, (), [])
     assert again.open(ctx, WHERE) == dek != DEK
 
@@ -46,9 +46,9 @@ def test_what_opened_the_store_is_repeated(tmp_path, make):
 def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path):
     one, other = context(tmp_path, MINE), context(tmp_path, OTHER)
     table = SlotTable(STORE, (composite(MINE).wrap(DEK), composite(OTHER).wrap(DEK)))
-    hearing, repeating = heard(one)
-    table.open(hearing, WHERE)
-    again, dek, dropped = table.rekey(other, WHERE, repeating=repeating)
+    recorder, replayer = record_secrets(one)
+    table.open(recorder, WHERE)
+    again, dek, dropped = table.rekey(other, WHERE, repeating=replayer)
     assert (len(again.slots), dropped) == (2, ())
     assert again.open(one, WHERE) == again.open(other, WHERE) == dek
     assert [note.partition(":")[0] for note in other.notes[:1]] == [f"for {table.slots[1].describe()}"]
@@ -57,6 +57,6 @@ def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path):
 def test_a_wrong_secret_is_not_kept(tmp_path):
     ctx = FakeContext(tmp_path, passphrases=["wrong", "right"])
     table = SlotTable(STORE, (passphrase().wrap(DEK),))
-    hearing, repeating = heard(ctx)
-    table.open(hearing, WHERE)
-    assert [secret.reveal_text() for _, secret in repeating._said] == ["right"]
+    recorder, replayer = record_secrets(ctx)
+    table.open(recorder, WHERE)
+    assert [secret.reveal_text() for _, secret in replayer._said] == ["right"]

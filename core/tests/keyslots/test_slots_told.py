@@ -8,7 +8,7 @@ import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
 from vault_core.keyslots import replay
-from vault_core.keyslots.kdf_upgrade import Renewal
+from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 from vault_core.vlt import slot_table
 from vault_core.vlt.kdf import Argon2id, cost
 from vault_core.vlt.recovery import same_group
@@ -44,12 +44,12 @@ def argon2(memory, passes):
 @pytest.mark.parametrize("able", [True, False])
 def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(tmp_path, kdf, weak, able):
     ctx = FakeContext(tmp_path, store="team")
-    renewal = Renewal(ctx, "it", cost=TODAY, able=able)
-    renewal.opened(STORE, slot(kdf=kdf), Secret("p"))
-    assert renewal.pending is (weak and able)
+    upgrade = KdfUpgrade(ctx, "it", cost=TODAY, able=able)
+    upgrade.opened(STORE, slot(kdf=kdf), Secret("p"))
+    assert upgrade.pending is (weak and able)
     assert [("passwd --backend team" in note, "next write" in note) for note in ctx.notes] == [(not able, able)] * weak
-    renewal.forget()
-    assert not renewal.pending
+    upgrade.forget()
+    assert not upgrade.pending
 
 
 def test_what_derivations_cost():
@@ -102,9 +102,9 @@ def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
 
 def test_what_one_source_said_is_not_repeated_for_another():
     said = [("ssm", Secret("1")), (None, Secret("2")), (None, Secret("3"))]
-    again = replay._Repeating(SimpleNamespace(), said)
+    again = replay._Replayer(SimpleNamespace(), said)
     assert again.unlock("k", lambda secret: secret) == Secret("2")
-    assert again.unlock("k", lambda secret: secret, factor="ssm") == Secret("1")
+    assert again.unlock("k", lambda secret: secret, source="ssm") == Secret("1")
 
     def second(secret):
         if secret != Secret("3"):
@@ -114,4 +114,4 @@ def test_what_one_source_said_is_not_repeated_for_another():
     assert again.unlock("k", second) == Secret("3")
     for factor in ("ssm", "other"):
         with pytest.raises(NoSecret):
-            again.unlock("k", second, factor=factor)
+            again.unlock("k", second, source=factor)

@@ -24,10 +24,10 @@ class Watched(FakeContext):
         super().__init__(root, store="file", **{"sources": ("env", "prompt"), **options})
         self.asked = []
 
-    def unlock(self, key_id, derive, *, create=False, factor=None):
-        if factor is not None:
-            self.asked.append(factor)
-        return super().unlock(key_id, derive, create=create, factor=factor)
+    def unlock(self, key_id, derive, *, create=False, source=None):
+        if source is not None:
+            self.asked.append(source)
+        return super().unlock(key_id, derive, create=create, source=source)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def table(here):
     here.factors = {"ssm": [Secret("one")], "vault": [Secret("two")]}
 
     def choose(key_id, derive, source):
-        return here.unlock(key_id, derive, create=True, factor=source)
+        return here.unlock(key_id, derive, create=True, source=source)
 
     both = NewSlot.composite(table.store, choose, ["ssm", "vault"], cost=slots_cost())
     table = table.add(dek, NewSlot.kept(table.store, here, "keychain")).add(dek, both)

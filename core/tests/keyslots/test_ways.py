@@ -111,8 +111,8 @@ def test_a_kept_key_that_is_wrong_or_none_is_passed_over(made, tmp_path, deliver
 
 def test_a_source_that_is_locked_is_told_before_the_passphrase_is_asked_for_and_once(made, tmp_path):
     class Locked(FakeContext):
-        def unlock(self, key_id, derive, *, factor=None, **how):
-            if factor:
+        def unlock(self, key_id, derive, *, source=None, **how):
+            if source:
                 raise SourceUnavailable("it is locked")
             self.notes.append("asked")
             return super().unlock(key_id, derive, **how)

@@ -152,10 +152,10 @@ def test_no_passphrase_is_wanted_under_the_lock(opened, ctx, folder, monkeypatch
 def test_two_create_with_different_passphrases(opened, ctx, folder, monkeypatch, tmp_path):
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, factor=None):
+    def late(key_id, derive, *, create=False, source=None):
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["first"]), folder).put("a/first", Secret("1"))
-        return real(key_id, derive, create=create, factor=factor)
+        return real(key_id, derive, create=create, source=source)
 
     monkeypatch.setattr(ctx, "unlock", late)
     with pytest.raises(WrongSecret):
@@ -167,13 +167,13 @@ def test_the_lock_is_free_whenever_somebody_is_asked(opened, ctx, folder, monkey
     """Also where the store was created by somebody else between the question and the lock."""
     real, asked = ctx.unlock, []
 
-    def noted(key_id, derive, *, create=False, factor=None):
+    def noted(key_id, derive, *, create=False, source=None):
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
         with (folder / "store.vlt.lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         asked.append(create)
-        return real(key_id, derive, create=create, factor=factor)
+        return real(key_id, derive, create=create, source=source)
 
     monkeypatch.setattr(ctx, "unlock", noted)
     opened().put("a/second", Secret("2"))

@@ -85,10 +85,10 @@ def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
     """Somebody else made it while a person thought about a passphrase: theirs stays."""
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, factor=None):
+    def late(key_id, derive, *, create=False, source=None):
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
-        return real(key_id, derive, create=create, factor=factor)
+        return real(key_id, derive, create=create, source=source)
 
     monkeypatch.setattr(ctx, "unlock", late)
     with pytest.raises(StorageConflict):

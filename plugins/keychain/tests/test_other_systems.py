@@ -178,7 +178,7 @@ def session() -> Iterator[DesktopSession]:
 
 
 def wallet(session: DesktopSession, tmp_path: Path, *, dialogs: bool = False) -> Keychain:
-    given = FakeContext(tmp_path, options={"name": "awsv"}, environ=session.env, may_show_dialog=dialogs)
+    given = FakeContext(tmp_path, options={"name": "awsv"}, environ=session.env, can_show_dialog=dialogs)
     return open_keychain(given, KWALLET, "awsv")
 
 

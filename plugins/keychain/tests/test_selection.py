@@ -47,7 +47,7 @@ def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypa
     specs = {spec.name: spec for spec in offered.vault_storage_backends()}
     assert tuple(specs) == NAMES
     assert offered.own() is kind
-    assert specs["keychain"].who_reads is not None
+    assert specs["keychain"].readers is not None
     assert specs["keychain"].max_value == (kind.most - 19 if kind.most else None)
     assert {option.name for option in specs["keychain"].options} == (
         {"name", "collection-name"} if kind is SECRET_SERVICE else {"name"}
@@ -88,8 +88,8 @@ def test_on_the_wrong_platform(kind: Kind, platform: str, ctx: Context, monkeypa
 
 def test_who_reads_is_one_sentence(ctx: Context) -> None:
     for spec in offered.vault_storage_backends():
-        assert spec.who_reads is not None
-        told = spec.who_reads(ctx)
+        assert spec.readers is not None
+        told = spec.readers(ctx)
         assert told[0].islower() or told.startswith("the Python")
         assert not told.endswith(".")
         assert "\n" not in told

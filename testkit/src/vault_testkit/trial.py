@@ -109,7 +109,7 @@ class Trial:
         if not isinstance(backend, SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
         both = [
-            Prefixed(Counted(one, self._count), self.place.prefix, self._written) for one in (backend, backend.common())
+            Prefixed(Counted(one, self._count), self.place.prefix, self._written) for one in (backend, backend.shared())
         ]
         self._opened += both
         return both[0], both[1]

@@ -18,14 +18,14 @@ from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
 from vault_core.api.options import Option, boolean
 from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.api.session import (
-    CallerIdentifier,
     CallerIdentity,
     Credentials,
+    IdentifiesCaller,
     Profile,
     SessionProvider,
     SessionRequest,
     SessionSpec,
-    Source,
+    SourceNeed,
 )
 from vault_core.api.storage import (
     ABSENT,
@@ -68,7 +68,6 @@ __all__ = [
     "ANY",
     "AccessDenied",
     "AtRest",
-    "CallerIdentifier",
     "CallerIdentity",
     "Cancelled",
     "Capability",
@@ -78,6 +77,7 @@ __all__ = [
     "Context",
     "Credentials",
     "Expect",
+    "IdentifiesCaller",
     "Item",
     "MfaError",
     "MfaRejected",
@@ -101,7 +101,7 @@ __all__ = [
     "SessionSpec",
     "SharedItems",
     "SlotKeeper",
-    "Source",
+    "SourceNeed",
     "SourceUnavailable",
     "StorageBackend",
     "StorageConflict",

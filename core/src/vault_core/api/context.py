@@ -53,7 +53,7 @@ class Context(Protocol):
         """Where this user's disposable state of this machine belongs (``$XDG_STATE_HOME/awsv``); may not exist yet."""
 
     @property
-    def may_show_dialog(self) -> bool:
+    def can_show_dialog(self) -> bool:
         """Whether a service may show the person a dialog of its own now (an unlock prompt of the desktop, say).
 
         Not under ``--no-input``, while listing, in ``CI`` or over SSH. To end what nobody answers is the plugin's.
@@ -64,7 +64,7 @@ class Context(Protocol):
         """The names of the passphrase sources that the settings name, in the order in which they are asked."""
 
     def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
     ) -> Secret:
         """The key of a lock, derived from a secret that only ``derive`` is shown.
 
@@ -75,16 +75,16 @@ class Context(Protocol):
         :param derive: secret to key; slow, and without side effects, as it may run several times. It does not keep or
             pass on the secret: the host cannot prevent that, as it is the plugin's own code.
         :param create: a new secret is being chosen: an interactive source asks twice.
-        :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
+        :param source: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
             by that source.
         :raises NoSecret: no source had a secret.
         :raises WrongSecret: none was right.
         :raises PassphraseError: the person declined, or a source is set up wrongly.
-        :raises SourceUnavailable: the source that ``factor`` names cannot answer now.
+        :raises SourceUnavailable: the source that ``source`` names cannot answer now.
         """
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
-        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``factor`` and this ``key_id`` finds it.
+        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``source`` and this ``key_id`` finds it.
 
         :raises PassphraseError: the source keeps no secrets, or does not give this one back.
         :raises SourceUnavailable: it cannot answer now.

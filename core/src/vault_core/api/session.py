@@ -34,7 +34,7 @@ class Profile:
     """AWS config keys in lower case, empty ones left out. ``mfa_serial`` is there only if this step is to use MFA."""
 
 
-class Source(enum.Enum):
+class SourceNeed(enum.Enum):
     """Whether a session provider works on other credentials."""
 
     NEVER = "never"
@@ -79,7 +79,7 @@ class SessionSpec:
     """Options and profile to parameters. Pure. It covers *everything* that can change the session: the result is the
     cache key, and what ``explain`` prints. Values are JSON; an ``mfa_serial`` in it means that a code will be asked.
     Raises :class:`~vault_core.errors.ConfigError` naming the key that makes no sense."""
-    source: Source = Source.REQUIRED
+    source: SourceNeed = SourceNeed.REQUIRED
     options: tuple[Option, ...] = ()
     unavailable: Callable[[Context], str | None] | None = None
     """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
@@ -99,7 +99,7 @@ class CallerIdentity:
     """Of the user or the assumed role; ``…:root`` is the account's owner."""
 
 
-class CallerIdentifier(ABC):
+class IdentifiesCaller(ABC):
     """What a session provider can do besides: tell whose credentials these are (``awsv import … --check``)."""
 
     @abstractmethod

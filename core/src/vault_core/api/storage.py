@@ -39,7 +39,7 @@ class Capability(enum.Flag):
     CAS = enum.auto()
     """``put`` and ``delete`` understand a version (check and set), ``put`` also :data:`ABSENT`, without a race."""
     INTERACTIVE = enum.auto()
-    """It may show a dialog of its own, where :attr:`Context.may_show_dialog` allows one."""
+    """It may show a dialog of its own, where :attr:`Context.can_show_dialog` allows one."""
     REMOTE = enum.auto()
     """It needs the network."""
     SHARED = enum.auto()
@@ -72,7 +72,7 @@ class Item:
     value: Secret
     """One or more printable ASCII bytes."""
     version: Version
-    holder: str = ""
+    written_by: str = ""
     """Who put it there and when, for people (``ana on laptop since 2026-11-22 11:40 UTC``); empty where the store does
     not know. What the writer said of itself, no proof."""
 
@@ -128,11 +128,11 @@ class StorageSpec:
     """The most bytes a value may have, 64 or more; the core splits what is longer. None: no limit worth naming."""
     locate: Callable[[Context], str] | None = None
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
-    whose: Callable[[Context], str] | None = None
+    principal: Callable[[Context], str] | None = None
     """For whom it is opened, where a service decides by other things than the place which items one sees (a login, a
     token): sessions made for one are not served to another. Cheap, opens nothing, holds no secret; a digest will do.
     None: the place says it all."""
-    who_reads: Callable[[Context], str] | None = None
+    readers: Callable[[Context], str] | None = None
     """Who can read what is kept here, in one sentence, for ``plugins check`` and the first ``add``; cheap, opens
     nothing. For a store that awsv does not encrypt itself: its users cannot know otherwise."""
     unavailable: Callable[[Context], str | None] | None = None
@@ -152,7 +152,7 @@ class SharedItems(ABC):
     """
 
     @abstractmethod
-    def common(self) -> StorageBackend:
+    def shared(self) -> StorageBackend:
         """The items that everybody with access to the store shares, as a store of their own; cheap, asks nobody.
         What closes one of the two closes both."""
 

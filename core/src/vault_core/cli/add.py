@@ -93,7 +93,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
 
 def _is_first(vault: Vault) -> bool:
     """Whether it is the first key of a store whose users should be told who can read it."""
-    if vault.store.spec.who_reads is None:
+    if vault.store.spec.readers is None:
         return False
     try:
         return next(vault.names(), None) is None
@@ -121,7 +121,7 @@ def _refuse_to_replace(vault: Vault, profile: str, there: StoredKey | None, *, o
         whose, flag = ("everybody's key", " --shared") if there.shared else ("your key", "")
         raise StorageConflict(
             f"{whose} {there.credentials.access_key_id} has the name {profile!r} in {vault.store.place} already"
-            f" ({there.holder or 'nobody knows since when'}); nothing was changed",
+            f" ({there.written_by or 'nobody knows since when'}); nothing was changed",
             hint=f"choose another name, or '{command_line(f'awsv remove{flag}', profile)}' if that key is of no use",
         )
     if overwrite:

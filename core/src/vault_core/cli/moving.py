@@ -83,7 +83,7 @@ def say_who(app: App, found: Found) -> dict[str, dict[str, str | None]]:
 
 
 def _identity(app: App, spec: SessionSpec, name: str, key: Credentials) -> dict[str, str | None]:
-    from vault_core.api import CallerIdentifier, Profile, SessionRequest
+    from vault_core.api import IdentifiesCaller, Profile, SessionRequest
     from vault_core.plugins.boundary import open_provider, parameters
 
     answer: dict[str, str | None] = {"state": "unknown", "account": None, "arn": None, "reason": None}
@@ -91,7 +91,7 @@ def _identity(app: App, spec: SessionSpec, name: str, key: Credentials) -> dict[
         profile = Profile(name=name, keys=app.profiles.endpoint(name))
         context = app.host.context("session", spec.name, spec.options, profile=profile.keys)
         provider = open_provider(app.plugins, spec, context)
-        if not isinstance(provider, CallerIdentifier):
+        if not isinstance(provider, IdentifiesCaller):
             raise PluginError(
                 f"session provider {spec.name!r} cannot tell whose a key is", hint="update vault-plugin-aws"
             )

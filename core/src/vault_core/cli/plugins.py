@@ -64,7 +64,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
       summary, capabilities, options
                what it offers, if it could be loaded; an option has name, flag, variable,
                default, secret and help
-      at_rest, max_value, locate, who_reads
+      at_rest, max_value, locate, readers
                of a storage backend: who encrypts, the largest value, where it is, who can read it
 
     \b
@@ -248,7 +248,7 @@ def sheet(row: Mapping[str, Any]) -> list[str]:
         "can": ", ".join(row.get("capabilities", ())),
         "largest value": f"{row['max_value']} bytes" if row.get("max_value") else None,
         "where": row.get("locate"),
-        "who can read it": row.get("who_reads"),
+        "who can read it": row.get("readers"),
         "prints": row["said"],
     }
     lines += [f"  {f'{title}:':<17}{fact}" for title, fact in facts.items() if fact]

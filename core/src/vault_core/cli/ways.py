@@ -22,7 +22,7 @@ from vault_core.secret import Secret
 if TYPE_CHECKING:
     from vault_core.keyslots.new_slot import Choose
     from vault_core.plugins.host import HostContext
-    from vault_core.vlt import NewSlot, Renewal, SlotTable
+    from vault_core.vlt import KdfUpgrade, NewSlot, SlotTable
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -64,11 +64,11 @@ class Ways:
         return self.place or self.where
 
     @cached_property
-    def renewal(self) -> Renewal:
+    def upgrade(self) -> KdfUpgrade:
         """Of the passphrase slot that opens it here, where that costs less than new ones."""
-        from vault_core.vlt import Renewal
+        from vault_core.vlt import KdfUpgrade
 
-        return Renewal(self.context, self.file)
+        return KdfUpgrade(self.context, self.file)
 
     def table(self) -> SlotTable:
         """The slots as they are now."""
@@ -76,17 +76,17 @@ class Ways:
 
     def open(self) -> Secret:
         """The data key, through any way but a recovery key."""
-        return self.table().open(self.context, self.file, self.renewal)
+        return self.table().open(self.context, self.file, self.upgrade)
 
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store; no key of a slot that is gone is remembered."""
         changed = b""
-        self.renewal.prepare()
+        self.upgrade.prepare()
 
         def noted(table: SlotTable, key: Secret) -> SlotTable:
             nonlocal changed
             changed = table.store
-            return self.renewal.applied(change(table, key), key)
+            return self.upgrade.applied(change(table, key), key)
 
         self.keeper.change_slots(noted, dek=dek)
         self.app.host.forget_keys(f"{changed.hex()}/")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vault_core.vlt.slot_table import SlotTable
 
 
-class Renewal:
+class KdfUpgrade:
     """The slot of one open store that is to be made anew, if any.
 
     :param where: names the store to people (a path).

@@ -16,13 +16,13 @@ _Said = list[tuple[str | None, Secret]]
 """Which source was asked by its name (None: the ordinary chain), and the secret that was taken from it."""
 
 
-def heard(ctx: Context) -> tuple[Context, Context]:
+def record_secrets(ctx: Context) -> tuple[Context, Context]:
     """Two contexts in place of one: the first asks as it does, and hears what is said; the second only repeats that.
 
     The secrets are kept as long as the second context is.
     """
     said: _Said = []
-    return cast("Context", _Hearing(ctx, said)), cast("Context", _Repeating(ctx, said))
+    return cast("Context", _Recorder(ctx, said)), cast("Context", _Replayer(ctx, said))
 
 
 class _Around:
@@ -36,29 +36,29 @@ class _Around:
         return getattr(self._ctx, name)
 
 
-class _Hearing(_Around):
+class _Recorder(_Around):
     def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
     ) -> Secret:
         def noted(secret: Secret) -> Secret:
             key = derive(secret)
-            self._said.append((factor, secret))
+            self._said.append((source, secret))
             return key
 
-        return self._ctx.unlock(key_id, noted, create=create, factor=factor)
+        return self._ctx.unlock(key_id, noted, create=create, source=source)
 
 
-class _Repeating(_Around):
+class _Replayer(_Around):
     def unlock(
         self,
         key_id: str,  # noqa: ARG002 - of the protocol; what is repeated was said to another lock
         derive: Callable[[Secret], Secret],
         *,
         create: bool = False,  # noqa: ARG002 - of the protocol; nothing new is chosen here
-        factor: str | None = None,
+        source: str | None = None,
     ) -> Secret:
-        for source, secret in self._said:
-            if source == factor:
+        for asked, secret in self._said:
+            if asked == source:
                 with suppress(WrongSecret):
                     return derive(secret)
         raise NoSecret("nobody has said it yet")

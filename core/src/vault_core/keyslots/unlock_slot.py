@@ -17,17 +17,17 @@ from vault_core.vlt.slot import Slot
 
 if TYPE_CHECKING:
     from vault_core.api import Context
-    from vault_core.keyslots.kdf_upgrade import Renewal
+    from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 
 _KeyOf = Callable[[bytes, Mapping[str, Any], Secret], Secret]
 
 
 def by_passphrase(
-    ctx: Context, store: bytes, slots: Sequence[Slot], where: str, renewal: Renewal | None = None
+    ctx: Context, store: bytes, slots: Sequence[Slot], where: str, upgrade: KdfUpgrade | None = None
 ) -> tuple[Slot, Secret]:
     """The one of these passphrase slots that a passphrase of the ordinary chain opens, and its key.
 
-    :param renewal: is told of them, unless the key was remembered.
+    :param upgrade: is told of them, unless the key was remembered.
     :raises WrongSecret: none does.
     :raises NoSecret: there was no passphrase.
     """
@@ -44,8 +44,8 @@ def by_passphrase(
     key = ctx.unlock(lock_name(store, *(slot.id for slot in slots)), derive)
     for slot in slots:
         if slot.fits(key):
-            if renewal and said:
-                renewal.opened(store, slot, *said)
+            if upgrade and said:
+                upgrade.opened(store, slot, *said)
             return slot, key
     raise StorageLocked(f"the key remembered for {where} does not fit it", hint="lock it, and unlock it again")
 
@@ -63,7 +63,7 @@ def kept(ctx: Context, store: bytes, slot: Slot) -> Secret:
     :raises NoSecret: it has none.
     """
     derive = _checked(kept_key, store, slot, slot.head)
-    return ctx.unlock(lock_name(store, slot.id), derive, factor=slot.sources[0])
+    return ctx.unlock(lock_name(store, slot.id), derive, source=slot.sources[0])
 
 
 def composite(ctx: Context, store: bytes, slot: Slot, head: Mapping[str, Any]) -> Secret:
@@ -100,10 +100,10 @@ def composite(ctx: Context, store: bytes, slot: Slot, head: Mapping[str, Any]) -
     *first, last = sorted(slot.head["factors"], key=lambda factor: factor["kdf"]["alg"] != "none")
     for factor in first:
         source = factor["source"]
-        new[source] = ctx.unlock(f"{base}/{source}", _bound(stretch, factor), factor=source)
+        new[source] = ctx.unlock(f"{base}/{source}", _bound(stretch, factor), source=source)
         old.setdefault(source, new[source])  # remembered from before: then this is no fresh head
     try:
-        return ctx.unlock(base, finish, factor=last["source"])
+        return ctx.unlock(base, finish, source=last["source"])
     except WrongSecret:
         message = f"{slot.describe()} does not open: one of its {len(slot.sources)} factors is wrong"
         raise (PassphraseError(message) if wrong > 1 else WrongSecret(message)) from None

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from vault_core.api import (
     ANY,
-    CallerIdentifier,
     CallerIdentity,
     Credentials,
     Expect,
+    IdentifiesCaller,
     Item,
     MfaRequest,
     MfaSource,
@@ -145,7 +145,7 @@ class _Store(StorageBackend):
         item: Item | None = self._calls("get", lambda: self._opened.get(key))
         self._calls.expect("get", item, Item | None, "an Item or None")
         if item is not None:
-            self._calls.fields("get", item, value=Secret, version=str, holder=str)
+            self._calls.fields("get", item, value=Secret, version=str, written_by=str)
         return item
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
@@ -177,9 +177,9 @@ class _Store(StorageBackend):
 
 
 class _SharedStore(_Store, SharedItems):
-    def common(self) -> StorageBackend:
-        returned = self._calls("common", lambda: self._opened.common())
-        return _around(self._calls.expect("common", returned, StorageBackend, "a StorageBackend"), self._calls)
+    def shared(self) -> StorageBackend:
+        returned = self._calls("shared", lambda: self._opened.shared())
+        return _around(self._calls.expect("shared", returned, StorageBackend, "a StorageBackend"), self._calls)
 
 
 class _KeeperStore(_Store, SlotKeeper):
@@ -287,7 +287,7 @@ def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> Sess
     """The session provider that a spec opens; what it can do besides, what is returned can do, too."""
     calls = Calls(plugins, "session", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), SessionProvider, "a SessionProvider")
-    return (_Identifier if isinstance(opened, CallerIdentifier) else _Provider)(opened, calls)
+    return (_Identifier if isinstance(opened, IdentifiesCaller) else _Provider)(opened, calls)
 
 
 class _Provider(SessionProvider):
@@ -330,7 +330,7 @@ def _text(secret: Secret | None) -> str:
         return ""
 
 
-class _Identifier(_Provider, CallerIdentifier):
+class _Identifier(_Provider, IdentifiesCaller):
     def identify(self, request: SessionRequest) -> CallerIdentity:
         returned = self._calls("identify", lambda: self._opened.identify(request))
         identity: CallerIdentity = self._calls.expect("identify", returned, CallerIdentity, "a CallerIdentity")

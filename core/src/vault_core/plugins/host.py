@@ -307,17 +307,17 @@ class HostContext:
         return self._host.settings.make_state_dir()
 
     @property
-    def may_show_dialog(self) -> bool:
+    def can_show_dialog(self) -> bool:
         # Over SSH it would appear on the desktop of whoever sits there, and in CI nobody sits.
         return self._host.may_ask and not any(self.environ.get(name) for name in ("CI", "SSH_CONNECTION"))
 
     def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
     ) -> Secret:
         from vault_core.passphrases import unlock
 
         if key_id not in self._host.keys:
-            sources = self._sources(factor)
+            sources = self._sources(source)
             try:
                 self._host.keys[key_id] = unlock(
                     self._host,
@@ -326,7 +326,7 @@ class HostContext:
                     derive,
                     sources,
                     create=create,
-                    factor=factor,
+                    factor=source,
                     profile=self._profile,
                 )
             except VaultError:
@@ -334,23 +334,23 @@ class HostContext:
                 raise
         return self._host.keys[key_id]
 
-    def choose(self, key_id: str, derive: Callable[[Secret], Secret], factor: str | None = None) -> Secret:
+    def choose(self, key_id: str, derive: Callable[[Secret], Secret], source: str | None = None) -> Secret:
         """The key of a new way into an existing store; for the core's commands. Not remembered.
 
-        :param factor: the source that delivers the passphrase; None: a person chooses one.
+        :param source: the source that delivers the passphrase; None: a person chooses one.
         :raises PassphraseError: nobody did.
         """
         from vault_core.passphrases import choose
 
-        sources = self._sources(factor)
-        return choose(self._host, self.store, key_id, derive, sources, factor=factor, profile=self._profile)
+        sources = self._sources(source)
+        return choose(self._host, self.store, key_id, derive, sources, factor=source, profile=self._profile)
 
     @property
     def sources(self) -> tuple[str, ...]:
         return self._host.settings.names("passphrase_source", self._profile)
 
-    def _sources(self, factor: str | None) -> tuple[str, ...]:
-        return (factor,) if factor else self.sources
+    def _sources(self, source: str | None) -> tuple[str, ...]:
+        return (source,) if source else self.sources
 
     def keep(self, source: str, key_id: str, secret: Secret) -> None:
         from vault_core.passphrases import keep

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import AtRest, Capability, Option, SessionSpec, Source, StorageSpec
+from vault_core.api import AtRest, Capability, Option, SessionSpec, SourceNeed, StorageSpec
 from vault_core.plugins.boundary import said
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def wrong_types(spec: Any) -> Iterator[str]:
         yield "its options are no tuple of Option"
     if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
         yield "its secret_variables are no tuple of str"
-    if isinstance(spec, SessionSpec) and not isinstance(spec.source, Source):
-        yield "its source is no Source"
+    if isinstance(spec, SessionSpec) and not isinstance(spec.source, SourceNeed):
+        yield "its source is not a SourceNeed"
     if isinstance(spec, StorageSpec):
         yield from _storage_faults(spec)
 
@@ -35,7 +35,7 @@ def faults(spec: Any) -> Iterator[str]:
     """What a plugin's spec has against its contract, one sentence each: for ``awsv plugins check``."""
     if not isinstance(spec.summary, str) or not spec.summary.strip() or "\n" in spec.summary:
         yield "its summary is not one line of text"
-    for name in ("open", "locate", "who_reads", "unavailable", "parameters"):
+    for name in ("open", "locate", "readers", "unavailable", "parameters"):
         given = getattr(spec, name, None)
         if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
             yield f"its {name} cannot be called"
@@ -75,7 +75,7 @@ def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any
     found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
-        for question in ("locate", "who_reads"):
+        for question in ("locate", "readers"):
             found[question] = context and said(context.host.plugins, "storage", spec, question, context)
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found

@@ -21,7 +21,7 @@ from typing import NoReturn
 from vault_core import files
 from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
-from vault_core.keyslots.kdf_upgrade import Renewal
+from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 from vault_core.secret import Secret
 from vault_core.vlt.encoding import (
     NewerFormat,
@@ -64,7 +64,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         self._versions = Capability.CAS in capabilities
         self._cost = cost
         # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
-        self._renewal = Renewal(ctx, self._where, cost=cost, able=self._versions)
+        self._upgrade = KdfUpgrade(ctx, self._where, cost=cost, able=self._versions)
         self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._made: Secret | None = None  # the table that we have put, while it may still be replaced unnoticed
 
@@ -84,7 +84,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
                 break
         else:
             raise StorageConflict(f"{self._where} is being made by others at the same time", hint="repeat it")
-        if self._renewal.pending and self._opened:
+        if self._upgrade.pending and self._opened:
             with contextlib.suppress(StorageError):  # the value is there; the slot is as it was, and told of again
                 self.change_slots(lambda table, _: table, dek=self._opened[1])
         return version
@@ -120,7 +120,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def close(self) -> None:
         self._opened = None
-        self._renewal.forget()
+        self._upgrade.forget()
         self._inner.close()
 
     # -- the slots -----------------------------------------------------------------------------------------------------
@@ -130,20 +130,20 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
         store, opened = self._unlock(self._table_item().value, dek)  # may ask, so before the lock
-        self._renewal.prepare()
+        self._upgrade.prepare()
 
         def changed(found: Item | None) -> Secret:
             if found is None:
                 raise self._missing()
             self._unlock(found.value, opened)
-            table = self._renewal.applied(change(self._parse(found.value)[0], opened), opened)
+            table = self._upgrade.applied(change(self._parse(found.value)[0], opened), opened)
             table.proven(self._ctx)  # before it is put: whether that was done may never be known
             return _text(table, opened)
 
         for _ in range(_TRIES):
             if self._write_table(changed):
                 self._opened = (store, opened)
-                self._renewal.forget()
+                self._upgrade.forget()
                 return
         raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
 
@@ -246,7 +246,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         from vault_core.vlt import primitives
 
         table, expected = self._parse(text)
-        opened = table.open(self._ctx, self._where, self._renewal) if dek is None else dek
+        opened = table.open(self._ctx, self._where, self._upgrade) if dek is None else dek
         if not primitives.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
         table.proven(self._ctx)

@@ -101,7 +101,7 @@ class Store:
             declared = [option for option in self.spec.options if not option.secret]
             options = {option.name: str(self.context.options[option.name]) for option in declared}
             parts = [self.spec.name, options, str(self.context.data_dir)]
-        return json.dumps([*parts, self._said("whose")] if self.spec.whose else parts, sort_keys=True)
+        return json.dumps([*parts, self._said("principal")] if self.spec.principal else parts, sort_keys=True)
 
     @property
     def place(self) -> str:
@@ -111,7 +111,7 @@ class Store:
     @property
     def readers(self) -> str | None:
         """Who can read what is kept there, in one sentence; None where the plugin does not say."""
-        return self._said("who_reads")
+        return self._said("readers")
 
     def _said(self, question: str) -> str | None:
         return said(self.context.host.plugins, "storage", self.spec, question, self.context)
@@ -130,8 +130,8 @@ class StoredKey:
     version: Version
     shared: bool = False
     """It is everybody's, not the person's own."""
-    holder: str = ""
-    """See :attr:`vault_core.api.Item.holder`."""
+    written_by: str = ""
+    """See :attr:`vault_core.api.Item.written_by`."""
 
 
 class Vault(SlotKeeper):
@@ -183,7 +183,7 @@ class Vault(SlotKeeper):
                 f"store {self.store.name!r} ({self.store.place}) is yours alone: nothing in it is shared",
                 hint="leave --shared away, or name a shared store with --backend",
             )
-        return self._split(opened.common())
+        return self._split(opened.shared())
 
     def _split(self, backend: StorageBackend) -> StorageBackend:
         if self.store.spec.max_value is None:
@@ -228,7 +228,7 @@ class Vault(SlotKeeper):
                 hint=f"restore the store from a backup, or remove the item ('{remove}') and add the key again",
             ) from None
         credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
-        return StoredKey(credentials, item.version, shared, item.holder)
+        return StoredKey(credentials, item.version, shared, item.written_by)
 
     def put(self, name: str, key: Credentials, *, expect: Expect = ANY, shared: bool = False) -> None:
         """Keep a key under a name.

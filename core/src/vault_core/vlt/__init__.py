@@ -14,9 +14,9 @@ __all__ = [
     "SEALED_EXTRA",
     "Argon2id",
     "Forged",
+    "KdfUpgrade",
     "NewSlot",
     "NewerFormat",
-    "Renewal",
     "Slot",
     "SlotTable",
     "canonical",
@@ -24,12 +24,12 @@ __all__ = [
     "encrypt",
     "fields",
     "from_base64",
-    "heard",
     "hkdf",
     "integer",
     "lp",
     "mac",
     "parse_canonical",
+    "record_secrets",
     "same",
     "seal",
     "to_base64",
@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from vault_core.keyslots.kdf_upgrade import Renewal
+    from vault_core.keyslots.kdf_upgrade import KdfUpgrade
     from vault_core.keyslots.new_slot import NewSlot
-    from vault_core.keyslots.replay import heard
+    from vault_core.keyslots.replay import record_secrets
     from vault_core.vlt.encoding import (
         NewerFormat,
         canonical,
@@ -58,10 +58,10 @@ else:
     _HOMES = {
         "Argon2id": "vlt.kdf",
         "NewSlot": "keyslots.new_slot",
-        "Renewal": "keyslots.kdf_upgrade",
+        "KdfUpgrade": "keyslots.kdf_upgrade",
         "Slot": "vlt.slot",
         "SlotTable": "vlt.slot_table",
-        "heard": "keyslots.replay",
+        "record_secrets": "keyslots.replay",
         **dict.fromkeys(
             ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "vlt.primitives"
         ),

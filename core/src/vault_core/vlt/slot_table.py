@@ -37,7 +37,7 @@ from vault_core.vlt.slot import DEK_BYTES, Slot
 
 if TYPE_CHECKING:
     from vault_core.api import Context
-    from vault_core.keyslots.kdf_upgrade import Renewal
+    from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 
 DEFAULT_COST = Argon2id()
 """What new passphrase slots cost: RFC 9106's second recommendation."""
@@ -116,7 +116,7 @@ class SlotTable:
         store, dek = os.urandom(STORE_BYTES), Secret(os.urandom(DEK_BYTES))
         new = NewSlot.passphrase(
             store,
-            lambda key_id, derive, source: ctx.unlock(key_id, derive, create=True, factor=source),
+            lambda key_id, derive, source: ctx.unlock(key_id, derive, create=True, source=source),
             cost=cost or DEFAULT_COST,
             label=label,
         )
@@ -124,7 +124,7 @@ class SlotTable:
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def open(self, ctx: Context, where: str, renewal: Renewal | None = None) -> Secret:
+    def open(self, ctx: Context, where: str, upgrade: KdfUpgrade | None = None) -> Secret:
         """The data encryption key (DEK): through a key slot, a composite one, or else a passphrase.
 
         A slot whose source is not installed, has no secret or a wrong one is passed over, and so is one whose source
@@ -132,7 +132,7 @@ class SlotTable:
         open, anybody may have written it. A recovery key is never asked for here.
 
         :param where: names the store to people (a path).
-        :param renewal: of the owner of the store, who writes: is told of the passphrase slot that opened.
+        :param upgrade: of the owner of the store, who writes: is told of the passphrase slot that opened.
         :raises WrongSecret: no secret that the sources gave fits.
         :raises PassphraseError: no source gave one.
         :raises StorageLocked: only a recovery key opens it.
@@ -161,7 +161,7 @@ class SlotTable:
                 wrong = wrong or isinstance(error, WrongSecret)
         if self.of_type("passphrase"):
             try:
-                return self.open_by_passphrase(ctx, where, renewal)[1]
+                return self.open_by_passphrase(ctx, where, upgrade)[1]
             except VaultError:
                 for line in quiet:
                     ctx.notify(line)
@@ -182,7 +182,7 @@ class SlotTable:
         """
         sources.remember(ctx, self)
 
-    def open_by_passphrase(self, ctx: Context, where: str, renewal: Renewal | None = None) -> tuple[Slot, Secret]:
+    def open_by_passphrase(self, ctx: Context, where: str, upgrade: KdfUpgrade | None = None) -> tuple[Slot, Secret]:
         """The slot that a passphrase opens, and the DEK; parameters and errors as of :meth:`open`.
 
         :raises StorageLocked: no slot opens with a passphrase alone.
@@ -191,7 +191,7 @@ class SlotTable:
         if not slots:
             raise StorageLocked(f"{where} has no slot that a passphrase alone opens", hint=self.way_out(ctx))
         try:
-            slot, key = unlock_slot.by_passphrase(ctx, self.store, slots, where, renewal)
+            slot, key = unlock_slot.by_passphrase(ctx, self.store, slots, where, upgrade)
         except WrongSecret as error:
             # The host knows the store's name, and not which file, a backup perhaps, does not open.
             file = "" if where in error.message or where == f"store {ctx.store}" else f" ({where})"
@@ -290,7 +290,7 @@ class SlotTable:
         open is dropped; the caller asks before it writes the result.
 
         :param keep: ids of the slots to keep; None means all.
-        :param repeating: says what opened the store (:func:`sealing.heard`), before anybody is asked.
+        :param repeating: says what opened the store (:func:`sealing.record_secrets`), before anybody is asked.
         :returns: the new table, its DEK, and the slots that were to be kept and did not open.
         :raises StorageLocked: none opened.
         """

@@ -63,7 +63,7 @@ def vault_storage_backends() -> tuple[StorageSpec, ...]:
                 ),
             ),
             locate=lambda ctx: str(place(ctx)),
-            who_reads=lambda ctx: f"whoever holds a GPG key that a .gpg-id of {password_store(ctx)} names",
+            readers=lambda ctx: f"whoever holds a GPG key that a .gpg-id of {password_store(ctx)} names",
             unavailable=unavailable,
         ),
     )

@@ -98,7 +98,7 @@ def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[
     :raises Cancelled: they may not.
     """
     asking = store.ctx
-    store.ctx, repeating = sealing.heard(asking)
+    store.ctx, repeating = sealing.record_secrets(asking)
     try:
         old = need(store)
     finally:

@@ -68,7 +68,7 @@ class StoreFile:
         self.where = str(self.file.path)
         self.anchor = Anchor(ctx, self.file.path)
         self._cost = cost
-        self._renewal = sealing.Renewal(ctx, self.where, cost=cost)
+        self._upgrade = sealing.KdfUpgrade(ctx, self.where, cost=cost)
         self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
         self._told: set[Verdict] = set()
@@ -183,7 +183,7 @@ class StoreFile:
             return self._key[1]
         if not ask:
             raise _NeedsUnlock
-        self._key = (table.store, table.open(self.ctx, self.where, self._renewal))
+        self._key = (table.store, table.open(self.ctx, self.where, self._upgrade))
         return self._key[1]
 
     def open_with(self, dek: Secret) -> None:
@@ -210,7 +210,7 @@ class StoreFile:
             if envelope is not None:
                 self._refuse_write(verdict)
                 self.decode(envelope, ask=True)
-                self._renewal.prepare()
+                self._upgrade.prepare()
             elif fresh is None and create:
                 fresh = sealing.SlotTable.create(self.ctx, self.where, cost=self._cost)
             try:
@@ -233,8 +233,8 @@ class StoreFile:
         changed = change(state)
         if changed is None:
             return state
-        written = self.write(file, replace(changed, table=self._renewal.applied(changed.table, changed.dek)))
-        self._renewal.forget()
+        written = self.write(file, replace(changed, table=self._upgrade.applied(changed.table, changed.dek)))
+        self._upgrade.forget()
         return written
 
     def write(self, file: LockedFile, state: State) -> State:

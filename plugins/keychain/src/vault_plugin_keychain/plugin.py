@@ -169,7 +169,7 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
         options=_options(kind),
         max_value=kind.most and kind.most - ENVELOPE,
         locate=_locate(kind),
-        who_reads=lambda _ctx: kind.readers,
+        readers=lambda _ctx: kind.readers,
         unavailable=_unavailable(kind),
     )
 

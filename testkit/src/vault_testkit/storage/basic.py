@@ -64,7 +64,7 @@ class Basic(StoragePart):
     def test_basic_describes_itself(self, trial: Trial) -> None:
         """What the spec tells of a place is text, and where the tests run the backend can run."""
         spec, context = trial.spec, trial.place.context()
-        for what, describe in (("locate", spec.locate), ("who_reads", spec.who_reads)):
+        for what, describe in (("locate", spec.locate), ("readers", spec.readers)):
             said: object = describe(context) if describe else "nothing"
             check(isinstance(said, str) and said, f"{what}() returned {said!r} in place of text")
         reason = spec.unavailable(context) if spec.unavailable else None

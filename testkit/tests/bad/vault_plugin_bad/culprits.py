@@ -203,7 +203,7 @@ class RemembersItsList(Toy):
 class SharesEverything(Service, SharedItems):
     """Has one place for what is one's own and for what is everybody's."""
 
-    def common(self):
+    def shared(self):
         return self
 
 

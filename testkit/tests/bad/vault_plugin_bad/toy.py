@@ -129,7 +129,7 @@ def _fernet():
 class Office(Service, SharedItems):
     """Has a second file that everybody shares."""
 
-    def common(self):
+    def shared(self):
         common = Service(self.ctx)
         common.path = self.path.with_name("common.json")
         return common
