@@ -27,7 +27,9 @@ KINDS = {group: kind for kind, group in GROUPS.items()}
 
 LAYERS = (
     {"secret", "errors", "settings", "child_env", "folders", "files", "ordinary", "pasting", "terminal", "output"},
-    {"vlt", "api", "hookspecs", "keyslots", "terminal_lock"},
+    {"vlt"},
+    {"api", "hookspecs", "terminal_lock"},
+    {"keyslots"},
     {"awsconfig", "storage", "plugins", "importing", "splitting", "passphrases", "mfa"},
     {"sessions", "agent", "serve"},
     {"cli", "main"},
@@ -167,15 +169,39 @@ def test_no_plugin_is_named_in_a_string_that_the_core_could_import() -> None:
 
 @pytest.mark.parametrize("plugin", [*PLUGINS, *EXAMPLES], ids=lambda path: path.name)
 def test_a_plugin_knows_only_the_api(plugin: Path) -> None:
+    """Only ``file`` writes the format itself."""
     package = f"vault_plugin_{plugin.name.removeprefix('vault-plugin-')}"
+    public = ("vault_core.api", "vault_core.vlt") if plugin.name == "file" else ("vault_core.api",)
     found = [
         f"{one.where}: {one.name}"
         for one in PLUGIN_IMPORTS[plugin.name]
-        if (is_within(one.name, "vault_core") and not is_within(one.name, "vault_core.api"))
+        if (is_within(one.name, "vault_core") and not any(is_within(one.name, name) for name in public))
         or (one.name.startswith("vault_plugin_") and not is_within(one.name, package))
     ]
     assert found == []
     assert any(is_within(one.name, "vault_core.api") for one in PLUGIN_IMPORTS[plugin.name])
+
+
+def test_format_imports_only_errors_and_secrets() -> None:
+    allowed = ("vault_core.errors", "vault_core.secret", "vault_core.vlt")
+    found = [
+        f"{one.where}: {one.name}"
+        for one in CORE_IMPORTS
+        if is_within(one.module, "vault_core.vlt")
+        and is_within(one.name, "vault_core")
+        and not any(is_within(one.name, name) for name in allowed)
+    ]
+    assert found == []
+
+
+def test_api_imports_no_cryptography() -> None:
+    found = [
+        f"{one.where}: {one.name}"
+        for one in CORE_IMPORTS
+        if is_within(one.module, "vault_core.api")
+        and any(is_within(one.name, name) for name in ("vault_core.vlt", "vault_core.keyslots"))
+    ]
+    assert found == []
 
 
 def test_click_only_in_the_command_line() -> None:

@@ -181,7 +181,7 @@ def test_a_backend_that_creates_only_is_not_trusted_with_a_version(action: str, 
     stored = opened.get("work")
     assert stored is not None
     odd.version = "2"
-    with pytest.raises(VaultError, match="is not as it was before"):
+    with pytest.raises(VaultError, match="another process changed"):
         opened.put("work", KEY, expect=stored.version) if action == "put" else opened.delete("work", expect="1")
     opened.put("work", KEY, expect="2")
     assert odd.got is ANY

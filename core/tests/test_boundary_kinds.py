@@ -19,12 +19,12 @@ from vault_core.api import (
     SessionProvider,
     SessionSpec,
     SharedItems,
-    SlotKeeper,
     SourceNeed,
     StorageBackend,
     StorageSpec,
 )
 from vault_core.plugins.boundary import open_provider, open_store
+from vault_core.vlt import SlotKeeper
 
 
 class Plain(StorageBackend):

@@ -10,8 +10,8 @@ import pytest
 
 from vault_core.cli import recovery
 from vault_core.errors import StorageError
+from vault_core.keyslots import new_slot
 from vault_core.secret import Secret
-from vault_core.vlt import NewSlot
 from vault_core.vlt.slot_table import MAX_SLOTS, SlotTable
 
 
@@ -20,7 +20,7 @@ def test_a_recovery_key_that_the_store_cannot_take_is_shown_to_nobody(to_descrip
     """A person would write down and keep a key that opens nothing."""
     store, dek = os.urandom(16), Secret(os.urandom(32))
     shown: list[str] = []
-    full = SlotTable(store, tuple(NewSlot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
+    full = SlotTable(store, tuple(new_slot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
     terminal = SimpleNamespace(write=shown.append, ask=lambda *_, **__: Secret("x"))
     host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
     # What a command works with: nothing of it is asked for more than the table.
@@ -29,7 +29,7 @@ def test_a_recovery_key_that_the_store_cannot_take_is_shown_to_nobody(to_descrip
     )
     reader, writer = os.pipe()
     try:
-        with pytest.raises(StorageError, match=f"^the store has {MAX_SLOTS} slots, and more do not fit$"):
+        with pytest.raises(StorageError, match=f"^the store has {MAX_SLOTS} slots, which is the maximum$"):
             recovery.make(ways, writer if to_descriptor else None)
         os.set_blocking(reader, False)
         with pytest.raises(BlockingIOError):

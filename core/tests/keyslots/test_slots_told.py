@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
-from vault_core.keyslots import replay
+from vault_core.keyslots import hints, replay
 from vault_core.keyslots.kdf_upgrade import KdfUpgrade
-from vault_core.vlt import slot_table
+from vault_core.keyslots.rekey import forget_kept
 from vault_core.vlt.kdf import Argon2id, cost
 from vault_core.vlt.recovery import same_group
 from vault_core.vlt.slot import Slot
@@ -64,21 +64,21 @@ def test_what_derivations_cost():
 
 @pytest.mark.parametrize(("store", "line"), [("", "awsv x"), ("file", "awsv x"), ("team", "awsv x --backend team")])
 def test_a_command_names_the_store_where_it_is_another_than_the_usual_one(tmp_path, store, line):
-    assert slot_table.on_store(FakeContext(tmp_path, store=store), "x") == line
+    assert hints.on_store(FakeContext(tmp_path, store=store), "x") == line
 
 
 @pytest.mark.parametrize(
     ("kinds", "hint"),
     [
         (("passphrase", "recovery"), "awsv passwd --recovery"),
-        (("passphrase", "key"), "the only other way in is key slot 00000000 (ssm): see to its sources"),
+        (("passphrase", "key"), "the only other way in is key slot 00000000 (ssm): check its sources"),
         (("passphrase", "passphrase"), "no other way in exists"),
     ],
 )
 def test_the_way_out(tmp_path, kinds, hint):
     further = {"key": {"source": "ssm"}, "passphrase": {"kdf": argon2(1, 1)}, "recovery": {}}
     table = SlotTable(STORE, tuple(slot(kind, number, **further[kind]) for number, kind in enumerate(kinds)))
-    assert table.way_out(FakeContext(tmp_path, store="file")).startswith(hint)
+    assert hints.other_ways(FakeContext(tmp_path, store="file"), table).startswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
     table = SlotTable(STORE, (*keys, slot(kdf=argon2(1, 1), number=3)))
     for one in table.slots[:2]:
         ctx.keep("ssm", f"{STORE.hex()}/{one.id}", Secret("k"))
-    table.forget_kept(ctx, (table.slots[0], table.slots[2]))
+    forget_kept(ctx, table.store, (table.slots[0], table.slots[2]))
     assert list(ctx.kept) == [("ssm", f"{STORE.hex()}/{table.slots[1].id}")]
 
 

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from support.file_store import content
+from vault_core import vlt
 from vault_core.api import (
     ABSENT,
     PassphraseError,
@@ -17,7 +18,6 @@ from vault_core.api import (
     StorageError,
     VaultError,
     WrongSecret,
-    sealing,
 )
 from vault_core.vlt import primitives
 from vault_plugin_file import vlt_file
@@ -186,9 +186,9 @@ def test_a_new_key_under_the_same_identity(opened, folder, independent, ctx):
     store = opened()
     store.put(KEY, Secret("old"))
     table, dek = store.store._seen.table, Secret(os.urandom(32))
-    kdf = {**table.slots[0].head["kdf"], "salt": sealing.to_base64(os.urandom(16))}
+    kdf = {**table.slots[0].head["kdf"], "salt": vlt.to_base64(os.urandom(16))}
     slot = independent.make_slot(table.store, dek.reveal(), "right", type="passphrase", kdf=kdf)
-    table = sealing.SlotTable.parse(sealing.to_base64(table.store), [slot])
+    table = vlt.SlotTable.parse(vlt.to_base64(table.store), [slot])
     entry = vlt_file.seal_entry(table, dek, KEY, 2, Secret("new"))
     (folder / "store.vlt").write_bytes(vlt_file.encode(table, dek, 2, {KEY: entry}))
     assert store.get(KEY).value == Secret("new")
@@ -201,7 +201,7 @@ def test_the_index_is_decrypted_once_and_other_entries_never(opened, monkeypatch
     opened().put("a/2", Secret("2"))
     seen = []
     real = primitives.decrypt
-    for module in (primitives, sealing):
+    for module in (primitives, vlt):
         monkeypatch.setattr(
             module, "decrypt", lambda key, data, aad: (seen.append(bytes(aad[:13])), real(key, data, aad))[1]
         )
@@ -295,7 +295,7 @@ def test_s21_ten_thousand_entries(opened, figure):
 
 
 def test_weaker_but_legal_derivation_opens_and_is_kept(folder, ctx, opened):
-    FileBackend(ctx, folder, cost=sealing.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
+    FileBackend(ctx, folder, cost=vlt.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
     header = vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json()
     opened().put(KEY, Secret("y"))
     assert vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
@@ -308,7 +308,7 @@ def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, i
     recovery = independent.recovery_text(os.urandom(32))
     slot = independent.make_slot(state.table.store, state.dek.reveal(), recovery, type="recovery", label="printed")
     value = state.table.to_json()
-    table = sealing.SlotTable.parse(value["store"], [slot, *value["slots"]])
+    table = vlt.SlotTable.parse(value["store"], [slot, *value["slots"]])
     (folder / "store.vlt").write_bytes(vlt_file.encode(table, state.dek, 2, state.entries))
     opened().put("credentials/b", Secret("y"))
     data = (folder / "store.vlt").read_bytes()
@@ -320,9 +320,9 @@ def test_only_other_slots(opened, folder, independent, ctx):
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
-    text = sealing.to_base64(bytes(32))
+    text = vlt.to_base64(bytes(32))
     slot = independent.make_slot(state.table.store, state.dek.reveal(), text, type="key", source="keychain")
-    table = sealing.SlotTable.parse(state.table.to_json()["store"], [slot])
+    table = vlt.SlotTable.parse(state.table.to_json()["store"], [slot])
     (folder / "store.vlt").write_bytes(vlt_file.encode(table, state.dek, 2, state.entries))
     with pytest.raises(VaultError, match="key slot") as caught:
         opened().get(KEY)

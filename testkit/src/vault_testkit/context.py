@@ -1,4 +1,4 @@
-"""A :class:`~vault_core.api.Context` whose answers a test chooses beforehand."""
+"""A :class:`~vault_core.api.StoreContext` whose answers a test chooses beforehand."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from vault_core.api import (
     StorageDenied,
     WrongSecret,
 )
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.plugins.running import run
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
+from vault_core.vlt import Argon2id, KeySlots
 
 
 class FakeContext:
@@ -109,6 +111,9 @@ class FakeContext:
 
     def forget(self, source: str, key_id: str) -> bool:
         return self.kept.pop((source, key_id), None) is not None
+
+    def key_slots(self, where: str, *, cost: Argon2id | None = None) -> KeySlots:
+        return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         self.questions.append(question)

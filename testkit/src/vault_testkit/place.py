@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import Any, Self
 
 from vault_core import output
-from vault_core.api import AtRest, ConfigError, Option, StorageBackend, StorageSpec, sealing
+from vault_core.api import AtRest, ConfigError, Option, StorageBackend, StorageSpec
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import visible
+from vault_core.vlt import Argon2id
 from vault_testkit.context import FakeContext
 from vault_testkit.counting import Counted, Prefixed
 from vault_testkit.setup import Setup
 
 PASSPHRASE = "the contract's own passphrase"  # noqa: S105 - it opens nothing but the stores of these tests
 """What the sources say in every test."""
-CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
 """The cost of the key derivation of stores that the core seals here: the least that it takes."""
 
 RAW = "raw"
 """The backend as it is."""
 CORE = "core"
-"""The backend below what the core puts over it: splitting where it declares ``max_value``, then sealing."""
+"""The backend below what the core puts over it: splitting where it declares ``max_value``, then vlt."""
 SPLIT = "split"
 """The backend below splitting at :data:`SPLIT_LIMIT` bytes, whatever it declares."""
 SPLIT_LIMIT = 64

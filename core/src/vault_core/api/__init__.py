@@ -1,4 +1,5 @@
-"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_testkit`.
+"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_core.vlt` for a backend that
+writes the file format itself, and the contract kit (:mod:`vault_testkit`).
 
 A plugin is a module with one or more hooks (see :mod:`vault_core.hookspecs`) marked by :data:`hookimpl`. A hook
 returns specs; the host calls ``spec.open(context)`` when the user has named the plugin, and that is the first place
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import pluggy
 
-from vault_core import vlt as sealing
 from vault_core.api.command import CommandContext, CommandSpec
 from vault_core.api.context import Context, RunResult
 from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
@@ -35,9 +35,9 @@ from vault_core.api.storage import (
     Expect,
     Item,
     SharedItems,
-    SlotKeeper,
     StorageBackend,
     StorageSpec,
+    StoreContext,
     Version,
 )
 from vault_core.errors import (
@@ -100,7 +100,6 @@ __all__ = [
     "SessionRequest",
     "SessionSpec",
     "SharedItems",
-    "SlotKeeper",
     "SourceNeed",
     "SourceUnavailable",
     "StorageBackend",
@@ -111,6 +110,7 @@ __all__ = [
     "StorageLocked",
     "StorageSpec",
     "StorageUnavailable",
+    "StoreContext",
     "VaultError",
     "Version",
     "WrongSecret",
@@ -120,7 +120,6 @@ __all__ = [
     "is_loopback",
     "proxy_for",
     "refuse_plain_http",
-    "sealing",
 ]
 
 hookimpl = pluggy.HookimplMarker("vault")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from vault_core.api.context import Context
 from vault_core.api.session import Credentials
-from vault_core.api.storage import SlotKeeper
+from vault_core.api.storage import StorageBackend, StoreContext
 from vault_core.secret import Secret
 
 
@@ -29,7 +29,7 @@ class CommandSpec:
 class CommandContext(Protocol):
     """What a plugin's command may ask of its host. Failures are raised as VaultError; the host prints them."""
 
-    def storage(self, plugin: str) -> Context:
+    def storage(self, plugin: str) -> StoreContext:
         """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
         store. For a storage plugin's own commands.
 
@@ -46,9 +46,11 @@ class CommandContext(Protocol):
     def source(self, plugin: str) -> Context:
         """The context of a passphrase source for the store that the settings name. For such a plugin's own commands."""
 
-    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
-        """The store of :meth:`storage` was just made: offer a recovery key to the person at the terminal, if there is
-        one, as ``add`` does."""
+    def offer_recovery(self, plugin: str, backend: StorageBackend) -> None:
+        """Offer the user a recovery key for the store of :meth:`storage`, which was just made, as ``awsv add`` does.
+
+        Without effect if ``backend`` has no key slots, or there is no terminal.
+        """
 
     def credentials(self, profile: str) -> Credentials:
         """The credentials of a profile, as ``exec`` would hand them out."""

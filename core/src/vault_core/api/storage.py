@@ -1,14 +1,13 @@
-"""Storage backends: places that keep items, and what a store with key slots can do besides."""
+"""Storage backends: places that keep items."""
 
 from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
-from vault_core import vlt as sealing
 from vault_core.api.context import Context
 from vault_core.api.options import Option
 from vault_core.secret import Secret
@@ -60,7 +59,7 @@ class AtRest(enum.Enum):
     CORE = "core"
     """The core: the backend sees only sealed values. The author writes no cryptography."""
     BACKEND = "backend"
-    """The backend, with keys from :meth:`Context.unlock`."""
+    """The backend, with keys from :meth:`StoreContext.unlock` or :meth:`StoreContext.key_slots`."""
     SERVICE = "service"
     """The service behind the backend (an OS keychain, a server)."""
 
@@ -111,6 +110,72 @@ class StorageBackend(ABC):
         """Let go of what is open. May be called twice."""
 
 
+class StoreContext(Context, Protocol):
+    """The host, as a storage backend sees it."""
+
+    @property
+    def store(self) -> str:
+        """The name of the store that is being opened, as the user types it."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The names of the passphrase sources in the settings, in the order in which they are asked."""
+
+    def unlock(
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
+    ) -> Secret:
+        """The key of a lock, derived from a secret that only ``derive`` sees.
+
+        The host gets a secret from the user's passphrase sources, calls ``derive`` with it, and repeats with another
+        secret if ``derive`` raises :class:`WrongSecret`. At most one ``derive`` runs at a time per user.
+
+        :param key_id: names the lock: store and slot. The host remembers keys, and locks, by it.
+        :param derive: secret to key; slow, and without side effects, as it may run several times. It must not keep or
+            pass on the secret: the host cannot prevent that, as it is the plugin's own code.
+        :param create: a new secret is being chosen: an interactive source asks twice.
+        :param source: the name of the only source to ask, for a lock that needs several factors, or whose key that
+            source keeps.
+        :raises NoSecret: no source had a secret.
+        :raises WrongSecret: no secret was right.
+        :raises PassphraseError: the user declined, or a source is set up wrongly.
+        :raises SourceUnavailable: the source that ``source`` names cannot answer now.
+        """
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``source`` and this ``key_id`` finds it.
+
+        :raises PassphraseError: the source keeps no secrets, or does not return this one.
+        :raises SourceUnavailable: it cannot answer now.
+        """
+
+    def forget(self, source: str, key_id: str) -> bool:
+        """Have a passphrase source forget what it keeps for a lock; True if there was something.
+
+        :raises PassphraseError: the source keeps no secrets.
+        :raises SourceUnavailable: it cannot answer now.
+        """
+
+    def key_slots(self, where: str, *, cost: Any = None) -> Any:
+        """Key slots for a backend that writes the file format itself: a :class:`vault_core.vlt.KeySlots`.
+
+        The API does not name that type, because the format is a public module of its own, with its own versions.
+
+        :param where: the store's name in messages, for example its path.
+        :param cost: a :class:`vault_core.vlt.Argon2id` for new slots; None means the host's default.
+        """
+
+    def suspect(self, message: str, *, hint: str) -> None:
+        """Warn that what is about to be read may not be what the user expects, an older state of the store for example.
+
+        At a terminal the user sees one line, and nothing that is made from what was read is kept for later. Nobody
+        would see that line if a program reads the output, or if there is no terminal.
+
+        :param message: what was found, without its consequence.
+        :param hint: the command with which the user accepts it.
+        :raises StorageDenied: nobody would see the warning; read nothing.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSpec:
     """A storage backend on offer."""
@@ -119,7 +184,7 @@ class StorageSpec:
     """What the user types: ``[a-z][a-z0-9-]{1,31}``, equal to the entry point's name."""
     summary: str
     """One line for ``plugins list``."""
-    open: Callable[[Context], StorageBackend]
+    open: Callable[[StoreContext], StorageBackend]
     """Open the store; it may unlock now or at the first need. The first place where an SDK may be imported."""
     at_rest: AtRest = AtRest.CORE
     capabilities: Capability = Capability.NONE
@@ -155,31 +220,3 @@ class SharedItems(ABC):
     def shared(self) -> StorageBackend:
         """The items that everybody with access to the store shares, as a store of their own; cheap, asks nobody.
         What closes one of the two closes both."""
-
-
-class SlotKeeper(ABC):
-    """What an open store with key slots can do besides: ``awsv slot``, ``passwd`` and ``recovery`` work through it.
-
-    The core's own sealed stores are one; a backend with ``at_rest=BACKEND`` may be.
-    """
-
-    @abstractmethod
-    def slots(self) -> sealing.SlotTable:
-        """The store's slots as they are now. Asks nobody.
-
-        :raises StorageUnavailable: there is no store yet.
-        """
-
-    @abstractmethod
-    def change_slots(
-        self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable], *, dek: Secret | None = None
-    ) -> None:
-        """Replace the slots, atomically and durably; entries stay as they are.
-
-        :param change: from the slots as they are under the lock and the data key (DEK) to the new slots; asks nobody,
-            and may run several times.
-        :param dek: the data key, where the caller has opened the store already (through a recovery key, say): nobody
-            is asked. It is checked against the store like any other.
-        :raises PassphraseError: the store cannot be opened.
-        :raises StorageCorrupt: ``dek`` is not this store's.
-        """

@@ -44,8 +44,8 @@ class Vaults:
         """Around what may make stores: those that it made are told of, and a recovery key is offered for each."""
         yield
         for vault in self._lacking:
-            if not lacks_store(vault):
-                ways = ", ".join(slot.describe() for slot in vault.slots().slots)
+            if table := vault.slots():
+                ways = ", ".join(slot.describe() for slot in table.slots)
                 self._app.note(f"{vault.store.place} is new; it opens with: {ways}")
                 offer(self._app, vault.store.context, vault)
 

@@ -38,7 +38,7 @@ def command(
       awsv passwd
       awsv passwd --recovery
     """
-    from vault_core.vlt import NewSlot, slot_table
+    from vault_core.keyslots import new_slot, unlock
 
     if not recovery and (recovery_fd is not None or chosen is not None):
         raise UsageError("--recovery-fd and --slot go with --recovery")
@@ -48,9 +48,9 @@ def command(
     if recovery:
         dek = _open_by_recovery(ways, table, recovery_fd)
     else:
-        old, dek = table.open_by_passphrase(ways.context, ways.file)
-    new = NewSlot.passphrase(
-        table.store, ways.choose(new_passphrase_fd), cost=slot_table.DEFAULT_COST, label=old.label if old else ""
+        old, dek = unlock.open_by_passphrase(ways.context, table, ways.file)
+    new = new_slot.passphrase(
+        table.store, ways.choose(new_passphrase_fd), cost=new_slot.DEFAULT_COST, label=old.label if old else ""
     )
     if old is None:
         ways.add(new, dek)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from vault_core.api import CommandContext, Context, Credentials, SlotKeeper
+from vault_core.api import CommandContext, Context, Credentials, StorageBackend, StoreContext
 from vault_core.cli.app import App, global_options
 from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
 from vault_core.plugins.boundary import Calls
@@ -118,7 +118,7 @@ class Commands(CommandContext):
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def storage(self, plugin: str) -> Context:
+    def storage(self, plugin: str) -> StoreContext:
         return self._store(plugin).context
 
     def changing_store(self, plugin: str) -> AbstractContextManager[None]:
@@ -157,10 +157,12 @@ class Commands(CommandContext):
 
         return obtain(self._app, profile, flags=Flags(), machine=False)[1].credentials
 
-    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
+    def offer_recovery(self, plugin: str, backend: StorageBackend) -> None:
         from vault_core.cli.recovery import offer
+        from vault_core.vlt import SlotKeeper
 
-        offer(self._app, self._store(plugin).context, keeper)
+        if isinstance(backend, SlotKeeper):
+            offer(self._app, self._store(plugin).context, backend)
 
     def write(self, text: str) -> None:
         self._app.write(text)

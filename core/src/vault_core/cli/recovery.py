@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import click
 
-from vault_core.api import SlotKeeper
 from vault_core.cli.app import App, subcommand
 from vault_core.cli.ways import Ways, descriptor, write_line
 from vault_core.errors import (
@@ -16,12 +15,12 @@ from vault_core.errors import (
     PassphraseError,
     QuestionRefused,
     SourceUnavailable,
-    StorageUnavailable,
     UsageError,
     VaultError,
 )
 from vault_core.plugins.host import HostContext
 from vault_core.secret import Secret
+from vault_core.vlt import SlotKeeper
 
 _TRIES = 3
 _OPTION = "--recovery-fd"
@@ -67,12 +66,9 @@ def make(ways: Ways, number: int | None, label: str = "") -> None:
 def lacks_store(keeper: SlotKeeper) -> bool:
     """Whether the store is still to be made. Asks nobody; a store without slots, or one in trouble, is none to make."""
     try:
-        keeper.slots()
-    except StorageUnavailable:
-        return True
+        return keeper.slots() is None
     except VaultError:
         return False
-    return False
 
 
 def offer(app: App, context: HostContext, keeper: SlotKeeper) -> None:
@@ -99,10 +95,10 @@ def _offer(ways: Ways) -> None:
 
 
 def _make(ways: Ways, dek: Secret, number: int | None, label: str) -> None:
-    from vault_core.vlt import NewSlot
+    from vault_core.keyslots import new_slot
 
     table = ways.table()
-    new, text = NewSlot.recovery(table.store, label=label)
+    new, text = new_slot.recovery(table.store, label=label)
     table.add(dek, new)  # if that is refused, then before anything is written down
     if number is None:
         _show(ways, text)

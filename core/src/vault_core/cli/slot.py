@@ -159,15 +159,15 @@ def _given(ways: Ways, source: str, label: str) -> NewSlot:
 
     :raises PassphraseError: that passphrase opens the store as it is.
     """
-    from vault_core.keyslots.new_slot import passphrase_key
-    from vault_core.vlt import NewSlot, slot_table
+    from vault_core.keyslots import new_slot
+    from vault_core.vlt.derive import slot_key
 
     table = ways.table()
 
     def choose(key_id: str, derive: Callable[[Secret], Secret], _source: str | None) -> Secret:
         def new(secret: Secret) -> Secret:
             for slot in table.of_type("passphrase"):
-                if slot.fits(passphrase_key(table.store, slot.head, secret)):
+                if slot.fits(slot_key(table.store, slot.head, secret)):
                     raise PassphraseError(
                         f"the passphrase of source {source!r} opens {ways.where} already, by the {slot.describe()}"
                     )
@@ -175,33 +175,33 @@ def _given(ways: Ways, source: str, label: str) -> NewSlot:
 
         return ways.context.choose(key_id, new, source)
 
-    return NewSlot.passphrase(table.store, choose, cost=slot_table.DEFAULT_COST, label=label or source)
+    return new_slot.passphrase(table.store, choose, cost=new_slot.DEFAULT_COST, label=label or source)
 
 
 def _chosen(ways: Ways, composite: str | None, label: str, number: int | None) -> NewSlot:
-    from vault_core.vlt import NewSlot, slot_table
+    from vault_core.keyslots import new_slot
 
     store = ways.table().store
     if composite is None:
-        return NewSlot.passphrase(store, ways.choose(number), cost=slot_table.DEFAULT_COST, label=label)
+        return new_slot.passphrase(store, ways.choose(number), cost=new_slot.DEFAULT_COST, label=label)
     load = ways.app.plugins.load
     names = [name.strip() for name in composite.split(",") if name.strip()]
     # Only the last factor is asked for again when the whole is wrong: that is a person's.
     names.sort(key=lambda name: load("passphrase", name).interactive)
-    return NewSlot.composite(store, ways.choose(), names, cost=slot_table.DEFAULT_COST, label=label)
+    return new_slot.composite(store, ways.choose(), names, cost=new_slot.DEFAULT_COST, label=label)
 
 
 def _add_kept(ways: Ways, dek: Secret, source: str, label: str) -> NewSlot:
     """First the source keeps the key, then the slot counts: a slot without its key would be no way in."""
-    from vault_core.vlt import NewSlot
+    from vault_core.keyslots import new_slot, rekey
 
     table = ways.table()
-    new = NewSlot.kept(table.store, ways.context, source, label=label)
+    new = new_slot.key(table.store, ways.context, source, label=label)
     try:
         ways.add(new, dek)
     except VaultError:
         if ways.lacks(new):
-            table.forget_kept(ways.context, [new.wrap(dek)])
+            rekey.forget_kept(ways.context, table.store, [new.wrap(dek)])
         raise
     return new
 

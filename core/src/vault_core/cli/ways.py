@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vault_core import output
-from vault_core.api import SlotKeeper
 from vault_core.cli.app import App
-from vault_core.errors import PassphraseError, PluginError, UsageError, VaultError
+from vault_core.errors import PassphraseError, PluginError, StorageUnavailable, UsageError, VaultError
 from vault_core.secret import Secret
+from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
     from vault_core.keyslots.new_slot import Choose
     from vault_core.plugins.host import HostContext
-    from vault_core.vlt import KdfUpgrade, NewSlot, SlotTable
+    from vault_core.vlt import KeySlots, NewSlot, SlotTable
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -64,29 +64,35 @@ class Ways:
         return self.place or self.where
 
     @cached_property
-    def upgrade(self) -> KdfUpgrade:
-        """Of the passphrase slot that opens it here, where that costs less than new ones."""
-        from vault_core.vlt import KdfUpgrade
-
-        return KdfUpgrade(self.context, self.file)
+    def key_slots(self) -> KeySlots:
+        """What opens the store, and upgrades the passphrase slot that opened it."""
+        return self.context.key_slots(self.file)
 
     def table(self) -> SlotTable:
-        """The slots as they are now."""
-        return self.keeper.slots()
+        """The slots as they are now.
+
+        :raises StorageUnavailable: the store does not exist yet.
+        """
+        table = self.keeper.slots()
+        if table is None:
+            raise StorageUnavailable(
+                f"{self.where} does not exist yet", hint=f"awsv add --backend {self.context.store} PROFILE"
+            )
+        return table
 
     def open(self) -> Secret:
-        """The data key, through any way but a recovery key."""
-        return self.table().open(self.context, self.file, self.upgrade)
+        """The data key, by any slot but a recovery slot."""
+        return self.key_slots.open(self.table())
 
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store; no key of a slot that is gone is remembered."""
         changed = b""
-        self.upgrade.prepare()
+        self.key_slots.prepare_upgrade()
 
         def noted(table: SlotTable, key: Secret) -> SlotTable:
             nonlocal changed
             changed = table.store
-            return self.upgrade.applied(change(table, key), key)
+            return self.key_slots.upgraded(change(table, key), key)
 
         self.keeper.change_slots(noted, dek=dek)
         self.app.host.forget_keys(f"{changed.hex()}/")

@@ -29,16 +29,16 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
     SharedItems,
-    SlotKeeper,
     StorageBackend,
     Version,
 )
 from vault_core.errors import PluginFault, SessionError
 from vault_core.plugins.loader import KINDS, Plugins
 from vault_core.secret import Secret
+from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
-    from vault_core.api import Context, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+    from vault_core.api import Context, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec, StoreContext
     from vault_core.vlt import SlotTable
 
 LEAST_LEFT = 5.0
@@ -119,7 +119,7 @@ def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context
 # -- storage backends -------------------------------------------------------------------------------------------------
 
 
-def open_store(plugins: Plugins, spec: StorageSpec, context: Context) -> StorageBackend:
+def open_store(plugins: Plugins, spec: StorageSpec, context: StoreContext) -> StorageBackend:
     """The store that a backend opens; what it can do besides, what is returned can do, too."""
     calls = Calls(plugins, "storage", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), StorageBackend, "a StorageBackend")
@@ -183,11 +183,11 @@ class _SharedStore(_Store, SharedItems):
 
 
 class _KeeperStore(_Store, SlotKeeper):
-    def slots(self) -> SlotTable:
+    def slots(self) -> SlotTable | None:
         returned = self._calls("slots", lambda: self._opened.slots())
-        from vault_core.vlt import SlotTable as Table  # of no use to who opens no store
+        from vault_core.vlt import SlotTable as Table  # most commands open no store
 
-        table: SlotTable = self._calls.expect("slots", returned, Table, "a SlotTable")
+        table: SlotTable | None = self._calls.expect("slots", returned, Table | None, "a SlotTable or None")
         return table
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:

@@ -23,6 +23,7 @@ from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.vlt import Argon2id, KeySlots
 
 _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 """Columns: of the row that says who asks, in which the program that started us is never cut off (one more is for the
@@ -275,7 +276,7 @@ def _parse(plugin: str, option: Option, value: Value) -> Any:
 
 
 class HostContext:
-    """The :class:`vault_core.api.Context` of one plugin."""
+    """The context of one plugin: a :class:`vault_core.api.StoreContext`, for every kind."""
 
     def __init__(
         self,
@@ -361,6 +362,11 @@ class HostContext:
         from vault_core.passphrases import forget
 
         return forget(self._host, self.store, source, key_id, self._profile)
+
+    def key_slots(self, where: str, *, cost: Argon2id | None = None) -> KeySlots:
+        from vault_core.keyslots.service import StoreKeySlots
+
+        return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         reason = self._host.why_nobody_can_be_asked()

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from vault_core import files
-from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
+from vault_core.api import ABSENT, ANY, Capability, Expect, Item, StorageBackend, StoreContext, Version
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
-from vault_core.keyslots.kdf_upgrade import KdfUpgrade
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
 from vault_core.vlt.encoding import (
     NewerFormat,
@@ -34,6 +34,7 @@ from vault_core.vlt.encoding import (
     to_base64,
 )
 from vault_core.vlt.kdf import Argon2id
+from vault_core.vlt.keeper import SlotKeeper
 from vault_core.vlt.slot_table import SlotTable
 
 SLOTS_KEY = "meta/slots"
@@ -55,16 +56,15 @@ class SealedBackend(StorageBackend, SlotKeeper):
     """
 
     def __init__(
-        self, inner: StorageBackend, ctx: Context, capabilities: Capability, *, cost: Argon2id | None = None
+        self, inner: StorageBackend, ctx: StoreContext, capabilities: Capability, *, cost: Argon2id | None = None
     ) -> None:
         self._inner = inner
         self._ctx = ctx
         self._where = f"store {ctx.store}"
         self._exclusive = bool((Capability.CREATE_ONLY | Capability.CAS) & capabilities)  # both know ABSENT
         self._versions = Capability.CAS in capabilities
-        self._cost = cost
-        # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
-        self._upgrade = KdfUpgrade(ctx, self._where, cost=cost, able=self._versions)
+        # Without CAS an upgrade, which nobody asked for, could overwrite a change by another process.
+        self._slots = StoreKeySlots(ctx, self._where, cost=cost, upgrades=self._versions)
         self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._made: Secret | None = None  # the table that we have put, while it may still be replaced unnoticed
 
@@ -84,8 +84,8 @@ class SealedBackend(StorageBackend, SlotKeeper):
                 break
         else:
             raise StorageConflict(f"{self._where} is being made by others at the same time", hint="repeat it")
-        if self._upgrade.pending and self._opened:
-            with contextlib.suppress(StorageError):  # the value is there; the slot is as it was, and told of again
+        if self._slots.upgrade_pending and self._opened:
+            with contextlib.suppress(StorageError):  # the value is there; the slot stays, and the next command says so
                 self.change_slots(lambda table, _: table, dek=self._opened[1])
         return version
 
@@ -120,30 +120,31 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def close(self) -> None:
         self._opened = None
-        self._upgrade.forget()
+        self._slots.forget()
         self._inner.close()
 
     # -- the slots -----------------------------------------------------------------------------------------------------
 
-    def slots(self) -> SlotTable:
-        return self._parse(self._table_item().value)[0]
+    def slots(self) -> SlotTable | None:
+        item = self._inner.get(SLOTS_KEY)
+        return None if item is None else self._parse(item.value)[0]
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
         store, opened = self._unlock(self._table_item().value, dek)  # may ask, so before the lock
-        self._upgrade.prepare()
+        self._slots.prepare_upgrade()
 
         def changed(found: Item | None) -> Secret:
             if found is None:
                 raise self._missing()
             self._unlock(found.value, opened)
-            table = self._upgrade.applied(change(self._parse(found.value)[0], opened), opened)
-            table.proven(self._ctx)  # before it is put: whether that was done may never be known
+            table = self._slots.upgraded(change(self._parse(found.value)[0], opened), opened)
+            self._slots.proven(table)  # before it is put: a put may succeed without our learning of it
             return _text(table, opened)
 
         for _ in range(_TRIES):
             if self._write_table(changed):
                 self._opened = (store, opened)
-                self._upgrade.forget()
+                self._slots.forget()
                 return
         raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
 
@@ -207,7 +208,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return self._opened
 
     def _create(self) -> tuple[bytes, Secret]:
-        table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)  # asks, so before the lock
+        table, dek = self._slots.create()  # prompts, so before the lock
         text = _text(table, dek)
         if self._write_table(lambda found: text if found is None else None):
             self._made = None if self._exclusive else text
@@ -246,10 +247,10 @@ class SealedBackend(StorageBackend, SlotKeeper):
         from vault_core.vlt import primitives
 
         table, expected = self._parse(text)
-        opened = table.open(self._ctx, self._where, self._upgrade) if dek is None else dek
+        opened = self._slots.open(table) if dek is None else dek
         if not primitives.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
-        table.proven(self._ctx)
+        self._slots.proven(table)
         return table.store, opened
 
     def _parse(self, text: Secret) -> tuple[SlotTable, bytes]:
@@ -291,6 +292,11 @@ class SealedBackend(StorageBackend, SlotKeeper):
     def _refuse_reserved(self, key: str) -> None:
         if key == SLOTS_KEY:
             raise StorageDenied(f"the key {SLOTS_KEY} of {self._where} is reserved for its key slots")
+
+
+def sealed_size(size: int) -> int:
+    """The bytes that a value of this many bytes takes once it is sealed."""
+    return len(_PREFIX) + 4 * -(-(size + _EXTRA) // 3)
 
 
 def _body(table: SlotTable) -> dict[str, object]:

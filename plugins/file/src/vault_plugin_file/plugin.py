@@ -17,6 +17,7 @@ from vault_core.api import (
     Context,
     Option,
     StorageSpec,
+    StoreContext,
     boolean,
     hookimpl,
 )
@@ -55,7 +56,7 @@ def _locate(ctx: Context) -> str:
     return str(folder(ctx) / STORE_NAME)
 
 
-def _open(ctx: Context) -> FileBackend:
+def _open(ctx: StoreContext) -> FileBackend:
     from vault_plugin_file.backend import FileBackend
 
     return FileBackend(ctx, folder(ctx))
