@@ -167,7 +167,7 @@ def open_(ctx):
 @hookimpl
 def vault_storage_backends():
     return (StorageSpec(
-        name="desktop", summary="s", open=open_, at_rest=AtRest.SERVICE, capabilities=Capability.INTERACTIVE
+        name="desktop", summary="s", open=open_, at_rest=AtRest.SERVICE
     ),)
 """
 

@@ -17,12 +17,12 @@ from support.vaults import offline
 from vault_core.api import Context, StorageUnavailable
 from vault_plugin_keychain import plugin as offered
 from vault_plugin_keychain.keychains import isolated, why_unavailable
-from vault_plugin_keychain.plugin import KINDS, KWALLET, MACOS, SECRET_SERVICE, WINCRED, Kind
+from vault_plugin_keychain.plugin import KINDS, KWALLET, MACOS, SECRET_SERVICE, Kind
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 
-NAMES = ("keychain", "secret-service", "kwallet", "wincred")
-PLATFORMS = {SECRET_SERVICE: "linux", KWALLET: "linux", MACOS: "darwin", WINCRED: "win32"}
+NAMES = ("keychain", "secret-service", "kwallet")
+PLATFORMS = {SECRET_SERVICE: "linux", KWALLET: "linux", MACOS: "darwin"}
 KEY = "credentials/work"
 
 
@@ -40,7 +40,7 @@ def on(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
 
 @pytest.mark.parametrize(
     ("platform", "kind"),
-    [("linux", SECRET_SERVICE), ("darwin", MACOS), ("win32", WINCRED), ("freebsd14", SECRET_SERVICE)],
+    [("linux", SECRET_SERVICE), ("darwin", MACOS), ("freebsd14", SECRET_SERVICE)],
 )
 def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, platform)
@@ -48,7 +48,6 @@ def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypa
     assert tuple(specs) == NAMES
     assert offered.own() is kind
     assert specs["keychain"].readers is not None
-    assert specs["keychain"].max_value == (kind.most - 19 if kind.most else None)
     assert {option.name for option in specs["keychain"].options} == (
         {"name", "collection-name"} if kind is SECRET_SERVICE else {"name"}
     )
@@ -76,7 +75,7 @@ def test_a_name_that_no_keychain_should_have(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "platform"),
-    [(kind, other) for kind in KINDS for other in ("linux", "darwin", "win32") if other != PLATFORMS[kind]],
+    [(kind, other) for kind in KINDS for other in ("linux", "darwin") if other != PLATFORMS[kind]],
     ids=lambda value: value if isinstance(value, str) else value.title,
 )
 def test_on_the_wrong_platform(kind: Kind, platform: str, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +105,6 @@ def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     reasons = {
         SECRET_SERVICE: "there is no session bus",
         KWALLET: "there is no session bus",
-        WINCRED: "is a part of Windows, and this is Linux",
         MACOS: "is a part of macOS, and this is Linux",
     }
     for kind, reason in reasons.items():
@@ -199,13 +197,12 @@ def test_the_attacks_are_real(tmp_path: Path) -> None:
     assert mark.read_text() == "imported"
 
 
-def test_only_the_four_classes_are_used() -> None:
+def test_only_supported_classes_are_used() -> None:
     from keyring.backends import fail, null
 
     assert {(kind.module, kind.class_name) for kind in KINDS} == {
         ("keyring.backends.SecretService", "Keyring"),
         ("keyring.backends.kwallet", "DBusKeyring"),
-        ("keyring.backends.Windows", "WinVaultKeyring"),
         ("keyring.backends.macOS", "Keyring"),
     }
     for module in (null, fail):

@@ -26,10 +26,9 @@ CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
 RAW = "raw"
 """The backend as it is."""
 CORE = "core"
-"""The backend below what the core puts over it: splitting where it declares ``max_value``, then vlt."""
-SPLIT = "split"
-"""The backend below splitting at :data:`SPLIT_LIMIT` bytes, whatever it declares."""
-SPLIT_LIMIT = 64
+"""The backend as the core uses it: sealed, if it leaves the encryption to the core."""
+LEAST_LIMIT = 64
+"""The smallest ``max_value`` that a backend may declare, in bytes."""
 
 
 def load(kind: str, name: str) -> Any:
@@ -105,11 +104,10 @@ class Place:
     ) -> StorageBackend:
         """Open it anew.
 
-        :param layer: :data:`RAW`, :data:`CORE` or :data:`SPLIT`.
+        :param layer: :data:`RAW` or :data:`CORE`.
         :param count: see :class:`~vault_testkit.counting.Counted`.
         :param written: see :class:`~vault_testkit.counting.Prefixed`.
         """
-        from vault_core.splitting import Split
         from vault_core.storage.sealed import SealedBackend
 
         context = context or self.context()
@@ -118,10 +116,6 @@ class Place:
         )
         if layer == RAW:
             return backend
-        if layer == SPLIT:
-            return Split(backend, SPLIT_LIMIT)
-        if self.spec.max_value is not None:
-            backend = Split(backend, self.spec.max_value)
         if self.spec.at_rest is AtRest.CORE:
             backend = SealedBackend(backend, context, self.spec.capabilities, cost=CHEAP)
         return backend

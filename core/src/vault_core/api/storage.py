@@ -30,27 +30,17 @@ Expect = _Expectation | str
 
 
 class Capability(enum.Flag):
-    """What a storage backend can do beyond the four methods, and what its users should know."""
+    """What a storage backend can do beyond the four methods. The core acts on each of these."""
 
     NONE = 0
     CREATE_ONLY = enum.auto()
-    """``put`` understands :data:`ABSENT`, without a race."""
+    """``put`` supports :data:`ABSENT` without a race."""
     CAS = enum.auto()
-    """``put`` and ``delete`` understand a version (check and set), ``put`` also :data:`ABSENT`, without a race."""
-    INTERACTIVE = enum.auto()
-    """It may show a dialog of its own, where :attr:`Context.can_show_dialog` allows one."""
+    """``put`` and ``delete`` support a version (check and set), and ``put`` also :data:`ABSENT`, without a race."""
     REMOTE = enum.auto()
-    """It needs the network."""
+    """It needs the network: ``awsv list`` does not open it unless the user says so."""
     SHARED = enum.auto()
-    """Several people read it."""
-    READ_ONLY = enum.auto()
-    """``put`` and ``delete`` are refused."""
-    MULTI_PROCESS = enum.auto()
-    """Several processes may write at a time and nothing is lost."""
-    MULTI_THREAD = enum.auto()
-    """One object may be used from several threads at a time."""
-    LISTS_LOCKED = enum.auto()
-    """``keys`` works without unlocking."""
+    """Several people read it: their own items, and shared ones (:class:`SharedItems`)."""
 
 
 class AtRest(enum.Enum):
@@ -79,7 +69,9 @@ class Item:
 class StorageBackend(ABC):
     """An open store. Keys are ``kind/name`` over ``[a-z0-9._-]``, at most 900 bytes; values are printable ASCII.
 
-    Every trouble is a :class:`~vault_core.errors.StorageError`; a vendor's exception is wrapped (``raise … from``).
+    Several processes may use a store at a time, and none of their writes may be lost. One object is used by one thread
+    at a time. Every failure is a :class:`~vault_core.errors.StorageError`; a vendor's exception is wrapped
+    (``raise … from``).
     """
 
     @abstractmethod
@@ -190,7 +182,8 @@ class StorageSpec:
     capabilities: Capability = Capability.NONE
     options: tuple[Option, ...] = ()
     max_value: int | None = None
-    """The most bytes a value may have, 64 or more; the core splits what is longer. None: no limit worth naming."""
+    """The largest value in bytes, 64 or more, or None. The core refuses a larger value before anything is written.
+    Sealing (``at_rest=CORE``) adds 48 bytes, then base64 a third; the store's slot table must fit, too."""
     locate: Callable[[Context], str] | None = None
     """Where the store is, for people (a path, a URL); cheap, opens nothing."""
     principal: Callable[[Context], str] | None = None

@@ -39,7 +39,6 @@ OURS = {
     ("storage", "keychain"): "vault-plugin-keychain",
     ("storage", "secret-service"): "vault-plugin-keychain",
     ("storage", "kwallet"): "vault-plugin-keychain",
-    ("storage", "wincred"): "vault-plugin-keychain",
     ("passphrase", "keychain"): "vault-plugin-keychain",
 }
 """The names of this repository. Only for these an install command is shown: anybody may register any other name."""

@@ -70,7 +70,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             summary="one encrypted file in your data folder, opened with a passphrase",
             open=_open,
             at_rest=AtRest.BACKEND,
-            capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS,
+            capabilities=Capability.CREATE_ONLY | Capability.CAS,
             options=(
                 Option(
                     name="dir",

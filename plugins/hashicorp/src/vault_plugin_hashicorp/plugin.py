@@ -133,12 +133,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             open=_open_storage,
             secret_variables=_TOKENS,
             at_rest=AtRest.SERVICE,
-            capabilities=Capability.CREATE_ONLY
-            | Capability.CAS
-            | Capability.REMOTE
-            | Capability.SHARED
-            | Capability.MULTI_PROCESS
-            | Capability.MULTI_THREAD,
+            capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.REMOTE | Capability.SHARED,
             options=_SERVER,
             locate=_locate,
             principal=_principal,

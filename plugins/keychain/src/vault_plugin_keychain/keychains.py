@@ -19,7 +19,7 @@ from vault_plugin_keychain.plugin import KINDS, KWALLET, SECRET_SERVICE, Kind
 
 _MOST_COPIES = 10
 _AGAIN = "repeat; if it stays, log in to your desktop again"
-_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
+_SYSTEMS = {"linux": "Linux", "darwin": "macOS"}
 
 
 class Keychain(ABC):
@@ -27,9 +27,6 @@ class Keychain(ABC):
 
     Every method raises :class:`~vault_core.api.StorageError`, and nothing of a vendor's.
     """
-
-    most: int | None = None
-    """The most characters of a text."""
 
     @abstractmethod
     def get(self, name: str) -> str | None:
@@ -52,7 +49,6 @@ class KeyringKeychain(Keychain):
     """
 
     def __init__(self, kind: Kind, service: str, backend: Any) -> None:
-        self.most = kind.most
         self._kind = kind
         self._service = service
         self._backend = backend

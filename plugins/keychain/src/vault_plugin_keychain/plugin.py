@@ -1,7 +1,7 @@
 """The keychain of this system, as a storage backend and as a passphrase source that can keep keys.
 
-``keychain`` is the one that this platform has; ``secret-service``, ``kwallet`` and ``wincred``, the names that
-aws-vault uses, mean exactly that one. Nothing here looks at the environment, a configuration of ``keyring`` or a
+``keychain`` is the one that this platform has; ``secret-service`` and ``kwallet``, names that aws-vault
+uses, mean exactly that one. Nothing here looks at the environment, a configuration of ``keyring`` or a
 priority to choose another one. ``keyring`` is imported when a keychain is opened, not before.
 """
 
@@ -27,7 +27,7 @@ from vault_core.api import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One of the four keychains that there are."""
+    """One of the supported keychains."""
 
     name: str
     """Its entry point, and for macOS, which has none of its own, ``keychain``."""
@@ -39,8 +39,6 @@ class Kind:
     """Where ``keyring`` has it."""
     readers: str
     """Who can read what it keeps, in one sentence."""
-    most: int | None = None
-    """The most characters of one item; None: no limit worth naming."""
     bus_name: str = ""
     """The service's name on D-Bus, where it is reached so."""
     library: str | None = None
@@ -71,16 +69,6 @@ KWALLET = Kind(
     library="dbus",
     install="install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
 )
-WINCRED = Kind(
-    name="wincred",
-    title="the Windows Credential Manager",
-    platform="win32",
-    module="keyring.backends.Windows",
-    class_name="WinVaultKeyring",
-    readers="every program that runs as you can read what the Windows Credential Manager keeps while you are logged in",
-    # CRED_MAX_CREDENTIAL_BLOB_SIZE (wincred.h) is 2,560 bytes, and keyring writes UTF-16.
-    most=1_280,
-)
 MACOS = Kind(
     name="keychain",
     title="the macOS login keychain",
@@ -90,18 +78,15 @@ MACOS = Kind(
     readers="the Python that runs awsv reads what it put into the macOS keychain without a question, and so does every"
     " other script that this same Python runs as you; other programs have to ask you",
 )
-KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
+KINDS = (SECRET_SERVICE, KWALLET, MACOS)
 """All that are ever used: nothing that writes plain text, forgets, fails or chooses by itself."""
 
-ENVELOPE = 19
-"""Characters that a version takes before each value; see :mod:`vault_plugin_keychain.storage`."""
-_CAPABILITIES = Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS | Capability.INTERACTIVE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 
 
 def own() -> Kind:
     """What ``keychain`` means here."""
-    return next((kind for kind in (MACOS, WINCRED) if kind.platform == sys.platform), SECRET_SERVICE)
+    return MACOS if sys.platform == MACOS.platform else SECRET_SERVICE
 
 
 def _named(text: str) -> str:
@@ -165,9 +150,8 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
         summary=summary,
         open=_open(kind),
         at_rest=AtRest.SERVICE,
-        capabilities=_CAPABILITIES | (Capability.MULTI_THREAD if kind is SECRET_SERVICE else Capability.NONE),
+        capabilities=Capability.CREATE_ONLY | Capability.CAS,
         options=_options(kind),
-        max_value=kind.most and kind.most - ENVELOPE,
         locate=_locate(kind),
         readers=lambda _ctx: kind.readers,
         unavailable=_unavailable(kind),
@@ -176,7 +160,7 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
 
 @hookimpl
 def vault_storage_backends() -> Sequence[StorageSpec]:
-    named = (SECRET_SERVICE, KWALLET, WINCRED)
+    named = (SECRET_SERVICE, KWALLET)
     return (
         _spec("keychain", own(), "the keychain of this system; it encrypts, and is open while you are logged in"),
         *(_spec(kind.name, kind, f"{kind.title}, and nothing else") for kind in named),
