@@ -30,7 +30,7 @@ LAYERS = (
     {"vlt"},
     {"api", "hookspecs", "terminal_lock"},
     {"keyslots"},
-    {"awsconfig", "storage", "plugins", "importing", "splitting", "passphrases", "mfa"},
+    {"awsconfig", "storage", "plugins", "importing", "passphrases", "mfa"},
     {"sessions", "agent", "serve"},
     {"cli", "main"},
 )

@@ -177,7 +177,7 @@ def kit(entry: Entry) -> list[Member]:
 
 # -- reference ---------------------------------------------------------------------------------------------------------
 
-_MODULES = ("storage", "passphrase", "mfa", "session", "command", "context", "options", "network")
+_MODULES = ("storage", "passphrase", "mfa", "session", "command", "spec", "context", "options", "network")
 _ROLE = re.compile(r":[a-z]+:`(~?)([^`]+)`")
 _FIELD = re.compile(r"^:(param|returns|raises)(?: ([\w.]+))?: ", re.M)
 

@@ -27,6 +27,7 @@ from vault_core.api.session import (
     SessionSpec,
     SourceNeed,
 )
+from vault_core.api.spec import OpenableSpec, PluginSpec
 from vault_core.api.storage import (
     ABSENT,
     ANY,
@@ -85,11 +86,13 @@ __all__ = [
     "MfaSource",
     "MfaSourceSpec",
     "NoSecret",
+    "OpenableSpec",
     "Option",
     "PassphraseError",
     "PassphraseRequest",
     "PassphraseSource",
     "PassphraseSourceSpec",
+    "PluginSpec",
     "Profile",
     "Purpose",
     "QuestionRefused",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from vault_core.api.context import Context
-from vault_core.api.options import Option
+from vault_core.api.spec import OpenableSpec
 from vault_core.secret import Secret
 
 
@@ -19,12 +19,12 @@ class _Expectation(enum.Enum):
 
 
 ANY: Final = _Expectation.ANY
-"""Replace whatever is there."""
+"""Replace any item that is there."""
 ABSENT: Final = _Expectation.ABSENT
-"""Write only if nothing is there."""
+"""Write only if there is no item."""
 
 Version = str
-"""Names one state of one item; opaque, equal only to itself."""
+"""Identifies one state of one item; opaque, different for every state."""
 Expect = _Expectation | str
 """:data:`ANY`, :data:`ABSENT`, or the :data:`Version` that must be there."""
 
@@ -44,7 +44,7 @@ class Capability(enum.Flag):
 
 
 class AtRest(enum.Enum):
-    """Who encrypts what the backend keeps."""
+    """Who encrypts the values of a backend."""
 
     CORE = "core"
     """The core: the backend sees only sealed values. The author writes no cryptography."""
@@ -56,14 +56,14 @@ class AtRest(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What a backend keeps under a key."""
+    """The item that a backend keeps under a key."""
 
     value: Secret
     """One or more printable ASCII bytes."""
     version: Version
     written_by: str = ""
-    """Who put it there and when, for people (``ana on laptop since 2026-11-22 11:40 UTC``); empty where the store does
-    not know. What the writer said of itself, no proof."""
+    """Who wrote it and when, for messages (``ana on laptop since 2026-11-22 11:40 UTC``), or empty. The writer said so;
+    it proves nothing."""
 
 
 class StorageBackend(ABC):
@@ -80,18 +80,18 @@ class StorageBackend(ABC):
 
     @abstractmethod
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
-        """Create or replace, atomically: a reader sees the old value or the new one, never half.
+        """Create or replace, atomically: a reader sees either the old or the new value.
 
         :param expect: :data:`ABSENT` or a version arrives only at a backend that declares ``CREATE_ONLY`` or ``CAS``.
-        :returns: the version that is now there. It is durable when this returns.
-        :raises StorageConflict: something else than ``expect`` was there; nothing was changed.
+        :returns: the version of the new item, which is durable by now.
+        :raises StorageConflict: something other than ``expect`` was there; nothing was changed.
         """
 
     @abstractmethod
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
-        """Delete; True if it was there.
+        """Delete the item; True if there was one.
 
-        :raises StorageConflict: something else than ``expect`` was there; nothing was changed.
+        :raises StorageConflict: something other than ``expect`` was there; nothing was changed.
         """
 
     @abstractmethod
@@ -99,7 +99,7 @@ class StorageBackend(ABC):
         """Every key, in any order."""
 
     def close(self) -> None:  # noqa: B027 - closing is optional: most backends hold nothing open
-        """Let go of what is open. May be called twice."""
+        """Release what is open. May be called twice."""
 
 
 class StoreContext(Context, Protocol):
@@ -169,47 +169,35 @@ class StoreContext(Context, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StorageSpec:
-    """A storage backend on offer."""
+class StorageSpec(OpenableSpec):
+    """The spec of a storage backend."""
 
-    name: str
-    """What the user types: ``[a-z][a-z0-9-]{1,31}``, equal to the entry point's name."""
-    summary: str
-    """One line for ``plugins list``."""
     open: Callable[[StoreContext], StorageBackend]
-    """Open the store; it may unlock now or at the first need. The first place where an SDK may be imported."""
+    """Open the store; it may unlock now or at its first use."""
     at_rest: AtRest = AtRest.CORE
     capabilities: Capability = Capability.NONE
-    options: tuple[Option, ...] = ()
     max_value: int | None = None
     """The largest value in bytes, 64 or more, or None. The core refuses a larger value before anything is written.
     Sealing (``at_rest=CORE``) adds 48 bytes, then base64 a third; the store's slot table must fit, too."""
     locate: Callable[[Context], str] | None = None
-    """Where the store is, for people (a path, a URL); cheap, opens nothing."""
+    """Where the store is (a path, a URL), for messages. It is fast and opens nothing."""
     principal: Callable[[Context], str] | None = None
-    """For whom it is opened, where a service decides by other things than the place which items one sees (a login, a
-    token): sessions made for one are not served to another. Cheap, opens nothing, holds no secret; a digest will do.
-    None: the place says it all."""
+    """The login for which the store is opened, if the items depend on it (a user, a token's digest): sessions made for
+    one principal are never served to another. It is fast, opens nothing and returns no secret. None: the items depend
+    only on the place."""
     readers: Callable[[Context], str] | None = None
-    """Who can read what is kept here, in one sentence, for ``plugins check`` and the first ``add``; cheap, opens
-    nothing. For a store that awsv does not encrypt itself: its users cannot know otherwise."""
-    unavailable: Callable[[Context], str | None] | None = None
-    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
-    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
-    secret_variables: tuple[str, ...] = ()
-    """Variables of other tools, or of awsv, that hold secrets and that it reads: ``("VAULT_TOKEN",)``; ``*`` stands for
-    any text. :attr:`Context.environ` hides all others, but those of its own options."""
+    """Who can read the store, in one sentence, for ``plugins check`` and the first ``add``. It is fast, opens nothing.
+    For a store that awsv does not encrypt itself: its users cannot know otherwise."""
 
 
 class SharedItems(ABC):
-    """What an open store that declares ``SHARED`` can do besides: some of its items belong to everybody.
+    """What an open store that declares ``SHARED`` offers besides: items that all its users share.
 
-    The backend's own methods work on the items of the person (or host) that it is opened for, which nobody else sees.
-    Only for ``at_rest=SERVICE``: what the core seals, it seals for one person. A ``put`` that expects :data:`ABSENT`
-    and loses says in its StorageConflict who holds the name and since when.
+    The backend's own methods work on the items of the user (or host) that it is opened for, which no other user sees.
+    Only for ``at_rest=SERVICE``: what the core seals, it seals for one user. The StorageConflict of a ``put`` that
+    expects :data:`ABSENT` says who has the name, and since when.
     """
 
     @abstractmethod
     def shared(self) -> StorageBackend:
-        """The items that everybody with access to the store shares, as a store of their own; cheap, asks nobody.
-        What closes one of the two closes both."""
+        """The shared items, as a store of their own. It is fast and never prompts. Closing one store closes both."""
