@@ -16,6 +16,7 @@ from vault_core.cli.text import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
 from vault_core.importing.copy import Mover, Outcome, compared
 from vault_core.importing.scan import Found
+from vault_core.keyslots.hints import missing_store
 from vault_core.storage.vault import Store, Vault
 
 
@@ -84,9 +85,10 @@ def _are_one(one: Store, other: Store) -> bool:
 
 
 def _require_made(vault: Vault) -> None:
-    """:raises StorageUnavailable: the store is still to be made, or cannot be reached."""
-    with suppress(StorageDenied):  # it has no slots, and so is none that awsv makes
-        vault.slots()
+    """:raises StorageUnavailable: the store does not exist yet, or cannot be reached."""
+    with suppress(StorageDenied):  # it has no slots, so awsv does not make it
+        if vault.slots() is None:
+            raise missing_store(vault.store.context)
 
 
 def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> Found:

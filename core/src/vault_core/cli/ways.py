@@ -15,7 +15,8 @@ import click
 
 from vault_core import output
 from vault_core.cli.app import App
-from vault_core.errors import PassphraseError, PluginError, StorageUnavailable, UsageError, VaultError
+from vault_core.errors import PassphraseError, PluginError, UsageError, VaultError
+from vault_core.keyslots.hints import missing_store
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 
@@ -75,9 +76,7 @@ class Ways:
         """
         table = self.keeper.slots()
         if table is None:
-            raise StorageUnavailable(
-                f"{self.where} does not exist yet", hint=f"awsv add --backend {self.context.store} PROFILE"
-            )
+            raise missing_store(self.context)
         return table
 
     def open(self) -> Secret:

@@ -1,9 +1,10 @@
-"""Hints of errors: command lines for a store, and how to get into it."""
+"""Errors and hints about a store: command lines for it, and how to get into it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vault_core.errors import StorageUnavailable
 from vault_core.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -25,3 +26,8 @@ def other_ways(ctx: StoreContext, table: SlotTable) -> str:
     if others:
         return f"the only other way in is {' or '.join(others)}: check its sources"
     return "no other way in exists (no recovery key was made): find the passphrase, or restore from a backup"
+
+
+def missing_store(ctx: StoreContext) -> StorageUnavailable:
+    """The error for a store that does not exist yet."""
+    return StorageUnavailable(f"store {ctx.store!r} does not exist yet", hint=on_store(ctx, "add PROFILE"))

@@ -24,6 +24,7 @@ from typing import NoReturn
 from vault_core import files
 from vault_core.api import ABSENT, ANY, Capability, Expect, Item, StorageBackend, StoreContext, Version
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
+from vault_core.keyslots.hints import missing_store
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
 from vault_core.vlt.encoding import (
@@ -139,7 +140,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
         def changed(found: Item | None) -> Secret:
             if found is None:
-                raise self._missing()
+                raise missing_store(self._ctx)
             self._unlock(found.value, opened)
             table = self._slots.upgraded(change(self._parse(found.value)[0], opened), opened)
             self._slots.proven(table)  # before it is put: a put may succeed without our learning of it
@@ -188,13 +189,8 @@ class SealedBackend(StorageBackend, SlotKeeper):
     def _table_item(self) -> Item:
         found = self._inner.get(SLOTS_KEY)
         if found is None:
-            raise self._missing()
+            raise missing_store(self._ctx)
         return found
-
-    def _missing(self) -> StorageUnavailable:
-        return StorageUnavailable(
-            f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
-        )
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
