@@ -46,11 +46,15 @@ MEANT = {
 }
 """Every culprit, and the part that is there to catch it."""
 ALSO = {
+    "writes-later": {"Processes"},
+    "writes-in-place": {"Processes"},
+    "limits-values": {"Processes"},
+    "deletes-anything": {"Processes"},
     "lists-a-page": {"Keys", "Processes"},
-    "returns-text": {"Keys", "Values", "Listing", "Deletion", "Durability", "Secrecy"},
+    "returns-text": {"Keys", "Values", "Listing", "Deletion", "Durability", "Processes", "Secrecy"},
     "shouts-what-is-sealed": {"Durability", "Locked", "Secrecy"},
 }
-"""Where nothing can be read any more, other parts notice, too."""
+"""Other parts that notice the same fault."""
 OWN_MODULE = ("greedy", "eager")
 
 
