@@ -153,8 +153,8 @@ def test_a_store_that_is_still_to_be_made(pair: Pair) -> None:
     for more in ((), ("--dry-run",), ("--delete-source",)):
         done = pair.home.awsv(*words, *more, env=env)
         assert (done.returncode, done.stdout) == (4, "")
-        assert f"there is no store at {folder}/store.vlt yet" in done.stderr
-        assert "hint: awsv file init --backend c\n" in done.stderr
+        assert "store 'c' does not exist yet" in done.stderr
+        assert "hint: awsv add PROFILE --backend c\n" in done.stderr
     assert not folder.exists()
     assert pair.read("a") == KEYS
     assert pair.home.awsv("file", "init", "--backend", "c", env=env).returncode == 0
@@ -176,8 +176,8 @@ def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code:
     if backend == "plain":
         assert "the stored key differs from the key that was written" in done.stderr
         return
-    assert "store shelf does not exist yet" in done.stderr
-    assert "hint: awsv add --backend shelf PROFILE" in done.stderr
+    assert "store 'shelf' does not exist yet" in done.stderr
+    assert "hint: awsv add PROFILE --backend shelf" in done.stderr
     keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
     made = pair.home.run(site.awsv, "add", "--backend", "shelf", "--env", "first", env={**env, **keys})
     assert made.returncode == 0, made.stderr

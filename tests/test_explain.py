@@ -242,7 +242,8 @@ def vault_session_providers():
         Option(name="codes", help="c", secret=True, from_profile=True, parse=lambda text: text.split(",")),
         Option(name="count", help="c", secret=True, from_profile=True, parse=int))
     return (SessionSpec(
-        name="broker", summary="s", open=lambda ctx: None, parameters=parameters, source=Source.NEVER, options=declared
+        name="broker", summary="s", open=lambda ctx: None, parameters=parameters, source=SourceNeed.NEVER,
+        options=declared
     ),)
 """
 )

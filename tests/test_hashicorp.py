@@ -123,7 +123,7 @@ def test_a_token_that_is_exchanged_meanwhile_gives_nobody_a_session(
     refused = ana.awsv("exec", "work", "--", *WHO, env=machine)
     assert token.read_text() == ben.token
     assert (refused.returncode, refused.stdout) == (125, "")
-    assert "has become another one, or somebody else's, since the command began" in refused.stderr
+    assert "is not the store, or not the login, that it was when the command began" in refused.stderr
     assert front.calls == []
     for who in (ben, ana):
         team.lose_request = lambda _method, _path: False

@@ -161,7 +161,7 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
         "at_rest": "core",
         "max_value": None,
         "locate": f"{home.env['XDG_DATA_HOME']}/awsv/drawer.json",
-        "who_reads": None,
+        "readers": None,
         "options": [
             {
                 "name": "place",

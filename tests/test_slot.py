@@ -294,7 +294,7 @@ def test_the_core_keeps_the_slots_of_a_store_that_it_seals(home: Home, site: Sit
         return done.returncode, done.stdout, done.stderr
 
     code, _, stderr = sh("awsv slot list")
-    assert (code, "store shelf does not exist yet" in stderr) == (4, True)
+    assert (code, "store 'shelf' does not exist yet" in stderr) == (4, True)
     assert sh("awsv add work --env")[0] == 0
     shelf = Path(env_data(home), "shelf")
     value = (shelf / "credentials@work").read_bytes()

@@ -21,7 +21,7 @@ from vault_core.api import (
     Secret,
     SessionProvider,
     SessionSpec,
-    Source,
+    SourceNeed,
 )
 from vault_core.cli import plugin_commands
 from vault_core.cli.app import App
@@ -58,7 +58,7 @@ def app(root: Path, answer: Callable[..., Any], parameters: Any = None, opened: 
         summary="s",
         open=gives(OddProvider(answer)) if opened is None else opened,
         parameters=gives({"a": 1}) if parameters is None else parameters,
-        source=Source.NEVER,
+        source=SourceNeed.NEVER,
         options=(Option(name="o", help="h"),),
     )
     (root / "config").write_text("[profile work]\nvault_session_provider = odd\nregion = eu-west-1\n")

@@ -98,7 +98,7 @@ def test_a_confirmation_says_who_asks(host: Host, person: Person) -> None:
 def test_a_dialog_appears_only_where_somebody_sits(
     environ: dict[str, str], may_ask: bool, may_show: bool, host: Host
 ) -> None:
-    assert context(host, Asking(allowed=may_ask), **environ).may_show_dialog is may_show
+    assert context(host, Asking(allowed=may_ask), **environ).can_show_dialog is may_show
 
 
 def test_what_is_suspect_is_told_or_refused(host: Host, capfd: pytest.CaptureFixture[str]) -> None:

@@ -161,7 +161,7 @@ def test_load_option_with_variable_of_awsv_is_refused(
         ("storage", "capabilities=0", "its capabilities are not a Capability"),
         ("storage", "secret_variables=None", "its secret_variables are not a tuple of str"),
         ("passphrase", "options=[]", "its options are not a tuple of Option"),
-        ("session", 'source="never"', "its source is not a Source"),
+        ("session", 'source="never"', "its source is not a SourceNeed"),
     ],
 )
 def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str, folder: Path) -> None:

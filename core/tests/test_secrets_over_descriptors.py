@@ -14,10 +14,9 @@ import pytest
 
 from vault_core.cli import descriptors, passwd
 from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, UsageError, WrongSecret
-from vault_core.keyslots import recovery_key
+from vault_core.keyslots import new_slot, recovery_key
 from vault_core.keyslots.manage import passphrase_slot
 from vault_core.secret import Secret
-from vault_core.vlt import NewSlot
 from vault_core.vlt.slot_table import SlotTable
 
 OPTION = click.Option(["--some-fd"])
@@ -155,7 +154,7 @@ def test_a_key_that_nobody_takes_is_told_and_the_descriptor_closed(ends: tuple[i
 
 def shown(*answers: Any) -> tuple[list[str], int, BaseException | None]:
     """What is written when a key is shown, how often the person is asked, and how it ends."""
-    text = NewSlot.recovery(os.urandom(16))[1]
+    text = new_slot.recovery(os.urandom(16))[1]
     last = text.reveal_text().rpartition("-")[2]
     written: list[str] = []
     left = [last if one is True else one for one in answers]
@@ -201,7 +200,7 @@ def test_a_recovery_key_counts_when_its_last_group_is_typed_in_three_tries(
 def table() -> SlotTable:
     """With a recovery key alone."""
     store, dek = os.urandom(16), Secret(os.urandom(32))
-    return SlotTable(store, (NewSlot.recovery(store)[0].wrap(dek),))
+    return SlotTable(store, (new_slot.recovery(store)[0].wrap(dek),))
 
 
 @pytest.mark.parametrize(("wrong", "asked", "opens"), [(0, 1, True), (2, 3, True), (3, 3, False)])

@@ -169,7 +169,7 @@ def test_what_the_error_says_is_said_nowhere_else(chain: MakeChain, capfd: pytes
     assert failure(made).message == "BB is set but empty"
     assert capfd.readouterr().err == "awsv: passphrase source 'aa': offline\n"
     made = chain("aa", aa=[SourceUnavailable("offline", hint="go online")])
-    error = failure(made, SourceUnavailable, factor="aa")
+    error = failure(made, SourceUnavailable, source="aa")
     assert error.message == "no secret for store 'file' from its source aa (offline)"
     assert error.hint == "go online"
     assert capfd.readouterr().err == ""
@@ -278,7 +278,7 @@ def test_a_wrong_answer_is_not_remembered(chain: MakeChain) -> None:
 
 def test_a_factor_asks_one_source_alone(chain: MakeChain) -> None:
     made = chain("aa,bb", aa=[WRONG], bb=[RIGHT])
-    assert made.unlock(factor="bb") == Secret("the key")
+    assert made.unlock(source="bb") == Secret("the key")
     assert made.sources["aa"].requests == []
 
 

@@ -166,7 +166,7 @@ def test_a_factor_that_cannot_be_had_ends_it(tmp_path: Path, capfd: pytest.Captu
 
     context = host(tmp_path, Away()).context("storage", "file", ())
     with pytest.raises(SourceUnavailable, match=r"from its source ring \(no answer\)") as refused:
-        context.unlock("id", lambda secret: secret, factor="ring")
+        context.unlock("id", lambda secret: secret, source="ring")
     assert refused.value.hint == "try later"
     assert capfd.readouterr().err == ""
     with pytest.raises(NoSecret, match=r"tried ring \(no answer\)"):

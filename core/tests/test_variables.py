@@ -149,9 +149,9 @@ def test_child_environment_keeps_public_options_of_plugins_in_use(
 def test_dialog_is_not_shown_in_ci_or_over_ssh(name: str, shown: bool, tmp_path: Path) -> None:
     """Over SSH it would appear to whoever sits at that desktop."""
     host = Host(Settings({"HOME": str(tmp_path), name: "1"}), Plugins())
-    assert host.context("storage", "x", ()).may_show_dialog is shown
+    assert host.context("storage", "x", ()).can_show_dialog is shown
     host = host.with_asking(Asking(allowed=False))
-    assert not host.context("storage", "x", ()).may_show_dialog
+    assert not host.context("storage", "x", ()).can_show_dialog
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from vault_core.api import (
     SessionRequest,
     SessionSpec,
 )
-from vault_core.api import Source as Need
+from vault_core.api import SourceNeed as Need
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App
 from vault_core.client import Client

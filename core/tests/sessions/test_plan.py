@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vault_core.api import Credentials, SessionProvider, SessionRequest, SessionSpec, Source
+from vault_core.api import Credentials, SessionProvider, SessionRequest, SessionSpec, SourceNeed
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
@@ -203,8 +203,10 @@ def test_what_is_cleared_for_a_profile_is_stale_for_it_and_what_stands_on_it(
     assert {name for name in names if before[name] != after[name]} == stale
 
 
-@pytest.mark.parametrize("need", [Source.NEVER, Source.REQUIRED], ids=str)
-def test_what_is_cleared_for_a_profile_of_another_provider_is_stale_for_it_alone(plans: Plans, need: Source) -> None:
+@pytest.mark.parametrize("need", [SourceNeed.NEVER, SourceNeed.REQUIRED], ids=str)
+def test_what_is_cleared_for_a_profile_of_another_provider_is_stale_for_it_alone(
+    plans: Plans, need: SourceNeed
+) -> None:
     """Also where the provider works on nothing, so that no step below it says so."""
     config = CONFIG + "[profile foreign]\nvault_session_provider = odd\nsource_profile = user\n"
     plugins = Plugins()

@@ -63,7 +63,7 @@ def test_a_store_that_becomes_another_while_it_is_opened_is_refused(tmp_path: Pa
         return Dictionary()
 
     moved = store(tmp_path, locate=lambda _: places[0], open=moves)
-    with pytest.raises(StorageLocked, match="has become another one"):
+    with pytest.raises(StorageLocked, match="is not the store, or not the login"):
         vault(tmp_path, moved).get("work")
 
 

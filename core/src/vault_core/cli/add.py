@@ -94,7 +94,7 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
 
 def _is_first(vault: Vault) -> bool:
     """Whether it is the first key of a store that names its readers."""
-    if vault.store.spec.who_reads is None:
+    if vault.store.spec.readers is None:
         return False
     try:
         return next(vault.names(), None) is None
@@ -122,7 +122,7 @@ def _refuse_to_replace(vault: Vault, profile: str, there: StoredKey | None, *, o
         whose, flag = ("the shared key", " --shared") if there.shared else ("your key", "")
         raise StorageConflict(
             f"{whose} {there.credentials.access_key_id} has the name {profile!r} in {vault.store.place} already"
-            f" ({there.holder or 'since when is not known'}); nothing was changed",
+            f" ({there.written_by or 'since when is not known'}); nothing was changed",
             hint=f"choose another name, or '{command_line(f'awsv remove{flag}', profile)}' if that key is not needed",
         )
     if overwrite:

@@ -17,6 +17,7 @@ from vault_core.cli.text import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
 from vault_core.importing.copy import Copier, Outcome, compared
 from vault_core.importing.report import ImportReport, report_of
+from vault_core.keyslots.hints import missing_store
 from vault_core.storage.vault import Store, Vault
 
 
@@ -90,9 +91,10 @@ def _are_one(one: Store, other: Store) -> bool:
 
 
 def _require_made(vault: Vault) -> None:
-    """:raises StorageUnavailable: the store does not exist, or cannot be reached."""
-    with suppress(StorageDenied):  # it has no slots: a store that awsv does not make
-        vault.slots()
+    """:raises StorageUnavailable: the store does not exist yet, or cannot be reached."""
+    with suppress(StorageDenied):  # it has no slots, so awsv does not make it
+        if vault.slots() is None:
+            raise missing_store(vault.store.context)
 
 
 def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:

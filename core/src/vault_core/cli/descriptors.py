@@ -14,7 +14,7 @@ from vault_core.errors import PassphraseError, UsageError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
-    from vault_core.keyslots.manage import StoreContext
+    from vault_core.keyslots.manage import ChangingContext
     from vault_core.keyslots.new_slot import Choose
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -100,7 +100,7 @@ def new_passphrase_option(function: _Function) -> _Function:
     )(function)
 
 
-def chooser(context: StoreContext, number: int | None) -> Choose:
+def chooser(context: ChangingContext, number: int | None) -> Choose:
     """Chooses a new passphrase: at a prompt, or from the descriptor of ``--new-passphrase-fd``."""
     if number is None:
         return context.choose

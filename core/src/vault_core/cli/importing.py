@@ -85,8 +85,9 @@ def show(app: App, report: ImportReport, *, as_json: bool) -> PartlyDone | None:
 def offer_recovery_keys(app: App, vaults: Vaults) -> None:
     """Name each store that the import created, and offer a recovery key for it."""
     for vault in vaults.created():
-        slots = ", ".join(slot.describe() for slot in vault.slots().slots)
-        app.note(f"{vault.store.place} is new; it opens with: {slots}")
+        if table := vault.slots():
+            slots = ", ".join(slot.describe() for slot in table.slots)
+            app.note(f"{vault.store.place} is new; it opens with: {slots}")
         offer_recovery(app, vault.store.context, vault)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vault_core.api import SlotKeeper
 from vault_core.cli.app import App
 from vault_core.errors import UsageError
+from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
     from vault_core.keyslots.manage import KeySlots

@@ -43,6 +43,7 @@ def command(
       awsv passwd
       awsv passwd --recovery
     """
+    from vault_core.keyslots import unlock
     from vault_core.keyslots.manage import passphrase_slot
 
     if not recovery and (recovery_fd is not None or chosen is not None):
@@ -53,7 +54,7 @@ def command(
         old = passphrase_slot(table, chosen)
         dek = _open_by_recovery(app, slots, recovery_fd)
     else:
-        old, dek = table.open_by_passphrase(slots.context, slots.file)
+        old, dek = unlock.open_by_passphrase(slots.context, table, slots.file)
     new = slots.new_passphrase(chooser(slots.context, new_passphrase_fd), old.label if old else "")
     slots.replace_passphrase(old, new, dek)
     app.note(f"the passphrase of {slots.where} is changed; older copies of it still open with the old one")

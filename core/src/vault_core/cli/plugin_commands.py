@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from vault_core.api import CommandContext, Context, Credentials, ImportScan, SlotKeeper
+from vault_core.api import CommandContext, Context, Credentials, ImportScan, StorageBackend, StoreContext
 from vault_core.cli.app import App
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.options import global_options
@@ -107,7 +107,7 @@ class Commands(CommandContext):
     def environ(self) -> Mapping[str, str]:
         return self._app.host.context("command", self._name, ()).environ
 
-    def storage(self, plugin: str) -> Context:
+    def storage(self, plugin: str) -> StoreContext:
         return self._store(plugin).context
 
     def changing_store(self, plugin: str) -> AbstractContextManager[None]:
@@ -145,8 +145,11 @@ class Commands(CommandContext):
 
         return self._app.session(profile, SessionOptions(), machine=False)[1].credentials
 
-    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
-        offer_recovery(self._app, self._store(plugin).context, keeper)
+    def offer_recovery(self, plugin: str, backend: StorageBackend) -> None:
+        from vault_core.vlt import SlotKeeper
+
+        if isinstance(backend, SlotKeeper):
+            offer_recovery(self._app, self._store(plugin).context, backend)
 
     def import_keys(
         self,

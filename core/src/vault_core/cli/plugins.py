@@ -62,7 +62,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
       summary, capabilities, options
                what it offers, if it could be loaded; an option has name, flag, variable,
                default, secret and help
-      at_rest, max_value, locate, who_reads
+      at_rest, max_value, locate, readers
                of a storage backend: who encrypts, the largest value, where it is, who can read it
 
     \b
@@ -155,7 +155,7 @@ def sheet(row: CheckedPlugin) -> list[str]:
         "can": ", ".join(offers.get("capabilities", ())),
         "largest value": f"{offers['max_value']} bytes" if offers.get("max_value") else None,
         "where": offers.get("locate"),
-        "who can read it": offers.get("who_reads"),
+        "who can read it": offers.get("readers"),
         "prints": row.said,
     }
     lines = [f"{_titled(row)}: {_state(row)}"]

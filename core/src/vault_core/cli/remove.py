@@ -42,7 +42,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
     if stored is None:
         raise _nothing(app, vault, profile, shared)
     key = stored.credentials
-    held = f" ({stored.holder})" if shared and stored.holder else ""
+    held = f" ({stored.written_by})" if shared and stored.written_by else ""
     whose = "the shared key" if shared else "the key"
     question = f"Delete {whose} {key.access_key_id} of profile {profile!r}{held} from the vault?"
     if not force and not app.confirm(question, flag="--force"):

@@ -9,29 +9,32 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from vault_core.api import Context, PassphraseSourceSpec, SlotKeeper
+from vault_core.api import PassphraseSourceSpec, StoreContext
 from vault_core.errors import (
     PassphraseError,
     PluginError,
     SourceUnavailable,
-    StorageUnavailable,
     UsageError,
     VaultError,
 )
-from vault_core.keyslots.kdf_upgrade import Renewal
-from vault_core.keyslots.new_slot import Choose, NewSlot, lock_name, passphrase_key
+from vault_core.keyslots import new_slot, rekey, unlock
+from vault_core.keyslots.hints import missing_store
+from vault_core.keyslots.kdf_upgrade import KdfUpgrade
+from vault_core.keyslots.new_slot import DEFAULT_COST, Choose, lock_name
 from vault_core.secret import Secret
-from vault_core.vlt.slot import Slot
-from vault_core.vlt.slot_table import DEFAULT_COST, SlotTable
+from vault_core.vlt import SlotKeeper
+from vault_core.vlt.derive import slot_key
+from vault_core.vlt.slot import NewSlot, Slot
+from vault_core.vlt.slot_table import SlotTable
 
 
-class StoreContext(Context, Protocol):
+class ChangingContext(StoreContext, Protocol):
     """The context of a store whose key slots are changed."""
 
-    def choose(self, key_id: str, derive: Callable[[Secret], Secret], factor: str | None = None) -> Secret:
+    def choose(self, key_id: str, derive: Callable[[Secret], Secret], source: str | None = None) -> Secret:
         """The key of a new slot of an existing store.
 
-        :param factor: the source that has the passphrase; None: the user chooses one at a prompt.
+        :param source: the source that has the passphrase; None: the user chooses one at a prompt.
         :raises PassphraseError: there is no new passphrase.
         """
 
@@ -76,7 +79,7 @@ class KeySlots:
     :param place: where the store is, if that says more than its name.
     """
 
-    context: StoreContext
+    context: ChangingContext
     keeper: SlotKeeper
     load_source: Callable[[str], PassphraseSourceSpec]
     forget_keys: Callable[[str], None]
@@ -93,17 +96,23 @@ class KeySlots:
         return self.place or self.where
 
     @cached_property
-    def kdf_upgrade(self) -> Renewal:
+    def kdf_upgrade(self) -> KdfUpgrade:
         """Of the passphrase slot that opens the store, if its key derivation costs less than that of a new slot."""
-        return Renewal(self.context, self.file)
+        return KdfUpgrade(self.context, self.file)
 
     def table(self) -> SlotTable:
-        """The slots as they are now."""
-        return self.keeper.slots()
+        """The slots as they are now.
+
+        :raises StorageUnavailable: the store does not exist yet.
+        """
+        table = self.keeper.slots()
+        if table is None:
+            raise missing_store(self.context)
+        return table
 
     def open(self) -> Secret:
         """The data key, by any slot but a recovery key."""
-        return self.table().open(self.context, self.file, self.kdf_upgrade)
+        return unlock.open_table(self.context, self.table(), self.file, self.kdf_upgrade)
 
     def list(self) -> SlotList:
         """The slots as they are now, without secrets. Never prompts."""
@@ -140,12 +149,12 @@ class KeySlots:
         """Add a slot for a random key that a source keeps. The source gets the key first: a slot without its key would
         open nothing."""
         table = self.table()
-        new = NewSlot.kept(table.store, self.context, source, label=label)
+        new = new_slot.key(table.store, self.context, source, label=label)
         try:
             self.add(new, dek)
         except VaultError:
             if self.lacks(new):
-                table.forget_kept(self.context, [new.wrap(dek)])
+                rekey.forget_kept(self.context, table.store, [new.wrap(dek)])
             raise
         return new
 
@@ -154,13 +163,13 @@ class KeySlots:
 
         :param choose: chooses the passphrase.
         """
-        return NewSlot.passphrase(self.table().store, choose, cost=DEFAULT_COST, label=label)
+        return new_slot.passphrase(self.table().store, choose, cost=DEFAULT_COST, label=label)
 
     def new_composite(self, names: Sequence[str], label: str) -> NewSlot:
         """A slot for the passphrases of several sources together, still to be added."""
         # After a wrong passphrase only the last source is asked again: one that prompts.
         ordered = sorted(names, key=lambda name: self.load_source(name).interactive)
-        return NewSlot.composite(self.table().store, self.context.choose, ordered, cost=DEFAULT_COST, label=label)
+        return new_slot.composite(self.table().store, self.context.choose, ordered, cost=DEFAULT_COST, label=label)
 
     def new_from_source(self, source: str, label: str) -> NewSlot:
         """A slot for the passphrase that a source has already, still to be added.
@@ -173,7 +182,7 @@ class KeySlots:
         def choose(key_id: str, derive: Callable[[Secret], Secret], _source: str | None) -> Secret:
             def new(secret: Secret) -> Secret:
                 for slot in table.of_type("passphrase"):
-                    if slot.fits(passphrase_key(table.store, slot.head, secret)):
+                    if slot.fits(slot_key(table.store, slot.head, secret)):
                         raise PassphraseError(
                             f"the passphrase of source {source!r} opens {self.where} already, by the {slot.describe()}"
                         )
@@ -181,7 +190,7 @@ class KeySlots:
 
             return self.context.choose(key_id, new, source)
 
-        return NewSlot.passphrase(table.store, choose, cost=DEFAULT_COST, label=label or source)
+        return new_slot.passphrase(table.store, choose, cost=DEFAULT_COST, label=label or source)
 
     def replace_passphrase(self, old: Slot | None, new: NewSlot, dek: Secret) -> None:
         """Put a new passphrase slot in the place of the old one; without an old one, add it."""
@@ -270,9 +279,6 @@ def passphrase_slot(table: SlotTable, slot_id: str | None) -> Slot | None:
 def lacks_store(keeper: SlotKeeper) -> bool:
     """Whether the store does not exist yet. Never prompts. False for a store without slots, or one in trouble."""
     try:
-        keeper.slots()
-    except StorageUnavailable:
-        return True
+        return keeper.slots() is None
     except VaultError:
         return False
-    return False

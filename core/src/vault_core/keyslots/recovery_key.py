@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from vault_core.asking import Prompter
 from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, SourceUnavailable, VaultError, WrongSecret
+from vault_core.keyslots import new_slot
 from vault_core.keyslots.ask_until import ask_until
 from vault_core.keyslots.manage import KeySlots
-from vault_core.keyslots.new_slot import NewSlot
 from vault_core.secret import Secret
 from vault_core.vlt import recovery
 
@@ -28,7 +28,7 @@ def make(slots: KeySlots, dek: Secret, deliver: Callable[[Secret], None], label:
     :raises StorageError: the store takes no further slot; nothing was delivered.
     """
     table = slots.table()
-    new, text = NewSlot.recovery(table.store, label=label)
+    new, text = new_slot.recovery(table.store, label=label)
     table.add(dek, new)  # raises before anything is delivered
     deliver(text)
     try:

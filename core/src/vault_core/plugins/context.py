@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vault_core.passphrases import Passphrases
     from vault_core.plugins.loader import Plugins
     from vault_core.settings import Settings, StoreSettings
+    from vault_core.vlt import Argon2id, KeySlots
 
 T = TypeVar("T")
 
@@ -78,31 +79,31 @@ class HostContext:
         return self._services.settings.make_state_dir()
 
     @property
-    def may_show_dialog(self) -> bool:
+    def can_show_dialog(self) -> bool:
         # Over SSH the dialog would appear on the desktop of another user, and in CI on none.
         allowed = self._services.prompts.asking.allowed
         return allowed and not any(self.environ.get(name) for name in ("CI", "SSH_CONNECTION"))
 
     def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
     ) -> Secret:
         state = self._services.state
         if key_id not in state.keys:
-            names = self._names(factor)
+            names = self._names(source)
             try:
-                state.keys[key_id] = self._passphrases().unlock(key_id, derive, names, create=create, source=factor)
+                state.keys[key_id] = self._passphrases().unlock(key_id, derive, names, create=create, source=source)
             except VaultError:
                 state.forget_keys(f"{key_id}/")  # its other factors: one of them may be the wrong one
                 raise
         return state.keys[key_id]
 
-    def choose(self, key_id: str, derive: Callable[[Secret], Secret], factor: str | None = None) -> Secret:
+    def choose(self, key_id: str, derive: Callable[[Secret], Secret], source: str | None = None) -> Secret:
         """Return the key of a new slot of an existing store; for the core's commands. It is not remembered.
 
-        :param factor: the source that delivers the passphrase; None: the user chooses one.
+        :param source: the source that delivers the passphrase; None: the user chooses one.
         :raises PassphraseError: no passphrase was chosen.
         """
-        return self._passphrases().choose(key_id, derive, self._names(factor), source=factor)
+        return self._passphrases().choose(key_id, derive, self._names(source), source=source)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -116,6 +117,11 @@ class HostContext:
 
     def forget(self, source: str, key_id: str) -> bool:
         return self._passphrases().forget(source, key_id)
+
+    def key_slots(self, where: str, *, cost: Argon2id | None = None) -> KeySlots:
+        from vault_core.keyslots.service import StoreKeySlots
+
+        return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         from vault_core import terminal_lock

@@ -21,7 +21,7 @@ def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any
     found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
-        for question in ("locate", "who_reads"):
+        for question in ("locate", "readers"):
             found[question] = context and said(context.plugins, "storage", spec, question, context)
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import Profile, Source
+from vault_core.api import Profile, SourceNeed
 from vault_core.errors import ConfigError
 from vault_core.plugins.boundary import parameters
 from vault_core.sessions.profiles import AwsProfile, Profiles, SessionOptions, seconds_of
@@ -231,9 +231,9 @@ class Planner:
         provider = self._provider(chain[0])
         need = self._host.plugins.load("session", provider).source
         source: Step | None = None
-        if need is not Source.NEVER and len(chain) > 1:
+        if need is not SourceNeed.NEVER and len(chain) > 1:
             source = self._steps(chain[1:], notes)
-        elif need is Source.REQUIRED:
+        elif need is SourceNeed.REQUIRED:
             source = self._key(chain)
         return self._session(provider, chain[0].name, dict(chain[0].keys), source)
 
