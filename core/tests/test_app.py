@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,11 +211,21 @@ def test_credentials_in_a_file_that_others_may_read_are_told_of(
 
 
 @pytest.mark.parametrize("words", [["export", "user"], ["exec", "-j", "user"]], ids=" ".join)
-def test_a_question_for_a_program_ends_early(app: App, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_question_for_a_program_ends_early(
+    app: App, words: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Asking] = []
+    real = Client.session
+
+    def session(client: Client, *args: Any, asking: Asking, **how: Any) -> Any:
+        used.append(asking)
+        return real(client, *args, asking=asking, **how)
+
+    monkeypatch.setattr(Client, "session", session)
     command = {"export": export.command, "exec": exec_.command}[words[0]]
     command.main(words[1:], obj=app, standalone_mode=False)
     assert "ASIA1" in capfd.readouterr().out
-    assert (app.host.question_limit, app.host.attended) == (MACHINE_QUESTION_LIMIT, False)
+    assert [(asking.time_limit, asking.attended) for asking in used] == [(MACHINE_QUESTION_LIMIT, False)]
 
 
 def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(

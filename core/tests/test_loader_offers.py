@@ -84,7 +84,8 @@ def test_may_load_by_name_or_distribution(allowed: tuple[str, ...] | None, may_l
         shelf(offer(), allowed=allowed).load("storage", "box")
 
 
-def test_hint_with_standard_plugins_installs_only_the_missing_one() -> None:
+def test_hint_with_standard_plugins_installs_only_the_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "install_hint", lambda *names: " ".join(names))
     standard = offer("file", "vault-plugin-file")
     assert "vault-plugin-env" not in shelf(standard).hint("storage", "hashicorp")
     assert "vault-plugin-hashicorp" in shelf(standard).hint("storage", "hashicorp")

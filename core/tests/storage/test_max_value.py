@@ -9,6 +9,7 @@ import pytest
 
 from support.dictionary import Dictionary
 from vault_core.api import AtRest, Credentials, Secret, StorageError, StorageSpec, VaultError
+from vault_core.asking import Asking
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -21,7 +22,7 @@ SEALED = len("vlt1:") + 4 * -(-(32 + SIZE + 16) // 3)
 
 def vault(root: Path, inner: Dictionary, at_rest: AtRest, most: int) -> Vault:
     spec = StorageSpec(name="odd", summary="s", open=lambda _: inner, at_rest=at_rest, max_value=most)
-    host = Host(Settings({"HOME": str(root)}), Plugins(), may_ask=False)
+    host = Host(Settings({"HOME": str(root)}), Plugins(), asking=Asking(allowed=False))
     return Vault(host, Store("odd", spec, host.context("storage", "odd", (), store=host.settings.store("odd"))))
 
 

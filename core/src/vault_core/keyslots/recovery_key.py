@@ -60,14 +60,14 @@ def show(slots: KeySlots, terminal: Prompter, text: Secret) -> None:
 
     def confirmed(typed: Secret) -> None:
         if not recovery.same_group(recovery.last_group(text), typed):
-            raise WrongSecret("That is not its last group.")
+            raise WrongSecret("that is not its last group")
 
     unchanged = "the recovery key is not valid, and nothing was changed"
     try:
         ask_until(
             lambda: terminal.ask("Type the last group to confirm you wrote it down: ", secret=False),
             confirmed,
-            lambda message: terminal.write(f"{message}\n"),
+            lambda message: terminal.write(f"{message.capitalize()}.\n"),
         )
     except QuestionRefused as error:
         raise Cancelled(f"{error.message}: {unchanged}") from None
