@@ -3,7 +3,7 @@
 Starting Python is most of what a command takes. Here a signal at a random moment meets the command at its work; and
 300 rounds are minutes. The code that runs is the program's, from its ``main`` on.
 
-``python warm.py`` is the process that forks; a test uses :class:`Warm`.
+``python fork_server.py`` is the process that forks; a test uses :class:`ForkServer`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ PACKAGES = ("vault_core", "vault_plugin_file", "vault_plugin_env", "vault_plugin
 
 
 @contextmanager
-def warm(home: Home) -> Iterator[Warm]:
-    """:class:`Warm`, which ends with the ``with``."""
-    made = Warm(home)
+def fork_server(home: Home) -> Iterator[ForkServer]:
+    """:class:`ForkServer`, which ends with the ``with``."""
+    made = ForkServer(home)
     try:
         yield made
     finally:
         made.close()
 
 
-class Warm:
+class ForkServer:
     """Runs commands in a home, one after the other."""
 
     def __init__(self, home: Home) -> None:
         self._cwd = home.cwd
-        self._stdout = home.root / "warm.stdout"
-        self._stderr = home.root / "warm.stderr"
+        self._stdout = home.root / "fork_server.stdout"
+        self._stderr = home.root / "fork_server.stderr"
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env=home.environment(),
