@@ -1,6 +1,6 @@
 """Two good backends, as small as they can be: one JSON file, replaced as a whole under a lock.
 
-``toy`` leaves the encryption to the core; ``toy-box`` encrypts by itself. The culprits beside are made of them.
+``toy`` leaves the encryption to the core; ``toy-box`` encrypts by itself. The faulty backends beside are made of them.
 """
 
 from __future__ import annotations

@@ -302,7 +302,7 @@ class Logs(Service):
     """Has a log for those who look for its mistakes."""
 
     def put(self, key, value, *, expect=ANY):
-        logging.getLogger("culprit").debug("put %s %s", key, value.reveal_text())
+        logging.getLogger("faulty_backend").debug("put %s %s", key, value.reveal_text())
         return super().put(key, value, expect=expect)
 
 
