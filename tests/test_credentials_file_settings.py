@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
-from support.front import Front
 from support.home import Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, add, key_of
 from support.vaults import KEY_ID, SECRET, data, stores
 
@@ -83,7 +83,7 @@ def test_every_value_has_its_file_and_line(laptop: Home) -> None:
     assert values["output"] == ("json", line_of(laptop.config, "output = json"))
 
 
-def test_a_role_that_only_the_credentials_file_has(laptop: Home, front: Front) -> None:
+def test_a_role_that_only_the_credentials_file_has(laptop: Home, front: RecordingProxy) -> None:
     assert [step["step"] for step in explained(laptop, "late")["steps"]] == ["stored key", "sts.AssumeRole"]
     done = laptop.awsv("exec", "late", "--", "/usr/bin/env", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
@@ -98,7 +98,7 @@ def test_a_role_that_only_the_credentials_file_has_needs_no_key(laptop: Home) ->
     assert "profile 'late' uses the credentials of 'work'" in done.stderr
 
 
-def test_a_session_is_another_one_when_a_setting_changes(laptop: Home, front: Front) -> None:
+def test_a_session_is_another_one_when_a_setting_changes(laptop: Home, front: RecordingProxy) -> None:
     first = key_of(laptop, "late", env=UNLOCKED)
     assert key_of(laptop, "late") == first
     laptop.credentials.write_text(CREDENTIALS.replace("[late]\n", "[late]\nrole_session_name = other\n"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from support.front import Call, Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
-from support.sites import HEADER, Site, install
+from support.overlay_env import HEADER, OverlayEnv, install
+from support.recording_proxy import Call, RecordingProxy
 from support.stored import CODE, MFA, UNLOCKED, add, state, store_file
 
 CONFIG = f"""
@@ -101,7 +101,7 @@ def seen(call: Call) -> dict[str, str]:
     ],
     ids=" ".join,
 )
-def test_exec_follows_the_plan(laptop: Home, front: Front, words: list[str]) -> None:
+def test_exec_follows_the_plan(laptop: Home, front: RecordingProxy, words: list[str]) -> None:
     plan = explained(laptop, *words)
     assert front.calls == []
     expected = calls_of(plan)
@@ -117,7 +117,7 @@ def test_exec_follows_the_plan(laptop: Home, front: Front, words: list[str]) -> 
         assert len(front.calls) == made
 
 
-def test_the_plan_starts_at_the_nearest_live_step(laptop: Home, front: Front) -> None:
+def test_the_plan_starts_at_the_nearest_live_step(laptop: Home, front: RecordingProxy) -> None:
     assert laptop.awsv("exec", "-j", "role-mfa", "-t", CODE, env=UNLOCKED).returncode == 0
     front.forget()
     plan = explained(laptop, "behind")
@@ -127,7 +127,7 @@ def test_the_plan_starts_at_the_nearest_live_step(laptop: Home, front: Front) ->
     assert [seen(call) for call in front.calls] == calls_of(plan)
 
 
-def test_it_asks_nobody_and_changes_nothing(laptop: Home, front: Front) -> None:
+def test_it_asks_nobody_and_changes_nothing(laptop: Home, front: RecordingProxy) -> None:
     terminal = laptop.spawn("explain", "role-mfa")
     terminal.expect("not checked: locked")
     terminal.expect("prompt = terminal")
@@ -152,7 +152,7 @@ def test_the_stored_key(laptop: Home, env: dict[str, str], state: str) -> None:
     assert key["place"] == str(store_file(laptop))
 
 
-def test_a_missing_key_and_a_damaged_store(laptop: Home, front: Front) -> None:
+def test_a_missing_key_and_a_damaged_store(laptop: Home, front: RecordingProxy) -> None:
     assert explained(laptop, "nobody", env=UNLOCKED)["steps"][0]["state"] == "missing"
     store_file(laptop).write_bytes(b"damaged")
     assert explained(laptop, "work", env=UNLOCKED)["steps"][0]["state"].startswith("not checked: ")
@@ -249,7 +249,7 @@ def vault_session_providers():
 
 def test_a_secret_of_a_plugin_is_shown_neither_by_explain_nor_in_a_change(home: Home, tmp_path: Path) -> None:
     """Who declares an option says whether it is one, whatever its name is; nobody vouches for what is not loaded."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "broker", BROKER, group="vault.session.v1")
     home.configure(
         "[profile a]\nvault_session_provider = broker\nvault_broker_url = https://broker\nvault_broker_pin = 47114711\n"

@@ -14,9 +14,19 @@ import pytest
 
 from support import parts
 from support.busy import seconds
-from support.front import Front, clock_skew, deny, drop, garbage, server_error, slow, throttle, unknown_key
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import (
+    RecordingProxy,
+    clock_skew,
+    deny,
+    drop,
+    garbage,
+    server_error,
+    slow,
+    throttle,
+    unknown_key,
+)
 from support.stored import UNLOCKED, Snapshot, add
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.formats import FORMATS
@@ -34,13 +44,15 @@ source_profile = work
 
 
 @pytest.fixture
-def front(module_front: Front) -> Front:
+def front(module_front: RecordingProxy) -> RecordingProxy:
     module_front.forget()
     return module_front
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+def begun(
+    tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
+) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("export") / "machine", module_front.url)
     home.configure(CONFIG)
     add(home, moto.alice, "work", "nowhere", "odd]name")
@@ -49,7 +61,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: M
 
 
 @pytest.fixture
-def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
+def laptop(begun: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """The session of ``work`` is live."""
     home, snapshot = begun
     snapshot.restore()
@@ -237,7 +249,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "messages", "calls"), FAULTS.values(), ids=FAULTS.keys())
-def test_trouble_at_aws(laptop: Home, front: Front, fault: object, messages: list[str], calls: int) -> None:
+def test_trouble_at_aws(laptop: Home, front: RecordingProxy, fault: object, messages: list[str], calls: int) -> None:
     front.on("AssumeRole", fault)  # type: ignore[arg-type]  # a Fault
     done = laptop.awsv("export", "role", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
@@ -255,7 +267,7 @@ def test_aws_is_down(laptop: Home) -> None:
 
 
 @pytest.mark.slow
-def test_aws_is_too_slow(laptop: Home, front: Front) -> None:
+def test_aws_is_too_slow(laptop: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", slow(100))
     done = laptop.awsv("export", "role", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")

@@ -7,9 +7,9 @@ import shlex
 
 import pytest
 
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, add
 
 READ_ONLY = "[profile work]\nregion = eu-west-1\nrole_arn = {}\n"
@@ -25,7 +25,7 @@ def laptop(home: Home, moto: MotoServer) -> Home:
 
 @pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
 def test_nobody_gets_their_own_session_for_a_role_whose_file_is_misspelt(
-    variable: str, laptop: Home, front: Front
+    variable: str, laptop: Home, front: RecordingProxy
 ) -> None:
     wrong = laptop.path / ".aws/confgi"
     done = laptop.awsv("exec", "-j", "work", env={variable: str(wrong), "AWS_DEFAULT_REGION": "eu-west-1"})
@@ -35,7 +35,7 @@ def test_nobody_gets_their_own_session_for_a_role_whose_file_is_misspelt(
     assert front.calls == []
 
 
-def test_nor_for_a_role_that_comes_through_a_pipe(laptop: Home, front: Front) -> None:
+def test_nor_for_a_role_that_comes_through_a_pipe(laptop: Home, front: RecordingProxy) -> None:
     role = shlex.quote(laptop.config.read_text())
     line = f"AWS_CONFIG_FILE=<(printf %s {role}) AWS_DEFAULT_REGION=eu-west-1 {PROGRAM} exec -j work"
     done = laptop.run("/bin/bash", "-c", line)
@@ -59,7 +59,7 @@ def test_every_command_that_reads_the_files_refuses_a_pipe_and_waits_for_none(la
             assert "no ordinary file" in done.stderr or "there is nothing in" in done.stderr, done.stderr
 
 
-def test_an_empty_config_can_be_asked_for(laptop: Home, front: Front) -> None:
+def test_an_empty_config_can_be_asked_for(laptop: Home, front: RecordingProxy) -> None:
     env = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_REGION": "eu-west-1"}
     assert laptop.awsv("exec", "-j", "work", env=env).returncode == 0
     assert front.actions == ["GetSessionToken"]

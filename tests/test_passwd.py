@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support.fork_server import fork_server
 from support.home import Home
 from support.security import sample
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
-from support.warm import warm
 from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 from vault_core.api import Secret
 from vault_core.vlt import NewSlot
@@ -215,7 +215,7 @@ def test_s10_killed_at_any_moment_it_is_one_or_the_other(
 ) -> None:
     """Of each acknowledged change the new passphrase opens, of each other one the old or the new one."""
     draw, current, acknowledged = random.Random(5), "first", 0
-    with warm(home) as commands:
+    with fork_server(home) as commands:
         longest = commands.timed("passwd", env=UNLOCKED, new_passphrase=current)
         for number in range(rounds):
             fresh = f"passphrase {number}"

@@ -13,9 +13,9 @@ import pexpect
 import pytest
 
 from support.busy import seconds
-from support.front import Front, deny, deny_mfa, held, slow
 from support.home import Home
 from support.moto import ACCOUNT, Key, MotoServer
+from support.recording_proxy import RecordingProxy, deny, deny_mfa, held, slow
 from support.stored import CODE, MFA, PASSPHRASE, UNLOCKED, add, state, until
 from support.vaults import stores
 
@@ -57,7 +57,7 @@ def finish(terminal: Any) -> tuple[int, str]:
     return terminal.exitstatus, terminal.before
 
 
-def test_one_question_for_all_roles_of_a_user(laptop: Home, front: Front) -> None:
+def test_one_question_for_all_roles_of_a_user(laptop: Home, front: RecordingProxy) -> None:
     terminal = laptop.spawn("ready", "tf-*", env=UNLOCKED)
     terminal.expect(r"awsv for 3 profiles, tf-net the first")
     terminal.expect(QUESTION)
@@ -76,7 +76,7 @@ def test_one_question_for_all_roles_of_a_user(laptop: Home, front: Front) -> Non
     assert len(front.calls) == 4
 
 
-def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: Front) -> None:
+def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: RecordingProxy) -> None:
     """A key in the store of another profile is not taken for its own."""
     folders = {name: home.root / name for name in ("alice", "bob")}
     stores(home, **folders)
@@ -93,7 +93,7 @@ def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: Fr
     assert {call.access_key_id for call in front.calls} == set(keys.values())
 
 
-def test_two_users_are_two_questions(laptop: Home, front: Front) -> None:
+def test_two_users_are_two_questions(laptop: Home, front: RecordingProxy) -> None:
     terminal = laptop.spawn("ready", "tf-net", "bob-app", "tf-app", env=UNLOCKED)
     for serial, answer in ((MFA, "111111"), (BOBS_MFA, "222222")):
         terminal.expect(QUESTION)
@@ -105,7 +105,7 @@ def test_two_users_are_two_questions(laptop: Home, front: Front) -> None:
     assert answers == {MFA: "111111", BOBS_MFA: "222222"}
 
 
-def test_a_live_user_is_not_asked_again(laptop: Home, front: Front) -> None:
+def test_a_live_user_is_not_asked_again(laptop: Home, front: RecordingProxy) -> None:
     """Nor is the passphrase: the roles start from the user's session."""
     assert laptop.awsv("exec", "-j", "tf-net", "-t", CODE, env=UNLOCKED).returncode == 0
     done = laptop.awsv("ready", "tf-*")
@@ -113,7 +113,7 @@ def test_a_live_user_is_not_asked_again(laptop: Home, front: Front) -> None:
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_they_are_made_in_parallel(laptop: Home, front: Front) -> None:
+def test_they_are_made_in_parallel(laptop: Home, front: RecordingProxy) -> None:
     all_are_asked = threading.Event()
     front.on("AssumeRole", held(all_are_asked))
     terminal = laptop.spawn("ready", "tf-*", "plain-app", "-t", CODE, env=UNLOCKED)
@@ -122,7 +122,7 @@ def test_they_are_made_in_parallel(laptop: Home, front: Front) -> None:
     assert finish(terminal)[0] == 0
 
 
-def test_the_passphrase_is_asked_once(laptop: Home, front: Front) -> None:
+def test_the_passphrase_is_asked_once(laptop: Home, front: RecordingProxy) -> None:
     terminal = laptop.spawn("ready", "alice", "plain", "bob", "plain-app")
     terminal.expect("Passphrase to unlock")
     terminal.sendline(PASSPHRASE)
@@ -131,7 +131,7 @@ def test_the_passphrase_is_asked_once(laptop: Home, front: Front) -> None:
     assert "Passphrase" not in text
 
 
-def test_json(laptop: Home, front: Front) -> None:
+def test_json(laptop: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", deny("no"), times=1)
     done = laptop.awsv("ready", "--json", "plain-app", "plain", "[odd]", env=UNLOCKED)
     assert done.returncode == 7
@@ -145,7 +145,7 @@ def test_json(laptop: Home, front: Front) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found[1]["expires"])
 
 
-def test_one_role_is_denied(laptop: Home, front: Front) -> None:
+def test_one_role_is_denied(laptop: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", deny("not you"), times=1)
     done = laptop.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
     assert done.returncode == 7
@@ -155,7 +155,7 @@ def test_one_role_is_denied(laptop: Home, front: Front) -> None:
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_every_role_is_denied(laptop: Home, front: Front) -> None:
+def test_every_role_is_denied(laptop: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", deny("not you"))
     done = laptop.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
@@ -164,7 +164,7 @@ def test_every_role_is_denied(laptop: Home, front: Front) -> None:
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_the_user_is_denied(laptop: Home, front: Front) -> None:
+def test_the_user_is_denied(laptop: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny("not you"))
     done = laptop.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
@@ -172,7 +172,7 @@ def test_the_user_is_denied(laptop: Home, front: Front) -> None:
     assert front.actions == ["GetSessionToken"]
 
 
-def test_one_profile_makes_no_sense(laptop: Home, front: Front) -> None:
+def test_one_profile_makes_no_sense(laptop: Home, front: RecordingProxy) -> None:
     done = laptop.awsv("ready", "plain", "nobody", env=UNLOCKED)
     assert done.returncode == 7
     assert rows(done.stdout)["nobody"][0] == "-"
@@ -180,7 +180,7 @@ def test_one_profile_makes_no_sense(laptop: Home, front: Front) -> None:
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 6), ("\r", 6), ("\x04", 6)])
-def test_declining_ends_every_question(laptop: Home, front: Front, key: str, code: int) -> None:
+def test_declining_ends_every_question(laptop: Home, front: RecordingProxy, key: str, code: int) -> None:
     terminal = laptop.spawn("ready", "tf-*", "bob-app", env=UNLOCKED)
     terminal.expect(QUESTION)
     terminal.send(key)
@@ -191,7 +191,7 @@ def test_declining_ends_every_question(laptop: Home, front: Front, key: str, cod
     assert front.calls == []
 
 
-def test_declining_leaves_what_asks_nobody(laptop: Home, front: Front) -> None:
+def test_declining_leaves_what_asks_nobody(laptop: Home, front: RecordingProxy) -> None:
     terminal = laptop.spawn("ready", "tf-net", "plain-app", env=UNLOCKED)
     terminal.expect(QUESTION)
     terminal.sendintr()
@@ -201,7 +201,7 @@ def test_declining_leaves_what_asks_nobody(laptop: Home, front: Front) -> None:
     assert front.actions == ["AssumeRole"]
 
 
-def test_declining_the_passphrase(laptop: Home, front: Front) -> None:
+def test_declining_the_passphrase(laptop: Home, front: RecordingProxy) -> None:
     terminal = laptop.spawn("ready", "alice", "plain", "bob-app")
     terminal.expect("Passphrase to unlock")
     terminal.sendintr()
@@ -212,7 +212,7 @@ def test_declining_the_passphrase(laptop: Home, front: Front) -> None:
     assert front.calls == []
 
 
-def test_a_wrong_code_is_asked_for_again(laptop: Home, front: Front) -> None:
+def test_a_wrong_code_is_asked_for_again(laptop: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny_mfa(), times=1)
     terminal = laptop.spawn("ready", "tf-net", env=UNLOCKED)
     for answer in ("111111", "222222"):
@@ -222,7 +222,7 @@ def test_a_wrong_code_is_asked_for_again(laptop: Home, front: Front) -> None:
     assert [call.parameters["TokenCode"] for call in front.named("GetSessionToken")] == ["111111", "222222"]
 
 
-def test_three_wrong_codes_end_that_user_only(laptop: Home, front: Front) -> None:
+def test_three_wrong_codes_end_that_user_only(laptop: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny_mfa(), times=3)
     terminal = laptop.spawn("ready", "tf-net", "tf-app", "bob-app", env=UNLOCKED)
     for answer in ("111111", "222222", "333333", "444444"):
@@ -237,7 +237,7 @@ def test_three_wrong_codes_end_that_user_only(laptop: Home, front: Front) -> Non
     }
 
 
-def test_nobody_can_be_asked(laptop: Home, front: Front) -> None:
+def test_nobody_can_be_asked(laptop: Home, front: RecordingProxy) -> None:
     done = laptop.awsv("ready", "tf-*", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
     assert "needs an MFA code" in done.stderr
@@ -248,7 +248,7 @@ def test_nobody_can_be_asked(laptop: Home, front: Front) -> None:
     assert front.calls == []
 
 
-def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
+def test_ctrl_c_while_aws_is_asked(laptop: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", slow(30))
     terminal = laptop.spawn("ready", "tf-*", "plain", "-t", CODE, env=UNLOCKED)
     until(lambda: len(front.named("AssumeRole")) == 3, "three calls")
@@ -267,7 +267,7 @@ def test_a_pattern_that_matches_nothing(laptop: Home) -> None:
     assert "no profile matches 'prod-*'" in done.stderr
 
 
-def test_a_name_that_looks_like_a_pattern(laptop: Home, front: Front) -> None:
+def test_a_name_that_looks_like_a_pattern(laptop: Home, front: RecordingProxy) -> None:
     done = laptop.awsv("ready", "[odd]", env=UNLOCKED)
     assert (done.returncode, list(rows(done.stdout))) == (0, ["[odd]"])
 
@@ -286,7 +286,7 @@ def test_a_stored_name_without_a_section_that_looks_like_a_pattern(laptop: Home,
     assert "no profile matches '*y[*]'" in done.stderr
 
 
-def test_each_profile_once(laptop: Home, front: Front) -> None:
+def test_each_profile_once(laptop: Home, front: RecordingProxy) -> None:
     done = laptop.awsv("ready", "plain-*", "plain-app", "pl*app", env=UNLOCKED)
     assert list(rows(done.stdout)) == ["plain-app"]
     assert front.actions == ["AssumeRole"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.front import Call, Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, Key, MotoServer
+from support.recording_proxy import Call, RecordingProxy
 from support.stored import CODE, MFA, UNLOCKED, add
 
 OTHER_MFA = f"arn:aws:iam::{ACCOUNT}:mfa/other"
@@ -111,7 +111,7 @@ Flow = Callable[..., list[Call]]
 
 
 @pytest.fixture
-def flow(laptop: Home, front: Front) -> Flow:
+def flow(laptop: Home, front: RecordingProxy) -> Flow:
     """Runs ``awsv exec -j`` with more words; the calls that it made."""
 
     def run(*words: str, env: Mapping[str, str] | None = None) -> list[Call]:
@@ -229,14 +229,14 @@ def test_each_role_is_assumed_with_the_session_before_it(flow: Flow, laptop: Hom
     assert role_b.access_key_id == json.loads(first.stdout)["AccessKeyId"]
 
 
-def test_sts_is_asked_in_the_region_of_the_step(flow: Flow, front: Front) -> None:
+def test_sts_is_asked_in_the_region_of_the_step(flow: Flow, front: RecordingProxy) -> None:
     flow("role", "--region", "ap-south-1")
     flow("alias")
     flow("bare", env={"AWS_REGION": "sa-east-1"})
     assert [call.region for call in front.calls] == ["eu-central-1", "eu-west-1", "sa-east-1"]
 
 
-def test_the_session_name(flow: Flow, front: Front) -> None:
+def test_the_session_name(flow: Flow, front: RecordingProxy) -> None:
     flow("detailed")
     flow("role")
     flow("work", env={"AWS_ROLE_ARN": arn("R"), "AWS_ROLE_SESSION_NAME": "me"})
@@ -246,7 +246,7 @@ def test_the_session_name(flow: Flow, front: Front) -> None:
     assert named.parameters["RoleSessionName"] == "me"
 
 
-def test_one_code_serves_the_user_and_every_role(flow: Flow, laptop: Home, front: Front) -> None:
+def test_one_code_serves_the_user_and_every_role(flow: Flow, laptop: Home, front: RecordingProxy) -> None:
     flow("role-mfa")
     for profile in ("mfa", "behind", "renamed", "role-mfa"):
         done = laptop.awsv("exec", "-j", profile)
@@ -260,7 +260,7 @@ def test_a_shortened_role_is_told(flow: Flow) -> None:
     assert flow.stderr == told  # type: ignore[attr-defined]  # set by the fixture
 
 
-def test_the_stored_key_is_handed_out_only_without_a_session(flow: Flow, key: Key, front: Front) -> None:
+def test_the_stored_key_is_handed_out_only_without_a_session(flow: Flow, key: Key, front: RecordingProxy) -> None:
     flow("work", "--no-session")
     expected = {
         "Version": 1,
@@ -280,7 +280,7 @@ def test_a_child_never_sees_the_stored_key(laptop: Home, key: Key, profile: str)
     assert key.secret_access_key not in done.stdout
 
 
-def test_a_long_token_has_its_own_question(flow: Flow, front: Front) -> None:
+def test_a_long_token_has_its_own_question(flow: Flow, front: RecordingProxy) -> None:
     """A duration that somebody asks for is kept, though a session of another length is there."""
     flow("mfa")
     flow("mfa", "-d", "1h")
@@ -307,7 +307,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("config", "message"), BAD.values(), ids=BAD.keys())
-def test_a_profile_that_makes_no_sense(laptop: Home, front: Front, config: str, message: str) -> None:
+def test_a_profile_that_makes_no_sense(laptop: Home, front: RecordingProxy, config: str, message: str) -> None:
     laptop.configure(config)
     done = laptop.awsv("exec", "-j", "a", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")

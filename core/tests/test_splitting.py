@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.dictionary import Dictionary
+from support.memory_backend import MemoryBackend
 from vault_core import splitting
 from vault_core.api import ABSENT, Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_core.splitting import LEAST_LIMIT, MOST_PARTS, ORPHANED, PARTS, PATIENCE, Manifest, Split
@@ -21,7 +21,7 @@ class Killed(BaseException):
     """The process dies here."""
 
 
-class Limited(Dictionary):
+class Limited(MemoryBackend):
     """Takes 64 bytes, and dies (or runs ``meanwhile``) before the ``last``-th of its calls."""
 
     def __init__(self, kept=None, last=None, meanwhile=None):
@@ -351,7 +351,7 @@ def test_whoever_takes_too_long_gives_up(monkeypatch):
 
 def test_limits():
     with pytest.raises(ValueError, match="64"):
-        Split(Dictionary(), 63)
+        Split(MemoryBackend(), 63)
     with pytest.raises(StorageDenied, match="parts"):
         opened(Limited()).put(KEY, Secret(b"x" * (64 * splitting.MOST_PARTS + 1)))
     put = lambda key: opened(Limited()).put(key, Secret("v"))  # noqa: E731 - the third of three

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from support.busy import seconds
-from support.front import Front, deny
 from support.home import Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy, deny
 from support.stored import PASSPHRASE, UNLOCKED
 from vault_core.child_env import IDENTITY, IDENTITY_PREFIXES
 
@@ -105,13 +105,13 @@ def test_a_child_that_cannot_start(laptop: Home, words: list[str], code: int, me
     assert f"awsv: {message}\nhint: " in done.stderr
 
 
-def test_a_missing_command_is_told_before_anybody_is_asked(laptop: Home, front: Front) -> None:
+def test_a_missing_command_is_told_before_anybody_is_asked(laptop: Home, front: RecordingProxy) -> None:
     done = laptop.awsv("exec", "other", "--", "no-such-command")
     assert done.returncode == 127
     assert front.calls == []
 
 
-def test_our_own_failure_is_125(laptop: Home, front: Front) -> None:
+def test_our_own_failure_is_125(laptop: Home, front: RecordingProxy) -> None:
     assert laptop.awsv("exec", "other", "--", "true").returncode == 125
     assert laptop.awsv("exec", "wrok", "--", "true", env=UNLOCKED).returncode == 125
     assert laptop.awsv("exec", "--no-such-option", "work", "true").returncode == 125

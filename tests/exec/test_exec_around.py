@@ -15,8 +15,8 @@ import pytest
 
 from support import parts
 from support.busy import seconds
-from support.front import Front, slow
 from support.home import PROGRAM, Home
+from support.recording_proxy import RecordingProxy, slow
 from support.stored import CODE, PASSPHRASE, UNLOCKED, until
 
 # -- protection --------------------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def test_the_child_is_an_ordinary_process(laptop: Home) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
-def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) -> None:
+def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", slow(30))
     process = subprocess.Popen(
         [PROGRAM, "exec", "-j", "other"],
@@ -68,7 +68,7 @@ def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) ->
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
 @pytest.mark.root("test_nobody_reads_awsv_while_it_holds_secrets is this test for an ordinary user")
-def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> None:
+def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: RecordingProxy) -> None:
     """As root, the test above proves little: another process of one ordinary user tries it here."""
     setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
     user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
@@ -223,7 +223,7 @@ def test_a_child_sees_itself_and_not_the_profile_around_it(laptop: Home) -> None
     assert done.stdout == "work\n"
 
 
-def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
+def test_ctrl_c_while_aws_is_asked(laptop: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", slow(30))
     shell = laptop.spawn("exec", "other", "--", "true", env=UNLOCKED)
     until(lambda: bool(front.calls), "a call")

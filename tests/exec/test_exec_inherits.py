@@ -12,7 +12,7 @@ import pytest
 
 from support.busy import seconds
 from support.home import PROGRAM, Home
-from support.sites import HEADER, STORAGE, Site
+from support.overlay_env import HEADER, STORAGE, OverlayEnv
 from support.stored import PASSPHRASE, UNLOCKED
 
 FILE, FD = "AWS_VAULT_FILE_PASSPHRASE_FILE", "AWS_VAULT_FILE_PASSPHRASE_FD"
@@ -159,7 +159,7 @@ def vault_storage_backends():
 
 
 def test_what_a_plugin_leaves_open_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     key = json.dumps({"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "x"})
     source = f"{HEADER}KEY = {key!r}\n{LEAVES_OPEN}"
     site.install("vault-plugin-leaks", {STORAGE: {"leaks": "leaks"}}, {"leaks.py": source})
@@ -171,7 +171,7 @@ def test_what_a_plugin_leaves_open_does_not_reach_the_child(laptop: Home, tmp_pa
 
 
 def test_what_a_plugin_opens_when_its_flag_is_read_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     source = f"""{HEADER}
 os.dup2(os.open("/etc/passwd", os.O_RDONLY), 9)
 @hookimpl
@@ -190,16 +190,16 @@ def vault_storage_backends():
 
 
 @pytest.fixture
-def strange(tmp_path: Path) -> Site:
+def strange(tmp_path: Path) -> OverlayEnv:
     """An environment with a plugin that nobody named; it leaves a mark where it is imported."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     mark = f"raise SystemExit(open({str(tmp_path / 'imported')!r}, 'w'))"
     for name in ("strange", "file-more"):
         site.install(f"vault-plugin-{name}", {STORAGE: {name: "strange_one"}}, {"strange_one.py": mark})
     return site
 
 
-def test_a_variable_loads_no_plugin(laptop: Home, strange: Site, tmp_path: Path) -> None:
+def test_a_variable_loads_no_plugin(laptop: Home, strange: OverlayEnv, tmp_path: Path) -> None:
     """Of one that the settings do not name nobody knows what is secret; of one that they name its options say it."""
     kept = {"AWS_VAULT_FILE_DIR": str(laptop.path / ".local/share/awsv"), "AWS_VAULT_BACKEND": "file"}
     hidden = {"AWS_VAULT_STRANGE_THING": "1", "AWS_VAULT_FILE_MORE_PIN": "1", "AWS_VAULT_NOBODYS": "1"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.front import Front
 from support.home import Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, Snapshot, add, key_of
 
 CONFIG = f"""
@@ -20,7 +20,7 @@ source_profile = work
 
 
 @pytest.fixture
-def front(module_front: Front) -> Front:
+def front(module_front: RecordingProxy) -> RecordingProxy:
     module_front.forget()
     return module_front
 
@@ -33,7 +33,9 @@ def laptop(home: Home, moto: MotoServer) -> Home:
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+def begun(
+    tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
+) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("cache") / "machine", module_front.url)
     home.configure(CONFIG)
     add(home, moto.alice)
@@ -42,7 +44,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: M
 
 
 @pytest.fixture
-def live(begun: tuple[Home, Snapshot], front: Front) -> Home:
+def live(begun: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """A home where ``role`` has a live session."""
     home, snapshot = begun
     snapshot.restore()

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from support.crowd import Crowd
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT
+from support.processes import Processes
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, key_of, state
 
-Start = Callable[..., Crowd]
+Start = Callable[..., Processes]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
 
 
@@ -48,7 +48,7 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["empty", "truncated", "flipped", "foreign", "of another step", "symlink", "directory"])
-def test_a_damaged_session_is_none(live: Home, front: Front, how: str) -> None:
+def test_a_damaged_session_is_none(live: Home, front: RecordingProxy, how: str) -> None:
     before = key_of(live)
     [path] = state(live, "sessions")
     if how == "of another step":
@@ -60,14 +60,14 @@ def test_a_damaged_session_is_none(live: Home, front: Front, how: str) -> None:
     assert live.awsv("list").returncode == 0
 
 
-def test_a_new_key_makes_old_sessions_unreadable(live: Home, front: Front) -> None:
+def test_a_new_key_makes_old_sessions_unreadable(live: Home, front: RecordingProxy) -> None:
     (live.runtime / "awsv/session.key").write_bytes(b"short")
     key_of(live, env=UNLOCKED)
     key_of(live)
     assert front.actions == ["AssumeRole"]
 
 
-def test_two_logins_with_two_keys_keep_their_sessions(live: Home, front: Front) -> None:
+def test_two_logins_with_two_keys_keep_their_sessions(live: Home, front: RecordingProxy) -> None:
     """A login without the runtime folder has another key; each finds its own session again."""
     other = live.root / "other"
     other.mkdir(mode=0o700)
@@ -133,7 +133,7 @@ def hostile(home: Home, how: str) -> str:
         pytest.param("not mine", marks=pytest.mark.root("only root can give a folder away")),
     ],
 )
-def test_a_hostile_runtime_folder_is_not_used(laptop: Home, front: Front, how: str) -> None:
+def test_a_hostile_runtime_folder_is_not_used(laptop: Home, front: RecordingProxy, how: str) -> None:
     if how == "read-only" and os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     named = hostile(laptop, how)
@@ -151,7 +151,7 @@ def test_a_hostile_runtime_folder_is_not_used(laptop: Home, front: Front, how: s
     assert sorted(laptop.root.glob("evil/*")) == evil
 
 
-def test_without_the_runtime_variable(laptop: Home, front: Front) -> None:
+def test_without_the_runtime_variable(laptop: Home, front: RecordingProxy) -> None:
     env = {**UNLOCKED, "XDG_RUNTIME_DIR": None}
     if Path(f"/run/user/{os.geteuid()}").is_dir():
         pytest.skip("the machine has a runtime folder of its own, which belongs to whoever runs the tests")
@@ -173,7 +173,7 @@ def test_without_the_runtime_variable_and_somebody_was_first(laptop: Home) -> No
     assert list((laptop.root / "evil").iterdir()) == []
 
 
-def test_a_full_disk_keeps_nobody_from_their_credentials(laptop: Home, front: Front) -> None:
+def test_a_full_disk_keeps_nobody_from_their_credentials(laptop: Home, front: RecordingProxy) -> None:
     done = subprocess.run(
         [PROGRAM, "exec", "-j", "role"],
         env=laptop.environment(UNLOCKED),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary, after_next_read, rescue
+from support.memory_backend import BOTH, MemoryBackend, after_next_read, rescue
 from vault_core.api import Capability, Secret, StorageUnavailable, WrongSecret
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -30,7 +30,7 @@ def _today(monkeypatch, _cheap):
 @pytest.fixture
 def inner(tmp_path):
     """A sealed store of which the slot is weak, with one value."""
-    kept = Dictionary()
+    kept = MemoryBackend()
     SealedBackend(kept, FakeContext(tmp_path, passphrases=["right"]), BOTH, cost=WEAK).put(KEY, Secret("one"))
     return kept
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary
+from support.memory_backend import BOTH, MemoryBackend
 from vault_core.api import NoSecret, Secret
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -155,7 +155,7 @@ def test_a_memory_that_cannot_be_written_stops_nothing(table, here):
 
 
 def test_a_forged_table_of_a_sealed_store_has_nobody_asked(here):
-    inner = Dictionary()
+    inner = MemoryBackend()
     SealedBackend(inner, here, BOTH).put("a/b", Secret("value"))
     forged = json.loads(inner.kept[SLOTS_KEY])
     (slot,) = forged["slots"]
@@ -168,7 +168,7 @@ def test_a_forged_table_of_a_sealed_store_has_nobody_asked(here):
 
 
 def test_a_key_slot_of_a_sealed_store_opens_on_the_machine_that_made_it(here, stranger):
-    inner = Dictionary()
+    inner = MemoryBackend()
     store = SealedBackend(inner, here, BOTH)
     store.put("a/b", Secret("value"))
     store.change_slots(lambda table, dek: table.add(dek, NewSlot.kept(table.store, here, "keychain")))

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from support.busy import seconds
-from support.dictionary import BOTH, Dictionary, rescue
+from support.memory_backend import BOTH, MemoryBackend, rescue
 from vault_core.api import ABSENT, Capability, Secret, StorageConflict, StorageUnavailable
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -16,7 +16,7 @@ from vault_testkit.context import FakeContext
 WITHOUT_CAS = pytest.mark.parametrize("able", [Capability.NONE, Capability.CREATE_ONLY], ids=["none", "create-only"])
 
 
-class Watched(Dictionary):
+class Watched(MemoryBackend):
     """Calls ``before`` or ``after`` once, around the next put of ``key``; what ``after`` raises is the answer."""
 
     before = after = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary, after_next_read, rescue
+from support.memory_backend import BOTH, MemoryBackend, after_next_read, rescue
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageUnavailable, WrongSecret
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -33,7 +33,7 @@ def test_second_implementation(independent, slot_id, kind, secret):
 @pytest.mark.security("S19")
 @pytest.mark.parametrize(("slot_id", "kind", "secret"), GOLDEN["secrets"], ids=IDS)
 def test_product(tmp_path, slot_id, kind, secret):
-    inner = Dictionary(GOLDEN["kept"])
+    inner = MemoryBackend(GOLDEN["kept"])
     ctx = FakeContext(tmp_path, passphrases=[secret] if kind == "passphrase" else [])
     store = SealedBackend(inner, ctx, BOTH)
     table = store.slots()
@@ -57,7 +57,7 @@ def ctx(tmp_path):
 
 @pytest.fixture
 def inner(ctx):
-    inner = Dictionary()
+    inner = MemoryBackend()
     SealedBackend(inner, ctx, BOTH).put("a/b", Secret("value"))
     return inner
 
@@ -115,7 +115,7 @@ def test_a_backend_that_does_not_keep_the_change(inner, ctx, monkeypatch):
 
 
 def test_no_table_yet(ctx):
-    store = SealedBackend(Dictionary(), ctx, BOTH)
+    store = SealedBackend(MemoryBackend(), ctx, BOTH)
     for call in (store.slots, lambda: store.change_slots(lambda slots, _: slots)):
         with pytest.raises(StorageUnavailable, match="does not exist yet"):
             call()
@@ -137,7 +137,7 @@ def test_s6_exchanged_between_slots(tmp_path, field):
     one, two, *_ = (found for found in GOLDEN["secrets"] if found[1] == "passphrase")
     kept = exchanged(GOLDEN["kept"], field, one[0], two[0])
     assert kept != GOLDEN["kept"]
-    inner = Dictionary(kept)
+    inner = MemoryBackend(kept)
     store = SealedBackend(inner, FakeContext(tmp_path, passphrases=[one[2]]), BOTH)
     for call in (
         lambda: store.get("credentials/default"),

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from support import certificates, proxies
-from support import front as fault
+from support import recording_proxy as fault
 from support.endless import endless
-from support.front import Fault, Front, running
 from support.moto import MotoServer
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, SessionError, VaultError
 from vault_plugin_aws import client
 
@@ -118,7 +118,7 @@ def test_a_logger_of_the_sdk_that_somebody_set_to_debug_reaches_no_handler(
     assert everything_logged == []
 
 
-def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
+def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: RecordingProxy) -> None:
     aws.source = aws.assume()
     token = aws.source.session_token.reveal_text()
     for answer in (fault.bad_signature(token), fault.deny(f"token {token}, code {aws.code}, account 1{aws.code}")):
@@ -131,7 +131,7 @@ def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
 
 
 def test_a_hostile_environment_changes_nothing(
-    aws, front: Front, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    aws, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.write_text("[[[ not a config\n")
@@ -233,7 +233,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str, monke
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
-def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
+def test_a_proxy_of_the_context_is_used(aws, front: RecordingProxy, name: str) -> None:
     aws.environ = {name: front.url} | OPTED_IN
     assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
     assert front.actions == ["AssumeRole"]
@@ -241,7 +241,7 @@ def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("exempt", ["sts.corp.invalid", "CORP.invalid", "x, .invalid", "*", "sts.corp.invalid:80"])
-def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
+def test_no_proxy_is_honoured(aws, front: RecordingProxy, exempt: str) -> None:
     aws.environ = {"http_proxy": front.url, "NO_PROXY": exempt} | OPTED_IN
     with pytest.raises(SessionError, match="cannot be reached"):
         aws.assume(endpoint_url="http://sts.corp.invalid:80", mfa_serial=MFA)
@@ -249,7 +249,7 @@ def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
 
 
 @pytest.mark.parametrize("exempt", ["", "orp.invalid", "127.0.0.1", ",", "other.invalid"])
-def test_no_proxy_of_others_is_not_ours(aws, front: Front, exempt: str) -> None:
+def test_no_proxy_of_others_is_not_ours(aws, front: RecordingProxy, exempt: str) -> None:
     aws.environ = {"http_proxy": front.url, "no_proxy": exempt} | OPTED_IN
     assert aws.assume(endpoint_url="http://sts.corp.invalid:80").session_token
 
@@ -263,7 +263,7 @@ def test_a_proxy_that_is_away(aws) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::ffff:127.0.0.1]"])
-def test_what_is_for_this_machine_goes_to_no_proxy(aws, front: Front, moto: MotoServer, host: str) -> None:
+def test_what_is_for_this_machine_goes_to_no_proxy(aws, front: RecordingProxy, moto: MotoServer, host: str) -> None:
     with running(moto.url) as proxy:
         aws.environ = proxies.everywhere(proxy.url)
         assert aws.assume(endpoint_url=front.url.replace("127.0.0.1", host)).session_token
@@ -280,7 +280,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(aws, moto: Mo
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws, front: Front, moto: MotoServer) -> None:
+def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws, front: RecordingProxy, moto: MotoServer) -> None:
     """In a CGI program HTTP_PROXY is the header ``Proxy``, so anybody's ("httpoxy")."""
     with running(moto.url) as evil:
         aws.environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": evil.url, "http_proxy": front.url} | OPTED_IN
@@ -295,7 +295,7 @@ def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws, front: Front, 
 @pytest.mark.parametrize(
     "endpoint", ["http://sts.example", "http://10.1.2.3:4566", "http://127.0.0.1.example", "http://127.1"]
 )
-def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endpoint: str) -> None:
+def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: RecordingProxy, endpoint: str) -> None:
     aws.environ = {"http_proxy": front.url}
     for call in (
         lambda: aws.assume(endpoint_url=endpoint, mfa_serial=MFA),
@@ -308,7 +308,7 @@ def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endp
     assert (front.calls, aws.asked) == ([], 0)
 
 
-def test_no_session_in_the_clear_unless_the_user_names_the_host(aws, front: Front) -> None:
+def test_no_session_in_the_clear_unless_the_user_names_the_host(aws, front: RecordingProxy) -> None:
     aws.environ = {"http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "localstack"}
     assert aws.assume(endpoint_url="http://localstack:4566").session_token
     with pytest.raises(ConfigError, match="in the clear"):
@@ -331,7 +331,7 @@ def test_an_answer_without_an_end_is_cut(aws, status: int, chunked: bool) -> Non
     "body", [b"<a>" * 200_000, b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 20_000], ids=["deep", "entities"]
 )
 @pytest.mark.parametrize("status", [200, 403])
-def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: Front, status: int, body: bytes) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: RecordingProxy, status: int, body: bytes) -> None:
     front.on("AssumeRole", fault.garbage(body, status))
     with pytest.raises(SessionError, match="did not answer as STS does"):
         aws.assume(mfa_serial=MFA)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.lossy import LossyFront, first
+from support.lossy_proxy import LossyProxy, first
 from support.openbao import Refused, Server
 from vault_core.api import (
     ABSENT,
@@ -41,7 +41,7 @@ def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store
 
 
 @pytest.fixture
-def behind(front: LossyFront, person: str, open_store: Callable[..., Any]) -> Store:
+def behind(front: LossyProxy, person: str, open_store: Callable[..., Any]) -> Store:
     """The person's store, through the front."""
     return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
 
@@ -183,7 +183,7 @@ def test_a_key_that_somebody_put_there_by_hand_is_read(openbao: Server, store: S
 # -- lost answers ------------------------------------------------------------------------------------------------------
 
 
-def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyFront, behind: Store) -> None:
+def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyProxy, behind: Store) -> None:
     front.lose_answer = first(2, "POST", "/data/")
     version = behind.put("test/key", ONE, expect=ABSENT)
     assert version.startswith("1@")
@@ -193,7 +193,7 @@ def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyFro
 
 
 def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
-    front: LossyFront, behind: Store, store: Store
+    front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """Ours was version 1, another client's is version 2: ours was done, and is not done over theirs."""
 
@@ -213,7 +213,7 @@ def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
 
 
 def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
-    front: LossyFront, behind: Store, store: Store
+    front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """Nobody can tell whose version was destroyed: saying so is all that is right."""
 
@@ -233,7 +233,7 @@ def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
 
 @pytest.mark.parametrize("expect", [ABSENT, ANY], ids=["if there is none", "in any case"])
 def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
-    expect: Any, front: LossyFront, behind: Store, store: Store
+    expect: Any, front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """The request is lost on its way, another writes that version, and what we send again is refused."""
     lose = first(1, "POST", "/data/")
@@ -256,7 +256,7 @@ def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
 
 
 def test_a_standby_that_is_behind_is_waited_for(
-    front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch
+    front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own version, whose answer was lost, is not to be seen at first: it is not taken for somebody else's."""
     read, late = behind.service.read, [3]
@@ -273,7 +273,7 @@ def test_a_standby_that_is_behind_is_waited_for(
     assert late == [0]
 
 
-def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: Store) -> None:
+def test_a_deletion_whose_answer_was_lost_is_found(front: LossyProxy, behind: Store) -> None:
     version = behind.put("test/key", ONE)
     front.lose_answer = first(1, "POST", "/data/")
     assert behind.delete("test/key", expect=version) is True
@@ -282,7 +282,7 @@ def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: St
 
 @pytest.mark.parametrize("expect", [ANY, ABSENT], ids=["any", "absent"])
 def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
-    front: LossyFront, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
+    front: LossyProxy, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
     front.lose_answer = lambda method, path: method == "POST" and "/data/" in path
@@ -290,7 +290,7 @@ def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
         behind.put("test/key", ONE, expect=expect)
 
 
-def test_who_waits_can_be_cancelled(front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_can_be_cancelled(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def enough() -> None:
         raise Cancelled("the time for this is over")
 

@@ -11,8 +11,8 @@ import pytest
 from support import secret_service
 from support.dbus_services import KWALLET as KWALLET_SERVICE
 from support.home import PROGRAM
+from support.overlay_env import OverlayEnv, failure
 from support.secret_service import desktop
-from support.sites import Site, failure
 from support.vaults import offline
 from vault_core.api import Context, StorageUnavailable
 from vault_plugin_keychain import plugin as offered
@@ -154,7 +154,7 @@ class K(KeyringBackend):
 @pytest.mark.parametrize("attack", ["variable", "keyringrc.cfg", "entry point", "null", "properties"])
 def test_nothing_else_chooses_the_keychain(attack: str, tmp_path: Path) -> None:
     """Who can set variables, write keyring's configuration or install a backend of keyring gets no key by it."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     site.install("evil", {"keyring.backends": {"evil": "evil"}} if attack == "entry point" else {}, {"evil.py": EVIL})
     home = offline(tmp_path)
     mark = tmp_path / "mark"
@@ -191,7 +191,7 @@ def test_nothing_else_chooses_the_keychain(attack: str, tmp_path: Path) -> None:
 
 def test_the_attacks_are_real(tmp_path: Path) -> None:
     """What ``keyring`` itself does with the same variable."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     site.install("evil", {}, {"evil.py": EVIL})
     home, mark = offline(tmp_path), tmp_path / "mark"
     env = {"EVIL_MARK": str(mark), "PYTHON_KEYRING_BACKEND": "evil.K"}

@@ -12,8 +12,8 @@ import pytest
 
 from support import certificates, proxies
 from support.endless import endless
-from support.front import Fault, Front, running
 from support.moto import REGION, MotoServer
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
 from vault_plugin_ssm import isolated
 from vault_plugin_ssm.choices import identity
@@ -22,7 +22,7 @@ PASSPHRASE = "correct horse battery staple, canary"
 
 
 def test_a_hostile_process_environment_changes_nothing(
-    ssm, front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ssm, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The context's environment is a copy from the start: what a library sets later does not count."""
     hostile = tmp_path / "hostile"
@@ -58,14 +58,14 @@ def test_a_hostile_process_environment_changes_nothing(
     assert "hostile" not in sys.modules
 
 
-def test_config_files_count_for_a_profile_only(ssm, front: Front) -> None:
+def test_config_files_count_for_a_profile_only(ssm, front: RecordingProxy) -> None:
     ssm.root.joinpath("config").write_text("[[[ not a config\n")
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.calls[0].region == REGION
 
 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
-def test_endpoints_that_are_set(ssm, front: Front, setting: str) -> None:
+def test_endpoints_that_are_set(ssm, front: RecordingProxy, setting: str) -> None:
     name_endpoint(ssm, setting, front.url)
     assert ssm.get().reveal_text() == PASSPHRASE
 
@@ -87,7 +87,7 @@ def name_endpoint(ssm, setting: str, url: str) -> None:
             )
 
 
-def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoints_that_are_not_set_here(ssm, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the process, and one that the user said to ignore; AWS itself cannot be reached from this test."""
     ssm.environ["https_proxy"] = "http://127.0.0.1:9"
     ssm.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
@@ -104,14 +104,14 @@ def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.
     "endpoint",
     ["http://ssm.example", "http://127.0.0.1.example:80", "http://[2001:db8::1]", "http://evil.example\\@localhost"],
 )
-def test_no_passphrase_in_the_clear(ssm, front: Front, endpoint: str) -> None:
+def test_no_passphrase_in_the_clear(ssm, front: RecordingProxy, endpoint: str) -> None:
     ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|names no server"):
         ssm.get()
     assert front.calls == []
 
 
-def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
+def test_no_keys_in_the_clear_either(ssm, front: RecordingProxy, tmp_path: Path) -> None:
     """The endpoint of STS, on the way to the parameter."""
     (tmp_path / "token").write_text("token")
     ssm.environ |= {
@@ -129,7 +129,7 @@ def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
     assert front.calls == []
 
 
-def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -> None:
+def test_proxies_are_those_of_the_context(ssm, front: RecordingProxy, moto: MotoServer) -> None:
     """For a host that nobody has: what reaches it went through the proxy."""
     ssm.environ |= {"AWS_ENDPOINT_URL": "http://ssm.invalid", "AWS_VAULT_PLAIN_HTTP": "ssm.invalid"}
     for spelt in proxies.VARIABLES:
@@ -146,7 +146,7 @@ def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -
     assert len(front.calls) == 4
 
 
-def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm, front: Front) -> None:
+def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm, front: RecordingProxy) -> None:
     """In a CGI program HTTP_PROXY is the header ``Proxy``, so anybody's ("httpoxy")."""
     ssm.environ |= {"AWS_ENDPOINT_URL": "http://ssm.invalid", "AWS_VAULT_PLAIN_HTTP": "*"}
     ssm.environ |= {"REQUEST_METHOD": "GET", "HTTP_PROXY": front.url}
@@ -158,7 +158,7 @@ def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm, front: Front) 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_what_is_for_this_machine_goes_to_no_proxy(
-    ssm, front: Front, moto: MotoServer, setting: str, host: str
+    ssm, front: RecordingProxy, moto: MotoServer, setting: str, host: str
 ) -> None:
     url = front.url.replace("127.0.0.1", host)
     name_endpoint(ssm, setting, url)
@@ -178,7 +178,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(ssm, moto: Mo
         assert (front.actions, proxy.calls) == (["GetParameter"], [])
 
 
-def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: Front, moto: MotoServer) -> None:
+def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: RecordingProxy, moto: MotoServer) -> None:
     """Clients that botocore makes by itself: STS, on the way to the parameter."""
     ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
     with running(moto.url) as proxy:
@@ -207,14 +207,14 @@ def test_a_chunk_of_negative_length_has_the_same_limit(ssm) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: Front, status: int) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: RecordingProxy, status: int) -> None:
     front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))
     with pytest.raises((SourceUnavailable, PassphraseError)) as refused:
         ssm.get()
     assert "[[" not in refused.value.message
 
 
-def test_a_redirection_is_not_followed(ssm, front: Front, moto: MotoServer) -> None:
+def test_a_redirection_is_not_followed(ssm, front: RecordingProxy, moto: MotoServer) -> None:
     with running(moto.url) as elsewhere:
         front.on("GetParameter", Fault(307, b"", {"Location": elsewhere.url}))
         with pytest.raises((SourceUnavailable, PassphraseError)):

@@ -23,7 +23,7 @@ from vault_core.storage.sealed import SLOTS_KEY
 BOTH = Capability.CREATE_ONLY | Capability.CAS
 
 
-class Dictionary(StorageBackend):
+class MemoryBackend(StorageBackend):
     """Keeps text in ``kept``; knows every ``expect``, and remembers in ``asked`` what was put with which."""
 
     def __init__(self, kept: Mapping[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ class Dictionary(StorageBackend):
         return iter(list(self.kept))
 
 
-def after_next_read(inner: Dictionary, work: Callable[[], object]) -> None:
+def after_next_read(inner: MemoryBackend, work: Callable[[], object]) -> None:
     """Have something be done behind the back of whoever reads the slots next."""
     real = inner.get
 
