@@ -32,7 +32,7 @@ $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.insta
 	@scripts/environment $(@D) $(PYTHON)
 
 demo: $(VENV)/.installed
-	@$(BIN)/python demo/day.py
+	@$(BIN)/python demo/scenario.py
 
 test: lint test-here test-others
 

@@ -101,7 +101,7 @@ def key(moto: MotoServer) -> Key:
 
 
 @pytest.fixture
-def laptop(home: Home, key: Key) -> Home:
+def logged_in(home: Home, key: Key) -> Home:
     home.configure(CONFIG)
     add(home, key, "work", "mfa", "self", "own-process", "bare")
     return home
@@ -111,11 +111,11 @@ Flow = Callable[..., list[Call]]
 
 
 @pytest.fixture
-def flow(laptop: Home, front: RecordingProxy) -> Flow:
+def flow(logged_in: Home, front: RecordingProxy) -> Flow:
     """Runs ``awsv exec -j`` with more words; the calls that it made."""
 
     def run(*words: str, env: Mapping[str, str] | None = None) -> list[Call]:
-        done = laptop.awsv("exec", "-j", *words, "-t", CODE, env={**UNLOCKED, **(env or {})})
+        done = logged_in.awsv("exec", "-j", *words, "-t", CODE, env={**UNLOCKED, **(env or {})})
         assert done.returncode == 0, done.stderr
         run.answer = json.loads(done.stdout)  # type: ignore[attr-defined]  # what the last call printed
         run.stderr = done.stderr  # type: ignore[attr-defined]  # and what it told
@@ -222,10 +222,10 @@ def test_calls(flow: Flow, key: Key, words: list[str], env: dict[str, str], expe
     assert all(call.session_token for call in calls[1:])
 
 
-def test_each_role_is_assumed_with_the_session_before_it(flow: Flow, laptop: Home) -> None:
+def test_each_role_is_assumed_with_the_session_before_it(flow: Flow, logged_in: Home) -> None:
     _, role_a, role_b = flow("behind")
     assert role_a.access_key_id == MOTO_TOKEN_KEY
-    first = laptop.awsv("exec", "-j", "role-mfa")
+    first = logged_in.awsv("exec", "-j", "role-mfa")
     assert role_b.access_key_id == json.loads(first.stdout)["AccessKeyId"]
 
 
@@ -246,10 +246,10 @@ def test_the_session_name(flow: Flow, front: RecordingProxy) -> None:
     assert named.parameters["RoleSessionName"] == "me"
 
 
-def test_one_code_serves_the_user_and_every_role(flow: Flow, laptop: Home, front: RecordingProxy) -> None:
+def test_one_code_serves_the_user_and_every_role(flow: Flow, logged_in: Home, front: RecordingProxy) -> None:
     flow("role-mfa")
     for profile in ("mfa", "behind", "renamed", "role-mfa"):
-        done = laptop.awsv("exec", "-j", profile)
+        done = logged_in.awsv("exec", "-j", profile)
         assert done.returncode == 0, done.stderr
     assert [call.action for call in front.calls] == ["GetSessionToken", "AssumeRole", "AssumeRole"]
 
@@ -272,8 +272,8 @@ def test_the_stored_key_is_handed_out_only_without_a_session(flow: Flow, key: Ke
 
 
 @pytest.mark.parametrize("profile", ["work", "mfa", "role", "role-mfa", "behind"])
-def test_a_child_never_sees_the_stored_key(laptop: Home, key: Key, profile: str) -> None:
-    done = laptop.awsv("exec", profile, "-t", CODE, "--", "env", env=UNLOCKED)
+def test_a_child_never_sees_the_stored_key(logged_in: Home, key: Key, profile: str) -> None:
+    done = logged_in.awsv("exec", profile, "-t", CODE, "--", "env", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert f"AWS_VAULT={profile}\n" in done.stdout
     assert key.access_key_id not in done.stdout
@@ -307,9 +307,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("config", "message"), BAD.values(), ids=BAD.keys())
-def test_a_profile_that_makes_no_sense(laptop: Home, front: RecordingProxy, config: str, message: str) -> None:
-    laptop.configure(config)
-    done = laptop.awsv("exec", "-j", "a", env=UNLOCKED)
+def test_a_profile_that_makes_no_sense(logged_in: Home, front: RecordingProxy, config: str, message: str) -> None:
+    logged_in.configure(config)
+    done = logged_in.awsv("exec", "-j", "a", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert front.calls == []
@@ -325,7 +325,7 @@ def test_a_profile_that_makes_no_sense(laptop: Home, front: RecordingProxy, conf
         ({"AWS_VAULT_SESSION_PROVIDER": "nobody"}, "no session provider named 'nobody' is installed"),
     ],
 )
-def test_a_variable_that_makes_no_sense(laptop: Home, env: dict[str, str], message: str) -> None:
-    done = laptop.awsv("exec", "work", "--", "true", env={**UNLOCKED, **env})
+def test_a_variable_that_makes_no_sense(logged_in: Home, env: dict[str, str], message: str) -> None:
+    done = logged_in.awsv("exec", "work", "--", "true", env={**UNLOCKED, **env})
     assert (done.returncode, done.stdout) == (125, "")
     assert message in done.stderr

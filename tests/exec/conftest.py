@@ -30,7 +30,7 @@ def front(module_front: RecordingProxy) -> RecordingProxy:
 
 
 @pytest.fixture(scope="module")
-def begun(
+def prepared(
     tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
 ) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("exec") / "machine", module_front.url)
@@ -41,8 +41,8 @@ def begun(
 
 
 @pytest.fixture
-def laptop(begun: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
+def logged_in(prepared: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """The session of ``work`` is live, so most tests ask nobody for anything."""
-    home, snapshot = begun
+    home, snapshot = prepared
     snapshot.restore()
     return home

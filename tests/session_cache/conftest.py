@@ -26,14 +26,14 @@ def front(module_front: RecordingProxy) -> RecordingProxy:
 
 
 @pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
+def logged_in(home: Home, moto: MotoServer) -> Home:
     home.configure(CONFIG)
     add(home, moto.alice)
     return home
 
 
 @pytest.fixture(scope="module")
-def begun(
+def prepared(
     tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
 ) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("cache") / "machine", module_front.url)
@@ -44,8 +44,8 @@ def begun(
 
 
 @pytest.fixture
-def live(begun: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
+def live(prepared: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """A home where ``role`` has a live session."""
-    home, snapshot = begun
+    home, snapshot = prepared
     snapshot.restore()
     return home

@@ -56,13 +56,13 @@ def test_the_store_is_not_needed(live: Home, front: RecordingProxy) -> None:
     assert front.calls == []
 
 
-def test_a_session_without_a_home_folder_for_it(laptop: Home, front: RecordingProxy) -> None:
+def test_a_session_without_a_home_folder_for_it(logged_in: Home, front: RecordingProxy) -> None:
     """``session_cache=off``: nothing is written, everything works."""
     off = {**UNLOCKED, "AWS_VAULT_SESSION_CACHE": "off"}
-    assert key_of(laptop, env=off) != key_of(laptop, env=off)
+    assert key_of(logged_in, env=off) != key_of(logged_in, env=off)
     assert front.actions == ["AssumeRole"] * 2
-    assert state(laptop, "sessions") == []
-    assert list(laptop.runtime.iterdir()) == []
+    assert state(logged_in, "sessions") == []
+    assert list(logged_in.runtime.iterdir()) == []
 
 
 def test_files_are_private_and_tell_nothing(live: Home) -> None:
@@ -135,18 +135,18 @@ def test_how_long_it_is_served(
 
 
 def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(
-    laptop: Home, front: RecordingProxy, start_processes: Start
+    logged_in: Home, front: RecordingProxy, start_processes: Start
 ) -> None:
     """No session is ever long enough for this person; those who wait still share one."""
     env = {**UNLOCKED, "AWS_MIN_TTL": "20h"}
     everybody_waits = threading.Event()
     front.on("AssumeRole", held(everybody_waits), times=1)
-    processes = start_processes(laptop, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
+    processes = start_processes(logged_in, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
     processes.wait_for(3, "waiting for process")
     everybody_waits.set()
     assert len({json.loads(one.stdout)["AccessKeyId"] for one in processes.ended()}) == 1
     assert front.actions == ["AssumeRole"]
-    key_of(laptop, env=env)
+    key_of(logged_in, env=env)
     assert front.actions == ["AssumeRole"] * 2
 
 
@@ -191,29 +191,29 @@ def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front
 
 @pytest.mark.parametrize("change", ["replaced", "removed"])
 def test_a_key_that_changes_during_a_flight(
-    laptop: Home, moto: MotoServer, front: RecordingProxy, change: str, start_processes: Start
+    logged_in: Home, moto: MotoServer, front: RecordingProxy, change: str, start_processes: Start
 ) -> None:
     """The session that is being made from the old key is nobody's any more when it is there."""
     changed = threading.Event()
     front.on("AssumeRole", held(changed), times=1)
-    flight = start_processes(laptop, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
+    flight = start_processes(logged_in, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
     until(lambda: bool(front.calls), "a call")
     if change == "replaced":
         fresh = moto.create_user(f"alice{time.time_ns()}")
         document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
-        done = laptop.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED)
+        done = logged_in.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED)
     else:
-        done = laptop.awsv("remove", "-f", "work", env=UNLOCKED)
+        done = logged_in.awsv("remove", "-f", "work", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
-    assert leaders(laptop), "the flight was over too soon"
+    assert leaders(logged_in), "the flight was over too soon"
     changed.set()
     [old] = flight.ended()
     assert old.code == 0
     if change == "removed":
-        done = laptop.awsv("exec", "-j", "role", env=UNLOCKED)
+        done = logged_in.awsv("exec", "-j", "role", env=UNLOCKED)
         assert (done.returncode, done.stdout) == (4, "")
         return
-    assert key_of(laptop, env=UNLOCKED) != json.loads(old.stdout)["AccessKeyId"]
+    assert key_of(logged_in, env=UNLOCKED) != json.loads(old.stdout)["AccessKeyId"]
     assert [call.access_key_id for call in front.calls] == [moto.alice.access_key_id, fresh.access_key_id]
 
 
