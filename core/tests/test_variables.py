@@ -74,6 +74,7 @@ def test_the_hosts_contexts_hide_them(tmp_path: Path) -> None:
         assert ("AWS_VAULT_FILE_PASSPHRASE" in environ) is everything
 
 
+@pytest.mark.process
 def test_a_plugin_gives_no_secret_to_what_it_runs(tmp_path: Path) -> None:
     """Not even by naming it."""
     secrets = {name: text for name, text in SECRETS.items() if is_secret_variable(name)}

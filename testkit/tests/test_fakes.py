@@ -79,6 +79,7 @@ def test_a_context_asks_as_the_host_does(tmp_path: Path) -> None:
             context.ask("again? ")
 
 
+@pytest.mark.process
 def test_a_context_runs_programs_as_the_host_does(tmp_path: Path) -> None:
     environ = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "MINE": "1", "OTHERS": "2"}
     program = 'echo "$TERM $MINE $OTHERS"; printf "gr\\374n" >&2; exit 3'

@@ -32,7 +32,12 @@ KINDS = {
 }
 STARTERS = {"subprocess", "pexpect", "multiprocessing", "pty", "http.server", "socketserver"}
 """Modules whose use starts a process or a server."""
-STARTING_CALLS = {"fork", "forkpty", "posix_spawn", "posix_spawnp", "execv", "execve", "system", "popen"}
+STARTING_CALLS = {
+    "os": {"fork", "forkpty", "posix_spawn", "posix_spawnp", "execv", "execve", "system", "popen"},
+    "http": {"server"},
+    "socket": {"create_connection", "create_server"},
+}
+"""The same of modules that have other uses, too."""
 SERVERS = {"support.moto", "support.openbao", "support.secret_service", "support.clients"}
 """Modules of test code whose functions and classes start a server or install packages."""
 FORBIDDEN = {
@@ -92,7 +97,8 @@ def kinds_of(functions: frozenset[FunctionType], classes: frozenset[type]) -> se
 def uses_of(function: FunctionType) -> Uses:
     """What a function refers to: its own code and that of the functions inside of it."""
     uses = Uses(names={name for code in _codes(function.__code__) for name in code.co_names})
-    uses.starts = bool(uses.names & STARTERS) or ("os" in uses.names and bool(uses.names & STARTING_CALLS))
+    calls = set().union(*(STARTING_CALLS[name] for name in uses.names & STARTING_CALLS.keys()))
+    uses.starts = bool(uses.names & (STARTERS | calls))
     uses.serves = function.__module__ in SERVERS
     for name in uses.names:
         value = function.__globals__.get(name) or (sys.modules.get(name) if "." in name else None)
