@@ -21,7 +21,7 @@ from vault_core.plugins.discovery import normalise
 ROOT = Path(__file__).parents[2]
 PROJECTS = [path.parent for path in (ROOT / "core/pyproject.toml", *sorted(ROOT.glob("*/*/pyproject.toml")))]
 """The folder of every distribution: the core first."""
-TOOLS = ("pip", "hatchling", "pytest")
+TOOLS = ("pip", "hatchling")
 """What else is there to be installed."""
 SECONDS = 300
 """For one run of pip or uv."""
@@ -68,7 +68,7 @@ class Wheelhouse:
             run(*pip, *options, *TOOLS, env=pinned)
         except AssertionError as error:
             raise NoIndex(str(error).strip().splitlines()[-1]) from None
-        self.build(*PROJECTS)
+        self.build(*PROJECTS, ROOT / "testkit")
         run(*pip, *options, *sorted(self.folder.glob("vault_*.whl")), env=pinned)
 
     def build(self, *projects: Path) -> None:

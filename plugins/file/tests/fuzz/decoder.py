@@ -34,7 +34,7 @@ def _instrumented() -> contextlib.AbstractContextManager[object]:
 with _instrumented():
     from vault_core.api import Capability, Item, Secret, StorageBackend, StorageCorrupt, sealing
     from vault_core.storage.sealed import SealedBackend
-    from vault_core.vlt import encoding, kdf, slot, slots  # noqa: F401 - imported here, so that they are instrumented
+    from vault_core.vlt import encoding, kdf, slot, slot_table  # noqa: F401 - imported here, so that they are instrumented
     from vault_plugin_file import vlt_file
     from vault_testkit.context import FakeContext
 
