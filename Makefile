@@ -12,11 +12,13 @@ SOURCES := core/src testkit/src $(wildcard plugins/*/src) $(wildcard examples/*/
 # makes none, for most of it is never imported), and not made anew by each of the thousands of processes.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
+.PHONY: help check test-one demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
 
 help:
+	@echo 'make check   before each commit, in under a minute: format, lint, types, unit tests'
+	@echo 'make test-one T=tests/test_copy.py::test_x   one test, one file, or what pytest -k would take: T="-k anchor"'
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
-	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
+	@echo 'make test    lint, all tests, and most of them on every other installed Python 3.11, 3.12, 3.13'
 	@echo 'make test-deep  all that is promised of the encrypted store, the clusters and the contracts, whole: an hour and more'
 	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
 	@echo 'make lint    ruff and mypy'
@@ -30,6 +32,12 @@ help:
 $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
 		constraints.txt tests/requirements.txt scripts/environment core/scripts/awsv core/scripts/awsv-python $(PARTS) $(EXAMPLES)
 	@scripts/environment $(@D) $(PYTHON)
+
+check: lint
+	@scripts/run-tests $(VENV) -m unit --quiet --no-header
+
+test-one: $(VENV)/.installed
+	@scripts/run-tests $(VENV) --numprocesses 0 $(T)
 
 demo: $(VENV)/.installed
 	@$(BIN)/python demo/scenario.py
@@ -55,8 +63,8 @@ contracts: $(VENV)/.installed
 	@$(BIN)/python scripts/contracts.py --numprocesses 2
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/ruff check
 	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks scripts
 
 format: $(VENV)/.installed
