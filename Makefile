@@ -56,8 +56,7 @@ test-root: $(VENV)/.installed
 
 test-deep: $(VENV)/.installed
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
-	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m "not security" --dist worksteal \
-		$$(grep -rlE 'AWSV_DEEP|import .*sample' --include='test_*.py' tests plugins examples core/tests)
+	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m "deep and not security" --dist worksteal
 
 contracts: $(VENV)/.installed
 	@$(BIN)/python scripts/contracts.py --numprocesses 2
