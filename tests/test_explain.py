@@ -12,7 +12,7 @@ from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
 from support.overlay_env import HEADER, OverlayEnv, install
 from support.recording_proxy import Call, RecordingProxy
-from support.stored import CODE, MFA, UNLOCKED, add, state, store_file
+from support.stored import CODE, MFA, UNLOCKED, add, state, store_file  # type: ignore[attr-defined]
 
 CONFIG = f"""
 [profile work]

@@ -130,7 +130,7 @@ def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.Monke
         Offer("storage", "drawer", "d", "1", "m"),
         Offer("passphrase", "absent", "d", "1", "not_installed_anywhere"),
     )
-    app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)
+    app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)  # type: ignore[arg-type]
     with pytest.raises(UsageError) as caught:
         take_plugin_flags(app, line.replace("FLAG", flag).replace("VALUE", "canary").split())
     assert caught.value.message == f"there is no {flag}: other users can read the arguments of a program"
@@ -147,7 +147,7 @@ def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeyp
     app.plugins._offers = tuple(Offer(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
     for kind, spec in (("passphrase", PassphraseSourceSpec), ("storage", StorageSpec)):
         options = (Option(name="pin", help="digits", secret=kind in secret),)
-        app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)
+        app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)  # type: ignore[arg-type]
         app.host.context(kind, "drawer", options)
     with pytest.raises(UsageError, match="there is no --drawer-pin"):
         take_plugin_flags(app, ["list", "--drawer-pin", "canary"])

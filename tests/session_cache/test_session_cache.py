@@ -19,7 +19,7 @@ from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
 from support.processes import Processes
 from support.recording_proxy import RecordingProxy, held
-from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, store_file, until
+from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, store_file, until  # type: ignore[attr-defined]
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.cache import Cache, Session
 

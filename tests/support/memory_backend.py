@@ -72,4 +72,4 @@ def rescue(store: SlotKeeper) -> str:
     """Give a store one more slot, with a recovery key: its text."""
     new, text = NewSlot.recovery(store.slots().store)
     store.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text
+    return text  # type: ignore[return-value]

@@ -39,7 +39,7 @@ def sealed_entries(home: Home, passphrase: str) -> dict[str, vlt_file.Entry]:
     """The entries of the default store as they lie there, sealed."""
     envelope = vlt_file.parse(store_path(home).read_bytes())
     dek = envelope.table.open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), "it")[1]
-    return vlt_file.decrypt(envelope, dek)
+    return vlt_file.decrypt(envelope, dek)  # type: ignore[return-value]
 
 
 def recovers(home: Home, text: str) -> bool:

@@ -6,6 +6,8 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from vault_core.api import (
     ABSENT,
@@ -28,20 +30,20 @@ PAUSE = 0.005
 class WritesLater(Service):
     """Keeps what was put in memory until the store is closed."""
 
-    later: dict = {}  # noqa: RUF012 - of the whole process, so that nobody in it notices
+    later: dict = {}  # type: ignore[type-arg]  # noqa: RUF012 - of the whole process, so that nobody in it notices
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.later[key] = [value.reveal_text(), self._version()]
         return self.later[key][1]
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         self.close()
         return super().delete(key)
 
-    def _read(self):
+    def _read(self) -> Any:
         return {**super()._read(), **self.later}
 
-    def close(self):
+    def close(self) -> None:
         with self._locked():
             self._write(self._read())
         self.later.clear()
@@ -50,7 +52,7 @@ class WritesLater(Service):
 class WritesInPlace(Service):
     """Overwrites the file, block by block."""
 
-    def _write(self, items):
+    def _write(self, items: Any) -> None:
         data = self._packed(items)
         with self.path.open("wb") as file:
             file.write(data[: len(data) // 2])
@@ -61,14 +63,14 @@ class WritesInPlace(Service):
 class ForgetsVersions(Toy):
     """Has one version for all states."""
 
-    def _version(self):
+    def _version(self) -> Any:
         return "1"
 
 
 class LooksBeforeItLeaps(Service):
     """Checks that there is nothing, and writes later."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self._check(self._read().get(key), expect)
         time.sleep(PAUSE)
         return super().put(key, value)
@@ -77,7 +79,7 @@ class LooksBeforeItLeaps(Service):
 class LooksBeforeItDeletes(Service):
     """Checks the version, and deletes later what is there then."""
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         self._check(self._read().get(key), expect)
         time.sleep(PAUSE)
         return super().delete(key)
@@ -86,10 +88,10 @@ class LooksBeforeItDeletes(Service):
 class ListsForNobody(Toy):
     """Has a policy that lets nobody list, and one key that nobody can delete."""
 
-    def keys(self):
+    def keys(self) -> Any:
         raise StorageDenied("nobody may list")
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         if key.endswith("-0"):
             raise StorageDenied("nobody may delete this one")
         return super().delete(key, expect=expect)
@@ -98,27 +100,27 @@ class ListsForNobody(Toy):
 class ListsItsIndex(Toy):
     """Has an entry of its own among the keys."""
 
-    def keys(self):
+    def keys(self) -> Any:
         return iter(["index/all", *super().keys()])
 
 
 class FoldsCase(Toy):
     """Decodes names for its users and lets capitals go, as some file systems do."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(_readable(key), value, expect=expect)
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         return super().get(_readable(key))
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         return super().delete(_readable(key), expect=expect)
 
-    def keys(self):
+    def keys(self) -> Any:
         return map(_encoded, super().keys())
 
 
-def _readable(key):
+def _readable(key: Any) -> Any:
     kind, _, name = key.partition("/")
     head, *parts = name.split(".")
     try:
@@ -127,7 +129,7 @@ def _readable(key):
         return key
 
 
-def _encoded(key):
+def _encoded(key: Any) -> Any:
     kind, _, name = key.partition("/")
     return f"{kind}/" + "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f".{ord(c):02x}" for c in name)
 
@@ -135,21 +137,21 @@ def _encoded(key):
 class LimitsValues(Service):
     """Cuts values off at 1 KiB, without a word."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(key, Secret(value.reveal()[:1024]), expect=expect)
 
 
 class StripsValues(Toy):
     """Takes blanks at the ends for an accident."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(key, Secret(value.reveal().strip() or b"-"), expect=expect)
 
 
 class EncryptsAFile(Box):
     """Writes the plain text into a file first, and gives that to the cipher."""
 
-    def _packed(self, items):
+    def _packed(self, items: Any) -> Any:
         plain = self.path.with_suffix(".plain")
         plain.write_text(json.dumps(items))
         data = super()._packed(json.loads(plain.read_text()))
@@ -160,7 +162,7 @@ class EncryptsAFile(Box):
 class ReturnsText(Service):
     """Returns the value itself."""
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         item = super().get(key)
         return item and item.value.reveal_text()
 
@@ -168,7 +170,7 @@ class ReturnsText(Service):
 class LeavesErrorsAlone(Toy):
     """Lets the exceptions of what it uses through."""
 
-    def _read(self):
+    def _read(self) -> Any:
         try:
             return self._unpacked(self.path.read_bytes())
         except FileNotFoundError:
@@ -178,7 +180,7 @@ class LeavesErrorsAlone(Toy):
 class ExplainsTooMuch(Toy):
     """Says what stands in the way of a put."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         try:
             return super().put(key, value, expect=expect)
         except StorageConflict:
@@ -188,13 +190,13 @@ class ExplainsTooMuch(Toy):
 class RemembersItsList(Toy):
     """Reads the list of keys again when something was put, but not when something was deleted."""
 
-    known: list | None = None
+    known: list | None = None  # type: ignore[type-arg]
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.known = None
         return super().put(key, value, expect=expect)
 
-    def keys(self):
+    def keys(self) -> Any:
         if self.known is None:
             self.known = list(super().keys())
         return iter(self.known)
@@ -203,28 +205,28 @@ class RemembersItsList(Toy):
 class SharesEverything(Service, SharedItems):
     """Has one place for what is one's own and for what is everybody's."""
 
-    def common(self):
+    def common(self) -> Any:
         return self
 
 
 class NodsAndForgets(Toy):
     """Is only to be read, and says nothing to who writes."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return "1"
 
 
 class ListsAPage(Toy):
     """Lists the first page of what its service has, which holds five keys."""
 
-    def keys(self):
+    def keys(self) -> Any:
         return iter(sorted(super().keys())[:5])
 
 
 class ListsPageByPage(Service):
     """Lists three keys at a time, by their number, while others come and go."""
 
-    def keys(self):
+    def keys(self) -> Iterator[None]:  # type: ignore[override]
         start = 0
         while page := sorted(self._read())[start : start + 3]:
             yield from page
@@ -235,7 +237,7 @@ class ListsPageByPage(Service):
 class WritesWithoutALock(Toy):
     """Reads all, changes one and writes all, and so loses what others write meanwhile."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         items = self._read()
         items[key] = [value.reveal_text(), self._version()]
         time.sleep(PAUSE)
@@ -247,7 +249,7 @@ class WritesWithoutALock(Toy):
 class DeletesAnything(Toy):
     """Is content when the item is gone."""
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         super().delete(key, expect=expect)
         return True
 
@@ -255,14 +257,14 @@ class DeletesAnything(Toy):
 class IgnoresVersions(Toy):
     """Understands ABSENT, and takes a version for a comment."""
 
-    def _check(self, found, expect):
+    def _check(self, found: Any, expect: Any) -> None:
         super()._check(found, expect if expect is ABSENT else ANY)
 
 
 class CountsAnew(Toy):
     """Numbers the versions of each item, from 1."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         with self._locked():
             items = self._read()
             self._check(items.get(key), expect)
@@ -274,7 +276,7 @@ class CountsAnew(Toy):
 class SharesItsDesk(Toy):
     """Notes on the object what it works on, whichever thread that is."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.key, self.value = key, value
         time.sleep(PAUSE if threading.current_thread() is not threading.main_thread() else 0)
         return super().put(self.key, self.value, expect=expect)
@@ -283,7 +285,7 @@ class SharesItsDesk(Toy):
 class OpensToAnybody(Box):
     """Takes what it cannot open for an empty store."""
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         try:
             return super().get(key)
         except VaultError:
@@ -293,7 +295,7 @@ class OpensToAnybody(Box):
 class TellsAProgram(Service):
     """Gives the value to a program, as one of its arguments."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.ctx.run(["true", value.reveal_text()])
         return super().put(key, value, expect=expect)
 
@@ -301,7 +303,7 @@ class TellsAProgram(Service):
 class Logs(Service):
     """Has a log for those who look for its mistakes."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         logging.getLogger("faulty_backend").debug("put %s %s", key, value.reveal_text())
         return super().put(key, value, expect=expect)
 
@@ -309,11 +311,11 @@ class Logs(Service):
 class ShoutsSealedValues(Toy):
     """Takes what looks like Base64 for something without small letters."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(key, _shouted(value), expect=expect)
 
 
-def _shouted(value):
+def _shouted(value: Any) -> Any:
     text = value.reveal_text()
     return Secret(text.upper() if text.startswith("vlt1:") and len(text) > 40 else text)
 
@@ -353,5 +355,5 @@ CULPRITS = {
 
 
 @hookimpl
-def vault_storage_backends():
+def vault_storage_backends() -> Any:
     return tuple(spec(name, *made) for name, made in CULPRITS.items())
