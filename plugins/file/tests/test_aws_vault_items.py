@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Any:
     root = tmp_path_factory.mktemp("aws-vault")
     with tarfile.open(ARCHIVE) as archive:
         for member in archive.getmembers():
@@ -32,13 +33,13 @@ def stores(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["store", "store-with-sessions"])
-def test_every_real_item_counts(stores, name):
+def test_every_real_item_counts(stores: Any, name: Any) -> None:
     keys = stores / name / "keys"
     assert count_items(keys) == len(list(keys.iterdir())) >= 12
     assert count_items(stores / name) == 0
 
 
-def test_what_is_no_item(tmp_path, stores):
+def test_what_is_no_item(tmp_path: Path, stores: Any) -> None:
     item = (stores / "store" / "keys" / "default").read_bytes()
     header, rest = item.split(b".", 1)
     broken = [header + b".a.b", item + b".x", header[:-6] + b"." + rest, b"eyJ!" + item, b"x" + item]
@@ -54,7 +55,7 @@ def test_what_is_no_item(tmp_path, stores):
     assert count_items(tmp_path / "f1") == 0
 
 
-def test_never_written_into(stores, tmp_path, ctx):
+def test_never_written_into(stores: Any, tmp_path: Path, ctx: FakeContext) -> None:
     keys = stores / "store" / "keys"
     before = {path.name: path.read_bytes() for path in keys.iterdir()}
     with pytest.raises(StorageDenied) as caught:
@@ -65,7 +66,7 @@ def test_never_written_into(stores, tmp_path, ctx):
     assert ctx.unlocked == []
 
 
-def test_never_written_into_even_beside_our_store(stores, folder, ctx):
+def test_never_written_into_even_beside_our_store(stores: Any, folder: Any, ctx: FakeContext) -> None:
     FileBackend(ctx, folder).put(KEY, Secret("x"))
     (folder / "default").write_bytes((stores / "store" / "keys" / "default").read_bytes())
     names = sorted(path.name for path in folder.iterdir())
@@ -77,7 +78,7 @@ def test_never_written_into_even_beside_our_store(stores, folder, ctx):
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
-def test_reading_the_wrong_folder_tells_once(stores, tmp_path, ctx):
+def test_reading_the_wrong_folder_tells_once(stores: Any, tmp_path: Path, ctx: FakeContext) -> None:
     keys = stores / "store" / "keys"
     store = FileBackend(ctx, keys)
     assert store.get(KEY) is None
@@ -89,7 +90,7 @@ def test_reading_the_wrong_folder_tells_once(stores, tmp_path, ctx):
     assert note.endswith(f"copies their keys: env AWS_VAULT_FILE_DIR={ctx.data_dir} awsv import aws-vault --dir {keys}")
 
 
-def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
+def test_aws_vaults_own_place_is_looked_at_too(stores: Any, tmp_path: Path, folder: Any) -> None:
     home = tmp_path / "home"
     (home / ".awsvault").mkdir(parents=True)
     (home / ".awsvault" / "keys").symlink_to(stores / "store" / "keys")
@@ -104,11 +105,11 @@ def test_aws_vaults_own_place_is_looked_at_too(stores, tmp_path, folder):
     assert len(context.notes) == 1
 
 
-def test_silent_where_there_is_nothing(ctx, folder):
+def test_silent_where_there_is_nothing(ctx: FakeContext, folder: Any) -> None:
     assert FileBackend(ctx, folder).get(KEY) is None
     assert ctx.notes == []
 
 
-def test_our_own_store_is_no_item_of_aws_vault(ctx, folder):
+def test_our_own_store_is_no_item_of_aws_vault(ctx: FakeContext, folder: Any) -> None:
     FileBackend(ctx, folder).put(KEY, Secret("x"))
     assert count_items(folder) == 0

@@ -74,7 +74,7 @@ def trying(answer: Answer | Exception) -> Any:
             raise answer
         return answer
 
-    made._patiently = lambda function: function()
+    made._patiently = lambda function: function()  # type: ignore[method-assign]
     return made._try(ask)
 
 
