@@ -152,7 +152,7 @@ def test_two_writers_of_one_file_do_not_share_a_temporary_one(path: Path, monkey
 def test_what_somebody_puts_in_the_place_of_a_temporary_file_is_not_written_to(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "guessed")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "guessed")  # type: ignore[attr-defined]
     other = path.with_name("other")
     other.write_bytes(b"theirs")
     for plant in (lambda at: at.symlink_to(other), lambda at: at.hardlink_to(other)):

@@ -95,13 +95,13 @@ def test_a_module_that_raises_is_a_plugin_that_does_not_load(
 ) -> None:
     """Whatever it prints meanwhile is kept from standard output; Ctrl-C is the person's, not the plugin's."""
     calls: list[str] = []
-    monkeypatch.setattr(loader.output, "guard", lambda: calls.append("guard"))
+    monkeypatch.setattr(loader.output, "guard", lambda: calls.append("guard"))  # type: ignore[attr-defined]
 
     def fail(name: str) -> None:
         calls.append(name)
         raise raised
 
-    monkeypatch.setattr(loader.importlib, "import_module", fail)
+    monkeypatch.setattr(loader.importlib, "import_module", fail)  # type: ignore[attr-defined]
     wanted = KeyboardInterrupt if isinstance(raised, KeyboardInterrupt) else PluginLoadError
     with pytest.raises(wanted) as refused:
         shelf(offer()).load("storage", "box")

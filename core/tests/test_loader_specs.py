@@ -21,8 +21,8 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
         function = {}
         exec(f"def {hook}(): return specs", {"specs": specs}, function)
         setattr(module, hook, hookimpl(function[hook]))
-    monkeypatch.setattr(loader.importlib, "import_module", lambda _: module)
-    monkeypatch.setattr(loader.output, "guard", lambda: None)
+    monkeypatch.setattr(loader.importlib, "import_module", lambda _: module)  # type: ignore[attr-defined]
+    monkeypatch.setattr(loader.output, "guard", lambda: None)  # type: ignore[attr-defined]
     plugins = Plugins()
     kinds = ("storage", "passphrase")
     plugins._offers = tuple(Offer(kind, "box", "vault-plugin-box", "1.0", "vault_plugin_box") for kind in kinds)
@@ -59,7 +59,7 @@ def test_the_variables_of_a_stores_passphrase_are_the_hosts(option: str, monkeyp
 
 def test_a_module_with_an_unknown_hook_answers_for_none_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     hooks = {"vault_storage_backends": [storage()], "vault_passphrase_sources": [passphrase()], "vault_unknown": []}
-    plugins = shelf(monkeypatch, hooks)
+    plugins = shelf(monkeypatch, hooks)  # type: ignore[arg-type]
     for kind in ("storage", "passphrase", "storage"):
         with pytest.raises(PluginLoadError, match="vault_unknown"):
-            plugins.load(kind, "box")  # type: ignore[call-overload]
+            plugins.load(kind, "box")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,12 @@ ROOT = Path(__file__).parents[2]
         (("-$(id)",), "awsv add -- '-$(id)'"),
     ],
 )
-def test_an_operand_is_an_operand_whatever_it_looks_like(operands, line):
+def test_an_operand_is_an_operand_whatever_it_looks_like(operands: Any, line: Any) -> None:
     assert command_line("awsv add", *operands) == line
     assert shlex.split(line)[-len(operands) or len(shlex.split(line)) :] == list(map(str, operands))
 
 
-def test_no_message_makes_a_line_of_awsv_in_another_way():
+def test_no_message_makes_a_line_of_awsv_in_another_way() -> None:
     own = re.compile(r"awsv(?: [a-z-]+)* \{shlex\.quote")
     sources = [*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
     assert len(sources) > 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,12 @@ class Killed(BaseException):
 class Limited(MemoryBackend):
     """Takes 64 bytes, and dies (or runs ``meanwhile``) before the ``last``-th of its calls."""
 
-    def __init__(self, kept=None, last=None, meanwhile=None):
+    def __init__(self, kept: Any = None, last: Any = None, meanwhile: Any = None) -> None:
         super().__init__(kept)
         self.left = last
         self.meanwhile = meanwhile
 
-    def _count(self):
+    def _count(self) -> None:
         if self.left is None:
             return
         self.left -= 1
@@ -38,39 +39,39 @@ class Limited(MemoryBackend):
                 raise Killed
             self.meanwhile()
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         self._count()
         return super().get(key)
 
-    def put(self, key, value, **expect):
+    def put(self, key: Any, value: Any, **expect: Any) -> Any:
         assert 1 <= len(value.reveal()) <= LEAST_LIMIT
         self._count()
         return super().put(key, value, **expect)
 
-    def delete(self, key, **expect):
+    def delete(self, key: Any, **expect: Any) -> Any:
         self._count()
         return super().delete(key, **expect)
 
-    def keys(self):
+    def keys(self) -> Any:
         self._count()
         return super().keys()
 
 
-def opened(inner):
+def opened(inner: Any) -> Any:
     return Split(inner, LEAST_LIMIT)
 
 
-def parts(inner):
+def parts(inner: Any) -> Any:
     return [key for key in inner.kept if key.startswith(PARTS)]
 
 
-def later(monkeypatch, seconds):
+def later(monkeypatch: Any, seconds: Any) -> None:
     now = time.time()
-    monkeypatch.setattr(splitting.time, "time", lambda: now + seconds)
+    monkeypatch.setattr(splitting.time, "time", lambda: now + seconds)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 128, 129, 1000, 70_000])
-def test_a_value_of_any_size_comes_back(size):
+def test_a_value_of_any_size_comes_back(size: Any) -> None:
     inner = Limited()
     value = Secret(("~" + LONG * 71)[1 : size + 1])
     version = opened(inner).put(KEY, value)
@@ -81,7 +82,7 @@ def test_a_value_of_any_size_comes_back(size):
     assert len(parts(inner)) == (0 if size <= 64 else -(-size // 64))
 
 
-def test_a_value_that_looks_like_a_manifest_is_none():
+def test_a_value_that_looks_like_a_manifest_is_none() -> None:
     inner = Limited()
     opened(inner).put(KEY, Secret(LONG))
     opened(inner).put("credentials/dev", Secret(inner.kept[KEY]))
@@ -91,7 +92,7 @@ def test_a_value_that_looks_like_a_manifest_is_none():
 
 
 @pytest.mark.parametrize("new", [OTHER, "short", None], ids=["parts", "whole", "deleted"])
-def test_what_was_replaced_leaves_no_part(new):
+def test_what_was_replaced_leaves_no_part(new: Any) -> None:
     inner = Limited()
     store = opened(inner)
     store.put(KEY, Secret(LONG))
@@ -104,7 +105,7 @@ def test_what_was_replaced_leaves_no_part(new):
         assert before.isdisjoint(parts(inner))
 
 
-def kill(inner, work):
+def kill(inner: Any, work: Any) -> Any:
     """Run a change to its end; dies where ``inner`` does."""
     try:
         work(opened(inner))
@@ -115,7 +116,7 @@ def kill(inner, work):
 
 @pytest.mark.parametrize("old", [None, "short", LONG], ids=["new", "was-whole", "was-in-parts"])
 @pytest.mark.parametrize("new", ["tiny", OTHER, None], ids=["whole", "in-parts", "deleted"])
-def test_killed_at_every_step(old, new, monkeypatch):
+def test_killed_at_every_step(old: Any, new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     start = Limited()
     if old is not None:
         opened(start).put(KEY, Secret(old))
@@ -139,7 +140,7 @@ def test_killed_at_every_step(old, new, monkeypatch):
     assert steps > 1
 
 
-def test_parts_that_another_process_is_writing_stay(monkeypatch):
+def test_parts_that_another_process_is_writing_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Limited(last=5)
     assert kill(inner, lambda store: store.put(KEY, Secret(LONG)))
     inner.left = None
@@ -149,11 +150,11 @@ def test_parts_that_another_process_is_writing_stay(monkeypatch):
     assert parts(inner) == there
 
 
-def test_who_may_not_list_may_write():
+def test_who_may_not_list_may_write() -> None:
     """What was put is there, so nothing that comes after it may say that it failed."""
 
     class Unlisted(Limited):
-        def keys(self):
+        def keys(self) -> Any:
             raise StorageDenied("the policy lets nobody list")
 
     inner = Unlisted()
@@ -164,9 +165,9 @@ def test_who_may_not_list_may_write():
         assert (found.value, found.version) == (Secret(value), version)
 
 
-def test_who_holds_a_long_value_is_told():
+def test_who_holds_a_long_value_is_told() -> None:
     class Held(Limited):
-        def get(self, key):
+        def get(self, key: Any) -> Any:
             item = super().get(key)
             return item and replace(item, holder="ana since yesterday")
 
@@ -177,7 +178,7 @@ def test_who_holds_a_long_value_is_told():
     assert (found.value, found.holder) == (Secret(LONG), "ana since yesterday")
 
 
-def test_the_loser_of_a_race_leaves_no_part():
+def test_the_loser_of_a_race_leaves_no_part() -> None:
     inner = Limited()
     opened(inner).put(KEY, Secret("short"))
     with pytest.raises(StorageConflict):
@@ -185,11 +186,11 @@ def test_the_loser_of_a_race_leaves_no_part():
     assert inner.kept == {KEY: "short"}
 
 
-def test_a_put_whose_answer_was_lost_loses_no_value():
+def test_a_put_whose_answer_was_lost_loses_no_value() -> None:
     """A client that puts it again meets its own manifest, and tells of a conflict."""
 
     class Repeating(Limited):
-        def put(self, key, value, **expect):
+        def put(self, key: Any, value: Any, **expect: Any) -> Any:
             version = super().put(key, value, **expect)
             return super().put(key, value, **expect) if key == KEY else version
 
@@ -199,7 +200,7 @@ def test_a_put_whose_answer_was_lost_loses_no_value():
     assert (item.value, item.version) == (Secret(LONG), version)
 
 
-def test_a_version_is_the_one_that_expect_takes():
+def test_a_version_is_the_one_that_expect_takes() -> None:
     inner = Limited()
     store = opened(inner)
     version = store.put(KEY, Secret(LONG), expect=ABSENT)
@@ -208,7 +209,7 @@ def test_a_version_is_the_one_that_expect_takes():
         store.delete(KEY, expect=version)
 
 
-def test_a_reader_that_meets_a_writer_starts_again():
+def test_a_reader_that_meets_a_writer_starts_again() -> None:
     inner = Limited()
     opened(inner).put(KEY, Secret(LONG))
     inner.meanwhile = lambda: opened(inner).put(KEY, Secret(OTHER))
@@ -220,11 +221,11 @@ def test_a_reader_that_meets_a_writer_starts_again():
         opened(inner).put(KEY, Secret(LONG))
 
 
-def test_parts_stay_where_nobody_knows_whether_they_became_the_value():
+def test_parts_stay_where_nobody_knows_whether_they_became_the_value() -> None:
     """A request may arrive after its sender has given up; without its parts it would be a damaged value."""
 
     class Silent(Limited):
-        def put(self, key, value, **expect):
+        def put(self, key: Any, value: Any, **expect: Any) -> Any:
             if key == KEY:
                 raise StorageUnavailable("no answer")
             return super().put(key, value, **expect)
@@ -235,7 +236,7 @@ def test_parts_stay_where_nobody_knows_whether_they_became_the_value():
     assert len(parts(inner)) == 16
 
 
-def test_a_manifest_that_lies_about_its_parts_costs_no_more_calls_than_there_are():
+def test_a_manifest_that_lies_about_its_parts_costs_no_more_calls_than_there_are() -> None:
     inner = Limited()
     opened(inner).put(KEY, Secret(LONG))
     inner.kept[KEY] = inner.kept[KEY].replace(".16.", f".{MOST_PARTS}.")
@@ -263,25 +264,25 @@ WHOLE = Manifest.new(2, b"x").text().reveal_text()
         (".2.", ".", False),
     ],
 )
-def test_what_is_a_manifest(old, new, is_one):
+def test_what_is_a_manifest(old: Any, new: Any, is_one: Any) -> None:
     assert (Manifest.parse(Secret(WHOLE.replace(old, new, 1))) is not None) is is_one
 
 
-def test_a_part_is_named_after_160_bits_of_its_key():
+def test_a_part_is_named_after_160_bits_of_its_key() -> None:
     (name,) = Manifest("0" * 15, 1, b"").parts(KEY)
     assert name == "part/d2556d6c3590d557e0065b3d942e1ab1feb81ad1.000000000000000.0"
 
 
-def test_what_nobody_here_wrote_is_not_swept(monkeypatch):
+def test_what_nobody_here_wrote_is_not_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Limited({"part/odd": "v", "part/a.!.0": "v", "credentials/dev": "v"})
     later(monkeypatch, 10 * ORPHANED)
     opened(inner).put(KEY, Secret("short"))
     assert sorted(inner.kept) == ["credentials/dev", KEY, "part/a.!.0", "part/odd"]
 
 
-def test_a_sweep_that_fails_does_not_fail_the_put(monkeypatch):
+def test_a_sweep_that_fails_does_not_fail_the_put(monkeypatch: pytest.MonkeyPatch) -> None:
     class Down(Limited):
-        def keys(self):
+        def keys(self) -> Any:
             raise StorageUnavailable("no answer")
 
     inner = Down()
@@ -290,7 +291,7 @@ def test_a_sweep_that_fails_does_not_fail_the_put(monkeypatch):
 
 
 @pytest.mark.parametrize(("seconds", "stays"), [(ORPHANED - 60, True), (ORPHANED + 60, False)])
-def test_parts_are_left_behind_after_an_hour(seconds, stays, monkeypatch):
+def test_parts_are_left_behind_after_an_hour(seconds: Any, stays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Limited(last=10)
     with pytest.raises(Killed):
         opened(inner).put(KEY, Secret(LONG))
@@ -302,14 +303,14 @@ def test_parts_are_left_behind_after_an_hour(seconds, stays, monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [PATIENCE + 1, -PATIENCE - 1])
-def test_a_clock_that_was_set_in_either_direction_ends_a_put(seconds, monkeypatch):
+def test_a_clock_that_was_set_in_either_direction_ends_a_put(seconds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Limited(last=5, meanwhile=lambda: later(monkeypatch, seconds))
     with pytest.raises(StorageUnavailable, match="nothing was changed"):
         opened(inner).put(KEY, Secret(LONG))
     assert inner.kept == {}
 
 
-def test_closing_closes_what_is_split(monkeypatch):
+def test_closing_closes_what_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
     monkeypatch.setattr(Limited, "close", lambda self: closed.append(self))
     inner = Limited()
@@ -318,7 +319,7 @@ def test_closing_closes_what_is_split(monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "manifest", "count"])
-def test_damage_is_told_and_can_be_replaced(damage):
+def test_damage_is_told_and_can_be_replaced(damage: Any) -> None:
     inner = Limited()
     store = opened(inner)
     store.put(KEY, Secret(LONG))
@@ -339,7 +340,7 @@ def test_damage_is_told_and_can_be_replaced(damage):
     assert found.value.reveal_text() == OTHER
 
 
-def test_whoever_takes_too_long_gives_up(monkeypatch):
+def test_whoever_takes_too_long_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Limited()
     opened(inner).put(KEY, Secret(LONG))
     before = dict(inner.kept)
@@ -349,7 +350,7 @@ def test_whoever_takes_too_long_gives_up(monkeypatch):
     assert inner.kept == before
 
 
-def test_limits():
+def test_limits() -> None:
     with pytest.raises(ValueError, match="64"):
         Split(MemoryBackend(), 63)
     with pytest.raises(StorageDenied, match="parts"):
@@ -360,6 +361,6 @@ def test_limits():
             refuses(PARTS + "x")
 
 
-def test_parts_are_in_use_for_far_less_time_than_makes_them_orphans():
+def test_parts_are_in_use_for_far_less_time_than_makes_them_orphans() -> None:
     """Other machines go by these numbers, too: who writes may be a new awsv, and who sweeps an old one."""
     assert (LEAST_LIMIT, PATIENCE, ORPHANED, MOST_PARTS) == (64, 600, 3600, 100_000)

@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def lock_of(folder: Path) -> Path:
 
 
 @contextmanager
-def taken(folder: Path):  # type: ignore[no-untyped-def]  # of a test
+def taken(folder: Path) -> Iterator[None]:
     """Another process's question."""
     with lock_of(folder).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,7 +74,7 @@ def test_ctrl_c_at_the_other_question_is_meant_for_ours(tmp_path: Path, monkeypa
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal_lock.time, "sleep", interrupted)
+    monkeypatch.setattr(terminal_lock.time, "sleep", interrupted)  # type: ignore[attr-defined]
     with taken(tmp_path), pytest.raises(QuestionRefused, match="no answer: interrupted"), turn(tmp_path, None):
         raise AssertionError
 

@@ -57,7 +57,7 @@ class Ring(PassphraseSource):
 def host(
     root: Path, ring: Ring, more: tuple[Option, ...] = (), environ: dict[str, str] | None = None, **how: bool
 ) -> Host:
-    spec = PassphraseSourceSpec(name="ring", summary="s", open=lambda _: ring, options=more, **how)
+    spec = PassphraseSourceSpec(name="ring", summary="s", open=lambda _: ring, options=more, **how)  # type: ignore[arg-type]
     settings = Settings({"HOME": str(root), "AWS_VAULT_PASSPHRASE_SOURCE": "ring"} | (environ or {}))
     return Host(settings, Shelf(passphrase=spec), terminal=There())
 
@@ -137,7 +137,7 @@ def test_derivations_wait_for_each_other_half_a_minute_and_no_longer(
             calls.append(timeout)
             raise TimeoutError
 
-    monkeypatch.setattr(passphrases.files, "lock", lambda path: calls.append(path.name) or Busy())
+    monkeypatch.setattr(passphrases.files, "lock", lambda path: calls.append(path.name) or Busy())  # type: ignore[attr-defined]
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     assert context.unlock("id", lambda secret: secret) == Secret("yes")
     assert calls == ["derive.lock", 30]
@@ -146,8 +146,8 @@ def test_derivations_wait_for_each_other_half_a_minute_and_no_longer(
 @pytest.mark.parametrize("fails", [True, False])
 def test_the_derivations_lock_is_let_go(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    real = passphrases.files.lock
-    monkeypatch.setattr(passphrases.files, "lock", lambda path: made.append(real(path)) or made[-1])
+    real = passphrases.files.lock  # type: ignore[attr-defined]
+    monkeypatch.setattr(passphrases.files, "lock", lambda path: made.append(real(path)) or made[-1])  # type: ignore[attr-defined]
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     if fails:
         with pytest.raises(WrongSecret):
