@@ -13,11 +13,12 @@ TYPED := core/src core/tests testkit $(wildcard plugins/*/src plugins/*/tests ex
 # makes none, for most of it is never imported), and not made anew by each of the thousands of processes.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help check test-one demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
+.PHONY: help check coverage test-one demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
 
 help:
 	@echo 'make check   before each commit, in under a minute: format, lint, types, unit tests'
 	@echo 'make test-one T=tests/test_copy.py::test_x   one test, one file, or what pytest -k would take: T="-k anchor"'
+	@echo 'make coverage  the tests again, with branch coverage of each distribution against its floor'
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
 	@echo 'make test    lint, all tests, and most of them on every other installed Python 3.11, 3.12, 3.13'
 	@echo 'make test-deep  all that is promised of the encrypted store, the clusters and the contracts, whole: an hour and more'
@@ -36,6 +37,9 @@ $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.insta
 
 check: lint
 	@scripts/run-tests $(VENV) -m unit --quiet --no-header
+
+coverage: $(VENV)/.installed
+	@scripts/coverage $(VENV) $(T)
 
 test-one: $(VENV)/.installed
 	@scripts/run-tests $(VENV) --numprocesses 0 $(T)

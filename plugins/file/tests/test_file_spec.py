@@ -61,6 +61,7 @@ def test_a_home_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         spec().locate(FakeContext(tmp_path, options={"dir": "~/v"}))
 
 
+@pytest.mark.unmeasured
 def test_describing_it_imports_nothing_heavy() -> None:
     script = (
         "import sys, vault_plugin_file.plugin as plugin\n"
