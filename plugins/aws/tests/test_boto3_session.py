@@ -74,6 +74,18 @@ def test_session_of_a_profile_without_a_section_works(aws_files: Path) -> None:
     assert boto3_session(Client(ending(60)), "stored-only").get_credentials().access_key == "ASIAFIRST"
 
 
+@pytest.mark.parametrize("named", ["work", "gone"])
+def test_session_of_a_profile_without_a_section_ignores_the_profile_of_the_environment(
+    named: str, aws_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would decide about the endpoint to which the credentials go."""
+    aws_files.write_text("[profile work]\nregion = us-west-2\nendpoint_url = http://elsewhere.example\n")
+    monkeypatch.setenv("AWS_PROFILE", named)
+    session = boto3_session(Client(ending(60), region=None), "stored-only")
+    assert session.region_name is None
+    assert session.client("sts", region_name="eu-west-1").meta.endpoint_url == "https://sts.eu-west-1.amazonaws.com"
+
+
 def test_credentials_refresh_before_they_end() -> None:
     client = Client(ending(20), ending(60, "ASIASECOND"))
     credentials = boto3_session(client, "work").get_credentials()

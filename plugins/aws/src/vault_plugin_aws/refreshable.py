@@ -16,7 +16,8 @@ def session(client: CredentialsClient, profile: str) -> boto3.Session:
     from botocore.credentials import CredentialResolver
     from botocore.session import Session
 
-    core = Session()
+    # Without the variables of another profile, whose endpoint would get what is signed.
+    core = Session(session_vars={"profile": (None, None, None, None)})
     if profile in core.available_profiles:  # a stored key alone may have the name
         core.set_config_variable("profile", profile)
     core.register_component("credential_provider", CredentialResolver([_Provider(client, profile)]))
