@@ -51,6 +51,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
     for name in ("other", "undo"):
         files = {f"{name}_hook.py": HOOK.format(name=name), f"{name}_command.py": COMMAND}
         site.install(f"vault-plugin-{name}", {"vault.command.v1": {f"import-{name}": f"{name}_hook"}}, files)
+    bad = "import click\n@click.command('bad')\ndef command():\n    raise ZeroDivisionError\n"
+    files = {"bad_hook.py": HOOK.format(name="bad"), "bad_command.py": bad}
+    site.install("vault-plugin-bad", {"vault.command.v1": {"import-bad": "bad_hook"}}, files)
     site.install("vault-plugin-broken", {"vault.command.v1": {"import-broken": "no_such_module"}}, {})
     return site
 
@@ -65,7 +68,7 @@ def home(tmp_path: Path) -> Home:
 def test_importer_of_ours_that_is_missing_is_named_with_its_install_command(site: OverlayEnv, home: Home) -> None:
     for words in (("import", "aws-vault"), ("import", "aws-vault", "--dir", "/x"), ("import-aws-vault",)):
         stderr = failure(home.run(site.awsv, *words), 3, "no command named 'import-aws-vault' is installed")
-        assert stderr.endswith(" vault-plugin-aws-vault\n")
+        assert stderr.endswith((" vault-plugin-aws-vault\n", "/plugins/aws-vault\n"))  # the latter from a checkout
 
 
 def test_help_lists_importers_without_loading_them(site: OverlayEnv, home: Home) -> None:
@@ -77,6 +80,7 @@ def test_help_lists_importers_without_loading_them(site: OverlayEnv, home: Home)
         ["undo", "Restore ~/.aws/credentials."],
     ]
     assert [line.split() for line in others.splitlines()] == [
+        ["bad", "from", "vault-plugin-bad"],
         ["broken", "from", "vault-plugin-broken"],
         ["other", "from", "vault-plugin-other"],
     ]
@@ -84,7 +88,9 @@ def test_help_lists_importers_without_loading_them(site: OverlayEnv, home: Home)
     completed = home.run(
         site.awsv, env={"_AWSV_COMPLETE": "bash_complete", "COMP_WORDS": "awsv import ", "COMP_CWORD": "2"}
     )
-    assert completed.stdout.split() == ["plain,broken", "plain,credentials-file", "plain,other", "plain,undo"]
+    assert completed.stdout.split() == [
+        f"plain,{name}" for name in ("bad", "broken", "credentials-file", "other", "undo")
+    ]
 
 
 def test_importer_copies_its_scan_and_changes_its_lines(site: OverlayEnv, home: Home) -> None:
@@ -116,3 +122,8 @@ def test_importer_names_of_the_core_win_and_unknown_ones_are_usage_errors(site: 
     failure(home.run(site.awsv, "import", "broken"), 3, "vault-plugin-broken")
     failure(home.run(site.awsv, "import-other"), 2, "no command 'import-other'")
     assert home.run(PROGRAM, "import", "aws-vault", "--help").stdout.startswith("Usage: awsv import aws-vault ")
+
+
+def test_importer_that_fails_is_attributed_to_its_distribution(site: Site, home: Home) -> None:
+    stderr = failure(home.run(site.awsv, "import", "bad"), 1, "command 'import-bad' failed with ZeroDivisionError")
+    assert "this is a bug of vault-plugin-bad" in stderr

@@ -115,6 +115,20 @@ def test_option_is_stronger_than_the_environment(home: Home, tmp_path: Path) -> 
             assert f"{tmp_path}/variable" not in shown
 
 
+def test_option_and_value_in_one_word_leave_the_next_word_alone(home: Home, tmp_path: Path) -> None:
+    for place in ("foo", "fox"):  # an option's letter at the end of the word is not that option
+        done = home.awsv("exec", f"-ofile.dir={tmp_path}/{place}", "work", "--", "true")
+        assert (done.returncode, f"{tmp_path}/{place}/store.vlt" in done.stderr) == (125, True)
+
+
+def test_completion_after_an_option_of_a_plugin_goes_to_standard_output(home: Home) -> None:
+    for words, found in (("awsv -o file.dir=/x ex", "exec"), ("awsv file st", "status")):
+        env = {"_AWSV_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = home.awsv(env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"plain,{found}" in done.stdout.split()
+
+
 def test_words_of_the_child_are_its_own(home: Home) -> None:
     done = home.awsv("exec", "work", "-o", "no-such.key=x", "--", "true")
     assert (done.returncode, "no plugin 'no-such'" in done.stderr) == (125, True)

@@ -85,8 +85,8 @@ def test_it_works_as_a_named_store(third_party: OverlayEnv, tmp_path: Path) -> N
     # The environment speaks of the store with the plugin's own name; a flag is for this very command.
     other = {**env, "AWS_VAULT_DRAWER_PLACE": str(tmp_path / "other.json")}
     assert home.run(third_party.awsv, "list", "--credentials", env=other).stdout == "work\n"
-    flag = ("--drawer-place", str(tmp_path / "other.json"))
-    assert home.run(third_party.awsv, *flag, "list", "--credentials", env=env).stdout == ""
+    listed = home.run(third_party.awsv, "-o", f"drawer.place={tmp_path}/other.json", "list", "--credentials", env=env)
+    assert (listed.returncode, listed.stdout) == (0, "")
     config.write_text(f'[store.office]\nbackend = "drawer"\nplaec = "{place}"\n')
     done = home.run(third_party.awsv, "list", "--credentials", env=env)
     failure(done, 2, "[store.office]", "'plaec'", "did you mean 'place'?")
@@ -108,15 +108,16 @@ def test_its_options_are_flags_and_variables(third_party: OverlayEnv, tmp_path: 
     home = offline(tmp_path)
     env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
     place = str(tmp_path / "a")
-    added = home.run(third_party.awsv, "add", "--env", "work", f"--drawer-place={place}", env={**env, **NEW})
+    option = f"drawer.place={place}"
+    added = home.run(third_party.awsv, "add", "--env", "work", f"-o{option}", env={**env, **NEW})
     assert added.returncode == 0, added.stderr
-    by_flag = home.run(third_party.awsv, "exec", "-d", "1h", "--drawer-place", place, "-n", "-j", "work", env=env)
+    by_flag = home.run(third_party.awsv, "exec", "-d", "1h", "-o", option, "-n", "-j", "work", env=env)
     assert json.loads(by_flag.stdout)["AccessKeyId"] == OTHER_ID, by_flag.stderr
     by_variable = home.run(third_party.awsv, "list", "--credentials", env={**env, "AWS_VAULT_DRAWER_PLACE": place})
     assert by_variable.stdout == "work\n"
-    childs = ("exec", "-n", "work", "/bin/echo", "--drawer-place", "x")
-    done = home.run(third_party.awsv, f"--drawer-place={place}", *childs, env=env)
-    assert done.stdout == "--drawer-place x\n", done.stderr
+    childs = ("exec", "-n", "work", "/bin/echo", "-o", "x")
+    done = home.run(third_party.awsv, "-o", option, *childs, env=env)
+    assert done.stdout == "-o x\n", done.stderr
 
 
 def test_its_secret_option_is_shown_to_nobody(third_party: OverlayEnv, tmp_path: Path) -> None:

@@ -197,8 +197,9 @@ def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, 
     error = click.ClickException("No file.")
     error.exit_code = given  # type: ignore[misc]
     app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
-    found = plugin_commands._converted(app, "x", error)
-    assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)
+    found = plugin_commands._converted(app, "import-x", error, "awsv import x")
+    assert (found.message, found.exit_code) == ("command 'import-x' from vault-plugin-x 1: no file", told)
+    assert found.hint == "awsv import x --help"
 
 
 # -- ways in -----------------------------------------------------------------------------------------------------------

@@ -150,3 +150,21 @@ def test_hint_from_checkout_with_tool_names_awsv_with_extras(
 def test_hint_from_other_places_is_a_sentence(url: str, prefix: Path, installed: Installed) -> None:
     installed.origins["vault-core"] = {"url": url}
     assert install_hint(SSM) == f"install {SSM} from where vault-core came from: {url}"
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["damaged", [1], 5, "text", {"a": 1}, {"url": 5}, {"url": "https://[x"}, {"url": "x", "vcs_info": {"vcs": "git"}}],
+)
+def test_hint_with_damaged_record_of_origin_is_a_sentence(
+    record: object, prefix: Path, installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of a plugin is its author's to write, and an index could have another plugin of its name."""
+    (prefix / "uv-receipt.toml").touch()
+    installed.plugins.append("foreign")
+    for name in ("foreign", "vault-core"):
+        installed.origins = {name: record}  # type: ignore[dict-item]
+        if record == "damaged":
+            monkeypatch.setattr(Installed, "read_text", lambda self, _, name=name: "{" if self._name == name else None)
+        if name == "vault-core" or record != {"url": "https://[x"}:  # that one is for uv to refuse
+            assert install_hint(SSM) == f"install {SSM} from where vault-core came from"

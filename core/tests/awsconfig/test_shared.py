@@ -190,6 +190,12 @@ def test_everything_has_its_line() -> None:
     assert config.profiles["default"].entries["y"].line == 10
 
 
+def test_config_does_not_show_values_in_its_repr() -> None:
+    config = AwsConfig.parse(b"[profile a]\nx = canary", b"[a]\naws_secret_access_key = canary", HERE, HERE)
+    assert "canary" not in repr(config)
+    assert "aws_secret_access_key" in repr(config)
+
+
 def test_get() -> None:
     section = read("[profile a]\nx = 1\nempty =\n").profiles["a"]
     assert (section.get("x"), section.get("empty"), section.get("absent")) == ("1", None, None)

@@ -39,6 +39,13 @@ def test_propose_rejected_line_is_kept_with_its_reason() -> None:
     assert ("= old work -x\n" in after, changed, kept) == (True, [], {"c:3": "has other options"})
 
 
+def test_propose_name_that_no_line_can_hold_keeps_its_line_and_changes_the_others() -> None:
+    raw = b"[profile a]\ncredential_process = old 'x\n  y'\n[profile b]\ncredential_process = old work\n"
+    changes = propose(raw, Path("c"), Path("/bin/awsv"), profile_of, lambda after: lambda _: True)
+    assert (changes.changed, list(changes.kept)) == (["b"], ["c:2"])
+    assert changes.after == raw.replace(b"old work", b"/bin/awsv exec -j work")
+
+
 @pytest.mark.parametrize(
     ("line", "header"), [("other work", "profile a"), ("'old work", "profile a"), ("old work", "sso-session a")]
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,3 +79,27 @@ def test_import_scan_rejects_names_that_no_profile_can_have() -> None:
     ]
     assert report.rejected[0].name == "x" * 40
     assert report.rejected[1].name == "\\ud800"
+
+
+def test_import_scan_rejects_keys_that_the_vault_would_not_return() -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    wrong = {
+        "line": replace(key(1), access_key_id="AKIA1\nX=1"),
+        "lines": replace(key(1), secret_access_key=Secret("canary\ncanary")),
+        "empty": replace(key(1), secret_access_key=Secret("")),
+        "bytes": replace(key(1), secret_access_key=Secret(b"canary\xff")),
+        "token": replace(key(1), session_token=Secret("canary")),
+        "ends": replace(key(1), expires=soon),
+    }
+    report, _ = imported(ImportScan("there", {**wrong, "good": key(1)}))
+    assert [(entry.profile, entry.state) for entry in report.keys] == [("good", State.COPIED)]
+    control, session = "the key is empty or has control characters", "the key belongs to a session"
+    assert [(entry.name, entry.reason) for entry in report.rejected] == [
+        ("line", control),
+        ("lines", control),
+        ("empty", control),
+        ("bytes", "the secret access key is not text"),
+        ("token", session),
+        ("ends", session),
+    ]
+    assert "canary" not in repr(report)

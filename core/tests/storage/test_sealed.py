@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from vault_core.api import (
     StorageConflict,
     StorageCorrupt,
     StorageDenied,
+    StorageError,
     WrongSecret,
 )
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -240,6 +242,20 @@ def test_a_missing_table_is_never_made_again(inner: Any, ctx: FakeContext) -> No
         with pytest.raises(StorageCorrupt, match=r"its slot table .* is missing"):
             call()
     assert list(inner.keys()) == ["a/b"]
+
+
+def test_a_table_above_the_limit_of_the_backend_is_not_put(inner: Any, ctx: FakeContext) -> None:
+    store = SealedBackend(inner, ctx, BOTH, most=64)
+    with pytest.raises(StorageError, match=r"the key slots of store team take \d+ bytes, .* at most 64 in one item"):
+        store.put("a/b", Secret("v"))
+    assert list(inner.keys()) == []
+    opened(inner, ctx).put("a/b", Secret("v"))
+    before = inner.get(SLOTS_KEY).value
+    full = SealedBackend(inner, ctx, BOTH, most=len(before.reveal()))
+    full.change_slots(lambda table, _: table)
+    with pytest.raises(StorageError, match="nothing was changed"):
+        full.change_slots(lambda table, _: replace(table, slots=(*table.slots, *table.slots)))
+    assert inner.get(SLOTS_KEY).value == before
 
 
 def test_the_reserved_key(inner: Any, ctx: FakeContext) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,38 @@ def test_session_has_the_other_settings_of_the_profile(aws_files: Path) -> None:
 
 def test_session_of_a_profile_without_a_section_works(aws_files: Path) -> None:
     assert boto3_session(Client(ending(60)), "stored-only").get_credentials().access_key == "ASIAFIRST"
+
+
+@pytest.mark.parametrize("named", ["work", "gone"])
+def test_session_of_a_profile_without_a_section_ignores_the_profile_of_the_environment(
+    named: str, aws_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would decide about the endpoint to which the credentials go."""
+    aws_files.write_text("[profile work]\nregion = us-west-2\nendpoint_url = http://elsewhere.example\n")
+    monkeypatch.setenv("AWS_PROFILE", named)
+    session = boto3_session(Client(ending(60), region=None), "stored-only")
+    assert session.region_name is None
+    assert session.client("sts", region_name="eu-west-1").meta.endpoint_url == "https://sts.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize("service", ["bedrock", "bedrock-runtime", "sts"])
+def test_session_signs_with_the_credentials_even_if_the_environment_has_a_bearer_token(
+    service: str, aws_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore prefers the token, which belongs to another identity."""
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "canary")
+    client = boto3_session(Client(ending(60)), "work").client(service)
+    sent: list[bytes] = []
+
+    def stop(request: Any, **_: object) -> None:
+        sent.append(request.headers["Authorization"])
+        raise InterruptedError
+
+    client.meta.events.register("before-send", stop)
+    call = {"bedrock": "list_foundation_models", "bedrock-runtime": "list_async_invokes", "sts": "get_caller_identity"}
+    with pytest.raises(InterruptedError):
+        getattr(client, call[service])()
+    assert sent[0].startswith(b"AWS4-HMAC-SHA256 Credential=ASIAFIRST/")
 
 
 def test_credentials_refresh_before_they_end() -> None:

@@ -43,7 +43,7 @@ class Entry:
 
     key: str
     """In lower case."""
-    value: str
+    value: str = field(repr=False)  # of the credentials file, too
     """A nested block keeps its line breaks and begins with one."""
     path: Path
     line: int

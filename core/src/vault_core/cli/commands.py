@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import keyword
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
@@ -204,13 +206,30 @@ def _run(app: App, argv: list[str]) -> int:
     *options, shown = global_options(hidden=False)
     program = Program("awsv", help=HELP, params=[*options, version, shown], no_args_is_help=True)
     try:
-        result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
+        with _completion_written(app):
+            result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
     except click.Abort as aborted:
         # click takes it for the end of input at a prompt; our prompts raise another error, so it has another cause.
         if isinstance(aborted.__cause__, EOFError):
             raise aborted.__cause__ from None
         raise
     return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _completion_written(app: App) -> Iterator[None]:
+    """Write a completion of the shell to the real standard output: click writes it to descriptor 1, which is captured
+    if the line names a plugin."""
+    if not app.settings.environ.get("_AWSV_COMPLETE"):
+        yield
+        return
+    words = io.BytesIO()
+    try:
+        with redirect_stdout(io.TextIOWrapper(words, "utf-8", "surrogateescape")) as text:
+            yield
+    finally:
+        text.flush()
+        stdout.write_raw(words.getvalue().decode("utf-8", "surrogateescape"))
 
 
 def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -50,7 +50,8 @@ class ExecCommand(click.Command):
         return list(args), []
 
     def _wants_value(self, word: str) -> bool:
-        """Whether the next word is the value of this option: of ``--region``, ``-d`` and ``-jd``, not of ``-d90m``."""
+        """Whether the next word is the value of this option: of ``--region``, ``-d`` and ``-jd``, not of ``-d90m``
+        or ``-ofile.dir=/srv/foo``."""
         valued = {
             name
             for option in self.params
@@ -59,7 +60,8 @@ class ExecCommand(click.Command):
         }
         if word.startswith("--"):
             return word in valued
-        return next((letter for letter in word[1:] if f"-{letter}" in valued), None) == word[-1]
+        first = next((place for place, letter in enumerate(word) if f"-{letter}" in valued), None)
+        return first == len(word) - 1
 
 
 @subcommand("exec", cls=ExecCommand)

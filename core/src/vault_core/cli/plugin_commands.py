@@ -60,10 +60,10 @@ class PluginCommand(click.Command):
         return args
 
     def invoke(self, ctx: click.Context) -> int:
-        calls = Calls(self._app.plugins, "command", ctx.info_name or "")
+        calls = Calls(self._app.plugins, "command", self.name or "")
         returned = calls(calls.name, self._run, ctx)
         if isinstance(returned, click.ClickException) and not isinstance(returned, click.UsageError):
-            raise _converted(self._app, calls.name, returned)
+            raise _converted(self._app, calls.name, returned, ctx.command_path)
         if isinstance(returned, (click.UsageError, click.exceptions.Exit, click.Abort)):
             raise returned
         if returned is None or (isinstance(self._command, click.Group) and self._command.chain):
@@ -84,12 +84,15 @@ class PluginCommand(click.Command):
             return control
 
 
-def _converted(app: App, name: str, error: click.ClickException) -> VaultError:
-    """An error that a command reports as click does: a file that cannot be opened, for example."""
+def _converted(app: App, name: str, error: click.ClickException, path: str) -> VaultError:
+    """An error that a command reports as click does: a file that cannot be opened, for example.
+
+    :param path: the words that run the command.
+    """
     owner, version = app.plugins.owner("command", name)
     message = error.format_message().rstrip(".")
     converted = VaultError(
-        f"command {name!r} from {owner} {version}: {message[:1].lower()}{message[1:]}", hint=f"awsv {name} --help"
+        f"command {name!r} from {owner} {version}: {message[:1].lower()}{message[1:]}", hint=f"{path} --help"
     )
     if 0 < error.exit_code <= MOST_CODE:
         converted.exit_code = error.exit_code

@@ -76,11 +76,11 @@ def propose(
             continue
         try:
             profile = profile_of(words)
+            if profile is not None:
+                process_line(launcher, profile)  # only some names fit in a line
+                asked[header] = profile
         except ConfigError as error:
             changes.kept[f"{path}:{pair.first + 1}"] = error.message
-            continue
-        if profile is not None:
-            asked[header] = profile
     if not asked:
         return changes
     is_available = availability(_edited(raw, path, launcher, asked))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import ImportScan, Rejected
+from vault_core.api import Credentials, ImportScan, Rejected
 from vault_core.errors import UsageError, VaultError
 from vault_core.importing.copy import Copier, Outcome, State, compared
 from vault_core.importing.vaults import Vaults
@@ -90,7 +90,7 @@ def import_scan(
     :param changing: see :class:`~vault_core.importing.copy.Copier`.
     :raises VaultError: nothing could be copied.
     """
-    _reject_bad_names(scan)
+    _reject_bad_entries(scan)
     copier = Copier(vaults, changing, vaults.is_new, overwrite=overwrite, dry_run=dry_run)
     outcomes = list(copier.copy(scan.keys))
     if not dry_run:
@@ -128,11 +128,23 @@ def report_of(
     return ImportReport(scan.source, dry_run, keys, scan.sessions, scan.rejected)
 
 
-def _reject_bad_names(scan: ImportScan) -> None:
-    for name in list(scan.keys):
-        try:
-            check_name(name)
-        except UsageError as error:
+def _reject_bad_entries(scan: ImportScan) -> None:
+    """Reject what the vault would not give back as it was stored."""
+    for name, key in list(scan.keys.items()):
+        if reason := _problem(name, key):
             del scan.keys[name]
             shown = name[:40].encode("utf-8", "backslashreplace").decode()
-            scan.rejected.append(Rejected(shown, error.message))
+            scan.rejected.append(Rejected(shown, reason))
+
+
+def _problem(name: str, key: Credentials) -> str | None:
+    try:
+        check_name(name)
+        texts = (key.access_key_id, key.secret_access_key.reveal_text())
+    except UsageError as error:
+        return error.message
+    except ValueError:
+        return "the secret access key is not text"
+    if key.session_token is not None or key.expires is not None:
+        return "the key belongs to a session"
+    return None if all(text and text.isprintable() for text in texts) else "the key is empty or has control characters"

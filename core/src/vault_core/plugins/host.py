@@ -195,7 +195,7 @@ class _Sources:
 
     host: Host
     store: str
-    profile: Mapping[str, str]
+    profile: Mapping[str, str] = field(repr=False)
 
     def chain(self) -> Passphrases:
         from vault_core.passphrases import Passphrases  # not needed while a session is live

@@ -42,8 +42,16 @@ STANDARD = ("vault-plugin-file", "vault-plugin-env", "vault-plugin-prompt", "vau
 def install_hint(*distributions: str) -> str:
     """A command for a shell that installs these distributions of ours and keeps what is installed.
 
-    A sentence if vault-core came from a place that is neither an index, a folder of wheels nor a checkout.
+    A sentence if vault-core came from a place that is neither an index, a folder of wheels nor a checkout, or if the
+    record of a place is damaged.
     """
+    try:
+        return _install_command(distributions)
+    except ValueError:
+        return f"install {' '.join(distributions)} from where vault-core came from"
+
+
+def _install_command(distributions: tuple[str, ...]) -> str:
     prefix, origin = Path(sys.prefix), _direct_url("vault-core")
     checkout = Path(unquote(urlsplit(origin["url"]).path)).parent if origin else None
     if checkout and not (checkout / "awsv/pyproject.toml").is_file():
@@ -87,13 +95,20 @@ def _short(distribution: str) -> str:
 
 
 def _direct_url(distribution: str) -> dict[str, Any]:
-    """Where an installed distribution came from, if not from an index or a folder of wheels (PEP 610); else empty."""
+    """Where an installed distribution came from, if not from an index or a folder of wheels (PEP 610); else empty.
+
+    :raises ValueError: the record is damaged; the distribution's author could have written it.
+    """
     import importlib.metadata
     import json
 
-    origin: dict[str, Any] = json.loads(
-        importlib.metadata.distribution(distribution).read_text("direct_url.json") or "{}"
-    )
+    origin = json.loads(importlib.metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+    if not isinstance(origin, dict):
+        raise ValueError("not an object")
+    vcs = origin.get("vcs_info", {"vcs": "", "commit_id": ""})
+    texts = [origin.get("url"), *(vcs.get(key) for key in ("vcs", "commit_id"))] if isinstance(vcs, dict) else [None]
+    if origin and not all(isinstance(text, str) for text in texts):
+        raise ValueError("not as PEP 610 says")
     return origin
 
 

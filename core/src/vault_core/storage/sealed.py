@@ -58,12 +58,20 @@ class SealedBackend(StorageBackend, SlotKeeper):
     :param ctx: unlocks the store, and names it in messages.
     :param capabilities: those of ``inner``, which are also this one's.
     :param cost: of the key derivation of a store that is created here; None means the default.
+    :param most: the largest value that ``inner`` keeps, in bytes; None: there is no limit.
     """
 
     def __init__(
-        self, inner: StorageBackend, ctx: StoreContext, capabilities: Capability, *, cost: Argon2id | None = None
+        self,
+        inner: StorageBackend,
+        ctx: StoreContext,
+        capabilities: Capability,
+        *,
+        cost: Argon2id | None = None,
+        most: int | None = None,
     ) -> None:
         self._inner = inner
+        self._most = most
         self._ctx = ctx
         self._where = f"store {ctx.store}"
         self._exclusive = bool((Capability.CREATE_ONLY | Capability.CAS) & capabilities)  # both know ABSENT
@@ -162,12 +170,20 @@ class SealedBackend(StorageBackend, SlotKeeper):
         :param make: from the current table (or None) to the new one, or None to keep it; never prompts, as other
             processes wait.
         :returns: whether the new table is in place.
+        :raises StorageError: the backend cannot keep a table of this size; nothing was changed.
         """
         with self._alone():
             found = self._inner.get(SLOTS_KEY)
             text = make(found)
             if text is None:
                 return False
+            size = len(text.reveal())
+            if self._most is not None and size > self._most:
+                raise StorageError(
+                    f"the key slots of {self._where} take {size} bytes, and it keeps at most {self._most} in one item;"
+                    " nothing was changed",
+                    hint="remove a slot that is not needed, or name another store with --backend",
+                )
             failure: StorageError | None = None
             try:
                 self._inner.put(SLOTS_KEY, text, expect=self._expected(found))

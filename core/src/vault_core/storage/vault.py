@@ -172,7 +172,8 @@ class Vault(SlotKeeper):
         if self._is_sealed:
             from vault_core.storage.sealed import SealedBackend
 
-            return SealedBackend(self._opened, self.store.context, self.store.spec.capabilities)
+            spec = self.store.spec
+            return SealedBackend(self._opened, self.store.context, spec.capabilities, most=spec.max_value)
         return self._opened
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vault_core.api import Credentials, CredentialsClient
@@ -16,12 +17,21 @@ def session(client: CredentialsClient, profile: str) -> boto3.Session:
     from botocore.credentials import CredentialResolver
     from botocore.session import Session
 
-    core = Session()
+    # Without the variables of another profile, whose endpoint would get what is signed.
+    core = Session(session_vars={"profile": (None, None, None, None)})
     if profile in core.available_profiles:  # a stored key alone may have the name
         core.set_config_variable("profile", profile)
+    core.get_component("event_emitter").register_first("choose-signer", _no_bearer_token)
     core.register_component("credential_provider", CredentialResolver([_Provider(client, profile)]))
     core.get_credentials()  # now, so that an error is raised here
     return boto3.Session(botocore_session=core, region_name=client.region(profile))
+
+
+def _no_bearer_token(context: Mapping[str, Any], **_: object) -> str | None:
+    """Sign with the credentials where a bearer token would do, too: botocore prefers the one in AWS_BEARER_TOKEN_…,
+    which is of another identity."""
+    can_do = context.get("auth_options") or ()
+    return "v4" if {"aws.auth#sigv4", "smithy.api#httpBearerAuth"} <= set(can_do) else None
 
 
 class _Provider:

@@ -28,7 +28,7 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
 )
-from vault_plugin_aws.client import check, connect
+from vault_plugin_aws.client import check, connect, silenced
 from vault_plugin_aws.failures import CHECK_NETWORK, Attempt, Failure, Repeat, explain
 
 PAUSES = (0.5, 2.0)
@@ -146,6 +146,10 @@ class _Call:
 
     def run(self) -> Answer | Failure:
         """The answer, or why there are none. Never raises: a traceback of the SDK stays here."""
+        with silenced():  # in this thread, which may outlive the call that waits for it
+            return self._answer()
+
+    def _answer(self) -> Answer | Failure:
         try:
             client = connect(self._parameters, self._source, self._environ)
         except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
