@@ -124,6 +124,6 @@ def test_importer_names_of_the_core_win_and_unknown_ones_are_usage_errors(site: 
     assert home.run(PROGRAM, "import", "aws-vault", "--help").stdout.startswith("Usage: awsv import aws-vault ")
 
 
-def test_importer_that_fails_is_attributed_to_its_distribution(site: Site, home: Home) -> None:
+def test_importer_that_fails_is_attributed_to_its_distribution(site: OverlayEnv, home: Home) -> None:
     stderr = failure(home.run(site.awsv, "import", "bad"), 1, "command 'import-bad' failed with ZeroDivisionError")
     assert "this is a bug of vault-plugin-bad" in stderr
