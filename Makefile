@@ -4,9 +4,9 @@
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PARTS := $(wildcard core/pyproject.toml testkit/pyproject.toml plugins/*/pyproject.toml)
+PARTS := $(wildcard core/pyproject.toml testkit/pyproject.toml vault-botocore/pyproject.toml plugins/*/pyproject.toml)
 EXAMPLES := $(wildcard examples/*/pyproject.toml)
-SOURCES := core/src testkit/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
+SOURCES := core/src testkit/src vault-botocore/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
 
 # Modules of somebody's working folder have no place in what is tested. Bytecode is written at the first import (pip
 # makes none, for most of it is never imported), and not made anew by each of the thousands of processes.

@@ -39,7 +39,7 @@ HEAVY_AT_HOME = {
 
 def sources() -> list[Path]:
     """The source folders of every distribution."""
-    return [CORE, WORKSPACE / "testkit/src", *(part / "src" for part in (*PLUGINS, *EXAMPLES))]
+    return [WORKSPACE / part / "src" for part in ("core", "testkit", "vault-botocore", *PLUGINS, *EXAMPLES)]
 
 
 def trees(source: Path) -> Iterator[tuple[str, str, ast.Module]]:
@@ -65,7 +65,11 @@ PLANTED = {
     ),
     "plugins/aws/src/vault_plugin_aws/plugin.py": "import vault_plugin_env.plugin",
     "plugins/env/src/vault_plugin_env/plugin.py": "from vault_core import vlt",
+    "plugins/file/src/vault_plugin_file/plugin.py": "import vault_botocore.transport",
     "plugins/prompt/src/vault_plugin_prompt/plugin.py": "from vault_core.settings import Settings",
+    "vault-botocore/src/vault_botocore/transport.py": (
+        "from vault_core import settings\nfrom vault_plugin_ssm import policy"
+    ),
     "examples/vault-plugin-sqlite/src/vault_plugin_sqlite/__init__.py": "from vault_testkit import FakeContext",
 }
 """Forbidden imports, by the file at whose end they are."""
@@ -79,6 +83,9 @@ REPORTED = (
     "No cycles are allowed in vault_plugin_keychain.",
     "vault_plugin_aws.plugin -> vault_plugin_env.plugin",
     "vault_plugin_env.plugin -> vault_core.vlt",
+    "vault_plugin_file.plugin -> vault_botocore.transport",
+    "vault_botocore.transport -> vault_core.settings",
+    "vault_botocore.transport -> vault_plugin_ssm.policy",
     "vault_plugin_prompt.plugin -> vault_core.settings",
     "vault_plugin_sqlite -> vault_testkit",
 )

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from vault_botocore.transport import send
 from vault_core.api import ConfigError, Credentials, refuse_plain_http
 from vault_plugin_aws.parameters import MAX_SHOWN
-from vault_plugin_aws.transport import send
 
 if TYPE_CHECKING:
     from botocore.loaders import Loader

@@ -17,8 +17,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from vault_botocore.transport import TooLong
 from vault_core.api import AccessDenied, ConfigError, MfaRejected, Secret, SessionError, VaultError
-from vault_plugin_aws.transport import TooLong
 
 MAX_SKEW_SECONDS = 300
 """AWS refuses a signature that is more than five minutes from its own clock."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vault_botocore.transport import TooLong
 from vault_core.api import (
     AccessDenied,
     ConfigError,
@@ -25,7 +26,6 @@ from vault_core.api import (
 )
 from vault_plugin_ssm import policy
 from vault_plugin_ssm.choices import Identity, plain_name
-from vault_plugin_ssm.transport import TooLong
 
 _MAX_MESSAGE = 300
 _THROTTLED = {

@@ -13,9 +13,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from vault_botocore.transport import send
 from vault_core.api import ConfigError
 from vault_plugin_ssm.choices import Identity
-from vault_plugin_ssm.transport import send
 
 LIMIT_SECONDS = 5.0
 """For a passphrase in all: whoever waits for it is waiting for something else."""
