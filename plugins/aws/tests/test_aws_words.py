@@ -203,26 +203,13 @@ def test_what_is_no_identity(account: str, arn: str) -> None:
 # -- the way -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_bundle_that_is_named_first_counts(tmp_path: Path) -> None:
-    one, two, three = (str(tmp_path / name) for name in "abc")
-    for path in (one, two, three):
-        Path(path).touch()
-    both = {"AWS_CA_BUNDLE": two, "REQUESTS_CA_BUNDLE": three}
-    assert client.ca_bundle({"ca_bundle": one}, both) == one
-    assert client.ca_bundle({}, both) == two
-    assert client.ca_bundle({"ca_bundle": ""}, {"AWS_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": three}) == three
-    assert client.ca_bundle({}, {}) is None
-    with pytest.raises(ConfigError, match="no such CA bundle") as caught:
-        client.ca_bundle({}, {**both, "AWS_CA_BUNDLE": str(tmp_path / "none")})
-    assert caught.value.hint == "correct AWS_CA_BUNDLE"
-
-
 def test_no_session_travels_in_the_clear_unless_it_stays_here() -> None:
     for endpoint in ("http://sts.example.test", "http://192.0.2.7"):
         with pytest.raises(ConfigError):
             client.check({"endpoint_url": endpoint}, {})
     for endpoint in ("https://sts.example.test", "http://127.0.0.1:1"):
         client.check({"endpoint_url": endpoint}, {})
+    client.check({"endpoint_url": "http://localstack:4566"}, {"AWS_VAULT_PLAIN_HTTP": "localstack"})
 
 
 def test_without_a_source_nothing_is_asked(tmp_path: Path) -> None:

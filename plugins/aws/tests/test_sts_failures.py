@@ -159,12 +159,6 @@ def test_not_tls(aws, front: Front) -> None:
     assert front.calls == []
 
 
-@pytest.mark.parametrize("path", ["~nosuchuser/ca.pem", f"/{'x' * 5000}", "/etc/passwd/ca.pem"])
-def test_a_ca_bundle_that_cannot_be_looked_at_is_none(aws, path: str) -> None:
-    with pytest.raises(ConfigError, match="no such CA bundle"):
-        aws.assume(ca_bundle=path)
-
-
 def test_no_such_ca_bundle_is_said_before_a_code_is_asked(aws, front: Front) -> None:
     with pytest.raises(ConfigError, match=r"no such CA bundle: /nowhere/ca\.pem"):
         aws.assume(mfa_serial=MFA, ca_bundle="/nowhere/ca.pem")

@@ -14,7 +14,7 @@ from support.busy import seconds
 from support.front import Front, json_error
 from support.moto import ACCOUNT, REGION
 from vault_core.api import Cancelled, ConfigError, PassphraseError, SourceUnavailable
-from vault_plugin_ssm import aws_call, isolated, source
+from vault_plugin_ssm import aws_call, source
 from vault_plugin_ssm.choices import identity, parameter_name, region_name
 from vault_plugin_ssm.plugin import vault_passphrase_sources
 from vault_testkit import FakeContext
@@ -265,8 +265,8 @@ def test_nobody_listens(ssm) -> None:
 
 @pytest.mark.slow
 def test_five_seconds_in_all(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isolated.LIMIT_SECONDS == source.LIMIT_SECONDS == 5
-    monkeypatch.setattr(isolated, "LIMIT_SECONDS", 0.5)
+    assert aws_call.LIMIT_SECONDS == source.LIMIT_SECONDS == 5
+    monkeypatch.setattr(aws_call, "LIMIT_SECONDS", 0.5)
     monkeypatch.setattr(source, "LIMIT_SECONDS", 0.5)
     front.on("GetParameter", fault.hang())
     started = time.monotonic()

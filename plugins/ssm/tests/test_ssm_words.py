@@ -12,7 +12,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from vault_core.api import AccessDenied, ConfigError, PassphraseError, Secret, SessionError, SourceUnavailable
-from vault_plugin_ssm import choices, failures, identities, isolated, put_parameter, source
+from vault_plugin_ssm import choices, failures, identities, put_parameter, source
 from vault_plugin_ssm.choices import Identity
 from vault_plugin_ssm.failures import Attempt, Failure, explain
 from vault_testkit.context import FakeContext
@@ -273,7 +273,7 @@ def test_who_gives_keys_does_not_ask_for_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("empty", [True, False])
 def test_half_a_key_is_none(missing: str, empty: bool) -> None:
     environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": ""}
-    assert identities._from_variables(environ).token is None
+    assert identities._from_variables(environ).session_token is None
     environ = {**environ, missing: ""} if empty else {name: environ[name] for name in environ if name != missing}
     with pytest.raises(PassphraseError, match=f"names the environment, and {missing} is not set"):
         identities._from_variables(environ)
@@ -329,32 +329,3 @@ def test_keys_of_the_machine_come_from_the_machine(endpoint: str, good: bool) ->
     else:
         with pytest.raises(ConfigError, match="is no metadata service"):
             identities._machine(session, environ)
-
-
-# -- endpoints and files -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("environ", "keys", "found"),
-    [
-        ({}, {}, None),
-        ({"AWS_ENDPOINT_URL": "all"}, {"endpoint_url": "key"}, "all"),
-        ({"AWS_ENDPOINT_URL_SSM": "own", "AWS_ENDPOINT_URL": "all"}, {}, "own"),
-        ({}, {"endpoint_url": "key", "services": "s"}, "near"),
-        ({}, {"endpoint_url": "key"}, "key"),
-        ({"AWS_ENDPOINT_URL": "all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"}, {}, None),
-        ({"AWS_ENDPOINT_URL": "all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}, {}, "all"),
-        ({}, {"endpoint_url": "key", "ignore_configured_endpoint_urls": "true"}, None),
-        ({"AWS_ENDPOINT_URL_STS": "other"}, {}, None),
-    ],
-)
-def test_the_endpoint_that_counts(environ: dict[str, str], keys: dict[str, str], found: str | None) -> None:
-    config = {"profiles": {"p": keys}, "services": {"s": {"ssm": {"endpoint_url": "near"}}}}
-    assert isolated._endpoint("ssm", environ, config, "p") == found
-
-
-def test_config_files_are_those_of_the_context_and_only_for_a_profile() -> None:
-    environ = {"HOME": "/h", "AWS_CONFIG_FILE": "~/c", "AWS_SHARED_CREDENTIALS_FILE": "/s"}
-    assert isolated._files(Identity("imds"), environ) == {"config_file": None, "credentials_file": None}
-    assert isolated._files(Identity("profile", "p"), environ) == {"config_file": "/h/c", "credentials_file": "/s"}
-    assert str(isolated.config_file({"HOME": "/h"})) == "/h/.aws/config"

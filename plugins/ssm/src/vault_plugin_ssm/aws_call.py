@@ -13,16 +13,18 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from vault_core.api import ConfigError, Context, Secret
+from vault_botocore.session import credential_arguments, session
+from vault_core.api import ConfigError, Context, Credentials, Secret
 from vault_plugin_ssm.choices import Identity, region_of_arn
 from vault_plugin_ssm.failures import Attempt, Failure, explain
-from vault_plugin_ssm.identities import Keys, keys_of, refuse_loop, runs_program
-from vault_plugin_ssm.isolated import isolated
+from vault_plugin_ssm.identities import keys_of, refuse_loop, runs_program
 
 T = TypeVar("T")
 Clients = Callable[[str], Any]
 """Service to client."""
 
+LIMIT_SECONDS = 5.0
+"""For a passphrase in all: whoever waits for it is waiting for something else."""
 PAUSE = 0.5
 """Seconds before what AWS throttled is tried once more."""
 PROGRAM_SECONDS = 30.0
@@ -48,7 +50,9 @@ class Talk:
     def __post_init__(self) -> None:
         """:raises ConfigError: the profile would come back to awsv, or nothing names a region."""
         refuse_loop(self.context, self.identity, self.parameter)
-        self._session = isolated(self.identity, self.context.environ)
+        self._session = session(
+            self.context.environ, timeout=(LIMIT_SECONDS, LIMIT_SECONDS), profile=self.identity.profile
+        )
         region = self.region or region_of_arn(self.parameter) or self._usual_region()
         if not region:
             raise ConfigError(
@@ -99,11 +103,13 @@ class Talk:
                 break
         return result
 
-    def _once(self, work: Callable[[Clients], T], keys: Keys) -> T | Failure:
+    def _once(self, work: Callable[[Clients], T], keys: Credentials) -> T | Failure:
         with ExitStack() as clients:
 
             def client(service: str) -> Any:
-                made = self._session.create_client(service, region_name=self.attempt.region, **keys.arguments())
+                made = self._session.create_client(
+                    service, region_name=self.attempt.region, **credential_arguments(keys)
+                )
                 return clients.enter_context(closing(made))
 
             try:

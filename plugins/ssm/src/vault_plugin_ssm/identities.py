@@ -6,15 +6,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Context, PassphraseError, Secret, SourceUnavailable, is_loopback
+from vault_botocore.session import config_file
+from vault_core.api import ConfigError, Context, Credentials, PassphraseError, Secret, SourceUnavailable, is_loopback
 from vault_plugin_ssm.choices import Identity
-from vault_plugin_ssm.isolated import config_file
 
 _OF_A_PROFILE = frozenset(
     (
@@ -40,23 +39,6 @@ Profiles = Mapping[str, Mapping[str, Any]]
 """Botocore's view of the config files: profile to its keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What signs a request."""
-
-    access_key_id: str
-    secret: Secret
-    token: Secret | None = field(default=None)
-
-    def arguments(self) -> dict[str, Any]:
-        """For ``create_client``."""
-        return {
-            "aws_access_key_id": self.access_key_id,
-            "aws_secret_access_key": self.secret.reveal_text(),
-            "aws_session_token": self.token.reveal_text() if self.token else None,
-        }
-
-
 def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
     """Before anything is asked of anybody.
 
@@ -76,10 +58,10 @@ def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
         )
 
 
-def keys_of(session: Any, identity: Identity, context: Context, region: str) -> Keys:
+def keys_of(session: Any, identity: Identity, context: Context, region: str) -> Credentials:
     """The keys of an identity.
 
-    :param session: of :func:`~vault_plugin_ssm.isolated.isolated`, for the same identity.
+    :param session: of :func:`~vault_botocore.session.session`, for the same identity.
     :raises PassphraseError: the identity is not there.
     :raises ConfigError: the profile is not there, or needs what nobody can be asked for.
     :raises botocore.exceptions.BotoCoreError: and its ``ClientError``: it could not be had.
@@ -97,19 +79,26 @@ def keys_of(session: Any, identity: Identity, context: Context, region: str) -> 
     if found is None:
         raise PassphraseError(f"{identity} has no keys", hint=f"check {_SETTING}")
     frozen = found.get_frozen_credentials()
-    return Keys(frozen.access_key, Secret(frozen.secret_key), Secret(frozen.token) if frozen.token else None)
+    return _credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def _from_variables(environ: Mapping[str, str]) -> Keys:
+def _credentials(access_key_id: str, secret: str, token: str | None) -> Credentials:
+    return Credentials(
+        access_key_id=access_key_id,
+        secret_access_key=Secret(secret),
+        session_token=Secret(token) if token else None,
+    )
+
+
+def _from_variables(environ: Mapping[str, str]) -> Credentials:
     missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
     if missing:
         raise PassphraseError(
             f"{_SETTING} names the environment, and {' and '.join(missing)} is not set",
             hint="set it, or name another identity",
         )
-    token = environ.get("AWS_SESSION_TOKEN")
-    return Keys(
-        environ["AWS_ACCESS_KEY_ID"], Secret(environ["AWS_SECRET_ACCESS_KEY"]), Secret(token) if token else None
+    return _credentials(
+        environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
     )
 
 
@@ -136,7 +125,7 @@ def _machine(session: Any, environ: Mapping[str, str]) -> Any:
     return InstanceMetadataProvider(iam_role_fetcher=fetcher)
 
 
-def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) -> Keys:
+def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) -> Credentials:
     from botocore import UNSIGNED
     from botocore.config import Config
 
@@ -159,7 +148,7 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
             RoleSessionName=environ.get("AWS_ROLE_SESSION_NAME") or "awsv-ssm",
             WebIdentityToken=token,
         )["Credentials"]
-    return Keys(answer["AccessKeyId"], Secret(answer["SecretAccessKey"]), Secret(answer["SessionToken"]))
+    return _credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
 
 
 def _from_profile(session: Any, profile: str, context: Context, region: str) -> Any:

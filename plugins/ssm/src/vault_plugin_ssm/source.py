@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from vault_core.api import Context, PassphraseError, PassphraseRequest, PassphraseSource, Secret
 from vault_plugin_ssm import policy
-from vault_plugin_ssm.aws_call import Clients, Talk
+from vault_plugin_ssm.aws_call import LIMIT_SECONDS, Clients, Talk
 from vault_plugin_ssm.choices import IDENTITIES, Identity
 from vault_plugin_ssm.failures import Failure
-from vault_plugin_ssm.isolated import LIMIT_SECONDS
 
 _PARAMETER = "AWS_VAULT_SSM_PARAMETER"
 _CREDENTIALS = "AWS_VAULT_SSM_CREDENTIALS"
