@@ -78,7 +78,7 @@ def test_service_model_of_machine_has_no_effect(tmp_path: Path, variable: str) -
 
 def test_importing_the_library_imports_no_sdk() -> None:
     program = (
-        "import sys, vault_botocore.session;"
+        "import sys, vault_botocore.failures, vault_botocore.session;"
         f"print(sorted(set(sys.modules) & {{*{SDKS}, 'requests', 'cryptography', 'click'}}))"
     )
     done = subprocess.run([sys.executable, "-c", program], env={}, capture_output=True, text=True, check=True)

@@ -41,7 +41,7 @@ def test_the_identity_of_a_key(tmp_path: Path, front: Front, moto: MotoServer) -
 
 def test_a_key_that_aws_refuses(tmp_path: Path, front: Front, moto: MotoServer) -> None:
     front.on("GetCallerIdentity", deny("no"))
-    with pytest.raises(AccessDenied, match=f"to say whose {moto.alice.access_key_id} is"):
+    with pytest.raises(AccessDenied, match=f"to identify {moto.alice.access_key_id}"):
         identify(tmp_path, front.url, moto)
     assert len(front.calls) == 1
 
