@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.plugins.discovery import GROUPS, scan
-from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.install_hint import ON_BOTOCORE, OURS
 from vault_core.plugins.loader import Plugins
 
 WORKSPACE = Path(__file__).parents[1]
@@ -232,6 +232,16 @@ def test_entry_point_loads_and_keeps_the_hookspecs(distribution: str, group: str
     assert spec.summary
     assert spec.summary == spec.summary.strip().rstrip(".")
     assert OURS[KINDS[group], name] == distribution
+
+
+def test_install_hint_knows_the_plugins_that_require_the_library() -> None:
+    required = {
+        project["name"]: project["dependencies"]
+        for plugin in PLUGINS
+        for project in [tomllib.loads((plugin / "pyproject.toml").read_text())["project"]]
+    }
+    users = {name for name, needed in required.items() if any(one.startswith("vault-botocore") for one in needed)}
+    assert users == set(ON_BOTOCORE)
 
 
 def test_installed_launcher_is_current() -> None:

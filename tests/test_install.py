@@ -51,7 +51,7 @@ class User:
         self.home, self.index = home, hostile
         self.checkout = home.root / "a checkout"
         left_out = shutil.ignore_patterns("tests", "__pycache__")
-        for name in ("awsv", "core", "plugins", "testkit"):
+        for name in ("awsv", "core", "plugins", "testkit", "vault-botocore"):
             shutil.copytree(ROOT / name, self.checkout / name, ignore=left_out)
         programs = home.root / "bin"
         own = {name: str(home.root / name.lower()) for name in ("PIPX_HOME", "UV_TOOL_DIR", "UV_CACHE_DIR")}
