@@ -20,7 +20,8 @@ from filelock import FileLock
 from vault_core.plugins.discovery import normalise
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = [ROOT / "core", ROOT / "vault-botocore", *sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))]
+PLUGINS = sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))
+PROJECTS = [ROOT / "core", ROOT / "vault-botocore", *PLUGINS]
 """The folders of the core, of the library that plugins share, and of each plugin."""
 TOOLS = ("pip", "hatchling", "pytest")
 """What else is there to be installed."""
