@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from support.canaries import KEY_SECRET, found
-from support.front import Front
 from support.home import Home
-from support.lossy import LossyFront, lossy
+from support.lossy_proxy import LossyProxy, lossy
 from support.moto import MotoServer
 from support.openbao import Server, free_port
+from support.recording_proxy import RecordingProxy
 
 RACERS = 8
 WHO = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
@@ -51,7 +51,7 @@ class Person:
 
 
 @pytest.fixture
-def team(openbao: Server) -> Iterator[LossyFront]:
+def team(openbao: Server) -> Iterator[LossyProxy]:
     """The team's server, through a front that counts requests."""
     with lossy(openbao.url) as front:
         yield front
@@ -63,12 +63,12 @@ def person(name: str, openbao: Server, address: str, home: Home) -> Person:
 
 
 @pytest.fixture
-def ana(openbao: Server, team: LossyFront, tmp_path: Path, front: Front) -> Person:
+def ana(openbao: Server, team: LossyProxy, tmp_path: Path, front: RecordingProxy) -> Person:
     return person("ana", openbao, team.url, Home(tmp_path / "ana", front.url))
 
 
 @pytest.fixture
-def ben(openbao: Server, team: LossyFront, tmp_path: Path, front: Front) -> Person:
+def ben(openbao: Server, team: LossyProxy, tmp_path: Path, front: RecordingProxy) -> Person:
     return person("ben", openbao, team.url, Home(tmp_path / "ben", front.url))
 
 
@@ -80,7 +80,7 @@ def shared(openbao: Server) -> Iterator[str]:
     openbao.call("DELETE", f"secret/metadata/awsv/common/credentials/{name}")
 
 
-def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoServer, aws_v1: Path) -> None:
+def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyProxy, moto: MotoServer, aws_v1: Path) -> None:
     added = ana.add("work", key_id=moto.alice.access_key_id, secret=moto.alice.secret_access_key)
     assert (added.returncode, added.stdout) == (0, 'Added credentials to profile "work" in vault\n')
     assert f"secret/awsv at {team.url}" in added.stderr
@@ -103,7 +103,7 @@ def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoS
 
 
 def test_a_token_that_is_exchanged_meanwhile_gives_nobody_a_session(
-    ana: Person, ben: Person, team: LossyFront, front: Front
+    ana: Person, ben: Person, team: LossyProxy, front: RecordingProxy
 ) -> None:
     """Two people share an account of a machine, and its token file: one logs in while the other's command runs."""
     keys = {ana: "AKIAQ2QZ7YJ3LEXAMPLE", ben: "AKIA5TWXR7L2OEXAMPLE"}
@@ -123,7 +123,7 @@ def test_a_token_that_is_exchanged_meanwhile_gives_nobody_a_session(
     refused = ana.awsv("exec", "work", "--", *WHO, env=machine)
     assert token.read_text() == ben.token
     assert (refused.returncode, refused.stdout) == (125, "")
-    assert "has become another one, or somebody else's, since the command began" in refused.stderr
+    assert "is not the store, or not the login, that it was when the command began" in refused.stderr
     assert front.calls == []
     for who in (ben, ana):
         team.lose_request = lambda _method, _path: False
@@ -152,7 +152,7 @@ def test_a_taken_name_says_who_has_it_and_since_when(ana: Person, ben: Person, s
     assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
     taken = ben.add("--shared", shared, key_id="AKIA5TWXR7L2OEXAMPLE")
     assert (taken.returncode, taken.stdout) == (4, "")
-    assert f"everybody's key AKIAQ2QZ7YJ3LEXAMPLE has the name {shared!r}" in taken.stderr
+    assert f"the shared key AKIAQ2QZ7YJ3LEXAMPLE has the name {shared!r}" in taken.stderr
     assert f"({ana.name} on {socket.gethostname()} since 20" in taken.stderr
     assert f"awsv remove --shared {shared}" in taken.stderr
     forced = ben.add("--shared", "--overwrite", f"{shared}x", key_id="AKIA5TWXR7L2OEXAMPLE")
@@ -166,7 +166,7 @@ def test_removing_what_is_everybodys_takes_saying_so(ana: Person, ben: Person, s
     assert f"hint: awsv remove --shared {shared}" in refused.stderr
     asked = ben.home.spawn("remove", "--shared", shared, env=ben.env)
     asked.expect(
-        f"everybody's key AKIAQ2QZ7YJ3LEXAMPLE of profile '{shared}' .{ana.name} on .* since .*. from the vault"
+        f"the shared key AKIAQ2QZ7YJ3LEXAMPLE of profile '{shared}' .{ana.name} on .* since .*. from the vault"
     )
     asked.sendline("n")
     asked.expect("nothing was removed")
@@ -183,7 +183,7 @@ def test_a_store_of_ones_own_has_nothing_shared(ana: Person) -> None:
     assert "nothing in it is shared" in done.stderr
 
 
-def test_a_session_of_one_person_is_not_served_to_another(ana: Person, ben: Person, front: Front) -> None:
+def test_a_session_of_one_person_is_not_served_to_another(ana: Person, ben: Person, front: RecordingProxy) -> None:
     """Two people's tokens on one machine, say of a build server."""
     for someone, key_id in ((ana, "AKIAQ2QZ7YJ3LEXAMPLE"), (ben, "AKIA5TWXR7L2OEXAMPLE")):
         assert someone.add("work", key_id=key_id).returncode == 0
@@ -215,7 +215,7 @@ def test_of_many_that_add_one_name_one_wins(ana: Person, ben: Person, shared: st
     (winner,) = [number for number, one in enumerate(done) if one.returncode == 0]
     key_id = f"AKIAQ2QZ7YJ3LEXAMP{winner + 2}E"
     for loser in (one for one in done if one.returncode):
-        assert f"everybody's key {key_id} has the name" in loser.stderr
+        assert f"the shared key {key_id} has the name" in loser.stderr
         assert f"({(ana, ben)[winner % 2].name} on " in loser.stderr
     assert ana.awsv("exec", "--no-session", shared, "--", *WHO).stdout == f"{key_id}\n"
 
@@ -264,7 +264,7 @@ def test_no_login_is_left_behind(ana: Person, openbao: Server) -> None:
 # -- the server is away ------------------------------------------------------------------------------------------------
 
 
-def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyFront) -> None:
+def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyProxy) -> None:
     listed = ana.awsv("list")
     assert listed.returncode == 0
     assert "awsv: store 'hashicorp' (secret/awsv at http://127.0.0.1:" in listed.stderr
@@ -317,7 +317,7 @@ def test_a_damaged_item_can_be_taken_out_of_the_way(
         assert (stuck.returncode, "awsv remove --force" in stuck.stderr) == (4, True), stuck.stderr
     removed = ana.awsv("remove", "--force", "--shared", shared)
     assert removed.returncode == 0, removed.stderr
-    assert "it was no key" in removed.stderr
+    assert "it was not a key" in removed.stderr
     assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
 
 

@@ -80,8 +80,8 @@ def finish(clients: Sequence[subprocess.Popen[str]], seconds: float) -> list[dic
 
 def act(cluster: Cluster, seconds: float, kills: Sequence[float], capsys: pytest.CaptureFixture[str]) -> None:
     """Eight clients for so many seconds; the leader is killed at these, and comes back before the next time."""
-    crowd = secrets.token_hex(3)
-    tokens = [wait_for(lambda n=number: cluster.leader().person(f"{crowd}-{n}")) for number in range(CLIENTS)]
+    prefix = secrets.token_hex(3)
+    tokens = [wait_for(lambda n=number: cluster.leader().person(f"{prefix}-{n}")) for number in range(CLIENTS)]
     start_counter = ("POST", "secret/data/awsv/common/crowd/counter", {"data": {"value": "0"}})
     wait_for(lambda: cluster.leader().call(*start_counter))
     clients = start([node.url for node in cluster.nodes], tokens, seconds)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.home import Home
-from support.sites import failure
+from support.overlay_env import failure
 from support.vaults import KEY_ID, SECRET, offline, snapshot
 from support.wheels import Environment, Wheelhouse, without_configuration
 
@@ -57,15 +57,15 @@ def test_a_project_of_that_name(name: str, home: Home) -> None:
     [
         ("a", "2 to 32"),
         ("a" * 33, "2 to 32"),
-        ("Shelf", "no name for a plugin"),
-        ("2nd", "no name for a plugin"),
-        ("a--b", "no name for a plugin"),
-        ("a-", "no name for a plugin"),
-        ("my_own", "no name for a plugin"),
-        ("../up", "no name for a plugin"),
-        ("/abs", "no name for a plugin"),
-        ("ab\n", "no name for a plugin"),
-        ("ünï", "no name for a plugin"),
+        ("Shelf", "not a name for a plugin"),
+        ("2nd", "not a name for a plugin"),
+        ("a--b", "not a name for a plugin"),
+        ("a-", "not a name for a plugin"),
+        ("my_own", "not a name for a plugin"),
+        ("../up", "not a name for a plugin"),
+        ("/abs", "not a name for a plugin"),
+        ("ab\n", "not a name for a plugin"),
+        ("ünï", "not a name for a plugin"),
         ("vault-plugin-shelf", "give the plugin's name: shelf"),
         ("file", "offered by vault-plugin-file"),
         ("keychain", "offered by vault-plugin-keychain"),

@@ -10,9 +10,9 @@ import pytest
 
 from support import documents, parts
 from support.documents import Answers
-from support.front import running
 from support.home import Home
 from support.moto import REGION, MotoServer
+from support.recording_proxy import running
 
 GUIDE = Path(__file__).parents[1] / "docs/ssm.md"
 
@@ -35,7 +35,7 @@ def answers(aws: MotoServer) -> Answers:
         r"The same again: ": "correct horse",
         r"Passphrase to unlock store 'reader': ": "correct horse",
         r"paper\? \[Y/n\] ": lambda shown: "n" if "'reader'" in shown else "",
-        r"Its last group, to show that you have it: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
+        r"Type the last group to confirm you wrote it down: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
     }
 
 

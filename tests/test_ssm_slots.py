@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from support.front import Front, json_error
 from support.home import PROGRAM, Home
 from support.moto import REGION, MotoServer
+from support.recording_proxy import RecordingProxy, json_error
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, store_path
 from support.ways import table
 
 PARAMETER = "/slots/vault"
 PASSPHRASE = "the passphrase that AWS keeps"
 SHOW = ("exec", "--no-session", "work", "--", "printenv", "AWS_ACCESS_KEY_ID")
-ALONE = "opens only with ssm: while that cannot be reached, nothing opens it"
+ALONE = "opens only with ssm: while that cannot be reached, it stays locked"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def only(source: str, aws: Mapping[str, str]) -> dict[str, str]:
 
 
 def test_a_source_that_keeps_no_key_opens_the_store_with_its_passphrase(
-    home: Home, aws: dict[str, str], front: Front
+    home: Home, aws: dict[str, str], front: RecordingProxy
 ) -> None:
     assert home.awsv(*SHOW, env=only("ssm", aws)).returncode == 125
     front.forget()
@@ -58,7 +58,7 @@ def test_a_source_that_keeps_no_key_opens_the_store_with_its_passphrase(
     assert store_path(home).read_bytes() == before
 
 
-def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], front: RecordingProxy) -> None:
     before = store_path(home).read_bytes()
     front.on("GetParameter", json_error("AccessDeniedException", "no"))
     done = home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED})
@@ -68,7 +68,9 @@ def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], fron
     assert store_path(home).read_bytes() == before
 
 
-def test_both_factors_are_needed_and_the_last_other_way_is_told(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_both_factors_are_needed_and_the_last_other_way_is_told(
+    home: Home, aws: dict[str, str], front: RecordingProxy
+) -> None:
     both = only("ssm,env", {**aws, **UNLOCKED})
     done = home.awsv("slot", "add", "--composite", "ssm,env", env={**aws, **UNLOCKED})
     assert done.returncode == 0, done.stderr
@@ -90,7 +92,9 @@ def test_the_only_way_in_is_told_when_a_store_is_made_and_not_when_it_has_anothe
     env = only("ssm", {**aws, "AWS_VAULT_FILE_ANCHOR": "off"})
     done = home.awsv("add", "work", input=key, env=env)
     assert done.returncode == 0, done.stderr
-    assert f"warning: store 'file' {ALONE} ('awsv recovery' makes a way in that needs no network)" in done.stderr
+    assert (
+        f"warning: store 'file' {ALONE} ('awsv recovery' makes a recovery key, which needs no network)" in done.stderr
+    )
     done = home.run("/bin/sh", "-c", "umask 077; exec awsv slot add --recovery --recovery-fd 3 3>key", env=on_path(env))
     assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
     second = home.awsv("slot", "add", "--composite", "ssm,env", env={**env, "AWS_VAULT_FILE_PASSPHRASE": "x"})
@@ -127,7 +131,7 @@ def test_a_new_passphrase_is_a_persons(home: Home, aws: dict[str, str]) -> None:
     assert "hint: give --passphrase-source env,prompt, or --new-passphrase-fd" in done.stderr
 
 
-def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], front: RecordingProxy) -> None:
     assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
     home.configure(f"[profile work]\nregion = {REGION}\n")
     front.forget()
@@ -140,7 +144,7 @@ def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], 
 
 
 def test_a_profile_names_the_source_and_the_users_settings_say_where_it_looks(
-    home: Home, aws: dict[str, str], front: Front
+    home: Home, aws: dict[str, str], front: RecordingProxy
 ) -> None:
     assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
     home.configure(f"[profile work]\nregion = {REGION}\nvault_passphrase_source = ssm\n")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from support import parts
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 
 SDKS = {"boto3", "botocore", "hvac", "keyring", "requests", "urllib3", "s3transfer"}
@@ -90,7 +90,10 @@ def test_a_list_that_a_variable_unlocks_loads_no_sdk(machine: Home) -> None:
 def test_a_command_loads_only_its_own_module(machine: Home) -> None:
     modules = {name for name in loaded(machine, "list") if name.startswith("vault_core.cli.")}
     assert "vault_core.cli.list" in modules
-    assert modules <= {f"vault_core.cli.{name}" for name in ("app", "commands", "harden", "list")}
+    assert modules <= {
+        f"vault_core.cli.{name}"
+        for name in ("app", "commands", "harden", "list", "options", "plugin_options", "render")
+    }
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def live(home: Home, moto: MotoServer) -> Home:
     return home
 
 
-def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: Front) -> None:
+def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: RecordingProxy) -> None:
     before = len(front.calls)
     modules = loaded(live, "exec", "-j", "work")
     assert len(front.calls) == before

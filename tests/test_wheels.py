@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from support import wheels
 from support.home import Home
 from support.moto import MotoServer
-from support.sites import failure
+from support.overlay_env import failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
 from support.wheels import Environment, Wheelhouse, run, without_configuration
 from vault_core.plugins.discovery import GROUPS, normalise

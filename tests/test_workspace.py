@@ -32,7 +32,7 @@ def demo(python: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     for name in ("home", "tmp"):
         (folder / name).mkdir()
     return subprocess.run(
-        [python, ROOT / "demo/day.py"],
+        [python, ROOT / "demo/scenario.py"],
         env={"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.front import Front
 from support.moto import REGION, MotoServer
+from support.recording_proxy import RecordingProxy
 from vault_botocore.session import credential_arguments, session
 from vault_core.api import Credentials, Secret
 
@@ -16,7 +16,7 @@ Identify = Callable[..., str]
 
 
 @pytest.fixture
-def identify(front: Front, moto: MotoServer) -> Identify:
+def identify(front: RecordingProxy, moto: MotoServer) -> Identify:
     """Returns the ARN of alice by one call of STS at the front, or at ``endpoint``, in a session of ``environ``."""
     key = Credentials(access_key_id=moto.alice.access_key_id, secret_access_key=Secret(moto.alice.secret_access_key))
 

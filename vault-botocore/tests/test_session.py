@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from support.front import Front
 from support.moto import ACCOUNT, REGION, MotoServer
+from support.recording_proxy import RecordingProxy
 from vault_botocore import session
 from vault_core.api import ConfigError
 
@@ -21,7 +21,7 @@ SDKS = ("boto3", "botocore", "urllib3", "s3transfer")
 
 
 def test_environment_of_process_has_no_effect(
-    identify, front: Front, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    identify, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.write_text("[[[ not a config\n")
@@ -88,27 +88,49 @@ def test_importing_the_library_imports_no_sdk() -> None:
 # -- logs --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
-def test_loggers_of_sdk_print_nothing(capsys, caplog, level: int) -> None:
-    """Python prints a warning to standard error where it finds no handler."""
-    caplog.set_level(logging.DEBUG)
-    session.silence()
-    for name in SDKS:
-        logging.getLogger(f"{name}.some.module").log(level, "canary")
-    assert (caplog.records, capsys.readouterr()) == ([], ("", ""))
-
-
-def test_logger_of_sdk_at_debug_reaches_no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    root, records = logging.getLogger(), []
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that reach a handler of the root logger, which takes every level."""
+    texts: list[str] = []
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]
+    root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [*root.handlers, handler])
-    session.silence()
-    for name in SDKS:
-        child = logging.getLogger(f"{name}.some.module")
-        monkeypatch.setattr(child, "level", logging.DEBUG)
-        child.debug("canary")
-    assert records == []
+    monkeypatch.setattr(root, "level", logging.DEBUG)
+    return texts
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
+def test_loggers_of_sdk_print_nothing(logged: list[str], capsys, level: int) -> None:
+    """Python prints a warning to standard error where it finds no handler."""
+    with session.silenced():
+        for name in SDKS:
+            logging.getLogger(f"{name}.some.module").log(level, "canary")
+    assert (logged, capsys.readouterr()) == ([], ("", ""))
+
+
+def test_logger_of_sdk_at_debug_reaches_no_handler(logged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with session.silenced():
+        for name in SDKS:
+            child = logging.getLogger(f"{name}.some.module")
+            monkeypatch.setattr(child, "level", logging.DEBUG)
+            child.debug("canary")
+    assert logged == []
+
+
+def test_loggers_of_host_program_are_restored_after_the_last_call(
+    logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("botocore")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    with session.silenced():
+        logger.setLevel(logging.DEBUG)  # as the host program can while an abandoned thread is within
+        with session.silenced():
+            logger.error("canary")
+        logger.error("canary")
+    logger.debug("of the program")
+    assert logged == ["of the program"]
+    assert (logger.level, logger.propagate) == (logging.DEBUG, True)
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
@@ -155,7 +177,7 @@ def test_endpoint_is_found_in_order_of_sdks(environ: dict[str, str], keys: dict[
     assert session._endpoint("ssm", environ, config, "p") == found
 
 
-def test_given_endpoint_precedes_settings(identify, front: Front) -> None:
+def test_given_endpoint_precedes_settings(identify, front: RecordingProxy) -> None:
     settings = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     assert identify(settings, endpoint=front.url) == ALICE
     with pytest.raises(EndpointConnectionError):
@@ -165,7 +187,7 @@ def test_given_endpoint_precedes_settings(identify, front: Front) -> None:
     assert client.meta.endpoint_url == f"https://sts.{REGION}.amazonaws.com"
 
 
-def test_config_files_count_for_a_profile_only(identify, front: Front, tmp_path: Path) -> None:
+def test_config_files_count_for_a_profile_only(identify, front: RecordingProxy, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(f"[profile reader]\nendpoint_url = {front.url}\n")
     environ = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "https_proxy": "http://127.0.0.1:9"}
     assert identify(environ, endpoint=None, profile="reader") == ALICE

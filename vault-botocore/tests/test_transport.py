@@ -18,8 +18,8 @@ from botocore.exceptions import (
 
 from support import certificates, proxies
 from support.endless import endless
-from support.front import Fault, Front, running, server_error
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import Fault, RecordingProxy, running, server_error
 from vault_botocore import transport
 from vault_core.api import ConfigError
 
@@ -46,7 +46,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("name", proxies.VARIABLES)
-def test_request_uses_proxy_of_given_environment(identify, front: Front, name: str) -> None:
+def test_request_uses_proxy_of_given_environment(identify, front: RecordingProxy, name: str) -> None:
     """No machine has the host, so a request that reaches it went through the proxy."""
     environ = {name: front.url} | OPTED_IN
     if name.lower().startswith("https"):
@@ -57,14 +57,14 @@ def test_request_uses_proxy_of_given_environment(identify, front: Front, name: s
 
 
 @pytest.mark.parametrize("exempt", ["sts.corp.invalid", "CORP.invalid", "x, .invalid", "*", "sts.corp.invalid:80"])
-def test_no_proxy_exempts_named_hosts(identify, front: Front, exempt: str) -> None:
+def test_no_proxy_exempts_named_hosts(identify, front: RecordingProxy, exempt: str) -> None:
     with pytest.raises(EndpointConnectionError):
         identify({"http_proxy": front.url, "NO_PROXY": exempt} | OPTED_IN, CORP)
     assert front.calls == []
 
 
 @pytest.mark.parametrize("exempt", ["", "orp.invalid", "127.0.0.1", ",", "other.invalid"])
-def test_no_proxy_does_not_exempt_other_hosts(identify, front: Front, exempt: str) -> None:
+def test_no_proxy_does_not_exempt_other_hosts(identify, front: RecordingProxy, exempt: str) -> None:
     assert identify({"http_proxy": front.url, "no_proxy": exempt} | OPTED_IN, CORP) == ALICE
 
 
@@ -74,7 +74,7 @@ def test_unreachable_proxy_is_an_error(identify) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::ffff:127.0.0.1]"])
-def test_request_to_this_machine_uses_no_proxy(identify, front: Front, moto: MotoServer, host: str) -> None:
+def test_request_to_this_machine_uses_no_proxy(identify, front: RecordingProxy, moto: MotoServer, host: str) -> None:
     with running(moto.url) as proxy:
         environ = proxies.everywhere(proxy.url)
         assert identify(environ, front.url.replace("127.0.0.1", host)) == ALICE
@@ -89,7 +89,7 @@ def test_tls_request_to_this_machine_uses_no_proxy(
         assert (front.actions, proxy.calls) == (["GetCallerIdentity"], [])
 
 
-def test_proxy_of_cgi_request_is_not_used(identify, front: Front, moto: MotoServer) -> None:
+def test_proxy_of_cgi_request_is_not_used(identify, front: RecordingProxy, moto: MotoServer) -> None:
     """In a CGI program HTTP_PROXY is the header ``Proxy`` of the request ("httpoxy")."""
     with running(moto.url) as evil:
         environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": evil.url} | OPTED_IN
@@ -113,14 +113,14 @@ def test_proxy_of_cgi_request_is_not_used(identify, front: Front, moto: MotoServ
         "http://evil.example\\@localhost",
     ],
 )
-def test_request_without_tls_is_refused(identify, front: Front, endpoint: str) -> None:
+def test_request_without_tls_is_refused(identify, front: RecordingProxy, endpoint: str) -> None:
     for environ, where in (({}, endpoint), ({"AWS_ENDPOINT_URL": endpoint}, None)):
         with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server"):
             identify({**environ, "http_proxy": front.url}, where)
     assert front.calls == []
 
 
-def test_request_without_tls_is_sent_to_hosts_that_the_user_names(identify, front: Front) -> None:
+def test_request_without_tls_is_sent_to_hosts_that_the_user_names(identify, front: RecordingProxy) -> None:
     environ = {"http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "localstack"}
     assert identify(environ, "http://localstack:4566") == ALICE
     with pytest.raises(ConfigError, match="in the clear"):
@@ -160,14 +160,14 @@ def test_certificate_is_trusted_only_by_given_bundle(
 # -- responses ---------------------------------------------------------------------------------------------------------
 
 
-def test_failed_request_is_sent_once(identify, front: Front) -> None:
+def test_failed_request_is_sent_once(identify, front: RecordingProxy) -> None:
     front.on("GetCallerIdentity", server_error())
     with pytest.raises(ClientError):
         identify()
     assert front.actions == ["GetCallerIdentity"]
 
 
-def test_redirection_is_not_followed(identify, front: Front, moto: MotoServer) -> None:
+def test_redirection_is_not_followed(identify, front: RecordingProxy, moto: MotoServer) -> None:
     with running(moto.url) as elsewhere:
         front.on("GetCallerIdentity", Fault(307, b"", {"Location": elsewhere.url}))
         with pytest.raises(Exception):  # noqa: B017 - what botocore makes of the response is not the point

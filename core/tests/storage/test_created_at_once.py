@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support.dictionary import Dictionary
+from support.memory_backend import MemoryBackend
 from vault_core.api import Capability, Secret, StorageUnavailable, WrongSecret
 from vault_core.storage import sealed
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -85,7 +85,7 @@ def test_no_acknowledged_value_is_lost(tmp_path, figure):
     figure(f"{ROUNDS} stores, each made by {PROCESSES} processes at once: {ROUNDS * PROCESSES} values, 0 lost")
 
 
-class Overtaken(Dictionary):
+class Overtaken(MemoryBackend):
     """Another machine's table arrives right after our first values."""
 
     def __init__(self, other, times=1):
@@ -104,7 +104,7 @@ class Overtaken(Dictionary):
 @pytest.fixture
 def other(tmp_path):
     """The table of another machine's store, with the passphrase ``right``."""
-    made = Dictionary()
+    made = MemoryBackend()
     SealedBackend(made, FakeContext(tmp_path, passphrases=["right"]), Capability.NONE).put("a/b", Secret("x"))
     return made.kept[SLOTS_KEY]
 
@@ -131,7 +131,7 @@ def test_who_has_to_wait_too_long_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(sealed, "_PATIENCE", 0.2)
     context = FakeContext(tmp_path, passphrases=["right"])
     context.state_dir.mkdir()
-    inner = Dictionary()
+    inner = MemoryBackend()
     with FileLock(context.state_dir / "slots.lock"), pytest.raises(StorageUnavailable, match="making a store"):
         SealedBackend(inner, context, Capability.NONE).put("a/b", Secret("x"))
     assert inner.kept == {}
@@ -140,7 +140,7 @@ def test_who_has_to_wait_too_long_is_told(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_locked_is_told_and_no_reason_to_refuse(tmp_path):
     context = FakeContext(tmp_path, passphrases=["right"])
     context.state_dir.write_text("a file in the place of the folder")
-    store = SealedBackend(Dictionary(), context, Capability.NONE)
+    store = SealedBackend(MemoryBackend(), context, Capability.NONE)
     store.put("a/b", Secret("x"))
     assert store.get("a/b").value == Secret("x")
     assert ["cannot be locked" in note for note in context.notes] == [True]
@@ -148,17 +148,17 @@ def test_a_folder_that_cannot_be_locked_is_told_and_no_reason_to_refuse(tmp_path
 
 def test_a_backend_that_compares_needs_no_lock(tmp_path):
     context = FakeContext(tmp_path, passphrases=["right"])
-    SealedBackend(Dictionary(), context, Capability.CAS).put("a/b", Secret("x"))
+    SealedBackend(MemoryBackend(), context, Capability.CAS).put("a/b", Secret("x"))
     assert not context.state_dir.exists()
 
 
 @pytest.mark.parametrize("able", [Capability.CREATE_ONLY, Capability.CAS], ids=["create-only", "check-and-set"])
 def test_a_backend_that_knows_absent_lets_one_machine_win(tmp_path, able):
     """Our table arrives when another machine's, and its first value, are there."""
-    inner = Dictionary()
+    inner = MemoryBackend()
     theirs = SealedBackend(inner, FakeContext(tmp_path / "theirs", passphrases=["right"]), able)
 
-    class Late(Dictionary):
+    class Late(MemoryBackend):
         def put(self, key, value, **expect):
             if key == SLOTS_KEY:
                 theirs.put("credentials/a", Secret("one"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary
+from support.memory_backend import BOTH, MemoryBackend
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -73,7 +73,7 @@ def ctx(tmp_path):
 @pytest.fixture(params=["dictionary", "folder"])
 def inner(request, tmp_path):
     if request.param == "dictionary":
-        return Dictionary()
+        return MemoryBackend()
     (tmp_path / "folder").mkdir()
     return Folder(tmp_path / "folder")
 
@@ -99,7 +99,7 @@ def test_values_come_back_and_the_backend_sees_none_of_them(inner, ctx):
 
 
 def test_nothing_is_asked_before_the_first_value(ctx):
-    inner = Dictionary()
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     assert store.get("credentials/a") is None
     assert list(store.keys()) == []
@@ -117,7 +117,7 @@ def test_nothing_is_asked_before_the_first_value(ctx):
 
 
 def test_expectations_go_through(ctx):
-    inner = Dictionary()
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     version = store.put("a/b", Secret("1"), expect=ABSENT)
     assert store.get("a/b").version == version
@@ -134,7 +134,7 @@ def test_expectations_go_through(ctx):
 
 @pytest.mark.parametrize(("capabilities", "expected"), [(BOTH, ABSENT), (Capability.NONE, ANY)])
 def test_the_table_is_created_only_with_what_the_backend_declares(ctx, capabilities, expected):
-    inner = Dictionary()
+    inner = MemoryBackend()
     opened(inner, ctx, capabilities).put("a/b", Secret("1"))
     assert inner.asked == [(SLOTS_KEY, expected), ("a/b", ANY)]
 
@@ -153,7 +153,7 @@ def test_exchanged_values(inner, ctx):
 
 
 def test_a_value_of_another_store(ctx):
-    one, two = Dictionary(), Dictionary()
+    one, two = MemoryBackend(), MemoryBackend()
     opened(one, ctx).put("a/b", Secret("1"))
     opened(two, ctx).put("a/b", Secret("2"))
     one.kept["a/b"] = two.kept["a/b"]
@@ -164,7 +164,7 @@ def test_a_value_of_another_store(ctx):
 
 
 def test_every_changed_character_of_a_value(ctx):
-    inner = Dictionary()
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     store.put("a/b", Secret("value"))
     good = inner.kept["a/b"]
@@ -211,7 +211,7 @@ def table_of(inner):
     ],
 )
 def test_a_changed_table(ctx, change, message):
-    inner = Dictionary()
+    inner = MemoryBackend()
     opened(inner, ctx).put("a/b", Secret("1"))
     table = table_of(inner)
     change(table)
@@ -225,7 +225,7 @@ def test_a_changed_table(ctx, change, message):
 
 @pytest.mark.parametrize("text", ["", "{}", "null", "[]", '"x"', "{", "[" * 50_000, "é"])
 def test_a_table_that_is_none(ctx, text):
-    inner = Dictionary({SLOTS_KEY: text, "a/b": "vlt1:AAAA"})
+    inner = MemoryBackend({SLOTS_KEY: text, "a/b": "vlt1:AAAA"})
     with pytest.raises(StorageCorrupt, match="meta/slots in store team is damaged"):
         opened(inner, ctx).get("a/b")
 
@@ -251,10 +251,10 @@ def test_two_create_at_once(inner, tmp_path):
     barrier = threading.Barrier(4, timeout=20)
 
     class Together(FakeContext):
-        def unlock(self, key_id, derive, *, create=False, factor=None):
+        def unlock(self, key_id, derive, *, create=False, source=None):
             if create:
                 barrier.wait()
-            return super().unlock(key_id, derive, create=create, factor=factor)
+            return super().unlock(key_id, derive, create=create, source=source)
 
     def work(number):
         store = opened(inner, Together(tmp_path, store="team", passphrases=["right"]))
@@ -271,13 +271,13 @@ def test_two_create_at_once(inner, tmp_path):
 
 
 def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx, tmp_path):
-    inner = Dictionary()
+    inner = MemoryBackend()
 
     class Slow(FakeContext):
-        def unlock(self, key_id, derive, *, create=False, factor=None):
+        def unlock(self, key_id, derive, *, create=False, source=None):
             if create:
                 opened(inner, ctx).put("a/first", Secret("1"))
-            return super().unlock(key_id, derive, create=create, factor=factor)
+            return super().unlock(key_id, derive, create=create, source=source)
 
     with pytest.raises(WrongSecret):
         opened(inner, Slow(tmp_path, passphrases=["another"])).put("a/second", Secret("2"))
@@ -286,7 +286,7 @@ def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx, tmp_path):
 
 def test_the_golden_store_opens_for_ever(independent, tmp_path):
     golden = json.loads(GOLDEN.read_text("utf-8"))
-    store = opened(Dictionary(golden["kept"]), FakeContext(tmp_path, passphrases=[golden["passphrase"]]))
+    store = opened(MemoryBackend(golden["kept"]), FakeContext(tmp_path, passphrases=[golden["passphrase"]]))
     assert {key: store.get(key).value.reveal_text() for key in golden["entries"]} == golden["entries"]
     identity, dek = independent.open_table(golden["kept"][SLOTS_KEY].encode(), golden["passphrase"])
     for key, value in golden["entries"].items():
@@ -294,7 +294,7 @@ def test_the_golden_store_opens_for_ever(independent, tmp_path):
 
 
 def test_a_new_store_opens_with_the_second_implementation(ctx, independent):
-    inner = Dictionary()
+    inner = MemoryBackend()
     opened(inner, ctx).put("credentials/a", Secret("value"))
     identity, dek = independent.open_table(inner.kept[SLOTS_KEY].encode(), "right")
     assert independent.read_value(identity, dek, "credentials/a", inner.kept["credentials/a"].encode()) == b"value"
@@ -303,7 +303,7 @@ def test_a_new_store_opens_with_the_second_implementation(ctx, independent):
 
 
 def test_close_forgets_the_key(ctx):
-    inner = Dictionary()
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     store.put("a/b", Secret("1"))
     store.close()

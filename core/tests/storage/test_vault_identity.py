@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.dictionary import Dictionary
+from support.memory_backend import MemoryBackend
 from vault_core.api import AtRest, Capability, Option, StorageSpec
+from vault_core.asking import Asking
 from vault_core.errors import StorageLocked
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
@@ -17,10 +18,14 @@ from vault_core.storage.vault import Store, Vault
 
 
 def store(root: Path, name: str = "odd", environ: dict[str, str] | None = None, **more: Any) -> Store:
-    declared: dict[str, Any] = {"at_rest": AtRest.SERVICE, "open": lambda _: Dictionary(), **more}
+    declared: dict[str, Any] = {"at_rest": AtRest.SERVICE, "open": lambda _: MemoryBackend(), **more}
     spec = StorageSpec(name=name, summary="s", **declared)
     host = Host(Settings({"HOME": str(root)} | (environ or {})), Plugins())
     return Store(name, spec, host.context("storage", name, spec.options, store=host.settings.store(name)))
+
+
+def vault(root: Path, store: Store, *, offline: bool = False) -> Vault:
+    return Vault(Host(Settings({"HOME": str(root)}), Plugins(), asking=Asking(offline=offline)), store)
 
 
 def test_two_names_of_one_folder_are_one_store_and_two_plugins_are_two(tmp_path: Path) -> None:
@@ -53,24 +58,24 @@ def test_without_a_place_options_and_the_data_folder_tell_stores_apart_and_secre
 def test_a_store_that_becomes_another_while_it_is_opened_is_refused(tmp_path: Path) -> None:
     places = ["before"]
 
-    def moves(_: object) -> Dictionary:
+    def moves(_: object) -> MemoryBackend:
         places[0] = "after"
-        return Dictionary()
+        return MemoryBackend()
 
     moved = store(tmp_path, locate=lambda _: places[0], open=moves)
-    with pytest.raises(StorageLocked, match="has become another one"):
-        Vault(moved.context.host, moved).get("work")
+    with pytest.raises(StorageLocked, match="is not the store, or not the login"):
+        vault(tmp_path, moved).get("work")
 
 
 @pytest.mark.parametrize("capability", [Capability.REMOTE, Capability.NONE])
 def test_who_only_looks_opens_no_store_on_the_network(capability: Capability, tmp_path: Path) -> None:
     opened: list[object] = []
-    looked = store(tmp_path, capabilities=capability, open=lambda _: opened.append(1) or Dictionary())
-    with looked.context.host.looking():
-        if capability is Capability.REMOTE:
-            with pytest.raises(StorageLocked, match="needs the network and was not asked"):
-                Vault(looked.context.host, looked).owners()
-        else:
-            assert Vault(looked.context.host, looked).owners() == {}
+    looked = store(tmp_path, capabilities=capability, open=lambda _: opened.append(1) or MemoryBackend())
+    offline = vault(tmp_path, looked, offline=True)
+    if capability is Capability.REMOTE:
+        with pytest.raises(StorageLocked, match="needs the network and was not asked"):
+            offline.owners()
+    else:
+        assert offline.owners() == {}
     assert len(opened) == (capability is Capability.NONE)
-    assert Vault(looked.context.host, looked).owners() == {}
+    assert vault(tmp_path, looked).owners() == {}

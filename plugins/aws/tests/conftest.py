@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Fault, Front
 from support.moto import MotoServer
-from vault_core.api import CallerIdentifier, CallerIdentity, Credentials, Profile, Secret, SessionRequest
+from support.recording_proxy import Fault, RecordingProxy
+from vault_core.api import CallerIdentity, Credentials, IdentifiesCaller, Profile, Secret, SessionRequest
 from vault_plugin_aws import client, sts
 from vault_plugin_aws.plugin import vault_session_providers
 from vault_testkit.context import FakeContext
@@ -55,7 +55,7 @@ class Sts:
         """Whose alice's key is."""
         profile = Profile(name="work", keys={"endpoint_url": self.endpoint, **keys})
         provider = SPEC.open(FakeContext(self.root, environ=self.environ))
-        assert isinstance(provider, CallerIdentifier)
+        assert isinstance(provider, IdentifiesCaller)
         return provider.identify(
             SessionRequest(
                 parameters=SPEC.parameters({}, profile),
@@ -75,7 +75,7 @@ class Sts:
 
 
 @pytest.fixture
-def aws(tmp_path: Path, front: Front, moto: MotoServer) -> Sts:
+def aws(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> Sts:
     """The provider, with alice's stored key as its source."""
     key = Credentials(access_key_id=moto.alice.access_key_id, secret_access_key=Secret(moto.alice.secret_access_key))
     return Sts(root=tmp_path, endpoint=front.url, source=key, role=moto.role_a)
@@ -88,7 +88,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def expect(front: Front, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
+def expect(front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
     """Have every AssumeRole answered so; an answer that never comes is not waited for as long as one of moto's."""
 
     def answered(answer: Fault) -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from support import certificates, proxies
-from support import front as fault
-from support.front import Fault, Front, running
+from support import recording_proxy as fault
 from support.moto import MotoServer
-from vault_botocore import session as isolated
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, SessionError, VaultError
 from vault_plugin_aws import client
 
@@ -43,7 +42,6 @@ def everything_logged() -> Iterator[list[str]]:
     yield lines
     root.removeHandler(handler)
     root.setLevel(level)
-    isolated.silence()
 
 
 def whole(error: BaseException | None) -> str:
@@ -97,7 +95,7 @@ def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[st
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
+def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: RecordingProxy) -> None:
     aws.source = aws.assume()
     token = aws.source.session_token.reveal_text()
     for answer in (fault.bad_signature(token), fault.deny(f"token {token}, code {aws.code}, account 1{aws.code}")):
@@ -109,7 +107,9 @@ def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
     assert f"token ***, code ***, account 1{aws.code}" in caught.value.message
 
 
-def test_aws_variables_have_no_effect(aws, front: Front, moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_variables_have_no_effect(
+    aws, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither those of the process nor those of the context: the parameters decide, and are the key of the cache."""
     variables = {
         "AWS_ACCESS_KEY_ID": "AKIAHOSTILE",
@@ -174,7 +174,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str) -> No
     assert sent == [(url, region)]
 
 
-def test_proxy_is_that_of_context_and_not_for_this_machine(aws, front: Front, moto: MotoServer) -> None:
+def test_proxy_is_that_of_context_and_not_for_this_machine(aws, front: RecordingProxy, moto: MotoServer) -> None:
     with running(moto.url) as proxy:
         aws.environ = proxies.everywhere(proxy.url) | {"AWS_VAULT_PLAIN_HTTP": "sts.corp.invalid"}
         assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
@@ -187,7 +187,7 @@ def test_proxy_is_that_of_context_and_not_for_this_machine(aws, front: Front, mo
 @pytest.mark.parametrize(
     "endpoint", ["http://sts.example", "http://10.1.2.3:4566", "http://127.0.0.1.example", "http://127.1"]
 )
-def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endpoint: str) -> None:
+def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: RecordingProxy, endpoint: str) -> None:
     aws.environ = {"http_proxy": front.url}
     for call in (
         lambda: aws.assume(endpoint_url=endpoint, mfa_serial=MFA),
@@ -204,7 +204,7 @@ def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endp
     "body", [b"<a>" * 200_000, b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 20_000], ids=["deep", "entities"]
 )
 @pytest.mark.parametrize("status", [200, 403])
-def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: Front, status: int, body: bytes) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: RecordingProxy, status: int, body: bytes) -> None:
     front.on("AssumeRole", fault.garbage(body, status))
     with pytest.raises(SessionError, match="unexpected response from"):
         aws.assume(mfa_serial=MFA)

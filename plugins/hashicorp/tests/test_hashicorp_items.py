@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.lossy import LossyFront, first
+from support.lossy_proxy import LossyProxy, first
 from support.openbao import Refused, Server
 from vault_core.api import (
     ABSENT,
@@ -41,7 +41,7 @@ def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store
 
 
 @pytest.fixture
-def behind(front: LossyFront, person: str, open_store: Callable[..., Any]) -> Store:
+def behind(front: LossyProxy, person: str, open_store: Callable[..., Any]) -> Store:
     """The person's store, through the front."""
     return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
 
@@ -141,13 +141,13 @@ def test_who_holds_a_name_is_said(openbao: Server, open_store: Callable[..., Any
     ana, _ = open_store(openbao.environ(openbao.person("ana")))
     ben, _ = open_store(openbao.environ(openbao.person("ben")))
     name = f"test/{secrets.token_hex(4)}"
-    ana.common().put(name, ONE, expect=ABSENT)
+    ana.shared().put(name, ONE, expect=ABSENT)
     with pytest.raises(StorageConflict, match=r"is taken: ana on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d UTC") as conflict:
-        ben.common().put(name, TWO, expect=ABSENT)
+        ben.shared().put(name, TWO, expect=ABSENT)
     assert conflict.value.exit_code == 4
-    item = ben.common().get(name)
+    item = ben.shared().get(name)
     assert item is not None
-    assert item.holder.startswith("ana on ")
+    assert item.written_by.startswith("ana on ")
     assert item.value == ONE
 
 
@@ -156,8 +156,8 @@ def test_a_name_that_somebody_forged_stays_on_one_line(openbao: Server, store: S
     openbao.call("POST", at(store, "test/key"), {"data": forged})
     item = store.get("test/key")
     assert item is not None
-    assert item.holder.isprintable()
-    assert len(item.holder) < 110
+    assert item.written_by.isprintable()
+    assert len(item.written_by) < 110
 
 
 # -- what others wrote -------------------------------------------------------------------------------------------------
@@ -177,13 +177,13 @@ def test_a_key_that_somebody_put_there_by_hand_is_read(openbao: Server, store: S
     item = store.get("test/key")
     assert item is not None
     assert item.value == Secret("by hand")
-    assert item.holder.startswith("since 2")
+    assert item.written_by.startswith("since 2")
 
 
 # -- lost answers ------------------------------------------------------------------------------------------------------
 
 
-def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyFront, behind: Store) -> None:
+def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyProxy, behind: Store) -> None:
     front.lose_answer = first(2, "POST", "/data/")
     version = behind.put("test/key", ONE, expect=ABSENT)
     assert version.startswith("1@")
@@ -193,7 +193,7 @@ def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyFro
 
 
 def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
-    front: LossyFront, behind: Store, store: Store
+    front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """Ours was version 1, another client's is version 2: ours was done, and is not done over theirs."""
 
@@ -213,7 +213,7 @@ def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
 
 
 def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
-    front: LossyFront, behind: Store, store: Store
+    front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """Nobody can tell whose version was destroyed: saying so is all that is right."""
 
@@ -233,7 +233,7 @@ def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
 
 @pytest.mark.parametrize("expect", [ABSENT, ANY], ids=["if there is none", "in any case"])
 def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
-    expect: Any, front: LossyFront, behind: Store, store: Store
+    expect: Any, front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """The request is lost on its way, another writes that version, and what we send again is refused."""
     lose = first(1, "POST", "/data/")
@@ -256,7 +256,7 @@ def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
 
 
 def test_a_standby_that_is_behind_is_waited_for(
-    front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch
+    front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own version, whose answer was lost, is not to be seen at first: it is not taken for somebody else's."""
     read, late = behind.service.read, [3]
@@ -273,7 +273,7 @@ def test_a_standby_that_is_behind_is_waited_for(
     assert late == [0]
 
 
-def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: Store) -> None:
+def test_a_deletion_whose_answer_was_lost_is_found(front: LossyProxy, behind: Store) -> None:
     version = behind.put("test/key", ONE)
     front.lose_answer = first(1, "POST", "/data/")
     assert behind.delete("test/key", expect=version) is True
@@ -282,7 +282,7 @@ def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: St
 
 @pytest.mark.parametrize("expect", [ANY, ABSENT], ids=["any", "absent"])
 def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
-    front: LossyFront, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
+    front: LossyProxy, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
     front.lose_answer = lambda method, path: method == "POST" and "/data/" in path
@@ -290,7 +290,7 @@ def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
         behind.put("test/key", ONE, expect=expect)
 
 
-def test_who_waits_can_be_cancelled(front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_can_be_cancelled(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def enough() -> None:
         raise Cancelled("the time for this is over")
 
@@ -310,8 +310,8 @@ def test_a_refusal_says_which_rule_is_missing(openbao: Server, open_store: Calla
     store, _ = open_store(openbao.environ(openbao.person("outsider", policies=["mount-only"])))
     for action, rule in (
         (lambda: store.get("test/key"), 'path "secret/data/awsv/own/{{identity.entity.id}}/*"'),
-        (lambda: store.common().get("test/key"), 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'),
-        (lambda: list(store.common().keys()), 'path "secret/metadata/awsv/common/*" { capabilities = ["list"] }'),
+        (lambda: store.shared().get("test/key"), 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'),
+        (lambda: list(store.shared().keys()), 'path "secret/metadata/awsv/common/*" { capabilities = ["list"] }'),
     ):
         with pytest.raises(StorageDenied, match="does not let outsider") as denied:
             action()
@@ -324,7 +324,7 @@ def test_who_may_only_read_common_items_is_told_at_a_write(openbao: Server, open
     openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
     store, _ = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
     with pytest.raises(StorageDenied, match="does not let reader create and update"):
-        store.common().put("test/by-reader", Secret("canary-value"))
+        store.shared().put("test/by-reader", Secret("canary-value"))
 
 
 def test_who_only_reads_is_not_told_of_old_versions(openbao: Server, open_store: Callable[..., Any]) -> None:
@@ -332,7 +332,7 @@ def test_who_only_reads_is_not_told_of_old_versions(openbao: Server, open_store:
     openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
     store, host = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
     openbao.call("POST", "secret/data/awsv/common/test/half-deleted", {"data": {"deleted": True}})
-    assert store.common().get("test/half-deleted") is None
+    assert store.shared().get("test/half-deleted") is None
     assert host.notes == []
 
 

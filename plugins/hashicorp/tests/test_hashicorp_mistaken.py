@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.lossy import lossy
+from support.lossy_proxy import lossy
 from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_hashicorp import calls

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.busy import seconds
-from support.lossy import LossyFront
+from support.lossy_proxy import LossyProxy
 from support.openbao import Refused, Server, free_port, initialise, unseal, wait_for
 from vault_core.api import (
     ABSENT,
@@ -287,10 +287,10 @@ def test_namespaces_are_apart(openbao: Server, open_store: Open) -> None:
         wait_for(lambda: openbao.call("GET", "secret/config", namespace="team-a"))
         inside, _ = open_store(openbao.environ() | {"VAULT_NAMESPACE": "team-a"})
         outside, _ = open_store(openbao.environ())
-        inside.common().put("test/in-a-namespace", Secret("value"))
-        assert outside.common().get("test/in-a-namespace") is None
+        inside.shared().put("test/in-a-namespace", Secret("value"))
+        assert outside.shared().get("test/in-a-namespace") is None
         again, _ = open_store(openbao.environ(), namespace="/team-a/")
-        assert again.common().get("test/in-a-namespace") is not None
+        assert again.shared().get("test/in-a-namespace") is not None
     finally:
         openbao.call("DELETE", "sys/namespaces/team-a")
 
@@ -299,7 +299,7 @@ def test_namespaces_are_apart(openbao: Server, open_store: Open) -> None:
 
 
 def test_netrc_is_not_read(
-    openbao: Server, front: LossyFront, tmp_path: Path, open_store: Open, monkeypatch: pytest.MonkeyPatch
+    openbao: Server, front: LossyProxy, tmp_path: Path, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login canary password canary\n")
     (tmp_path / ".netrc").chmod(0o600)

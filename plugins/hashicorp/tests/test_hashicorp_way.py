@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from support import proxies
 from support.endless import endless
-from support.lossy import LossyFront
+from support.lossy_proxy import LossyProxy
 from support.openbao import Server
 from vault_core.api import Cancelled, ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
 from vault_plugin_hashicorp import calls
@@ -44,7 +44,7 @@ Open = Callable[..., Any]
     ],
 )
 def test_proxies_are_used_as_told(
-    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, context: Callable[..., FakeContext]
+    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyProxy, context: Callable[..., FakeContext]
 ) -> None:
     """For an address that nobody has (RFC 5737): what reaches it went through the proxy."""
     told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
@@ -60,7 +60,7 @@ def test_proxies_are_used_as_told(
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_no_token_for_this_machine_goes_to_a_proxy(
-    scheme: str, name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
+    scheme: str, name: str, openbao: Server, front: LossyProxy, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
     """It would go out to the network in the clear; the server's own programs do not send it there, either."""
     environ = proxies.everywhere(front.url) | {"VAULT_TOKEN": openbao.token, "VAULT_PROXY_ADDR": front.url}
@@ -74,7 +74,7 @@ def test_no_token_for_this_machine_goes_to_a_proxy(
 @pytest.mark.parametrize(
     "address", ["http://vault.example.com:8200", "http://127.1:8200", "http://vault\\.localhost", "https://a,http://b"]
 )
-def test_no_token_travels_in_the_clear(address: str, front: LossyFront, open_store: Open) -> None:
+def test_no_token_travels_in_the_clear(address: str, front: LossyProxy, open_store: Open) -> None:
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server") as refused:
         open_store({"VAULT_TOKEN": "canary", "http_proxy": front.url}, address=address)
     assert refused.value.exit_code == 2
@@ -82,7 +82,7 @@ def test_no_token_travels_in_the_clear(address: str, front: LossyFront, open_sto
 
 
 def test_a_token_travels_in_the_clear_where_the_user_says_so(
-    openbao: Server, front: LossyFront, open_store: Open
+    openbao: Server, front: LossyProxy, open_store: Open
 ) -> None:
     environ = {"VAULT_TOKEN": openbao.token, "http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "vault"}
     store, host = open_store(environ, address="http://vault:8200")

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from support import proxies
-from support.front import Fault, Front, running
 from support.moto import REGION, MotoServer
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
 from vault_plugin_ssm.choices import identity
 
 PASSPHRASE = "correct horse battery staple, canary"
 
 
-def test_aws_variables_of_process_have_no_effect(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_variables_of_process_have_no_effect(ssm, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of the context is a copy from the start: what a library sets later does not count."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIAHOSTILE",
@@ -54,14 +54,14 @@ def name_endpoint(ssm, setting: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["http://ssm.example", "http://evil.example\\@localhost"])
-def test_no_passphrase_in_the_clear(ssm, front: Front, endpoint: str) -> None:
+def test_no_passphrase_in_the_clear(ssm, front: RecordingProxy, endpoint: str) -> None:
     ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server"):
         ssm.get()
     assert front.calls == []
 
 
-def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
+def test_no_keys_in_the_clear_either(ssm, front: RecordingProxy, tmp_path: Path) -> None:
     """The endpoint of STS, on the way to the parameter."""
     (tmp_path / "token").write_text("token")
     ssm.environ |= {
@@ -80,7 +80,7 @@ def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
-def test_what_is_for_this_machine_goes_to_no_proxy(ssm, front: Front, moto: MotoServer, setting: str) -> None:
+def test_what_is_for_this_machine_goes_to_no_proxy(ssm, front: RecordingProxy, moto: MotoServer, setting: str) -> None:
     name_endpoint(ssm, setting, front.url)
     with running(moto.url) as proxy:
         ssm.environ |= proxies.everywhere(proxy.url)
@@ -88,7 +88,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy(ssm, front: Front, moto: Moto
         assert (front.actions, proxy.calls) == (["GetParameter"], [])
 
 
-def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: Front, moto: MotoServer) -> None:
+def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: RecordingProxy, moto: MotoServer) -> None:
     """Clients that botocore makes by itself: STS, on the way to the parameter."""
     ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
     with running(moto.url) as proxy:
@@ -98,7 +98,7 @@ def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: Front, moto: MotoS
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: Front, status: int) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: RecordingProxy, status: int) -> None:
     front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))
     with pytest.raises((SourceUnavailable, PassphraseError)) as refused:
         ssm.get()

@@ -1,14 +1,16 @@
 """A botocore session that is built from the given values alone.
 
 The environment of the process, other config files, plugins of botocore and service models of the machine have no
-effect. The SDK's loggers are off, because at DEBUG they print keys, tokens and passphrases.
+effect. Within :func:`silenced` the SDK's loggers are off, because at DEBUG they print keys, tokens and passphrases.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,13 @@ from vault_botocore.transport import send
 from vault_core.api import ConfigError, Credentials
 
 _LOGGERS = ("botocore", "boto3", "urllib3", "s3transfer")
+_SILENT_LEVEL = logging.CRITICAL + 1
 _MAX_SHOWN = 200
+_lock = threading.Lock()
+_silent = 0
+"""The number of threads within :func:`silenced`."""
+_before: dict[str, tuple[int, bool]] = {}
+"""Level and propagation of loggers as the host program set them."""
 
 
 def session(
@@ -29,6 +37,8 @@ def session(
 ) -> Any:
     """A :class:`botocore.session.Session` whose clients send each request once, and only where it is safe.
 
+    Make it and use it within :func:`silenced`.
+
     A client has the endpoint of the AWS settings unless ``create_client`` gets ``endpoint_url``, be it None.
 
     :param environ: the proxy variables, the CA bundle, the endpoints, and where the AWS config files are.
@@ -37,7 +47,6 @@ def session(
     :param ca_bundle: the file of trusted certificates, in place of the one that ``environ`` names.
     :raises ConfigError: the CA bundle does not exist.
     """
-    silence()
     from botocore.config import Config
     from botocore.session import Session
 
@@ -90,12 +99,32 @@ def config_file(environ: Mapping[str, str]) -> Path:
     return _expanded(environ.get("AWS_CONFIG_FILE") or "~/.aws/config", environ)
 
 
-def silence() -> None:
-    """Turn the SDK's loggers off, whatever the level of the root logger is."""
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Turn the SDK's loggers off, whatever the level of the root logger is.
+
+    They belong to the host program, and are restored when the last thread has left. The host program can change them
+    meanwhile, as an abandoned thread stays for long: so each thread turns them off.
+    """
+    global _silent
+    with _lock:
+        for logger in map(logging.getLogger, _LOGGERS):
+            level, propagate = _before.get(logger.name, (logger.level, logger.propagate))
+            changed = logger.level if logger.level != _SILENT_LEVEL else level
+            _before[logger.name] = changed, propagate or logger.propagate
+            logger.setLevel(_SILENT_LEVEL)
+            logger.propagate = False
+        _silent += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _silent -= 1
+            if not _silent:
+                for name, (level, propagate) in _before.items():
+                    logging.getLogger(name).setLevel(level)
+                    logging.getLogger(name).propagate = propagate
+                _before.clear()
 
 
 @cache

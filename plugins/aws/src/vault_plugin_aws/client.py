@@ -19,7 +19,7 @@ GLOBAL = "aws-global"
 
 
 def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
-    """A client that makes each call once.
+    """A client that makes each call once; to be used within :func:`vault_botocore.session.silenced`.
 
     :param parameters: of the session; ``region``, ``endpoint_url`` and the like are read.
     :param source: the credentials that sign.

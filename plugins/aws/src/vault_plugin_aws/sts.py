@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vault_botocore.failures import CHECK_NETWORK, Failure, Outcome, explain
+from vault_botocore.session import silenced
 from vault_core.api import (
-    CallerIdentifier,
     CallerIdentity,
     Context,
     Credentials,
+    IdentifiesCaller,
     MfaRejected,
     Secret,
     SessionError,
@@ -51,7 +52,7 @@ FIELDS = {
 IDENTITY = "GetCallerIdentity"
 
 
-class StsProvider(SessionProvider, CallerIdentifier):
+class StsProvider(SessionProvider, IdentifiesCaller):
     """Sessions of AWS STS.
 
     :param context: its environment gives the proxies and the CA bundle.
@@ -147,13 +148,14 @@ class _Call:
 
     def run(self) -> Answer | Failure:
         """The result, or the failure. Never raises: no traceback of the SDK leaves the thread."""
-        try:
-            client = connect(self._parameters, self._source, self._environ)
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-            return explain(error, self.attempt)
-        self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
-        with closing(client):
-            return self._repeat(client)
+        with silenced():
+            try:
+                client = connect(self._parameters, self._source, self._environ)
+            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
+                return explain(error, self.attempt)
+            self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
+            with closing(client):
+                return self._repeat(client)
 
     def _repeat(self, client: Any) -> Answer | Failure:
         for pause in (*PAUSES, None):

@@ -25,9 +25,6 @@ class Keychain(ABC):
     Every method raises :class:`~vault_core.api.StorageError`, and nothing of a vendor's.
     """
 
-    most: int | None = None
-    """The most characters of a text."""
-
     @abstractmethod
     def get(self, name: str) -> str | None:
         """The text, or None if there is none."""
@@ -49,7 +46,6 @@ class KeyringKeychain(Keychain):
     """
 
     def __init__(self, kind: Kind, service: str, backend: Any) -> None:
-        self.most = kind.most
         self._kind = kind
         self._service = service
         self._backend = backend

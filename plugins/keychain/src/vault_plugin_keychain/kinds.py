@@ -20,8 +20,6 @@ class Kind:
     """Where ``keyring`` has it."""
     readers: str
     """Who can read what it keeps, in one sentence."""
-    most: int | None = None
-    """The most characters of one item; None: no limit worth naming."""
     bus_name: str = ""
     """The service's name on D-Bus, where it is reached so."""
     library: str | None = None
@@ -52,16 +50,6 @@ KWALLET = Kind(
     library="dbus",
     install="install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
 )
-WINCRED = Kind(
-    name="wincred",
-    title="the Windows Credential Manager",
-    platform="win32",
-    module="keyring.backends.Windows",
-    class_name="WinVaultKeyring",
-    readers="every program that runs as you can read what the Windows Credential Manager keeps while you are logged in",
-    # CRED_MAX_CREDENTIAL_BLOB_SIZE (wincred.h) is 2,560 bytes, and keyring writes UTF-16.
-    most=1_280,
-)
 MACOS = Kind(
     name="keychain",
     title="the macOS login keychain",
@@ -71,10 +59,10 @@ MACOS = Kind(
     readers="the Python that runs awsv reads what it put into the macOS keychain without a question, and so does every"
     " other script that this same Python runs as you; other programs have to ask you",
 )
-KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
+KINDS = (SECRET_SERVICE, KWALLET, MACOS)
 """All that are ever used: nothing that writes plain text, forgets, fails or chooses by itself."""
 
 
 def own() -> Kind:
     """What ``keychain`` means here."""
-    return next((kind for kind in (MACOS, WINCRED) if kind.platform == sys.platform), SECRET_SERVICE)
+    return MACOS if sys.platform == MACOS.platform else SECRET_SERVICE

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from vault_botocore.failures import CHECK_NETWORK, Failure, Outcome, explain
-from vault_botocore.session import credential_arguments, session
+from vault_botocore.session import credential_arguments, session, silenced
 from vault_core.api import ConfigError, Context, Credentials, SessionError
 from vault_plugin_ssm.choices import Identity, region_of_arn
 from vault_plugin_ssm.failures import SsmAttempt, attempt_of, explain_keys
@@ -50,16 +50,17 @@ class AwsCalls:
         """:raises ConfigError: the profile would run awsv again, or no region is set."""
         refuse_loop(self.context, self.identity, self.parameter)
         limits = (LIMIT_SECONDS, LIMIT_SECONDS)
-        self._session = session(self.context.environ, timeout=limits, profile=self.identity.profile)
-        region = self.region or region_of_arn(self.parameter) or self._usual_region()
-        if not region:
-            raise ConfigError(
-                f"no region is set for parameter {self.parameter}",
-                hint="set AWS_VAULT_SSM_REGION, AWS_REGION, or region in the profile",
-            )
+        with silenced():
+            self._session = session(self.context.environ, timeout=limits, profile=self.identity.profile)
+            region = self.region or region_of_arn(self.parameter) or self._usual_region()
+            if not region:
+                raise ConfigError(
+                    f"no region is set for parameter {self.parameter}",
+                    hint="set AWS_VAULT_SSM_REGION, AWS_REGION, or region in the profile",
+                )
+            # The SDK's reading from disk does not count as time that AWS has to respond.
+            self._session.get_service_model("ssm")
         self.attempt = attempt_of(self.identity, self.parameter, region)
-        # The SDK's reading from disk does not count as time that AWS has to respond.
-        self._session.get_service_model("ssm")
 
     def _usual_region(self) -> str | None:
         for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -83,21 +84,22 @@ class AwsCalls:
         ends = started + seconds if deadline is None else min(started + seconds, deadline)
         over = threading.Event()
         try:
-            return self.context.wait(lambda: self._repeated(work, over), timeout=ends - started)
+            return self.context.wait(lambda: self._silently(work, over), timeout=ends - started)
         except TimeoutError:
             text = f"{self.attempt.host} did not answer within {max(ends - started, 0):.2g} s"
             return Failure(SessionError(text, hint=CHECK_NETWORK), Outcome.UNCERTAIN)
         finally:
             over.set()
 
-    def _repeated(self, work: Callable[[Clients], T], over: threading.Event) -> T | Failure:
-        try:
-            keys = keys_of(self._session, self.identity, self.context, self.attempt.region)
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-            return explain_keys(error, self.attempt)
-        result = self._once(work, keys)
-        throttled = isinstance(result, Failure) and result.outcome is Outcome.THROTTLED
-        return self._once(work, keys) if throttled and not over.wait(PAUSE) else result
+    def _silently(self, work: Callable[[Clients], T], over: threading.Event) -> T | Failure:
+        with silenced():
+            try:
+                keys = keys_of(self._session, self.identity, self.context, self.attempt.region)
+            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
+                return explain_keys(error, self.attempt)
+            result = self._once(work, keys)
+            throttled = isinstance(result, Failure) and result.outcome is Outcome.THROTTLED
+            return self._once(work, keys) if throttled and not over.wait(PAUSE) else result
 
     def _once(self, work: Callable[[Clients], T], keys: Credentials) -> T | Failure:
         with ExitStack() as clients:

@@ -1,0 +1,222 @@
+"""One test of a contract: its corner of the store, what it costs, and the tidying up after it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import pytest
+
+from vault_core.api import (
+    AtRest,
+    Capability,
+    PassphraseError,
+    SharedItems,
+    StorageBackend,
+    StorageLocked,
+    StorageSpec,
+    StorageUnavailable,
+    VaultError,
+)
+from vault_testkit.children import Report, Stuck, Worker
+from vault_testkit.context import FakeContext
+from vault_testkit.counting import OPERATIONS, Counted, Prefixed
+from vault_testkit.store_under_test import CORE, RAW, StoreUnderTest
+
+PROPERTY = "vault-contract"
+"""Under this name a test's report says what it belongs to and what it did."""
+
+
+def fail(message: str) -> NoReturn:
+    """The backend broke its contract."""
+    __tracebackhide__ = True
+    pytest.fail(message)
+
+
+def check(kept: object, message: str) -> None:
+    """Fail with the message unless the promise was kept."""
+    __tracebackhide__ = True
+    if not kept:
+        fail(message)
+
+
+class Case:
+    """What a part of the contract works with.
+
+    :param budget: the most operations that this test should take; None: as many as it likes.
+    """
+
+    def __init__(self, target: StoreUnderTest, budget: int | None) -> None:
+        self.target = target
+        self.counts: Counter[str] = Counter()
+        self.shrunk: list[str] = []
+        self._budget = budget
+        self._counting = threading.Lock()
+        self._written: set[str] = set()
+        self._opened: list[StorageBackend] = []
+        self._workers: list[Worker] = []
+
+    @property
+    def spec(self) -> StorageSpec:
+        return self.target.spec
+
+    # -- what may be asked of this backend -----------------------------------------------------------------------------
+
+    def needs(self, *capabilities: Capability) -> None:
+        """Skip the test, visibly, unless the backend declares one of these."""
+        if not any(self.can(capability) for capability in capabilities):
+            names = " or ".join(str(capability.name) for capability in capabilities)
+            self.skip(f"{self.spec.name} does not declare {names}")
+
+    def needs_at_rest(self, *kinds: AtRest, because: str) -> None:
+        """Skip the test, visibly, unless these encrypt."""
+        if self.spec.at_rest not in kinds:
+            self.skip(f"{self.spec.name} is at_rest={self.spec.at_rest.name}: {because}")
+
+    def skip(self, reason: str) -> NoReturn:
+        """Skip the test with a reason that the table shows."""
+        __tracebackhide__ = True
+        pytest.skip(reason)
+
+    def can(self, capability: Capability) -> bool:
+        """Whether the backend declares it."""
+        return capability in self.spec.capabilities
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
+    def open(
+        self, layer: str = RAW, *, target: StoreUnderTest | None = None, context: FakeContext | None = None
+    ) -> StorageBackend:
+        """The store, opened anew; it is closed after the test."""
+        store = (target or self.target).open(layer, self._count, context=context, written=self._written)
+        self._opened.append(store)
+        return store
+
+    def foreign(self) -> StorageBackend:
+        """The whole backend, other people's keys included."""
+        backend = Counted(self.spec.open(self.target.context()), self._count)
+        self._opened.append(backend)
+        return backend
+
+    def common(self) -> tuple[StorageBackend, StorageBackend]:
+        """A person's own items and those that everybody shares, both of one store that is opened anew."""
+        backend = self.spec.open(self.target.context())
+        if not isinstance(backend, SharedItems):
+            fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
+        both = [
+            Prefixed(Counted(one, self._count), self.target.prefix, self._written)
+            for one in (backend, backend.shared())
+        ]
+        self._opened += both
+        return both[0], both[1]
+
+    def worker(self) -> Worker:
+        """A process that can do jobs at the store; it ends with the test."""
+        worker = Worker(self.target, self.counts.update)
+        self._workers.append(worker)
+        return worker
+
+    def do(self, *tasks: Mapping[str, Any], worker: Worker | None = None, may_fail: bool = False) -> Report:
+        """Have the tasks done by other processes at the same time.
+
+        :param may_fail: do not fail if one of them raises.
+        """
+        __tracebackhide__ = True
+        for task in tasks:
+            self._written |= {*task.get("items", ()), *([task["key"]] if "key" in task else [])}
+        try:
+            report = (worker or self.worker()).do(*tasks)
+        except Stuck as error:
+            fail(str(error))
+        for what in () if may_fail else report.errors():
+            fail(f"a process with the store failed: {what}")
+        return report
+
+    def _count(self, name: str) -> None:
+        with self._counting:  # a store may be used from several threads
+            self.counts[name] += 1
+
+    # -- what it costs -------------------------------------------------------------------------------------------------
+
+    def afford(self, wanted: int, what: str, *, cost: int, least: int = 1) -> int:
+        """How many rounds this test can take.
+
+        :param wanted: without a budget.
+        :param what: the rounds, for the table (``keys``).
+        :param cost: operations a round.
+        :param least: with fewer the test says nothing.
+        """
+        if self._budget is None:
+            return wanted
+        rounds = max(least, min(wanted, self._budget // cost))
+        if rounds < wanted:
+            self.shrunk.append(f"{what} {wanted} to {rounds}")
+        return rounds
+
+    def sample(self, steps: int, what: str, *, cost: int, most: int = 24) -> list[int]:
+        """Which of so many steps to look at: the first, the last, and evenly spread ones between."""
+        number = min(steps, self.afford(min(steps, most), what, cost=cost, least=2))
+        if number <= 1:
+            return list(range(1, steps + 1))
+        return sorted({1 + round(index * (steps - 1) / (number - 1)) for index in range(number)})
+
+    # -- afterwards ----------------------------------------------------------------------------------------------------
+
+    def over(self) -> None:
+        """Close everything and remove every key of this test, whatever became of it."""
+        for worker in self._workers:
+            worker.close()
+        for store in self._opened:
+            with suppress(Exception):  # it had its chance; a failure to close is another test's
+                store.close()
+        with suppress(VaultError):  # a store that is locked or broken on purpose
+            self._remove(self.target.open(RAW, lambda _: None))
+        if Capability.SHARED in self.spec.capabilities:
+            with suppress(VaultError):
+                self._remove(self.common()[1])
+
+    def _remove(self, corner: StorageBackend) -> None:
+        """Everything that is listed, and what was put and is not listed. What fails hinders only itself."""
+        keys = set(self._written)
+        with suppress(Exception):
+            keys |= set(corner.keys())
+        for key in keys:
+            try:
+                corner.delete(key)
+            except (StorageLocked, StorageUnavailable, PassphraseError):
+                break  # nobody is there, for the other keys either
+            except Exception:  # noqa: BLE001, S112 - the backend may be as bad as it likes; its tests have told
+                continue
+        corner.close()
+
+
+def new_prefix() -> str:
+    """With which the names of one test's keys begin: random, so that nobody else's are touched."""
+    return f"ct{secrets.token_hex(5)}-"
+
+
+def is_ours(key: str) -> bool:
+    """Whether a key of the whole store belongs to a test of this contract, this one or another that runs now."""
+    name = key.partition("/")[2]
+    return name.startswith("ct") and name[12:13] == "-"
+
+
+def contract_property(
+    kind: str, entry_point: str, part: str, case: Case | None = None, *, position: int = 0
+) -> tuple[str, str]:
+    """A test's property: what it belongs to, and what it did.
+
+    :param position: of the part in the table.
+    """
+    counts = {name: case.counts[name] for name in OPERATIONS} if case else {}
+    shrunk: Iterable[str] = case.shrunk if case else ()
+    found = {"kind": kind, "name": entry_point, "part": part, "position": position}
+    return PROPERTY, json.dumps({**found, "counts": counts, "shrunk": list(shrunk)})
+
+
+__all__ = ["CORE", "RAW", "Case", "Prefixed", "check", "contract_property", "fail", "is_ours", "new_prefix"]
