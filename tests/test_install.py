@@ -169,7 +169,9 @@ def test_awsv_lists_all_of_ours_that_its_parts_require() -> None:
             assert normalise(re.split("[<>=]", requirement)[0]) == project["name"]
             required |= {normalise(re.split(r"[\[<>= ;]", text)[0]) for text in project["dependencies"]}
         assert required & OURS <= listed
-    assert set(STANDARD) | {"vault-core"} == {requirement.partition(">")[0] for requirement in hook["standard"]}
+    assert {*STANDARD, "vault-core", "vault-botocore"} == {
+        requirement.partition(">")[0] for requirement in hook["standard"]
+    }
     assert {f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")} | {"core"} == {
         *hook["standard"].values(),
         *hook["extras"].values(),
