@@ -172,7 +172,10 @@ def test_awsv_lists_all_of_ours_that_its_parts_require() -> None:
     assert {*STANDARD, "vault-core", "vault-botocore"} == {
         requirement.partition(">")[0] for requirement in hook["standard"]
     }
-    assert {f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")} | {"core"} == {
+    assert {f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")} | {
+        "core",
+        "vault-botocore",
+    } == {
         *hook["standard"].values(),
         *hook["extras"].values(),
     }
