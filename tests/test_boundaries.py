@@ -39,7 +39,8 @@ HEAVY_AT_HOME = {
 
 def sources() -> list[Path]:
     """The source folders of every distribution."""
-    return [WORKSPACE / part / "src" for part in ("core", "testkit", "vault-botocore", *PLUGINS, *EXAMPLES)]
+    shared = [WORKSPACE / part for part in ("core", "testkit", "vault-botocore")]
+    return [part / "src" for part in (*shared, *PLUGINS, *EXAMPLES)]
 
 
 def trees(source: Path) -> Iterator[tuple[str, str, ast.Module]]:

@@ -12,7 +12,8 @@ from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
 from support.overlay_env import HEADER, OverlayEnv, install
 from support.recording_proxy import Call, RecordingProxy
-from support.stored import CODE, MFA, UNLOCKED, add, state, store_file
+from support.stored import CODE, MFA, UNLOCKED, add, state
+from support.vaults import store_path
 
 CONFIG = f"""
 [profile work]
@@ -122,7 +123,7 @@ def test_the_plan_starts_at_the_nearest_live_step(logged_in: Home, front: Record
     front.forget()
     plan = explained(logged_in, "behind")
     assert [bool(step.get("cached_until")) for step in plan["steps"]] == [False, True, True, False]
-    store_file(logged_in).unlink()
+    store_path(logged_in).unlink()
     assert logged_in.awsv("exec", "-j", "behind").returncode == 0
     assert [seen(call) for call in front.calls] == calls_of(plan)
 
@@ -150,12 +151,12 @@ def test_the_stored_key(logged_in: Home, env: dict[str, str], state: str) -> Non
     [key, *_] = explained(logged_in, "role", env=env)["steps"]
     assert key["profile"] == "work"
     assert key["state"].startswith(state)
-    assert key["place"] == str(store_file(logged_in))
+    assert key["place"] == str(store_path(logged_in))
 
 
 def test_a_missing_key_and_a_damaged_store(logged_in: Home, front: RecordingProxy) -> None:
     assert explained(logged_in, "nobody", env=UNLOCKED)["steps"][0]["state"] == "missing"
-    store_file(logged_in).write_bytes(b"damaged")
+    store_path(logged_in).write_bytes(b"damaged")
     assert explained(logged_in, "work", env=UNLOCKED)["steps"][0]["state"].startswith("not checked: ")
 
 
@@ -194,7 +195,7 @@ def test_for_a_person(logged_in: Home) -> None:
         "profile role, region eu-central-1",
         "",
         "steps",
-        f"  1. stored key of 'work' in store 'file' ({store_file(logged_in)}): not checked: locked",
+        f"  1. stored key of 'work' in store 'file' ({store_path(logged_in)}): not checked: locked",
         "  2. sts.AssumeRole for profile 'role': not cached",
         f"       role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA",
         "       external_id = partner-7",

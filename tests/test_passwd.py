@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Home:
 def with_recovery(home: Home) -> str:
     """Give the store a recovery key; its text."""
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
-    new, text = new_slot.recovery(backend.slots().store)
+    new, text = new_slot.recovery(backend.slots().store)  # type: ignore[union-attr]
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
     return text.reveal_text()
 
@@ -47,7 +47,10 @@ def with_passphrase(home: Home, passphrase: str, label: str) -> str:
 
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
     new = new_slot.passphrase(
-        backend.slots().store, lambda _id, derive, _source: derive(Secret(passphrase)), cost=CHEAP, label=label
+        backend.slots().store,  # type: ignore[union-attr]  # the store exists
+        lambda _id, derive, _source: derive(Secret(passphrase)),
+        cost=CHEAP,
+        label=label,
     )
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
     return new.id

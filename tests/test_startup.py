@@ -17,6 +17,8 @@ from support.moto import MotoServer
 from support.recording_proxy import RecordingProxy
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 
+pytestmark = pytest.mark.unmeasured
+
 SDKS = {"boto3", "botocore", "hvac", "keyring", "requests", "urllib3", "s3transfer"}
 SLOW = {"importlib.metadata", "asyncio", "http.server", "http.client", "rich", "logging", "email", "ssl", "subprocess"}
 STORE = "store.vlt"

@@ -96,7 +96,12 @@ def test_a_test_that_needs_root_is_skipped_with_its_reason(tmp_path: Path) -> No
         text = test.read_text()
         test.write_text(text.replace("{}", str(user)))
         done = subprocess.run(
-            argv, env={"PYTHONPATH": str(ROOT / "tests")}, cwd=tmp_path, capture_output=True, text=True, check=False
+            argv,  # type: ignore[arg-type]
+            env={"PYTHONPATH": str(ROOT / "tests")},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         test.write_text(text)
         assert told in done.stdout

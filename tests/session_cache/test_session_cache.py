@@ -19,7 +19,8 @@ from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
 from support.processes import Processes
 from support.recording_proxy import RecordingProxy, held
-from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, store_file, until
+from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, until
+from support.vaults import store_path
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.cache import Cache, Session
 
@@ -50,7 +51,7 @@ def test_opening_the_store_would_be_seen(live: Home) -> None:
 
 def test_the_store_is_not_needed(live: Home, front: RecordingProxy) -> None:
     before = key_of(live)
-    store_file(live).unlink()
+    store_path(live).unlink()
     assert key_of(live) == before
     assert live.awsv("exec", "role", "--", "true").returncode == 0
     assert front.calls == []

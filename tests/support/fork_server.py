@@ -70,7 +70,7 @@ class ForkServer:
         pid = self._ask(json.dumps({**job, "stdout": str(self._stdout), "stderr": str(self._stderr)}))
         if cut is not None:
             time.sleep(cut[0])
-            os.kill(pid, cut[1])  # nobody has waited for it yet, so the number is not another process's
+            os.kill(pid, cut[1])  # not waited for yet, so the number is not another process's
         code = self._ask("wait")
         return code, self._stderr.read_text(errors="replace")
 
@@ -81,7 +81,7 @@ class ForkServer:
     def timed(self, *words: str, env: Mapping[str, str], **texts: str | None) -> float:
         """Seconds that a command takes here, which must succeed."""
         started = time.monotonic()
-        code, stderr = self.run(*words, env=env, **texts)
+        code, stderr = self.run(*words, env=env, **texts)  # type: ignore[arg-type]
         assert code == 0, stderr
         return time.monotonic() - started
 
@@ -105,8 +105,7 @@ def _main() -> None:
     for package in PACKAGES:
         module = import_module(package)
         for found in pkgutil.walk_packages(module.__path__, f"{package}."):
-            if ".testing" not in found.name:
-                import_module(found.name)
+            import_module(found.name)
     # A command that is cut off before its first line is one; what is inherited is free of it.
     signal.pthread_sigmask(signal.SIG_BLOCK, CUTS)
     for line in sys.stdin:

@@ -70,6 +70,6 @@ def after_next_read(inner: MemoryBackend, work: Callable[[], object]) -> None:
 
 def rescue(store: SlotKeeper) -> str:
     """Give a store one more slot, with a recovery key: its text."""
-    new, text = new_slot.recovery(store.slots().store)
+    new, text = new_slot.recovery(store.slots().store)  # type: ignore[union-attr]
     store.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text
+    return text  # type: ignore[return-value]

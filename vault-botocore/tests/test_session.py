@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -21,7 +22,7 @@ SDKS = ("boto3", "botocore", "urllib3", "s3transfer")
 
 
 def test_environment_of_process_has_no_effect(
-    identify, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    identify: Any, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.write_text("[[[ not a config\n")
@@ -101,7 +102,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
-def test_loggers_of_sdk_print_nothing(logged: list[str], capsys, level: int) -> None:
+def test_loggers_of_sdk_print_nothing(logged: list[str], capsys: pytest.CaptureFixture[str], level: int) -> None:
     """Python prints a warning to standard error where it finds no handler."""
     with session.silenced():
         for name in SDKS:
@@ -177,7 +178,7 @@ def test_endpoint_is_found_in_order_of_sdks(environ: dict[str, str], keys: dict[
     assert session._endpoint("ssm", environ, config, "p") == found
 
 
-def test_given_endpoint_precedes_settings(identify, front: RecordingProxy) -> None:
+def test_given_endpoint_precedes_settings(identify: Any, front: RecordingProxy) -> None:
     settings = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     assert identify(settings, endpoint=front.url) == ALICE
     with pytest.raises(EndpointConnectionError):
@@ -187,7 +188,7 @@ def test_given_endpoint_precedes_settings(identify, front: RecordingProxy) -> No
     assert client.meta.endpoint_url == f"https://sts.{REGION}.amazonaws.com"
 
 
-def test_config_files_count_for_a_profile_only(identify, front: RecordingProxy, tmp_path: Path) -> None:
+def test_config_files_count_for_a_profile_only(identify: Any, front: RecordingProxy, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(f"[profile reader]\nendpoint_url = {front.url}\n")
     environ = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "https_proxy": "http://127.0.0.1:9"}
     assert identify(environ, endpoint=None, profile="reader") == ALICE

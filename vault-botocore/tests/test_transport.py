@@ -46,7 +46,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("name", proxies.VARIABLES)
-def test_request_uses_proxy_of_given_environment(identify, front: RecordingProxy, name: str) -> None:
+def test_request_uses_proxy_of_given_environment(identify: Any, front: RecordingProxy, name: str) -> None:
     """No machine has the host, so a request that reaches it went through the proxy."""
     environ = {name: front.url} | OPTED_IN
     if name.lower().startswith("https"):
@@ -57,24 +57,26 @@ def test_request_uses_proxy_of_given_environment(identify, front: RecordingProxy
 
 
 @pytest.mark.parametrize("exempt", ["sts.corp.invalid", "CORP.invalid", "x, .invalid", "*", "sts.corp.invalid:80"])
-def test_no_proxy_exempts_named_hosts(identify, front: RecordingProxy, exempt: str) -> None:
+def test_no_proxy_exempts_named_hosts(identify: Any, front: RecordingProxy, exempt: str) -> None:
     with pytest.raises(EndpointConnectionError):
         identify({"http_proxy": front.url, "NO_PROXY": exempt} | OPTED_IN, CORP)
     assert front.calls == []
 
 
 @pytest.mark.parametrize("exempt", ["", "orp.invalid", "127.0.0.1", ",", "other.invalid"])
-def test_no_proxy_does_not_exempt_other_hosts(identify, front: RecordingProxy, exempt: str) -> None:
+def test_no_proxy_does_not_exempt_other_hosts(identify: Any, front: RecordingProxy, exempt: str) -> None:
     assert identify({"http_proxy": front.url, "no_proxy": exempt} | OPTED_IN, CORP) == ALICE
 
 
-def test_unreachable_proxy_is_an_error(identify) -> None:
+def test_unreachable_proxy_is_an_error(identify: Any) -> None:
     with pytest.raises(ProxyConnectionError):
         identify({"https_proxy": "http://127.0.0.1:9"}, "https://sts.corp.invalid")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::ffff:127.0.0.1]"])
-def test_request_to_this_machine_uses_no_proxy(identify, front: RecordingProxy, moto: MotoServer, host: str) -> None:
+def test_request_to_this_machine_uses_no_proxy(
+    identify: Any, front: RecordingProxy, moto: MotoServer, host: str
+) -> None:
     with running(moto.url) as proxy:
         environ = proxies.everywhere(proxy.url)
         assert identify(environ, front.url.replace("127.0.0.1", host)) == ALICE
@@ -82,14 +84,14 @@ def test_request_to_this_machine_uses_no_proxy(identify, front: RecordingProxy, 
 
 
 def test_tls_request_to_this_machine_uses_no_proxy(
-    identify, moto: MotoServer, certificate: Path, tls: ssl.SSLContext
+    identify: Any, moto: MotoServer, certificate: Path, tls: ssl.SSLContext
 ) -> None:
     with running(moto.url) as proxy, running(moto.url, tls=tls) as front:
         assert identify(proxies.everywhere(proxy.url), front.url, ca_bundle=str(certificate)) == ALICE
         assert (front.actions, proxy.calls) == (["GetCallerIdentity"], [])
 
 
-def test_proxy_of_cgi_request_is_not_used(identify, front: RecordingProxy, moto: MotoServer) -> None:
+def test_proxy_of_cgi_request_is_not_used(identify: Any, front: RecordingProxy, moto: MotoServer) -> None:
     """In a CGI program HTTP_PROXY is the header ``Proxy`` of the request ("httpoxy")."""
     with running(moto.url) as evil:
         environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": evil.url} | OPTED_IN
@@ -113,14 +115,14 @@ def test_proxy_of_cgi_request_is_not_used(identify, front: RecordingProxy, moto:
         "http://evil.example\\@localhost",
     ],
 )
-def test_request_without_tls_is_refused(identify, front: RecordingProxy, endpoint: str) -> None:
+def test_request_without_tls_is_refused(identify: Any, front: RecordingProxy, endpoint: str) -> None:
     for environ, where in (({}, endpoint), ({"AWS_ENDPOINT_URL": endpoint}, None)):
         with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server"):
             identify({**environ, "http_proxy": front.url}, where)
     assert front.calls == []
 
 
-def test_request_without_tls_is_sent_to_hosts_that_the_user_names(identify, front: RecordingProxy) -> None:
+def test_request_without_tls_is_sent_to_hosts_that_the_user_names(identify: Any, front: RecordingProxy) -> None:
     environ = {"http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "localstack"}
     assert identify(environ, "http://localstack:4566") == ALICE
     with pytest.raises(ConfigError, match="in the clear"):
@@ -129,7 +131,7 @@ def test_request_without_tls_is_sent_to_hosts_that_the_user_names(identify, fron
 
 @pytest.mark.parametrize("named", ["ca_bundle", "profile", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", ""])
 def test_certificate_is_trusted_only_by_given_bundle(
-    identify,
+    identify: Any,
     moto: MotoServer,
     certificate: Path,
     tls: ssl.SSLContext,
@@ -160,14 +162,14 @@ def test_certificate_is_trusted_only_by_given_bundle(
 # -- responses ---------------------------------------------------------------------------------------------------------
 
 
-def test_failed_request_is_sent_once(identify, front: RecordingProxy) -> None:
+def test_failed_request_is_sent_once(identify: Any, front: RecordingProxy) -> None:
     front.on("GetCallerIdentity", server_error())
     with pytest.raises(ClientError):
         identify()
     assert front.actions == ["GetCallerIdentity"]
 
 
-def test_redirection_is_not_followed(identify, front: RecordingProxy, moto: MotoServer) -> None:
+def test_redirection_is_not_followed(identify: Any, front: RecordingProxy, moto: MotoServer) -> None:
     with running(moto.url) as elsewhere:
         front.on("GetCallerIdentity", Fault(307, b"", {"Location": elsewhere.url}))
         with pytest.raises(Exception):  # noqa: B017 - what botocore makes of the response is not the point
@@ -177,7 +179,7 @@ def test_redirection_is_not_followed(identify, front: RecordingProxy, moto: Moto
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
 @pytest.mark.parametrize("status", [200, 307, 403, 500])
-def test_endless_response_is_cut(identify, status: int, chunked: bool) -> None:
+def test_endless_response_is_cut(identify: Any, status: int, chunked: bool) -> None:
     headers = "Location: http://127.0.0.1:9/\r\n" if status == 307 else ""
     with endless(status, chunked=chunked, headers=headers) as server:
         with pytest.raises(transport.TooLong):
@@ -186,7 +188,7 @@ def test_endless_response_is_cut(identify, status: int, chunked: bool) -> None:
 
 
 @pytest.mark.parametrize("length", ["-1", "-ffff"])
-def test_chunk_of_negative_length_is_cut(identify, length: str) -> None:
+def test_chunk_of_negative_length_is_cut(identify: Any, length: str) -> None:
     """http.client reads such a chunk to the end of the connection, all at once."""
     with endless(length=length) as server:
         with pytest.raises(transport.TooLong):
@@ -194,7 +196,7 @@ def test_chunk_of_negative_length_is_cut(identify, length: str) -> None:
         assert server.sent < 32 * 2**20
 
 
-def test_endless_length_of_a_chunk_is_cut(identify) -> None:
+def test_endless_length_of_a_chunk_is_cut(identify: Any) -> None:
     with endless(line=True) as server:
         with pytest.raises(ConnectionClosedError):
             identify(endpoint=server.url)

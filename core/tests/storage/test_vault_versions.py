@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ def vault(root: Path, able: Capability, inner: MemoryBackend) -> Vault:
 class Trusting(MemoryBackend):
     """Checks nothing, as a store may that does not say that it does."""
 
-    def put(self, key, value, **_):
+    def put(self, key: Any, value: Any, **_: Any) -> Any:
         return super().put(key, value)
 
-    def delete(self, key, **_):
+    def delete(self, key: Any, **_: Any) -> Any:
         return super().delete(key)
 
 
@@ -70,7 +71,7 @@ def test_a_key_that_changes_after_it_was_looked_at_is_not_moved_away(able: Capab
     opened.put("work", ONE)
     delete = opened.delete
 
-    def late(name, **named):
+    def late(name: Any, **named: Any) -> Any:
         opened.put("work", OTHER)
         return delete(name, **named)
 

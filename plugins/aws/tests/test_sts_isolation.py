@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ SECRET_ANSWER = (
         ),
     ],
 )
-def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[str], answer: Fault) -> None:
+def test_no_secret_in_logs_or_exceptions(aws: Any, expect: Any, everything_logged: list[str], answer: Fault) -> None:
     session = aws.assume()
     aws.source = session
     secrets = [session.secret_access_key.reveal_text(), session.session_token.reveal_text(), aws.code]
@@ -95,7 +96,7 @@ def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[st
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: RecordingProxy) -> None:
+def test_aws_repeats_what_was_signed_and_we_do_not(aws: Any, front: RecordingProxy) -> None:
     aws.source = aws.assume()
     token = aws.source.session_token.reveal_text()
     for answer in (fault.bad_signature(token), fault.deny(f"token {token}, code {aws.code}, account 1{aws.code}")):
@@ -108,7 +109,7 @@ def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: RecordingProxy) -
 
 
 def test_aws_variables_have_no_effect(
-    aws, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch
+    aws: Any, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither those of the process nor those of the context: the parameters decide, and are the key of the cache."""
     variables = {
@@ -130,7 +131,7 @@ def test_aws_variables_have_no_effect(
     assert (call.access_key_id, call.session_token, call.region) == (moto.alice.access_key_id, "", "us-east-1")
 
 
-def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.plugin", None)
     with pytest.raises(SessionError, match=r"the AWS SDK lacks botocore\.plugin"):
         aws.issue()
@@ -155,7 +156,7 @@ def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws, monkeypatc
         ({"region": "mars-1", "endpoint_url": "https://sts.test:1/x"}, "https://sts.test:1/x", "mars-1"),
     ],
 )
-def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str) -> None:
+def test_the_endpoint(aws: Any, keys: dict[str, object], url: str, region: str) -> None:
     """Seen in the request as it would be sent: nothing reaches the network."""
     made = client.connect(keys, aws.source, {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9", "AWS_REGION": "hostile-1"})
     sent = []
@@ -163,7 +164,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str) -> No
     class Stop(Exception):
         pass
 
-    def keep(request, **_: object) -> None:
+    def keep(request: Any, **_: object) -> None:
         sent.append((request.url.rstrip("/"), request.headers["Authorization"].decode().split("/")[2]))
         raise Stop
 
@@ -174,7 +175,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str) -> No
     assert sent == [(url, region)]
 
 
-def test_proxy_is_that_of_context_and_not_for_this_machine(aws, front: RecordingProxy, moto: MotoServer) -> None:
+def test_proxy_is_that_of_context_and_not_for_this_machine(aws: Any, front: RecordingProxy, moto: MotoServer) -> None:
     with running(moto.url) as proxy:
         aws.environ = proxies.everywhere(proxy.url) | {"AWS_VAULT_PLAIN_HTTP": "sts.corp.invalid"}
         assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
@@ -187,7 +188,7 @@ def test_proxy_is_that_of_context_and_not_for_this_machine(aws, front: Recording
 @pytest.mark.parametrize(
     "endpoint", ["http://sts.example", "http://10.1.2.3:4566", "http://127.0.0.1.example", "http://127.1"]
 )
-def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: RecordingProxy, endpoint: str) -> None:
+def test_no_session_in_the_clear_and_no_code_used_for_it(aws: Any, front: RecordingProxy, endpoint: str) -> None:
     aws.environ = {"http_proxy": front.url}
     for call in (
         lambda: aws.assume(endpoint_url=endpoint, mfa_serial=MFA),
@@ -204,14 +205,16 @@ def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: RecordingPr
     "body", [b"<a>" * 200_000, b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 20_000], ids=["deep", "entities"]
 )
 @pytest.mark.parametrize("status", [200, 403])
-def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: RecordingProxy, status: int, body: bytes) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_stss(
+    aws: Any, front: RecordingProxy, status: int, body: bytes
+) -> None:
     front.on("AssumeRole", fault.garbage(body, status))
     with pytest.raises(SessionError, match="unexpected response from"):
         aws.assume(mfa_serial=MFA)
 
 
 @pytest.mark.parametrize("named", ["ca_bundle", "AWS_CA_BUNDLE"])
-def test_ca_bundle_is_that_of_parameters_or_context(aws, moto: MotoServer, tmp_path: Path, named: str) -> None:
+def test_ca_bundle_is_that_of_parameters_or_context(aws: Any, moto: MotoServer, tmp_path: Path, named: str) -> None:
     certificate = certificates.of_loopback(tmp_path / "certificate.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)

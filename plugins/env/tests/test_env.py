@@ -373,12 +373,14 @@ def script(tmp_path: Path, body: str) -> str:
     return f"'{path}'"
 
 
+@pytest.mark.process
 def test_a_command_is_split_but_no_shell_runs(tmp_path: Path) -> None:
     command = script(tmp_path, "print('|'.join(sys.argv[1:]))")
     asked = context(tmp_path, {NAME + "_COMMAND": f"{command} 'two words' $HOME ';' *"})
     assert get(asked) == Secret("two words|$HOME|;|*")
 
 
+@pytest.mark.process
 def test_a_command_sees_the_environment_but_no_passphrase(tmp_path: Path) -> None:
     command = script(tmp_path, "print(' '.join(sorted(os.environ)))")
     environ = {"GNUPGHOME": "/x", "AWS_VAULT_OTHER_PASSPHRASE": CANARY, EVERY: CANARY, "AWS_VAULT_BACKEND": "file"}
@@ -389,18 +391,21 @@ def test_a_command_sees_the_environment_but_no_passphrase(tmp_path: Path) -> Non
     assert not [name for name in seen if "PASSPHRASE" in name]
 
 
+@pytest.mark.process
 def test_a_command_that_fails(tmp_path: Path) -> None:
     command = script(tmp_path, f"print({CANARY!r}); print({CANARY!r}, file=sys.stderr); sys.exit(3)")
     message = refusal(tmp_path, {NAME + "_COMMAND": f"{command} '{CANARY}'"}, SourceUnavailable)
     assert message == f"{NAME}_COMMAND: {command[1:-1]} ended with exit code 3"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("output", ["", "\\n"])
 def test_a_command_that_prints_nothing(tmp_path: Path, output: str) -> None:
     command = script(tmp_path, f"sys.stdout.write('{output}')")
     assert refusal(tmp_path, {NAME + "_COMMAND": command}) == f"{NAME}_COMMAND is set but empty"
 
 
+@pytest.mark.process
 def test_commands_that_cannot_run(tmp_path: Path) -> None:
     name = f"{NAME}_COMMAND"
     message = refusal(tmp_path, {name: f"echo '{CANARY}"})
@@ -408,6 +413,7 @@ def test_commands_that_cannot_run(tmp_path: Path) -> None:
     refusal(tmp_path, {name: f"/nonexistent/command '{CANARY}'"}, SourceUnavailable)
 
 
+@pytest.mark.process
 def test_a_command_has_until_the_deadline(tmp_path: Path) -> None:
     asked = context(tmp_path, {NAME + "_COMMAND": "sleep 20"})
     start = time.monotonic()

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +23,12 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def path(folder):
+def path(folder: Any) -> Any:
     return folder / "store.vlt"
 
 
 @pytest.fixture
-def made(opened, path):
+def made(opened: Any, path: Any) -> Any:
     """A store that was written twice; the bytes of the first write."""
     store = opened()
     store.put(KEY, Secret("1"))
@@ -36,26 +38,26 @@ def made(opened, path):
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Any:
     """A function that makes the context of another machine that shares the file."""
     return lambda name, passphrase="right": FakeContext(tmp_path / name, store="file", passphrases=[passphrase])
 
 
-def anchors(tmp_path):
+def anchors(tmp_path: Any) -> Any:
     """What is remembered of stores."""
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
-def places(tmp_path):
+def places(tmp_path: Any) -> Any:
     """What is remembered of places."""
     return sorted(set((tmp_path / "state/anchors").glob("*.json")) - set(anchors(tmp_path)))
 
 
-def reads(store):
+def reads(store: Any) -> Any:
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def writes(store):
+def writes(store: Any) -> Any:
     return (
         lambda: store.put(KEY, Secret("x")),
         lambda: store.delete(KEY),
@@ -66,7 +68,9 @@ def writes(store):
 # -- no alarm ----------------------------------------------------------------------------------------------------------
 
 
-def test_s8_nothing_remembered_is_silent_and_remembers(made, opened, machine, path, tmp_path):
+def test_s8_nothing_remembered_is_silent_and_remembers(
+    made: Any, opened: Any, machine: Any, path: Any, tmp_path: Path
+) -> None:
     other = machine("other")
     assert opened(other).get(KEY).value == Secret("2")
     assert other.notes == []
@@ -75,7 +79,7 @@ def test_s8_nothing_remembered_is_silent_and_remembers(made, opened, machine, pa
     assert len(other.notes) == 1  # what it read it remembers
 
 
-def test_s8_writes_of_another_machine_are_no_alarm(made, opened, machine, ctx):
+def test_s8_writes_of_another_machine_are_no_alarm(made: Any, opened: Any, machine: Any, ctx: FakeContext) -> None:
     for number in range(3):
         for context in (machine("other"), ctx):
             opened(context).put(KEY, Secret(f"{number}"))
@@ -83,7 +87,9 @@ def test_s8_writes_of_another_machine_are_no_alarm(made, opened, machine, ctx):
     assert opened().get(KEY).value == Secret("2")
 
 
-def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch, tmp_path):
+def test_s8_a_crash_before_the_anchor_is_no_alarm(
+    made: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     with monkeypatch.context() as patch:
@@ -97,7 +103,7 @@ def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch
     assert anchor.read_bytes() != before
 
 
-def test_s8_a_reader_that_is_late_takes_nothing_back(made, opened, ctx, tmp_path):
+def test_s8_a_reader_that_is_late_takes_nothing_back(made: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     store = opened()
     old = store.store.read().mark
     opened().put(KEY, Secret("3"))
@@ -107,13 +113,15 @@ def test_s8_a_reader_that_is_late_takes_nothing_back(made, opened, ctx, tmp_path
     assert anchor.read_bytes() == newest
 
 
-def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch):
+def test_s8_a_write_between_two_looks_is_no_alarm(
+    made: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
     reader = opened()
     for name, owner in (("read", reader.store.file), ("read", reader.store.anchor)):
         real = getattr(owner, name)
 
-        def late(*given, _owner=owner, _name=name, _real=real):
+        def late(*given: Any, _owner: Any = owner, _name: Any = name, _real: Any = real) -> Any:
             found = _real(*given)
             monkeypatch.setattr(_owner, _name, _real)
             opened().put(KEY, Secret("3"))
@@ -125,7 +133,7 @@ def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch
     assert ctx.notes == []
 
 
-def test_s8_a_forged_epoch_is_not_remembered(made, opened, path, tmp_path):
+def test_s8_a_forged_epoch_is_not_remembered(made: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     good = path.read_bytes()
@@ -137,7 +145,7 @@ def test_s8_a_forged_epoch_is_not_remembered(made, opened, path, tmp_path):
     assert opened().put(KEY, Secret("3"))
 
 
-def test_s8_the_folder_under_another_name(made, folder, ctx, tmp_path, path):
+def test_s8_the_folder_under_another_name(made: Any, folder: Any, ctx: FakeContext, tmp_path: Path, path: Any) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     store = FileBackend(ctx, tmp_path / "link" / folder.name)
     path.write_bytes(made)
@@ -149,7 +157,9 @@ def test_s8_the_folder_under_another_name(made, folder, ctx, tmp_path, path):
 # -- older, forked -----------------------------------------------------------------------------------------------------
 
 
-def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ctx, path):
+def test_s8_an_older_copy_is_read_with_one_line_and_not_written(
+    made: Any, opened: Any, ctx: FakeContext, path: Any
+) -> None:
     path.write_bytes(made)
     store = opened()
     for _ in range(2):
@@ -164,12 +174,12 @@ def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ct
         with pytest.raises(StorageDenied, match=r"older copy .* nothing was changed") as caught:
             write()
         assert caught.value.exit_code == 4
-        assert "awsv file accept --older" in caught.value.hint
+        assert "awsv file accept --older" in caught.value.hint  # type: ignore[operator]
     assert path.read_bytes() == made
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_the_hint_names_the_store(made, opened, ctx, path):
+def test_s8_the_hint_names_the_store(made: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     path.write_bytes(made)
     ctx.store = "office"
     with pytest.raises(StorageDenied) as caught:
@@ -177,12 +187,14 @@ def test_s8_the_hint_names_the_store(made, opened, ctx, path):
     assert caught.value.hint.endswith("awsv file accept --older --backend office")
 
 
-def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypatch):
+def test_s8_an_older_copy_that_comes_under_the_lock(
+    made: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = opened()
     store.get(KEY)
     real = store.store.file.locked
 
-    def late(check):
+    def late(check: Any) -> Any:
         path.write_bytes(made)
         return real(check)
 
@@ -192,7 +204,7 @@ def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypa
     assert path.read_bytes() == made
 
 
-def test_s8_older_accepted(made, opened, ctx, path):
+def test_s8_older_accepted(made: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     path.write_bytes(made)
     assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
@@ -201,7 +213,7 @@ def test_s8_older_accepted(made, opened, ctx, path):
 
 
 @pytest.fixture
-def forked(made, opened, machine, path, ctx):
+def forked(made: Any, opened: Any, machine: Any, path: Any, ctx: FakeContext) -> Any:
     """Two machines wrote the same file at once, and the other one's write won."""
     before = path.read_bytes()
     other = machine("other")
@@ -212,7 +224,7 @@ def forked(made, opened, machine, path, ctx):
     return other
 
 
-def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, path):
+def test_s8_a_fork_is_read_with_one_line_and_not_written(forked: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     data = path.read_bytes()
     store = opened()
     for read in reads(store):
@@ -229,7 +241,7 @@ def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, pa
     assert forked.notes == []
 
 
-def test_s8_fork_accepted(forked, opened, ctx):
+def test_s8_fork_accepted(forked: Any, opened: Any, ctx: FakeContext) -> None:
     with pytest.raises(StorageConflict, match="but fork") as caught:
         maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
@@ -242,14 +254,14 @@ def test_s8_fork_accepted(forked, opened, ctx):
 
 
 @pytest.fixture
-def replaced(made, opened, ctx, path, tmp_path, machine):
+def replaced(made: Any, opened: Any, ctx: FakeContext, path: Any, tmp_path: Path, machine: Any) -> None:
     """Another store, with a passphrase of its own, in the place of ours; whoever opens it."""
     other = tmp_path / "elsewhere"
     FileBackend(machine("other", "theirs"), other).put(KEY, Secret("theirs"))
     shutil.copyfile(other / "store.vlt", path)
 
 
-def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
+def test_s8_another_store_is_not_touched(replaced: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     data, asked = path.read_bytes(), len(ctx.unlocked)
     store = opened()
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.need(store.store)):
@@ -261,7 +273,7 @@ def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
     assert (len(ctx.unlocked), ctx.notes) == (asked, [])  # our passphrase is not tried on it
 
 
-def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
+def test_s8_replaced_accepted(replaced: Any, opened: Any, machine: Any, tmp_path: Path, ctx: FakeContext) -> None:
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
         maintenance.accept(opened(theirs).store, Verdict.FORK, nullcontext())
@@ -270,7 +282,7 @@ def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
     assert opened(theirs).put(KEY, Secret("x"))
 
 
-def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
+def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced: Any, opened: Any, ctx: FakeContext) -> None:
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
@@ -280,21 +292,23 @@ def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
 
 
 @pytest.mark.parametrize("whole_folder", [False, True])
-def test_s8_a_store_that_is_gone_is_never_made_anew(made, opened, ctx, folder, path, whole_folder):
+def test_s8_a_store_that_is_gone_is_never_made_anew(
+    made: Any, opened: Any, ctx: FakeContext, folder: Any, path: Any, whole_folder: Any
+) -> None:
     shutil.rmtree(folder) if whole_folder else path.unlink()
     store, asked = opened(), len(ctx.unlocked)
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.create(store.store)):
         with pytest.raises(StorageUnavailable, match=r"store.vlt is gone") as caught:
             call()
         assert caught.value.exit_code == 4
-        assert "awsv file restore" in caught.value.hint
-        assert "awsv file accept --replaced" in caught.value.hint
+        assert "awsv file restore" in caught.value.hint  # type: ignore[operator]
+        assert "awsv file accept --replaced" in caught.value.hint  # type: ignore[operator]
     assert not path.exists()
     assert folder.exists() != whole_folder
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
+def test_s8_gone_while_a_writer_waits(made: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened()
     real = store.store.file.locked
     monkeypatch.setattr(store.store.file, "locked", lambda check: (path.unlink(), real(check))[1])
@@ -303,7 +317,7 @@ def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
     assert not path.exists()
 
 
-def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
+def test_s8_gone_accepted(made: Any, opened: Any, path: Any, tmp_path: Path, ctx: FakeContext) -> None:
     path.unlink()
     assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
     assert places(tmp_path) == []
@@ -312,7 +326,7 @@ def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
     assert opened().get(KEY).value == Secret("new")
 
 
-def test_nothing_to_accept(made, opened, ctx, tmp_path):
+def test_nothing_to_accept(made: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     for flag in (Verdict.OLDER, Verdict.FORK, Verdict.REPLACED):
@@ -340,13 +354,13 @@ def test_nothing_to_accept(made, opened, ctx, tmp_path):
         ("", (b"a", 5, b"m"), None, Verdict.UNKNOWN),
     ],
 )
-def test_judge(here, newest, found, verdict):
+def test_judge(here: Any, newest: Any, found: Any, verdict: Any) -> None:
     stores = frozenset(name.encode() for name in here)
     memory = Memory(stores, None, Mark(*newest) if newest else None, settled=True)
     assert memory.judge(Mark(*found) if found else None) is verdict
 
 
-def test_mark_keeps_the_largest_epoch():
+def test_mark_keeps_the_largest_epoch() -> None:
     mark = Mark(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
     assert Mark.parse(mark.to_bytes()) == mark
 
@@ -375,7 +389,7 @@ print(*context.notes)
 
 
 @pytest.mark.slow
-def test_s12_sixteen_writers_and_no_alarm(opened, folder, ctx, figure):
+def test_s12_sixteen_writers_and_no_alarm(opened: Any, folder: Any, ctx: FakeContext, figure: Any) -> None:
     opened().put("counters/one", Secret("0"))
     count = sample(5, 25)
     processes = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,17 +17,17 @@ from vault_testkit.context import FakeContext
 A, B = b"a" * 16, b"b" * 16
 
 
-def mark(epoch, store=A, mac=b"m" * 32):
+def mark(epoch: Any, store: Any = A, mac: Any = b"m" * 32) -> Any:
     return Mark(store, epoch, mac)
 
 
-def fields(**changes):
+def fields(**changes: Any) -> Any:
     value = {"epoch": 1, "format": 1, "mac": vlt.to_base64(b"m" * 32), "store": vlt.to_base64(A)}
     return vlt.canonical({**value, **changes})
 
 
 @pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
-def test_what_is_written_is_read_back(epoch):
+def test_what_is_written_is_read_back(epoch: Any) -> None:
     assert Mark.parse(mark(epoch).to_bytes()) == mark(epoch)
 
 
@@ -47,12 +49,12 @@ def test_what_is_written_is_read_back(epoch):
     ],
     ids=str,
 )
-def test_a_field_outside_of_its_limits_is_no_mark(changes):
+def test_a_field_outside_of_its_limits_is_no_mark(changes: Any) -> None:
     with pytest.raises(ValueError):
         Mark.parse(fields(**changes))
 
 
-def test_judged_by_the_newest_state():
+def test_judged_by_the_newest_state() -> None:
     assert judge(None, mark(5)) is Verdict.UNKNOWN
     assert judge(mark(5), mark(4)) is Verdict.OLDER
     assert judge(mark(5), mark(5)) is Verdict.SAME
@@ -73,7 +75,7 @@ def test_judged_by_the_newest_state():
     ],
     ids=str,
 )
-def test_judged_by_the_place_first(here, found, verdict):
+def test_judged_by_the_place_first(here: Any, found: Any, verdict: Any) -> None:
     assert Memory(frozenset(here), A, mark(5), settled=True).judge(found) is verdict
 
 
@@ -81,23 +83,23 @@ def test_judged_by_the_place_first(here, found, verdict):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     made = tmp_path / "real"
     made.mkdir(mode=0o700)
     return made
 
 
 @pytest.fixture
-def anchored(ctx, folder):
+def anchored(ctx: FakeContext, folder: Any) -> Any:
     """A function that makes the anchor of a store in a folder."""
     return lambda where=folder, context=ctx: Anchor(context, where / "store.vlt")
 
 
-def files(ctx):
+def files(ctx: Any) -> Any:
     return {path.name: json.loads(path.read_bytes()) for path in (ctx.state_dir / "anchors").glob("*.json")}
 
 
-def old_style(ctx, name, value):
+def old_style(ctx: Any, name: Any, value: Any) -> None:
     """A file of a place that also holds the newest state, as version 0.1.0 wrote it."""
     path = ctx.state_dir / "anchors" / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,14 +107,16 @@ def old_style(ctx, name, value):
     path.chmod(0o600)
 
 
-def test_the_newest_at_any_place_counts_and_only_of_this_store(ctx, anchored):
+def test_the_newest_at_any_place_counts_and_only_of_this_store(ctx: FakeContext, anchored: Any) -> None:
     for number, (epoch, store) in enumerate([(3, A), (7, A), (5, A), (9, B)]):
         old_style(ctx, f"{number}.json", mark(epoch, store))
     found = anchored().read(A)
     assert (found.newest, found.settled, found.here) == (mark(7), False, frozenset())
 
 
-def test_each_place_and_store_has_a_file_with_a_name_of_its_own(ctx, anchored, tmp_path):
+def test_each_place_and_store_has_a_file_with_a_name_of_its_own(
+    ctx: FakeContext, anchored: Any, tmp_path: Path
+) -> None:
     for number in range(40):
         where = tmp_path / str(number)
         where.mkdir()
@@ -121,7 +125,9 @@ def test_each_place_and_store_has_a_file_with_a_name_of_its_own(ctx, anchored, t
     assert all(anchored(tmp_path / str(number)).read().here for number in range(40))
 
 
-def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(ctx, anchored, folder, tmp_path):
+def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(
+    ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path
+) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder.parent)
     anchored(link / "real").pin(mark(1))
@@ -132,7 +138,9 @@ def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(ctx, anchored,
     assert anchored(link / "real").read().here == {A}
 
 
-def test_it_is_settled_when_every_name_of_the_place_has_its_file(ctx, anchored, folder, tmp_path):
+def test_it_is_settled_when_every_name_of_the_place_has_its_file(
+    ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path
+) -> None:
     anchored().pin(mark(1))
     assert anchored().read(A).settled
     link = tmp_path / "link"
@@ -142,10 +150,12 @@ def test_it_is_settled_when_every_name_of_the_place_has_its_file(ctx, anchored, 
     assert anchored(link).read(A).settled
 
 
-def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeypatch):
+def test_nothing_is_locked_where_nothing_is_to_be_written(
+    ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchored().pin(mark(2))
 
-    def refuse(*_args):
+    def refuse(*_args: Any) -> Any:
         raise AssertionError("locked")
 
     monkeypatch.setattr(atomic_file.SafeFile, "locked", refuse)
@@ -154,7 +164,7 @@ def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeyp
     assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
 
 
-def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, anchored):
+def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(2))
     anchored().advance(mark(1))
     anchored().advance(mark(2, mac=b"x" * 32))
@@ -165,11 +175,13 @@ def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, ancho
     assert (found.here, found.newest) == ({A}, mark(3))
 
 
-def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anchored, monkeypatch):
+def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(
+    ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchored().pin(mark(2))
     real = atomic_file.SafeFile.locked
 
-    def late(self, check):
+    def late(self: Any, check: Any) -> Any:
         monkeypatch.setattr(atomic_file.SafeFile, "locked", real)
         anchored().pin(mark(9))
         return real(self, check)
@@ -179,7 +191,7 @@ def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anc
     assert anchored().read(A).newest == mark(9)
 
 
-def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
+def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(5))
     anchored().accept(mark(3), Verdict.REPLACED)
     assert anchored().read(A).newest == mark(5)
@@ -190,7 +202,7 @@ def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
     assert (found.here, found.newest) == ({B}, mark(1, B))
 
 
-def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx, anchored):
+def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(5))
     anchored().pin(mark(4))
     assert anchored().read(A).newest == mark(5)
@@ -198,7 +210,7 @@ def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx, anchored):
     assert anchored().read(A).newest == mark(5, mac=b"x" * 32)
 
 
-def test_damage_counts_until_the_next_look_and_is_told_once(ctx, anchored):
+def test_damage_counts_until_the_next_look_and_is_told_once(ctx: FakeContext, anchored: Any) -> None:
     one = anchored()
     one.pin(mark(1))
     path = ctx.state_dir / "anchors" / f"store-{A.hex()}.json"
@@ -215,7 +227,7 @@ def test_damage_counts_until_the_next_look_and_is_told_once(ctx, anchored):
     assert not one.damaged
 
 
-def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx, anchored):
+def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx: FakeContext, anchored: Any) -> None:
     one = anchored()
     one.pin(mark(1))
     one.path.write_bytes(b"{}")
@@ -226,7 +238,9 @@ def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx, anchored):
     assert one.read(A).newest == mark(1)
 
 
-def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ctx, anchored, monkeypatch):
+def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(
+    ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = anchored()
     one.path.with_name(f"{one.path.name}.lock").mkdir(parents=True)
     one.path.parent.chmod(0o700)
@@ -237,7 +251,7 @@ def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ct
         one.accept(mark(1), Verdict.OLDER)
 
 
-def test_a_place_is_forgotten_and_its_store_is_not(ctx, anchored):
+def test_a_place_is_forgotten_and_its_store_is_not(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(4))
     anchored().forget()
     assert list(files(ctx)) == [f"store-{A.hex()}.json"]
@@ -245,7 +259,7 @@ def test_a_place_is_forgotten_and_its_store_is_not(ctx, anchored):
     assert anchored().read(A).newest == mark(4)
 
 
-def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx, anchored, tmp_path):
+def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx: FakeContext, anchored: Any, tmp_path: Path) -> None:
     one = anchored()
     one.pin(mark(4))
     one.path.unlink()
@@ -254,7 +268,7 @@ def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx, anchored, tmp_pat
     assert not one.path.is_symlink()
 
 
-def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
+def test_off_it_reads_and_writes_nothing(tmp_path: Path, folder: Any, anchored: Any) -> None:
     off = FakeContext(tmp_path / "off", store="file", options={"anchor": False})
     one = anchored(context=off)
     one.pin(mark(1))
@@ -265,6 +279,6 @@ def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
     assert not off.state_dir.exists()
 
 
-def test_it_is_not_worth_a_long_wait():
+def test_it_is_not_worth_a_long_wait() -> None:
     assert rollback_guard._PATIENCE <= 2
     assert rollback_guard._LIMIT <= 65_536

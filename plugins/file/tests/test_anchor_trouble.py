@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +23,12 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def path(folder):
+def path(folder: Any) -> Any:
     return folder / "store.vlt"
 
 
 @pytest.fixture
-def made(opened, path):
+def made(opened: Any, path: Any) -> Any:
     """A store that was written twice; the bytes of the first write."""
     store = opened()
     store.put(KEY, Secret("1"))
@@ -35,15 +37,15 @@ def made(opened, path):
     return first
 
 
-def anchors(tmp_path):
+def anchors(tmp_path: Any) -> Any:
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
-def reads(store):
+def reads(store: Any) -> Any:
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def test_s8_off(made, opened, path, tmp_path):
+def test_s8_off(made: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     home = tmp_path / "ephemeral"
     context = FakeContext(home, store="file", passphrases=["right"], options={"anchor": False})
     assert opened(context).put(KEY, Secret("3"))
@@ -59,10 +61,12 @@ def test_s8_off(made, opened, path, tmp_path):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_reading_again_makes_nothing_durable_again(made, opened, ctx, tmp_path, monkeypatch, enabled):
+def test_reading_again_makes_nothing_durable_again(
+    made: Any, opened: Any, ctx: FakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: Any
+) -> None:
     """Neither where the anchor is off nor where it cannot be written."""
     shutil.rmtree(tmp_path / "state")
-    ctx.options["anchor"] = enabled
+    ctx.options["anchor"] = enabled  # type: ignore[index]
     if enabled:
         monkeypatch.setattr(atomic_file.SafeFile, "locked", refused)
     synced = []
@@ -74,17 +78,17 @@ def test_reading_again_makes_nothing_durable_again(made, opened, ctx, tmp_path, 
     assert len(synced) == (1 if enabled else 0)
 
 
-def refused(*_):
+def refused(*_: Any) -> Any:
     raise StorageDenied("read-only")
 
 
-def test_the_option():
+def test_the_option() -> None:
     (spec,) = vault_storage_backends()
     option = spec.options[1]
     assert (option.name, option.default, option.parse("off"), option.parse("on")) == ("anchor", True, False, True)
 
 
-def spoil_with(data):
+def spoil_with(data: Any) -> Any:
     return lambda anchor: anchor.write_bytes(data)
 
 
@@ -100,7 +104,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_s8_a_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_path, how, path):
+def test_s8_a_damaged_anchor_warns_and_blocks_nothing(
+    made: Any, opened: Any, ctx: FakeContext, tmp_path: Path, how: Any, path: Any
+) -> None:
     (anchor,) = anchors(tmp_path)
     DAMAGE[how](anchor)
     store = opened()
@@ -119,7 +125,9 @@ def test_s8_a_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_pat
 
 
 @pytest.mark.parametrize("damaged", ["newest state", "place"])
-def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(made, opened, tmp_path, damaged):
+def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(
+    made: Any, opened: Any, tmp_path: Path, damaged: Any
+) -> None:
     """What it has read may be an older copy, or another store: only a write or a person says what it is."""
     folder = tmp_path / "state/anchors"
     for file in folder.glob("*.json"):
@@ -134,7 +142,9 @@ def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(made, opened, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
-def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, kind):
+def test_s8_something_else_in_place_of_the_anchor(
+    made: Any, opened: Any, ctx: FakeContext, tmp_path: Path, kind: Any
+) -> None:
     (anchor,) = anchors(tmp_path)
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -147,7 +157,7 @@ def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, k
     assert precious.read_text() == "precious"
 
 
-def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
+def test_s8_a_damaged_anchor_can_be_accepted_away(made: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
     maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
@@ -156,7 +166,9 @@ def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
     assert ctx.notes == []
 
 
-def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(opened, ctx, tmp_path, path):
+def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(
+    opened: Any, ctx: FakeContext, tmp_path: Path, path: Any
+) -> None:
     ctx.state_dir.write_text("a file where the folder should be")
     opened().put(KEY, Secret("1"))
     store = opened()
@@ -167,7 +179,9 @@ def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(opened, ctx, tm
     assert opened().get(KEY).value == Secret("3")
 
 
-def test_s8_a_read_only_state_folder_as_an_ordinary_user(made, child, folder, tmp_path, monkeypatch):
+def test_s8_a_read_only_state_folder_as_an_ordinary_user(
+    made: Any, child: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reads say nothing, writes work and say it."""
     user = None
     shutil.rmtree(tmp_path / "state")
@@ -180,7 +194,7 @@ def test_s8_a_read_only_state_folder_as_an_ordinary_user(made, child, folder, tm
     (tmp_path / "state").chmod(0o500)
     monkeypatch.chdir(tmp_path)  # the folders above may be closed to the other user
 
-    def work():
+    def work() -> Any:
         from pathlib import Path
 
         context = FakeContext(Path(), passphrases=["right"])
@@ -194,7 +208,7 @@ def test_s8_a_read_only_state_folder_as_an_ordinary_user(made, child, folder, tm
     assert status == 0
 
 
-def test_modes_of_what_is_remembered(made, tmp_path):
+def test_modes_of_what_is_remembered(made: Any, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     assert anchor.stat().st_mode & 0o777 == 0o600
     assert anchor.parent.stat().st_mode & 0o777 == 0o700

@@ -7,6 +7,7 @@ import socket
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,17 +24,17 @@ NOBODY = 65_534
 
 
 @pytest.fixture
-def made(opened, folder):
+def made(opened: Any, folder: Any) -> Any:
     """A store with one entry; its path."""
     opened().put(KEY, Secret("x"))
     return folder / "store.vlt"
 
 
-def names(folder):
+def names(folder: Any) -> Any:
     return sorted(path.name for path in folder.iterdir())
 
 
-def both(store):
+def both(store: Any) -> Any:
     """A read and a write."""
     return (lambda: store.get(KEY), lambda: store.put(KEY, Secret("y")))
 
@@ -48,8 +49,8 @@ def both(store):
         pytest.param(0o777, marks=pytest.mark.root("under umask 0777 only root can go on with what it makes")),
     ],
 )
-def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
-    def work():
+def test_s13_created_modes_are_exact(child: Any, folder: Any, tmp_path: Path, umask: Any) -> None:
+    def work() -> Any:
         FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder / "deep").put(KEY, Secret("x"))
         return True
 
@@ -62,7 +63,7 @@ def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o601, 0o620])
-def test_s13_file_open_to_others(made, opened, mode, snapshot):
+def test_s13_file_open_to_others(made: Any, opened: Any, mode: Any, snapshot: Any) -> None:
     made.chmod(mode)
     before = snapshot()
     for call in both(opened()):
@@ -74,7 +75,7 @@ def test_s13_file_open_to_others(made, opened, mode, snapshot):
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])
-def test_s13_folder_open_to_others(made, opened, folder, mode):
+def test_s13_folder_open_to_others(made: Any, opened: Any, folder: Any, mode: Any) -> None:
     folder.chmod(mode)
     for call in both(opened()):
         with pytest.raises(StorageDenied, match=f"{folder} is open to .* \\(mode {mode:04o}\\)") as caught:
@@ -84,7 +85,7 @@ def test_s13_folder_open_to_others(made, opened, folder, mode):
 
 @pytest.mark.root("only root can give a file away")
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_s13_foreign_owner(made, opened, folder, which):
+def test_s13_foreign_owner(made: Any, opened: Any, folder: Any, which: Any) -> None:
     path = made if which == "file" else folder
     os.chown(path, NOBODY, -1)
     for call in both(opened()):
@@ -93,11 +94,13 @@ def test_s13_foreign_owner(made, opened, folder, which):
 
 
 @pytest.mark.root("only root can become another user")
-def test_s13_another_user_cannot_open_it(made, tmp_path, child, monkeypatch):
+def test_s13_another_user_cannot_open_it(
+    made: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # so that only the store's own folder can be what stops the other user
 
-    def work():
+    def work() -> Any:
         try:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), Path("store")).get(KEY)
         except StorageDenied as error:
@@ -107,7 +110,7 @@ def test_s13_another_user_cannot_open_it(made, tmp_path, child, monkeypatch):
     assert child(work, user=NOBODY) == 0
 
 
-def test_s13_symlinked_file(made, opened, folder, tmp_path):
+def test_s13_symlinked_file(made: Any, opened: Any, folder: Any, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles"
     real.mkdir()
     made.rename(real / "store.vlt")
@@ -119,7 +122,7 @@ def test_s13_symlinked_file(made, opened, folder, tmp_path):
     assert made.is_symlink()
 
 
-def test_s13_dangling_symlink(folder, opened):
+def test_s13_dangling_symlink(folder: Any, opened: Any) -> None:
     folder.mkdir(mode=0o700)
     (folder / "store.vlt").symlink_to(folder / "nowhere")
     for call in both(opened()):
@@ -128,7 +131,7 @@ def test_s13_dangling_symlink(folder, opened):
     assert not (folder / "nowhere").exists()
 
 
-def test_s13_symlinked_folder(made, ctx, folder, tmp_path):
+def test_s13_symlinked_folder(made: Any, ctx: FakeContext, folder: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder)
     for call in both(FileBackend(ctx, link)):
@@ -137,7 +140,7 @@ def test_s13_symlinked_folder(made, ctx, folder, tmp_path):
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={folder}")
 
 
-def test_s13_symlinked_or_odd_lock(made, opened, folder, tmp_path):
+def test_s13_symlinked_or_odd_lock(made: Any, opened: Any, folder: Any, tmp_path: Path) -> None:
     lock, target = folder / "store.vlt.lock", tmp_path / "target"
     target.write_text("precious")
     for make in (lambda: lock.symlink_to(target), lock.mkdir, lambda: os.mkfifo(lock)):
@@ -149,7 +152,9 @@ def test_s13_symlinked_or_odd_lock(made, opened, folder, tmp_path):
     assert target.read_text() == "precious"
 
 
-def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatch):
+def test_s13_symlinked_temporary_file(
+    made: Any, opened: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody guessed its name and put a link there: it is not written through."""
     target = tmp_path / "target"
     target.write_text("precious")
@@ -159,7 +164,7 @@ def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatc
     store.get(KEY)
     real_open = os.open
 
-    def planted(path, flags, *rest, **more):
+    def planted(path: Any, flags: Any, *rest: Any, **more: Any) -> Any:
         if str(path).endswith(".tmp") and str(path).startswith(".store"):
             (folder / path).symlink_to(target)  # after old ones were swept away
         return real_open(path, flags, *rest, **more)
@@ -171,14 +176,14 @@ def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatc
     assert opened().get(KEY).value == Secret("x")
 
 
-def test_s13_hard_link(made, opened, tmp_path):
+def test_s13_hard_link(made: Any, opened: Any, tmp_path: Path) -> None:
     os.link(made, tmp_path / "second")
     for call in both(opened()):
         with pytest.raises(StorageDenied, match="has a second name"):
             call()
 
 
-def listen(path):
+def listen(path: Any) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path.name)
 
@@ -197,7 +202,9 @@ def listen(path):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_s13_directory_pipe_socket_device(opened, folder, monkeypatch, make, kind):
+def test_s13_directory_pipe_socket_device(
+    opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch, make: Any, kind: Any
+) -> None:
     folder.mkdir(mode=0o700)
     monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
     make(folder / "store.vlt")
@@ -206,7 +213,7 @@ def test_s13_directory_pipe_socket_device(opened, folder, monkeypatch, make, kin
             call()
 
 
-def test_s13_too_large(made, opened):
+def test_s13_too_large(made: Any, opened: Any) -> None:
     with made.open("r+b") as file:
         file.truncate(10 * 2**30)
     for call in both(opened()):
@@ -220,11 +227,11 @@ def test_s13_too_large(made, opened):
         opened().get(KEY)
 
 
-def test_s13_a_reader_that_was_overtaken_by_a_rename(made, opened, monkeypatch):
+def test_s13_a_reader_that_was_overtaken_by_a_rename(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between open and fstat the file is replaced: no name is left for what was opened, and it is still good."""
     real, seen = os.fstat, []
 
-    def late(fd):
+    def late(fd: Any) -> Any:
         if not seen and os.path.samestat(real(fd), before):
             seen.append(fd)
             opened().put(KEY, Secret("newer"))
@@ -242,7 +249,7 @@ def test_s13_a_reader_that_was_overtaken_by_a_rename(made, opened, monkeypatch):
 # -- S14: where it cannot write ----------------------------------------------------------------------------------------
 
 
-def test_s14_missing_folder(ctx, tmp_path):
+def test_s14_missing_folder(ctx: FakeContext, tmp_path: Path) -> None:
     """Nothing is there, and nothing is made by a read or by a deletion."""
     folder = tmp_path / "no" / "such"
     store = FileBackend(ctx, folder)
@@ -252,14 +259,16 @@ def test_s14_missing_folder(ctx, tmp_path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)] == [0o700, 0o700]
 
 
-def test_s14_folder_that_is_a_file(tmp_path, ctx):
+def test_s14_folder_that_is_a_file(tmp_path: Path, ctx: FakeContext) -> None:
     (tmp_path / "file").write_text("x")
     for call in both(FileBackend(ctx, tmp_path / "file")):
         with pytest.raises(StorageDenied, match="file is not a folder"):
             call()
 
 
-def test_s14_read_only_folder(made, folder, tmp_path, child, monkeypatch):
+def test_s14_read_only_folder(
+    made: Any, folder: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reading works, writing says why; as an ordinary user, for whom permissions count."""
     user = None
     if os.geteuid() == 0:
@@ -272,7 +281,7 @@ def test_s14_read_only_folder(made, folder, tmp_path, child, monkeypatch):
 
     monkeypatch.chdir(tmp_path)  # the folders above may be closed to the other user
 
-    def work():
+    def work() -> Any:
         store = FileBackend(FakeContext(tmp_path, passphrases=["right"]), Path("store"))
         read = store.get(KEY).value == Secret("x")
         try:
@@ -286,11 +295,11 @@ def test_s14_read_only_folder(made, folder, tmp_path, child, monkeypatch):
     assert status == 0
 
 
-def test_s14_folder_removed_while_waiting(made, opened, folder, monkeypatch):
+def test_s14_folder_removed_while_waiting(made: Any, opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder goes away between the lock and the rename: an error, and nothing elsewhere."""
     real = os.rename
 
-    def late(*args, **more):
+    def late(*args: Any, **more: Any) -> Any:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

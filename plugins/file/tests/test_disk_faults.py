@@ -12,7 +12,9 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,17 +35,17 @@ NOBODY = 65_534
 
 
 @pytest.fixture
-def made(opened, folder):
+def made(opened: Any, folder: Any) -> Any:
     """A store with one entry; its path."""
     opened().put(KEY, Secret("x"))
     return folder / "store.vlt"
 
 
-def names(folder):
+def names(folder: Any) -> Any:
     return sorted(path.name for path in folder.iterdir())
 
 
-def both(store):
+def both(store: Any) -> Any:
     """A read and a write."""
     return (lambda: store.get(KEY), lambda: store.put(KEY, Secret("y")))
 
@@ -61,7 +63,7 @@ with SafeFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(lamb
 
 
 @pytest.fixture
-def holder(made, folder):
+def holder(made: Any, folder: Any) -> Iterator[Any]:
     """A process that holds the lock."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"]}
@@ -73,32 +75,34 @@ def holder(made, folder):
     process.stdout.close()
 
 
-def test_s12_a_stopped_holder_is_named(holder, opened, monkeypatch):
+def test_s12_a_stopped_holder_is_named(holder: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.3)
     holder.send_signal(signal.SIGSTOP)
     assert opened().get(KEY).value == Secret("x")  # readers need no lock
     with pytest.raises(StorageUnavailable, match=f"has been locked by process {holder.pid} for") as caught:
         opened().put(KEY, Secret("y"))
-    assert f"process {holder.pid}" in caught.value.hint
+    assert f"process {holder.pid}" in caught.value.hint  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_s14_a_file_system_without_locks(made, opened, snapshot, monkeypatch, error):
+def test_s14_a_file_system_without_locks(
+    made: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
     """As some network ones are: reads work, a write says why and changes nothing."""
 
-    def fail(fd, operation):
+    def fail(fd: Any, operation: Any) -> Any:
         raise OSError(error, os.strerror(error))
 
     before = snapshot()
-    monkeypatch.setattr(atomic_file.fcntl, "flock", fail)
+    monkeypatch.setattr(atomic_file.fcntl, "flock", fail)  # type: ignore[attr-defined]
     with pytest.raises(StorageUnavailable, match=f"store cannot be locked: {os.strerror(error).lower()}") as caught:
         opened().put(KEY, Secret("y"))
-    assert "a network file system without locks? set AWS_VAULT_FILE_DIR" in caught.value.hint
+    assert "a network file system without locks? set AWS_VAULT_FILE_DIR" in caught.value.hint  # type: ignore[operator]
     assert opened().get(KEY).value == Secret("x")
     assert snapshot() == before
 
 
-def test_a_killed_holder_leaves_no_lock(holder, opened):
+def test_a_killed_holder_leaves_no_lock(holder: Any, opened: Any) -> None:
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -106,8 +110,8 @@ def test_a_killed_holder_leaves_no_lock(holder, opened):
     assert time.monotonic() - started < seconds(2)
 
 
-def test_waiting_can_be_cancelled(holder, opened, ctx, monkeypatch):
-    def cancel():
+def test_waiting_can_be_cancelled(holder: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancel() -> Any:
         raise Cancelled("interrupted")
 
     monkeypatch.setattr(ctx, "check", cancel)
@@ -115,7 +119,7 @@ def test_waiting_can_be_cancelled(holder, opened, ctx, monkeypatch):
         opened().put(KEY, Secret("y"))
 
 
-def test_the_limit_is_ten_seconds():
+def test_the_limit_is_ten_seconds() -> None:
     assert atomic_file.LOCK_SECONDS == 10
 
 
@@ -124,7 +128,7 @@ def test_the_limit_is_ten_seconds():
 STALE = ".store.vlt.1234.0123456789abcdef.tmp"
 
 
-def test_stale_temporary_files_are_swept_and_no_others(made, opened, folder):
+def test_stale_temporary_files_are_swept_and_no_others(made: Any, opened: Any, folder: Any) -> None:
     (folder / STALE).write_bytes(b"left by a killed writer")
     others = [".store.vlt.1234.tmp", "notes.txt", ".store.vlt.12.0123456789ABCDEF.tmp", STALE + "~"]
     for name in others:
@@ -137,10 +141,12 @@ def test_stale_temporary_files_are_swept_and_no_others(made, opened, folder):
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "close"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
-def test_s9_errors_before_the_rename_change_nothing(made, opened, folder, snapshot, monkeypatch, call, error):
+def test_s9_errors_before_the_rename_change_nothing(
+    made: Any, opened: Any, folder: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, call: Any, error: Any
+) -> None:
     before, real, failed = snapshot(), getattr(os, call), []
 
-    def fail(*args, **more):
+    def fail(*args: Any, **more: Any) -> Any:
         first = args[0]
         ours = ".tmp" in str(first) if call == "open" else _is_temp(first)
         if ours and not failed:
@@ -161,7 +167,7 @@ def test_s9_errors_before_the_rename_change_nothing(made, opened, folder, snapsh
     assert names(folder) == ["store.vlt", "store.vlt.lock"]
 
 
-def _is_temp(fd):
+def _is_temp(fd: Any) -> Any:
     try:
         return Path(f"/proc/self/fd/{fd}").readlink().suffix == ".tmp"
     except OSError:
@@ -169,12 +175,12 @@ def _is_temp(fd):
 
 
 @pytest.fixture(autouse=True)
-def _needs_proc(request):
+def _needs_proc(request: pytest.FixtureRequest) -> None:
     if "s9_errors_before" in request.node.name and not Path("/proc/self/fd").exists():
         pytest.skip("needs /proc to tell descriptors apart")
 
 
-def test_s9_short_writes(made, opened, monkeypatch):
+def test_s9_short_writes(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:100]))
     opened().put(KEY, Secret("y" * 5000))
@@ -182,13 +188,13 @@ def test_s9_short_writes(made, opened, monkeypatch):
     assert opened().get(KEY).value == Secret("y" * 5000)
 
 
-def test_s9_the_order_of_calls(made, opened, monkeypatch):
+def test_s9_the_order_of_calls(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write, fsync of the file, rename, fsync of the folder: nothing else makes a write durable."""
     log = []
     for name in ("write", "fsync", "rename", "unlink"):
         real = getattr(os, name)
 
-        def noted(*args, _name=name, _real=real, **more):
+        def noted(*args: Any, _name: Any = name, _real: Any = real, **more: Any) -> Any:
             kind = stat.S_ISDIR(os.fstat(args[0]).st_mode) if _name == "fsync" else None
             log.append({True: "fsync folder", False: "fsync file", None: _name}[kind])
             return _real(*args, **more)
@@ -199,10 +205,12 @@ def test_s9_the_order_of_calls(made, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EROFS, errno.EIO])
-def test_s9_a_failing_rename_tells_what_is_on_disk(made, opened, snapshot, monkeypatch, error):
+def test_s9_a_failing_rename_tells_what_is_on_disk(
+    made: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
     before = snapshot()
 
-    def fail(*args, **more):
+    def fail(*args: Any, **more: Any) -> Any:
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(os, "rename", fail)
@@ -211,10 +219,12 @@ def test_s9_a_failing_rename_tells_what_is_on_disk(made, opened, snapshot, monke
     assert snapshot() == before
 
 
-def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(made, opened, monkeypatch):
+def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(
+    made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.fsync
 
-    def fail(fd):
+    def fail(fd: Any) -> Any:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(fd)
@@ -226,10 +236,12 @@ def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(made, opened, mo
     assert made.exists()
 
 
-def test_s9_an_interrupt_leaves_no_temporary_file(made, opened, snapshot, monkeypatch):
+def test_s9_an_interrupt_leaves_no_temporary_file(
+    made: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = snapshot()
 
-    def interrupt(fd):
+    def interrupt(fd: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", interrupt)
@@ -238,7 +250,7 @@ def test_s9_an_interrupt_leaves_no_temporary_file(made, opened, snapshot, monkey
     assert snapshot() == before
 
 
-def fill(store):
+def fill(store: Any) -> Any:
     """Put entries until the disk is full; how many went in, and the error then."""
     for count in range(100):
         try:
@@ -248,7 +260,7 @@ def fill(store):
     return pytest.fail("it never was full")
 
 
-def passwd(store, passphrase):
+def passwd(store: Any, passphrase: Any) -> None:
     """Choose another passphrase, as the command does."""
     chosen = FakeContext(store.store.file.folder.parent, passphrases=[passphrase])
     new = new_slot.passphrase(
@@ -257,7 +269,7 @@ def passwd(store, passphrase):
     store.change_slots(lambda slots, dek: slots.replace(dek, slots.slots[0].id, new))
 
 
-def full_disk(folder, root):
+def full_disk(folder: Any, root: Any) -> Any:
     """On a disk on which a block is missing for the next entry: what holds, whoever reaches the limit.
 
     :returns: the figure.
@@ -279,10 +291,10 @@ def full_disk(folder, root):
     return f"full after {count} entries; {count} deletions and passwd went through, no temporary file left"
 
 
-def test_s11_a_limit_on_files(folder, tmp_path, child, figure):
+def test_s11_a_limit_on_files(folder: Any, tmp_path: Path, child: Any, figure: Any) -> None:
     """It stands for the full disk: no root is needed for it."""
 
-    def work():
+    def work() -> Any:
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
         return bool(full_disk(folder, tmp_path))
 
@@ -294,15 +306,15 @@ root = pytest.mark.root("only root can mount a file system")
 
 
 @pytest.fixture
-def mounted(tmp_path):
+def mounted(tmp_path: Path) -> Iterator[Any]:
     """A function that mounts a small file system at a folder and gives it these options; it goes with the test."""
     made = []
 
-    def mount(options):
+    def mount(options: Any) -> Any:
         place = tmp_path / f"mount-{len(made)}"
         place.mkdir(mode=0o700)
         words = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "tmpfs", place]
-        if subprocess.run(words, capture_output=True).returncode:
+        if subprocess.run(words, capture_output=True).returncode:  # type: ignore[arg-type]
             pytest.skip("root may not mount a tmpfs here")
         made.append(place)
         return place
@@ -313,12 +325,12 @@ def mounted(tmp_path):
 
 
 @root
-def test_s11_a_small_file_system(mounted, tmp_path, figure):
+def test_s11_a_small_file_system(mounted: Any, tmp_path: Path, figure: Any) -> None:
     figure(full_disk(mounted("size=24k"), tmp_path))
 
 
 @root
-def test_s11_a_disk_that_others_filled(mounted, tmp_path, ctx):
+def test_s11_a_disk_that_others_filled(mounted: Any, tmp_path: Path, ctx: FakeContext) -> None:
     """Nothing at all fits: even a deletion needs room for the new file. It says so, and what is there can be read."""
     place = mounted("size=24k")
     store = FileBackend(ctx, place)
@@ -337,7 +349,7 @@ def test_s11_a_disk_that_others_filled(mounted, tmp_path, ctx):
 
 
 @root
-def test_s11_a_backup_onto_a_full_disk(mounted, made):
+def test_s11_a_backup_onto_a_full_disk(mounted: Any, made: Any) -> None:
     place = mounted("size=24k")
     (place / "film").write_bytes(bytes(20_000))
     (place / "older.vlt").write_bytes(b"older")
@@ -350,7 +362,7 @@ def test_s11_a_backup_onto_a_full_disk(mounted, made):
 
 
 @root
-def test_s14_a_read_only_file_system(mounted, opened, ctx):
+def test_s14_a_read_only_file_system(mounted: Any, opened: Any, ctx: FakeContext) -> None:
     """Reads work, writes say why; the anchor, which lies elsewhere, is written as ever."""
     place = mounted("size=1m")
     FileBackend(ctx, place).put(KEY, Secret("x"))

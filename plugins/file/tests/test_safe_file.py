@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,26 +22,26 @@ LIMIT = 64
 
 
 @pytest.fixture
-def file(folder):
+def file(folder: Any) -> Any:
     folder.mkdir(mode=0o700)
     return SafeFile(folder, "it", limit=LIMIT, patience=0.0)
 
 
-def written(file, data=b"data", check=lambda: None):
+def written(file: Any, data: bytes = b"data", check: Any = lambda: None) -> None:
     with file.locked(check) as locked:
         locked.replace(data)
 
 
-def descriptors():
+def descriptors() -> Any:
     return len(list(Path("/dev/fd").iterdir()))
 
 
-def names(folder):
+def names(folder: Any) -> Any:
     return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o610, 0o620, 0o640, 0o601, 0o602, 0o604])
-def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file, mode):
+def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file: Any, mode: Any) -> None:
     written(file)
     file.path.chmod(mode)
     if mode == 0o700:
@@ -50,7 +52,7 @@ def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file, mode):
 
 
 @pytest.mark.parametrize("mode", [0o710, 0o720, 0o740, 0o701, 0o702, 0o704])
-def test_every_bit_of_others_refuses_the_folder(file, mode):
+def test_every_bit_of_others_refuses_the_folder(file: Any, mode: Any) -> None:
     written(file)
     file.folder.chmod(mode)
     for use in (file.read, lambda: written(file)):
@@ -58,7 +60,7 @@ def test_every_bit_of_others_refuses_the_folder(file, mode):
             use()
 
 
-def test_a_folder_that_is_a_link_is_refused(file, tmp_path):
+def test_a_folder_that_is_a_link_is_refused(file: Any, tmp_path: Path) -> None:
     written(file)
     link = tmp_path / "link"
     link.symlink_to(file.folder)
@@ -67,7 +69,7 @@ def test_a_folder_that_is_a_link_is_refused(file, tmp_path):
             use()
 
 
-def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file, tmp_path):
+def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file: Any, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"other")
     target.chmod(0o600)
@@ -78,14 +80,14 @@ def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file
     assert (file.read(), target.read_bytes()) == (b"data", b"other")
 
 
-def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file, alarm):
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file: Any, alarm: Any) -> None:
     os.mkfifo(file.path, 0o600)
     with alarm(), pytest.raises(StorageDenied, match="is a named pipe"):
         file.read()
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_belongs_to_another_user_is_refused(file, monkeypatch, what):
+def test_what_belongs_to_another_user_is_refused(file: Any, monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
     written(file)
     if what == "file":
         monkeypatch.setattr(atomic_file.SafeFile, "_open_folder", _unchecked(file))
@@ -94,9 +96,9 @@ def test_what_belongs_to_another_user_is_refused(file, monkeypatch, what):
         file.read()
 
 
-def _unchecked(file):
+def _unchecked(file: Any) -> Any:
     @contextmanager
-    def opened(_self):
+    def opened(_self: Any) -> Iterator[Any]:
         fd = os.open(file.folder, os.O_RDONLY)
         try:
             yield fd
@@ -106,14 +108,14 @@ def _unchecked(file):
     return opened
 
 
-def test_a_second_name_is_refused(file):
+def test_a_second_name_is_refused(file: Any) -> None:
     written(file)
     os.link(file.path, file.folder / "other")
     with pytest.raises(StorageDenied, match="a second name"):
         file.read()
 
 
-def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file):
+def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file: Any) -> None:
     written(file, b"x" * LIMIT)
     assert file.read() == b"x" * LIMIT
     written(file, b"x" * (LIMIT + 1))
@@ -121,14 +123,14 @@ def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file):
         file.read()
 
 
-def test_a_file_that_is_far_too_long_is_not_read_at_all(file, monkeypatch):
+def test_a_file_that_is_far_too_long_is_not_read_at_all(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written(file, b"x" * (3 * 2**20))
     monkeypatch.setattr(os, "read", lambda fd, size: pytest.fail("it was read"))
     with pytest.raises(StorageCorrupt, match=f"{3 * 2**20} bytes"):
         file.read()
 
 
-def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file, monkeypatch):
+def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written(file)
     parts = [b"x" * 40, b"x" * 40, b"x" * 40, b""]
     monkeypatch.setattr(os, "read", lambda fd, size: parts.pop(0))
@@ -137,7 +139,7 @@ def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file, monkeypatch
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe", "socket"])
-def test_a_lock_that_is_no_plain_file_is_refused_and_left(file, tmp_path, kind):
+def test_a_lock_that_is_no_plain_file_is_refused_and_left(file: Any, tmp_path: Path, kind: Any) -> None:
     lock, target = file.folder / "it.lock", tmp_path / "target"
     match kind:
         case "link":
@@ -159,7 +161,7 @@ def test_a_lock_that_is_no_plain_file_is_refused_and_left(file, tmp_path, kind):
     assert not file.path.exists()
 
 
-def test_the_lock_is_private_and_names_its_last_holder_only(file):
+def test_the_lock_is_private_and_names_its_last_holder_only(file: Any) -> None:
     lock = file.folder / "it.lock"
     lock.write_text("123456789012\n")
     lock.chmod(0o600)
@@ -171,7 +173,7 @@ def test_the_lock_is_private_and_names_its_last_holder_only(file):
 
 
 @pytest.mark.parametrize(("text", "holder"), [("", "another process"), ("12 3", "another process"), ("77\n", "77")])
-def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(file, text, holder):
+def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(file: Any, text: Any, holder: Any) -> None:
     looked = []
     with file.locked(lambda: None):
         (file.folder / "it.lock").write_text(text)
@@ -180,7 +182,7 @@ def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(fil
     assert looked
 
 
-def test_nothing_stays_open_and_the_lock_is_free_afterwards(file):
+def test_nothing_stays_open_and_the_lock_is_free_afterwards(file: Any) -> None:
     written(file)
     before = descriptors()
     for _ in range(3):
@@ -194,7 +196,7 @@ def test_nothing_stays_open_and_the_lock_is_free_afterwards(file):
     assert descriptors() == before
 
 
-def test_only_what_a_writer_of_this_very_file_left_is_swept(file):
+def test_only_what_a_writer_of_this_very_file_left_is_swept(file: Any) -> None:
     stale = ".it.12.0123456789abcdef.tmp"
     others = [f"x{stale}", f"{stale}x", ".it.12.0123456789ABCDEF.tmp", ".other.12.0123456789abcdef.tmp", ".it.12.tmp"]
     for name in (stale, *others):
@@ -204,10 +206,12 @@ def test_only_what_a_writer_of_this_very_file_left_is_swept(file):
 
 
 @pytest.mark.parametrize("at", ["write", "rename"])
-def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(file, monkeypatch, at):
+def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(
+    file: Any, monkeypatch: pytest.MonkeyPatch, at: Any
+) -> None:
     written(file, b"old")
 
-    def fail(*_args, **_kwargs):
+    def fail(*_args: Any, **_kwargs: Any) -> Any:
         raise OSError(5, "broken")
 
     with monkeypatch.context() as patch:
@@ -220,7 +224,7 @@ def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(file, m
     assert names(file.folder) == ["it", "it.lock"]
 
 
-def test_a_short_write_goes_on_with_the_rest(file, monkeypatch):
+def test_a_short_write_goes_on_with_the_rest(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:3]))
     written(file, b"0123456789")
@@ -228,11 +232,11 @@ def test_a_short_write_goes_on_with_the_rest(file, monkeypatch):
 
 
 @pytest.fixture
-def order(monkeypatch):
+def order(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What is made durable, renamed and removed, in this order."""
     seen = []
 
-    def durable(fd):
+    def durable(fd: Any) -> None:
         mode = os.fstat(fd).st_mode
         seen.append("folder" if stat.S_ISDIR(mode) else f"file of {os.fstat(fd).st_size}")
 
@@ -244,12 +248,12 @@ def order(monkeypatch):
     return seen
 
 
-def test_the_content_is_durable_before_the_rename_and_the_folder_after_it(file, order):
+def test_the_content_is_durable_before_the_rename_and_the_folder_after_it(file: Any, order: Any) -> None:
     written(file)
     assert order == ["file of 4", "rename", "folder"]
 
 
-def test_a_removal_is_durable(file, order):
+def test_a_removal_is_durable(file: Any, order: Any) -> None:
     written(file)
     order.clear()
     with file.locked(lambda: None) as locked:
@@ -258,7 +262,7 @@ def test_a_removal_is_durable(file, order):
     assert order == ["unlink", "folder"] * 2
 
 
-def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path, order):
+def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path: Path, order: Any) -> None:
     file = SafeFile(tmp_path / "a/b/c", "it", limit=LIMIT)
     mask = os.umask(0)
     try:
@@ -270,10 +274,10 @@ def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path, o
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")} == {0o700}
 
 
-def test_what_cannot_be_made_durable_is_not_settled(file, monkeypatch):
+def test_what_cannot_be_made_durable_is_not_settled(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert file.settle()
 
-    def fail(_fd):
+    def fail(_fd: Any) -> Any:
         raise OSError(5, "broken")
 
     monkeypatch.setattr(atomic_file, "make_durable", fail)
@@ -284,7 +288,7 @@ def test_what_cannot_be_made_durable_is_not_settled(file, monkeypatch):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path, order, overwrite):
+def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path: Path, order: Any, overwrite: Any) -> None:
     target = tmp_path / "out" / "b"
     target.parent.mkdir()
     before = descriptors()
@@ -299,8 +303,10 @@ def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path, order, o
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(tmp_path, monkeypatch, overwrite):
-    def none(*_args, **_kwargs):
+def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: Any
+) -> None:
+    def none(*_args: Any, **_kwargs: Any) -> Any:
         raise OSError(95, "no links here")
 
     monkeypatch.setattr(os, "link", none)
@@ -318,7 +324,7 @@ def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(tm
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm, written):
+def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path, alarm: Any, written: Any) -> None:
     os.mkfifo(tmp_path / "b")
     keeps = os.open(tmp_path / "b", os.O_RDWR) if written else None
     with alarm():
@@ -327,21 +333,23 @@ def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm, writ
         os.close(keeps)
 
 
-def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(tmp_path, monkeypatch):
+def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vault_plugin_file.vlt_file.MAX_FILE", 10)
     (tmp_path / "b").write_bytes(b"x" * 50)
     assert len(read_copy(tmp_path / "b")) == 11
 
 
 @pytest.fixture
-def alarm():
+def alarm() -> Any:
     """A context in which nothing may wait for a second."""
 
-    def late(*_):
+    def late(*_: Any) -> Any:
         raise AssertionError("it waits")
 
     @contextmanager
-    def limited():
+    def limited() -> Iterator[None]:
         before = signal.signal(signal.SIGALRM, late)
         signal.setitimer(signal.ITIMER_REAL, 2.0)
         try:

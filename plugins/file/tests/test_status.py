@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from vault_core import vlt
@@ -11,12 +14,12 @@ from vault_plugin_file.status import lines, row, status
 
 
 @pytest.fixture
-def path(folder):
+def path(folder: Any) -> Any:
     return folder / "store.vlt"
 
 
 @pytest.fixture
-def made(opened):
+def made(opened: Any) -> Any:
     """A store that was written three times; its backend."""
     store = opened()
     for number in range(3):
@@ -24,7 +27,7 @@ def made(opened):
     return store
 
 
-def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
+def test_status_asks_nobody_and_shows_no_secret(made: Any, opened: Any, ctx: Any, path: Any) -> None:
     asked = len(ctx.unlocked)
     facts = status(opened().store)
     assert len(ctx.unlocked) == asked
@@ -38,21 +41,21 @@ def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
     assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots get)"
 
 
-def test_what_is_one_is_not_told_as_many(opened):
+def test_what_is_one_is_not_told_as_many(opened: Any) -> None:
     store = opened()
     store.put("credentials/a", Secret("x"))
     assert any(line.endswith(" bytes, 1 write") for line in lines(status(store.store)))
 
 
-def test_a_slot_as_new_ones_are_is_not_called_less(ctx, folder):
+def test_a_slot_as_new_ones_are_is_not_called_less(ctx: Any, folder: Any) -> None:
     store = FileBackend(ctx, folder, cost=vlt.Argon2id())
     store.put("credentials/a", Secret("x"))
     (slot,) = status(store.store)["slots"]
     assert row(slot)[-1] == "argon2id 64 MiB, 3 passes, 4 lanes"
 
 
-def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
-    def state():
+def test_status_of_every_anchor(made: Any, opened: Any, path: Any, ctx: Any, tmp_path: Path) -> None:
+    def state() -> Any:
         facts = status(opened().store)
         return facts["anchor"]["state"], "\n".join(lines(facts))
 
@@ -77,7 +80,7 @@ def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
     assert state()[0] == "off"
 
 
-def test_status_where_there_is_none(opened, folder):
+def test_status_where_there_is_none(opened: Any, folder: Any) -> None:
     facts = status(opened().store)
     assert (facts["exists"], facts["anchor"]["state"]) == (False, "none")
     assert "no file is there" in "\n".join(lines(facts))

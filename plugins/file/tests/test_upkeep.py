@@ -9,6 +9,8 @@ import signal
 import stat
 import time
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,12 +39,12 @@ KILLS = sample(15, 300)
 
 
 @pytest.fixture
-def path(folder):
+def path(folder: Any) -> Any:
     return folder / "store.vlt"
 
 
 @pytest.fixture
-def made(opened, path):
+def made(opened: Any, path: Any) -> Any:
     """A store with three entries; its backend."""
     store = opened()
     for key, value in ENTRIES.items():
@@ -51,25 +53,25 @@ def made(opened, path):
 
 
 @pytest.fixture
-def backup(made, path, tmp_path):
+def backup(made: Any, path: Any, tmp_path: Path) -> Any:
     """A backup of it."""
     target = tmp_path / "backup.vlt"
     write_copy(target, path.read_bytes(), overwrite=False)
     return target
 
 
-def yes(*_):
+def yes(*_: Any) -> Any:
     return True
 
 
-def no(*_):
+def no(*_: Any) -> Any:
     return False
 
 
 # -- init --------------------------------------------------------------------------------------------------------------
 
 
-def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
+def test_init_makes_an_empty_store_once(opened: Any, path: Any, snapshot: Any, ctx: FakeContext) -> None:
     state = maintenance.create(opened().store)
     assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
     assert content(opened()) == {}
@@ -81,11 +83,13 @@ def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
     assert len(ctx.unlocked) == asked
 
 
-def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
+def test_init_beside_another_init(
+    opened: Any, folder: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Somebody else made it while a person thought about a passphrase: theirs stays."""
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, source=None):
+    def late(key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
         return real(key_id, derive, create=create, source=source)
@@ -96,7 +100,7 @@ def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
     assert content(opened()) == {"a/first": "1"}
 
 
-def test_init_leaves_aws_vaults_folder_alone(opened, folder):
+def test_init_leaves_aws_vaults_folder_alone(opened: Any, folder: Any) -> None:
     folder.mkdir(mode=0o700)
     (folder / "item").write_bytes(b"eyJhbGciOiJQQkVTMi1IUzI1NiIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d")
     with pytest.raises(StorageDenied, match="of aws-vault"):
@@ -107,7 +111,7 @@ def test_init_leaves_aws_vaults_folder_alone(opened, folder):
 # -- verify ------------------------------------------------------------------------------------------------------------
 
 
-def test_s7_verify_names_every_damaged_entry(made, path):
+def test_s7_verify_names_every_damaged_entry(made: Any, path: Any) -> None:
     assert maintenance.damaged_entries(made.store.read()) == []
     maintenance.require_whole(made.store.read(), "it", "a hint")
     spoil(made, "credentials/b")
@@ -118,7 +122,7 @@ def test_s7_verify_names_every_damaged_entry(made, path):
     assert made.get("credentials/a").value == Secret("one")
 
 
-def test_verify_of_a_backup(made, backup, ctx):
+def test_verify_of_a_backup(made: Any, backup: Any, ctx: FakeContext) -> None:
     assert maintenance.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
     wrap = vlt.to_base64(made.slots().slots[0].wrap).encode()
@@ -138,7 +142,7 @@ def test_verify_of_a_backup(made, backup, ctx):
 # -- backup ------------------------------------------------------------------------------------------------------------
 
 
-def test_backup_is_the_store_and_only_ours(made, path, child, tmp_path):
+def test_backup_is_the_store_and_only_ours(made: Any, path: Any, child: Any, tmp_path: Path) -> None:
     target = tmp_path / "backup.vlt"
     assert child(lambda: write_copy(target, path.read_bytes(), overwrite=False) is None, umask=0) == 0
     assert target.read_bytes() == path.read_bytes()
@@ -146,7 +150,9 @@ def test_backup_is_the_store_and_only_ours(made, path, child, tmp_path):
     assert target.stat().st_nlink == 1
 
 
-def test_backup_never_replaces_unless_told(backup, tmp_path, path, monkeypatch):
+def test_backup_never_replaces_unless_told(
+    backup: Any, tmp_path: Path, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = backup.read_bytes()
     link = tmp_path / "link"
     link.symlink_to(backup)
@@ -164,12 +170,12 @@ def test_backup_never_replaces_unless_told(backup, tmp_path, path, monkeypatch):
     assert sorted(found.name for found in tmp_path.glob(".*")) == []
 
 
-def no_links(*_, **__):
+def no_links(*_: Any, **__: Any) -> Any:
     raise PermissionError(1, "Operation not permitted")
 
 
 @pytest.mark.parametrize("where", ["missing/backup.vlt", "store", "store/store.vlt/backup.vlt"])
-def test_backup_to_where_it_cannot_be(made, tmp_path, where, snapshot):
+def test_backup_to_where_it_cannot_be(made: Any, tmp_path: Path, where: Any, snapshot: Any) -> None:
     before = snapshot()
     with pytest.raises(StorageError) as caught:
         write_copy(tmp_path / where, b"data", overwrite=True)
@@ -179,14 +185,14 @@ def test_backup_to_where_it_cannot_be(made, tmp_path, where, snapshot):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_backup_over_the_store_itself(made, path, tmp_path):
+def test_backup_over_the_store_itself(made: Any, path: Any, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     for target in (path, tmp_path / "link"):
         with pytest.raises(StorageError, match="is the store itself"):
             maintenance.check_backup_target(made.store, target)
 
 
-def test_backup_to_a_folder_names_a_file_in_it(made, tmp_path):
+def test_backup_to_a_folder_names_a_file_in_it(made: Any, tmp_path: Path) -> None:
     target = tmp_path / "my backups"
     target.mkdir()
     with pytest.raises(StorageError, match="my backups is a folder") as caught:
@@ -194,8 +200,8 @@ def test_backup_to_a_folder_names_a_file_in_it(made, tmp_path):
     assert caught.value.hint == f"name a file in it: awsv file backup '{target}/store.vlt'"
 
 
-def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
-    def broken(fd):
+def test_backup_on_a_disk_that_fails(made: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(fd: Any) -> Any:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_file, "make_durable", broken)
@@ -205,7 +211,7 @@ def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_reading_what_is_no_backup(tmp_path):
+def test_reading_what_is_no_backup(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match=re.escape(f"there is no file {tmp_path}/")):
         read_copy(tmp_path / "none")
     with pytest.raises(StorageError, match="cannot be read: is a directory"):
@@ -220,7 +226,9 @@ def test_reading_what_is_no_backup(tmp_path):
 # -- restore -----------------------------------------------------------------------------------------------------------
 
 
-def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened, path, ctx, folder):
+def test_restore_is_the_newest_write_and_keeps_the_old_file(
+    made: Any, backup: Any, opened: Any, path: Any, ctx: FakeContext, folder: Any
+) -> None:
     made.put("credentials/a", Secret("changed"))
     made.delete("seeds/c")
     old = path.read_bytes()
@@ -234,7 +242,7 @@ def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened
     assert {found.name for found in folder.iterdir()} == {"store.vlt", "store.vlt.lock", kept.name}
 
 
-def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
+def test_restore_is_asked_for_and_declined(made: Any, backup: Any, opened: Any, snapshot: Any) -> None:
     made.put("credentials/a", Secret("changed"))
     before = snapshot()
     with pytest.raises(Cancelled):
@@ -243,7 +251,9 @@ def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
 
 
 @pytest.mark.parametrize("gone", ["file", "folder"])
-def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gone, ctx):
+def test_restore_of_a_store_that_is_gone(
+    made: Any, backup: Any, opened: Any, path: Any, folder: Any, gone: Any, ctx: FakeContext
+) -> None:
     import shutil
 
     path.unlink() if gone == "file" else shutil.rmtree(folder)
@@ -253,7 +263,7 @@ def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gon
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
-def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
+def test_restore_of_a_damaged_store(made: Any, backup: Any, opened: Any, path: Any, damage: Any) -> None:
     made.put("credentials/a", Secret("changed"))
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     old = path.read_bytes()
@@ -262,7 +272,9 @@ def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
     assert kept.read_bytes() == old
 
 
-def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path, snapshot):
+def test_restore_of_a_damaged_backup_changes_nothing(
+    made: Any, backup: Any, opened: Any, path: Any, snapshot: Any
+) -> None:
     good = path.read_bytes()
     spoil(made, "credentials/b")
     half = path.read_bytes()
@@ -276,19 +288,23 @@ def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path,
     assert snapshot() == before
 
 
-def test_restore_with_the_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
+def test_restore_with_the_wrong_passphrase_changes_nothing(
+    made: Any, backup: Any, opened: Any, tmp_path: Path, snapshot: Any
+) -> None:
     before = snapshot()
     with pytest.raises(WrongSecret):
         maintenance.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes, nullcontext())
     assert snapshot() == before
 
 
-def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypatch):
+def test_restore_of_another_store(
+    made: Any, backup: Any, tmp_path: Path, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
-        (maintenance.StoreFile, "write", {"credentials/z": "new"}),
+        (maintenance.StoreFile, "write", {"credentials/z": "new"}),  # type: ignore[attr-defined]
         (rollback_guard.Anchor, "pin", ENTRIES),
     ):
         with monkeypatch.context() as patch:
@@ -299,14 +315,16 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
     assert ctx.notes == []
 
 
-def test_restore_of_another_store_while_somebody_reads(made, backup, tmp_path, ctx, monkeypatch):
+def test_restore_of_another_store_while_somebody_reads(
+    made: Any, backup: Any, tmp_path: Path, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reader knows the anchor of the old store and reads the file of the new one: it looks again."""
     there = tmp_path / "there"
     reader = FileBackend(ctx, there)
     reader.put("credentials/z", Secret("new"))
     real = reader.store.file.read
 
-    def late():
+    def late() -> Any:
         monkeypatch.setattr(reader.store.file, "read", real)
         maintenance.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
         return real()
@@ -316,21 +334,21 @@ def test_restore_of_another_store_while_somebody_reads(made, backup, tmp_path, c
     assert ctx.notes == []
 
 
-def interrupted(*_):
+def interrupted(*_: Any) -> Any:
     raise KeyboardInterrupt
 
 
-def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
-    monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")
+def test_restore_twice_in_a_second(made: Any, backup: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")  # type: ignore[attr-defined]
     kept = {maintenance.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
-    assert all(maintenance.open_copy(made.store, path).entries for path in kept)
+    assert all(maintenance.open_copy(made.store, path).entries for path in kept)  # type: ignore[arg-type]
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 
-def in_a_loop(folder, work, report):
+def in_a_loop(folder: Any, work: Any, report: Any) -> None:
     """In a child: repeat the work, and say when it is done each time."""
     while True:
         work()
@@ -338,7 +356,9 @@ def in_a_loop(folder, work, report):
 
 
 @pytest.mark.parametrize("what", ["rekey", "restore", "backup"])
-def test_s10_killed_in_the_middle(made, opened, folder, tmp_path, backup, what, figure):
+def test_s10_killed_in_the_middle(
+    made: Any, opened: Any, folder: Any, tmp_path: Path, backup: Any, what: Any, figure: Any
+) -> None:
     target = tmp_path / "copy.vlt"
     works = {
         "rekey": lambda: maintenance.rekey(opened().store, no),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,19 +33,19 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def path(folder):
+def path(folder: Any) -> Any:
     return folder / "store.vlt"
 
 
 @pytest.fixture
-def store(opened):
+def store(opened: Any) -> Any:
     backend = opened()
     backend.put(KEY, Secret("1"))
     return backend
 
 
 @pytest.fixture
-def backup(store, path, tmp_path):
+def backup(store: Any, path: Any, tmp_path: Path) -> Any:
     """A backup of the first write; two more follow it."""
     target = tmp_path / "backup.vlt"
     write_copy(target, path.read_bytes(), overwrite=False)
@@ -52,15 +55,15 @@ def backup(store, path, tmp_path):
 
 
 @pytest.fixture
-def changing(path):
+def changing(path: Any) -> Any:
     """A context that writes down the file's bytes when it is entered and left."""
     seen = []
 
-    def look():
+    def look() -> Any:
         return path.read_bytes() if path.exists() else None
 
     @contextmanager
-    def around():
+    def around() -> Iterator[None]:
         seen.append(look())
         yield
         seen.append(look())
@@ -68,15 +71,17 @@ def changing(path):
     return around, seen
 
 
-def epoch(path):
+def epoch(path: Any) -> Any:
     return vlt_file.parse(path.read_bytes()).epoch
 
 
-def restored(store, backup, changing=nullcontext):
+def restored(store: Any, backup: Any, changing: Any = nullcontext) -> Any:
     return maintenance.restore(store.store, backup, lambda: True, changing())
 
 
-def test_a_restored_backup_is_newer_than_the_file_in_its_place(store, backup, path, changing):
+def test_a_restored_backup_is_newer_than_the_file_in_its_place(
+    store: Any, backup: Any, path: Any, changing: Any
+) -> None:
     around, seen = changing
     before = path.read_bytes()
     state, kept = restored(store, backup, around)
@@ -85,19 +90,25 @@ def test_a_restored_backup_is_newer_than_the_file_in_its_place(store, backup, pa
     assert seen == [before, path.read_bytes()]
 
 
-def test_it_is_newer_than_what_is_remembered_where_the_file_is_gone_or_damaged(store, backup, path):
+def test_it_is_newer_than_what_is_remembered_where_the_file_is_gone_or_damaged(
+    store: Any, backup: Any, path: Any
+) -> None:
     path.unlink()
     assert restored(store, backup)[0].epoch == 4
     path.write_bytes(b"damaged")
     assert restored(store, backup)[0].epoch == 5
 
 
-def test_it_is_newer_than_the_file_where_nothing_is_remembered(store, backup, path, ctx, tmp_path):
+def test_it_is_newer_than_the_file_where_nothing_is_remembered(
+    store: Any, backup: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     other = FileBackend(FakeContext(tmp_path / "new", store="file", passphrases=["right"]), path.parent)
     assert restored(other, backup)[0].epoch == 4
 
 
-def test_the_number_of_another_store_in_its_place_does_not_count(backup, opened, path, tmp_path, store):
+def test_the_number_of_another_store_in_its_place_does_not_count(
+    backup: Any, opened: Any, path: Any, tmp_path: Path, store: Any
+) -> None:
     path.unlink()
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), path.parent)
     for number in range(9):
@@ -107,13 +118,13 @@ def test_the_number_of_another_store_in_its_place_does_not_count(backup, opened,
     assert opened().get(KEY).value == Secret("1")
 
 
-def test_nobody_is_asked_where_there_is_no_file(store, backup, path):
+def test_nobody_is_asked_where_there_is_no_file(store: Any, backup: Any, path: Any) -> None:
     path.unlink()
     maintenance.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
     assert path.exists()
 
 
-def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changing):
+def test_what_is_accepted_counts_in_a_change(store: Any, backup: Any, path: Any, opened: Any, changing: Any) -> None:
     path.write_bytes(backup.read_bytes())
     around, seen = changing
     for wrong in (Verdict.FORK, Verdict.REPLACED):
@@ -131,7 +142,9 @@ def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changi
     assert opened().get(KEY) is None
 
 
-def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, path):
+def test_a_damaged_memory_is_mended_by_whatever_is_accepted(
+    store: Any, opened: Any, ctx: FakeContext, path: Any
+) -> None:
     file = opened().store.anchor._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
     good = file.read_bytes()
     file.write_bytes(b"{}")
@@ -139,7 +152,7 @@ def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, 
     assert file.read_bytes() == good
 
 
-def test_a_backup_is_no_store_and_no_folder(store, path, tmp_path):
+def test_a_backup_is_no_store_and_no_folder(store: Any, path: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     os.link(path, link)
     for target, says in ((path, "is the store itself"), (link, "is the store itself"), (tmp_path, "is a folder")):
@@ -149,7 +162,7 @@ def test_a_backup_is_no_store_and_no_folder(store, path, tmp_path):
     maintenance.check_backup_target(store.store, link)
 
 
-def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
+def test_a_damaged_backup_is_no_reason_to_restore_another(store: Any, backup: Any, path: Any) -> None:
     data = backup.read_bytes()
     backup.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     before = path.read_bytes()
@@ -163,7 +176,7 @@ def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
 # -- the store itself --------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
+def test_a_key_that_is_not_this_stores_opens_nothing(store: Any, opened: Any) -> None:
     table = store.slots()
     with pytest.raises(StorageCorrupt, match="the key at hand"):
         opened().store.open_with(Secret(bytes(32)))
@@ -172,7 +185,9 @@ def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
     assert unlocked.get(KEY).value == Secret("1")
 
 
-def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, path, tmp_path):
+def test_another_content_of_the_same_number_is_decrypted_anew(
+    store: Any, opened: Any, path: Any, tmp_path: Path
+) -> None:
     one = opened()
     assert one.get(KEY).value == Secret("1")
     fork = path.read_bytes()
@@ -191,7 +206,7 @@ def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, pat
     assert reader.get(KEY).value == Secret("other")
 
 
-def test_the_last_write_that_can_be_counted(store, monkeypatch):
+def test_the_last_write_that_can_be_counted(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vlt_file, "MAX_EPOCH", 3)
     store.put(KEY, Secret("2"))
     store.put(KEY, Secret("3"))
@@ -201,10 +216,12 @@ def test_the_last_write_that_can_be_counted(store, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_write_that_is_unconfirmed_says_what_is_on_disk(store, path, monkeypatch, kept):
+def test_a_write_that_is_unconfirmed_says_what_is_on_disk(
+    store: Any, path: Any, monkeypatch: pytest.MonkeyPatch, kept: Any
+) -> None:
     real = SafeFile._replace
 
-    def unconfirmed(self, folder, data, name=None):
+    def unconfirmed(self: Any, folder: Any, data: Any, name: Any = None) -> None:
         if kept:
             real(self, folder, data, name)
         raise Unconfirmed("Broken")
@@ -215,11 +232,11 @@ def test_a_write_that_is_unconfirmed_says_what_is_on_disk(store, path, monkeypat
     assert "(broken)" in caught.value.message
 
 
-def exchanged_under_the_lock(monkeypatch, path, data):
+def exchanged_under_the_lock(monkeypatch: Any, path: Any, data: Any) -> None:
     """Have another file be there from the moment that the lock is held."""
     real = LockedFile.read
 
-    def read(self):
+    def read(self: Any) -> Any:
         if self._file.path == path:
             path.write_bytes(data)
         return real(self)
@@ -227,7 +244,9 @@ def exchanged_under_the_lock(monkeypatch, path, data):
     monkeypatch.setattr(LockedFile, "read", read)
 
 
-def test_an_older_file_that_comes_before_the_lock_is_not_written_over(store, backup, path, monkeypatch):
+def test_an_older_file_that_comes_before_the_lock_is_not_written_over(
+    store: Any, backup: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = backup.read_bytes()
     exchanged_under_the_lock(monkeypatch, path, old)
     for change in (lambda: store.put(KEY, Secret("4")), lambda: store.delete(KEY)):
@@ -236,7 +255,9 @@ def test_an_older_file_that_comes_before_the_lock_is_not_written_over(store, bac
     assert path.read_bytes() == old
 
 
-def test_another_store_that_comes_before_the_lock_is_not_written_over(store, path, tmp_path, monkeypatch):
+def test_another_store_that_comes_before_the_lock_is_not_written_over(
+    store: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), tmp_path / "other")
     stranger.put(KEY, Secret("x"))
     data = (tmp_path / "other/store.vlt").read_bytes()
@@ -246,11 +267,13 @@ def test_another_store_that_comes_before_the_lock_is_not_written_over(store, pat
     assert path.read_bytes() == data
 
 
-def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypatch, path):
+def test_a_store_that_came_while_one_was_made_is_kept(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Any
+) -> None:
     real = StoreKeySlots.create
     made = []
 
-    def create(self):
+    def create(self: Any) -> Any:
         if not made:
             made.append(1)
             maintenance.create(opened().store)
@@ -262,12 +285,14 @@ def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypa
     assert epoch(path) == 1
 
 
-def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, monkeypatch, path):
+def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(
+    opened: Any, monkeypatch: pytest.MonkeyPatch, path: Any
+) -> None:
     """Its disk may have been taken away: this machine remembers it by then."""
     real = StoreKeySlots.create
     made = []
 
-    def create(self):
+    def create(self: Any) -> Any:
         if not made:
             made.append(1)
             maintenance.create(opened().store)
@@ -280,14 +305,16 @@ def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, m
     assert not path.exists()
 
 
-def test_what_is_not_durable_is_not_remembered(store, path, tmp_path, monkeypatch):
+def test_what_is_not_durable_is_not_remembered(
+    store: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
     monkeypatch.setattr(SafeFile, "settle", lambda _self: False)
     assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
     assert not reader.state_dir.joinpath("anchors").exists()
 
 
-def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, path):
+def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store: Any, opened: Any, path: Any) -> None:
     reader, writer = opened(), opened()
     for one in (reader, writer):
         assert one.get(KEY).value == Secret("1")
@@ -300,13 +327,13 @@ def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, p
     assert reader.get(KEY).value == Secret("2")
 
 
-def test_a_closed_store_knows_no_key(store):
+def test_a_closed_store_knows_no_key(store: Any) -> None:
     assert store.store._key
     store.close()
     assert (store.store._key, store.store._seen) == (None, None)
 
 
-def test_no_two_states_of_an_entry_share_a_version(store, path, tmp_path):
+def test_no_two_states_of_an_entry_share_a_version(store: Any, path: Any, tmp_path: Path) -> None:
     first = path.read_bytes()
     one = store.put(KEY, Secret("2"))
     path.write_bytes(first)
@@ -321,13 +348,15 @@ def test_no_two_states_of_an_entry_share_a_version(store, path, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["put", "delete"])
-def test_what_expects_an_entry_makes_no_store(opened, path, change):
+def test_what_expects_an_entry_makes_no_store(opened: Any, path: Any, change: Any) -> None:
     with pytest.raises(StorageConflict, match="not there any more"):
         opened().put(KEY, Secret("1"), expect="1-x") if change == "put" else opened().delete(KEY, expect="1-x")
     assert not path.parent.exists()
 
 
-def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opened, ctx):
+def test_what_is_suspected_is_told_once_for_each_kind(
+    store: Any, backup: Any, path: Any, opened: Any, ctx: FakeContext
+) -> None:
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
@@ -339,13 +368,15 @@ def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opene
         opened(blind).get(KEY)
 
 
-def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, path, opened, ctx, monkeypatch):
+def test_what_is_accepted_while_it_is_compared_is_not_suspected(
+    store: Any, backup: Any, path: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
     real, looks = one.store.anchor.read, []
 
-    def read(identity=None):
+    def read(identity: Any = None) -> Any:
         memory = real(identity)
         looks.append(identity)
         if looks == [None]:
@@ -357,7 +388,7 @@ def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, p
     assert not any("older copy" in note for note in ctx.notes)
 
 
-def test_a_mark_of_a_state_is_that_of_its_bytes(store, path):
+def test_a_mark_of_a_state_is_that_of_its_bytes(store: Any, path: Any) -> None:
     state = store.store.read()
     envelope = vlt_file.parse(path.read_bytes())
     assert state.mark == Mark(envelope.table.store, envelope.epoch, envelope.mac)

@@ -37,13 +37,13 @@ def person(openbao: Server) -> str:
 
 @pytest.fixture
 def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store:
-    return open_store(openbao.environ(person))[0]
+    return open_store(openbao.environ(person))[0]  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def behind(front: LossyProxy, person: str, open_store: Callable[..., Any]) -> Store:
     """The person's store, through the front."""
-    return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
+    return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]  # type: ignore[no-any-return]
 
 
 def at(store: Store, key: str, *, kind: str = "data") -> str:

@@ -105,11 +105,11 @@ def test_an_answer_with_odd_types_in_it_is_no_bug_of_ours(
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
     answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
     for place, whole in answers.items():
-        for field in whole:
+        for field in whole:  # type: ignore[attr-defined]
 
             def answer(path: str, place: str = place, field: str = field) -> Answer:
                 found = next(at for at in answers if at in path)
-                data = answers[found] | ({field: odd} if found == place else {})
+                data = answers[found] | ({field: odd} if found == place else {})  # type: ignore[operator]
                 if "list=true" in path:
                     data = {"keys": odd if odd is not None else ["a"]}
                 return 200, {}, json.dumps({"data": data}).encode()

@@ -112,7 +112,7 @@ def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(r
     try:
         refuse_plain_http(url, {})
         prepared = requests.Request("GET", url).prepare().url
-        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]
+        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]  # type: ignore[arg-type]
     except (ConfigError, requests.exceptions.RequestException, urllib3.exceptions.LocationParseError):
         return
     assert all(is_loopback(str(host).strip("[]")) for host in hosts)

@@ -148,7 +148,7 @@ def test_kwallet_is_not_there(session: DesktopSession, tmp_path: Path) -> None:
 def test_kwallet_without_its_library(state: str, dialogs: bool, session: DesktopSession, tmp_path: Path) -> None:
     """``keyring`` talks to KWallet through dbus-python, which it does not bring along."""
     try:
-        import dbus  # noqa: F401 - whether it is there
+        import dbus  # type: ignore[import-not-found]  # noqa: F401 - whether it is there
     except ImportError:
         pass
     else:

@@ -223,6 +223,7 @@ def test_many_who_come_and_go_do_not_bring_the_daemon_down(
 # -- what can be wrong -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_without_a_bus(store: Callable[..., KeychainStore], tmp_path: Path) -> None:
     refused(store({}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
     refused(store({"XDG_RUNTIME_DIR": str(tmp_path)}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
@@ -230,6 +231,7 @@ def test_without_a_bus(store: Callable[..., KeychainStore], tmp_path: Path) -> N
         refused(store({"DBUS_SESSION_BUS_ADDRESS": address}), StorageUnavailable, address)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("answers", [[], [b"OK 0123456789abcdef0123456789abcdef\r\n"]], ids=["silent", "half"])
 def test_a_bus_that_does_not_answer(
     answers: list[bytes], store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch

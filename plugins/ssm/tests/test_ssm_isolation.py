@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,9 @@ from vault_plugin_ssm.choices import identity
 PASSPHRASE = "correct horse battery staple, canary"
 
 
-def test_aws_variables_of_process_have_no_effect(ssm, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_variables_of_process_have_no_effect(
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The environment of the context is a copy from the start: what a library sets later does not count."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIAHOSTILE",
@@ -36,7 +39,7 @@ def test_aws_variables_of_process_have_no_effect(ssm, front: RecordingProxy, mon
     assert (call.access_key_id, call.session_token, call.region) == (ssm.moto.alice.access_key_id, "", REGION)
 
 
-def name_endpoint(ssm, setting: str, url: str) -> None:
+def name_endpoint(ssm: Any, setting: str, url: str) -> None:
     """Set an endpoint in one of the places that the SDKs know."""
     ssm.profile(f"[profile reader]\n{ssm.keys()}")
     del ssm.environ["AWS_ENDPOINT_URL"]
@@ -54,14 +57,14 @@ def name_endpoint(ssm, setting: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["http://ssm.example", "http://evil.example\\@localhost"])
-def test_no_passphrase_in_the_clear(ssm, front: RecordingProxy, endpoint: str) -> None:
+def test_no_passphrase_in_the_clear(ssm: Any, front: RecordingProxy, endpoint: str) -> None:
     ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server"):
         ssm.get()
     assert front.calls == []
 
 
-def test_no_keys_in_the_clear_either(ssm, front: RecordingProxy, tmp_path: Path) -> None:
+def test_no_keys_in_the_clear_either(ssm: Any, front: RecordingProxy, tmp_path: Path) -> None:
     """The endpoint of STS, on the way to the parameter."""
     (tmp_path / "token").write_text("token")
     ssm.environ |= {
@@ -80,7 +83,9 @@ def test_no_keys_in_the_clear_either(ssm, front: RecordingProxy, tmp_path: Path)
 
 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
-def test_what_is_for_this_machine_goes_to_no_proxy(ssm, front: RecordingProxy, moto: MotoServer, setting: str) -> None:
+def test_what_is_for_this_machine_goes_to_no_proxy(
+    ssm: Any, front: RecordingProxy, moto: MotoServer, setting: str
+) -> None:
     name_endpoint(ssm, setting, front.url)
     with running(moto.url) as proxy:
         ssm.environ |= proxies.everywhere(proxy.url)
@@ -88,7 +93,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy(ssm, front: RecordingProxy, m
         assert (front.actions, proxy.calls) == (["GetParameter"], [])
 
 
-def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: RecordingProxy, moto: MotoServer) -> None:
+def test_the_keys_of_a_role_go_to_no_proxy_either(ssm: Any, front: RecordingProxy, moto: MotoServer) -> None:
     """Clients that botocore makes by itself: STS, on the way to the parameter."""
     ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
     with running(moto.url) as proxy:
@@ -98,7 +103,7 @@ def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: RecordingProxy, mo
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: RecordingProxy, status: int) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm: Any, front: RecordingProxy, status: int) -> None:
     front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))
     with pytest.raises((SourceUnavailable, PassphraseError)) as refused:
         ssm.get()
