@@ -4,9 +4,9 @@
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PARTS := $(wildcard core/pyproject.toml testkit/pyproject.toml plugins/*/pyproject.toml)
+PARTS := $(wildcard core/pyproject.toml testkit/pyproject.toml vault-botocore/pyproject.toml plugins/*/pyproject.toml)
 EXAMPLES := $(wildcard examples/*/pyproject.toml)
-TYPED := core/src core/tests testkit $(wildcard plugins/*/src plugins/*/tests examples/*/src examples/*/tests) \
+TYPED := core/src core/tests testkit vault-botocore $(wildcard plugins/*/src plugins/*/tests examples/*/src examples/*/tests) \
 	tests demo benchmarks scripts awsv conftest.py
 
 # Modules of somebody's working folder have no place in what is tested. Bytecode is written at the first import (pip

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.plugins.discovery import GROUPS, scan
-from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.install_hint import ON_BOTOCORE, OURS
 from vault_core.plugins.loader import Plugins
 
 WORKSPACE = Path(__file__).parents[1]
@@ -39,7 +39,8 @@ HEAVY_AT_HOME = {
 
 def sources() -> list[Path]:
     """The source folders of every distribution."""
-    return [CORE, WORKSPACE / "testkit/src", *(part / "src" for part in (*PLUGINS, *EXAMPLES))]
+    shared = [WORKSPACE / part for part in ("core", "testkit", "vault-botocore")]
+    return [part / "src" for part in (*shared, *PLUGINS, *EXAMPLES)]
 
 
 def trees(source: Path) -> Iterator[tuple[str, str, ast.Module]]:
@@ -65,7 +66,11 @@ PLANTED = {
     ),
     "plugins/aws/src/vault_plugin_aws/plugin.py": "import vault_plugin_env.plugin",
     "plugins/env/src/vault_plugin_env/plugin.py": "from vault_core import vlt",
+    "plugins/file/src/vault_plugin_file/plugin.py": "import vault_botocore.transport",
     "plugins/prompt/src/vault_plugin_prompt/plugin.py": "from vault_core.settings import Settings",
+    "vault-botocore/src/vault_botocore/transport.py": (
+        "from vault_core import settings\nfrom vault_plugin_ssm import policy"
+    ),
     "examples/vault-plugin-sqlite/src/vault_plugin_sqlite/__init__.py": "from vault_testkit import FakeContext",
 }
 """Forbidden imports, by the file at whose end they are."""
@@ -79,6 +84,9 @@ REPORTED = (
     "No cycles are allowed in vault_plugin_keychain.",
     "vault_plugin_aws.plugin -> vault_plugin_env.plugin",
     "vault_plugin_env.plugin -> vault_core.vlt",
+    "vault_plugin_file.plugin -> vault_botocore.transport",
+    "vault_botocore.transport -> vault_core.settings",
+    "vault_botocore.transport -> vault_plugin_ssm.policy",
     "vault_plugin_prompt.plugin -> vault_core.settings",
     "vault_plugin_sqlite -> vault_testkit",
 )
@@ -225,6 +233,16 @@ def test_entry_point_loads_and_keeps_the_hookspecs(distribution: str, group: str
     assert spec.summary
     assert spec.summary == spec.summary.strip().rstrip(".")
     assert OURS[KINDS[group], name] == distribution
+
+
+def test_install_hint_knows_the_plugins_that_require_the_library() -> None:
+    required = {
+        project["name"]: project["dependencies"]
+        for plugin in PLUGINS
+        for project in [tomllib.loads((plugin / "pyproject.toml").read_text())["project"]]
+    }
+    users = {name for name, needed in required.items() if any(one.startswith("vault-botocore") for one in needed)}
+    assert users == set(ON_BOTOCORE)
 
 
 def test_installed_launcher_is_current() -> None:

@@ -174,7 +174,7 @@ def test_check_names_dead_keys_and_copies_them(home: Home, front: RecordingProxy
     front.on("GetCallerIdentity", deny("The security token included in the request is invalid"))
     done = home.awsv(*IMPORT, "--check", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("dead: AWS refused to say whose") == 2
+    assert done.stdout.count("dead: AWS refused to identify") == 2
     assert stored(home) == {**SEED, **KEYS}
 
 

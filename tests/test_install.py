@@ -51,7 +51,7 @@ class User:
         self.home, self.index = home, hostile
         self.checkout = home.root / "a checkout"
         left_out = shutil.ignore_patterns("tests", "__pycache__")
-        for name in ("awsv", "core", "plugins", "testkit"):
+        for name in ("awsv", "core", "plugins", "testkit", "vault-botocore"):
             shutil.copytree(ROOT / name, self.checkout / name, ignore=left_out)
         programs = home.root / "bin"
         own = {name: str(home.root / name.lower()) for name in ("PIPX_HOME", "UV_TOOL_DIR", "UV_CACHE_DIR")}
@@ -169,8 +169,13 @@ def test_awsv_lists_all_of_ours_that_its_parts_require() -> None:
             assert normalise(re.split("[<>=]", requirement)[0]) == project["name"]
             required |= {normalise(re.split(r"[\[<>= ;]", text)[0]) for text in project["dependencies"]}
         assert required & OURS <= listed
-    assert set(STANDARD) | {"vault-core"} == {requirement.partition(">")[0] for requirement in hook["standard"]}
-    assert {f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")} | {"core"} == {
+    assert {*STANDARD, "vault-core", "vault-botocore"} == {
+        requirement.partition(">")[0] for requirement in hook["standard"]
+    }
+    assert {f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")} | {
+        "core",
+        "vault-botocore",
+    } == {
         *hook["standard"].values(),
         *hook["extras"].values(),
     }

@@ -48,6 +48,8 @@ def test_readme_of_awsv_lists_its_plugins_and_extras() -> None:
     text = (ROOT / "awsv/README.md").read_text(encoding="utf-8")
     hook = tomllib.loads((ROOT / "awsv/pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]["custom"]
     standard = {Path(folder).name for folder in hook["standard"].values()}
-    assert set(re.findall(r"`(?:vault-plugin)?-(\w+)`", text.partition("|")[0])) | {"core"} == standard
+    assert (
+        set(re.findall(r"`(?:vault-plugin)?-(\w+)`", text.partition("|")[0])) | {"core", "vault-botocore"} == standard
+    )
     extras = {Path(folder).name for folder in hook["extras"].values()}
     assert set(re.findall(r"`awsv\[([\w-]+)\]`", text)) == extras | {"all"}

@@ -68,7 +68,7 @@ def test_the_table_for_programs(home: Home, env: dict[str, str], moto: MotoServe
     }
     assert moto.client("ssm").get_parameter(Name=name)["Parameter"]["ARN"] == arn
     assert (
-        f"the AWS managed key lets everybody of the account decrypt: whoever's policy allows ssm:GetParameter on {name}"
+        f"with the AWS managed key, anyone in the account allowed to ssm:GetParameter {name} can read the passphrase"
         in " ".join(done.stderr.split())
     )
     assert (made(moto, name)["Type"], made(moto, name)["KeyId"]) == ("SecureString", "alias/aws/ssm")
@@ -115,7 +115,7 @@ def test_a_person_reads_the_policy_and_what_to_set(home: Home, env: dict[str, st
     assert done.returncode == 0, done.stderr
     first, second, *policy = done.stdout.splitlines()
     assert first == f"Put a generated passphrase into arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name} (version 1)"
-    assert second == "The policy for whoever reads it, and nobody else:"
+    assert second == "The policy for the identity that reads it:"
     assert json.loads("\n".join(policy))["Statement"][0]["Action"] == "ssm:GetParameter"
     assert f"set AWS_VAULT_SSM_PARAMETER={name}" in done.stderr
     assert "set AWS_VAULT_SSM_CREDENTIALS=" in done.stderr
@@ -130,7 +130,7 @@ def test_who_can_read_it_is_said_before_a_key_is_taken(
 ) -> None:
     done = home.awsv("ssm", "put-passphrase", *words, env=env)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "everybody in the account who may get the parameter reads it" in done.stderr
+    assert "anyone in the account allowed to get the parameter can read it" in done.stderr
     assert front.calls == []
 
 
@@ -145,7 +145,7 @@ def test_nothing_is_overwritten_by_chance(home: Home, env: dict[str, str], moto:
     assert value(moto, name) == before
     done = home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env)
     assert done.returncode == 0, done.stderr
-    assert f"the passphrase before is still readable as {name}:1" in done.stderr
+    assert f"the previous passphrase can still be read as {name}:1" in done.stderr
     assert value(moto, f"{name}:1") == before
     assert value(moto, name) != before
 
@@ -166,7 +166,7 @@ def _asymmetric(moto: MotoServer) -> str:
     [
         (_disabled, 2, "cannot encrypt it: it is disabled"),
         (_asymmetric, 2, "cannot encrypt it: it is enabled, RSA_2048"),
-        (lambda _: "alias/nothing", 6, "KMS does not show alias/nothing: Alias"),
+        (lambda _: "alias/nothing", 6, "KMS does not describe alias/nothing: Alias"),
     ],
 )
 def test_keys_that_will_not_do(
@@ -190,7 +190,7 @@ def test_a_key_that_may_not_be_looked_at_is_taken_by_its_arn(
     front.on("DescribeKey", json_error("AccessDeniedException", "no"))
     done = home.awsv("ssm", "put-passphrase", "--kms-key", key["KeyId"], env=env)
     assert done.returncode == 6
-    assert f"KMS does not show {key['KeyId']}: no" in done.stderr
+    assert f"KMS does not describe {key['KeyId']}: no" in done.stderr
     assert "name the key by its ARN" in done.stderr
     done = home.awsv("ssm", "put-passphrase", "--kms-key", key["Arn"], "--json", env=env)
     assert (done.returncode, json.loads(done.stdout)["kms_key"]) == (0, key["Arn"])
@@ -198,10 +198,10 @@ def test_a_key_that_may_not_be_looked_at_is_taken_by_its_arn(
 
 SETUPS: Mapping[str, tuple[dict[str, str | None], tuple[str, ...], int, str]] = {
     "no name": ({"AWS_VAULT_SSM_PARAMETER": None}, (), 2, "no parameter is named"),
-    "nobody": ({"AWS_VAULT_SSM_CREDENTIALS": None}, (), 5, "nothing says who writes parameter"),
+    "nobody": ({"AWS_VAULT_SSM_CREDENTIALS": None}, (), 5, "no identity is set to write parameter"),
     "nowhere": ({"AWS_REGION": None}, (), 2, "no region is set"),
     "somebody odd": ({}, ("--credentials", "ambient"), 2, "not one of profile:NAME"),
-    "an odd name": ({}, ("a b",), 2, "a parameter is named by"),
+    "an odd name": ({}, ("a b",), 2, "not a parameter's name"),
     "no key": ({"AWS_ACCESS_KEY_ID": None}, (), 5, "AWS_ACCESS_KEY_ID is not set"),
 }
 
@@ -239,10 +239,10 @@ def test_an_answer_that_is_lost_is_no_refusal(
     front.on("PutParameter", Fault(drop=True))
     done = home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env)
     assert (done.returncode, done.stdout) == (6, "")
-    assert f"nobody knows whether parameter {name} in {REGION} was written: AWS in {REGION} broke" in done.stderr
+    assert f"it is not known whether parameter {name} in {REGION} was written: AWS in {REGION} broke" in done.stderr
     assert f"hint: look at its versions: aws ssm get-parameter-history --name {name}" in done.stderr
     front.on("GetCallerIdentity", Fault(drop=True))
-    assert "nobody knows" not in home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env).stderr
+    assert "it is not known" not in home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env).stderr
 
 
 def test_what_aws_repeats_is_not_shown(home: Home, env: dict[str, str], front: RecordingProxy) -> None:
@@ -268,7 +268,7 @@ def test_a_passphrase_of_ones_own_is_asked_twice(home: Home, env: dict[str, str]
         child.sendline(again)
         assert ended(child) == code
         assert "my own passphrase" not in child.before
-        assert ("the two are different; nothing was changed" in child.before) == bool(code)
+        assert ("the two passphrases differ; nothing was changed" in child.before) == bool(code)
         assert bool(made(moto, env["AWS_VAULT_SSM_PARAMETER"])) == (not code)
     assert '"generated": false' in child.before
     assert value(moto, env["AWS_VAULT_SSM_PARAMETER"]) == "my own passphrase"

@@ -63,7 +63,7 @@ def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], fron
     front.on("GetParameter", json_error("AccessDeniedException", "no"))
     done = home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED})
     assert done.returncode == 5
-    assert 'a statement that lets it: {"Sid": "GetPassphrase"' in done.stderr
+    assert 'missing policy statement: {"Sid": "GetPassphrase"' in done.stderr
     assert f"does not let the keys in the environment read parameter {PARAMETER}" in done.stderr
     assert store_path(home).read_bytes() == before
 

@@ -113,7 +113,7 @@ def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: Recording
     modules = loaded(live, "exec", "-j", "work")
     assert len(front.calls) == before
     assert modules & (SDKS | SLOW | {"filelock"}) == set()
-    assert modules & {"vault_plugin_aws.client", "vault_plugin_aws.sts", "vault_plugin_file.backend"} == set()
+    assert modules & {"vault_botocore", "vault_plugin_aws.sts", "vault_plugin_file.backend"} == set()
 
 
 def test_settings_in_the_credentials_file_load_no_module(live: Home) -> None:

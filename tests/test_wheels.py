@@ -18,18 +18,19 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from support import wheels
 from support.home import Home
 from support.moto import MotoServer
 from support.overlay_env import failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
-from support.wheels import PROJECTS, Environment, Wheelhouse, run, without_configuration
+from support.wheels import Environment, Wheelhouse, run, without_configuration
 from vault_core.plugins.discovery import GROUPS, normalise
 from vault_core.plugins.install_hint import OURS, STANDARD
 
 pytestmark = pytest.mark.slow
 
 SDKS = {"boto3", "botocore", "hvac", "keyring", "requests"}
-PLUGINS = [tomllib.loads((folder / "pyproject.toml").read_text())["project"] for folder in PROJECTS[1:]]
+PLUGINS = [tomllib.loads((folder / "pyproject.toml").read_text())["project"] for folder in wheels.PLUGINS]
 KINDS = {group: kind for kind, group in GROUPS.items()}
 
 
@@ -49,7 +50,7 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", wheels.PROJECTS, ids=lambda folder: folder.name)
 def test_wheel_for_users_holds_no_tests(folder: Path, wheelhouse: Wheelhouse) -> None:
     name = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"].replace("-", "_")
     [path] = wheelhouse.folder.glob(f"{name}-*.whl")

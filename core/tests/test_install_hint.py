@@ -119,14 +119,17 @@ def test_hint_outside_of_environments_has_the_options_that_pip_needs(
 
 
 def test_hint_from_checkout_names_its_folders(prefix: Path, checkout: Path) -> None:
-    assert install_hint(SSM) == f"'{prefix}/bin/python' -m pip install '{checkout}/plugins/ssm'"
+    pip = f"'{prefix}/bin/python' -m pip install"
+    assert install_hint(SSM) == f"{pip} '{checkout}/vault-botocore' '{checkout}/plugins/ssm'"
+    assert install_hint("vault-plugin-keychain") == f"{pip} '{checkout}/plugins/keychain'"
 
 
 def test_hint_from_checkout_without_pip_names_core_too(
     prefix: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    words = ["uv", "pip", "install", "--python", f"{prefix}/bin/python", f"{checkout}/core", f"{checkout}/plugins/ssm"]
+    folders = [f"{checkout}/{folder}" for folder in ("core", "vault-botocore", "plugins/ssm")]
+    words = ["uv", "pip", "install", "--python", f"{prefix}/bin/python", *folders]
     assert shlex.split(install_hint(SSM)) == words
 
 

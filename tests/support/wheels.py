@@ -20,8 +20,9 @@ from filelock import FileLock
 from vault_core.plugins.discovery import normalise
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = [path.parent for path in (ROOT / "core/pyproject.toml", *sorted(ROOT.glob("*/*/pyproject.toml")))]
-"""The folder of the core, and that of each plugin."""
+PLUGINS = sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))
+PROJECTS = [ROOT / "core", ROOT / "vault-botocore", *PLUGINS]
+"""The folders of the core, of the library that plugins share, and of each plugin."""
 TOOLS = ("pip", "hatchling", "pytest")
 """What else is there to be installed."""
 SECONDS = 300

@@ -30,13 +30,13 @@ def failure(aws: Any, **keys: str) -> VaultError:
     [
         (fault.deny(), AccessDenied, "is not authorized to perform this", "trust policy"),
         (fault.deny_mfa(), MfaRejected, f"did not accept the MFA code for {MFA}", "next code"),
-        (fault.deny_mfa_serial(), AccessDenied, f"does not take codes of {MFA}", "mfa_serial"),
+        (fault.deny_mfa_serial(), AccessDenied, f"does not accept codes of {MFA}", "mfa_serial"),
         (fault.unknown_key(), AccessDenied, "deleted or inactive", "awsv add"),
-        (fault.bad_signature(), AccessDenied, "secret key does not belong", "awsv add"),
+        (fault.bad_signature(), AccessDenied, "the secret key does not match", "awsv add"),
         (fault.clock_skew(7200), SessionError, "clock is 2 hours behind AWS's", "set the clock"),
         (fault.clock_skew(-600), SessionError, "clock is 10 minutes ahead of AWS's", "set the clock"),
         (fault.error(400, "RequestExpired", "late", date_shift=9e5), SessionError, "10 days behind", "set the clock"),
-        (fault.expired_token(), SessionError, "has expired", "awsv clear"),
+        (fault.expired_token(), SessionError, "has expired", "awsv add"),
         (fault.error(400, "RegionDisabledException", "off"), SessionError, "off", "activate STS"),
         (
             fault.error(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration"),
@@ -45,13 +45,13 @@ def failure(aws: Any, **keys: str) -> VaultError:
             "lower duration_seconds",
         ),
         (fault.error(400, "MalformedInput", "odd"), SessionError, "odd (MalformedInput)", ""),
-        (fault.server_error(), SessionError, "is in trouble: ServiceUnavailable (HTTP 503)", "repeat"),
-        (fault.garbage(b"<html>", 502), SessionError, "is in trouble", "repeat"),
-        (fault.garbage(), SessionError, "did not answer as STS does", "endpoint_url"),
-        (fault.garbage(b""), SessionError, "did not answer as STS does", "endpoint_url"),
-        (fault.garbage(b"{}", 403), SessionError, "did not answer as STS does", "endpoint_url"),
-        (fault.garbage(b"<AssumeRoleResponse/>"), SessionError, "did not answer as STS does", "endpoint_url"),
-        (Fault(302, b"", {"Location": "http://portal.test/"}), SessionError, "did not answer as STS does", "proxy"),
+        (fault.server_error(), SessionError, "failed: ServiceUnavailable (HTTP 503)", "repeat"),
+        (fault.garbage(b"<html>", 502), SessionError, "(HTTP 502)", "repeat"),
+        (fault.garbage(), SessionError, "unexpected response from", "endpoint URL"),
+        (fault.garbage(b""), SessionError, "unexpected response from", "endpoint URL"),
+        (fault.garbage(b"{}", 403), SessionError, "unexpected response from", "endpoint URL"),
+        (fault.garbage(b"<AssumeRoleResponse/>"), SessionError, "unexpected response from", "endpoint URL"),
+        (Fault(302, b"", {"Location": "http://portal.test/"}), SessionError, "unexpected response from", "proxy"),
         (fault.drop(), SessionError, "broke the connection", "network"),
         (fault.hang(), SessionError, "does not answer in time", "network"),
     ],
@@ -139,7 +139,7 @@ def test_credentials_that_are_none(aws: Any, front: RecordingProxy, secret: str)
     front.on("AssumeRole", answer(), times=1)
     assert aws.assume().access_key_id == "ASIA"
     front.on("AssumeRole", answer(secret=secret))
-    assert "did not answer as STS does" in failure(aws).message
+    assert "unexpected response from" in failure(aws).message
 
 
 def test_nothing_listens(aws: Any) -> None:
@@ -160,12 +160,6 @@ def test_not_tls(aws: Any, front: RecordingProxy) -> None:
     error = failure(aws, endpoint_url=front.url.replace("http:", "https:"))
     assert "certificate" in error.message
     assert front.calls == []
-
-
-@pytest.mark.parametrize("path", ["~nosuchuser/ca.pem", f"/{'x' * 5000}", "/etc/passwd/ca.pem"])
-def test_a_ca_bundle_that_cannot_be_looked_at_is_none(aws: Any, path: str) -> None:
-    with pytest.raises(ConfigError, match="no such CA bundle"):
-        aws.assume(ca_bundle=path)
 
 
 def test_no_such_ca_bundle_is_said_before_a_code_is_asked(aws: Any, front: RecordingProxy) -> None:

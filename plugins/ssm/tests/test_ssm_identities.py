@@ -189,7 +189,7 @@ def test_no_instance(ssm: Any, front: RecordingProxy) -> None:
     ssm.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     refused(ssm, PassphraseError, "this machine's instance role has no keys")
     ssm.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://metadata.example"
-    refused(ssm, ConfigError, "http://metadata.example is no metadata service")
+    refused(ssm, ConfigError, "http://metadata.example is not a metadata service")
     assert front.calls == []
 
 

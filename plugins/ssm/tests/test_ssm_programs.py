@@ -107,7 +107,7 @@ def test_awsv_knows_itself_in_a_program(ssm: Any, front: RecordingProxy, program
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.actions == ["AssumeRole", "GetParameter"]
     ssm.environ |= {name: text for name, text in told(tmp_path).items() if name.startswith("AWS_VAULT_")}
-    with pytest.raises(ConfigError, match="a program that was to give its keys ran awsv again"):
+    with pytest.raises(ConfigError, match="the program that gives its keys runs awsv again"):
         ssm.get()
     assert len(front.calls) == 2
 

@@ -15,7 +15,7 @@ from support.busy import seconds
 from support.moto import ACCOUNT, REGION
 from support.recording_proxy import RecordingProxy, json_error
 from vault_core.api import Cancelled, ConfigError, PassphraseError, SourceUnavailable
-from vault_plugin_ssm import aws_call, isolated, source
+from vault_plugin_ssm import aws_call
 from vault_plugin_ssm.choices import identity, parameter_name, region_name
 from vault_plugin_ssm.plugin import vault_passphrase_sources
 from vault_testkit import FakeContext
@@ -104,7 +104,7 @@ def test_no_region_is_an_error_and_no_guess(ssm: Any, front: RecordingProxy) -> 
 def test_without_a_parameter_the_next_source_has_its_turn(ssm: Any, front: RecordingProxy) -> None:
     del ssm.options["parameter"]
     assert ssm.get() is None
-    assert ssm.context.notes == ["passphrase source 'ssm': AWS_VAULT_SSM_PARAMETER names no parameter"]
+    assert ssm.context.notes == ["passphrase source 'ssm': AWS_VAULT_SSM_PARAMETER is not set"]
     ssm.environ["AWS_VAULT_SSM_PARAMETER"] = ""
     with pytest.raises(PassphraseError, match="is set but empty"):
         ssm.get()
@@ -113,7 +113,7 @@ def test_without_a_parameter_the_next_source_has_its_turn(ssm: Any, front: Recor
 
 def test_who_reads_it_is_never_guessed(ssm: Any, front: RecordingProxy) -> None:
     del ssm.options["credentials"]
-    with pytest.raises(PassphraseError, match="nothing says who reads") as caught:
+    with pytest.raises(PassphraseError, match="no identity is set to read") as caught:
         ssm.get()
     for word in ("AWS_VAULT_SSM_CREDENTIALS", "profile:NAME", "environment", "imds", "web-identity"):
         assert word in (caught.value.hint or "")
@@ -138,7 +138,7 @@ def test_other_identities_there_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a b", "/a//b", "a/", "$(id)", "a\n", "arn:aws:s3:::bucket/key", "a" * 1012])
 def test_names_that_no_parameter_has(text: str) -> None:
-    with pytest.raises(ValueError, match="a parameter is named by"):
+    with pytest.raises(ValueError, match="not a parameter's name"):
         parameter_name(text)
 
 
@@ -156,7 +156,7 @@ def test_names_that_no_region_has() -> None:
 @pytest.mark.parametrize("type", ["String", "StringList"])
 def test_what_is_kept_in_the_clear_is_refused(ssm: Any, type: str) -> None:
     ssm.put("a,b", type=type)
-    with pytest.raises(PassphraseError, match=f"is a {type}, which is kept in the clear") as caught:
+    with pytest.raises(PassphraseError, match=f"is a {type}, which is not encrypted") as caught:
         ssm.get()
     assert "makes a SecureString" in (caught.value.hint or "")
 
@@ -185,7 +185,7 @@ def test_denied_comes_with_the_policy_that_is_enough(ssm: Any, front: RecordingP
     with pytest.raises(SourceUnavailable, match="AWS does not let the keys in the environment read parameter"):
         ssm.get()
     [note] = ssm.context.notes
-    assert json.loads(note.partition("lets it: ")[2]) == {
+    assert json.loads(note.partition("statement: ")[2]) == {
         "Sid": "GetPassphrase",
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
@@ -215,7 +215,7 @@ def test_a_key_that_may_not_be_used(ssm: Any, front: RecordingProxy, text: str, 
     front.on("GetParameter", json_error("AccessDeniedException", text))
     with pytest.raises(SourceUnavailable, match=r"may not use the KMS key of parameter .* must allow kms:Decrypt"):
         ssm.get()
-    statement = json.loads(ssm.context.notes[0].partition("lets it: ")[2])
+    statement = json.loads(ssm.context.notes[0].partition("statement: ")[2])
     assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", key)
     context = statement["Condition"]["StringEquals"]["kms:EncryptionContext:PARAMETER_ARN"]
     assert context.endswith(f":parameter{ssm.options['parameter']}")
@@ -227,12 +227,18 @@ REFUSALS = {
         json_error("ExpiredTokenException", "The security token included in the request is expired"),
         "expired",
     ),
-    "unknown": (json_error("UnrecognizedClientException", "The security token is invalid"), "does not know the key of"),
-    "signature": (json_error("InvalidSignatureException", "canonical-canary"), "does not accept the signature of"),
-    "trouble": (json_error("InternalServerError", "oops", 500), r"SSM in eu-west-1 is in trouble: .* \(HTTP 500\)"),
+    "unknown": (
+        json_error("UnrecognizedClientException", "The security token is invalid"),
+        "access key is deleted or inactive",
+    ),
+    "signature": (json_error("InvalidSignatureException", "canonical-canary"), "secret key does not match"),
+    "trouble": (
+        json_error("InternalServerError", "oops", 500),
+        r"eu-west-1 failed: InternalServerError \(HTTP 500\)",
+    ),
     "denied, in another protocol": (fault.deny(), "does not let the keys in the environment read"),
     "drop": (fault.drop(), "broke the connection"),
-    "garbage": (fault.garbage(), "did not answer as it does"),
+    "garbage": (fault.garbage(), "unexpected response from AWS in eu-west-1"),
 }
 
 
@@ -252,7 +258,7 @@ def test_throttling_is_tried_once_more(ssm: Any, front: RecordingProxy) -> None:
     assert front.actions == ["GetParameter"] * 2
     front.forget()
     front.on("GetParameter", json_error("ThrottlingException", "Rate exceeded"))
-    with pytest.raises(SourceUnavailable, match="AWS throttles requests"):
+    with pytest.raises(SourceUnavailable, match="AWS in eu-west-1 throttles requests"):
         ssm.get()
     assert front.actions == ["GetParameter"] * 2
 
@@ -268,9 +274,9 @@ def test_nobody_listens(ssm: Any) -> None:
 
 @pytest.mark.slow
 def test_five_seconds_in_all(ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isolated.LIMIT_SECONDS == source.LIMIT_SECONDS == 5  # type: ignore[attr-defined]
-    monkeypatch.setattr(isolated, "LIMIT_SECONDS", 0.5)
-    monkeypatch.setattr(source, "LIMIT_SECONDS", 0.5)
+    assert aws_call.LIMIT_SECONDS == 5
+    monkeypatch.setattr(aws_call, "LIMIT_SECONDS", 0.5)
+    monkeypatch.setattr("vault_plugin_ssm.source.LIMIT_SECONDS", 0.5)
     front.on("GetParameter", fault.hang())
     started = time.monotonic()
     with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.5 s|does not answer in time"):

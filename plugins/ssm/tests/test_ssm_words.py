@@ -11,19 +11,16 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
+from vault_botocore.failures import explain
+from vault_botocore.transport import TooLong
 from vault_core.api import AccessDenied, ConfigError, PassphraseError, Secret, SessionError, SourceUnavailable
-from vault_plugin_ssm import choices, failures, identities, isolated, put_parameter, source
+from vault_plugin_ssm import choices, identities, put_parameter, source
 from vault_plugin_ssm.choices import Identity
-from vault_plugin_ssm.failures import Attempt, Failure, explain
+from vault_plugin_ssm.failures import MissingPermission, attempt_of, error_of_source, explain_keys
 from vault_testkit.context import FakeContext
 
 ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234-ab"
-
-
-def attempt(**changes: Any) -> Attempt:
-    fields: dict[str, Any] = {"identity": Identity("profile", "p"), "parameter": "/a/b:3", "region": "eu-west-1"}
-    return Attempt(**{**fields, "secrets": (Secret("s3cr3t"),), **changes})
 
 
 def refused(code: str, status: int = 400, message: str = "m", action: str = "GetParameter") -> ClientError:
@@ -54,7 +51,7 @@ def test_names_that_a_parameter_may_have(text: str, region: str | None, plain: s
 
 @pytest.mark.parametrize("text", ["", "/", "a:", "a:b:c", ARN.replace("12:", "1:"), ARN + "/", "x" * 1012, "a\n"])
 def test_names_that_none_has(text: str) -> None:
-    with pytest.raises(ValueError, match="a parameter is named by"):
+    with pytest.raises(ValueError, match="not a parameter's name"):
         choices.parameter_name(text)
 
 
@@ -74,53 +71,39 @@ def test_other_identities(text: str) -> None:
         choices.identity(text)
 
 
-# -- answers -----------------------------------------------------------------------------------------------------------
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+ATTEMPT = attempt_of(Identity("profile", "p"), "/a/b:3", "eu-west-1")
 
 
-@pytest.mark.parametrize(
-    ("codes", "says"),
-    [
-        (failures._EXPIRED, "has expired"),
-        (failures._UNKNOWN_KEY, "does not know the key"),
-        (failures._SIGNATURE, "does not accept the signature"),
-        (failures._KMS_STATE, "is disabled, deleted or unknown"),
-    ],
-)
-def test_every_code_has_its_words_and_is_not_asked_again(codes: set[str], says: str) -> None:
-    for code in codes:
-        found = explain(refused(code), attempt())
-        assert says in found.message
-        assert not found.again
-        assert isinstance(found.of_source(), SourceUnavailable)
-        assert isinstance(found.of_command(), SessionError)
-
-
-def test_only_what_is_throttled_is_asked_again() -> None:
-    for code, status in [*((code, 400) for code in failures._THROTTLED), ("Any", 429)]:
-        assert explain(refused(code, status), attempt()).again
-    for code, status in (("Any", 428), ("Any", 430), ("Any", 500), ("AccessDenied", 403)):
-        assert not explain(refused(code, status), attempt()).again
+@pytest.mark.parametrize("code", ["InvalidKeyId", "DisabledException", "KMSInvalidStateException"])
+def test_refusal_for_state_of_kms_key_leaves_turn_to_next_source(code: str) -> None:
+    found = explain(refused(code), ATTEMPT)
+    assert "is disabled, deleted or unknown" in found.error.message
+    assert isinstance(found.error, SessionError)
+    assert isinstance(error_of_source(found.error), SourceUnavailable)
 
 
 @pytest.mark.parametrize("action", ["GetParameter", "PutParameter"])
-@pytest.mark.parametrize("code", [*sorted(failures._DENIED), "Other"])
-def test_what_is_denied_names_what_is_enough_for_a_reader_only(code: str, action: str) -> None:
-    found = explain(refused(code, 403, "no", action), attempt())
-    assert found.denied
-    assert found.hint == f"its policy must allow ssm:{action}"
-    arns = [statement["Resource"] for statement in found.statements]
+@pytest.mark.parametrize("code", ["AccessDeniedException", "Other"])
+def test_denied_call_names_missing_statement_for_a_reader_only(code: str, action: str) -> None:
+    error = explain(refused(code, 403, "no", action), ATTEMPT).error
+    assert isinstance(error, MissingPermission)
+    assert error.hint == f"its policy must allow ssm:{action}"
+    arns = [statement["Resource"] for statement in error.statements]
     assert arns == (["arn:aws:ssm:eu-west-1:*:parameter/a/b"] if action == "GetParameter" else [])
-    assert isinstance(found.of_command(), AccessDenied)
-    assert isinstance(found.of_source(), SourceUnavailable)
+    assert error_of_source(error).args == (f"{error.message}; {error.hint}",)
 
 
 @pytest.mark.parametrize("words", ["kms:Decrypt", "AWSKMS", "the ciphertext", "KMS key", "customer master key"])
-def test_a_key_that_may_not_be_used_is_told_from_a_parameter(words: str) -> None:
-    found = explain(refused("AccessDeniedException", 400, f"{words} {KEY}."), attempt())
-    [statement] = found.statements
+def test_denied_kms_key_is_distinguished_from_parameter(words: str) -> None:
+    error = explain(refused("AccessDeniedException", 400, f"{words} {KEY}."), ATTEMPT).error
+    assert isinstance(error, MissingPermission)
+    [statement] = error.statements
     assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", KEY)
-    found = explain(refused("AccessDeniedException", 400, f"{words}", "PutParameter"), attempt())
-    assert (found.statements, found.hint) == ((), "its policy, or the key's, must allow kms:Encrypt")
+    error = explain(refused("AccessDeniedException", 400, f"{words}", "PutParameter"), ATTEMPT).error
+    assert isinstance(error, MissingPermission)
+    assert (error.statements, error.hint) == ((), "its policy, or the key's, must allow kms:Encrypt")
 
 
 @pytest.mark.parametrize(
@@ -131,56 +114,42 @@ def test_a_key_that_may_not_be_used_is_told_from_a_parameter(words: str) -> None
         ("", "arn:aws:ssm:eu-west-1:*:parameter/a/b"),
     ],
 )
-def test_the_parameter_whoever_names_it(message: str, arn: str) -> None:
-    assert failures._arn(message, attempt()) == arn
+def test_arn_of_parameter_is_that_of_the_message(message: str, arn: str) -> None:
+    assert ATTEMPT._arn(message) == arn
 
 
-def test_a_call_that_was_for_the_keys_is_no_answer_about_the_parameter() -> None:
-    found = explain(refused("AccessDenied", 403, "no", "AssumeRole"), attempt())
-    assert (found.denied, found.statements) == (True, ())
-    assert "did not get keys: AWS refused AssumeRole: no" in found.message
+def test_denied_call_for_keys_does_not_name_the_parameter() -> None:
+    error = explain(refused("AccessDenied", 403, "no", "AssumeRole"), ATTEMPT).error
+    assert type(error) is AccessDenied
+    assert error.message == "profile 'p' did not get keys: AWS refused AssumeRole: no"
 
 
 @pytest.mark.parametrize("code", ["ParameterNotFound", "ParameterVersionNotFound", "ParameterAlreadyExists", "Other"])
-def test_what_waiting_does_not_help_is_wrong(code: str) -> None:
-    found = explain(refused(code), attempt())
-    assert found.wrong
-    assert isinstance(found.of_source(), PassphraseError)
-    assert not isinstance(found.of_source(), SourceUnavailable)
-    assert not explain(refused(code, 500), attempt()).wrong or code != "Other"
-    assert explain(refused("Other", 499), attempt()).wrong
-
-
-@pytest.mark.parametrize("field", ["wrong", "denied", "again", "error", None])
-def test_a_write_is_open_where_nothing_was_refused(field: str | None) -> None:
-    changes: dict[str, Any] = {} if field is None else {field: ConfigError("x") if field == "error" else True}
-    assert Failure(message="x", **changes).is_open is (field is None)
-
-
-@pytest.mark.parametrize(("length", "shown"), [(300, 300), (301, 301), (5000, 301)])
-def test_a_message_is_bounded_and_holds_no_secret(length: int, shown: int) -> None:
-    assert len(attempt().clean("x" * length)) == shown
-    assert attempt().clean("a s3cr3t\n\x1b[1m\u202eb") == "a *** [1m b"
+def test_error_of_settings_ends_the_chain_of_sources(code: str) -> None:
+    error = explain(refused(code), ATTEMPT).error
+    assert type(error) is PassphraseError
+    assert error_of_source(error) is error
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "kind"),
     [
-        exceptions.CredentialRetrievalError(provider="custom-process", error_msg="s3cr3t"),
-        exceptions.PartialCredentialsError(provider="p", cred_var="v"),
-        exceptions.SSLError(endpoint_url="u", error="s3cr3t"),
-        exceptions.EndpointConnectionError(endpoint_url="u"),
-        exceptions.ReadTimeoutError(endpoint_url="u"),
-        exceptions.ConnectionClosedError(endpoint_url="u"),
-        ValueError("s3cr3t"),
+        (exceptions.CredentialRetrievalError(provider="custom-process", error_msg="s3cr3t"), SessionError),
+        (exceptions.UnauthorizedSSOTokenError(), SessionError),
+        (exceptions.PartialCredentialsError(provider="p", cred_var="v"), PassphraseError),
+        (exceptions.EndpointConnectionError(endpoint_url="u"), SessionError),
+        (FileNotFoundError(2, "gone", "name"), PassphraseError),
+        (OSError("s3cr3t"), SessionError),
+        (ValueError("s3cr3t"), SessionError),
+        (ConfigError("ours"), ConfigError),
+        (TooLong("too long"), SessionError),
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.parametrize("has_keys", [True, False])
-def test_no_text_of_the_sdk_is_passed_on(error: Exception, has_keys: bool) -> None:
-    found = explain(error, attempt(), has_keys=has_keys)
-    assert "s3cr3t" not in repr(found)
-    assert not found.again
+def test_identity_without_keys_is_an_error_without_text_of_sdk(error: Exception, kind: type) -> None:
+    found = explain_keys(error, ATTEMPT).error
+    assert type(found) is kind
+    assert "s3cr3t" not in f"{found.message} {found.hint}"
 
 
 # -- the value, and a value to put -------------------------------------------------------------------------------------
@@ -188,7 +157,7 @@ def test_no_text_of_the_sdk_is_passed_on(error: Exception, has_keys: bool) -> No
 
 @pytest.mark.parametrize("kind", ["String", "StringList", "securestring", ""])
 def test_only_a_secure_string_is_used(kind: str) -> None:
-    with pytest.raises(PassphraseError, match="kept in the clear"):
+    with pytest.raises(PassphraseError, match="not encrypted"):
         source._passphrase(source._Found(kind, Secret("v")), "p")
 
 
@@ -210,8 +179,8 @@ def described(**changes: Any) -> Any:
 
 
 def test_a_key_is_named_by_its_arn() -> None:
-    assert put_parameter._key_arn(described(), "alias/x", attempt()) == KEY
-    assert put_parameter._key_arn(described(KeySpec="SYMMETRIC_DEFAULT"), "alias/x", attempt()) == KEY
+    assert put_parameter._key_arn(described(), "alias/x", ATTEMPT) == KEY
+    assert put_parameter._key_arn(described(KeySpec="SYMMETRIC_DEFAULT"), "alias/x", ATTEMPT) == KEY
 
 
 @pytest.mark.parametrize(
@@ -220,7 +189,7 @@ def test_a_key_is_named_by_its_arn() -> None:
 )
 def test_a_key_that_cannot_be_meant(changes: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="KMS key alias/x"):
-        put_parameter._key_arn(described(**changes), "alias/x", attempt())
+        put_parameter._key_arn(described(**changes), "alias/x", ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -241,10 +210,10 @@ def test_a_key_that_is_not_shown_is_taken_by_its_arn_where_only_the_look_is_deni
         return SimpleNamespace(describe_key=describe)
 
     if taken:
-        assert put_parameter._key_arn(clients, key, attempt()) == key
+        assert put_parameter._key_arn(clients, key, ATTEMPT) == key
     else:
-        with pytest.raises(SessionError, match="KMS does not show"):
-            put_parameter._key_arn(clients, key, attempt())
+        with pytest.raises(SessionError, match="KMS does not describe"):
+            put_parameter._key_arn(clients, key, ATTEMPT)
 
 
 def test_without_a_key_of_ones_own_a_reader_needs_one_statement() -> None:
@@ -265,7 +234,7 @@ def test_who_gives_keys_does_not_ask_for_them(tmp_path: Path) -> None:
     identities.refuse_loop(looped, Identity("profile", "q"), "/a")
     asking = FakeContext(tmp_path, environ={"AWS_VAULT_SSM_ASKING": ""})
     for who in (Identity("profile", "q"), Identity("imds")):
-        with pytest.raises(ConfigError, match="ran awsv again"):
+        with pytest.raises(ConfigError, match="runs awsv again"):
             identities.refuse_loop(asking, who, "/a")
 
 
@@ -273,7 +242,7 @@ def test_who_gives_keys_does_not_ask_for_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("empty", [True, False])
 def test_half_a_key_is_none(missing: str, empty: bool) -> None:
     environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": ""}
-    assert identities._from_variables(environ).token is None
+    assert identities._from_variables(environ).session_token is None
     environ = {**environ, missing: ""} if empty else {name: environ[name] for name in environ if name != missing}
     with pytest.raises(PassphraseError, match=f"names the environment, and {missing} is not set"):
         identities._from_variables(environ)
@@ -327,34 +296,5 @@ def test_keys_of_the_machine_come_from_the_machine(endpoint: str, good: bool) ->
     if good:
         identities._machine(session, environ)
     else:
-        with pytest.raises(ConfigError, match="is no metadata service"):
+        with pytest.raises(ConfigError, match="is not a metadata service"):
             identities._machine(session, environ)
-
-
-# -- endpoints and files -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("environ", "keys", "found"),
-    [
-        ({}, {}, None),
-        ({"AWS_ENDPOINT_URL": "all"}, {"endpoint_url": "key"}, "all"),
-        ({"AWS_ENDPOINT_URL_SSM": "own", "AWS_ENDPOINT_URL": "all"}, {}, "own"),
-        ({}, {"endpoint_url": "key", "services": "s"}, "near"),
-        ({}, {"endpoint_url": "key"}, "key"),
-        ({"AWS_ENDPOINT_URL": "all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"}, {}, None),
-        ({"AWS_ENDPOINT_URL": "all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}, {}, "all"),
-        ({}, {"endpoint_url": "key", "ignore_configured_endpoint_urls": "true"}, None),
-        ({"AWS_ENDPOINT_URL_STS": "other"}, {}, None),
-    ],
-)
-def test_the_endpoint_that_counts(environ: dict[str, str], keys: dict[str, str], found: str | None) -> None:
-    config = {"profiles": {"p": keys}, "services": {"s": {"ssm": {"endpoint_url": "near"}}}}
-    assert isolated._endpoint("ssm", environ, config, "p") == found
-
-
-def test_config_files_are_those_of_the_context_and_only_for_a_profile() -> None:
-    environ = {"HOME": "/h", "AWS_CONFIG_FILE": "~/c", "AWS_SHARED_CREDENTIALS_FILE": "/s"}
-    assert isolated._files(Identity("imds"), environ) == {"config_file": None, "credentials_file": None}
-    assert isolated._files(Identity("profile", "p"), environ) == {"config_file": "/h/c", "credentials_file": "/s"}
-    assert str(isolated.config_file({"HOME": "/h"})) == "/h/.aws/config"

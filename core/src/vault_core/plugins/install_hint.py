@@ -38,6 +38,9 @@ because anybody can register any other name."""
 STANDARD = ("vault-plugin-file", "vault-plugin-env", "vault-plugin-prompt", "vault-plugin-aws")
 """The distributions of the default settings, which ``awsv`` requires."""
 
+ON_BOTOCORE = ("vault-plugin-aws", "vault-plugin-ssm")
+"""The distributions that require ``vault-botocore``."""
+
 
 def install_hint(*distributions: str) -> str:
     """A command for a shell that installs these distributions of ours and keeps what is installed.
@@ -61,7 +64,12 @@ def _install_command(distributions: tuple[str, ...]) -> str:
         return shlex.join(["pipx", "inject", prefix.name, *names])
     if (prefix / "uv-receipt.toml").is_file():  # written by "uv tool install", which removes what it is not given
         return shlex.join(["uv", "tool", "install", _awsv_with(distributions, checkout), *_other_plugins()])
-    sources = [str(checkout / "plugins" / _short(name)) if checkout else name for name in distributions]
+    sources = list(distributions)
+    if checkout:  # an installer asks the index for whatever the command does not name
+        library = ["vault-botocore"] if set(distributions) & set(ON_BOTOCORE) else []
+        sources = [
+            str(checkout / folder) for folder in (*library, *(f"plugins/{_short(one)}" for one in distributions))
+        ]
     import importlib.util
 
     if importlib.util.find_spec("pip") is None:  # as in an environment that uv made

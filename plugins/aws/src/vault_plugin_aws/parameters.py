@@ -1,7 +1,7 @@
 """From a profile to the parameters of an STS call. Pure: the same profile gives the same parameters.
 
 The limits are those of the STS API reference (AssumeRole, GetSessionToken, Tag). Checking them here means that a
-mistake is reported with the name of its key, before anybody is asked for an MFA code.
+mistake is reported with the name of its key, before awsv prompts for an MFA code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this distribution offers. Importing it imports no SDK: boto's turn comes when a session is issued."""
+"""The hooks of this distribution. Importing them imports no SDK."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The session provider ``sts``: GetSessionToken and AssumeRole, and GetCallerIdentity for who asks whose a key is.
+"""The session provider ``sts``: GetSessionToken, AssumeRole, and GetCallerIdentity to identify a key.
 
-A call that AWS denies is made once. What AWS may never have seen (throttled, unreachable, broken off) is repeated, a
-call with an MFA code only where the code cannot have been used up. Nothing outlasts the request's deadline or Ctrl-C:
-the call runs in a thread of its own that is left behind.
+A call that AWS refuses is made once. A call that fails for another reason is repeated, with an MFA code only if AWS
+cannot have used the code. Each call runs in a thread that is abandoned at the request's deadline and at Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from vault_botocore.failures import CHECK_NETWORK, Failure, Outcome, explain
+from vault_botocore.session import silenced
 from vault_core.api import (
     CallerIdentity,
     Context,
@@ -28,11 +29,13 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
 )
-from vault_plugin_aws.client import check, connect, silenced
-from vault_plugin_aws.failures import CHECK_NETWORK, Attempt, Failure, Repeat, explain
+from vault_plugin_aws.client import check, connect
+from vault_plugin_aws.failures import StsAttempt
 
 PAUSES = (0.5, 2.0)
-"""Seconds before the second and the third (and last) attempt: STS's throttling counts by the second."""
+"""Seconds before the second and the third (and last) attempt: STS counts requests per second."""
+
+NEW_KEY = "store an active access key of the user with 'awsv add'"
 
 Answer = Credentials | CallerIdentity
 
@@ -44,8 +47,7 @@ FIELDS = {
     "duration_seconds": "DurationSeconds",
     "transitive_session_tags": "TransitiveTagKeys",
 }
-"""Parameters that STS takes as they are, by its own names."""
-
+"""The parameters that are passed to STS unchanged, with STS's names."""
 
 IDENTITY = "GetCallerIdentity"
 
@@ -53,22 +55,22 @@ IDENTITY = "GetCallerIdentity"
 class StsProvider(SessionProvider, IdentifiesCaller):
     """Sessions of AWS STS.
 
-    :param context: of the host; its environment gives proxies and CA bundle.
+    :param context: its environment gives the proxies and the CA bundle.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def issue(self, request: SessionRequest) -> Credentials:
-        """Make the session. The time in which the person looks for the MFA code does not count.
+        """Make the session. The time in which the user looks for the MFA code does not count.
 
         :raises MfaRejected: AWS did not accept the code, or it is not six digits.
-        :raises AccessDenied: AWS refused, or does not accept the source's key.
-        :raises SessionError: the network, the clock, throttling, an answer that makes no sense.
-        :raises ConfigError: there is no such endpoint or CA bundle, or it would be asked in the clear.
+        :raises AccessDenied: AWS refused the call or the source's key.
+        :raises SessionError: the network, the clock, throttling, or an unexpected response.
+        :raises ConfigError: the endpoint or the CA bundle does not exist, or the session would travel without TLS.
         """
         if request.source is None:
-            raise SessionError("STS needs a key to work with, and there is none")
+            raise SessionError("STS needs a key, and there is none")
         check(request.parameters, self._context.environ)
         asked = time.monotonic()
         code = _code(request)
@@ -79,14 +81,14 @@ class StsProvider(SessionProvider, IdentifiesCaller):
         return issued
 
     def identify(self, request: SessionRequest) -> CallerIdentity:
-        """Whose the source credentials are.
+        """The identity of the source credentials.
 
-        :raises AccessDenied: AWS does not accept them.
-        :raises SessionError: the network, the clock, throttling.
-        :raises ConfigError: there is no such endpoint or CA bundle, or it would be asked in the clear.
+        :raises AccessDenied: AWS refused them.
+        :raises SessionError: the network, the clock, throttling, or an unexpected response.
+        :raises ConfigError: the endpoint or the CA bundle does not exist, or a secret would travel without TLS.
         """
         if request.source is None:
-            raise SessionError("STS needs a key to work with, and there is none")
+            raise SessionError("STS needs a key, and there is none")
         check(request.parameters, self._context.environ)
         endpoint = {name: value for name, value in request.parameters.items() if name not in FIELDS}
         call = _Call({**endpoint, "action": IDENTITY}, request.source, None, self._context.environ)
@@ -95,7 +97,7 @@ class StsProvider(SessionProvider, IdentifiesCaller):
         return identity
 
     def _run(self, call: _Call, deadline: float) -> Answer:
-        """The answer to the call, or an error at the deadline: the lookup of a host name cannot be interrupted."""
+        """The call's result, or an error at the deadline: the lookup of a host name cannot be interrupted."""
         try:
             result = self._context.wait(call.run, timeout=deadline - time.monotonic())
         except TimeoutError:
@@ -111,7 +113,7 @@ def _code(request: SessionRequest) -> Secret | None:
     serial = request.parameters.get("mfa_serial")
     if serial is None:
         return None
-    # Authenticators show the digits in groups, and people type them so.
+    # Authenticators show the digits in groups, and users type them so.
     digits = b"".join(request.mfa().reveal().split())
     if not re.fullmatch(rb"[0-9]{6}", digits):
         raise MfaRejected(f"the MFA code for {serial} is not six digits", hint="type the code that the device shows")
@@ -121,7 +123,7 @@ def _code(request: SessionRequest) -> Secret | None:
 class _Call:
     """One call with its repetitions.
 
-    :ivar over: set when nobody waits for it any more; it then stops at the next occasion.
+    :ivar over: set when its result is no longer wanted; no further attempt follows.
     :ivar attempt: for messages.
     """
 
@@ -134,10 +136,10 @@ class _Call:
         self._code = code
         self._environ = environ
         secrets = (source.secret_access_key, source.session_token, code)
-        self.attempt = Attempt(
+        self.attempt = StsAttempt(
             host=f"STS in {parameters['region']}" if "region" in parameters else "STS",
-            key_id=source.access_key_id,
-            session=source.session_token is not None,
+            caller=source.access_key_id,
+            renew="run 'awsv clear', then repeat" if source.session_token else NEW_KEY,
             role=parameters.get("role_arn"),
             mfa_serial=parameters.get("mfa_serial"),
             identity=parameters["action"] == IDENTITY,
@@ -145,30 +147,29 @@ class _Call:
         )
 
     def run(self) -> Answer | Failure:
-        """The answer, or why there are none. Never raises: a traceback of the SDK stays here."""
-        with silenced():  # in this thread, which may outlive the call that waits for it
-            return self._answer()
-
-    def _answer(self) -> Answer | Failure:
-        try:
-            client = connect(self._parameters, self._source, self._environ)
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
-            return explain(error, self.attempt)
-        self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
-        with closing(client):
-            return self._repeat(client)
+        """The result, or the failure. Never raises: no traceback of the SDK leaves the thread."""
+        with silenced():
+            try:
+                client = connect(self._parameters, self._source, self._environ)
+            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
+                return explain(error, self.attempt)
+            self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
+            with closing(client):
+                return self._repeat(client)
 
     def _repeat(self, client: Any) -> Answer | Failure:
         for pause in (*PAUSES, None):
             result = self._once(client)
-            if not isinstance(result, Failure) or pause is None or not self._again(result.repeat):
+            if not isinstance(result, Failure) or pause is None or not self._again(result.outcome):
                 break
             if self.over.wait(pause):
                 break
         return result
 
-    def _again(self, repeat: Repeat) -> bool:
-        return repeat is Repeat.ALWAYS or (repeat is Repeat.WITHOUT_CODE and self._code is None)
+    def _again(self, outcome: Outcome) -> bool:
+        if outcome is Outcome.UNCERTAIN:
+            return self._code is None  # AWS may have seen the code, and accepts each code once
+        return outcome in (Outcome.THROTTLED, Outcome.UNREACHABLE)
 
     def _once(self, client: Any) -> Answer | Failure:
         try:
@@ -177,7 +178,7 @@ class _Call:
             if self._parameters["action"] == "AssumeRole":
                 return _credentials(client.assume_role(**self._arguments()))
             return _credentials(client.get_session_token(**self._arguments()))
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text may hold a secret
+        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
             return explain(error, self.attempt)
 
     def _arguments(self) -> dict[str, Any]:
@@ -192,25 +193,25 @@ class _Call:
 
 
 def _identity(answer: Mapping[str, Any]) -> CallerIdentity:
-    """The answer's identity.
+    """The identity in a response.
 
-    :raises Exception: of any kind, where the answer does not hold it.
+    :raises Exception: of any kind, if it is not there.
     """
     account, arn = answer["Account"], answer["Arn"]
     if not (re.fullmatch(r"[0-9]{12}", account) and arn.isprintable() and arn.startswith("arn:")):
-        raise ValueError("no identity")
+        raise ValueError("not an identity")
     return CallerIdentity(account=account, arn=arn)
 
 
 def _credentials(answer: Mapping[str, Any]) -> Credentials:
-    """The answer's credentials.
+    """The credentials in a response.
 
-    :raises Exception: of any kind, where the answer does not hold them.
+    :raises Exception: of any kind, if they are not there.
     """
     found = answer["Credentials"]
     expires = found["Expiration"].astimezone(UTC)
     if expires <= datetime.now(UTC):
-        raise SessionError("STS answered with a session that has expired", hint="check this machine's clock")
+        raise SessionError("STS returned a session that has expired", hint="check this machine's clock")
     texts = [found[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
     if not all(isinstance(text, str) and text.isascii() and text.isprintable() and text for text in texts):
         raise ValueError("empty or unprintable credentials")

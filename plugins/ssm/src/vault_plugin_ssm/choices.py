@@ -21,7 +21,7 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who reads the parameter."""
+    """The identity that reads or writes the parameter."""
 
     kind: str
     """``profile``, ``environment``, ``imds`` or ``web-identity``."""
@@ -40,9 +40,9 @@ _WORDS = {
 
 
 def identity(text: str) -> Identity:
-    """The identity that a setting names.
+    """The identity in a setting.
 
-    :raises ValueError: none.
+    :raises ValueError: it is not an identity.
     """
     kind, _, profile = text.strip().partition(":")
     if kind in _WORDS and not profile:
@@ -53,14 +53,14 @@ def identity(text: str) -> Identity:
 
 
 def parameter_name(text: str) -> str:
-    """A parameter's name or ARN, perhaps with a version.
+    """A parameter's name or ARN, with or without a version.
 
-    :raises ValueError: AWS has no such name.
+    :raises ValueError: no parameter can have this name.
     """
     found = _ARN.fullmatch(text)
     name = _SELECTOR.sub("", found["name"] if found else text)
     if not _NAME.fullmatch(name) or len(text) > _MAX_NAME:
-        raise ValueError("a parameter is named by letters, digits and . - _ /, or by its ARN")
+        raise ValueError("not a parameter's name (letters, digits and . - _ /) or ARN")
     return text
 
 
@@ -71,7 +71,7 @@ def region_of_arn(parameter: str) -> str | None:
 
 
 def plain_name(parameter: str) -> str:
-    """A parameter's name without ARN and version, as it stands in an ARN: without the first slash."""
+    """A parameter's name as a part of an ARN: without version and first slash."""
     found = _ARN.fullmatch(parameter)
     return _SELECTOR.sub("", found["name"] if found else parameter).removeprefix("/")
 
@@ -79,7 +79,7 @@ def plain_name(parameter: str) -> str:
 def region_name(text: str) -> str:
     """The name of an AWS region.
 
-    :raises ValueError: it looks like none.
+    :raises ValueError: it does not look like one.
     """
     if not _REGION.fullmatch(text):
         raise ValueError("not the name of an AWS region, such as eu-west-1")

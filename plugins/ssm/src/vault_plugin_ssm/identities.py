@@ -1,4 +1,4 @@
-"""Keys for one of the four identities, from where it says and from nowhere else."""
+"""The keys of one of the four identities, each from one place only."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vault_core.api import ConfigError, Context, PassphraseError, Secret, SourceUnavailable, is_loopback
+from vault_botocore.session import config_file
+from vault_core.api import ConfigError, Context, Credentials, PassphraseError, Secret, SourceUnavailable, is_loopback
 from vault_plugin_ssm.choices import Identity
-from vault_plugin_ssm.isolated import config_file
 
 _OF_A_PROFILE = frozenset(
     (
@@ -27,62 +26,45 @@ _OF_A_PROFILE = frozenset(
         "config-file",
     )
 )
-"""Botocore's providers that do what a profile says; the others would go on to whatever else the machine offers."""
+"""Botocore's providers that use a profile alone; the others would go on to other keys of the machine."""
 _IMDS_HOSTS = ("169.254.169.254", "fd00:ec2::254")
 """Where EC2 machines find the metadata service (EC2 user guide)."""
 _IMDS_SECONDS = 1.0
 _SETTING = "AWS_VAULT_SSM_CREDENTIALS"
 _ASKING = "AWS_VAULT_SSM_ASKING"
-"""Set for the programs that give keys: no setting of anybody's."""
+"""Set for the programs that give keys; not a setting for users."""
 _PASSPHRASE = re.compile(r"AWS_VAULT_.*PASSPHRASE(_FILE|_COMMAND)?")
 
 Profiles = Mapping[str, Mapping[str, Any]]
 """Botocore's view of the config files: profile to its keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What signs a request."""
-
-    access_key_id: str
-    secret: Secret
-    token: Secret | None = field(default=None)
-
-    def arguments(self) -> dict[str, Any]:
-        """For ``create_client``."""
-        return {
-            "aws_access_key_id": self.access_key_id,
-            "aws_secret_access_key": self.secret.reveal_text(),
-            "aws_session_token": self.token.reveal_text() if self.token else None,
-        }
-
-
 def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
-    """Before anything is asked of anybody.
+    """Find a loop before the first question and the first request.
 
-    :param parameter: what the keys are for, for the message.
-    :raises ConfigError: to take keys from this profile means to run awsv, which waits for them.
+    :param parameter: for the message.
+    :raises ConfigError: awsv would need the keys of this profile, and the profile would run awsv.
     """
     line = context.find_recursion(identity.profile) if identity.profile else None
     if _ASKING in context.environ:
         raise ConfigError(
-            f"{identity} is of no use for parameter {parameter}: a program that was to give its keys ran awsv again",
-            hint=f"name an identity outside of the vault in {_SETTING}",
+            f"{identity} cannot be used for parameter {parameter}: the program that gives its keys runs awsv again",
+            hint=f"name an identity outside the vault in {_SETTING}",
         )
     if line is not None:
         raise ConfigError(
-            f"{identity} is of no use for parameter {parameter}: it would run awsv again: {line}",
-            hint=f"name an identity outside of the vault in {_SETTING}",
+            f"{identity} cannot be used for parameter {parameter}: it would run awsv again: {line}",
+            hint=f"name an identity outside the vault in {_SETTING}",
         )
 
 
-def keys_of(session: Any, identity: Identity, context: Context, region: str) -> Keys:
+def keys_of(session: Any, identity: Identity, context: Context, region: str) -> Credentials:
     """The keys of an identity.
 
-    :param session: of :func:`~vault_plugin_ssm.isolated.isolated`, for the same identity.
-    :raises PassphraseError: the identity is not there.
-    :raises ConfigError: the profile is not there, or needs what nobody can be asked for.
-    :raises botocore.exceptions.BotoCoreError: and its ``ClientError``: it could not be had.
+    :param session: of :func:`~vault_botocore.session.session`, for the same identity.
+    :raises PassphraseError: the identity has no keys.
+    :raises ConfigError: the profile does not exist, or needs an MFA code.
+    :raises botocore.exceptions.BotoCoreError: the keys cannot be obtained; ``ClientError``, too.
     """
     environ = context.environ
     match identity.kind:
@@ -97,19 +79,26 @@ def keys_of(session: Any, identity: Identity, context: Context, region: str) -> 
     if found is None:
         raise PassphraseError(f"{identity} has no keys", hint=f"check {_SETTING}")
     frozen = found.get_frozen_credentials()
-    return Keys(frozen.access_key, Secret(frozen.secret_key), Secret(frozen.token) if frozen.token else None)
+    return _credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def _from_variables(environ: Mapping[str, str]) -> Keys:
+def _credentials(access_key_id: str, secret: str, token: str | None) -> Credentials:
+    return Credentials(
+        access_key_id=access_key_id,
+        secret_access_key=Secret(secret),
+        session_token=Secret(token) if token else None,
+    )
+
+
+def _from_variables(environ: Mapping[str, str]) -> Credentials:
     missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
     if missing:
         raise PassphraseError(
             f"{_SETTING} names the environment, and {' and '.join(missing)} is not set",
             hint="set it, or name another identity",
         )
-    token = environ.get("AWS_SESSION_TOKEN")
-    return Keys(
-        environ["AWS_ACCESS_KEY_ID"], Secret(environ["AWS_SECRET_ACCESS_KEY"]), Secret(token) if token else None
+    return _credentials(
+        environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
     )
 
 
@@ -122,7 +111,7 @@ def _machine(session: Any, environ: Mapping[str, str]) -> Any:
     endpoint = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
     host = urlsplit(endpoint).hostname if endpoint else None
     if endpoint and not (host in _IMDS_HOSTS or is_loopback(host or "")):
-        raise ConfigError(f"{endpoint} is no metadata service", hint="correct AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        raise ConfigError(f"{endpoint} is not a metadata service", hint="correct AWS_EC2_METADATA_SERVICE_ENDPOINT")
     mode = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower()
     fetcher = InstanceMetadataFetcher(
         timeout=_IMDS_SECONDS,
@@ -131,12 +120,12 @@ def _machine(session: Any, environ: Mapping[str, str]) -> Any:
         user_agent=session.user_agent(),
         config={"ec2_metadata_service_endpoint": endpoint, "ec2_metadata_service_endpoint_mode": mode},
     )
-    # Through the proxy of the process's variables it would be another machine's role, and its keys seen on the way.
+    # Through a proxy it would be another machine's role, and the proxy would see the keys.
     fetcher._session = URLLib3Session(timeout=_IMDS_SECONDS)
     return InstanceMetadataProvider(iam_role_fetcher=fetcher)
 
 
-def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) -> Keys:
+def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) -> Credentials:
     from botocore import UNSIGNED
     from botocore.config import Config
 
@@ -152,14 +141,14 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise PassphraseError(f"the web identity's token {path} cannot be read: {reason}") from None
-    # Unsigned also means that the session looks for nobody's keys to sign with.
+    # Unsigned, so the session does not look for keys to sign with.
     with closing(session.create_client("sts", region_name=region, config=Config(signature_version=UNSIGNED))) as client:
         answer = client.assume_role_with_web_identity(
             RoleArn=environ["AWS_ROLE_ARN"],
             RoleSessionName=environ.get("AWS_ROLE_SESSION_NAME") or "awsv-ssm",
             WebIdentityToken=token,
         )["Credentials"]
-    return Keys(answer["AccessKeyId"], Secret(answer["SecretAccessKey"]), Secret(answer["SessionToken"]))
+    return _credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
 
 
 def _from_profile(session: Any, profile: str, context: Context, region: str) -> Any:
@@ -173,7 +162,7 @@ def _from_profile(session: Any, profile: str, context: Context, region: str) -> 
 
 
 def _providers(session: Any, profile: str, context: Context, region: str) -> list[Any]:
-    """What botocore does with a profile, in its order; but ``credential_source`` and programs see only the context."""
+    """Botocore's providers for a profile, in its order; ``credential_source`` and programs see only the context."""
     from botocore import credentials
 
     environ = context.environ
@@ -207,17 +196,16 @@ def _providers(session: Any, profile: str, context: Context, region: str) -> lis
 def _program(session: Any, profile: str, context: Context) -> Any:
     """Botocore's provider of keys that another program gives.
 
-    It is told no secret and no way to a passphrase, and by a variable that it gives keys: it may run on after our time
-    is over, and each awsv in it would run the next one. What comes in at standard input is for somebody else, unless
-    a person sits there.
+    The program gets no secret and no source of a passphrase. A variable says that it gives keys, because it can outlive
+    the time limit, and each awsv in it would run the next one. It gets standard input only if that is a terminal.
     """
     import subprocess
 
     from botocore.credentials import ProcessProvider
     from botocore.exceptions import CredentialRetrievalError
 
-    told = {name: text for name, text in context.child_environ.items() if not _PASSPHRASE.fullmatch(name)}
-    told[_ASKING] = "1"
+    variables = {name: text for name, text in context.child_environ.items() if not _PASSPHRASE.fullmatch(name)}
+    variables[_ASKING] = "1"
     stdin = None if os.isatty(0) else subprocess.DEVNULL
 
     class Program(ProcessProvider):  # type: ignore[misc]  # botocore has no types
@@ -231,33 +219,33 @@ def _program(session: Any, profile: str, context: Context) -> Any:
                     f"the program of profile {profile!r} cannot be started: {error.strerror}",
                     hint="correct its credential_process",
                 ) from None
-            except Exception:  # noqa: BLE001 - of any kind, and its text may hold what the program said
+            except Exception:  # noqa: BLE001 - of any kind, and its text can hold what the program printed
                 raise SourceUnavailable(
-                    f"the program of profile {profile!r} gives no keys that an AWS SDK could read"
+                    f"the program of profile {profile!r} gives no keys that an AWS SDK can read"
                 ) from None
 
-    return Program(profile, lambda: session.full_config, popen=partial(subprocess.Popen, env=told, stdin=stdin))
+    return Program(profile, lambda: session.full_config, popen=partial(subprocess.Popen, env=variables, stdin=stdin))
 
 
 def _refuse_mfa(profiles: Profiles, profile: str) -> None:
-    """Botocore would ask for the code itself, at a terminal that is not its own."""
+    """Botocore would prompt for the code itself, on a terminal that is not its own."""
     for name, keys in _chain(profiles, profile):
         if "role_arn" in keys and "mfa_serial" in keys:
             raise ConfigError(
-                f"profile {name!r} needs an MFA code, and nobody is asked for one to read the passphrase",
+                f"profile {name!r} needs an MFA code, and awsv does not prompt for one to read the passphrase",
                 hint=f"name a profile without mfa_serial in {_SETTING}",
             )
 
 
 def runs_program(session: Any, identity: Identity) -> bool:
-    """Whether keys of the identity may come from another program (``credential_process``), which may ask a person."""
+    """Whether the identity's keys can come from another program (``credential_process``), which can ask the user."""
     if not identity.profile:
         return False
     return any("credential_process" in keys for _, keys in _chain(session.full_config["profiles"], identity.profile))
 
 
 def _chain(profiles: Profiles, profile: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The profile, and those behind its ``source_profile``, with their keys."""
+    """The profile and its chained source profiles, with their keys."""
     seen: list[str] = []
     name: str | None = profile
     while name is not None and name not in seen:

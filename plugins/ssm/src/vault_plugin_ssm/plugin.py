@@ -1,4 +1,4 @@
-"""What this distribution offers. Importing it imports no SDK: boto's turn comes when a passphrase is wanted."""
+"""The hooks of this distribution. Importing them imports no SDK."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _open(context: Context) -> PassphraseSource:
 
 
 def _unavailable(context: Context) -> str | None:
-    """What is not set, or set to come back to awsv; AWS itself is not asked."""
+    """The setting that is missing, or that would run awsv again; no request is sent to AWS."""
     for option in ("parameter", "credentials"):
         if context.options[option] is None:
             return f"AWS_VAULT_SSM_{option.upper()} is not set"
-    who: Identity = context.options["credentials"]
-    if line := context.find_recursion(who.profile) if who.profile else None:
-        return f"{who} would run awsv again: {line}"
+    reader: Identity = context.options["credentials"]
+    if line := context.find_recursion(reader.profile) if reader.profile else None:
+        return f"{reader} would run awsv again: {line}"
     return None
 
 
@@ -30,13 +30,13 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
     return (
         PassphraseSourceSpec(
             name="ssm",
-            summary="a SecureString parameter of AWS SSM; whoever may read and decrypt it can open the store",
+            summary="a SecureString parameter of AWS SSM; any identity that can read and decrypt it can open the store",
             open=_open,
             options=(
                 Option(name="parameter", help="the parameter's name or ARN", parse=parameter_name),
                 Option(
                     name="credentials",
-                    help="who reads it: profile:NAME, environment, imds or web-identity",
+                    help="the identity that reads it: profile:NAME, environment, imds or web-identity",
                     parse=identity,
                 ),
                 Option(

@@ -1,4 +1,4 @@
-"""The least that an identity must be allowed to read one parameter: statements of an IAM policy."""
+"""The least permissions that an identity needs to read one parameter: statements of an IAM policy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def may_get(arn: str) -> dict[str, Any]:
-    """To get the parameter."""
+    """Permission to get the parameter."""
     return {"Sid": "GetPassphrase", "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": arn}
 
 
 def may_decrypt(arn: str, key: str) -> dict[str, Any]:
-    """To have it decrypted, and nothing else that the key encrypts.
+    """Permission to decrypt the parameter, and nothing else that the key encrypts.
 
     :param key: the KMS key's ARN; ``*`` where it is not known: the condition still names the parameter.
     """

@@ -1,4 +1,4 @@
-"""A parameter written, and the policy that lets somebody read it worked out."""
+"""Writes a parameter, and makes the policy that allows an identity to read it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vault_botocore.failures import Failure
 from vault_core.api import ConfigError, Secret, SessionError
 from vault_plugin_ssm import policy
-from vault_plugin_ssm.aws_call import Clients, Talk
+from vault_plugin_ssm.aws_call import AwsCalls, Clients
 from vault_plugin_ssm.choices import plain_name
-from vault_plugin_ssm.failures import Attempt, Failure
+from vault_plugin_ssm.failures import SsmAttempt
 
 _SECONDS = 20.0
-"""For the three calls together; a person waits for them."""
+"""For the three calls together; the user waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Put:
 
     @property
     def policy(self) -> dict[str, Any]:
-        """The least that a reader needs. The AWS managed key's own policy admits every reader of the account."""
+        """The least that a reader needs. The AWS managed key allows every reader of the account to decrypt."""
         decrypt = [] if self.kms_key is None else [policy.may_decrypt(self.arn, self.kms_key)]
         return policy.document(policy.may_get(self.arn), *decrypt)
 
@@ -57,15 +58,15 @@ class Put:
         }
 
 
-def put(talk: Talk, order: Order) -> Put | Failure:
-    """Write the parameter; nothing is written where the key or the account cannot be found out first."""
-    talk.attempt = replace(talk.attempt, secrets=(order.passphrase,))
+def put(calls: AwsCalls, order: Order) -> Put | Failure:
+    """Write the parameter, unless the key or the account cannot be found first."""
+    calls.attempt = replace(calls.attempt, secrets=(order.passphrase,))
     sent = threading.Event()
 
     def work(clients: Clients) -> Put:
         caller = clients("sts").get_caller_identity()
         partition, account = caller["Arn"].split(":")[1], caller["Account"]
-        key = _key_arn(clients, order.kms_key, talk.attempt) if order.kms_key else None
+        key = _key_arn(clients, order.kms_key, calls.attempt) if order.kms_key else None
         more = {"KeyId": key} if key else {}
         sent.set()
         answer = clients("ssm").put_parameter(
@@ -76,24 +77,22 @@ def put(talk: Talk, order: Order) -> Put | Failure:
             Description="Passphrase of an awsv store",
             **more,
         )
-        arn = f"arn:{partition}:ssm:{talk.attempt.region}:{account}:parameter/{plain_name(order.parameter)}"
-        return Put(order.parameter, arn, talk.attempt.region, answer["Version"], key)
+        arn = f"arn:{partition}:ssm:{calls.attempt.region}:{account}:parameter/{plain_name(order.parameter)}"
+        return Put(order.parameter, arn, calls.attempt.region, answer["Version"], key)
 
-    done = talk.hold(work, _SECONDS)
-    if not (isinstance(done, Failure) and sent.is_set() and done.is_open):
+    done = calls.run(work, _SECONDS)
+    if not (isinstance(done, Failure) and sent.is_set() and done.outcome.is_open):
         return done
-    return replace(
-        done,
-        message=f"nobody knows whether {talk.attempt.what} was written: {done.message}",
-        hint=f"look at its versions: aws ssm get-parameter-history --name {order.parameter}",
-    )
+    text = f"it is not known whether {calls.attempt.what} was written: {done.error.message}"
+    hint = f"look at its versions: aws ssm get-parameter-history --name {order.parameter}"
+    return Failure(SessionError(text, hint=hint), done.outcome)
 
 
-def _key_arn(clients: Clients, key: str, attempt: Attempt) -> str:
-    """The ARN that a policy needs: an alias in it would mean nothing.
+def _key_arn(clients: Clients, key: str, attempt: SsmAttempt) -> str:
+    """The ARN that a policy needs: an alias has no effect there.
 
-    :raises ConfigError: the key cannot encrypt this.
-    :raises SessionError: KMS does not tell.
+    :raises ConfigError: the key cannot encrypt the parameter.
+    :raises SessionError: KMS refuses to describe the key.
     """
     from botocore.exceptions import ClientError
 
@@ -107,7 +106,7 @@ def _key_arn(clients: Clients, key: str, attempt: Attempt) -> str:
         hint = (
             "name the key by its ARN, or allow kms:DescribeKey" if denied else "look for it in the parameter's region"
         )
-        raise SessionError(f"KMS does not show {key}: {message}", hint=hint) from None
+        raise SessionError(f"KMS does not describe {key}: {message}", hint=hint) from None
     arn: str = found["Arn"]
     spec = found.get("KeySpec", "SYMMETRIC_DEFAULT")
     if found["KeyState"] != "Enabled" or spec != "SYMMETRIC_DEFAULT":
@@ -116,5 +115,5 @@ def _key_arn(clients: Clients, key: str, attempt: Attempt) -> str:
             hint="name an enabled symmetric key",
         )
     if found.get("KeyManager") == "AWS":
-        raise ConfigError(f"KMS key {key} is AWS's own for the account", hint="say --aws-managed-key if you mean that")
+        raise ConfigError(f"KMS key {key} is the account's AWS managed key", hint="use --aws-managed-key")
     return arn

@@ -1,15 +1,15 @@
-"""The passphrase source ``ssm``: one GetParameter, by the identity that the user named, within five seconds."""
+"""The passphrase source ``ssm``: one GetParameter, as the identity in the settings, within five seconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vault_botocore.failures import Failure
 from vault_core.api import Context, PassphraseError, PassphraseRequest, PassphraseSource, Secret
 from vault_plugin_ssm import policy
-from vault_plugin_ssm.aws_call import Clients, Talk
+from vault_plugin_ssm.aws_call import LIMIT_SECONDS, AwsCalls, Clients
 from vault_plugin_ssm.choices import IDENTITIES, Identity
-from vault_plugin_ssm.failures import Failure
-from vault_plugin_ssm.isolated import LIMIT_SECONDS
+from vault_plugin_ssm.failures import MissingPermission, error_of_source
 
 _PARAMETER = "AWS_VAULT_SSM_PARAMETER"
 _CREDENTIALS = "AWS_VAULT_SSM_CREDENTIALS"
@@ -22,7 +22,7 @@ class _Found:
 
 
 class Parameter(PassphraseSource):
-    """Answers with the value of one SecureString parameter, whatever the passphrase is wanted for."""
+    """The value of one SecureString parameter, for each purpose of a passphrase."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -32,29 +32,29 @@ class Parameter(PassphraseSource):
         if parameter is None:
             self._say_not_configured()
             return None
-        talk = Talk(self._context, self._identity(parameter), parameter, self._context.options["region"])
+        calls = AwsCalls(self._context, self._identity(parameter), parameter, self._context.options["region"])
 
         def read(clients: Clients) -> _Found:
             found = clients("ssm").get_parameter(Name=parameter, WithDecryption=True)["Parameter"]
             return _Found(found["Type"], Secret(found["Value"]))
 
-        found = talk.hold(read, LIMIT_SECONDS, request.deadline)
+        found = calls.run(read, LIMIT_SECONDS, request.deadline)
         if isinstance(found, Failure):
-            for statement in found.statements:
-                self._context.notify(f"passphrase source 'ssm': a statement that lets it: {policy.one_line(statement)}")
-            raise found.of_source()
+            for statement in found.error.statements if isinstance(found.error, MissingPermission) else ():
+                self._context.notify(f"passphrase source 'ssm': missing policy statement: {policy.one_line(statement)}")
+            raise error_of_source(found.error)
         return _passphrase(found, parameter)
 
     def _say_not_configured(self) -> None:
         if _PARAMETER in self._context.environ:
             raise PassphraseError(f"{_PARAMETER} is set but empty", hint="unset it, or name a parameter")
-        self._context.notify(f"passphrase source 'ssm': {_PARAMETER} names no parameter")
+        self._context.notify(f"passphrase source 'ssm': {_PARAMETER} is not set")
 
     def _identity(self, parameter: str) -> Identity:
         identity: Identity | None = self._context.options["credentials"]
         if identity is None:
             raise PassphraseError(
-                f"nothing says who reads parameter {parameter}: the keys of whatever runs awsv are not taken by chance",
+                f"no identity is set to read parameter {parameter}: awsv does not use the keys that happen to be there",
                 hint=f"set {_CREDENTIALS} to {IDENTITIES}",
             )
         return identity
@@ -63,11 +63,11 @@ class Parameter(PassphraseSource):
 def _passphrase(found: _Found, parameter: str) -> Secret:
     """The value without one line end, which ``--value file://…`` adds.
 
-    :raises PassphraseError: it was never encrypted, or is empty.
+    :raises PassphraseError: the value is not encrypted, or is empty.
     """
     if found.type != "SecureString":
         raise PassphraseError(
-            f"parameter {parameter} is a {found.type}, which is kept in the clear: its value is not used",
+            f"parameter {parameter} is a {found.type}, which is not encrypted: its value is not used",
             hint="delete it and choose another passphrase: 'awsv ssm put-passphrase' makes a SecureString",
         )
     value = found.value.reveal()

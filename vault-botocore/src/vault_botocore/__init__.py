@@ -1,0 +1,1 @@
+"""awsv: an isolated botocore session for plugins that call AWS."""
