@@ -22,7 +22,7 @@ from vault_core.api import (
     StorageDenied,
     StorageUnavailable,
 )
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.items import escape, unescape
 from vault_plugin_hashicorp.store import Store
 
@@ -284,7 +284,7 @@ def test_a_deletion_whose_answer_was_lost_is_found(front: LossyFront, behind: St
 def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
     front: LossyFront, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.5)
     front.lose_answer = lambda method, path: method == "POST" and "/data/" in path
     with pytest.raises(StorageUnavailable, match="broke the connection off"):
         behind.put("test/key", ONE, expect=expect)

@@ -14,7 +14,7 @@ import pytest
 
 from support import certificates
 from vault_core.api import StorageUnavailable
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 
 Open = Callable[..., Any]
@@ -71,7 +71,7 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorder]]:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.2)
     made: list[Recorder] = []
 
     def start(location: str = "", certificate: Path | None = None, index: str = "") -> Recorder:
@@ -191,7 +191,7 @@ def test_the_hint_to_set_the_leaders_address_works(record: Callable[..., Recorde
 def test_members_that_send_us_round_in_a_circle_are_left(
     record: Callable[..., Recorder], open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     here = record("PATH")
     with pytest.raises(StorageUnavailable, match="names no leader that answers"):
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
@@ -214,7 +214,7 @@ def test_what_the_server_has_shown_once_every_later_answer_must_have_seen(
     """Of members that answer reads themselves, one may be behind: it is told by X-Vault-Index."""
     here = record(index="canary-index")
     host = context({"VAULT_ADDR": here.url})
-    made = calls.Calls(host, server(host))
+    made = client.Calls(host, server(host))
     for _ in range(2):
         made.send(lambda client: client.auth.token.lookup_self())
     made._health(here.url)

@@ -23,7 +23,7 @@ from vault_core.api import (
     StorageLocked,
     StorageUnavailable,
 )
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_testkit import FakeContext
 
@@ -95,7 +95,7 @@ def test_an_unknown_authority_is_refused_before_the_token_leaves(
 def test_a_certificate_for_another_name_is_refused_unless_the_name_is_told(
     tmp_path: Path, start_openbao: Callable[..., Server], open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.2)
     openbao, path = with_tls(tmp_path, start_openbao, "vault.example.com")
     environ = {"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "x", "VAULT_CACERT": str(path)}
     for wrong in ({}, {"VAULT_TLS_SERVER_NAME": "other.example.com"}):
@@ -110,7 +110,7 @@ def test_skipping_the_verification_is_said(
 ) -> None:
     openbao, _ = with_tls(tmp_path, start_openbao)
     host = context({"VAULT_ADDR": openbao.url, "VAULT_SKIP_VERIFY": "1"})
-    made = calls.Calls(host, server(host))
+    made = client.Calls(host, server(host))
     assert made._health(openbao.url) == 501  # not initialised
     made.close()
     assert [note for note in host.notes if "TLS is not verified" in note] == host.notes != []
@@ -124,7 +124,7 @@ def test_a_file_of_authorities_that_is_not_there_is_named(context: Callable[...,
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot get better is not tried again, whatever the clock of a busy machine says of the time it took."""
-    monkeypatch.setattr(calls.Calls, "_sleep", lambda *_: pytest.fail("it waits to try again"))
+    monkeypatch.setattr(client.Calls, "_sleep", lambda *_: pytest.fail("it waits to try again"))
 
 
 # -- sealed, away, another server --------------------------------------------------------------------------------------
@@ -176,8 +176,8 @@ def test_a_server_without_tls_is_told_from_one_that_is_away(openbao: Server, ope
 
 
 def test_a_server_that_says_nothing_is_given_up(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(StorageUnavailable, match="did not answer in time"):
@@ -193,7 +193,7 @@ def test_who_waits_for_an_answer_can_be_cancelled(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = context({"VAULT_ADDR": f"http://127.0.0.1:{silent.getsockname()[1]}"})
         monkeypatch.setattr(host, "check", enough)
-        made = calls.Calls(host, server(host))
+        made = client.Calls(host, server(host))
         began = time.monotonic()
         with pytest.raises(Cancelled):
             made.send(lambda client: client.auth.token.lookup_self())

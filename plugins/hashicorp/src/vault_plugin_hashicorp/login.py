@@ -19,7 +19,7 @@ from vault_core.api import (
     StorageUnavailable,
 )
 from vault_plugin_hashicorp.answers import inner, seconds, text
-from vault_plugin_hashicorp.calls import Calls, section
+from vault_plugin_hashicorp.client import Calls, section
 from vault_plugin_hashicorp.credentials import content, found_token, login_mount, needed, secret_id
 from vault_plugin_hashicorp.server import shown
 from vault_plugin_hashicorp.transport import Response

@@ -14,7 +14,7 @@ from vault_core.api import (
     StorageError,
 )
 from vault_plugin_hashicorp.answers import inner, text
-from vault_plugin_hashicorp.calls import Calls, errors, section
+from vault_plugin_hashicorp.client import Calls, errors, section
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_plugin_hashicorp.server import server, shown
 from vault_plugin_hashicorp.transport import Response

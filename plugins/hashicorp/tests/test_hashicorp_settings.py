@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import ConfigError, PassphraseError, Secret, StorageLocked
-from vault_plugin_hashicorp import answers, calls, credentials, passphrase, server, store
+from vault_plugin_hashicorp import answers, client, credentials, passphrase, server, store
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_testkit import FakeContext
 
@@ -63,11 +63,11 @@ class Answer(SimpleNamespace):
     ],
 )
 def test_whose_answer_it_is(status: int, text: str, ours: bool) -> None:
-    assert calls._is_ours(Answer(status_code=status, text=text)) is ours
+    assert client._is_ours(Answer(status_code=status, text=text)) is ours
 
 
 def trying(answer: Answer | Exception) -> Any:
-    made = calls.Calls.__new__(calls.Calls)
+    made = client.Calls.__new__(client.Calls)
     made.client = SimpleNamespace(adapter=SimpleNamespace(base_uri="https://a"))
 
     def ask(_client: Any) -> Any:

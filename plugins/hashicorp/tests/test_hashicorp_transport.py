@@ -21,7 +21,7 @@ from support.endless import endless
 from support.lossy import LossyFront
 from support.openbao import Server
 from vault_core.api import Cancelled, ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.transport import Transport
 from vault_testkit import FakeContext
@@ -51,7 +51,7 @@ def test_proxies_are_used_as_told(
     host = context(told | {"AWS_VAULT_PLAIN_HTTP": "192.0.2.7"}, address="http://192.0.2.7:8200")
     assert bool(server(host).proxies_for("http://192.0.2.7:8200/v1/x")) == is_used
     if is_used:
-        made = calls.Calls(host, server(host))
+        made = client.Calls(host, server(host))
         assert made.send(lambda client: client.auth.token.lookup_self()).status_code == 403
         assert [seen.path for seen in front.seen] == ["http://192.0.2.7:8200/v1/auth/token/lookup-self"]
         made.close()
@@ -126,7 +126,7 @@ def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(r
 def test_an_answer_without_an_end_is_cut(
     status: int, chunked: bool, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(status, chunked=chunked, headers="Location: /v1/x\r\n") as running:
         with pytest.raises(StorageUnavailable, match="answers with more than 4 MiB"):
             open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
@@ -138,7 +138,7 @@ def test_a_chunk_of_negative_length_has_the_same_limit(
     length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """http.client reads such a one to the end of the connection, all at once."""
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(length=length) as running:
         with pytest.raises(StorageUnavailable, match="answers with more than 4 MiB"):
             open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
@@ -146,7 +146,7 @@ def test_a_chunk_of_negative_length_has_the_same_limit(
 
 
 def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(line=True) as running:
         with pytest.raises(StorageUnavailable, match="broke the connection off"):
             open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
@@ -156,7 +156,7 @@ def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypat
 def test_the_health_of_a_member_without_an_end_is_none(context: Callable[..., FakeContext]) -> None:
     with endless() as running:
         host = context({"VAULT_ADDR": running.url})
-        made = calls.Calls(host, server(host))
+        made = client.Calls(host, server(host))
         assert made._health(running.url) is None
         made.close()
 
@@ -208,9 +208,9 @@ def test_call_that_does_not_return_is_abandoned(
         if cancelled:
             raise Cancelled("over")
 
-    monkeypatch.setattr(calls, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
-    monkeypatch.setattr(calls, "CONNECT_SECONDS", 0.0)
-    made, never = calls.Calls.__new__(calls.Calls), threading.Event()
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.0)
+    made, never = client.Calls.__new__(client.Calls), threading.Event()
     made._context = FakeContext(tmp_path)
     monkeypatch.setattr(made._context, "check", check)
     threading.Timer(5, never.set).start()

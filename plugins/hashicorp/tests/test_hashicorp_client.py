@@ -18,7 +18,7 @@ import pytest
 from support.lossy import lossy
 from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.store import Store
 from vault_testkit import FakeContext
@@ -102,7 +102,7 @@ def test_an_answer_with_odd_types_in_it_is_no_bug_of_ours(
     odd: object, between: Any, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever sits at the address: what it says ends in words about it, or is passed over."""
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
     for place, whole in answers.items():
         for field in whole:
@@ -179,7 +179,7 @@ def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
 ) -> None:
     """The last thing that happened, no connection, says that nothing was sent: but something was, before."""
     # It has patience for a second try, and for no third, however long they take.
-    monkeypatch.setattr(calls.Calls, "_sleep", lambda *_: monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0))
+    monkeypatch.setattr(client.Calls, "_sleep", lambda *_: monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0))
     with lossy(openbao.url) as front:
         store, _ = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})
 
@@ -196,7 +196,7 @@ def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
 
 
 def test_a_write_that_was_never_sent_is_not_called_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.3)
     turn_to(store, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StorageUnavailable, match=r"^no connection to"):
         store._write("test/key", {"value": "new"}, 1)
