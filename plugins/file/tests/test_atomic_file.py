@@ -13,7 +13,7 @@ import pytest
 
 from vault_core.api import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import atomic_file
-from vault_plugin_file.atomic_file import SafeFile, Unconfirmed
+from vault_plugin_file.atomic_file import AtomicFile, Unconfirmed
 from vault_plugin_file.backup import read_copy, write_copy
 
 LIMIT = 64
@@ -22,7 +22,7 @@ LIMIT = 64
 @pytest.fixture
 def file(folder):
     folder.mkdir(mode=0o700)
-    return SafeFile(folder, "it", limit=LIMIT, patience=0.0)
+    return AtomicFile(folder, "it", limit=LIMIT, patience=0.0)
 
 
 def written(file, data=b"data", check=lambda: None):
@@ -45,7 +45,7 @@ def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file, mode):
     if mode == 0o700:
         assert file.read() == b"data"
         return
-    with pytest.raises(StorageDenied, match="its group" if mode & 0o070 else "others"):
+    with pytest.raises(StorageDenied, match="its group" if mode & 0o070 else "other users"):
         file.read()
 
 
@@ -54,7 +54,7 @@ def test_every_bit_of_others_refuses_the_folder(file, mode):
     written(file)
     file.folder.chmod(mode)
     for use in (file.read, lambda: written(file)):
-        with pytest.raises(StorageDenied, match="is open to"):
+        with pytest.raises(StorageDenied, match="is accessible to"):
             use()
 
 
@@ -62,7 +62,7 @@ def test_a_folder_that_is_a_link_is_refused(file, tmp_path):
     written(file)
     link = tmp_path / "link"
     link.symlink_to(file.folder)
-    for use in (SafeFile(link, "it", limit=LIMIT).read, lambda: written(SafeFile(link, "it", limit=LIMIT))):
+    for use in (AtomicFile(link, "it", limit=LIMIT).read, lambda: written(AtomicFile(link, "it", limit=LIMIT))):
         with pytest.raises(StorageDenied, match="is a symbolic link"):
             use()
 
@@ -88,7 +88,7 @@ def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file, alarm):
 def test_what_belongs_to_another_user_is_refused(file, monkeypatch, what):
     written(file)
     if what == "file":
-        monkeypatch.setattr(atomic_file.SafeFile, "_open_folder", _unchecked(file))
+        monkeypatch.setattr(atomic_file.AtomicFile, "_open_folder", _unchecked(file))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StorageDenied, match="belongs to user id"):
         file.read()
@@ -152,7 +152,7 @@ def test_a_lock_that_is_no_plain_file_is_refused_and_left(file, tmp_path, kind):
             with socket.socket(socket.AF_UNIX) as bound:
                 bound.bind(str(lock))
     before = lock.lstat().st_mode, descriptors()
-    with pytest.raises(StorageDenied, match="is not a plain file"):
+    with pytest.raises(StorageDenied, match="is not a regular file"):
         written(file)
     assert (lock.lstat().st_mode, descriptors()) == before
     assert not target.exists()
@@ -259,7 +259,7 @@ def test_a_removal_is_durable(file, order):
 
 
 def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path, order):
-    file = SafeFile(tmp_path / "a/b/c", "it", limit=LIMIT)
+    file = AtomicFile(tmp_path / "a/b/c", "it", limit=LIMIT)
     mask = os.umask(0)
     try:
         with file.locked(lambda: None):
@@ -271,13 +271,13 @@ def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path, o
 
 
 def test_what_cannot_be_made_durable_is_not_settled(file, monkeypatch):
-    assert file.settle()
+    assert file.sync_folder()
 
     def fail(_fd):
         raise OSError(5, "broken")
 
     monkeypatch.setattr(atomic_file, "make_durable", fail)
-    assert not file.settle()
+    assert not file.sync_folder()
 
 
 # -- backups -----------------------------------------------------------------------------------------------------------

@@ -51,8 +51,8 @@ def both(store):
 
 HOLDER = """
 import sys, time, pathlib
-from vault_plugin_file.atomic_file import SafeFile
-with SafeFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(lambda: None):
+from vault_plugin_file.atomic_file import AtomicFile
+with AtomicFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(lambda: None):
     print("locked", flush=True)
     time.sleep(60)
 """
@@ -91,7 +91,7 @@ def test_s14_a_file_system_without_locks(made, opened, snapshot, monkeypatch, er
     monkeypatch.setattr(atomic_file.fcntl, "flock", fail)
     with pytest.raises(StorageUnavailable, match=f"store cannot be locked: {os.strerror(error).lower()}") as caught:
         opened().put(KEY, Secret("y"))
-    assert "a network file system without locks? set AWS_VAULT_FILE_DIR" in caught.value.hint
+    assert "on a network file system without locks, set AWS_VAULT_FILE_DIR" in caught.value.hint
     assert opened().get(KEY).value == Secret("x")
     assert snapshot() == before
 
@@ -149,7 +149,7 @@ def test_s9_errors_before_the_rename_change_nothing(made, opened, folder, snapsh
         return real(*args, **more)
 
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(StorageError, match=r"store.vlt cannot be written, and is as it was: ") as caught:
+    with pytest.raises(StorageError, match=r"store.vlt cannot be written, and was not changed: ") as caught:
         opened().put(KEY, Secret("y"))
     assert failed
     assert caught.value.hint
@@ -264,7 +264,7 @@ def full_disk(folder, root):
     """
     context = FakeContext(root, passphrases=["right", "other"])
     count, error = fill(FileBackend(context, folder))
-    assert "cannot be written, and is as it was: " in error.message
+    assert "cannot be written, and was not changed: " in error.message
     assert error.hint == "free some space, then repeat the command"
     assert names(folder) == ["store.vlt", "store.vlt.lock"]
     assert len(content(FileBackend(context, folder))) == count > 3
@@ -327,7 +327,7 @@ def test_s11_a_disk_that_others_filled(mounted, tmp_path, ctx):
         film.write(bytes(1 << 20))
     before = (place / "store.vlt").read_bytes()
     for call in (lambda: store.delete(KEY), lambda: store.put(KEY, Secret("y")), lambda: passwd(store, "other")):
-        with pytest.raises(StorageUnavailable, match="as it was: no space left on device") as caught:
+        with pytest.raises(StorageUnavailable, match="was not changed: no space left on device") as caught:
             call()
         assert caught.value.hint == "free some space, then repeat the command"
     assert (place / "store.vlt").read_bytes() == before

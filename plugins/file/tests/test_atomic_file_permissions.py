@@ -66,7 +66,7 @@ def test_s13_file_open_to_others(made, opened, mode, snapshot):
     made.chmod(mode)
     before = snapshot()
     for call in both(opened()):
-        with pytest.raises(StorageDenied, match=f"store.vlt is open to .* \\(mode {mode:04o}\\)") as caught:
+        with pytest.raises(StorageDenied, match=f"store.vlt is accessible to .* \\(mode {mode:04o}\\)") as caught:
             call()
         assert caught.value.hint.endswith(f"chmod 600 {made}")
         assert caught.value.exit_code == 4
@@ -77,7 +77,7 @@ def test_s13_file_open_to_others(made, opened, mode, snapshot):
 def test_s13_folder_open_to_others(made, opened, folder, mode):
     folder.chmod(mode)
     for call in both(opened()):
-        with pytest.raises(StorageDenied, match=f"{folder} is open to .* \\(mode {mode:04o}\\)") as caught:
+        with pytest.raises(StorageDenied, match=f"{folder} is accessible to .* \\(mode {mode:04o}\\)") as caught:
             call()
         assert caught.value.hint.endswith(f"chmod 700 {folder}")
 
@@ -143,7 +143,7 @@ def test_s13_symlinked_or_odd_lock(made, opened, folder, tmp_path):
     for make in (lambda: lock.symlink_to(target), lock.mkdir, lambda: os.mkfifo(lock)):
         lock.unlink() if not lock.is_dir() else lock.rmdir()
         make()
-        with pytest.raises(StorageDenied, match=r"store.vlt.lock is not a plain file"):
+        with pytest.raises(StorageDenied, match=r"store.vlt.lock is not a regular file"):
             opened().put(KEY, Secret("y"))
         assert opened().get(KEY).value == Secret("x")
     assert target.read_text() == "precious"
@@ -165,7 +165,7 @@ def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatc
         return real_open(path, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", planted)
-    with pytest.raises(StorageUnavailable, match="as it was: file exists"):
+    with pytest.raises(StorageUnavailable, match="was not changed: file exists"):
         store.put(KEY, Secret("y"))
     assert target.read_text() == "precious"
     assert opened().get(KEY).value == Secret("x")
@@ -202,7 +202,7 @@ def test_s13_directory_pipe_socket_device(opened, folder, monkeypatch, make, kin
     monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
     make(folder / "store.vlt")
     for call in both(opened()):
-        with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a plain file"):
+        with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a regular file"):
             call()
 
 

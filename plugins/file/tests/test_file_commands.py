@@ -82,20 +82,20 @@ def test_init(tmp_path):
     assert "set AWS_VAULT_FILE_PASSPHRASE_FILE" in done(home.awsv("file", "init"), code=5)
     assert not path.exists()
     made = home.awsv("file", "init", env=UNLOCKED)
-    assert done(made) == f"Made {path}\n"
+    assert done(made) == f"Created {path}\n"
     assert "it opens with: passphrase slot" in made.stderr
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert f"there is a store at {path} already" in done(home.awsv("file", "init", env=UNLOCKED), code=4)
+    assert f"there is already a store at {path}" in done(home.awsv("file", "init", env=UNLOCKED), code=4)
     assert done(home.awsv("list", "--credentials", env=UNLOCKED)) == ""
 
 
 def test_init_at_a_terminal_asks_twice_and_offers_a_recovery_key(tmp_path):
     home = offline(tmp_path)
     child = home.spawn("file", "init")
-    for question in ("assphrase .*: $", "The same again: $"):
+    for question in ("assphrase .*: $", "Repeat passphrase: $"):
         child.expect(question)
         child.sendline(PASSPHRASE)
-    child.expect("Made ")
+    child.expect("Created ")
     child.expect("recovery key")
     child.sendline("n")
     child.expect("has no recovery key")
@@ -110,7 +110,7 @@ def test_status_asks_nobody(home, path):
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
     shown = done(home.awsv("file", "status", env=nobody))
     assert f"Store:        {path}" in shown
-    assert "Ways in:      1 (no recovery)" in shown
+    assert "Slots:        1 (no recovery key)" in shown
     assert "Permissions:  folder 0700, file 0600" in shown
     assert "pbkdf2-sha256 600,000 rounds" in shown
     assert " bytes, 2 writes\n" in shown
@@ -132,7 +132,7 @@ def test_status_asks_nobody(home, path):
 
 def test_status_where_there_is_no_store(tmp_path):
     home = offline(tmp_path)
-    assert "no file is there" in done(home.awsv("file", "status"))
+    assert "the file does not exist" in done(home.awsv("file", "status"))
     assert json.loads(done(home.awsv("file", "status", "--json")))["exists"] is False
     assert not store_path(home).parent.exists()
     for words in (("verify",), ("rekey",), ("backup", "b.vlt")):
@@ -164,12 +164,12 @@ def test_a_backend_that_is_none_of_ours(home):
 
 
 def test_verify(home, path, tmp_path):
-    assert done(home.awsv("file", "verify")) == f"{path} is whole: 2 entries, 1 slot, 2 writes\n"
+    assert done(home.awsv("file", "verify")) == f"{path} is intact: 2 entries, 1 slot, 2 writes\n"
     good = path.read_bytes()
     for damage, code, words in (
         (good[:-1] + bytes([good[-1] ^ 1]), 4, "is damaged: its payload was changed"),
         (good[:-1], 4, "is damaged: it is truncated"),
-        (b"something else", 4, "is not a store of awsv"),
+        (b"something else", 4, "is not an awsv store"),
         (good[:9] + b"\2" + good[10:], 4, "newer version"),
     ):
         path.write_bytes(damage)
@@ -185,7 +185,7 @@ def test_verify(home, path, tmp_path):
 
 def test_rekey(home, path):
     before = path.read_bytes()
-    assert "2 entries sealed again" in done(home.awsv("file", "rekey"))
+    assert "2 entries encrypted again" in done(home.awsv("file", "rekey"))
     assert path.read_bytes() != before
     assert stored(home) == KEYS
     path.write_bytes(before)
@@ -199,7 +199,7 @@ def test_rekey_at_a_terminal_asks_once(home, path):
     child.sendline(PASSPHRASE)
     shown = child.read()
     child.wait()
-    assert (child.exitstatus, "2 entries sealed again" in shown) == (0, True)
+    assert (child.exitstatus, "2 entries encrypted again" in shown) == (0, True)
     assert "assphrase to" not in shown
     assert "for passphrase slot" not in shown
     assert path.read_bytes() != before
@@ -232,7 +232,7 @@ def test_there_and_back(home, path, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert "give --overwrite" in done(home.awsv("file", "backup", target, env=nobody), code=2)
     done(home.awsv("file", "backup", target, "--overwrite", env=nobody))
-    assert "is whole: 2 entries" in done(home.awsv("file", "verify", target))
+    assert "is intact: 2 entries" in done(home.awsv("file", "verify", target))
 
     done(home.awsv("remove", "--force", "other"))
     changed = path.read_bytes()
@@ -293,7 +293,7 @@ def test_the_command_that_checks_a_backup_can_be_run_as_it_is_told(home, path, t
         made = home.awsv("file", "backup", "--", name)
         assert made.returncode == 0, made.stderr
         told = made.stderr.partition("to check it: ")[2]
-        assert "is whole" in done(home.awsv(*shlex.split(told)[1:]))
+        assert "is intact" in done(home.awsv(*shlex.split(told)[1:]))
 
 
 def test_of_a_damaged_backup_another_one_is_taken(home, path, tmp_path):
@@ -302,7 +302,7 @@ def test_of_a_damaged_backup_another_one_is_taken(home, path, tmp_path):
     for words in (("verify",), ("restore", "-y")):
         stderr = done(home.awsv("file", *words, tmp_path / "b.vlt"), code=4)
         assert "1 of 2 entries do not open: credentials/work" in stderr
-        assert "hint: take another backup" in stderr
+        assert "hint: try a different backup file" in stderr
 
 
 @pytest.mark.parametrize("words", [("verify", "nowhere"), ("restore", "nowhere"), ("backup", "nowhere/b.vlt")])
@@ -362,7 +362,7 @@ def test_s8_an_older_copy_is_not_written_until_accepted(home, older, path):
         assert path.read_bytes() == older
     assert "OLDER" in done(home.awsv("file", "status"))
     assert "but older" in done(home.awsv("file", "accept", "--fork"), code=4)
-    assert "is what this machine remembers" in told(home.awsv("file", "accept", "--older"))
+    assert "recorded " in told(home.awsv("file", "accept", "--older"))
     assert told(home.awsv("list", "--credentials")) == ""
     done(home.awsv("remove", "--force", "work"))
     assert set(stored(home)) == {"other"}
@@ -376,7 +376,7 @@ def test_s8_another_store(home, path, tmp_path):
     add = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
     for words in (("list", "--unlock"), ("exec", "-n", "-j", "work"), ("add", "--env", "third"), ("slot", "list")):
         stderr = done(home.awsv(*words, env=add), code=4)
-        assert "another store" in stderr
+        assert "a different store" in stderr
         assert "awsv file accept --replaced" in stderr
     told(home.awsv("file", "accept", "--replaced"))
     assert done(home.awsv("list", "--credentials")) == "work\n"

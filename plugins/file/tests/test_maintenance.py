@@ -74,7 +74,7 @@ def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
     assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
     assert content(opened()) == {}
     before, asked = snapshot(), len(ctx.unlocked)
-    with pytest.raises(StorageConflict, match="there is a store at") as caught:
+    with pytest.raises(StorageConflict, match="there is already a store at") as caught:
         maintenance.create(opened().store)
     assert caught.value.exit_code == 4
     assert snapshot() == before
@@ -126,13 +126,13 @@ def test_verify_of_a_backup(made, backup, ctx):
         (data[:-1], "truncated"),
         (data[:-1] + b"\0", "payload"),
         (data.replace(wrap, wrap[::-1]), "does not hold the store's key"),
-        (b"text", "not a store"),
+        (b"text", "not an awsv store"),
     ):
         backup.write_bytes(damaged)
         with pytest.raises(StorageCorrupt, match=reason) as caught:
             maintenance.open_copy(made.store, backup)
         assert str(backup) in caught.value.message
-        assert caught.value.hint == "take another backup"
+        assert caught.value.hint == "try a different backup file"
 
 
 # -- backup ------------------------------------------------------------------------------------------------------------
@@ -151,10 +151,10 @@ def test_backup_never_replaces_unless_told(backup, tmp_path, path, monkeypatch):
     link = tmp_path / "link"
     link.symlink_to(backup)
     for taken in (backup, link):
-        with pytest.raises(StorageConflict, match="exists already; it was not touched"):
+        with pytest.raises(StorageConflict, match="exists already; it was not changed"):
             write_copy(taken, b"new", overwrite=False)
     monkeypatch.setattr(os, "link", no_links)
-    with pytest.raises(StorageConflict, match="exists already; it was not touched"):
+    with pytest.raises(StorageConflict, match="exists already; it was not changed"):
         write_copy(backup, b"new", overwrite=False)
     assert backup.read_bytes() == before
     write_copy(tmp_path / "free", b"new", overwrite=False)
@@ -289,7 +289,7 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
         (maintenance.StoreFile, "write", {"credentials/z": "new"}),
-        (rollback_guard.Anchor, "pin", ENTRIES),
+        (rollback_guard.RollbackGuard, "pin", ENTRIES),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, interrupted)

@@ -19,10 +19,10 @@ from vault_core.api import (
     sealing,
 )
 from vault_plugin_file import maintenance, vlt_file
-from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.backup import write_copy
-from vault_plugin_file.rollback_guard import Mark, Verdict
+from vault_plugin_file.rollback_guard import RollbackStatus, StoreState
 from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
@@ -115,26 +115,26 @@ def test_nobody_is_asked_where_there_is_no_file(store, backup, path):
 def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changing):
     path.write_bytes(backup.read_bytes())
     around, seen = changing
-    for wrong in (Verdict.FORK, Verdict.REPLACED):
+    for wrong in (RollbackStatus.FORK, RollbackStatus.REPLACED):
         with pytest.raises(StorageConflict, match="but older"):
             maintenance.accept(opened().store, wrong, around())
     assert seen == []
-    assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, around())
+    assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, around())
     assert len(seen) == 2
-    assert "nothing to accept" in maintenance.accept(opened().store, Verdict.OLDER, around())
+    assert "nothing to accept" in maintenance.accept(opened().store, RollbackStatus.OLDER, around())
     path.unlink()
     with pytest.raises(StorageConflict, match="but gone"):
-        maintenance.accept(opened().store, Verdict.OLDER, around())
-    assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, around())
+        maintenance.accept(opened().store, RollbackStatus.OLDER, around())
+    assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, around())
     assert len(seen) == 4
     assert opened().get(KEY) is None
 
 
 def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, path):
-    file = opened().store.anchor._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
+    file = opened().store.rollback_guard._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
     good = file.read_bytes()
     file.write_bytes(b"{}")
-    maintenance.accept(opened().store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened().store, RollbackStatus.FORK, nullcontext())
     assert file.read_bytes() == good
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
 
 def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
     table = store.slots()
-    with pytest.raises(StorageCorrupt, match="the key at hand"):
+    with pytest.raises(StorageCorrupt, match="the known data key does not open"):
         opened().store.open_with(Secret(bytes(32)))
     unlocked = opened()
     unlocked.store.open_with(table.open(store._ctx, "x"))
@@ -194,21 +194,21 @@ def test_the_last_write_that_can_be_counted(store, monkeypatch):
     monkeypatch.setattr(vlt_file, "MAX_EPOCH", 3)
     store.put(KEY, Secret("2"))
     store.put(KEY, Secret("3"))
-    with pytest.raises(StorageError, match="as often as its format can count"):
+    with pytest.raises(StorageError, match="cannot count any more writes"):
         store.put(KEY, Secret("4"))
     assert store.get(KEY).value == Secret("3")
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_write_that_is_unconfirmed_says_what_is_on_disk(store, path, monkeypatch, kept):
-    real = SafeFile._replace
+    real = AtomicFile._replace
 
     def unconfirmed(self, folder, data, name=None):
         if kept:
             real(self, folder, data, name)
         raise Unconfirmed("Broken")
 
-    monkeypatch.setattr(SafeFile, "_replace", unconfirmed)
+    monkeypatch.setattr(AtomicFile, "_replace", unconfirmed)
     with pytest.raises(StorageError, match="the new state" if kept else "the old state") as caught:
         store.put(KEY, Secret("2"))
     assert "(broken)" in caught.value.message
@@ -240,7 +240,7 @@ def test_another_store_that_comes_before_the_lock_is_not_written_over(store, pat
     stranger.put(KEY, Secret("x"))
     data = (tmp_path / "other/store.vlt").read_bytes()
     exchanged_under_the_lock(monkeypatch, path, data)
-    with pytest.raises(StorageDenied, match="another store"):
+    with pytest.raises(StorageDenied, match="a different store"):
         store.put(KEY, Secret("2"))
     assert path.read_bytes() == data
 
@@ -281,7 +281,7 @@ def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, m
 
 def test_what_is_not_durable_is_not_remembered(store, path, tmp_path, monkeypatch):
     reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
-    monkeypatch.setattr(SafeFile, "settle", lambda _self: False)
+    monkeypatch.setattr(AtomicFile, "sync_folder", lambda _self: False)
     assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
     assert not reader.state_dir.joinpath("anchors").exists()
 
@@ -321,7 +321,7 @@ def test_no_two_states_of_an_entry_share_a_version(store, path, tmp_path):
 
 @pytest.mark.parametrize("change", ["put", "delete"])
 def test_what_expects_an_entry_makes_no_store(opened, path, change):
-    with pytest.raises(StorageConflict, match="not there any more"):
+    with pytest.raises(StorageConflict, match="no longer exists"):
         opened().put(KEY, Secret("1"), expect="1-x") if change == "put" else opened().delete(KEY, expect="1-x")
     assert not path.parent.exists()
 
@@ -342,16 +342,16 @@ def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, p
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
-    real, looks = one.store.anchor.read, []
+    real, looks = one.store.rollback_guard.read, []
 
     def read(identity=None):
         memory = real(identity)
         looks.append(identity)
         if looks == [None]:
-            maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+            maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
         return memory
 
-    monkeypatch.setattr(one.store.anchor, "read", read)
+    monkeypatch.setattr(one.store.rollback_guard, "read", read)
     assert one.get(KEY).value == Secret("1")
     assert not any("older copy" in note for note in ctx.notes)
 
@@ -359,5 +359,5 @@ def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, p
 def test_a_mark_of_a_state_is_that_of_its_bytes(store, path):
     state = store.store.read()
     envelope = vlt_file.parse(path.read_bytes())
-    assert state.mark == Mark(envelope.table.store, envelope.epoch, envelope.mac)
-    assert replace(state, epoch=9).mark.epoch == 9
+    assert state.store_state == StoreState(envelope.table.store, envelope.epoch, envelope.mac)
+    assert replace(state, epoch=9).store_state.epoch == 9

@@ -14,7 +14,7 @@ from support.security import sample
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import maintenance, vlt_file
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict
+from vault_plugin_file.rollback_guard import Memory, RollbackGuard, RollbackStatus, StoreState
 from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
@@ -87,7 +87,7 @@ def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Anchor, "pin", lambda self, mark: None)
+        patch.setattr(RollbackGuard, "pin", lambda self, mark: None)
         opened().put(KEY, Secret("3"))
     assert anchor.read_bytes() == before
     store = opened()
@@ -99,18 +99,18 @@ def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch
 
 def test_s8_a_reader_that_is_late_takes_nothing_back(made, opened, ctx, tmp_path):
     store = opened()
-    old = store.store.read().mark
+    old = store.store.read().store_state
     opened().put(KEY, Secret("3"))
     (anchor,) = anchors(tmp_path)
     newest = anchor.read_bytes()
-    store.store.anchor.advance(old)
+    store.store.rollback_guard.advance(old)
     assert anchor.read_bytes() == newest
 
 
 def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch):
     """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
     reader = opened()
-    for name, owner in (("read", reader.store.file), ("read", reader.store.anchor)):
+    for name, owner in (("read", reader.store.file), ("read", reader.store.rollback_guard)):
         real = getattr(owner, name)
 
         def late(*given, _owner=owner, _name=name, _real=real):
@@ -194,7 +194,7 @@ def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypa
 
 def test_s8_older_accepted(made, opened, ctx, path):
     path.write_bytes(made)
-    assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+    assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
     assert opened().get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -219,10 +219,10 @@ def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, pa
         read()
     assert store.get(KEY).value == Secret("theirs")
     assert len(ctx.notes) == 1
-    assert "not the copy that this machine has seen last" in ctx.notes[0]
+    assert "not the copy that this machine saw last" in ctx.notes[0]
     assert ctx.notes[0].endswith("(awsv file accept --fork)")
     for write in writes(opened()):
-        with pytest.raises(StorageDenied, match="written at the same time"):
+        with pytest.raises(StorageDenied, match="a fork of it"):
             write()
     assert path.read_bytes() == data
     assert opened(forked).put(KEY, Secret("theirs, again"))  # on the machine whose write won all is well
@@ -231,9 +231,9 @@ def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, pa
 
 def test_s8_fork_accepted(forked, opened, ctx):
     with pytest.raises(StorageConflict, match="but fork") as caught:
-        maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+        maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
-    maintenance.accept(opened().store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened().store, RollbackStatus.FORK, nullcontext())
     assert opened().put(KEY, Secret("3"))
     assert ctx.notes == []
 
@@ -253,7 +253,7 @@ def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
     data, asked = path.read_bytes(), len(ctx.unlocked)
     store = opened()
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.need(store.store)):
-        with pytest.raises(StorageDenied, match=r"store.vlt is another store") as caught:
+        with pytest.raises(StorageDenied, match=r"store.vlt is a different store") as caught:
             call()
         assert caught.value.exit_code == 4
         assert caught.value.hint.endswith("awsv file accept --replaced")
@@ -264,8 +264,8 @@ def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
 def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
-        maintenance.accept(opened(theirs).store, Verdict.FORK, nullcontext())
-    maintenance.accept(opened(theirs).store, Verdict.REPLACED, nullcontext())
+        maintenance.accept(opened(theirs).store, RollbackStatus.FORK, nullcontext())
+    maintenance.accept(opened(theirs).store, RollbackStatus.REPLACED, nullcontext())
     assert opened(theirs).get(KEY).value == Secret("theirs")
     assert opened(theirs).put(KEY, Secret("x"))
 
@@ -274,7 +274,7 @@ def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
-        maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
+        maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     with pytest.raises(StorageDenied):
         opened().get(KEY)
 
@@ -305,7 +305,7 @@ def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
 
 def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
     path.unlink()
-    assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
+    assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     assert places(tmp_path) == []
     assert opened().get(KEY) is None
     opened().put(KEY, Secret("new"))
@@ -315,7 +315,7 @@ def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
 def test_nothing_to_accept(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
-    for flag in (Verdict.OLDER, Verdict.FORK, Verdict.REPLACED):
+    for flag in (RollbackStatus.OLDER, RollbackStatus.FORK, RollbackStatus.REPLACED):
         assert "nothing to accept" in maintenance.accept(opened().store, flag, nullcontext())
     assert anchor.read_bytes() == before
 
@@ -324,31 +324,31 @@ def test_nothing_to_accept(made, opened, ctx, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("here", "newest", "found", "verdict"),
+    ("here", "newest", "found", "status"),
     [
-        ("", None, (b"a", 1, b"m"), Verdict.UNKNOWN),
-        ("", None, None, Verdict.UNKNOWN),
-        ("a", (b"a", 5, b"m"), None, Verdict.GONE),
-        ("a", (b"a", 5, b"m"), (b"a", 5, b"m"), Verdict.SAME),
-        ("a", (b"a", 5, b"m"), (b"a", 6, b"n"), Verdict.NEWER),
-        ("a", (b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
-        ("a", (b"a", 5, b"m"), (b"a", 5, b"n"), Verdict.FORK),
-        ("a", None, (b"b", 9, b"m"), Verdict.REPLACED),
-        ("a", (b"b", 9, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
-        ("ab", (b"b", 9, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
-        ("", (b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
-        ("", (b"a", 5, b"m"), None, Verdict.UNKNOWN),
+        ("", None, (b"a", 1, b"m"), RollbackStatus.UNKNOWN),
+        ("", None, None, RollbackStatus.UNKNOWN),
+        ("a", (b"a", 5, b"m"), None, RollbackStatus.GONE),
+        ("a", (b"a", 5, b"m"), (b"a", 5, b"m"), RollbackStatus.SAME),
+        ("a", (b"a", 5, b"m"), (b"a", 6, b"n"), RollbackStatus.NEWER),
+        ("a", (b"a", 5, b"m"), (b"a", 4, b"m"), RollbackStatus.OLDER),
+        ("a", (b"a", 5, b"m"), (b"a", 5, b"n"), RollbackStatus.FORK),
+        ("a", None, (b"b", 9, b"m"), RollbackStatus.REPLACED),
+        ("a", (b"b", 9, b"m"), (b"b", 9, b"m"), RollbackStatus.REPLACED),
+        ("ab", (b"b", 9, b"m"), (b"b", 9, b"m"), RollbackStatus.REPLACED),
+        ("", (b"a", 5, b"m"), (b"a", 4, b"m"), RollbackStatus.OLDER),
+        ("", (b"a", 5, b"m"), None, RollbackStatus.UNKNOWN),
     ],
 )
-def test_judge(here, newest, found, verdict):
+def test_memory_compare_returns_status(here, newest, found, status):
     stores = frozenset(name.encode() for name in here)
-    memory = Memory(stores, None, Mark(*newest) if newest else None, settled=True)
-    assert memory.judge(Mark(*found) if found else None) is verdict
+    memory = Memory(stores, None, StoreState(*newest) if newest else None, complete=True)
+    assert memory.compare(StoreState(*found) if found else None) is status
 
 
 def test_mark_keeps_the_largest_epoch():
-    mark = Mark(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
-    assert Mark.parse(mark.to_bytes()) == mark
+    mark = StoreState(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
+    assert StoreState.parse(mark.to_bytes()) == mark
 
 
 WRITER = """

@@ -12,7 +12,7 @@ from vault_core.api import Secret, StorageDenied
 from vault_plugin_file import atomic_file, maintenance
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.plugin import vault_storage_backends
-from vault_plugin_file.rollback_guard import Verdict
+from vault_plugin_file.rollback_guard import RollbackStatus
 from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
@@ -53,7 +53,7 @@ def test_s8_off(made, opened, path, tmp_path):
     path.unlink()
     assert opened(context).get(KEY) is None
     assert opened(context).put(KEY, Secret("4"))
-    assert "is off" in maintenance.accept(opened(context).store, Verdict.OLDER, nullcontext())
+    assert "is off" in maintenance.accept(opened(context).store, RollbackStatus.OLDER, nullcontext())
     assert context.notes == []
     assert not context.state_dir.exists()
 
@@ -64,7 +64,7 @@ def test_reading_again_makes_nothing_durable_again(made, opened, ctx, tmp_path, 
     shutil.rmtree(tmp_path / "state")
     ctx.options["anchor"] = enabled
     if enabled:
-        monkeypatch.setattr(atomic_file.SafeFile, "locked", refused)
+        monkeypatch.setattr(atomic_file.AtomicFile, "locked", refused)
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), real(fd)))
@@ -150,7 +150,7 @@ def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, k
 def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
-    maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+    maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     ctx.notes.clear()
     opened().get(KEY)
     assert ctx.notes == []

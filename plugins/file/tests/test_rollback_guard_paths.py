@@ -13,7 +13,7 @@ from vault_core.api import Secret, StorageDenied, StorageError, StorageUnavailab
 from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.backup import write_copy
-from vault_plugin_file.rollback_guard import Anchor, Verdict
+from vault_plugin_file.rollback_guard import RollbackGuard, RollbackStatus
 from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
@@ -103,15 +103,15 @@ def test_s8_a_link_that_leads_to_another_store_is_noticed(made, at, home, ctx, t
     at(tmp_path / "theirs/vault").put(KEY, Secret("theirs"))
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
     (tmp_path / "sync/sub").symlink_to(tmp_path / "theirs")
-    with pytest.raises(StorageDenied, match="another store"):
+    with pytest.raises(StorageDenied, match="a different store"):
         at(home).get(KEY)
-    maintenance.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    maintenance.accept(at(home).store, RollbackStatus.REPLACED, nullcontext())
     assert at(home).get(KEY).value == Secret("theirs")
 
 
 def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(made, at, home, path, ctx):
     path.unlink()
-    maintenance.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    maintenance.accept(at(home).store, RollbackStatus.REPLACED, nullcontext())
     path.write_bytes(made)
     path.chmod(0o600)
     assert told_and_not_written(at(home), ctx)
@@ -125,7 +125,7 @@ def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(made, at, 
     path.write_bytes(made)
     copy = copied(path, tmp_path / "copy")
     path.write_bytes(newest)
-    maintenance.accept(at(copy).store, Verdict.OLDER, nullcontext())
+    maintenance.accept(at(copy).store, RollbackStatus.OLDER, nullcontext())
     at(copy).put("credentials/other", Secret("x"))
     assert at(home).get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -137,10 +137,10 @@ def test_s8_what_is_accepted_as_another_store_may_still_be_an_older_copy_of_itse
     there = tmp_path / "there"
     at(there).put(KEY, Secret("theirs"))
     (there / "store.vlt").write_bytes(made)
-    said = maintenance.accept(at(there).store, Verdict.REPLACED, nullcontext())
-    assert said.endswith("older: awsv file accept --older")
+    said = maintenance.accept(at(there).store, RollbackStatus.REPLACED, nullcontext())
+    assert said.endswith("too: awsv file accept --older")
     assert told_and_not_written(at(there), ctx)
-    assert "(write 1)" in maintenance.accept(at(there).store, Verdict.OLDER, nullcontext())
+    assert "(write 1)" in maintenance.accept(at(there).store, RollbackStatus.OLDER, nullcontext())
     at(there).put(KEY, Secret("4"))
     assert len(ctx.notes) == 1
 
@@ -204,11 +204,11 @@ def test_s8_either_file_damaged_is_told_and_mended_by_a_write(made, at, home, pa
 def test_s8_a_writer_that_is_late_takes_nothing_back(made, at, home, tmp_path, path):
     """Two copies have two locks, so of two writers the one with fewer writes may be the last to say so."""
     late = at(home).store
-    mark = late.read().mark
+    mark = late.read().store_state
     at(home).put(KEY, Secret("4"))
     (anchor,) = anchors(tmp_path).glob("store-*.json")
     newest = anchor.read_bytes()
-    late.anchor.pin(mark)
+    late.rollback_guard.pin(mark)
     assert anchor.read_bytes() == newest
 
 
@@ -216,7 +216,7 @@ def test_s8_the_file_of_a_place_is_none_of_a_store_with_that_identity(made, at, 
     """An identity is anybody's to choose, before a file is proven; it may be the name of another file."""
     (place,) = anchors(tmp_path).glob("[!s]*.json")
     before = place.read_bytes()
-    memory = Anchor(ctx, tmp_path / "elsewhere/store.vlt").read(bytes.fromhex(place.stem))
+    memory = RollbackGuard(ctx, tmp_path / "elsewhere/store.vlt").read(bytes.fromhex(place.stem))
     assert memory.newest is None
     assert place.read_bytes() == before
 
@@ -227,7 +227,7 @@ def test_s8_the_file_of_a_place_is_none_of_a_store_with_that_identity(made, at, 
 @pytest.fixture
 def as_before(made, at, home, tmp_path):
     """The state folder as version 0.1.0 left it: one file, by the path, with the newest state."""
-    mark = at(home).store.read().mark
+    mark = at(home).store.read().store_state
     shutil.rmtree(anchors(tmp_path))
     anchors(tmp_path).mkdir(mode=0o700)
     name = hashlib.sha256(os.fsencode(os.path.realpath(home) + "/store.vlt")).hexdigest()[:32]
@@ -256,7 +256,7 @@ def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(as_before, at, home, p
 
 def test_s8_what_0_1_0_remembered_can_be_accepted_away(as_before, at, home, path, ctx, made):
     path.write_bytes(made)
-    maintenance.accept(at(home).store, Verdict.OLDER, nullcontext())
+    maintenance.accept(at(home).store, RollbackStatus.OLDER, nullcontext())
     at(home).put(KEY, Secret("2"))
     assert ctx.notes == []
 

@@ -8,14 +8,14 @@ import pytest
 
 from vault_core.api import StorageUnavailable, sealing
 from vault_plugin_file import atomic_file, rollback_guard, vlt_file
-from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict, judge
+from vault_plugin_file.rollback_guard import Memory, RollbackGuard, RollbackStatus, StoreState, compare
 from vault_testkit.context import FakeContext
 
 A, B = b"a" * 16, b"b" * 16
 
 
 def mark(epoch, store=A, mac=b"m" * 32):
-    return Mark(store, epoch, mac)
+    return StoreState(store, epoch, mac)
 
 
 def fields(**changes):
@@ -25,7 +25,7 @@ def fields(**changes):
 
 @pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
 def test_what_is_written_is_read_back(epoch):
-    assert Mark.parse(mark(epoch).to_bytes()) == mark(epoch)
+    assert StoreState.parse(mark(epoch).to_bytes()) == mark(epoch)
 
 
 @pytest.mark.parametrize(
@@ -48,32 +48,36 @@ def test_what_is_written_is_read_back(epoch):
 )
 def test_a_field_outside_of_its_limits_is_no_mark(changes):
     with pytest.raises(ValueError):
-        Mark.parse(fields(**changes))
+        StoreState.parse(fields(**changes))
 
 
 def test_judged_by_the_newest_state():
-    assert judge(None, mark(5)) is Verdict.UNKNOWN
-    assert judge(mark(5), mark(4)) is Verdict.OLDER
-    assert judge(mark(5), mark(5)) is Verdict.SAME
-    assert judge(mark(5), mark(5, mac=b"x" * 32)) is Verdict.FORK
-    assert judge(mark(5), mark(6, mac=b"x" * 32)) is Verdict.NEWER
-    assert [verdict for verdict in Verdict if verdict.trusted] == [Verdict.UNKNOWN, Verdict.SAME, Verdict.NEWER]
+    assert compare(None, mark(5)) is RollbackStatus.UNKNOWN
+    assert compare(mark(5), mark(4)) is RollbackStatus.OLDER
+    assert compare(mark(5), mark(5)) is RollbackStatus.SAME
+    assert compare(mark(5), mark(5, mac=b"x" * 32)) is RollbackStatus.FORK
+    assert compare(mark(5), mark(6, mac=b"x" * 32)) is RollbackStatus.NEWER
+    assert [status for status in RollbackStatus if status.trusted] == [
+        RollbackStatus.UNKNOWN,
+        RollbackStatus.SAME,
+        RollbackStatus.NEWER,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("here", "found", "verdict"),
+    ("here", "found", "status"),
     [
-        ((), None, Verdict.UNKNOWN),
-        ((A,), None, Verdict.GONE),
-        ((A,), mark(5), Verdict.SAME),
-        ((), mark(4), Verdict.OLDER),
-        ((B,), mark(5), Verdict.REPLACED),
-        ((A, B), mark(5), Verdict.REPLACED),
+        ((), None, RollbackStatus.UNKNOWN),
+        ((A,), None, RollbackStatus.GONE),
+        ((A,), mark(5), RollbackStatus.SAME),
+        ((), mark(4), RollbackStatus.OLDER),
+        ((B,), mark(5), RollbackStatus.REPLACED),
+        ((A, B), mark(5), RollbackStatus.REPLACED),
     ],
     ids=str,
 )
-def test_judged_by_the_place_first(here, found, verdict):
-    assert Memory(frozenset(here), A, mark(5), settled=True).judge(found) is verdict
+def test_judged_by_the_place_first(here, found, status):
+    assert Memory(frozenset(here), A, mark(5), complete=True).compare(found) is status
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -89,7 +93,7 @@ def folder(tmp_path):
 @pytest.fixture
 def anchored(ctx, folder):
     """A function that makes the anchor of a store in a folder."""
-    return lambda where=folder, context=ctx: Anchor(context, where / "store.vlt")
+    return lambda where=folder, context=ctx: RollbackGuard(context, where / "store.vlt")
 
 
 def files(ctx):
@@ -108,7 +112,7 @@ def test_the_newest_at_any_place_counts_and_only_of_this_store(ctx, anchored):
     for number, (epoch, store) in enumerate([(3, A), (7, A), (5, A), (9, B)]):
         old_style(ctx, f"{number}.json", mark(epoch, store))
     found = anchored().read(A)
-    assert (found.newest, found.settled, found.here) == (mark(7), False, frozenset())
+    assert (found.newest, found.complete, found.here) == (mark(7), False, frozenset())
 
 
 def test_each_place_and_store_has_a_file_with_a_name_of_its_own(ctx, anchored, tmp_path):
@@ -133,12 +137,12 @@ def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(ctx, anchored,
 
 def test_it_is_settled_when_every_name_of_the_place_has_its_file(ctx, anchored, folder, tmp_path):
     anchored().pin(mark(1))
-    assert anchored().read(A).settled
+    assert anchored().read(A).complete
     link = tmp_path / "link"
     link.symlink_to(folder)
-    assert not anchored(link).read(A).settled
+    assert not anchored(link).read(A).complete
     anchored(link).advance(mark(1))
-    assert anchored(link).read(A).settled
+    assert anchored(link).read(A).complete
 
 
 def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeypatch):
@@ -147,7 +151,7 @@ def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeyp
     def refuse(*_args):
         raise AssertionError("locked")
 
-    monkeypatch.setattr(atomic_file.SafeFile, "locked", refuse)
+    monkeypatch.setattr(atomic_file.AtomicFile, "locked", refuse)
     for value in (mark(2), mark(1), mark(2, mac=b"x" * 32)):
         anchored().advance(value)
     assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
@@ -166,25 +170,25 @@ def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, ancho
 
 def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anchored, monkeypatch):
     anchored().pin(mark(2))
-    real = atomic_file.SafeFile.locked
+    real = atomic_file.AtomicFile.locked
 
     def late(self, check):
-        monkeypatch.setattr(atomic_file.SafeFile, "locked", real)
+        monkeypatch.setattr(atomic_file.AtomicFile, "locked", real)
         anchored().pin(mark(9))
         return real(self, check)
 
-    monkeypatch.setattr(atomic_file.SafeFile, "locked", late)
+    monkeypatch.setattr(atomic_file.AtomicFile, "locked", late)
     anchored().advance(mark(3))
     assert anchored().read(A).newest == mark(9)
 
 
 def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
     anchored().pin(mark(5))
-    anchored().accept(mark(3), Verdict.REPLACED)
+    anchored().accept(mark(3), RollbackStatus.REPLACED)
     assert anchored().read(A).newest == mark(5)
-    anchored().accept(mark(3), Verdict.OLDER)
+    anchored().accept(mark(3), RollbackStatus.OLDER)
     assert anchored().read(A).newest == mark(3)
-    anchored().accept(mark(1, B), Verdict.REPLACED)
+    anchored().accept(mark(1, B), RollbackStatus.REPLACED)
     found = anchored().read()
     assert (found.here, found.newest) == ({B}, mark(1, B))
 
@@ -231,9 +235,9 @@ def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ct
     one.path.parent.chmod(0o700)
     one.pin(mark(1))
     assert len(ctx.notes) == 1
-    assert "is not a plain file" in ctx.notes[0]
-    with pytest.raises(StorageUnavailable, match="is not a plain file"):
-        one.accept(mark(1), Verdict.OLDER)
+    assert "is not a regular file" in ctx.notes[0]
+    with pytest.raises(StorageUnavailable, match="is not a regular file"):
+        one.accept(mark(1), RollbackStatus.OLDER)
 
 
 def test_a_place_is_forgotten_and_its_store_is_not(ctx, anchored):
@@ -258,9 +262,9 @@ def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
     one = anchored(context=off)
     one.pin(mark(1))
     one.advance(mark(1))
-    one.accept(mark(1), Verdict.OLDER)
+    one.accept(mark(1), RollbackStatus.OLDER)
     one.forget()
-    assert one.read(A) == Memory(frozenset(), A, None, settled=True)
+    assert one.read(A) == Memory(frozenset(), A, None, complete=True)
     assert not off.state_dir.exists()
 
 

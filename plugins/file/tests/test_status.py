@@ -33,8 +33,8 @@ def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
     assert (facts["ways_in"], facts["recovery"], facts["anchor"]["state"]) == (1, False, "same")
     (slot,) = facts["slots"]
     assert (slot["type"], slot["kdf"]) == ("passphrase", [{"alg": "argon2id", "m": 19_456, "t": 2, "p": 1}])
-    assert "Ways in:      1 (no recovery)" in lines(facts)
-    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots get)"
+    assert "Slots:        1 (no recovery key)" in lines(facts)
+    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots)"
 
 
 def test_what_is_one_is_not_told_as_many(opened):
@@ -61,10 +61,10 @@ def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
     path.write_bytes(now)
     assert state()[0] == "older"
     assert "awsv file accept --older" in state()[1]
-    kept = made.store.anchor.path.read_bytes()
-    made.store.anchor.path.write_bytes(b"x")
+    kept = made.store.rollback_guard.path.read_bytes()
+    made.store.rollback_guard.path.write_bytes(b"x")
     assert state()[0] == "damaged"
-    made.store.anchor.path.write_bytes(kept)
+    made.store.rollback_guard.path.write_bytes(kept)
     path.unlink()
     assert state()[0] == "gone"
     assert "awsv file accept --replaced" in state()[1]
@@ -79,5 +79,5 @@ def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
 def test_status_where_there_is_none(opened, folder):
     facts = status(opened().store)
     assert (facts["exists"], facts["anchor"]["state"]) == (False, "none")
-    assert "no file is there" in "\n".join(lines(facts))
+    assert "the file does not exist" in "\n".join(lines(facts))
     assert not folder.exists()

@@ -126,7 +126,7 @@ def test_any_bytes(made, tail):
 def test_a_foreign_file(folder, data):
     error = through_backend(folder, data)
     assert isinstance(error, StorageCorrupt)
-    assert "is not a store of awsv" in error.message
+    assert "is not an awsv store" in error.message
     assert (folder / "store.vlt").read_bytes() == data
 
 
