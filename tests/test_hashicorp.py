@@ -282,7 +282,7 @@ def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyFront) ->
     [
         ({"VAULT_TOKEN": "canary-token"}, 4, "does not accept the token"),
         ({"VAULT_TOKEN": None}, 4, "neither VAULT_TOKEN nor ~/.vault-token"),
-        ({"VAULT_ADDR": None}, 2, "no server is named"),
+        ({"VAULT_ADDR": None}, 2, "no server is set"),
         ({"AWS_VAULT_HASHICORP_AUTH": "kerberos"}, 2, "one of token, approle, userpass, jwt"),
         ({"AWS_VAULT_HASHICORP_MOUNT": "nowhere"}, 4, "there is no mount 'nowhere'"),
         ({"AWS_VAULT_HASHICORP_AUTH": "userpass", "AWS_VAULT_HASHICORP_USERNAME": "ana"}, 4, "needs the password of"),

@@ -85,7 +85,7 @@ def store(openbao: Server, person: str, open_store: Open) -> Store:
 
 def turn_to(store: Store, url: str) -> None:
     """From here on the store's requests go there."""
-    store.service.calls.client.adapter.base_uri = url
+    store.service.client.hvac.adapter.base_uri = url
 
 
 # -- other answers than the server's -----------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_a_gateways_404_in_json_is_not_an_absent_item(store: Store, between: Any
     gateway = between(lambda _path: (404, {}, b'{"message": "no Route matched with those values"}'))
     turn_to(store, gateway.url)
     for look in (lambda: store.get("test/key"), lambda: list(store.keys())):
-        with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+        with pytest.raises(StorageUnavailable, match="is not from Vault or OpenBao"):
             look()
 
 
@@ -136,7 +136,7 @@ def test_a_redirection_that_turns_a_write_into_a_read_is_not_followed(
     away = between(lambda path: (status, {"Location": openbao.url + path}, b""))
     turn_to(store, away.url)
     for change in (lambda: store.put("test/key", Secret("new")), lambda: store.delete("test/key")):
-        with pytest.raises(StorageUnavailable, match="with a read in place of what was asked"):
+        with pytest.raises(StorageUnavailable, match="which would turn the request into a read"):
             change()
     with pytest.raises(StorageUnavailable):
         list(store.keys())
@@ -179,7 +179,7 @@ def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
 ) -> None:
     """The last thing that happened, no connection, says that nothing was sent: but something was, before."""
     # It has patience for a second try, and for no third, however long they take.
-    monkeypatch.setattr(client.Calls, "_sleep", lambda *_: monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0))
+    monkeypatch.setattr(client.VaultClient, "_sleep", lambda *_: monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0))
     with lossy(openbao.url) as front:
         store, _ = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})
 
@@ -190,7 +190,7 @@ def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
             return True
 
         front.lose_answer = lose
-        with pytest.raises(StorageUnavailable, match=r"nobody knows whether .*test/key.* was written: no connection"):
+        with pytest.raises(StorageUnavailable, match=r"test/key.* may or may not have been written: no connection"):
             store.put("test/key", Secret("value"))
     assert openbao.call("GET", f"secret/data/{store.folder}/test/key")["data"]["data"]["value"] == "value"
 
@@ -217,7 +217,7 @@ def test_somebody_elses_token_is_never_used(kind: str, openbao: Server, open_sto
     openbao.call("POST", "auth/token/revoke", {"token": ours})
     (tmp_path / ".vault-token").write_text(openbao.token)
     for _ in range(3):
-        with pytest.raises(StorageLocked, match="somebody else's now"):
+        with pytest.raises(StorageLocked, match="belongs to another identity now"):
             store.get("test/key")
 
 
@@ -255,7 +255,7 @@ def test_a_token_file_that_is_empty(openbao: Server, open_store: Open, tmp_path:
 def test_a_secret_id_is_no_business_of_other_logins(openbao: Server, open_store: Open) -> None:
     with pytest.raises(StorageDenied, match="refuses the name or password") as denied:
         open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username="nobody", password="wrong")
-    assert "secret id" not in str(denied.value.hint)
+    assert "secret ID" not in str(denied.value.hint)
 
 
 def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -> None:
@@ -268,7 +268,7 @@ def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -
     enforced = {"mfa_method_ids": [method], "identity_entity_ids": [entity]}
     openbao.call("POST", f"identity/mfa/login-enforcement/{name}", enforced)
     try:
-        with pytest.raises(StorageDenied, match="gives no token for this alone: it may want a second factor"):
+        with pytest.raises(StorageDenied, match="returned no token: it may require a second factor"):
             open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username=name, password=f"{name}-password")
     finally:
         openbao.call("DELETE", f"identity/mfa/login-enforcement/{name}")
@@ -277,7 +277,7 @@ def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("VAULT_NAMESPACE", "nowhere", "is there a namespace 'nowhere'"),
+        ("VAULT_NAMESPACE", "nowhere", "check that namespace 'nowhere' exists"),
         ("VAULT_NAMESPACE", "€", "check VAULT_ADDR, VAULT_NAMESPACE"),
         ("VAULT_ADDR", "https://vault..example.com", "check VAULT_ADDR, VAULT_NAMESPACE"),
     ],
@@ -292,7 +292,7 @@ def test_what_cannot_be_a_name_is_no_bug_of_ours(
 
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT"])
 def test_a_file_that_cannot_be_looked_at_is_not_there(variable: str, open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="which is not there"):
+    with pytest.raises(ConfigError, match="there is no file"):
         open_store({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "x", variable: f"/{'x' * 5000}"})
 
 
@@ -303,10 +303,10 @@ def test_a_file_that_holds_no_certificate_is_named(variable: str, open_store: Op
     (tmp_path / "folder").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         environ = {"VAULT_ADDR": f"https://127.0.0.1:{listening.getsockname()[1]}", "VAULT_TOKEN": "x"}
-        with pytest.raises(ConfigError, match=r"no PEM file, or not what it should hold: .*file\.pem"):
+        with pytest.raises(ConfigError, match=r"not a PEM file, or has the wrong content: .*file\.pem"):
             open_store(environ | {variable: str(tmp_path / "file.pem")})
         if variable == "VAULT_CLIENT_CERT":
-            with pytest.raises(ConfigError, match=r"should be in .*/folder"):
+            with pytest.raises(ConfigError, match=r"there is no file .*/folder with"):
                 open_store(environ | {variable: str(tmp_path / "folder")})
 
 

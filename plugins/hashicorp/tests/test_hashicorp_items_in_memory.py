@@ -18,7 +18,7 @@ class Mount:
 
     mount, address = "secret", "https://a"
     identity = Identity("e", "ana")
-    calls = SimpleNamespace(repeated=0, unanswered=0)
+    client = SimpleNamespace(repeated=0, unanswered=0)
 
     def __init__(self) -> None:
         self.found: dict[str, list[dict[str, Any]]] = {}
@@ -37,8 +37,8 @@ class Mount:
         self.found.setdefault(path, []).append(content)
         return self.read(path)[0]  # type: ignore[no-any-return]
 
-    def destroy(self, path: str, versions: range, *, told: bool) -> None:
-        self.destroyed.append((path, list(versions), told))
+    def destroy(self, path: str, versions: range, *, warn: bool) -> None:
+        self.destroyed.append((path, list(versions), warn))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_every_expectation_of_an_item(folder: Items, mount: Mount) -> None:
     assert folder.delete("k", expect=second)
     assert folder.get("k") is None
     for gone in (first, second):
-        with pytest.raises(StorageConflict, match="not there any more"):
+        with pytest.raises(StorageConflict, match="no longer exists"):
             folder.put("k", Secret("3"), expect=gone)
         with pytest.raises(StorageConflict):
             folder.delete("k", expect=gone)
@@ -86,14 +86,14 @@ def test_what_is_deleted_is_destroyed_to_the_last_hundred(folder: Items, mount: 
 @pytest.mark.parametrize("value", [None, 1, "", "a\n", "\u00e9", "a\x7f"])
 def test_what_awsv_did_not_write_is_no_value(folder: Items, mount: Mount, value: Any) -> None:
     mount.found["f/k"] = [{"value": value}]
-    with pytest.raises(StorageCorrupt, match="has no field 'value'"):
+    with pytest.raises(StorageCorrupt, match="has no valid field 'value'"):
         folder.get("k")
 
 
 def test_a_lost_answer_is_ours_only_with_our_mark(folder: Items, mount: Mount) -> None:
     mount.found["f/k"] = [{"value": "v", "write": "mine"}]
-    assert folder._found("k", 1, "mine")
-    assert folder._found("k", 1, "other") is None
+    assert folder._find("k", 1, "mine")
+    assert folder._find("k", 1, "other") is None
 
 
 def test_a_state_by_its_data() -> None:

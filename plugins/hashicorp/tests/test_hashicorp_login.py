@@ -63,7 +63,7 @@ def test_baos_variables_come_before_vaults(openbao: Server, open_store: Open) ->
     [
         ({}, "neither VAULT_TOKEN nor ~/.vault-token"),
         ({"VAULT_TOKEN": "s.unknown"}, "does not accept the token"),
-        ({"AWS_VAULT_REMOVED": "VAULT_TOKEN"}, "awsv removed VAULT_TOKEN"),
+        ({"AWS_VAULT_REMOVED": "VAULT_TOKEN"}, "exec' removed VAULT_TOKEN"),
     ],
     ids=["none", "unknown", "removed"],
 )
@@ -77,7 +77,7 @@ def test_without_a_token_the_store_is_locked(
 
 
 def test_a_token_of_two_lines_is_refused_and_not_shown(openbao: Server, open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="VAULT_TOKEN holds no token") as refused:
+    with pytest.raises(ConfigError, match="VAULT_TOKEN is not a token") as refused:
         open_store({"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "canary\nX-Header: 1"})
     assert "canary" not in refused.value.message
 
@@ -103,7 +103,7 @@ def test_who_one_is_needs_no_connection_and_holds_no_token(context: Callable[...
 
 def test_a_host_logs_in_by_approle_and_gives_its_token_back(openbao: Server, name: str, open_store: Open) -> None:
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
-    token = store.service.calls.client.token
+    token = store.service.client.hvac.token
     assert works(store)
     assert store.service.identity.entity in store.folder
     store.close()
@@ -120,7 +120,7 @@ def test_a_secret_id_may_be_in_a_file(openbao: Server, name: str, tmp_path: Path
 
 def test_a_wrong_secret_id_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
     options = approle(openbao, name) | {"secret_id": "canary-secret-id"}
-    with pytest.raises(StorageDenied, match="refuses the role id or secret id") as denied:
+    with pytest.raises(StorageDenied, match="refuses the role ID or secret ID") as denied:
         open_store({"VAULT_ADDR": openbao.url}, **options)
     assert denied.value.exit_code == 4
     assert "canary" not in f"{denied.value.message} {denied.value.hint}"
@@ -145,11 +145,11 @@ def test_who_cannot_be_asked_leaves_the_store_locked(
 def test_a_source_of_passphrases_asks_for_none_itself(
     openbao: Server, name: str, context: Callable[..., FakeContext]
 ) -> None:
-    from vault_plugin_hashicorp.passphrase import Kept
+    from vault_plugin_hashicorp.passphrase import HashicorpSource
 
     host = context({"VAULT_ADDR": openbao.url}, f"{name}-password", auth="userpass", username=name)
     with pytest.raises(SourceUnavailable, match="needs the password of"):
-        Kept(host).get(PassphraseRequest(store="file", key_id="file/1"))
+        HashicorpSource(host).get(PassphraseRequest(store="file", key_id="file/1"))
     assert host.questions == []
 
 

@@ -112,7 +112,9 @@ def test_no_token_goes_to_whom_the_server_names(
     here = record(location, certificate if tls else None)
     environ = {"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}
     environ |= {"http_proxy": network.url, "https_proxy": network.url}
-    with pytest.raises(StorageUnavailable, match=r"sends us on to https?://.*, which is none of the addresses") as told:
+    with pytest.raises(
+        StorageUnavailable, match=r"redirects to https?://.*, which is not one of the configured addresses"
+    ) as told:
         open_store(environ)
     assert network.seen == []
     assert here.seen == [("/v1/auth/token/lookup-self", TOKEN)]
@@ -126,7 +128,7 @@ def test_no_token_goes_to_another_program_of_this_machine(
     """Another user can listen there."""
     there = record(certificate=certificate if tls else None)
     here = record(f"{there.url}PATH", certificate)
-    with pytest.raises(StorageUnavailable, match="which is none of the addresses that are set"):
+    with pytest.raises(StorageUnavailable, match="which is not one of the configured addresses"):
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)})
     assert there.seen == []
 
@@ -137,7 +139,7 @@ def test_no_token_goes_to_another_program_of_this_machine(
 def test_what_could_be_no_address_is_not_followed(
     location: str, record: Callable[..., Recorder], open_store: Open
 ) -> None:
-    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+    with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_ADDR": record(location).url, "VAULT_TOKEN": TOKEN})
     assert "canary" not in where(refused.value)
 
@@ -147,7 +149,7 @@ def test_the_line_to_paste_runs_nothing_of_the_servers(
     host: str, record: Callable[..., Recorder], open_store: Open
 ) -> None:
     here = record(f"https://{host}/")
-    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+    with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
     line = str(refused.value.hint).rpartition("set ")[2]
     assert shlex.split(line) == [f"AWS_VAULT_HASHICORP_ADDRESS={here.url},https://{host}"]
@@ -158,7 +160,7 @@ def test_a_password_in_a_redirection_to_us_does_not_make_it_another(
 ) -> None:
     there = record()
     here = record(there.url.replace("//", "//a:canary@") + "PATH")
-    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+    with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_TOKEN": TOKEN}, address=f"{here.url},{there.url}")
     assert there.seen == []
     assert "canary" not in where(refused.value)
@@ -171,7 +173,7 @@ def test_the_leader_is_followed_to_an_address_that_is_set(
     network, leader = record(), record(certificate=certificate if tls else None)
     standby = record(f"{leader.url.upper().replace('V1', 'v1')}PATH", certificate if tls else None)
     environ = {"VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate), "http_proxy": network.url}
-    with pytest.raises(StorageUnavailable, match=r"does not say whom a token belongs to \(HTTP status 404\)"):
+    with pytest.raises(StorageUnavailable, match=r"cannot look up the token \(HTTP status 404\)"):
         open_store(environ, address=f"{standby.url}, {leader.url}/")
     assert leader.seen == standby.seen == [("/v1/auth/token/lookup-self", TOKEN)]
     assert network.seen == []
@@ -183,7 +185,7 @@ def test_the_hint_to_set_the_leaders_address_works(record: Callable[..., Recorde
     with pytest.raises(StorageUnavailable) as refused:
         open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN})
     named = str(refused.value.hint).partition("AWS_VAULT_HASHICORP_ADDRESS=")[2]
-    with pytest.raises(StorageUnavailable, match="does not say whom a token belongs to"):
+    with pytest.raises(StorageUnavailable, match="cannot look up the token"):
         open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN}, address=named)
     assert leader.seen
 
@@ -193,7 +195,7 @@ def test_members_that_send_us_round_in_a_circle_are_left(
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     here = record("PATH")
-    with pytest.raises(StorageUnavailable, match="names no leader that answers"):
+    with pytest.raises(StorageUnavailable, match="redirects to a leader that does not answer"):
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
     assert len(here.seen) == 3  # the request, and two that it was sent on to
 
@@ -203,7 +205,7 @@ def test_a_leader_is_only_trusted_with_a_certificate(
 ) -> None:
     leader = record(certificate=certificates.of_loopback(tmp_path / "other.pem"))
     standby = record(f"{leader.url}PATH", certificate)
-    with pytest.raises(StorageUnavailable, match="not from an authority that we trust"):
+    with pytest.raises(StorageUnavailable, match="not from a trusted authority"):
         open_store({"VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}, address=f"{standby.url},{leader.url}")
     assert leader.seen == []
 
@@ -214,7 +216,7 @@ def test_what_the_server_has_shown_once_every_later_answer_must_have_seen(
     """Of members that answer reads themselves, one may be behind: it is told by X-Vault-Index."""
     here = record(index="canary-index")
     host = context({"VAULT_ADDR": here.url})
-    made = client.Calls(host, server(host))
+    made = client.VaultClient(host, server(host))
     for _ in range(2):
         made.send(lambda client: client.auth.token.lookup_self())
     made._health(here.url)

@@ -62,7 +62,7 @@ def test_a_renewal_that_is_refused_is_not_asked_for_all_the_time(
     store, _ = open_store(openbao.environ(openbao.person(name, policies=["no-renewal"], **more)))
     clock.now += 0.95 * HOUR
     asked = []
-    store.service.calls._session.hooks["response"].append(lambda answer, **_: asked.append(answer.request.path_url))
+    store.service.client._session.hooks["response"].append(lambda answer, **_: asked.append(answer.request.path_url))
     for _ in range(5):
         store.get("test/key")
     assert [path.endswith("/renew-self") for path in asked].count(True) == 1
@@ -74,11 +74,11 @@ def test_who_can_log_in_does_so_again_when_a_token_ends(
 ) -> None:
     options = approle(openbao, name, token_ttl="1h", token_max_ttl="1h")
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
-    first = store.service.calls.client.token
+    first = store.service.client.hvac.token
     clock.now += 1.5 * HOUR
     assert works(store)
     assert store.service.login.logins == 2
-    assert store.service.calls.client.token != first
+    assert store.service.client.hvac.token != first
 
 
 def test_who_can_log_in_does_so_again_where_a_renewal_gives_no_more_time(
@@ -96,7 +96,7 @@ def test_who_can_log_in_does_so_again_where_a_renewal_gives_no_more_time(
 def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, name: str, open_store: Open) -> None:
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
     store.put("test/key", Secret("value"))
-    openbao.call("POST", "auth/token/revoke", {"token": store.service.calls.client.token})
+    openbao.call("POST", "auth/token/revoke", {"token": store.service.client.hvac.token})
     item = store.get("test/key")
     assert item is not None
     assert item.value == Secret("value")
@@ -131,5 +131,5 @@ def test_somebody_elses_token_in_the_file_is_noticed(openbao: Server, tmp_path: 
     store, _ = open_store({"VAULT_ADDR": openbao.url})
     openbao.call("POST", "auth/token/revoke", {"token": sink.read_text()})
     sink.write_text(openbao.person("ben"))
-    with pytest.raises(StorageLocked, match="somebody else's"):
+    with pytest.raises(StorageLocked, match="belongs to another identity"):
         store.put("test/key", Secret("value"))

@@ -83,7 +83,7 @@ def test_an_unknown_authority_is_refused_before_the_token_leaves(
     (tmp_path / "other").mkdir()
     other = certificate(tmp_path / "other", "elsewhere")
     for wrong in ({}, {"VAULT_CACERT": str(other)}):
-        with pytest.raises(StorageUnavailable, match="not from an authority that we trust") as refused:
+        with pytest.raises(StorageUnavailable, match="not from a trusted authority") as refused:
             open_store(environ | wrong)
         assert refused.value.hint == "set VAULT_CACERT to the file of its certificate authority"
     # With the right one it is reached: nobody has initialised it.
@@ -99,7 +99,7 @@ def test_a_certificate_for_another_name_is_refused_unless_the_name_is_told(
     openbao, path = with_tls(tmp_path, start_openbao, "vault.example.com")
     environ = {"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "x", "VAULT_CACERT": str(path)}
     for wrong in ({}, {"VAULT_TLS_SERVER_NAME": "other.example.com"}):
-        with pytest.raises(StorageUnavailable, match="for another name"):
+        with pytest.raises(StorageUnavailable, match="is for another name"):
             open_store(environ | wrong)
     with pytest.raises((StorageLocked, StorageUnavailable), match=r"sealed|cannot serve"):
         open_store(environ | {"VAULT_TLS_SERVER_NAME": "vault.example.com"})
@@ -110,7 +110,7 @@ def test_skipping_the_verification_is_said(
 ) -> None:
     openbao, _ = with_tls(tmp_path, start_openbao)
     host = context({"VAULT_ADDR": openbao.url, "VAULT_SKIP_VERIFY": "1"})
-    made = client.Calls(host, server(host))
+    made = client.VaultClient(host, server(host))
     assert made._health(openbao.url) == 501  # not initialised
     made.close()
     assert [note for note in host.notes if "TLS is not verified" in note] == host.notes != []
@@ -124,7 +124,7 @@ def test_a_file_of_authorities_that_is_not_there_is_named(context: Callable[...,
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot get better is not tried again, whatever the clock of a busy machine says of the time it took."""
-    monkeypatch.setattr(client.Calls, "_sleep", lambda *_: pytest.fail("it waits to try again"))
+    monkeypatch.setattr(client.VaultClient, "_sleep", lambda *_: pytest.fail("it waits to try again"))
 
 
 # -- sealed, away, another server --------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_a_proxy_that_is_not_there_is_named_at_once(open_store: Open) -> None:
 @pytest.mark.usefixtures("no_waiting")
 def test_a_server_without_tls_is_told_from_one_that_is_away(openbao: Server, open_store: Open) -> None:
     began = time.monotonic()
-    with pytest.raises(StorageUnavailable, match="no TLS connection"):
+    with pytest.raises(StorageUnavailable, match="the TLS handshake"):
         open_store({"VAULT_ADDR": openbao.url.replace("http:", "https:"), "VAULT_TOKEN": "x"})
     assert time.monotonic() - began < seconds(2)
 
@@ -193,7 +193,7 @@ def test_who_waits_for_an_answer_can_be_cancelled(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = context({"VAULT_ADDR": f"http://127.0.0.1:{silent.getsockname()[1]}"})
         monkeypatch.setattr(host, "check", enough)
-        made = client.Calls(host, server(host))
+        made = client.VaultClient(host, server(host))
         began = time.monotonic()
         with pytest.raises(Cancelled):
             made.send(lambda client: client.auth.token.lookup_self())
@@ -206,8 +206,8 @@ def test_a_proxys_own_404_is_not_an_absent_item(
 ) -> None:
     """A page that is no document of Vault's says nothing about items."""
     store, _ = open_store(openbao.environ())
-    store.service.calls.client.adapter.base_uri = f"{openbao.url}/ui/nowhere"
-    with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+    store.service.client.hvac.adapter.base_uri = f"{openbao.url}/ui/nowhere"
+    with pytest.raises(StorageUnavailable, match="is not from Vault or OpenBao"):
         store.get("test/key")
 
 
@@ -226,7 +226,7 @@ def test_what_is_no_address_is_refused(address: str, context: Callable[..., Fake
 
 
 def test_without_an_address_nothing_is_guessed(open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="no server is named"):
+    with pytest.raises(ConfigError, match="no server is set"):
         open_store({"VAULT_TOKEN": "x"})
 
 

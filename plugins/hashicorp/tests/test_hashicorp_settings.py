@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import ConfigError, PassphraseError, Secret, StorageLocked
-from vault_plugin_hashicorp import answers, client, credentials, passphrase, server, store
+from vault_plugin_hashicorp import client, credentials, fields, passphrase, server, store
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_testkit import FakeContext
 
@@ -29,13 +29,13 @@ HERE = {"VAULT_ADDR": "https://vault.example.test:8200"}
     [(1, 1), (0.5, 0.5), (0, 0), (-1, 0), (1e10, 0), (9e9, 9e9), ("5", 0), (None, 0), (float("nan"), 0)],
 )
 def test_a_time_that_makes_no_sense_is_none(value: Any, found: float) -> None:
-    assert answers.seconds({"ttl": value}, "ttl") == found
+    assert fields.seconds({"ttl": value}, "ttl") == found
 
 
 def test_what_is_of_another_type_is_not_there() -> None:
     for odd in (None, 1, ["x"]):
-        assert (answers.text({"x": odd}, "x"), answers.inner({"x": odd}, "x")) == ("", {})
-    assert (answers.text({"x": "y"}, "x"), answers.inner({"x": {"y": 1}}, "x")) == ("y", {"y": 1})
+        assert (fields.text({"x": odd}, "x"), fields.inner({"x": odd}, "x")) == ("", {})
+    assert (fields.text({"x": "y"}, "x"), fields.inner({"x": {"y": 1}}, "x")) == ("y", {"y": 1})
 
 
 class Answer(SimpleNamespace):
@@ -67,8 +67,8 @@ def test_whose_answer_it_is(status: int, text: str, ours: bool) -> None:
 
 
 def trying(answer: Answer | Exception) -> Any:
-    made = client.Calls.__new__(client.Calls)
-    made.client = SimpleNamespace(adapter=SimpleNamespace(base_uri="https://a"))
+    made = client.VaultClient.__new__(client.VaultClient)
+    made.hvac = SimpleNamespace(adapter=SimpleNamespace(base_uri="https://a"))
 
     def ask(_client: Any) -> Any:
         if isinstance(answer, Exception):
@@ -180,13 +180,13 @@ def test_keys_do_not_travel_in_the_clear_to_any_member(context: Make) -> None:
 )
 def test_certificates_are_verified_unless_said_otherwise(context: Make, environ: dict[str, str], verify: bool) -> None:
     assert server.server(context({**HERE, **environ})).verify is verify
-    with pytest.raises(ConfigError, match="neither true nor false"):
+    with pytest.raises(ConfigError, match="must be true or false"):
         server.server(context({**HERE, "VAULT_SKIP_VERIFY": "perhaps"}))
 
 
 def test_authorities_may_be_a_folder_and_a_certificate_may_not(context: Make, tmp_path: Path) -> None:
     assert server.server(context({**HERE, "VAULT_CAPATH": str(tmp_path)})).verify == str(tmp_path)
-    with pytest.raises(ConfigError, match="the client's certificate should be in"):
+    with pytest.raises(ConfigError, match=r"there is no file .* with the client certificate"):
         server.server(context({**HERE, "VAULT_CLIENT_CERT": str(tmp_path)}))
     (tmp_path / "both.pem").touch()
     both = str(tmp_path / "both.pem")
@@ -237,17 +237,17 @@ def test_a_token_is_known_by_a_digest_that_does_not_show_it(context: Make) -> No
 def test_a_token_is_taken_from_the_first_place_that_has_one(context: Make, tmp_path: Path) -> None:
     (tmp_path / ".vault-token").write_text("home\n")
     (tmp_path / "named").write_text(" named \n")
-    assert credentials.found_token(context(HERE)) == Secret("home")
-    assert credentials.found_token(context({**HERE, "VAULT_TOKEN": " env "})) == Secret("env")
-    assert credentials.found_token(context({**HERE, "VAULT_TOKEN": "v", "BAO_TOKEN": "b"})) == Secret("b")
+    assert credentials.find_token(context(HERE)) == Secret("home")
+    assert credentials.find_token(context({**HERE, "VAULT_TOKEN": " env "})) == Secret("env")
+    assert credentials.find_token(context({**HERE, "VAULT_TOKEN": "v", "BAO_TOKEN": "b"})) == Secret("b")
     named = context({**HERE, "VAULT_TOKEN": "env"}, token_file="~/named")
-    assert credentials.found_token(named) == Secret("named")
+    assert credentials.find_token(named) == Secret("named")
     (tmp_path / "named").write_text("")
-    assert credentials.found_token(named) is None
+    assert credentials.find_token(named) is None
     for bad in ("a b", "a\nb", "\x7f", "ä"):
         (tmp_path / "named").write_text(bad)
-        with pytest.raises(ConfigError, match="holds no token") as caught:
-            credentials.found_token(named)
+        with pytest.raises(ConfigError, match="is not a token") as caught:
+            credentials.find_token(named)
         assert bad not in caught.value.message
 
 
@@ -269,11 +269,11 @@ def test_a_name_of_others_is_one_short_line(text: str, shown: str) -> None:
 def test_a_token_of_somebody_else_is_dropped(entity: str, name: str) -> None:
     login = Login.__new__(Login)
     login.identity = Identity("e1", "ana") if entity else Identity("", "ana")
-    login._calls = SimpleNamespace(client=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(hvac=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]
     login._look_up = lambda: Identity(entity, name)  # type: ignore[method-assign]
-    with pytest.raises(StorageLocked, match="somebody else's now"):
+    with pytest.raises(StorageLocked, match="belongs to another identity now"):
         login._look_up_again()
-    assert login._calls.client.token == ""
+    assert login._client.hvac.token == ""
     login.identity = Identity(entity, "another name") if entity else Identity("", name)
     login._look_up_again()
 
@@ -282,7 +282,7 @@ def test_a_token_of_somebody_else_is_dropped(entity: str, name: str) -> None:
 def test_a_token_that_another_thread_replaced_is_not_replaced_again(method: str) -> None:
     login = Login.__new__(Login)
     login._lock, login._method = threading.RLock(), method
-    login._calls = SimpleNamespace(client=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(hvac=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
     login._read_anew = lambda: False  # type: ignore[method-assign]
     replaced: list[str] = []
     login._obtain = lambda: replaced.append("obtained")  # type: ignore[method-assign]
@@ -300,7 +300,7 @@ def test_a_login_sends_no_older_token() -> None:
         return SimpleNamespace(status_code=200, json=lambda: {"auth": {"client_token": "new"}})
 
     login._method, login.logins = "approle", 0
-    login._calls = SimpleNamespace(client=client, send=send, address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(hvac=client, send=send, address="a")  # type: ignore[assignment]
     login._request = lambda: None  # type: ignore[method-assign,assignment,return-value]
     login._obtain()
     assert (sent, client.token) == ([""], "new")
@@ -310,7 +310,7 @@ def test_a_password_that_was_refused_is_not_sent_again() -> None:
     login = Login.__new__(Login)
     login._method, login._password = "userpass", Secret("wrong")
     login._context = SimpleNamespace(options={"auth": "userpass", "auth-mount": ""})
-    login._calls = SimpleNamespace(address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(address="a")  # type: ignore[assignment]
     assert "refuses the name or password" in login._refused(SimpleNamespace(status_code=400)).message
     assert login._password is None
 
@@ -319,10 +319,10 @@ def test_a_password_that_was_refused_is_not_sent_again() -> None:
 
 
 def test_what_is_kept_is_base64_to_the_last_character() -> None:
-    assert passphrase._unpacked(Secret("AAEC")) == Secret(b"\0\1\2")
+    assert passphrase._decoded(Secret("AAEC")) == Secret(b"\0\1\2")
     for odd in ("AAE", "AA EC", "AAEC\n", "!!!!"):
         with pytest.raises(PassphraseError, match="not written by awsv"):
-            passphrase._unpacked(Secret(odd))
+            passphrase._decoded(Secret(odd))
 
 
 def test_each_lock_has_a_key_of_its_own_that_does_not_name_it() -> None:
