@@ -163,7 +163,7 @@ def test_the_lock_file_is_its_users_alone(store: KeychainStore, ctx: FakeContext
 def test_what_awsv_did_not_put_there_is_named_and_not_shown(
     text: str, store: KeychainStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store._shelf, "get", lambda _name: text)
+    monkeypatch.setattr(store._texts, "get", lambda _name: text)
     with pytest.raises(StorageCorrupt, match=f"the item {KEY} in the Secret Service, under 'awsv' is not") as refused:
         store.get(KEY)
     assert "one" not in refused.value.message.split()
@@ -191,7 +191,7 @@ def test_a_key_of_any_bytes_is_found_again_and_forgotten(kept: dict[str, str], c
 
 def test_what_is_no_key_of_awsvs_is_said(kept: dict[str, str], ctx: FakeContext) -> None:
     kept[REQUEST.key_id] = "canary!"
-    with pytest.raises(PassphraseError, match="is not what awsv put there") as refused:
+    with pytest.raises(PassphraseError, match="was not written by awsv") as refused:
         KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
     assert "canary" not in f"{refused.value.message} {refused.value.hint}"
 
@@ -216,7 +216,7 @@ def test_a_kept_key_with_a_foreign_character_is_not_a_key(kept: dict[str, str], 
     KeychainSource(ctx, SECRET_SERVICE).put(REQUEST, ONE)
     for name in kept:
         kept[name] = f"!{kept[name]}"
-    with pytest.raises(PassphraseError, match="is not what awsv put there"):
+    with pytest.raises(PassphraseError, match="was not written by awsv"):
         KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
 
 

@@ -166,7 +166,7 @@ def test_macos_refuses(macos: dict[tuple[str, str], str], ctx: Context, monkeypa
         raise MacDenied("-128, of secret value")
 
     monkeypatch.setattr(sys.modules["keyring.backends.macOS.api"], "find_generic_password", denied)
-    with pytest.raises(StorageLocked, match="the macOS login keychain is locked, or refused us"):
+    with pytest.raises(StorageLocked, match="the macOS login keychain is locked, or refused access"):
         KeychainStore(ctx, MACOS).get(KEY)
 
 
@@ -188,7 +188,7 @@ def wallet(session: DesktopSession, tmp_path: Path, *, dialogs: bool = False) ->
     ("state", "kind", "words"),
     [
         ("off", StorageUnavailable, "KWallet is switched off"),
-        ("closed", StorageLocked, "the wallet 'kdewallet' of KWallet is closed, and nobody can be asked here"),
+        ("closed", StorageLocked, "the wallet 'kdewallet' of KWallet is closed, and no dialog can be shown here"),
         ("mute", StorageUnavailable, "KWallet does not answer"),
     ],
 )
@@ -207,7 +207,7 @@ def test_kwallet_is_looked_at_before_keyring_waits_for_it(
 
 
 def test_kwallet_is_not_there(session: DesktopSession, tmp_path: Path) -> None:
-    with pytest.raises(StorageUnavailable, match="no program offers KWallet"):
+    with pytest.raises(StorageUnavailable, match="no program provides KWallet"):
         wallet(session, tmp_path)
 
 

@@ -258,7 +258,7 @@ def test_a_bus_that_does_not_answer(
         thread.start()
         try:
             environ = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/bus"}
-            refused(store(environ), StorageUnavailable, "it is silent")
+            refused(store(environ), StorageUnavailable, "timed out")
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -272,7 +272,7 @@ def test_the_bus_of_a_user_is_found_without_the_variable(
 
 
 def test_without_a_service(empty_session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
-    refused(store(empty_session.env), StorageUnavailable, "no program offers the Secret Service")
+    refused(store(empty_session.env), StorageUnavailable, "no program provides the Secret Service")
 
 
 def test_a_service_that_does_not_answer(
@@ -312,8 +312,8 @@ def test_a_locked_collection_where_nobody_can_be_asked(
 ) -> None:
     store(session.env).put(KEY, VALUE)
     session.lock()
-    refused(store(session.env), StorageLocked, f"'{LOGIN}'", "nobody can be asked here")
-    refused(store({**session.env, "DISPLAY": ":7"}), StorageLocked, "nobody can be asked here")
+    refused(store(session.env), StorageLocked, f"'{LOGIN}'", "dialogs are not allowed here")
+    refused(store({**session.env, "DISPLAY": ":7"}), StorageLocked, "dialogs are not allowed here")
     refused(store(session.env, dialogs=True), StorageLocked, "DISPLAY and WAYLAND_DISPLAY are not set")
     # The real daemon's dialog, which has no display to appear on: the daemon says so at once.
     refused(store({**session.env, "DISPLAY": ":7"}, dialogs=True), StorageLocked, "could not be shown")
@@ -331,7 +331,7 @@ def test_a_dialog_that_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [("dismissed", "the dialog was dismissed"), ("ignored", "nobody answered the dialog within 1 s")]
+    ("how", "words"), [("dismissed", "the dialog was dismissed"), ("ignored", "the dialog was not answered within 1 s")]
 )
 def test_a_dialog_that_is_not_answered(
     how: str,
@@ -350,7 +350,7 @@ def test_the_daemon_is_killed_in_between(session: DesktopSession, store: Callabl
     ours = store(session.env)
     ours.put(KEY, VALUE)
     session.kill_daemon()
-    refused(ours, StorageUnavailable, "no program offers the Secret Service")
+    refused(ours, StorageUnavailable, "no program provides the Secret Service")
     session.log_in()
     item = ours.get(KEY)  # the same object goes on
     assert item is not None

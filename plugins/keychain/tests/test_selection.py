@@ -113,11 +113,11 @@ def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for kind, reason in reasons.items():
         assert reason in (unavailable(kind, tmp_path, {}) or "")
     with desktop(logged_in=False) as session:
-        assert "no program offers" in (unavailable(SECRET_SERVICE, tmp_path, session.env) or "")
+        assert "no program provides" in (unavailable(SECRET_SERVICE, tmp_path, session.env) or "")
         session.log_in()
         session.lock()  # that is another matter
         assert unavailable(SECRET_SERVICE, tmp_path, session.env) is None
-        assert "no program offers" in (unavailable(KWALLET, tmp_path, session.env) or "")
+        assert "no program provides" in (unavailable(KWALLET, tmp_path, session.env) or "")
         session.run_service(KWALLET_SERVICE, "closed", name="org.kde.kwalletd5")
         monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
         assert "dbus-python" in (unavailable(KWALLET, tmp_path, session.env) or "")
@@ -213,7 +213,7 @@ def test_only_the_four_classes_are_used() -> None:
         other = Kind(
             name="other", title="other", platform="linux", module=module.__name__, class_name="Keyring", readers=""
         )
-        with pytest.raises(ValueError, match="no keychain"):
+        with pytest.raises(ValueError, match="not a supported keychain"):
             isolated(other)
 
 
