@@ -190,7 +190,7 @@ def test_a_file_with_a_bit_for_others_is_told(tmp_path: Path, mode: int) -> None
     asked = context(tmp_path, {NAME + "_FILE": str(path)})
     assert get(asked) == Secret(CANARY)
     assert asked.notes == [
-        f"{NAME}_FILE: {path} is not yours alone: its mode is {mode:04o}, and 0600 is private",
+        f"{NAME}_FILE: {path} is not private: its mode is {mode:04o}; make it private with mode 0600",
     ]
 
 
@@ -227,7 +227,7 @@ def test_the_file_of_a_descriptor_is_told_as_well(tmp_path: Path) -> None:
     asked = context(tmp_path, {NAME + "_FD": str(number)})
     assert get(asked) == Secret(CANARY)
     [note] = asked.notes
-    assert note.startswith(f"{NAME}_FD: the file of descriptor {number} is not yours alone: its mode is 0604")
+    assert note.startswith(f"{NAME}_FD: the file of descriptor {number} is not private: its mode is 0604")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -284,14 +284,14 @@ def test_a_named_pipe_that_others_can_open_is_told(tmp_path: Path) -> None:
     assert get(asked) == Secret(CANARY)
     writer.join()
     [note] = asked.notes
-    assert note == f"{NAME}_FILE: {path} is not yours alone: its mode is 0644, and 0600 is private"
+    assert note == f"{NAME}_FILE: {path} is not private: its mode is 0644; make it private with mode 0600"
 
 
 def test_a_named_pipe_without_a_writer_ends_with_the_deadline_or_the_host(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
     asked = context(tmp_path, {NAME + "_FILE": str(path)})
-    with pytest.raises(SourceUnavailable, match=f"{NAME}_FILE: .* gave nothing in time"):
+    with pytest.raises(SourceUnavailable, match=f"{NAME}_FILE: no data from .* in time"):
         get(asked, deadline=time.monotonic() + 0.1)
 
     class Impatient(FakeContext):

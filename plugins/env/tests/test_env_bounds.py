@@ -203,5 +203,5 @@ def test_who_else_knows_it_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fstat", lambda _fd: found)
         patch.setattr(os, "geteuid", lambda: US)
-        reading.Reader(asked, NAME, None)._tell_if_open(0, "it")
+        reading.Reader(asked, NAME, None)._warn_if_not_private(0, "it")
     assert [told in note for note in asked.notes] == ([True] if told else [])

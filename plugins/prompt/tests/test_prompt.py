@@ -24,7 +24,7 @@ from vault_testkit import FakeContext
 SERIAL = "arn:aws:iam::123456789012:mfa/ana"
 UNLOCK = "Passphrase to unlock store 'file': "
 NEW = "New passphrase for store 'file': "
-AGAIN = "The same again: "
+AGAIN = "Repeat passphrase: "
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_three_mistyped_new_passphrases_are_enough(folder: Path) -> None:
 def test_a_short_passphrase_is_accepted_with_a_warning(folder: Path) -> None:
     context = person(folder, "1234567", "1234567")
     assert passphrase(context, Purpose.CREATE) == Secret("1234567")
-    assert context.notes == ["this passphrase is short: whoever gets a copy of the store can guess it"]
+    assert context.notes == ["this passphrase is short: anyone who gets a copy of the store can guess it"]
 
 
 @pytest.mark.parametrize(("typed", "warned"), [("1234567", True), ("12345678", False), ("üüüü", False)])
