@@ -24,7 +24,7 @@ help:
 	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds)'
 	@echo 'make build   wheels of every distribution, in dist/'
 	@echo 'make docs    docs/plugins/reference.md, from the docstrings'
-	@echo 'make freeze-api  tests/api.txt: what plugins may rely on, as it is now (read the difference)'
+	@echo 'make freeze-api  tests/api.txt and vlt_api.txt: what plugins may rely on, as it is now (read the difference)'
 	@echo 'make clean   remove what the other targets made'
 
 $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.installed: \
@@ -82,7 +82,7 @@ docs: $(VENV)/.installed
 
 freeze-api: $(VENV)/.installed
 	@cd tests && ../$(BIN)/python -m support.public_api frozen
-	@git --no-pager diff --stat -- tests/api.txt
+	@git --no-pager diff --stat -- tests/api.txt tests/vlt_api.txt
 
 clean:
 	rm -rf .venv .venv-* .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -69,7 +69,7 @@ def derivation(rounds: int) -> list[float]:
     """Seconds that deriving a key from the passphrase takes with a new store's cost."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-    from vault_core.vlt.slot_table import DEFAULT_COST as COST
+    from vault_core.keyslots.new_slot import DEFAULT_COST as COST
 
     taken = []
     for _ in range(rounds):

@@ -14,7 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from vault_core.api import Secret, sealing
+from vault_core import vlt
+from vault_core.api import Secret
+from vault_core.keyslots import new_slot
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
 from vault_testkit.context import FakeContext
@@ -32,8 +34,8 @@ def make(folder: Path, entries: int) -> int:
     """A store with so many entries, and beside it the key of its key slot; its bytes."""
     ctx = FakeContext(folder)
     identity, dek = os.urandom(16), Secret(os.urandom(32))
-    slot = sealing.NewSlot.kept(identity, ctx, SOURCE)
-    table = sealing.SlotTable(identity, (slot.wrap(dek),))
+    slot = new_slot.key(identity, ctx, SOURCE)
+    table = vlt.SlotTable(identity, (slot.wrap(dek),))
     made = {name(i): vlt_file.seal_entry(table, dek, name(i), 1, VALUE) for i in range(entries)}
     data = vlt_file.encode(table, dek, 1, made)
     (folder / "store").mkdir(mode=0o700)

@@ -23,8 +23,11 @@ from typing import Any
 import one_store
 from figures import line, progress, quartiles, ratio
 
-from vault_core.api import Secret, sealing
+from vault_core import vlt
+from vault_core.api import Secret
 from vault_core.keyslots import new_slot
+from vault_core.keyslots.unlock import open_table
+from vault_core.vlt.derive import slot_key
 from vault_testkit.context import FakeContext
 
 SIZES = (10, 100, 1000, 10_000)
@@ -48,14 +51,14 @@ def ways(folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     ctx = FakeContext(folder, passphrases=[PASSPHRASE])
     identity, dek = os.urandom(16), Secret(os.urandom(32))
     for text, kdf in KDFS.items():
-        full = {**kdf, "salt": sealing.to_base64(os.urandom(16))} if kdf else sealing.Argon2id().to_json()
+        full = {**kdf, "salt": vlt.to_base64(os.urandom(16))} if kdf else vlt.Argon2id().to_json()
         head = {"id": os.urandom(8).hex(), "kdf": full, "label": "", "type": "passphrase"}
-        slot = sealing.Slot.wrapped(head, new_slot.passphrase_key(identity, head, Secret(PASSPHRASE)), dek)
-        yield f"passphrase: {text}", partial(sealing.SlotTable(identity, (slot,)).open, ctx, "it")
-    kept = sealing.NewSlot.kept(identity, ctx, "keychain").wrap(dek)
-    yield "key slot", partial(sealing.SlotTable(identity, (kept,)).open, ctx, "it")
-    new, key = sealing.NewSlot.recovery(identity)
-    yield "recovery key", partial(sealing.SlotTable(identity, (new.wrap(dek),)).open_by_recovery, key, "it")
+        slot = vlt.Slot.wrapped(head, slot_key(identity, head, Secret(PASSPHRASE)), dek)
+        yield f"passphrase: {text}", partial(open_table, ctx, vlt.SlotTable(identity, (slot,)), "it")
+    kept = new_slot.key(identity, ctx, "keychain").wrap(dek)
+    yield "key slot", partial(open_table, ctx, vlt.SlotTable(identity, (kept,)), "it")
+    new, key = new_slot.recovery(identity)
+    yield "recovery key", partial(vlt.SlotTable(identity, (new.wrap(dek),)).open_by_recovery, key, "it")
 
 
 def unlocking(folder: Path, rounds: int) -> None:

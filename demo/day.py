@@ -145,7 +145,7 @@ class Day:
             "awsv add work --env",
             Answer(r"New passphrase for store 'file': ", PASSPHRASE),
             Answer(r"Repeat passphrase: ", PASSPHRASE),
-            Answer(r"Make a recovery key, to be kept on paper\? \[Y/n\] ", "n"),
+            Answer(r"Create a recovery key to keep on paper\? \[Y/n\] ", "n"),
             env={"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]},
         )
         expect("the new key is named", made["AccessKeyId"] in added.stdout, True)

@@ -137,14 +137,14 @@ def test_values_that_nothing_could_carry(value: str, home: Home) -> None:
 def test_bytes_in_the_environment_that_are_no_text(home: Home) -> None:
     done = home.awsv("add", "--env", "work", env={**UNLOCKED, **OTHER, "AWS_SECRET_ACCESS_KEY": "s\udcffcret"})
     assert (done.returncode, done.stdout) == (2, "")
-    assert "holds blanks or characters that no AWS key has" in done.stderr
+    assert "contains spaces or invalid characters" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("key_id", "secret", "extra", "told"),
     [
-        ("AKIDSHORT", OTHER_SECRET, {}, "the access key id does not look like one"),
-        (OTHER_SECRET, OTHER_ID, {}, "the access key id does not look like one"),
+        ("AKIDSHORT", OTHER_SECRET, {}, "the access key ID does not look like one"),
+        (OTHER_SECRET, OTHER_ID, {}, "the access key ID does not look like one"),
         (OTHER_ID, "short", {}, "the secret access key does not have 40 characters"),
         ("ASIA5TWXR7L2OEXAMPLE", OTHER_SECRET, {}, "this is the key of a session"),
         (OTHER_ID, OTHER_SECRET, {"SessionToken": "t"}, "there is a SessionToken"),
@@ -279,13 +279,13 @@ def test_no_terminal_and_no_source(filled: Home) -> None:
 def test_no_terminal_and_no_keys(home: Home) -> None:
     done = home.awsv("add", "work", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "awsv: no keys: standard input is empty, and nobody can be asked: there is no terminal" in done.stderr
+    assert "awsv: no keys: standard input is empty, and prompting is not possible: there is no terminal" in done.stderr
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 130), ("", 130), ("\x03", 130)])
 def test_a_taken_name_shows_the_stored_key_and_asks(answer: str, code: int, filled: Home) -> None:
     child = filled.spawn("add", "--env", "work", env={**UNLOCKED, **OTHER})
-    child.expect_exact(f"Profile 'work' has the key {KEY_ID} already. Replace it?")
+    child.expect_exact(f"Profile 'work' already has the key {KEY_ID}. Replace it?")
     child.send(answer if answer == "\x03" else f"{answer}\r")
     assert ended(child) == code
     assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET) if answer == "y" else (KEY_ID, SECRET)}

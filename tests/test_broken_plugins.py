@@ -59,7 +59,7 @@ def test_one_that_fails_when_it_is_used(name: str, broken: Site, home: Home) -> 
             assert f"{module_of(name)}.py" in done.stderr or not raises
 
 
-@pytest.mark.parametrize("says", ["locate=leave", "whose=leave", "locate=lambda _: 7", "whose=lambda _: 1 / 0"])
+@pytest.mark.parametrize("says", ["locate=leave", "principal=leave", "locate=lambda _: 7", "principal=lambda _: 1 / 0"])
 def test_one_that_cannot_say_where_it_is(says: str, tmp_path: Path, home: Home) -> None:
     """Not even by ending the process: the caller would think that their command had run."""
     site = Site(tmp_path / "site")

@@ -74,7 +74,7 @@ def test_all_wires_what_it_can_and_names_the_rest(person: Home) -> None:
     before = person.config.read_bytes()
     done = person.awsv(*WIRE, "--all", "--yes")
     assert done.returncode == 0
-    said = [line for line in done.stderr.splitlines() if "left alone" in line]
+    said = [line for line in done.stderr.splitlines() if "not changed: " in line]
     assert len(said) == 3
     assert "no key is stored for 'default'" in said[0]
     assert "sso_session" in said[1]
@@ -148,7 +148,7 @@ def test_at_a_terminal_it_asks(configured: Home, answer: str, wired: bool) -> No
     child.expect_exact("+  credential_process = ")
     child.expect_exact("like this?")
     child.sendline(answer)
-    child.expect("now ask awsv|nothing was changed")
+    child.expect("now use awsv|nothing was changed")
     child.wait()
     child.close()
     assert child.exitstatus == (0 if wired else 130)

@@ -164,7 +164,7 @@ def test_the_programs_help_imports_none_of_them(site: Site, home: Home) -> None:
         (("visit", "question"), 5, "there is no terminal"),
         (("twin", "key"), 3, "offered by vault-plugin-one and vault-plugin-two"),
         (("crash",), 3, "command 'crash' from vault-plugin-crash cannot be loaded: RuntimeError"),
-        (("empty",), 3, "vault_plugin_empty_command:command is no click command"),
+        (("empty",), 3, "vault_plugin_empty_command:command is not a click command"),
         (("visi",), 2, "did you mean 'awsv visit'?"),
     ],
 )

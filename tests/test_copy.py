@@ -131,7 +131,7 @@ def test_a_full_disk_is_gone_on_with(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--from", "a", "--to", "a"), 2, "are one store"),
+        (("--from", "a", "--to", "a"), 2, "are the same store"),
         (("--from", "a"), 2, "missing option '--to'"),
         (("--from", "a", "--to", "nowhere"), 3, "nowhere"),
         (("--from", "a", "--to", "b", "default", "missing"), 4, "no key is stored for profile 'missing'"),
@@ -153,8 +153,8 @@ def test_a_store_that_is_still_to_be_made(pair: Pair) -> None:
     for more in ((), ("--dry-run",), ("--delete-source",)):
         done = pair.home.awsv(*words, *more, env=env)
         assert (done.returncode, done.stdout) == (4, "")
-        assert f"there is no store at {folder}/store.vlt yet" in done.stderr
-        assert "hint: awsv file init --backend c\n" in done.stderr
+        assert "store 'c' does not exist yet" in done.stderr
+        assert "hint: awsv add PROFILE --backend c\n" in done.stderr
     assert not folder.exists()
     assert pair.read("a") == KEYS
     assert pair.home.awsv("file", "init", "--backend", "c", env=env).returncode == 0
@@ -176,8 +176,8 @@ def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code:
     if backend == "plain":
         assert "the stored key differs from the key that was written" in done.stderr
         return
-    assert "store shelf does not exist yet" in done.stderr
-    assert "hint: awsv add --backend shelf PROFILE" in done.stderr
+    assert "store 'shelf' does not exist yet" in done.stderr
+    assert "hint: awsv add PROFILE --backend shelf" in done.stderr
     keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
     made = pair.home.run(site.awsv, "add", "--backend", "shelf", "--env", "first", env={**env, **keys})
     assert made.returncode == 0, made.stderr
@@ -191,7 +191,7 @@ def test_an_older_store_is_not_copied_where_nobody_sees_that_it_is_older(pair: P
     (pair.folders["a"] / "store.vlt").write_bytes(old)
     done = pair.home.awsv(*COPY, env=ENV)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "nobody would see that here" in done.stderr
+    assert "no user would see this notice" in done.stderr
     assert pair.read("b") == {"own": OTHER}
 
 
@@ -239,7 +239,7 @@ def test_a_key_that_is_gone_in_both_stores_comes_back(pair: Pair) -> None:
     key = here.get("default")
     assert key is not None
     outcomes = [Outcome(name, key.credentials, State.SAME) for name in ("default", "two words")]
-    with pytest.raises(UsageError, match=r"are one store: .* the key of profile 'default' was put back"):
+    with pytest.raises(UsageError, match=r"are the same store: .* the key of profile 'default' was put back"):
         copy._delete(app, here, there, outcomes)
     assert pair.read("a") == KEYS
 

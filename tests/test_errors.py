@@ -40,6 +40,7 @@ FAILURES: Sequence[tuple[int, Sequence[str], dict[str, str | None]]] = (
     (2, ["--frobnicate"], {}),
     (2, ["--backend"], {}),
     (2, ["--file-dir"], {}),
+    (2, ["-o", "file.dri=/x", "list"], {}),
     (2, ["add"], {}),
     (2, ["add", "work", "more"], {}),
     (2, ["add", "--env", "work"], {**UNLOCKED, **NO_KEYS}),

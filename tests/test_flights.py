@@ -160,8 +160,8 @@ def test_a_stopped_leader_is_named_to_those_who_wait(team: Home, front: Front) -
         done = team.awsv("exec", "work", "--", "true", env={**UNLOCKED, "AWS_VAULT_WAIT": "1"})
         assert time.monotonic() - began < seconds(15)
         assert done.returncode == 125
-        assert f"process {leader['pid']} is making this session and does not get on" in done.stderr
-        assert f"hint: look at process {leader['pid']}" in done.stderr
+        assert f"process {leader['pid']} holds this session and made no progress" in done.stderr
+        assert f"hint: inspect process {leader['pid']}" in done.stderr
     finally:
         os.kill(leader["pid"], signal.SIGCONT)
     first.expect(QUESTION)
@@ -174,7 +174,7 @@ def test_another_terminal_waits_for_the_answer_in_the_first(team: Home, front: F
     first = team.spawn("exec", "-j", "role0", env=UNLOCKED)
     first.expect(QUESTION)
     second = team.spawn("exec", "role1", "--", "printenv", "AWS_VAULT", env=UNLOCKED)
-    second.expect(r"waiting for process \d+, which waits for somebody to answer its question")
+    second.expect(r"waiting for process \d+, which waits for an answer to its question")
     first.sendline(CODE)
     second.expect("role1")
     second.expect(pexpect.EOF)
@@ -258,7 +258,7 @@ def test_without_a_place_for_locks_everybody_works_alone(team: Home, front: Fron
     (folder / "sessions").write_text("in the way")
     done = team.awsv("exec", "-j", "plain", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
-    assert "this session may be made twice" in done.stderr
+    assert "this session may be requested twice" in done.stderr
     assert "the session is not kept" in done.stderr
     assert front.actions == ["GetSessionToken"]
 

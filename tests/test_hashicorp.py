@@ -123,7 +123,7 @@ def test_a_token_that_is_exchanged_meanwhile_gives_nobody_a_session(
     refused = ana.awsv("exec", "work", "--", *WHO, env=machine)
     assert token.read_text() == ben.token
     assert (refused.returncode, refused.stdout) == (125, "")
-    assert "has become another one, or somebody else's, since the command began" in refused.stderr
+    assert "is not the store, or not the login, that it was when the command began" in refused.stderr
     assert front.calls == []
     for who in (ben, ana):
         team.lose_request = lambda _method, _path: False
@@ -152,7 +152,7 @@ def test_a_taken_name_says_who_has_it_and_since_when(ana: Person, ben: Person, s
     assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
     taken = ben.add("--shared", shared, key_id="AKIA5TWXR7L2OEXAMPLE")
     assert (taken.returncode, taken.stdout) == (4, "")
-    assert f"everybody's key AKIAQ2QZ7YJ3LEXAMPLE has the name {shared!r}" in taken.stderr
+    assert f"the shared key AKIAQ2QZ7YJ3LEXAMPLE has the name {shared!r}" in taken.stderr
     assert f"({ana.name} on {socket.gethostname()} since 20" in taken.stderr
     assert f"awsv remove --shared {shared}" in taken.stderr
     forced = ben.add("--shared", "--overwrite", f"{shared}x", key_id="AKIA5TWXR7L2OEXAMPLE")
@@ -166,7 +166,7 @@ def test_removing_what_is_everybodys_takes_saying_so(ana: Person, ben: Person, s
     assert f"hint: awsv remove --shared {shared}" in refused.stderr
     asked = ben.home.spawn("remove", "--shared", shared, env=ben.env)
     asked.expect(
-        f"everybody's key AKIAQ2QZ7YJ3LEXAMPLE of profile '{shared}' .{ana.name} on .* since .*. from the vault"
+        f"the shared key AKIAQ2QZ7YJ3LEXAMPLE of profile '{shared}' .{ana.name} on .* since .*. from the vault"
     )
     asked.sendline("n")
     asked.expect("nothing was removed")
@@ -215,7 +215,7 @@ def test_of_many_that_add_one_name_one_wins(ana: Person, ben: Person, shared: st
     (winner,) = [number for number, one in enumerate(done) if one.returncode == 0]
     key_id = f"AKIAQ2QZ7YJ3LEXAMP{winner + 2}E"
     for loser in (one for one in done if one.returncode):
-        assert f"everybody's key {key_id} has the name" in loser.stderr
+        assert f"the shared key {key_id} has the name" in loser.stderr
         assert f"({(ana, ben)[winner % 2].name} on " in loser.stderr
     assert ana.awsv("exec", "--no-session", shared, "--", *WHO).stdout == f"{key_id}\n"
 
@@ -317,7 +317,7 @@ def test_a_damaged_item_can_be_taken_out_of_the_way(
         assert (stuck.returncode, "awsv remove --force" in stuck.stderr) == (4, True), stuck.stderr
     removed = ana.awsv("remove", "--force", "--shared", shared)
     assert removed.returncode == 0, removed.stderr
-    assert "it was no key" in removed.stderr
+    assert "it was not a key" in removed.stderr
     assert ana.add("--shared", shared, key_id="AKIAQ2QZ7YJ3LEXAMPLE").returncode == 0
 
 

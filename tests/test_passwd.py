@@ -16,7 +16,7 @@ from support.vaults import stored as keys_of
 from support.warm import warm
 from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 from vault_core.api import Secret
-from vault_core.vlt import NewSlot
+from vault_core.keyslots import new_slot
 from vault_plugin_file.backend import FileBackend
 from vault_testkit import FakeContext
 
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Home:
 def with_recovery(home: Home) -> str:
     """Give the store a recovery key; its text."""
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
-    new, text = NewSlot.recovery(backend.slots().store)
+    new, text = new_slot.recovery(backend.slots().store)
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
     return text.reveal_text()
 
@@ -46,7 +46,7 @@ def with_passphrase(home: Home, passphrase: str, label: str) -> str:
     from support.vaults import CHEAP
 
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
-    new = NewSlot.passphrase(
+    new = new_slot.passphrase(
         backend.slots().store, lambda _id, derive, _source: derive(Secret(passphrase)), cost=CHEAP, label=label
     )
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
@@ -79,7 +79,7 @@ def test_a_passphrase_from_the_environment_is_only_the_old_one(home: Home) -> No
     answer(child, (FIRST, NEW), (AGAIN, NEW))
     code, shown = ended(child)
     assert code == 0
-    assert "AWS_VAULT_FILE_PASSPHRASE delivers a passphrase: see that it is the new one" in shown
+    assert "AWS_VAULT_FILE_PASSPHRASE delivers a passphrase: make sure that it is the new one" in shown
     assert (opens(home, NEW), opens(home, PASSPHRASE)) == (True, False)
 
 
@@ -163,7 +163,7 @@ def test_the_recovery_key_opens_in_place_of_the_old_one(home: Home) -> None:
 
 def test_without_a_recovery_key(home: Home) -> None:
     done = home.awsv("passwd", "--recovery")
-    assert (done.returncode, "no recovery key was made for store 'file'" in done.stderr) == (4, True)
+    assert (done.returncode, "store 'file' has no recovery key" in done.stderr) == (4, True)
 
 
 @pytest.mark.parametrize("change", ["mistyped", "of another store"])
@@ -173,7 +173,7 @@ def test_a_recovery_key_that_is_not_it(tmp_path: Path, home: Home, change: str) 
     if change == "mistyped":
         other, why = text[:-1] + ("A" if text[-1] != "A" else "B"), "the recovery key is mistyped"
     else:
-        other, why = NewSlot.recovery(bytes(16))[1].reveal_text(), "this recovery key does not open store 'file'"
+        other, why = new_slot.recovery(bytes(16))[1].reveal_text(), "this recovery key does not open store 'file'"
     process = with_descriptors(home, "passwd", "--recovery", env={}, recovery=other, new_passphrase=NEW)
     code, stderr = finished(process)
     assert (code, why in stderr) == (5, True)

@@ -50,7 +50,7 @@ def answers(moto: MotoServer) -> Answers:
         r"Passphrase to unlock store '[a-z]+': ": "correct horse",
         r"MFA code for \S+: ": "123456",  # no page shows this question: whichever leads to it fails
         r"\[Y/n\] ": "",
-        r"Its last group, to show that you have it: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
+        r"Type the last group to confirm you wrote it down: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
     }
 
 

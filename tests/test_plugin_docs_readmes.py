@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from support import documents
-from vault_core import output
 from vault_core.plugins.discovery import GROUPS
 from vault_core.plugins.loader import Plugins
 
@@ -38,7 +37,6 @@ def test_a_readme_names_what_the_distribution_offers(folder: Path) -> None:
                 assert variable in readme or f"`{option.name}`" in readme, (
                     f"neither {variable} nor `{option.name}` is named"
                 )
-    output.restore()
 
 
 @pytest.mark.parametrize("folder", [ROOT / "awsv", ROOT / "core", *PROJECTS], ids=lambda folder: folder.name)

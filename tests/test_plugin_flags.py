@@ -1,4 +1,4 @@
-"""``--PLUGIN-OPTION``: taken out of the command line, but not from a command that has such an option itself."""
+"""``-o PLUGIN.KEY=VALUE``, and the flags of aws-vault that set an option of a plugin."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ import pytest
 from support.failures import assert_shape
 from support.home import Home
 from support.vaults import KEY_ID, SECRET, fill, offline
-from vault_core import output
+from vault_core import stdout
 from vault_core.api import Option, PassphraseSourceSpec, StorageSpec
 from vault_core.cli.app import App
-from vault_core.cli.commands import COMMANDS, Program, take_plugin_flags
+from vault_core.cli.commands import COMMANDS, Program
+from vault_core.cli.options import global_options
 from vault_core.errors import UsageError
 from vault_core.plugins.discovery import AvailablePlugin
+
+
+@pytest.fixture(autouse=True)
+def _uncaptured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output stays pytest's, although the command line loads plugins."""
+    monkeypatch.setattr(stdout, "capture", lambda: None)
 
 
 @pytest.fixture
@@ -27,105 +34,99 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def every_option() -> dict[str, list[click.Option]]:
-    """Command to its options, groups and all."""
+def every_command() -> dict[str, click.Command]:
+    """The commands by their words, groups and all."""
     program = Program("awsv")
-    context = click.Context(program)
-    found: dict[str, list[click.Option]] = {}
+    context = click.Context(program, obj=App())
+    commands: dict[str, click.Command] = {}
 
     def walk(path: str, command: click.Command) -> None:
-        found[path] = [option for option in command.params if isinstance(option, click.Option)]
+        commands[path] = command
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
                 sub = command.get_command(context, name)
                 assert sub is not None
                 walk(f"{path} {name}", sub)
 
-    for name in COMMANDS:
+    for name in (*COMMANDS, "file", "ssm"):
         command = program.get_command(context, name)
         assert command is not None
         walk(name, command)
-    return found
+    return commands
 
 
-def test_no_plugin_takes_a_flag_of_a_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a plugin is called: what a command has for an option is that option, behind the command's word."""
-    monkeypatch.setattr(output, "guard", lambda: None)
-    for command, options in every_option().items():
-        for option in options:
-            for name in (*option.opts, *option.secondary_opts):
-                if "-" not in name.removeprefix("--"):
-                    continue
-                plugin = name.removeprefix("--").partition("-")[0]
-                app = App()
-                app.plugins._offers = (
-                    AvailablePlugin("storage", plugin, "d", "1", "m"),
-                    AvailablePlugin("storage", "other", "d", "1", "m"),
-                )
-                words = [*command.split(), name, *([] if option.is_flag else ["--other-value"])]
-                assert take_plugin_flags(app, [*words, "--other-place", "x"]) == {"other-place": "x"}, words
+@pytest.fixture
+def app() -> App:
+    return App()
 
 
-def test_a_plugins_own_command_has_its_options_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "guard", lambda: None)
-    app = App()
-    app.plugins._offers = (*app.plugins.offers(), AvailablePlugin("storage", "kms", "d", "1", "m"))
-    words = ["--kms-key", "a", "ssm", "put-passphrase", "--kms-key", "b", "--kms-other", "c"]
-    assert take_plugin_flags(app, words) == {"kms-key": "a", "kms-other": "c"}
-    assert words == ["ssm", "put-passphrase", "--kms-key", "b"]
+def parse(app: App, line: str) -> dict[str, str]:
+    """The flags that the options of the program have set after parsing."""
+    command = click.Command("x", params=global_options(hidden=True))
+    command.make_context("awsv", line.split(), obj=app)
+    return app.settings.flags
+
+
+def test_every_command_takes_options_of_plugins(app: App) -> None:
+    commands = every_command()
+    assert {"exec", "plugins check", "file status"} <= set(commands)
+    for path, command in commands.items():
+        if not isinstance(command, click.Group):
+            names = {name for parameter in command.params for name in parameter.opts}
+            assert {"-o", "--file-dir"} <= names, path
+            assert len([name for parameter in command.params for name in parameter.opts]) == len(names), path
 
 
 @pytest.mark.parametrize(
-    ("argv", "flags", "rest"),
+    ("line", "flags"),
     [
-        ("list --file-dir /x", {"file-dir": "/x"}, "list"),
-        ("--file-dir=/x list", {"file-dir": "/x"}, "list"),
-        ("add work --file-dir /x --env", {"file-dir": "/x"}, "add work --env"),
-        ("exec --file-dir /x work cmd --file-dir /y", {"file-dir": "/x"}, "exec work cmd --file-dir /y"),
-        ("exec work --file-dir /x cmd", {"file-dir": "/x"}, "exec work cmd"),
-        ("exec -d 1h --region r --file-dir /x work cmd", {"file-dir": "/x"}, "exec -d 1h --region r work cmd"),
-        ("--backend b exec --file-dir /x work", {"file-dir": "/x"}, "--backend b exec work"),
-        ("exec work -- --file-dir /x", {}, "exec work -- --file-dir /x"),
-        ("exec --no-session --mfa-token 1 work", {}, "exec --no-session --mfa-token 1 work"),
-        ("list --other-dir /x --filer-dir /y", {}, "list --other-dir /x --filer-dir /y"),
-        ("list --file-dir= ", {"file-dir": ""}, "list"),
-        ("list --file- x", {"file-": "x"}, "list"),
+        ("-o file.dir=/x", {"file.dir": "/x"}),
+        ("-ofile.dir=/x", {"file.dir": "/x"}),
+        ("-o file.dir=a=b.c", {"file.dir": "a=b.c"}),
+        ("-o file.dir=", {"file.dir": ""}),
+        ("-o file.dir=/x -o keychain.name=y", {"file.dir": "/x", "keychain.name": "y"}),
+        ("-o file.dir=/x -o file.dir=/y", {"file.dir": "/y"}),
+        ("-o secret-service.collection-name=z", {"secret-service.collection-name": "z"}),
+        ("--file-dir /x", {"file.dir": "/x"}),
+        ("--file-dir=/x", {"file.dir": "/x"}),
+        ("--keychain y", {"keychain.name": "y"}),
+        ("--secret-service-collection z", {"secret-service.collection-name": "z"}),
+        ("", {}),
     ],
 )
-def test_flags_of_plugins(argv: str, flags: dict[str, str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "guard", lambda: None)  # a plugin is loaded to learn which of its options are secret
-    app = App()
-    app.plugins._offers = tuple(
-        AvailablePlugin("storage", name, "d", "1", "m") for name in ("file", "mfa", "no", "UPPER")
-    )
-    words = argv.split()
-    assert take_plugin_flags(app, words) == flags
-    assert words == rest.split()
+def test_option_sets_the_flag_of_its_plugin(line: str, flags: dict[str, str], app: App) -> None:
+    assert parse(app, line) == flags
 
 
-SECRET_FLAGS = ("--hashicorp-password", "--hashicorp-secret-id", "--drawer-pin", "--absent-token", "--file-passphrase")
+@pytest.mark.parametrize("text", ["", "file", "file.dir", "file=/x", ".dir=/x", "file.=/x", "canary"])
+def test_text_without_plugin_key_and_value_is_refused_and_not_shown(text: str, app: App) -> None:
+    command = click.Command("x", params=global_options(hidden=True))
+    with pytest.raises(UsageError) as caught:
+        command.make_context("awsv", ["-o", text], obj=app)
+    assert caught.value.message == "option -o needs PLUGIN.KEY=VALUE"
 
 
-@pytest.mark.parametrize("flag", SECRET_FLAGS)
-@pytest.mark.parametrize(
-    "line",
-    [
-        "FLAG VALUE list",
-        "FLAG=VALUE list",
-        "list FLAG VALUE",
-        "exec FLAG=VALUE work -- true",
-        "exec work FLAG VALUE -- true",
-        "--debug FLAG VALUE --help",
-        "--region r export work FLAG=VALUE",
-        "no-such-command FLAG VALUE",
-        "list FLAG",
-        "list FLAG=",
-    ],
-)
-def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused before anything else happens, by its name or because its plugin declares it."""
-    monkeypatch.setattr(output, "guard", lambda: None)
-    app = App()
+def test_option_is_stronger_than_the_environment(home: Home, tmp_path: Path) -> None:
+    for words in (("-o", f"file.dir={tmp_path}/flag"), ("--file-dir", f"{tmp_path}/flag")):
+        for line in ((*words, "explain", "work"), ("explain", "work", *words)):
+            shown = home.awsv(*line, env={"AWS_VAULT_FILE_DIR": f"{tmp_path}/variable"}).stdout
+            assert f"{tmp_path}/flag/" in shown
+            assert f"{tmp_path}/variable" not in shown
+
+
+def test_words_of_the_child_are_its_own(home: Home) -> None:
+    done = home.awsv("exec", "work", "-o", "no-such.key=x", "--", "true")
+    assert (done.returncode, "no plugin 'no-such'" in done.stderr) == (125, True)
+    done = home.awsv("exec", "work", "no-such-program", "-o", "no-such.key=x")
+    assert (done.returncode, "no-such-program" in done.stderr) == (127, True)
+
+
+SECRETS = ("hashicorp.password", "hashicorp.secret-id", "drawer.pin", "absent.token", "file.passphrase", "none.token")
+
+
+@pytest.mark.parametrize("target", SECRETS)
+def test_secret_option_is_refused_with_the_place_to_set_it(target: str, app: App) -> None:
+    """By its name, or because its plugin declares it; whether that is installed or broken, or not."""
     declared = (Option(name="pin", help="digits", secret=True), Option(name="place", help="a file"))
     app.plugins._offers = (
         *app.plugins.offers(),
@@ -134,54 +135,81 @@ def test_a_secret_is_no_argument(flag: str, line: str, monkeypatch: pytest.Monke
     )
     app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)
     with pytest.raises(UsageError) as caught:
-        take_plugin_flags(app, line.replace("FLAG", flag).replace("VALUE", "canary").split())
-    assert caught.value.message == f"there is no {flag}: other users can read the arguments of a program"
-    assert caught.value.hint == f"set AWS_VAULT_{flag[2:].replace('-', '_').upper()}"
-    assert take_plugin_flags(app, ["list", "--drawer-place", "x"]) == {"drawer-place": "x"}
-    assert take_plugin_flags(app, ["exec", "work", "--", "tool", flag, "canary"]) == {}
+        parse(app, f"-o {target}=canary")
+    plugin, _, option = target.partition(".")
+    assert (
+        caught.value.message
+        == f"option {target} is secret and has no flag: other users can read the arguments of a program"
+    )
+    variable = f"AWS_VAULT_{plugin}_{option}".replace("-", "_").upper()
+    assert caught.value.hint == f"set {variable}, or {option} below [plugin.{plugin}] of config.toml"
+    assert parse(app, "-o drawer.place=x") == {"drawer.place": "x"}
 
 
 @pytest.mark.parametrize("secret", [{"passphrase"}, {"storage"}])
-def test_what_is_a_secret_to_one_kind_of_plugin_is_one(secret: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins of several kinds with one name share a flag and a key of profiles, and need not agree."""
-    monkeypatch.setattr(output, "guard", lambda: None)
-    app = App()
+def test_option_that_is_secret_to_one_kind_of_plugin_is_refused(secret: set[str], app: App) -> None:
+    """Plugins of several kinds with one name share their options and the keys of profiles, and need not agree."""
     app.plugins._offers = tuple(AvailablePlugin(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
     for kind, spec in (("passphrase", PassphraseSourceSpec), ("storage", StorageSpec)):
         options = (Option(name="pin", help="digits", secret=kind in secret),)
         app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)
         app.host.context(kind, "drawer", options)
-    with pytest.raises(UsageError, match="there is no --drawer-pin"):
-        take_plugin_flags(app, ["list", "--drawer-pin", "canary"])
-    assert app.host.shown_keys == set()
+    with pytest.raises(UsageError, match=r"option drawer\.pin is secret"):
+        parse(app, "-o drawer.pin=canary")
+    assert app.host.state.shown_keys == set()
 
 
 @pytest.mark.parametrize(
-    ("flag", "hint"),
+    ("target", "problem", "hint"),
     [
-        ("--hashicorp-passwrod", "set AWS_VAULT_HASHICORP_PASSWORD"),
-        ("--hashicorp-adress", "did you mean '--hashicorp-address'?"),
-        ("--file-zzzzzzzz", "'awsv plugins check file' shows its options"),
+        (
+            "hashicorp.passwrod",
+            "plugin 'hashicorp' has no option 'passwrod'",
+            "set AWS_VAULT_HASHICORP_PASSWORD, or password below [plugin.hashicorp] of config.toml",
+        ),
+        (
+            "hashicorp.adress",
+            "plugin 'hashicorp' has no option 'adress'",
+            "did you mean '-o hashicorp.address'?",
+        ),
+        ("file.zzzzzzzz", "plugin 'file' has no option 'zzzzzzzz'", "'awsv plugins check file' lists its options"),
+        ("flie.dir", "no plugin 'flie' is installed (-o flie.dir)", "did you mean 'file'?"),
+        ("zzzzzz.dir", "no plugin 'zzzzzz' is installed (-o zzzzzz.dir)", "'awsv plugins list' shows the plugins"),
     ],
 )
-def test_a_misspelt_option_of_a_plugin_is_refused(flag: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret that was meant for it is not passed over in silence, and a folder is not another one."""
-    monkeypatch.setattr(output, "guard", lambda: None)
+def test_unknown_option_is_refused_with_the_nearest_one(target: str, problem: str, hint: str, app: App) -> None:
+    """A secret that was meant is not ignored silently, and a misspelt folder is not another store."""
     with pytest.raises(UsageError) as caught:
-        take_plugin_flags(App(), ["list", flag, "canary"])
-    assert (caught.value.message, caught.value.hint) == (f"no such option {flag!r}", hint)
+        parse(app, f"-o {target}=canary")
+    assert (caught.value.message, caught.value.hint) == (problem, hint)
 
 
-def test_the_program_refuses_a_secret_as_an_argument(home: Home) -> None:
-    done = home.awsv("list", "--hashicorp-password=canary")
+def test_plugin_of_this_repository_that_is_missing_comes_with_its_install_line(app: App) -> None:
+    app.plugins._offers = tuple(offer for offer in app.plugins.offers() if offer.name != "hashicorp")
+    with pytest.raises(UsageError, match=r"no plugin 'hashicorp' is installed") as caught:
+        parse(app, "-o hashicorp.address=x")
+    assert "vault-plugin-hashicorp" in (caught.value.hint or "")
+
+
+def test_program_refuses_a_secret_as_an_argument(home: Home) -> None:
+    done = home.awsv("list", "-o", "hashicorp.password=canary")
     assert done.returncode == 2
     assert_shape(done.stdout, done.stderr)
     assert "canary" not in done.stderr
-    assert home.awsv("exec", "work", "--hashicorp-password=canary", "--", "true").returncode == 125
+    for line in (
+        ("exec", "work", "-o", "hashicorp.password=canary", "--", "true"),
+        ("-o", "hashicorp.password=canary", "exec", "work", "--", "true"),
+    ):
+        assert home.awsv(*line).returncode == 125
 
 
-def test_help_beside_a_plugins_flag_is_on_standard_output(home: Home) -> None:
-    """The plugin was loaded to learn whether its option is a secret."""
-    done = home.awsv("--file-dir", "/x", "list", "--help")
+def test_help_beside_an_option_of_a_plugin_is_on_standard_output(home: Home) -> None:
+    done = home.awsv("-o", "file.dir=/x", "list", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: awsv list" in done.stdout
+
+
+def test_help_of_the_program_names_the_option_and_no_flag_of_aws_vault(home: Home) -> None:
+    shown = home.awsv("--help").stdout
+    assert "-o PLUGIN.KEY=VALUE" in shown
+    assert "--file-dir" not in shown

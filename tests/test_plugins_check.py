@@ -161,11 +161,11 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
         "at_rest": "core",
         "max_value": None,
         "locate": f"{home.env['XDG_DATA_HOME']}/awsv/drawer.json",
-        "who_reads": None,
+        "readers": None,
         "options": [
             {
                 "name": "place",
-                "flag": "--drawer-place",
+                "flag": "-o drawer.place=VALUE",
                 "variable": "AWS_VAULT_DRAWER_PLACE",
                 "default": None,
                 "secret": False,
@@ -183,9 +183,9 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
     }
     sheet = home.run(drawer.awsv, "plugins", "check", "drawer", env=env).stdout
     assert sheet.startswith("storage backend 'drawer' from vault-plugin-drawer 1.0: ok\n")
-    for words in ("encrypted by:    awsv", "/awsv/drawer.json\n", "--drawer-place, AWS_VAULT_DRAWER_PLACE\n"):
+    for words in ("encrypted by:    awsv", "/awsv/drawer.json\n", "-o drawer.place=VALUE, AWS_VAULT_DRAWER_PLACE\n"):
         assert words in sheet
-    assert "--drawer-pin" not in sheet
+    assert "drawer.pin" not in sheet
     assert "314159" not in sheet
     assert not Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json").exists()  # nothing was opened
 
@@ -224,7 +224,7 @@ def test_where_the_selected_store_is(drawer: Site, home: Home, tmp_path: Path) -
     place = f"{tmp_path}/place"
     assert checked(drawer, home, "drawer", AWS_VAULT_BACKEND="office")[0]["locate"] == f"{tmp_path}/office"
     assert checked(drawer, home, "drawer", AWS_VAULT_DRAWER_PLACE=place)[0]["locate"] == place
-    assert checked(drawer, home, "drawer", "--drawer-place", place)[0]["locate"] == place
+    assert checked(drawer, home, "drawer", "-o", f"drawer.place={place}")[0]["locate"] == place
     (row,) = checked(drawer, home, "drawer", AWS_VAULT_DRAWER_PIN=CANARY)
     assert row["state"] == "unavailable"  # the plugin is sound; what is set is not
     assert "AWS_VAULT_DRAWER_PIN" in row["reason"]

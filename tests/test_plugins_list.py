@@ -170,7 +170,7 @@ def test_a_wrong_passphrase_is_told_although_nobody_may_be_asked_for_another(hom
     child = home.spawn("exec", "-n", "-j", "work", env={LOAD: "file,env", "AWS_VAULT_FILE_PASSPHRASE": "wrong"})
     code, shown = ended(child)
     assert (code, "the passphrase from source 'env' does not open store 'file'" in shown) == (5, True)
-    assert "hint: correct it; nobody was asked instead, as passphrase source 'prompt'" in shown
+    assert "hint: correct it; no other source was asked: passphrase source 'prompt'" in shown
 
 
 def test_what_may_not_load_keeps_its_secrets_from_children(tmp_path: Path, home: Home) -> None:

@@ -160,14 +160,14 @@ class B(StorageBackend):
     put = delete = get
     def keys(self): return iter(())
 def open_(ctx):
-    open(ctx.environ["MARK"], "a").write(f"{{ctx.may_show_dialog}} ")
-    if not ctx.may_show_dialog:
+    open(ctx.environ["MARK"], "a").write(f"{{ctx.can_show_dialog}} ")
+    if not ctx.can_show_dialog:
         raise StorageLocked("the collection is locked", hint="unlock it")
     return B()
 @hookimpl
 def vault_storage_backends():
     return (StorageSpec(
-        name="desktop", summary="s", open=open_, at_rest=AtRest.SERVICE, capabilities=Capability.INTERACTIVE
+        name="desktop", summary="s", open=open_, at_rest=AtRest.SERVICE
     ),)
 """
 

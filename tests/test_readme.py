@@ -28,7 +28,7 @@ def answers(moto: MotoServer) -> documents.Answers:
         r"MFA code for \S+: ": "123456",
         r"\[y/N\] ": "y",
         r"\[Y/n\] ": "",
-        r"Its last group, to show that you have it: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
+        r"Type the last group to confirm you wrote it down: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
     }
 
 

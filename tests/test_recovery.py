@@ -16,9 +16,9 @@ from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, 
 from support.ways import ended, files_with, finished, opens, recovers, shown_key, table, with_descriptors
 
 KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
-OFFER = r"Make a recovery key, to be kept on paper\? \[Y/n\] "
-LAST = "Its last group, to show that you have it: "
-UNCHANGED = "the recovery key does not count, and nothing was changed"
+OFFER = r"Create a recovery key to keep on paper\? \[Y/n\] "
+LAST = "Type the last group to confirm you wrote it down: "
+UNCHANGED = "the recovery key is not valid, and nothing was changed"
 
 
 @pytest.fixture
@@ -91,11 +91,11 @@ def test_the_last_group_must_be_right(home: Home) -> None:
     child = home.spawn("recovery", env=UNLOCKED)
     text = shown_key(child)
     wrong = "AAAA" if text[-4:] != "AAAA" else "BBBB"
-    for left in (2, 1, 0):
+    for _ in range(2):
         child.sendline(wrong)
         child.expect("That is not its last group")
-        if left:
-            child.expect(LAST)
+        child.expect(LAST)
+    child.sendline(wrong)
     code, shown = ended(child)
     assert (code, UNCHANGED in shown) == (130, True)
     assert store_path(home).read_bytes() == before
@@ -132,7 +132,7 @@ def test_a_second_one_is_counted(home: Home) -> None:
     child = home.spawn("recovery", env={"AWS_VAULT_FILE_PASSPHRASE": "n"})
     second = shown_key(child)
     child.sendline(second[-4:])
-    assert "2 of them open it now" in ended(child)[1]
+    assert "2 recovery keys open it now" in ended(child)[1]
     assert second != first
     assert recovers(home, first)
     assert recovers(home, second)
@@ -166,24 +166,30 @@ def test_a_key_that_may_count_is_not_to_be_destroyed(home: Home, number: int, co
     fault = f"{strace} -f -o /dev/null -e inject=fsync:error=EIO:when={number}"
     done = home.run("/bin/sh", "-c", f"umask 077; {fault} {PROGRAM} recovery --recovery-fd 3 3>{path}", env=UNLOCKED)
     assert (done.returncode, recovers(home, path.read_text().strip())) == (4, counts), done.stderr
-    assert ("does not count: destroy it" in done.stderr) is not counts
+    assert ("is not valid: destroy it" in done.stderr) is not counts
     if counts:
         new = table(home).slots[1].id
-        assert f"counts if 'awsv slot list' shows slot {new}: keep it till then" in done.stderr
+        assert f"keep the recovery key just shown: it is valid if 'awsv slot list' shows slot {new}" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("--recovery-fd 1", "--recovery-fd 1: no open descriptor that can be written to"),
-        ("--recovery-fd 2", "--recovery-fd 2: no open descriptor"),
-        ("--recovery-fd 3", "--recovery-fd 3: no open descriptor"),  # and nothing that is opened later is taken for it
-        ("--recovery-fd 3 3</dev/null", "--recovery-fd 3: no open descriptor"),
-        ("--recovery-fd -1", "--recovery-fd -1: no open descriptor"),
-        ("--recovery-fd 99999999999999999999", "no open descriptor"),
-        ("--recovery-fd 3 3>/dev/full", "takes no key: No space left on device"),
-        ("", "nobody can be shown a recovery key: there is no terminal"),
-        ("--no-input", "nobody can be shown a recovery key: asking is not allowed here"),
+        ("--recovery-fd 1", "--recovery-fd 1: not an open descriptor that can be written to"),
+        ("--recovery-fd 2", "--recovery-fd 2: not an open descriptor"),
+        (
+            "--recovery-fd 3",
+            "--recovery-fd 3: not an open descriptor",
+        ),  # nor one opened later
+        ("--recovery-fd 3 3</dev/null", "--recovery-fd 3: not an open descriptor"),
+        ("--recovery-fd -1", "--recovery-fd -1: not an open descriptor"),
+        ("--recovery-fd 99999999999999999999", "not an open descriptor"),
+        (
+            "--recovery-fd 3 3>/dev/full",
+            "cannot be written to the descriptor of --recovery-fd: No space left",
+        ),
+        ("", "a recovery key cannot be shown: there is no terminal"),
+        ("--no-input", "a recovery key cannot be shown: asking is not allowed here"),
     ],
 )
 def test_nowhere_to_write_it(home: Home, words: str, why: str) -> None:
@@ -220,7 +226,7 @@ def test_what_the_hint_says_of_such_a_file_works(home: Home) -> None:
     command = f"{PROGRAM} recovery --recovery-fd 3 3>key"
     done = home.run("/bin/sh", "-c", f"umask 022; {command}; rm key; umask 077; {command}", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
-    assert "\nhint: delete the file, say 'umask 077' in this shell, and repeat the command\n" in done.stderr
+    assert "\nhint: delete the file, run 'umask 077' in this shell, and repeat the command\n" in done.stderr
     assert recovers(home, (home.cwd / "key").read_text().strip())
 
 
@@ -301,7 +307,7 @@ def test_every_command_that_makes_a_store_offers_one(tmp_path: Path, words: tupl
 @pytest.mark.parametrize(
     ("words", "opens"),
     [
-        (("add", "--env", "work"), "STORE; a passphrase opens it (sources: env,prompt)"),
+        (("add", "--env", "work"), "STORE, unlocked by your passphrase"),
         (("import", "credentials-file"), "STORE is new; it opens with: SLOT"),
         (("import", "aws-vault"), "STORE is new; it opens with: SLOT"),
         (("file", "init"), "Created STORE\nawsv: it opens with: SLOT"),

@@ -113,7 +113,7 @@ def test_a_key_that_changed_during_the_question_stays(alice: Home) -> None:
     other = {"AWS_ACCESS_KEY_ID": OTHER_ID, "AWS_SECRET_ACCESS_KEY": OTHER_SECRET}
     assert alice.awsv("add", "--overwrite", "--env", "work", env=other).returncode == 0
     child.sendline("y")
-    child.expect("somebody else changed the key")
+    child.expect("was changed by someone else")
     child.wait()
     assert child.exitstatus == 4
     assert stored(alice)["work"] == (OTHER_ID, OTHER_SECRET)
@@ -168,7 +168,7 @@ def test_a_passphrase_behind_a_descriptor_stays_out_of_the_child(alice: Home) ->
     assert "canary" not in done.stdout.removesuffix("canary\n")
 
 
-@pytest.mark.parametrize("flags", ["-n -j", "--backend second -j", "-d 2h -j", "-j --file-dir /x"])
+@pytest.mark.parametrize("flags", ["-n -j", "--backend second -j", "-d 2h -j", "-j --file-dir /x", "-j -o file.dir=/x"])
 def test_a_line_of_ours_with_other_options_is_not_followed_blindly(alice: Home, flags: str) -> None:
     alice.configure(f"[profile p]\ncredential_process = awsv exec {flags} work\n[profile work]\nregion = eu-west-1\n")
     done = alice.awsv("exec", "-j", "p")
@@ -269,7 +269,7 @@ def test_a_session_of_an_older_copy_is_for_the_person_who_was_told_only(
     assert ended(child) == 7
     for words in (["exec", "-j", "role"], ["export", "role"], ["ready", "role"]):
         child = alice.spawn(*words)
-        child.expect_exact("nobody would see that here")
+        child.expect_exact("no user would see this notice")
         assert ended(child) == 4
 
 

@@ -185,11 +185,11 @@ def test_a_source_that_cannot_forget(home: Home, site: Site) -> None:
     env = {**UNLOCKED, "KEYRING_MODE": "locked"}
     done = home.run(site.awsv, "slot", "remove", slot.id, "--force", env=env)
     assert (done.returncode, len(table(home).slots)) == (0, 1)
-    assert "keyring may still keep its key, which opens nothing any more: the keyring is locked" in done.stderr
+    assert "keyring may still keep its key, which no longer opens anything: the keyring is locked" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("mode", "why"), [("refuses", "the keyring is locked"), ("loses", "does not give back what it was to keep")]
+    ("mode", "why"), [("refuses", "the keyring is locked"), ("loses", "does not deliver the secret that it was given")]
 )
 def test_a_source_that_does_not_keep_it(home: Home, site: Site, mode: str, why: str) -> None:
     before = store_path(home).read_bytes()
@@ -202,7 +202,7 @@ def test_a_source_that_does_not_keep_it(home: Home, site: Site, mode: str, why: 
     ("source", "code", "why"),
     [
         ("env", 5, "the passphrase of source 'env' opens store 'file' already"),
-        ("prompt", 2, "asks a person and keeps no key"),
+        ("prompt", 2, "prompts and keeps no key"),
         ("nowhere", 3, "no passphrase source"),
     ],
 )
@@ -294,7 +294,7 @@ def test_the_core_keeps_the_slots_of_a_store_that_it_seals(home: Home, site: Sit
         return done.returncode, done.stdout, done.stderr
 
     code, _, stderr = sh("awsv slot list")
-    assert (code, "store shelf does not exist yet" in stderr) == (4, True)
+    assert (code, "store 'shelf' does not exist yet" in stderr) == (4, True)
     assert sh("awsv add work --env")[0] == 0
     shelf = Path(env_data(home), "shelf")
     value = (shelf / "credentials@work").read_bytes()

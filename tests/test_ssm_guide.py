@@ -35,7 +35,7 @@ def answers(aws: MotoServer) -> Answers:
         r"Repeat passphrase: ": "correct horse",
         r"Passphrase to unlock store 'reader': ": "correct horse",
         r"paper\? \[Y/n\] ": lambda shown: "n" if "'reader'" in shown else "",
-        r"Its last group, to show that you have it: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
+        r"Type the last group to confirm you wrote it down: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],
     }
 
 

@@ -15,7 +15,7 @@ from support.ways import table
 PARAMETER = "/slots/vault"
 PASSPHRASE = "the passphrase that AWS keeps"
 SHOW = ("exec", "--no-session", "work", "--", "printenv", "AWS_ACCESS_KEY_ID")
-ALONE = "opens only with ssm: while that cannot be reached, nothing opens it"
+ALONE = "opens only with ssm: while that cannot be reached, it stays locked"
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ def test_the_only_way_in_is_told_when_a_store_is_made_and_not_when_it_has_anothe
     env = only("ssm", {**aws, "AWS_VAULT_FILE_ANCHOR": "off"})
     done = home.awsv("add", "work", input=key, env=env)
     assert done.returncode == 0, done.stderr
-    assert f"warning: store 'file' {ALONE} ('awsv recovery' makes a way in that needs no network)" in done.stderr
+    assert (
+        f"warning: store 'file' {ALONE} ('awsv recovery' makes a recovery key, which needs no network)" in done.stderr
+    )
     done = home.run("/bin/sh", "-c", "umask 077; exec awsv slot add --recovery --recovery-fd 3 3>key", env=on_path(env))
     assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
     second = home.awsv("slot", "add", "--composite", "ssm,env", env={**env, "AWS_VAULT_FILE_PASSPHRASE": "x"})

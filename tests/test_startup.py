@@ -90,7 +90,10 @@ def test_a_list_that_a_variable_unlocks_loads_no_sdk(machine: Home) -> None:
 def test_a_command_loads_only_its_own_module(machine: Home) -> None:
     modules = {name for name in loaded(machine, "list") if name.startswith("vault_core.cli.")}
     assert "vault_core.cli.list" in modules
-    assert modules <= {f"vault_core.cli.{name}" for name in ("app", "commands", "harden", "list")}
+    assert modules <= {
+        f"vault_core.cli.{name}"
+        for name in ("app", "commands", "harden", "list", "options", "plugin_options", "render")
+    }
 
 
 @pytest.fixture

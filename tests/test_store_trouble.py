@@ -112,7 +112,7 @@ SAID = {
     **dict.fromkeys(("version 0", "version 2", "version 65535"), (4, "was written by a newer version of awsv: ")),
 }
 NEXT = {
-    "wrong": "hint: check where it comes from",
+    "wrong": "hint: check where it is set",
     "changed": "hint: restore it from a backup: awsv file restore FILE",
     "cut": "hint: restore it from a backup: awsv file restore FILE",
     **dict.fromkeys(("version 0", "version 2", "version 65535"), "hint: update awsv"),
@@ -151,7 +151,7 @@ def test_every_command_tells_a_wrong_passphrase_from_damage_and_from_a_newer_ver
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     assert home.credentials.read_bytes() == plain
     if (key := home.cwd / "key").exists() and key.read_bytes():  # what is damaged was found when its slot was written
-        assert "the recovery key just shown does not count" in done.stderr
+        assert "the recovery key just shown is not valid" in done.stderr
 
 
 def test_a_file_system_without_locks(home: Home) -> None:

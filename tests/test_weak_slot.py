@@ -15,7 +15,7 @@ from vault_core.vlt import Argon2id
 from vault_plugin_file.backend import FileBackend
 from vault_testkit import FakeContext
 
-TOLD = "costs less than at one of a new store (argon2id, 19 MiB, t=2); the next write mends that"
+TOLD = "costs less than at one of a new store (argon2id, 19 MiB, t=2); the next write upgrades it"
 
 
 @pytest.fixture

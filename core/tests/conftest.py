@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.vlt import primitives, slot_table
+from vault_core.keyslots import new_slot
+from vault_core.vlt import primitives
 from vault_core.vlt.kdf import Argon2id
 
 CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
@@ -33,6 +34,6 @@ def memos():
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch, memos):
-    monkeypatch.setattr(slot_table, "DEFAULT_COST", CHEAP)
+    monkeypatch.setattr(new_slot, "DEFAULT_COST", CHEAP)
     for name, memo in memos.items():
         monkeypatch.setattr(primitives, name, memo)

@@ -8,27 +8,27 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.scripted import KEY, Machine, Person, Provider, Shelf
-from vault_core import output
+from vault_core import stdout
 from vault_core.api import Credentials, SessionRequest
+from vault_core.asking import Asking
 from vault_core.cli import exec as exec_
 from vault_core.cli import export
 from vault_core.cli.app import MACHINE_QUESTION_LIMIT, App
+from vault_core.client import Client
 from vault_core.errors import Cancelled, ConfigError, StorageError, UsageError
-from vault_core.plugins.host import Host
-from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
 from vault_core.storage.vault import Store, StoredKey, Vault
 
 
 @pytest.fixture(autouse=True)
 def _stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading a plugin guards the whole process's, which is pytest's."""
-    monkeypatch.setattr(output, "_kept", None)
-    monkeypatch.setattr(output, "guard", lambda: None)
+    """What an earlier test captured."""
+    monkeypatch.setattr(stdout, "_kept", None)
 
 
 @pytest.fixture
@@ -40,13 +40,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.fixture
 def app(machine: Machine) -> App:
-    return app_of(machine)
-
-
-def app_of(machine: Machine) -> App:
-    app = App(machine.host.settings)
-    vars(app).update(host=machine.host, profiles=machine.profiles, cache=machine.cache, generations=machine.generations)
-    return app
+    return machine.app()
 
 
 def vault_of(app: App) -> Vault:
@@ -122,9 +116,10 @@ def test_a_change_that_fails_counts_as_one(machine: Machine, app: App) -> None:
 def test_a_wrong_setting_of_the_cache_ends_a_change_before_it_is_done(app: App, variable: str) -> None:
     wrong = App(Settings({**app.settings.environ, variable: "wrong"}))
     changed = []
-    for change in (wrong.changing_key(vault_of(app), "user"), wrong.changing_store(vault_of(app).store)):
-        with pytest.raises(ConfigError, match=variable), change:
-            changed.append("user")
+    with pytest.raises(ConfigError, match=variable), wrong.changing_key(vault_of(app), "user"):
+        changed.append("user")
+    with pytest.raises(ConfigError, match=variable), wrong.changing_store(vault_of(app).store):
+        changed.append("user")
     assert changed == []
 
 
@@ -207,7 +202,7 @@ def test_credentials_in_a_file_that_others_may_read_are_told_of(
     path.touch()
     path.chmod(mode)
     with path.open("wb", buffering=0) as file:
-        monkeypatch.setattr(output, "_kept", file.fileno())
+        monkeypatch.setattr(stdout, "_kept", file.fileno())
         command = {"export": export.command, "exec": exec_.command}[words[0]]
         command.main(words[1:], obj=app, standalone_mode=False)
     assert "ASIA1" in path.read_text()
@@ -216,11 +211,21 @@ def test_credentials_in_a_file_that_others_may_read_are_told_of(
 
 
 @pytest.mark.parametrize("words", [["export", "user"], ["exec", "-j", "user"]], ids=" ".join)
-def test_a_question_for_a_program_ends_early(app: App, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_question_for_a_program_ends_early(
+    app: App, words: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Asking] = []
+    real = Client.session
+
+    def session(client: Client, *args: Any, asking: Asking, **how: Any) -> Any:
+        used.append(asking)
+        return real(client, *args, asking=asking, **how)
+
+    monkeypatch.setattr(Client, "session", session)
     command = {"export": export.command, "exec": exec_.command}[words[0]]
     command.main(words[1:], obj=app, standalone_mode=False)
     assert "ASIA1" in capfd.readouterr().out
-    assert (app.host.question_limit, app.host.attended) == (MACHINE_QUESTION_LIMIT, False)
+    assert [(asking.time_limit, asking.attended) for asking in used] == [(MACHINE_QUESTION_LIMIT, False)]
 
 
 def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(
@@ -236,15 +241,30 @@ def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(
 
 def test_where_nobody_can_say_yes_the_flag_is_named(tmp_path: Path) -> None:
     app = App(Settings({"HOME": str(tmp_path)}))
-    vars(app)["host"] = Host(app.settings, Plugins(), terminal=Person(False))
-    with pytest.raises(UsageError, match="nobody can be asked: there is no terminal") as caught:
+    app._client = Client(app.settings, ask=Person(False))
+    with pytest.raises(UsageError, match="no question is possible: there is no terminal") as caught:
         app.confirm("Really?", flag="--yes")
     assert caught.value.hint == "give --yes"
 
 
-def test_no_input_asks_nobody(tmp_path: Path) -> None:
-    assert App(Settings({"HOME": str(tmp_path)}, {"no-input": "1"})).host.may_ask is False
-    assert App(Settings({"HOME": str(tmp_path)})).host.may_ask is True
+def test_no_input_allows_no_question(tmp_path: Path) -> None:
+    assert App(Settings({"HOME": str(tmp_path)}, {"no-input": "1"})).host.asking.allowed is False
+    assert App(Settings({"HOME": str(tmp_path)})).host.asking.allowed is True
+
+
+def test_variants_of_a_run_share_everything_but_how_they_ask(tmp_path: Path) -> None:
+    app = App(Settings({"HOME": str(tmp_path)}))
+    variant = app.about("profile prod", attended=False)
+    assert (variant.host.asking.purpose, variant.host.asking.attended) == ("profile prod", False)
+    looking = variant.looking()
+    assert (looking.host.asking.purpose, looking.host.asking.allowed, looking.host.asking.offline) == (
+        "profile prod",
+        False,
+        True,
+    )
+    assert app.host.asking == Asking()
+    assert looking.host.state is variant.host.state is app.host.state
+    assert looking.plugins is app.plugins
 
 
 @pytest.mark.parametrize(
@@ -254,21 +274,14 @@ def test_no_input_asks_nobody(tmp_path: Path) -> None:
 def test_a_program_waits_45_seconds_for_an_answer_and_a_person_as_long_as_they_say(
     tmp_path: Path, for_program: bool, person: bool, limit: float, foreground: bool
 ) -> None:
-    machine = Machine(tmp_path, person=person)
-    app = App(Settings({**machine.host.settings.environ, "AWS_VAULT_WAIT": "600"}))
-    vars(app).update(host=machine.host, profiles=machine.profiles, cache=machine.cache)
-    engine = app.engine(machine=for_program)
-    assert machine.host.question_limit == limit
+    app = Machine(tmp_path, person=person).app(AWS_VAULT_WAIT="600")
+    asking = app.asking_for_sessions(machine=for_program)
+    assert asking.time_limit == limit
+    engine = app.client.engine(None, asking=asking, foreground=not for_program)
     assert engine._flights._foreground is foreground
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------
-
-
-def test_what_was_not_opened_is_not_closed(tmp_path: Path) -> None:
-    app = App(Settings({"HOME": str(tmp_path)}))
-    app.close()
-    assert "host" not in vars(app)
 
 
 def test_what_was_copied_counts_only_while_the_file_is_the_same(tmp_path: Path) -> None:

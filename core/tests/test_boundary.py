@@ -50,7 +50,7 @@ class Odd(StorageBackend, SharedItems):
             "put": gives("1"),
             "delete": gives(True),
             "keys": gives(iter(["credentials/work"])),
-            "common": gives(self),
+            "shared": gives(self),
         } | answers
 
     def get(self, key: str) -> Any:
@@ -65,8 +65,8 @@ class Odd(StorageBackend, SharedItems):
     def keys(self) -> Any:
         return self.answers["keys"]()
 
-    def common(self) -> Any:
-        return self.answers["common"]()
+    def shared(self) -> Any:
+        return self.answers["shared"]()
 
 
 def vault(
@@ -83,7 +83,7 @@ USES: Mapping[str, Callable[[Vault], Any]] = {
     "put": lambda opened: opened.put("work", KEY),
     "delete": lambda opened: opened.delete("work"),
     "keys": lambda opened: list(opened.names()),
-    "common": lambda opened: opened.get("work", shared=True),
+    "shared": lambda opened: opened.get("work", shared=True),
 }
 
 
@@ -97,7 +97,7 @@ USES: Mapping[str, Callable[[Vault], Any]] = {
         ("get", later, "a coroutine"),
         ("get", gives(Item(value=CANARY, version="1")), "Item whose value is str"),  # type: ignore[arg-type]
         ("get", gives(Item(value=TEXT, version=7)), "Item whose version is int"),  # type: ignore[arg-type]
-        ("get", gives(Item(value=TEXT, version="1", holder=None)), "Item whose holder is None"),  # type: ignore[arg-type]
+        ("get", gives(Item(value=TEXT, version="1", written_by=None)), "Item whose written_by is None"),  # type: ignore[arg-type]
         ("put", gives(None), "None"),
         ("put", gives(1), "int"),
         ("put", later, "a coroutine"),
@@ -110,8 +110,8 @@ USES: Mapping[str, Callable[[Vault], Any]] = {
         ("keys", gives([b"credentials/work"]), "a key that is bytes"),
         ("keys", gives([1]), "a key that is int"),
         ("keys", later, "a coroutine"),
-        ("common", gives(None), "None"),
-        ("common", later, "a coroutine"),
+        ("shared", gives(None), "None"),
+        ("shared", later, "a coroutine"),
     ],
 )
 def test_store_method_wrong_type_is_refused(method: str, answer: Callable[..., Any], what: str, tmp_path: Path) -> None:
@@ -147,14 +147,14 @@ def test_keys_accepts_any_iterable(tmp_path: Path) -> None:
     assert list(vault(tmp_path, Odd(keys=gives({"credentials/work": 1}))).names()) == ["work"]
 
 
-@pytest.mark.parametrize("question", ["locate", "whose", "who_reads"])
+@pytest.mark.parametrize("question", ["locate", "principal", "readers"])
 @pytest.mark.parametrize(("answer", "what"), [(gives(7), "int"), (gives(None), "None"), (later, "a coroutine")])
 def test_spec_callable_with_wrong_type_is_refused(question: str, answer: Any, what: str, tmp_path: Path) -> None:
     store = vault(tmp_path, Odd(), **{question: answer}).store
     ask: Mapping[str, Callable[[], Any]] = {
         "locate": lambda: store.place,
-        "whose": lambda: store.identity,
-        "who_reads": lambda: store.readers,
+        "principal": lambda: store.identity,
+        "readers": lambda: store.readers,
     }
     refused(ask[question], "storage", question, what)
 
@@ -181,7 +181,7 @@ def test_create_only_backend_gets_no_version(action: str, tmp_path: Path) -> Non
     stored = opened.get("work")
     assert stored is not None
     odd.version = "2"
-    with pytest.raises(VaultError, match="is not as it was before"):
+    with pytest.raises(VaultError, match="another process changed"):
         opened.put("work", KEY, expect=stored.version) if action == "put" else opened.delete("work", expect="1")
     opened.put("work", KEY, expect="2")
     assert odd.got is ANY

@@ -12,19 +12,19 @@ from vault_core.api import (
     ABSENT,
     ANY,
     AtRest,
-    CallerIdentifier,
     CallerIdentity,
+    IdentifiesCaller,
     Item,
     Secret,
     SessionProvider,
     SessionSpec,
     SharedItems,
-    SlotKeeper,
-    Source,
+    SourceNeed,
     StorageBackend,
     StorageSpec,
 )
 from vault_core.plugins.boundary import open_provider, open_store
+from vault_core.vlt import SlotKeeper
 
 
 class Plain(StorageBackend):
@@ -61,7 +61,7 @@ class Keeper(Plain, SlotKeeper):
 
 
 class Shared(Plain, SharedItems):
-    def common(self) -> StorageBackend:
+    def shared(self) -> StorageBackend:
         return self
 
 
@@ -80,7 +80,7 @@ def test_open_store_keeps_optional_capabilities(kind: type[Plain]) -> None:
     assert isinstance(around, SlotKeeper) is issubclass(kind, SlotKeeper)
     assert isinstance(around, SharedItems) is issubclass(kind, SharedItems)
     if isinstance(around, SharedItems):
-        assert isinstance(around.common(), SlotKeeper) is issubclass(kind, SlotKeeper)
+        assert isinstance(around.shared(), SlotKeeper) is issubclass(kind, SlotKeeper)
 
 
 def test_open_store_passes_arguments() -> None:
@@ -105,7 +105,7 @@ class Issuing(SessionProvider):
         raise AssertionError
 
 
-class Identifying(Issuing, CallerIdentifier):
+class Identifying(Issuing, IdentifiesCaller):
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
@@ -114,16 +114,16 @@ class Identifying(Issuing, CallerIdentifier):
 
 
 def provider(of: SessionProvider) -> SessionProvider:
-    spec = SessionSpec(name="odd", summary="s", open=gives(of), parameters=gives({}), source=Source.NEVER)
+    spec = SessionSpec(name="odd", summary="s", open=gives(of), parameters=gives({}), source=SourceNeed.NEVER)
     return open_provider(Shelf(session=spec), spec, None)  # type: ignore[arg-type]  # this one looks at no context
 
 
 def test_open_provider_keeps_identify() -> None:
     known = CallerIdentity(account="123456789012", arn="arn:aws:iam::123456789012:root")
     around = provider(Identifying(known))
-    assert isinstance(around, CallerIdentifier)
+    assert isinstance(around, IdentifiesCaller)
     assert around.identify(None) == known  # type: ignore[arg-type]  # handed on
-    assert not isinstance(provider(Issuing()), CallerIdentifier)
+    assert not isinstance(provider(Issuing()), IdentifiesCaller)
 
 
 @pytest.mark.parametrize(
@@ -136,5 +136,5 @@ def test_open_provider_keeps_identify() -> None:
 )
 def test_identify_with_wrong_type_is_refused(answer: Any, what: str) -> None:
     around = provider(Identifying(answer))
-    assert isinstance(around, CallerIdentifier)
+    assert isinstance(around, IdentifiesCaller)
     refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]

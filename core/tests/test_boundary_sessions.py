@@ -21,13 +21,12 @@ from vault_core.api import (
     Secret,
     SessionProvider,
     SessionSpec,
-    Source,
+    SourceNeed,
 )
 from vault_core.cli import plugin_commands
 from vault_core.cli.app import App
-from vault_core.cli.sessions import obtain
 from vault_core.errors import SessionError, VaultError
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import Settings
 
 # -- sessions ---------------------------------------------------------------------------------------------------------
@@ -59,7 +58,7 @@ def app(root: Path, answer: Callable[..., Any], parameters: Any = None, opened: 
         summary="s",
         open=gives(OddProvider(answer)) if opened is None else opened,
         parameters=gives({"a": 1}) if parameters is None else parameters,
-        source=Source.NEVER,
+        source=SourceNeed.NEVER,
         options=(Option(name="o", help="h"),),
     )
     (root / "config").write_text("[profile work]\nvault_session_provider = odd\nregion = eu-west-1\n")
@@ -67,13 +66,13 @@ def app(root: Path, answer: Callable[..., Any], parameters: Any = None, opened: 
     run.mkdir(mode=0o700, exist_ok=True)
     environ = {"HOME": str(root), "AWS_CONFIG_FILE": str(root / "config"), "XDG_RUNTIME_DIR": str(run)}
     made = App(Settings(environ | {"XDG_STATE_HOME": str(root / "state")}))
-    vars(made)["plugins"] = Shelf(session=spec)
-    made.host.may_ask = False
+    made.client.plugins = Shelf(session=spec)
+    made.settings.flags["no-input"] = "1"
     return made
 
 
 def issue(made: App) -> Credentials:
-    return obtain(made, "work", flags=Flags(), machine=True)[1].credentials
+    return made.session("work", SessionOptions(), machine=True)[1].credentials
 
 
 NAIVE = datetime.now() + timedelta(hours=1)  # noqa: DTZ005 - what a plugin does wrong
@@ -188,8 +187,9 @@ def run_command(root: Path, answer: Callable[..., Any], monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "odd_commands", module)
     made = app(root, gives(None))
     spec = CommandSpec(name="odd", summary="s", target="odd_commands:command")
-    vars(made)["plugins"] = Shelf(command=spec)
-    return plugin_commands.load(made, "odd").main([], prog_name="awsv odd", standalone_mode=False)
+    made.client.plugins = Shelf(command=spec)
+    command = plugin_commands.PluginCommand(made, "odd", plugin_commands.load(made, "odd"))
+    return command.main([], prog_name="odd", standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.cli.check.parent import check
+from vault_core.plugins.check.parent import check
 from vault_core.plugins.discovery import scan
 
 SOURCE = """
@@ -32,5 +32,5 @@ def test_the_import_path_is_handed_on(place: str, tmp_path: Path, monkeypatch: p
     else:
         environ["PYTHONPATH"] = str(tmp_path)
     (found,) = check(offers, flags={}, environ=environ)
-    assert found["state"] == ("ok" if place == "path" else "broken"), found
-    assert found.get("summary") == ("s" if place == "path" else None)
+    assert found.state == ("ok" if place == "path" else "broken"), found
+    assert found.offers.get("summary") == ("s" if place == "path" else None)

@@ -11,11 +11,10 @@ import click
 import pytest
 
 from vault_core.api import Credentials, Secret
-from vault_core.cli import add, commands, copy, plugin_commands, ready
+from vault_core.cli import commands, copy, plugin_commands
 from vault_core.cli import list as list_
 from vault_core.cli.app import App
 from vault_core.cli.sessions import _duration
-from vault_core.cli.ways import Ways
 from vault_core.errors import (
     Cancelled,
     ConfigError,
@@ -25,7 +24,10 @@ from vault_core.errors import (
     UsageError,
     VaultError,
 )
+from vault_core.keyslots.manage import KeySlots
+from vault_core.sessions import listing, ready
 from vault_core.sessions.cache import Session
+from vault_core.storage import new_key
 
 SECRET = "x" * 40
 
@@ -37,13 +39,13 @@ SECRET = "x" * 40
 def test_a_key_that_nothing_could_carry_is_refused(bad: str, which: int) -> None:
     given = [Secret("AKIA"), Secret(SECRET)]
     given[which] = Secret(bad)
-    with pytest.raises(UsageError, match=f"^the {('access key id', 'secret access key')[which]} ") as caught:
-        add._key(*given)
+    with pytest.raises(UsageError, match=f"^the {('access key ID', 'secret access key')[which]} ") as caught:
+        new_key.pasted(*given)
     assert "nothing was changed" in caught.value.message
 
 
 def test_a_key_is_stored_without_the_blanks_around_it() -> None:
-    key = add._key(Secret(" AKIA~!\n"), Secret(f"\t{SECRET} "))
+    key = new_key.pasted(Secret(" AKIA~!\n"), Secret(f"\t{SECRET} "))
     assert (key.access_key_id, key.secret_access_key.reveal_text()) == ("AKIA~!", SECRET)
 
 
@@ -62,7 +64,7 @@ def test_a_key_is_stored_without_the_blanks_around_it() -> None:
     ],
 )
 def test_what_does_not_look_like_a_key_is_doubted(key_id: str, length: int, found: int) -> None:
-    doubts = add.doubts(Credentials(access_key_id=key_id, secret_access_key=Secret("s" * length)))
+    doubts = new_key.doubts(Credentials(access_key_id=key_id, secret_access_key=Secret("s" * length)))
     assert len(doubts) == found
 
 
@@ -90,7 +92,7 @@ def session(name: str, left: float) -> Session:
     ("left", "shown"), [(3600.9, "1h0m0s"), (3599.9, "59m59s"), (59.9, "0m59s"), (7325.9, "2h2m5s"), (-5, "0m0s")]
 )
 def test_the_time_that_is_left_reads_as_in_aws_vault(left: float, shown: str) -> None:
-    assert list_.label(session("work", left)) == f"sts.X:{shown}"
+    assert list_.label(listing.live(session("work", left))) == f"sts.X:{shown}"
 
 
 @pytest.mark.parametrize(
@@ -99,13 +101,13 @@ def test_the_time_that_is_left_reads_as_in_aws_vault(left: float, shown: str) ->
 )
 def test_a_row_of_the_list(stored: dict[str, bool] | None, shown: str) -> None:
     sessions = [session("other", 99), session("work", 59.9)]
-    assert list_.row("work", stored, sessions) == ("work", shown, "sts.X:0m59s")
-    assert list_.row("base", stored, sessions)[2] == "-"  # a session is listed with the profile that it is of
-    element = list_.entry("work", ["work"], stored, sessions)
-    assert element["stored"] is (None if stored is None else "work" in stored)
-    assert element["shared"] is (None if stored is None else stored.get("work", False))
-    assert (element["in_config"], len(element["sessions"])) == (True, 1)
-    assert not list_.entry("work", [], stored, sessions)["in_config"]
+    work, base, *_ = listing.listed(["work", "base"], stored, sessions)
+    assert list_.row(work) == ("work", shown, "sts.X:0m59s")
+    assert list_.row(base)[2] == "-"  # a session belongs to its own profile, not to those that it depends on
+    assert work.stored is (None if stored is None else "work" in stored)
+    assert work.shared is (None if stored is None else stored.get("work", False))
+    assert (work.in_config, len(work.sessions)) == (True, 1)
+    assert [one.in_config for one in listing.listed([], stored, sessions) if one.profile == "work"] == [False]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_a_plugins_command_that_fails_has_an_exit_code_that_says_so(given: int, 
     error = click.ClickException("No file.")
     error.exit_code = given
     app: Any = SimpleNamespace(plugins=SimpleNamespace(owner=lambda *_: ("vault-plugin-x", "1")))
-    found = plugin_commands._told(app, "x", error)
+    found = plugin_commands._converted(app, "x", error)
     assert (found.message, found.exit_code) == ("command 'x' from vault-plugin-x 1: no file", told)
 
 
@@ -211,4 +213,5 @@ def test_a_slot_may_be_there_where_nothing_says_that_it_is_not(failure: VaultErr
 
     keeper: Any = SimpleNamespace(slots=slots)
     nothing: Any = None
-    assert not Ways(nothing, nothing, keeper).lacks(nothing)
+    slots_of = KeySlots(nothing, keeper, nothing, nothing, nothing, None)
+    assert not slots_of.lacks(nothing)

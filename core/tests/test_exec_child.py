@@ -1,4 +1,4 @@
-"""What ``exec`` finds and hands over before it becomes another program, in process."""
+"""The program that ``exec`` finds and the environment that it passes on, in process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.cli.app import App
-from vault_core.cli.exec import NOT_EXECUTABLE, NoProgram, child_environment, find_program
+from vault_core.plugins.host import Host
+from vault_core.plugins.loader import Plugins
+from vault_core.sessions.child import NOT_EXECUTABLE, NoProgram, child_environment, find_program
 from vault_core.settings import REMOVED, Settings
 
 KEPT = "AWS_VAULT_FILE_PASSPHRASE"
@@ -33,16 +34,19 @@ def test_a_program_in_a_folder_that_is_closed_to_us_is_there_and_cannot_be_execu
     assert find_program("sh", {"PATH": f"{tmp_path}:/bin"}) == "/bin/sh"
 
 
+def left_of(environ: dict[str, str], keep: tuple[str, ...]) -> dict[str, str]:
+    host = Host(Settings(environ), Plugins())
+    return child_environment(host.settings.environ, host.secret_variables(), (), keep)
+
+
 @pytest.mark.parametrize(("keep", "removed"), [((), f"{KEPT},OLD"), ((KEPT,), "OLD"), ((KEPT, "OLD"), "OLD")], ids=str)
 def test_a_nested_call_is_told_of_every_variable_that_is_gone_by_now(
     tmp_path: Path, keep: tuple[str, ...], removed: str
 ) -> None:
-    app = App(Settings({"HOME": str(tmp_path), KEPT: "canary", REMOVED: f"{KEPT},OLD"}))
-    left = child_environment(app, (), keep)
+    left = left_of({"HOME": str(tmp_path), KEPT: "canary", REMOVED: f"{KEPT},OLD"}, keep)
     assert left[REMOVED] == removed
     assert (KEPT in left) is (KEPT in keep)
 
 
 def test_where_nothing_is_gone_any_more_a_nested_call_is_told_of_nothing(tmp_path: Path) -> None:
-    app = App(Settings({"HOME": str(tmp_path), KEPT: "canary", REMOVED: KEPT}))
-    assert REMOVED not in child_environment(app, (), (KEPT,))
+    assert REMOVED not in left_of({"HOME": str(tmp_path), KEPT: "canary", REMOVED: KEPT}, (KEPT,))

@@ -37,7 +37,7 @@ def test_a_shell_within_a_shell_of_ours_is_refused(
 ) -> None:
     error = refused(words, environ, tmp_path)
     if nested:
-        assert error.message == "this is a shell of awsv already, for profile 'play'"
+        assert error.message == "you are already in an awsv shell for profile 'play'"
         assert error.exit_code == 2
     else:
         assert error.message == "cannot run '/nowhere/sh': there is no such command"

@@ -14,11 +14,11 @@ from vault_core.cli import harden
 LIMITED = """
 import resource, sys
 sys.path[:] = {path!r}
-from vault_core.cli.harden import protect, release
+from vault_core.cli.harden import harden, unharden
 resource.setrlimit(resource.RLIMIT_CORE, {before!r})
-protect()
+harden()
 print(resource.getrlimit(resource.RLIMIT_CORE))
-release()
+unharden()
 print(resource.getrlimit(resource.RLIMIT_CORE))
 """
 

@@ -11,10 +11,10 @@ from typing import NoReturn
 
 import pytest
 
-from vault_core.cli import exec as exec_
-from vault_core.cli import harden, inherited
-from vault_core.cli.inherited import Inherited
+from vault_core.cli import harden
 from vault_core.errors import UsageError
+from vault_core.sessions import child, inherited_files
+from vault_core.sessions.inherited_files import Inherited
 
 
 def seen(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
@@ -63,8 +63,8 @@ def test_the_mask_is_private_and_the_callers_comes_back(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "other")  # no prctl on the tests' own process
     monkeypatch.setattr("resource.setrlimit", lambda *_: None)
     monkeypatch.setattr(os, "umask", umask)
-    harden.protect()
-    harden.release()
+    harden.harden()
+    harden.unharden()
     assert masks == [0o077, 0o027]
 
 
@@ -83,8 +83,8 @@ def ends() -> Iterator[tuple[int, int]]:
 
 def hand_over(given: Inherited, numbers: tuple[int, ...], secret: tuple[int, ...], patch: pytest.MonkeyPatch) -> None:
     """Of these descriptors alone: the tests' own have to stay as they are."""
-    patch.setattr(inherited, "_numbers", lambda: list(numbers))
-    patch.setattr(inherited, "_STANDARD", numbers)
+    patch.setattr(inherited_files, "_numbers", lambda: list(numbers))
+    patch.setattr(inherited_files, "_STANDARD", numbers)
     given.hand_over(secret)
 
 
@@ -92,9 +92,9 @@ def test_what_was_given_is_handed_over_and_a_secret_is_not(
     ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, secret = ends
-    given = Inherited({number: inherited._of_descriptor(number) or (0, 0) for number in ends}, {})
+    given = Inherited({number: inherited_files._of_descriptor(number) or (0, 0) for number in ends}, {})
     hand_over(given, (ours, secret), (secret,), monkeypatch)
-    assert inherited._of_descriptor(ours) == given.given[ours]
+    assert inherited_files._of_descriptor(ours) == given.given[ours]
     # A standard one is never just missing in the child.
     assert os.path.samestat(os.fstat(secret), Path(os.devnull).stat())
     assert os.get_inheritable(secret)
@@ -104,9 +104,9 @@ def test_a_file_that_a_plugin_left_open_is_not_handed_over(
     ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, writer = ends
-    found = inherited._of_descriptor(reader)
+    found = inherited_files._of_descriptor(reader)
     assert found is not None
-    monkeypatch.setattr(inherited, "_numbers", lambda: [reader, writer])
+    monkeypatch.setattr(inherited_files, "_numbers", lambda: [reader, writer])
     Inherited({reader: found, writer: (1, 1)}, {}).hand_over(())  # under a number that was another file's
     assert (os.get_inheritable(reader), os.get_inheritable(writer)) == (True, False)
 
@@ -126,22 +126,21 @@ def test_a_program_that_the_system_refuses_has_the_shells_exit_code(
         done.append("execve")
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(exec_, "release", lambda: done.append("release"))
     monkeypatch.setattr(signal, "signal", lambda *pair: done.append(pair))
     monkeypatch.setattr(os, "execve", execve)
-    with pytest.raises(exec_.NoProgram) as caught:
-        exec_.become("/bin/tool", ["tool"], {})
+    with pytest.raises(child.NoProgram) as caught:
+        child.become("/bin/tool", ["tool"], {})
     assert caught.value.exit_code == code
     assert os.strerror(number) in caught.value.message
     default = [(signal.SIGPIPE, signal.SIG_DFL), (signal.SIGXFSZ, signal.SIG_DFL)]
-    assert done == ["release", *default, "execve"]
+    assert done == [*default, "execve"]
 
 
 def test_an_empty_folder_of_path_is_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tool").write_text("")
     (tmp_path / "tool").chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    assert exec_.find_program("tool", {"PATH": "/nowhere:"}) == "./tool"
+    assert child.find_program("tool", {"PATH": "/nowhere:"}) == "./tool"
 
 
 @pytest.mark.parametrize("name", ["folder", "plain"])
@@ -152,9 +151,9 @@ def test_what_is_in_the_way_on_path_is_passed_over(name: str, tmp_path: Path) ->
     (first / "folder").mkdir()
     (first / "plain").write_text("")
     (first / "plain").chmod(0o644)
-    with pytest.raises(exec_.NoProgram) as caught:
-        exec_.find_program(name, {"PATH": str(first)})
+    with pytest.raises(child.NoProgram) as caught:
+        child.find_program(name, {"PATH": str(first)})
     assert caught.value.exit_code == 126
     (second / name).write_text("")
     (second / name).chmod(0o755)
-    assert exec_.find_program(name, {"PATH": f"{first}:{second}"}) == str(second / name)
+    assert child.find_program(name, {"PATH": f"{first}:{second}"}) == str(second / name)

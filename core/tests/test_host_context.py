@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vault_core import passphrases
 from vault_core.api import Option, Secret, StorageBackend
+from vault_core.asking import Asking
 from vault_core.errors import Cancelled, SourceUnavailable, StorageDenied, VaultError
-from vault_core.plugins.host import Host, HostContext
+from vault_core.passphrases import Passphrases
+from vault_core.plugins.context import HostContext
+from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal
@@ -47,21 +50,25 @@ def host(tmp_path: Path, person: Person) -> Host:
     return Host(Settings({"HOME": str(tmp_path), "PATH": "/bin:/usr/bin"}), Plugins(), terminal=person)
 
 
-def context(host: Host, **environ: str) -> HostContext:
-    host.settings = Settings({**host.settings.environ, **environ})
+def context(host: Host, asking: Asking | None = None, **environ: str) -> HostContext:
+    host = replace(host, settings=Settings({**host.settings.environ, **environ}), asking=asking or host.asking)
     return host.context("storage", "odd", (), store=host.settings.store("odd"))
 
 
 @pytest.mark.parametrize("secret", [True, False])
 def test_a_question_says_who_asks_and_until_when(secret: bool, host: Host, person: Person) -> None:
-    host.question_limit, host.purpose = 60.0, "profile prod"
+    asking = Asking("profile prod", time_limit=60.0)
     before = time.monotonic()
-    assert context(host).ask("PIN: ", secret=secret) == Secret("answer")
+    assert context(host, asking).ask("PIN: ", secret=secret) == Secret("answer")
     (asked,) = person.asked
-    assert (asked["question"], asked["secret"], asked["asker"]) == ("PIN: ", secret, host.asker)
+    assert (asked["question"], asked["secret"], asked["asker"]) == (
+        "PIN: ",
+        secret,
+        host.with_asking(asking).prompts.asker,
+    )
     assert "profile prod" in asked["asker"]
     assert before + 60 <= asked["deadline"] <= time.monotonic() + 60
-    assert host.questions == 1
+    assert host.state.prompts_shown == 1
 
 
 def test_a_question_without_a_limit_has_no_deadline(host: Host, person: Person) -> None:
@@ -71,16 +78,17 @@ def test_a_question_without_a_limit_has_no_deadline(host: Host, person: Person) 
 
 
 def test_where_nobody_can_answer_nobody_is_asked(host: Host, person: Person) -> None:
-    for person.reason, host.may_ask, told in (("in the background", True, "background"), (None, False, "not allowed")):
-        with pytest.raises(SourceUnavailable, match=told):
-            context(host).ask("PIN: ")
-        assert context(host).confirm("sure?") is False
-    assert (person.asked, host.questions) == ([], 0)
+    for person.reason, allowed, reason in (("in the background", True, "background"), (None, False, "not allowed")):
+        refusing = context(host, Asking(allowed=allowed))
+        with pytest.raises(SourceUnavailable, match=reason):
+            refusing.ask("PIN: ")
+        assert refusing.confirm("sure?") is False
+    assert (person.asked, host.state.prompts_shown) == ([], 0)
 
 
 def test_a_confirmation_says_who_asks(host: Host, person: Person) -> None:
     assert context(host).confirm("sure?") is True
-    assert person.asked == [{"question": "sure?", "asker": host.asker}]
+    assert person.asked == [{"question": "sure?", "asker": host.prompts.asker}]
 
 
 @pytest.mark.parametrize(
@@ -90,37 +98,32 @@ def test_a_confirmation_says_who_asks(host: Host, person: Person) -> None:
 def test_a_dialog_appears_only_where_somebody_sits(
     environ: dict[str, str], may_ask: bool, may_show: bool, host: Host
 ) -> None:
-    host.may_ask = may_ask
-    assert context(host, **environ).may_show_dialog is may_show
+    assert context(host, Asking(allowed=may_ask), **environ).can_show_dialog is may_show
 
 
 def test_what_is_suspect_is_told_or_refused(host: Host, capfd: pytest.CaptureFixture[str]) -> None:
     context(host).suspect("an old copy", hint="look")
-    assert host.suspected
+    assert host.state.suspected
     assert capfd.readouterr().err == "awsv: an old copy: you can read it, and programs cannot (look)\n"
-    host.suspected, host.attended = False, False
-    with pytest.raises(StorageDenied, match="an old copy; nobody would see that here"):
-        context(host).suspect("an old copy", hint="look")
-    assert not host.suspected
+    host.state.suspected = False
+    with pytest.raises(StorageDenied, match="an old copy; no user would see this notice"):
+        context(host, Asking(attended=False)).suspect("an old copy", hint="look")
+    assert not host.state.suspected
     assert capfd.readouterr().err == ""
 
 
-def test_looking_ends_with_what_was_allowed_before(host: Host) -> None:
-    for host.may_ask, host.local in ((True, False), (False, False), (True, True)):
-        before = (host.may_ask, host.local)
-        with host.looking():
-            assert (host.may_ask, host.local) == (False, True)
-        with pytest.raises(ZeroDivisionError), host.looking():
-            raise ZeroDivisionError
-        assert (host.may_ask, host.local) == before
+def test_asking_of_one_operation_does_not_change_another(host: Host) -> None:
+    other = host.with_asking(Asking("a look", allowed=False, offline=True))
+    assert (host.asking, other.asking.purpose) == (Asking(), "a look")
+    assert other.state is host.state
+    with pytest.raises(FrozenInstanceError):
+        host.asking = other.asking  # type: ignore[misc]  # what is to fail
 
 
-def test_the_time_of_a_command_ends(host: Host) -> None:
+def test_check_raises_once_the_run_is_cancelled(host: Host) -> None:
     made = context(host)
     made.check()
-    host.ends = time.monotonic() + 60
-    made.check()
-    host.ends = time.monotonic() - 1
+    host.state.cancel()
     with pytest.raises(Cancelled):
         made.check()
 
@@ -148,15 +151,17 @@ def test_closing_goes_on_after_whatever_goes_wrong(host: Host) -> None:
 
     errors = [None, SystemExit(3), GeneratorExit(), ValueError()]
     stores: list[Any] = [Closing(number, error) for number, error in enumerate(errors)]
-    host.stores = list[StorageBackend](stores)
-    host.close()
-    assert (closed, host.stores) == ([3, 2, 1, 0], [])
+    host.state.stores = list[StorageBackend](stores)
+    host.state.close_stores(keep=1)
+    assert (closed, host.state.stores) == ([3, 2, 1], stores[:1])
+    host.state.close_stores()
+    assert (closed, host.state.stores) == ([3, 2, 1, 0], [])
 
 
 def test_what_is_forgotten_is_all_below_a_key_and_no_other(host: Host) -> None:
-    host.keys = dict.fromkeys(("a/1", "a/1/x", "a/2", "b"), Secret("k"))
-    host.forget_keys("a/1")
-    assert set(host.keys) == {"a/2", "b"}
+    host.state.keys = dict.fromkeys(("a/1", "a/1/x", "a/2", "b"), Secret("k"))
+    host.state.forget_keys("a/1")
+    assert set(host.state.keys) == {"a/2", "b"}
 
 
 def test_a_failure_forgets_the_factors_of_a_key_and_not_another_key(
@@ -165,18 +170,18 @@ def test_a_failure_forgets_the_factors_of_a_key_and_not_another_key(
     def fail(*_: object, **__: object) -> Secret:
         raise VaultError("wrong")
 
-    monkeypatch.setattr(passphrases, "unlock", fail)
-    host.keys = dict.fromkeys(("a/1/x", "a/12", "a/2"), Secret("k"))
+    monkeypatch.setattr(Passphrases, "unlock", fail)
+    host.state.keys = dict.fromkeys(("a/1/x", "a/12", "a/2"), Secret("k"))
     with pytest.raises(VaultError):
         context(host).unlock("a/1", lambda secret: secret)
-    assert set(host.keys) == {"a/12", "a/2"}
+    assert set(host.state.keys) == {"a/12", "a/2"}
 
 
 def test_the_value_of_a_secret_option_is_not_told(host: Host) -> None:
     def parse(text: str) -> int:
         return int(text)
 
-    host.settings = Settings({**host.settings.environ, "AWS_VAULT_ODD_PIN": "canary"})
+    host = replace(host, settings=Settings({**host.settings.environ, "AWS_VAULT_ODD_PIN": "canary"}))
     for secret in (True, False):
         with pytest.raises(VaultError) as refused:
             host.context("storage", "odd", (Option(name="pin", help="h", secret=secret, parse=parse),))
@@ -188,7 +193,7 @@ def test_a_folder_that_is_gone_keeps_nobody_from_asking(host: Host, monkeypatch:
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "cwd", gone)
-    assert host.asker.endswith(" in a folder that is gone")
+    assert host.prompts.asker.endswith(" in a deleted folder")
 
 
 def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host: Host) -> None:
@@ -197,7 +202,7 @@ def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host:
         fresh = Host(host.settings, Plugins())
         for name, declared in (first, second, ("other", (Option(name="d", help="h"),))):
             fresh.context("session", name, declared)
-        assert fresh.shown_keys == {"vault_other_d"}
+        assert fresh.state.shown_keys == {"vault_other_d"}
 
 
 def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, host: Host) -> None:
@@ -205,7 +210,8 @@ def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, 
     config.parent.mkdir(mode=0o700, parents=True)
     config.write_text('backend = "office"\n[store.office]\nbackend = "safe"\n')
     environ = {"PASSPHRASE_SOURCE": "ring,asks", "PROMPT": "dialog", "SESSION_PROVIDER": "sso"}
-    host.settings = Settings({"HOME": str(tmp_path)} | {f"AWS_VAULT_{name}": text for name, text in environ.items()})
+    variables = {f"AWS_VAULT_{name}": text for name, text in environ.items()}
+    host = replace(host, settings=Settings({"HOME": str(tmp_path)} | variables))
     assert host._named() == {"safe", "ring", "asks", "dialog", "sso"}
     host.context("mfa", "token", ())
     assert host._named() == {"safe", "ring", "asks", "dialog", "sso", "token"}
@@ -214,5 +220,5 @@ def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, 
 def test_what_for_takes_40_columns_at_most(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getppid", lambda: 7)
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "sh\n")
-    host.purpose = "p" * 60
-    assert host.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")
+    host = host.with_asking(Asking("p" * 60))
+    assert host.prompts.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.cli.inherited import Inherited
 from vault_core.errors import UsageError
+from vault_core.sessions.inherited_files import Inherited
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 FILE, FD = "AWS_VAULT_FILE_PASSPHRASE_FILE", "AWS_VAULT_FILE_PASSPHRASE_FD"
@@ -91,10 +91,10 @@ def test_a_descriptor_is_known_by_its_number(name: str, pipe: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["--hashicorp-token-file", "--x-pin", "[plugin.hashicorp] jwt-file", "[store.team] client-key"]
+    "name", ["-o hashicorp.token-file", "-o x.pin", "[plugin.hashicorp] jwt-file", "[store.team] client-key"]
 )
 def test_what_a_flag_or_the_settings_name_is_a_secret_too(name: str, pipe: int) -> None:
-    found = Inherited.now({}, {name: f"/dev/fd/{pipe}", "--file-dir": "/dev", "--backend": "x"})
+    found = Inherited.now({}, {name: f"/dev/fd/{pipe}", "-o file.dir": "/dev", "--backend": "x"})
     assert found.secret(()) == {pipe: name}
     assert found.naming == {}
 
@@ -118,8 +118,8 @@ def test_what_was_given_at_the_start_counts(pipe: int) -> None:
 
 def test_a_number_is_understood_where_the_system_lists_nothing(pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container or a chroot without /proc."""
-    monkeypatch.setattr("vault_core.cli.inherited._OPEN_FILES", None)
-    monkeypatch.setattr("vault_core.cli.inherited._is_descriptor", lambda _: False)
+    monkeypatch.setattr("vault_core.sessions.inherited_files._OPEN_FILES", None)
+    monkeypatch.setattr("vault_core.sessions.inherited_files._is_descriptor", lambda _: False)
     assert secret({FD: str(pipe)}) == {pipe: FD}
 
 
@@ -186,7 +186,7 @@ def test_descriptors_of_ours_are_not_given() -> None:
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_secret_in_the_childs_output_is_refused(number: int) -> None:
     found = Inherited({0: (1, 1), 1: (1, 2), 2: (1, 3)}, {FD: (1, number + 1)})
-    with pytest.raises(UsageError, match=f"descriptor {number} is what {FD} names") as error:
+    with pytest.raises(UsageError, match=f"descriptor {number} has the secret of {FD}") as error:
         found.secret(())
     assert error.value.hint == "pass the secret on as another one, as in: awsv ... 3< passphrase-file"
     assert found.secret((FD,)) == {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import AtRest, Capability, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
-from vault_core.api import Source as Need
+from vault_core.api import SourceNeed as Need
 from vault_core.plugins.inspect import describe
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.spec_problems import problems
@@ -50,7 +50,7 @@ def test_problems_of_valid_spec_is_empty() -> None:
         ({"summary": None}, "its summary is not one line of text"),
         ({"open": None}, "its open cannot be called"),
         ({"locate": "x"}, "its locate cannot be called"),
-        ({"who_reads": 1}, "its who_reads cannot be called"),
+        ({"readers": 1}, "its readers cannot be called"),
         ({"options": [Option(name="a", help="h")]}, "its options are not a tuple of Option"),
         ({"options": ("a",)}, "its options are not a tuple of Option"),
         ({"options": (Option(name="A", help="h"),)}, "'A' is not an option name: lower-case words joined by -"),
@@ -76,7 +76,7 @@ def test_secret_profile_option_is_for_session_providers_only(secret: bool, for_p
     told = ["its option 'pin' is secret: an AWS profile can set those of session providers only"]
     assert list(problems(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
     assert list(problems(session)) == []
-    assert list(problems(replace(session, source="never"))) == ["its source is not a Source"]  # type: ignore[arg-type]
+    assert list(problems(replace(session, source="never"))) == ["its source is not a SourceNeed"]  # type: ignore[arg-type]
 
 
 def test_missing_and_smallest_max_value_are_valid() -> None:
@@ -84,7 +84,7 @@ def test_missing_and_smallest_max_value_are_valid() -> None:
 
 
 def test_describe_storage_backend_hides_secret_defaults() -> None:
-    found = describe("box", STORAGE, SimpleNamespace(host=SimpleNamespace(plugins=Plugins())))  # type: ignore[arg-type]  # that much is looked at
+    found = describe("box", STORAGE, SimpleNamespace(plugins=Plugins()))  # type: ignore[arg-type]  # that much is looked at
     options = found.pop("options")
     assert found == {
         "summary": "a box",
@@ -92,18 +92,18 @@ def test_describe_storage_backend_hides_secret_defaults() -> None:
         "at_rest": "core",
         "max_value": 64,
         "locate": "/there",
-        "who_reads": None,
+        "readers": None,
     }
     assert options[0] == {
         "name": "big-dir",
-        "flag": "--box-big-dir",
+        "flag": "-o box.big-dir=VALUE",
         "variable": "AWS_VAULT_BOX_BIG_DIR",
         "default": "/x",
         "secret": False,
         "help": "where",
     }
     assert [(one["secret"], one["default"]) for one in options[1:]] == [(True, None), (False, "true"), (False, None)]
-    flags = ["--box-big-dir", None, "--box-on", "--box-none"]
+    flags = ["-o box.big-dir=VALUE", None, "-o box.on=VALUE", "-o box.none=VALUE"]
     assert [one["flag"] for one in options] == flags  # a secret on a command line is everybody's to read
     assert "canary" not in str(options)
 
@@ -112,7 +112,7 @@ def test_describe_without_context_calls_nothing() -> None:
     def never(_: object) -> str:
         raise AssertionError
 
-    assert describe("box", replace(STORAGE, locate=never, who_reads=never), None)["locate"] is None
+    assert describe("box", replace(STORAGE, locate=never, readers=never), None)["locate"] is None
 
 
 @pytest.mark.parametrize(

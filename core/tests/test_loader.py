@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vault_core import output
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
 from vault_core.plugins.discovery import AvailablePlugin, normalise
@@ -31,7 +30,6 @@ HEAD = """
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path; whatever is imported from it is forgotten, and standard output stays the test's."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(output, "guard", lambda: None)
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -163,7 +161,7 @@ def test_load_option_with_variable_of_awsv_is_refused(
         ("storage", "capabilities=0", "its capabilities are not a Capability"),
         ("storage", "secret_variables=None", "its secret_variables are not a tuple of str"),
         ("passphrase", "options=[]", "its options are not a tuple of Option"),
-        ("session", 'source="never"', "its source is not a Source"),
+        ("session", 'source="never"', "its source is not a SourceNeed"),
     ],
 )
 def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vault_core.errors import PluginConflict, PluginDisabled, PluginLoadError, PluginNotFound
@@ -10,8 +12,8 @@ from vault_core.plugins.discovery import API, AvailablePlugin
 from vault_core.plugins.loader import Plugins
 
 
-def shelf(*offers: AvailablePlugin, allowed: tuple[str, ...] | None = None) -> Plugins:
-    plugins = Plugins(allowed)
+def shelf(*offers: AvailablePlugin, allowed: tuple[str, ...] | None = None, **how: Any) -> Plugins:
+    plugins = Plugins(allowed, **how)
     plugins._offers = offers
     return plugins
 
@@ -82,7 +84,8 @@ def test_may_load_by_name_or_distribution(allowed: tuple[str, ...] | None, may_l
         shelf(offer(), allowed=allowed).load("storage", "box")
 
 
-def test_hint_with_standard_plugins_installs_only_the_missing_one() -> None:
+def test_hint_with_standard_plugins_installs_only_the_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "install_hint", lambda *names: " ".join(names))
     standard = offer("file", "vault-plugin-file")
     assert "vault-plugin-env" not in shelf(standard).hint("storage", "hashicorp")
     assert "vault-plugin-hashicorp" in shelf(standard).hint("storage", "hashicorp")
@@ -93,9 +96,8 @@ def test_hint_with_standard_plugins_installs_only_the_missing_one() -> None:
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(0), GeneratorExit(), ImportError("a\nb")], ids=repr)
 def test_load_module_that_raises_is_refused(raised: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it prints meanwhile is kept from standard output; Ctrl-C is the person's, not the plugin's."""
+    """The command line captures standard output before; Ctrl-C is the user's, not the plugin's."""
     calls: list[str] = []
-    monkeypatch.setattr(loader.output, "guard", lambda: calls.append("guard"))
 
     def fail(name: str) -> None:
         calls.append(name)
@@ -104,8 +106,8 @@ def test_load_module_that_raises_is_refused(raised: BaseException, monkeypatch: 
     monkeypatch.setattr(loader.importlib, "import_module", fail)
     wanted = KeyboardInterrupt if isinstance(raised, KeyboardInterrupt) else PluginLoadError
     with pytest.raises(wanted) as refused:
-        shelf(offer()).load("storage", "box")
-    assert calls == ["guard", "vault_plugin_box_that_is_not_there"]
+        shelf(offer(), before_load=lambda: calls.append("before")).load("storage", "box")
+    assert calls == ["before", "vault_plugin_box_that_is_not_there"]
     assert "\n" not in str(refused.value)
 
 

@@ -22,7 +22,6 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
         exec(f"def {hook}(): return specs", {"specs": specs}, function)
         setattr(module, hook, hookimpl(function[hook]))
     monkeypatch.setattr(loader.importlib, "import_module", lambda _: module)
-    monkeypatch.setattr(loader.output, "guard", lambda: None)
     plugins = Plugins()
     kinds = ("storage", "passphrase")
     plugins._offers = tuple(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vault_core import output
+from vault_core import output, stdout
 from vault_core.errors import OutputError, UsageError, VaultError
 from vault_core.output import cut, printable, width
 
@@ -18,11 +18,11 @@ ESC = "\x1b]0;x\x07"
 
 
 @pytest.fixture
-def stdout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def uncaptured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Descriptor 1 as a process has it at its start; named behind the capture, so that it ends before that does."""
-    monkeypatch.setattr(output, "_kept", None)
+    monkeypatch.setattr(stdout, "_kept", None)
     yield
-    output.restore()
+    stdout.give_back()
 
 
 # -- escaping ----------------------------------------------------------------------------------------------------------
@@ -54,13 +54,13 @@ def test_printable(text: str, shown: str) -> None:
     assert printable(shown) == shown
 
 
-def test_write_escapes_all_but_line_feeds(capfd: pytest.CaptureFixture[str], stdout: None) -> None:
-    output.write(f"one{ESC}\r\ntwo\u0085\udce9\n")
+def test_write_escapes_all_but_line_feeds(capfd: pytest.CaptureFixture[str], uncaptured: None) -> None:
+    stdout.write(f"one{ESC}\r\ntwo\u0085\udce9\n")
     assert capfd.readouterr().out == "one\\x1b]0;x\\x07\\r\ntwo\\x85\\udce9\n"
 
 
-def test_write_raw_writes_the_bytes_that_were_given(capfdbinary: pytest.CaptureFixture[bytes], stdout: None) -> None:
-    output.write_raw(f"{ESC}\udce9\n")
+def test_write_raw_writes_the_given_bytes(capfdbinary: pytest.CaptureFixture[bytes], uncaptured: None) -> None:
+    stdout.write_raw(f"{ESC}\udce9\n")
     assert capfdbinary.readouterr().out == ESC.encode() + b"\xe9\n"
 
 
@@ -70,12 +70,12 @@ def test_standard_error_escapes_all_but_line_feeds(capfd: pytest.CaptureFixture[
 
 
 def test_a_note_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    output.note(f"{ESC}a\nb")
+    output.notice(f"{ESC}a\nb")
     assert capfd.readouterr().err == "awsv: \\x1b]0;x\\x07a\\nb\n"
 
 
 def test_a_failure_and_its_hint_are_a_line_each(capfd: pytest.CaptureFixture[str]) -> None:
-    output.tell(UsageError(f"no{ESC}\nhint: evil", hint=f"do\n{ESC}"))
+    output.report_error(UsageError(f"no{ESC}\nhint: evil", hint=f"do\n{ESC}"))
     assert capfd.readouterr().err == "awsv: no\\x1b]0;x\\x07\\nhint: evil\nhint: do\\n\\x1b]0;x\\x07\n"
 
 
@@ -87,7 +87,7 @@ def test_a_trace_shows_frames_and_types_and_no_value(capfd: pytest.CaptureFixtur
         except KeyError as error:
             raise VaultError("told") from error
     except VaultError as error:
-        output.tell(error, trace=error)
+        output.report_error(error, trace=error)
     shown = capfd.readouterr().err
     assert "VaultError\n" in shown
     assert "KeyError\n" in shown
@@ -98,21 +98,21 @@ def test_a_trace_shows_frames_and_types_and_no_value(capfd: pytest.CaptureFixtur
 # -- standard output is the core's own ---------------------------------------------------------------------------------
 
 
-def test_what_others_print_goes_to_standard_error_once_guarded(capfd: pytest.CaptureFixture[str], stdout: None) -> None:
-    output.guard()
-    output.guard()
+def test_capture_sends_what_others_print_to_standard_error(capfd: pytest.CaptureFixture[str], uncaptured: None) -> None:
+    stdout.capture()
+    stdout.capture()
     os.write(1, b"noise\n")
-    output.write("data\n")
+    stdout.write("data\n")
     assert capfd.readouterr() == ("data\n", "noise\n")
-    output.restore()
+    stdout.give_back()
     os.write(1, b"the child's\n")
     assert capfd.readouterr() == ("the child's\n", "")
 
 
-def test_no_child_inherits_the_real_standard_output(stdout: None) -> None:
-    output.guard()
-    assert output._kept is not None
-    assert not os.get_inheritable(output._kept)
+def test_no_child_inherits_the_real_standard_output(uncaptured: None) -> None:
+    stdout.capture()
+    assert stdout._kept is not None
+    assert not os.get_inheritable(stdout._kept)
 
 
 def test_a_reader_that_went_away_is_no_failure_to_tell(
@@ -120,22 +120,22 @@ def test_a_reader_that_went_away_is_no_failure_to_tell(
 ) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    monkeypatch.setattr(output, "_kept", writing)
+    monkeypatch.setattr(stdout, "_kept", writing)
     with pytest.raises(OutputError) as caught:
-        output.write("x")
+        stdout.write("x")
     os.close(writing)
     assert caught.value.reader_left
-    output.tell(caught.value)
+    output.report_error(caught.value)
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     with Path("/dev/full").open("wb", buffering=0) as full:
-        monkeypatch.setattr(output, "_kept", full.fileno())
+        monkeypatch.setattr(stdout, "_kept", full.fileno())
         with pytest.raises(OutputError, match="no space left on device") as caught:
-            output.write("x")
-    output.tell(caught.value)
+            stdout.write("x")
+    output.report_error(caught.value)
     assert capfd.readouterr().err == "awsv: cannot write to standard output: no space left on device\n"
 
 
@@ -143,7 +143,7 @@ def test_a_pipe_takes_all_of_what_exceeds_its_buffer(monkeypatch: pytest.MonkeyP
     import threading
 
     reading, writing = os.pipe()
-    monkeypatch.setattr(output, "_kept", writing)
+    monkeypatch.setattr(stdout, "_kept", writing)
     found = bytearray()
 
     def read() -> None:
@@ -152,7 +152,7 @@ def test_a_pipe_takes_all_of_what_exceeds_its_buffer(monkeypatch: pytest.MonkeyP
 
     reader = threading.Thread(target=read)
     reader.start()
-    output.write("x" * 300_000)
+    stdout.write("x" * 300_000)
     os.close(writing)
     reader.join()
     os.close(reading)
@@ -200,13 +200,13 @@ def opened(path: Path, mode: int) -> int:
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o602, 0o610, 0o666])
 def test_a_file_with_a_bit_for_others_is_open_to_them(tmp_path: Path, mode: int) -> None:
     descriptor = opened(tmp_path / "f", mode)
-    assert output.open_to_others(descriptor) == f"its mode is {mode:04o}"
+    assert stdout.open_to_others(descriptor) == f"its mode is {mode:04o}"
     os.close(descriptor)
 
 
 def test_a_private_file_a_pipe_and_a_device_are_not_open(tmp_path: Path) -> None:
     private, null, ends = opened(tmp_path / "f", 0o600), os.open(os.devnull, os.O_RDWR), os.pipe()
-    assert [output.open_to_others(number) for number in (private, null, *ends, 9_999)] == [None] * 5
+    assert [stdout.open_to_others(number) for number in (private, null, *ends, 9_999)] == [None] * 5
     for number in (private, null, *ends):
         os.close(number)
 
@@ -215,7 +215,7 @@ def test_a_named_pipe_that_others_can_read_is_open(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p")
     for mode in (0o644, 0o640) if sys.platform == "linux" else (0o644,):
         descriptor = opened(tmp_path / "p", mode)
-        assert output.open_to_others(descriptor) == f"its mode is {mode:04o}"
+        assert stdout.open_to_others(descriptor) == f"its mode is {mode:04o}"
         os.close(descriptor)
 
 
@@ -223,7 +223,7 @@ def test_a_named_pipe_that_others_can_read_is_open(tmp_path: Path) -> None:
 def test_a_file_of_another_user_is_open_to_them(tmp_path: Path) -> None:
     descriptor = opened(tmp_path / "f", 0o600)
     os.fchown(descriptor, 65534, -1)
-    assert output.open_to_others(descriptor) == "it belongs to user 65534"
+    assert stdout.open_to_others(descriptor) == "it belongs to user 65534"
     os.close(descriptor)
 
 
@@ -231,6 +231,6 @@ def test_the_real_standard_output_is_looked_at_where_none_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     descriptor = opened(tmp_path / "f", 0o604)
-    monkeypatch.setattr(output, "_kept", descriptor)
-    assert output.open_to_others() == "its mode is 0604"
+    monkeypatch.setattr(stdout, "_kept", descriptor)
+    assert stdout.open_to_others() == "its mode is 0604"
     os.close(descriptor)

@@ -11,46 +11,46 @@ from types import SimpleNamespace
 
 import pytest
 
-from vault_core import output
+from vault_core import output, stdout
 from vault_core.errors import OutputError, UsageError
 
 
 @pytest.fixture
-def stdout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def uncaptured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Descriptor 1 as a process has it at its start, and as it was before at the end."""
-    monkeypatch.setattr(output, "_kept", None)
+    monkeypatch.setattr(stdout, "_kept", None)
     before = os.dup(1)
     yield
-    output.restore()
+    stdout.give_back()
     os.dup2(before, 1)
     os.close(before)
 
 
-def is_guarded() -> bool:
+def is_captured() -> bool:
     return os.path.sameopenfile(1, 2)
 
 
 def test_what_was_printed_before_goes_where_it_was_meant_to(
-    capfd: pytest.CaptureFixture[str], stdout: None, monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], uncaptured: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed: list[bool] = []
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(flush=lambda: flushed.append(is_guarded())))
-    output.guard()
-    output.restore()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(flush=lambda: flushed.append(is_captured())))
+    stdout.capture()
+    stdout.give_back()
     assert flushed == [False, True]
 
 
-def test_guarding_and_restoring_leave_no_descriptor_open(capfd: pytest.CaptureFixture[str], stdout: None) -> None:
+def test_capture_and_give_back_leave_no_descriptor_open(capfd: pytest.CaptureFixture[str], uncaptured: None) -> None:
     before = len(list(Path("/dev/fd").iterdir()))
-    output.guard()
-    output.restore()
-    output.restore()
+    stdout.capture()
+    stdout.give_back()
+    stdout.give_back()
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize("write", [output.write, output.write_raw, output.to_stderr])
+@pytest.mark.parametrize("write", [stdout.write, stdout.write_raw, output.to_stderr])
 def test_a_system_that_takes_a_few_bytes_at_a_time_gets_all_of_them(
-    write: Callable[[str], None], capfd: pytest.CaptureFixture[str], stdout: None, monkeypatch: pytest.MonkeyPatch
+    write: Callable[[str], None], capfd: pytest.CaptureFixture[str], uncaptured: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
@@ -60,11 +60,11 @@ def test_a_system_that_takes_a_few_bytes_at_a_time_gets_all_of_them(
 
 def test_without_a_standard_output_there_is_nothing_to_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    output.flush()
+    stdout.flush()
 
 
 def test_a_buffer_that_cannot_be_written_is_told_once(
-    capfd: pytest.CaptureFixture[str], stdout: None, monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], uncaptured: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The interpreter flushes once more at its end, and would complain in words of its own."""
 
@@ -73,7 +73,7 @@ def test_a_buffer_that_cannot_be_written_is_told_once(
 
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(flush=full))
     with pytest.raises(OutputError, match="no space left") as refused:
-        output.flush()
+        stdout.flush()
     assert not refused.value.reader_left
     assert os.fstat(1).st_rdev == Path(os.devnull).stat().st_rdev
 
@@ -84,24 +84,24 @@ def test_words_that_nobody_hears_are_no_failure(error: OSError, monkeypatch: pyt
         raise error
 
     monkeypatch.setattr(os, "write", fail)
-    output.tell(UsageError("a", hint="b"))
+    output.report_error(UsageError("a", hint="b"))
 
 
-def test_what_is_a_terminal_is_asked_of_the_real_descriptors(stdout: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_a_terminal_is_asked_of_the_real_descriptors(uncaptured: None, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(os, "isatty", lambda descriptor: bool(asked.append(descriptor)))
-    output.is_terminal()
+    stdout.is_terminal()
     output.is_seen()
-    output.guard()
-    output.is_terminal()
-    assert asked == [1, 2, output._kept]
+    stdout.capture()
+    stdout.is_terminal()
+    assert asked == [1, 2, stdout._kept]
 
 
 def test_a_closed_descriptor_is_for_who_writes_there_to_find_out() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
-    assert output.open_to_others(writing) is None
+    assert stdout.open_to_others(writing) is None
 
 
 def test_a_trace_goes_on_to_what_was_being_handled(capfd: pytest.CaptureFixture[str]) -> None:
@@ -111,14 +111,14 @@ def test_a_trace_goes_on_to_what_was_being_handled(capfd: pytest.CaptureFixture[
         except KeyError:
             raise ValueError("secret")  # noqa: B904 - without a cause
     except ValueError as error:
-        output.tell(UsageError("told"), trace=error)
+        output.report_error(UsageError("told"), trace=error)
     shown = capfd.readouterr().err
     assert "ValueError\n" in shown
     assert "KeyError\n" in shown
 
 
 def test_a_hint_and_a_note_drive_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    output.tell(UsageError("a\nb\x1b", hint="c\nd\x1b"))
+    output.report_error(UsageError("a\nb\x1b", hint="c\nd\x1b"))
     assert capfd.readouterr().err == "awsv: a\\nb\\x1b\nhint: c\\nd\\x1b\n"
 
 
@@ -128,4 +128,4 @@ def test_roots_private_file_is_not_open_to_others(tmp_path: Path, monkeypatch: p
     path.touch(mode=0o600)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with path.open() as file:
-        assert output.open_to_others(file.fileno()) is None
+        assert stdout.open_to_others(file.fileno()) is None

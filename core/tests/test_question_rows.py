@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from vault_core.asking import Asking
 from vault_core.output import cut, width
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
@@ -78,8 +79,8 @@ def test_which_program_asks_is_shown_however_long_the_name(
     folder = tmp_path / f"{'d' * 120}{EVIL}"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), purpose=purpose)
-    row, *_ = rows("Passphrase: ", host.asker)
+    host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), asking=Asking(purpose))
+    row, *_ = rows("Passphrase: ", host.prompts.asker)
     assert f"(pid {os.getppid()})" in row
     assert width(row) < 80
 
@@ -94,8 +95,8 @@ def test_which_program_asks_is_shown_whatever_it_is_called(
         while Path(f"/proc/{child.pid}/comm").read_bytes().strip(b"\n") != program.encode():
             time.sleep(0.001)  # it gets its name a moment after it has begun
         monkeypatch.setattr(os, "getppid", lambda: child.pid)
-        host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), purpose=f"profile {FILLED}")
-        row, *_ = rows("Passphrase: ", host.asker)
+        host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), asking=Asking(f"profile {FILLED}"))
+        row, *_ = rows("Passphrase: ", host.prompts.asker)
         child.kill()
     assert f", started by {cut(program, 20)} (pid {child.pid})" in row
     assert width(row) < 80

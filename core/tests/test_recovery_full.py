@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from vault_core.cli import recovery
+from vault_core.cli.key_slots import recovery_delivery
 from vault_core.errors import StorageError
+from vault_core.keyslots import new_slot, recovery_key
 from vault_core.secret import Secret
-from vault_core.vlt import NewSlot
 from vault_core.vlt.slot_table import MAX_SLOTS, SlotTable
 
 
@@ -20,17 +20,15 @@ def test_a_recovery_key_that_the_store_cannot_take_is_shown_to_nobody(to_descrip
     """A person would write down and keep a key that opens nothing."""
     store, dek = os.urandom(16), Secret(os.urandom(32))
     shown: list[str] = []
-    full = SlotTable(store, tuple(NewSlot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
+    full = SlotTable(store, tuple(new_slot.recovery(store)[0].wrap(dek) for _ in range(MAX_SLOTS)))
     terminal = SimpleNamespace(write=shown.append, ask=lambda *_, **__: Secret("x"))
-    host = SimpleNamespace(terminal=terminal, why_nobody_can_be_asked=lambda: None)
-    # What a command works with: nothing of it is asked for more than the table.
-    ways: Any = SimpleNamespace(
-        table=lambda: full, open=lambda: dek, where="store 'file'", app=SimpleNamespace(host=host)
-    )
+    host = SimpleNamespace(terminal=terminal, cannot_ask=lambda: None)
+    app: Any = SimpleNamespace(host=host)
+    slots: Any = SimpleNamespace(table=lambda: full, where="store 'file'")
     reader, writer = os.pipe()
     try:
-        with pytest.raises(StorageError, match=f"^the store has {MAX_SLOTS} slots, and more do not fit$"):
-            recovery.make(ways, writer if to_descriptor else None)
+        with pytest.raises(StorageError, match=f"^the store has {MAX_SLOTS} slots, which is the maximum$"):
+            recovery_key.make(slots, dek, recovery_delivery(app, slots, writer if to_descriptor else None))
         os.set_blocking(reader, False)
         with pytest.raises(BlockingIOError):
             os.read(reader, 1)

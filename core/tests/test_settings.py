@@ -41,8 +41,8 @@ def test_the_order_of_an_option(person: Person) -> None:
     environ = {"AWS_VAULT_FILE_KEY_DIR": "/variable"}
     profile = {"vault_file_key_dir": "/profile"}
     config = '[plugin.file]\nkey-dir = "/config"'
-    everything = person.settings(config, {"file-key-dir": "/flag"}, **environ)
-    assert everything.option("file", "key-dir", None, profile) == Value("/flag", "--file-key-dir")
+    everything = person.settings(config, {"file.key-dir": "/flag"}, **environ)
+    assert everything.option("file", "key-dir", None, profile) == Value("/flag", "-o file.key-dir")
     no_flag = person.settings(config, **environ)
     assert no_flag.option("file", "key-dir", None, profile) == Value("/profile", "vault_file_key_dir")
     assert no_flag.option("file", "key-dir") == Value("/variable", "AWS_VAULT_FILE_KEY_DIR")
@@ -62,8 +62,8 @@ def test_a_named_store_against_the_rest(person: Person) -> None:
     assert settings.option("other", "dir", office) is None
     profile = {"vault_file_dir": "/profile"}
     assert settings.option("file", "dir", office, profile) == Value("/profile", "vault_file_dir")
-    flagged = person.settings(config, {"file-dir": "/flag"})
-    assert flagged.option("file", "dir", office, profile) == Value("/flag", "--file-dir")
+    flagged = person.settings(config, {"file.dir": "/flag"})
+    assert flagged.option("file", "dir", office, profile) == Value("/flag", "-o file.dir")
 
 
 def test_a_plugin_name_is_a_store(person: Person) -> None:
@@ -99,9 +99,9 @@ def test_toml_values_are_what_a_variable_would_hold(value: str, text: str, perso
         ("backend", "config.toml: Expected '='"),
         (b"\xff\xfe", "config.toml"),
         ("bakend = 'file'", "unknown setting 'bakend'"),
-        ("store = 'file'", "store is made of tables, as in [store.NAME]"),
-        ("[store]\nfile = 1", "store is made of tables"),
-        ("plugin = []", "plugin is made of tables"),
+        ("store = 'file'", "store must consist of tables, as in [store.NAME]"),
+        ("[store]\nfile = 1", "store must consist of tables"),
+        ("plugin = []", "plugin must consist of tables"),
         ("[backend]\na = 1", "backend is neither one value nor a list of values"),
         ("backend = [['file']]", "backend is neither"),
         ("[plugin.file.dir]\na = 1", "[plugin.file] dir is neither"),
@@ -147,7 +147,7 @@ def test_folders(person: Person) -> None:
 
 @pytest.mark.parametrize("home", [".", "here", "~"])
 def test_a_home_that_depends_on_the_working_folder_is_refused(home: str) -> None:
-    with pytest.raises(ConfigError, match=r"\(HOME\) is no absolute path"):
+    with pytest.raises(ConfigError, match=r"\(HOME\) is not an absolute path"):
         _ = Settings({"HOME": home}).config_dir
 
 
@@ -300,7 +300,7 @@ def test_a_secret_option_that_does_not_parse_is_not_repeated(person: Person) -> 
     ids=["store", "plugin"],
 )
 def test_only_what_a_plugin_knows_is_set(written: str, store: str, said: str, person: Person) -> None:
-    for option, hint in (("dri", "did you mean 'dir'?"), ("zzzz", "known are dir, pin, sync")):
+    for option, hint in (("dri", "did you mean 'dir'?"), ("zzzz", "available: dir, pin, sync")):
         with pytest.raises(ConfigError) as caught:
             context(person.settings(f'{written}{option} = "/typo"'), store)
         assert caught.value.message == f"{person.file}: {said.format(option)}"

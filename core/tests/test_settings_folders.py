@@ -68,9 +68,9 @@ def test_which_variables_say_where_a_passphrase_comes_from(name: str, is_way: bo
 
 
 def test_what_flags_and_tables_set_is_told_with_who_says_it(person: Person) -> None:
-    settings = person.settings('[store.office]\nbackend = "file"\n[plugin.file]\npin = true', {"file-dir": "/d"})
-    told = {"--file-dir": "/d", "[plugin.file] pin": "true", "[store.office] backend": "file"}
-    assert settings.told() == told
+    settings = person.settings('[store.office]\nbackend = "file"\n[plugin.file]\npin = true', {"file.dir": "/d"})
+    told = {"-o file.dir": "/d", "[plugin.file] pin": "true", "[store.office] backend": "file"}
+    assert settings.explicit_values() == told
 
 
 @pytest.mark.parametrize(

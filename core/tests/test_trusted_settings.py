@@ -42,11 +42,11 @@ def test_which_options_an_aws_profile_sets(
 ) -> None:
     option = Option(name="key-dir", help="h", secret=secret, from_profile=allowed)
     profile = {"vault_odd_key_dir": "CANARY", "vault_odd_dir": "x"}
-    for flags in ({}, {"odd-key-dir": "flag"}):  # not passed over where something else would win
+    for flags in ({}, {"odd.key-dir": "flag"}):  # not passed over where something else would win
         host = Host(person.settings('[plugin.odd]\nkey-dir = "config"', flags), Plugins())
         if is_set:
             found = host.context(kind, "odd", (option,), profile=profile).options["key-dir"]
-            assert found == flags.get("odd-key-dir", "CANARY")
+            assert found == flags.get("odd.key-dir", "CANARY")
             continue
         with pytest.raises(ConfigError) as caught:
             host.context(kind, "odd", (option,), profile=profile)

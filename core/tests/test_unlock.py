@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from vault_core.api import (
     Secret,
     SourceUnavailable,
 )
+from vault_core.asking import Asking
 from vault_core.errors import PassphraseError, PluginFault, PluginNotFound, VaultError, WrongSecret
+from vault_core.plugins.context import HostContext
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -68,12 +71,17 @@ class Chain:
         specs = {name: self._spec(name, source) for name, source in self.sources.items()}
         environ = {"HOME": str(root), "AWS_VAULT_PASSPHRASE_SOURCE": order}
         self.host = Host(Settings(environ), Shelf(specs), terminal=Person(person))
-        self.context = self.host.context("storage", "file", (), store=self.host.settings.store("file"))
+        self.context = _context(self.host)
         self.derived: list[bytes] = []
 
     @staticmethod
     def _spec(name: str, source: Scripted) -> PassphraseSourceSpec:
         return PassphraseSourceSpec(name=name, summary="s", open=lambda _: source, interactive=name.startswith("ask"))
+
+    def change(self, **changes: Any) -> None:
+        """Give the host other settings, or another way of asking."""
+        self.host = replace(self.host, **changes)
+        self.context = _context(self.host)
 
     def derive(self, secret: Secret) -> Secret:
         self.derived.append(secret.reveal())
@@ -83,6 +91,10 @@ class Chain:
 
     def unlock(self, key_id: str = "id", **how: Any) -> Secret:
         return self.context.unlock(key_id, self.derive, **how)
+
+
+def _context(host: Host) -> HostContext:
+    return host.context("storage", "file", (), store=host.settings.store("file"))
 
 
 @pytest.fixture
@@ -157,7 +169,7 @@ def test_what_the_error_says_is_said_nowhere_else(chain: MakeChain, capfd: pytes
     assert failure(made).message == "BB is set but empty"
     assert capfd.readouterr().err == "awsv: passphrase source 'aa': offline\n"
     made = chain("aa", aa=[SourceUnavailable("offline", hint="go online")])
-    error = failure(made, SourceUnavailable, factor="aa")
+    error = failure(made, SourceUnavailable, source="aa")
     assert error.message == "no secret for store 'file' from its source aa (offline)"
     assert error.hint == "go online"
     assert capfd.readouterr().err == ""
@@ -235,7 +247,7 @@ def test_the_hint_is_of_use_with_these_sources(order: str, hint: str, chain: Mak
 
 def test_a_source_learns_what_it_needs(chain: MakeChain) -> None:
     made = chain("aa", aa=[RIGHT])
-    made.host.question_limit = 45.0
+    made.change(asking=Asking(time_limit=45.0))
     made.unlock("the-slot", create=True)
     (request,) = made.sources["aa"].requests
     assert (request.store, request.key_id, request.purpose) == ("file", "the-slot", Purpose.CREATE)
@@ -245,7 +257,7 @@ def test_a_source_learns_what_it_needs(chain: MakeChain) -> None:
 
 def test_while_listing_nobody_may_be_asked(chain: MakeChain) -> None:
     made = chain("ask", ask=[None])
-    made.host.may_ask = False
+    made.change(asking=Asking(allowed=False))
     assert "ask (asking is not allowed here)" in failure(made).message
     assert not made.sources["ask"].requests[0].may_ask
 
@@ -266,7 +278,7 @@ def test_a_wrong_answer_is_not_remembered(chain: MakeChain) -> None:
 
 def test_a_factor_asks_one_source_alone(chain: MakeChain) -> None:
     made = chain("aa,bb", aa=[WRONG], bb=[RIGHT])
-    assert made.unlock(factor="bb") == Secret("the key")
+    assert made.unlock(source="bb") == Secret("the key")
     assert made.sources["aa"].requests == []
 
 
@@ -285,11 +297,10 @@ def test_a_missing_source_concerns_who_needs_it(chain: MakeChain) -> None:
 
 def test_a_nested_call_learns_what_awsv_took_away(tmp_path: Path) -> None:
     made = Chain(tmp_path, "aa", aa=[None])
-    made.host.settings = Settings(
-        {**made.host.settings.environ, "AWS_VAULT_REMOVED": "AWS_VAULT_FILE_PASSPHRASE,X_TOKEN"}
-    )
+    removed = {"AWS_VAULT_REMOVED": "AWS_VAULT_FILE_PASSPHRASE,X_TOKEN"}
+    made.change(settings=Settings({**made.host.settings.environ, **removed}))
     error = failure(made)
-    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of what it started" in error.message
+    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of the program that it started" in error.message
     assert error.hint is not None
     assert "--keep-env AWS_VAULT_FILE_PASSPHRASE" in error.hint
 
@@ -297,7 +308,7 @@ def test_a_nested_call_learns_what_awsv_took_away(tmp_path: Path) -> None:
 def test_a_state_folder_that_cannot_be_made_locks_nobody_out(tmp_path: Path) -> None:
     made = Chain(tmp_path, "aa", aa=[RIGHT])
     (tmp_path / "blocked").write_text("")
-    made.host.settings = Settings({**made.host.settings.environ, "XDG_STATE_HOME": str(tmp_path / "blocked")})
+    made.change(settings=Settings({**made.host.settings.environ, "XDG_STATE_HOME": str(tmp_path / "blocked")}))
     assert made.unlock() == Secret("the key")
 
 

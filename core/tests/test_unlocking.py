@@ -107,10 +107,10 @@ def test_a_key_is_derived_once_and_forgotten_with_its_slot(made):
     for _ in range(2):
         assert ctx.unlock("store/slot", right) == Secret("the key")
     assert len(sources["env"].requests) == 1
-    host.forget_keys("other/")
-    assert list(host.keys) == ["store/slot"]
-    host.forget_keys("store/")
-    assert host.keys == {}
+    host.state.forget_keys("other/")
+    assert list(host.state.keys) == ["store/slot"]
+    host.state.forget_keys("store/")
+    assert host.state.keys == {}
     ctx.unlock("store/slot", right)
     assert len(sources["env"].requests) == 2
 
@@ -118,22 +118,22 @@ def test_a_key_is_derived_once_and_forgotten_with_its_slot(made):
 def test_a_wrong_whole_forgets_its_parts(made):
     """The parts of a composite slot cannot be checked one by one: one of what is remembered may be the wrong one."""
     ctx, host, sources = made(ssm=["typo", "right"], prompt=["a", "b", "c", "right"])
-    assert ctx.unlock("store/slot/ssm", as_it_is, factor="ssm") == Secret("typo")
+    assert ctx.unlock("store/slot/ssm", as_it_is, source="ssm") == Secret("typo")
     with pytest.raises(WrongSecret, match="three times"):
-        ctx.unlock("store/slot", right, factor="prompt")
-    assert host.keys == {}
-    assert ctx.unlock("store/slot/ssm", as_it_is, factor="ssm") == Secret("right")
-    assert ctx.unlock("store/slot", right, factor="prompt") == Secret("the key")
+        ctx.unlock("store/slot", right, source="prompt")
+    assert host.state.keys == {}
+    assert ctx.unlock("store/slot/ssm", as_it_is, source="ssm") == Secret("right")
+    assert ctx.unlock("store/slot", right, source="prompt") == Secret("the key")
     assert [request.attempt for request in sources["prompt"].requests] == [1, 2, 3, 1]
 
 
 def test_a_factor_asks_no_other_source(made):
     ctx, _, sources = made(env=["right"], ssm=[])
     with pytest.raises(NoSecret, match=r"from its source ssm \(not set\)"):
-        ctx.unlock("store/slot", right, factor="ssm")
+        ctx.unlock("store/slot", right, source="ssm")
     assert sources["env"].requests == []
     with pytest.raises(PluginNotFound):
-        ctx.unlock("store/slot", right, factor="keychain")
+        ctx.unlock("store/slot", right, source="keychain")
 
 
 @pytest.mark.parametrize(("create", "purpose"), [(False, Purpose.UNLOCK), (True, Purpose.CREATE)])
@@ -148,7 +148,7 @@ def test_only_a_person_chooses_another_passphrase(made):
     assert ctx.choose("store/new", right) == Secret("the key")
     assert sources["env"].requests == []
     assert [request.purpose for request in sources["prompt"].requests] == [Purpose.CHANGE]
-    assert host.keys == {}
+    assert host.state.keys == {}
     ctx, _, sources = made("env", env=["the old one"])
     with pytest.raises(NoSecret, match="no source asks for a new passphrase: sources are env"):
         ctx.choose("store/new", right)
@@ -165,7 +165,7 @@ def test_a_source_keeps_and_forgets(made):
     ctx.keep("ring", "store/slot", Secret("right"))
     assert sources["ring"].kept == {"store/slot": Secret("right")}
     assert [request.purpose for request in sources["ring"].requests] == [Purpose.UNLOCK]  # it was read back
-    assert ctx.unlock("store/slot", right, factor="ring") == Secret("the key")
+    assert ctx.unlock("store/slot", right, source="ring") == Secret("the key")
     assert [ctx.forget("ring", "store/slot") for _ in range(2)] == [True, False]
     for call in (lambda: ctx.keep("env", "store/slot", Secret("x")), lambda: ctx.forget("env", "store/slot")):
         with pytest.raises(PassphraseError, match="passphrase source 'env' cannot keep a key"):
@@ -175,7 +175,7 @@ def test_a_source_keeps_and_forgets(made):
 def test_a_source_that_gives_something_else_back(made, monkeypatch):
     ctx, _, sources = made(ring=["else"])
     monkeypatch.setattr(sources["ring"], "put", lambda request, secret: None)
-    with pytest.raises(PassphraseError, match="does not give back"):
+    with pytest.raises(PassphraseError, match="does not deliver"):
         ctx.keep("ring", "store/slot", Secret("right"))
 
 

@@ -21,6 +21,7 @@ from vault_core.api import (
     SourceUnavailable,
     WrongSecret,
 )
+from vault_core.asking import Asking
 from vault_core.errors import ConfigError
 from vault_core.plugins.host import Host
 from vault_core.settings import Settings
@@ -70,18 +71,16 @@ def wrong(_: Secret) -> Secret:
 def test_a_source_learns_what_a_key_is_kept_and_forgotten_for(tmp_path: Path) -> None:
     ring = Ring()
     made = host(tmp_path, ring, writable=True)
-    passphrases.keep(made, "file", "ring", "id", Secret("k"))
-    assert passphrases.forget(made, "file", "ring", "id") is True
+    context = made.context("storage", "file", (), store=made.settings.store("file"))
+    context.keep("ring", "id", Secret("k"))
+    assert context.forget("ring", "id") is True
     assert ring.asked == [("put", Purpose.CREATE, 1), ("get", Purpose.UNLOCK, 1), ("forget", Purpose.CHANGE, 1)]
 
 
 def test_a_source_that_keeps_nothing_is_neither_given_nor_asked(tmp_path: Path) -> None:
     ring = Ring()
-    made = host(tmp_path, ring)
-    for call in (
-        lambda: passphrases.keep(made, "file", "ring", "id", Secret("k")),
-        lambda: passphrases.forget(made, "file", "ring", "id"),
-    ):
+    context = host(tmp_path, ring).context("storage", "file", ())
+    for call in (lambda: context.keep("ring", "id", Secret("k")), lambda: context.forget("ring", "id")):
         with pytest.raises(PassphraseError, match="'ring' cannot keep a key"):
             call()
     assert ring.asked == []
@@ -99,22 +98,21 @@ def test_how_often_a_source_is_asked(interactive: bool, times: int, tmp_path: Pa
 @pytest.mark.parametrize("remote", [True, False])
 def test_a_source_on_the_network_is_not_asked_while_looking(remote: bool, tmp_path: Path) -> None:
     ring = Ring("yes")
-    made = host(tmp_path, ring, remote=remote)
+    made = host(tmp_path, ring, remote=remote).with_asking(Asking(offline=True))
     context = made.context("storage", "file", ())
-    with made.looking():
-        if remote:
-            with pytest.raises(NoSecret, match=r"ring \(not asked: it needs the network\)"):
-                context.unlock("id", lambda secret: secret)
-        else:
-            assert context.unlock("id", lambda secret: secret) == Secret("yes")
+    if remote:
+        with pytest.raises(NoSecret, match=r"ring \(not asked: it needs the network\)"):
+            context.unlock("id", lambda secret: secret)
+    else:
+        assert context.unlock("id", lambda secret: secret) == Secret("yes")
     assert len(ring.asked) == (not remote)
 
 
 def test_what_is_set_wrongly_is_told_while_looking(tmp_path: Path) -> None:
     option = Option(name="port", help="a port", parse=int)
     made = host(tmp_path, Ring(), (option,), {"AWS_VAULT_RING_PORT": "x"}, remote=True)
-    with made.looking(), pytest.raises(ConfigError, match="option 'port' of ring"):
-        made.context("storage", "file", ()).unlock("id", lambda secret: secret)
+    with pytest.raises(ConfigError, match="option 'port' of ring"):
+        made.with_asking(Asking(offline=True)).context("storage", "file", ()).unlock("id", lambda secret: secret)
 
 
 def test_the_profile_sets_the_options_of_a_source(tmp_path: Path) -> None:
@@ -168,7 +166,7 @@ def test_a_factor_that_cannot_be_had_ends_it(tmp_path: Path, capfd: pytest.Captu
 
     context = host(tmp_path, Away()).context("storage", "file", ())
     with pytest.raises(SourceUnavailable, match=r"from its source ring \(no answer\)") as refused:
-        context.unlock("id", lambda secret: secret, factor="ring")
+        context.unlock("id", lambda secret: secret, source="ring")
     assert refused.value.hint == "try later"
     assert capfd.readouterr().err == ""
     with pytest.raises(NoSecret, match=r"tried ring \(no answer\)"):

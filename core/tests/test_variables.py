@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.api import Option
+from vault_core.asking import Asking
 from vault_core.errors import PluginLoadError
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.host import Host
@@ -148,9 +149,9 @@ def test_child_environment_keeps_public_options_of_plugins_in_use(
 def test_dialog_is_not_shown_in_ci_or_over_ssh(name: str, shown: bool, tmp_path: Path) -> None:
     """Over SSH it would appear to whoever sits at that desktop."""
     host = Host(Settings({"HOME": str(tmp_path), name: "1"}), Plugins())
-    assert host.context("storage", "x", ()).may_show_dialog is shown
-    host.may_ask = False
-    assert not host.context("storage", "x", ()).may_show_dialog
+    assert host.context("storage", "x", ()).can_show_dialog is shown
+    host = host.with_asking(Asking(allowed=False))
+    assert not host.context("storage", "x", ()).can_show_dialog
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_options_before_and_after_the_profile(laptop: Home, words: list[str]) ->
 
 @pytest.mark.parametrize("separator", [[], ["--"]])
 def test_the_childs_flags_are_its_own(laptop: Home, separator: list[str]) -> None:
-    flags = ["--region", "x", "-j", "--json", "--help", "--file-dir", "y", "--", "-d", "--debug", "--no-input"]
+    flags = ["--region", "x", "-j", "--json", "--help", "-o", "file.dir=y", "--", "-d", "--debug", "--no-input"]
     done = laptop.awsv("exec", "work", *separator, "echo", *flags)
     assert done.stdout == " ".join(flags) + "\n"
 
@@ -249,4 +249,4 @@ def test_bytes_that_are_no_text_pass(laptop: Home) -> None:
 def test_no_time_is_not_as_long_as_usual(laptop: Home, text: str) -> None:
     done = laptop.awsv("exec", "-j", "-d", text, "work")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{text!r} is no time for a session" in done.stderr
+    assert f"{text!r} is not a duration" in done.stderr

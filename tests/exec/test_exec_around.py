@@ -72,9 +72,9 @@ def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> N
     """As root, the test above proves little: another process of one ordinary user tries it here."""
     setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
     user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    hold = "from vault_core.cli.harden import protect; import time; {}; print(flush=True); time.sleep(60)"
+    hold = "from vault_core.cli.harden import harden; import time; {}; print(flush=True); time.sleep(60)"
     readable: list[bool] = []
-    for call in ("protect()", "pass"):
+    for call in ("harden()", "pass"):
         holder = subprocess.Popen(
             [*user, sys.executable, "-c", hold.format(call)],
             env={"CANARY": "secret"},
@@ -137,7 +137,7 @@ def test_a_program_that_was_attached_before_memory_was_closed_is_refused(
     assert (shell.returncode, stdout) == (code, "")
     assert stderr == (
         f"awsv: process {spy.pid} (strace) is attached to awsv and can read what it holds\n"
-        f"hint: end process {spy.pid}; a debugger of yours has to start awsv itself, as strace does\n"
+        f"hint: end process {spy.pid}; to debug awsv, have the debugger start it, as strace does\n"
     )
 
 
@@ -153,7 +153,7 @@ def test_a_debugger_that_started_awsv_is_its_users(laptop: Home, strace: str) ->
 
 def test_a_shell(laptop: Home) -> None:
     shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/sh", "PS1": "ready> "})
-    shell.expect("awsv: starting /bin/sh for profile work; 'exit' leaves it")
+    shell.expect("awsv: starting /bin/sh for profile work; type 'exit' to leave it")
     shell.sendline("echo in=$AWS_VAULT=")
     shell.expect("in=work=")
     shell.sendline("exit 9")
@@ -176,7 +176,7 @@ def test_a_shell_in_a_shell(laptop: Home) -> None:
     done = laptop.awsv("exec", "other", env={**UNLOCKED, **inside})
     assert done.returncode == 2
     assert done.stderr == (
-        "awsv: this is a shell of awsv already, for profile 'work'\nhint: leave it with 'exit', or give --nested\n"
+        "awsv: you are already in an awsv shell for profile 'work'\nhint: type 'exit' to leave it, or use --nested\n"
     )
     done = laptop.awsv("exec", "--nested", "other", input="echo $AWS_VAULT", env={**UNLOCKED, **inside})
     assert (done.returncode, done.stdout) == (0, "other\n")
@@ -208,8 +208,8 @@ def test_nesting_is_normal(laptop: Home, words: list[str]) -> None:
 def test_a_removed_passphrase_is_named(laptop: Home, words: list[str]) -> None:
     done = laptop.awsv("exec", "work", "--", PROGRAM, "exec", "work", "--", PROGRAM, *words, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (5, "")
-    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of what it started" in done.stderr
-    assert "hint: run this outside of 'awsv exec', or start that one with --keep-env AWS_VAULT_FILE" in done.stderr
+    assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of the program that it started" in done.stderr
+    assert "hint: run this outside of 'awsv exec', or start that program with --keep-env AWS_VAULT_FILE" in done.stderr
     words = ["exec", "work", "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--", str(PROGRAM), *words]
     assert laptop.awsv(*words, env=UNLOCKED).returncode == 0
 

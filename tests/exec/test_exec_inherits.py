@@ -86,8 +86,8 @@ def test_a_passphrase_that_two_variables_name_reaches_the_child_by_neither(lapto
 
 
 NAMED = {
-    "a flag": (["--hashicorp-token-file", "/dev/fd/N"], {}),
-    "a flag with =": (["--hashicorp-jwt-file=/proc/self/fd/N"], {}),
+    "a flag": (["-o", "hashicorp.token-file=/dev/fd/N"], {}),
+    "one word": (["-ohashicorp.jwt-file=/proc/self/fd/N"], {}),
     "a key": ([], {"VAULT_CLIENT_KEY": "/dev/fd/N"}),
 }
 
@@ -96,7 +96,7 @@ NAMED = {
 def test_a_secret_that_a_flag_names_does_not_reach_the_child(
     laptop: Home, options: list[str], env: dict[str, str]
 ) -> None:
-    """Nobody has read it, as the session is live; ``--x-token-file <(pass show x)`` leaves it at /dev/fd/63."""
+    """Nobody has read it, as the session is live; ``-o x.token-file=<(pass show x)`` leaves it at /dev/fd/63."""
     said = passed(laptop, "echo begun; cat <&N; env", *options, env=env)
     assert said.startswith("begun\n")
     assert "AWS_VAULT=work\n" in said
@@ -136,7 +136,9 @@ def test_a_passphrase_where_the_child_would_write_is_refused_before_anybody_is_a
     script = f'exec "{PROGRAM}" exec other -- /bin/true 1<> "{secret}"'
     done = laptop.run("/bin/sh", "-c", script, env={FD: "1"})
     assert done.returncode == 125
-    assert done.stderr.startswith(f"awsv: descriptor 1 is what {FD} names, and where the command would write\nhint: ")
+    assert done.stderr.startswith(
+        f"awsv: descriptor 1 has the secret of {FD}, and the command would write to it\nhint: "
+    )
 
 
 # -- what plugins leave open -------------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ def vault_storage_backends():
 """
     site.install("vault-plugin-leaks", {STORAGE: {"leaks": "leaks"}}, {"leaks.py": source})
     script = "echo begun; cat <&9"
-    done = laptop.run(site.awsv, "--leaks-thing", "x", "exec", "work", "--", "/bin/bash", "-c", script)
+    done = laptop.run(site.awsv, "-o", "leaks.thing=x", "exec", "work", "--", "/bin/bash", "-c", script)
     assert done.stdout == "begun\n", done.stderr
     assert "9: Bad file descriptor" in done.stderr
 

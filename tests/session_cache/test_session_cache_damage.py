@@ -144,7 +144,7 @@ def test_a_hostile_runtime_folder_is_not_used(laptop: Home, front: Front, how: s
     finally:
         laptop.runtime.chmod(0o700)
     assert (done.returncode, again.returncode) == (0, 0), again.stderr
-    assert done.stderr.startswith("awsv: the key of kept sessions lies in ")
+    assert done.stderr.startswith("awsv: the key of kept sessions is in ")
     assert named in done.stderr
     assert (again.stderr, again.stdout) == ("", done.stdout)
     assert front.actions == ["AssumeRole"]

@@ -27,7 +27,7 @@ class Client:
     def __init__(self, name: str, store: Store) -> None:
         self.name = name
         self.store = store
-        self.common: StorageBackend = store.common()
+        self.common: StorageBackend = store.shared()
         self.created: list[str] = []
         """Names that were acknowledged, each created by a put that expects nothing to be there."""
         self.unknown: list[str] = []

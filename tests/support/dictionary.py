@@ -12,13 +12,13 @@ from vault_core.api import (
     Expect,
     Item,
     Secret,
-    SlotKeeper,
     StorageBackend,
     StorageConflict,
     Version,
 )
-from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots import new_slot
 from vault_core.storage.sealed import SLOTS_KEY
+from vault_core.vlt import SlotKeeper
 
 BOTH = Capability.CREATE_ONLY | Capability.CAS
 
@@ -70,6 +70,6 @@ def after_next_read(inner: Dictionary, work: Callable[[], object]) -> None:
 
 def rescue(store: SlotKeeper) -> str:
     """Give a store one more slot, with a recovery key: its text."""
-    new, text = NewSlot.recovery(store.slots().store)
+    new, text = new_slot.recovery(store.slots().store)
     store.change_slots(lambda slots, dek: slots.add(dek, new))
     return text

@@ -1,8 +1,8 @@
 """What is public, read from the source: every name of ``vault_core.api``, the hookspecs and the kit, with signatures.
 
-Signatures come from the syntax tree, so they read as they are written, whatever Python runs this. Two forms:
-:func:`frozen` (for ``tests/api.txt``) and :func:`reference` (for ``docs/plugins/reference.md``). Run as a program it
-writes them: ``python -m support.public_api reference|frozen``.
+Signatures come from the syntax tree, so they read as they are written, whatever Python runs this. Three forms:
+:func:`frozen` (for ``tests/api.txt``), :func:`frozen_format` (for ``tests/vlt_api.txt``) and :func:`reference` (for
+``docs/plugins/reference.md``). Run as a program it writes them: ``python -m support.public_api reference|frozen``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from types import ModuleType
 
 import vault_testkit as testing
-from vault_core import api, hookspecs
-from vault_core import vlt as sealing
+from vault_core import api, hookspecs, vlt
 from vault_core.plugins.discovery import GROUPS
 
 ROOT = Path(__file__).parents[2]
 FROZEN = ROOT / "tests/api.txt"
+FROZEN_FORMAT = ROOT / "tests/vlt_api.txt"
 REFERENCE = ROOT / "docs/plugins/reference.md"
 
 
@@ -136,14 +136,24 @@ def frozen() -> str:
     lines = ["# What plugins rely on. A test compares it; 'make freeze-api' writes it: read the difference first."]
     lines += ["", "[entry points]", *(f"{kind}: {group}" for kind, group in GROUPS.items())]
     lines += ["", "[vault_core.hookspecs]", *(entry.signature for entry in hooks())]
-    for module in (api, sealing):
-        lines += ["", f"[{module.__name__}]"]
-        for entry in entries(module):
-            lines += [entry.signature, *(f"    {member.signature}" for member in entry.members)]
+    lines += ["", *_module(api)]
     lines += ["", f"[{testing.__name__}]"]
     for entry in entries(testing):
         lines += [_of_kit(entry), *(f"    {member.signature}" for member in kit(entry))]
     return "\n".join(lines) + "\n"
+
+
+def frozen_format() -> str:
+    """Everything that a backend which writes the file format itself may rely on, one line each."""
+    lines = ["# What a backend that writes the format itself relies on, besides api.txt; compared and written like it."]
+    return "\n".join([*lines, "", *_module(vlt)]) + "\n"
+
+
+def _module(module: ModuleType) -> Iterator[str]:
+    yield f"[{module.__name__}]"
+    for entry in entries(module):
+        yield entry.signature
+        yield from (f"    {member.signature}" for member in entry.members)
 
 
 def _of_kit(entry: Entry) -> str:
@@ -167,7 +177,7 @@ def kit(entry: Entry) -> list[Member]:
 
 # -- reference ---------------------------------------------------------------------------------------------------------
 
-_MODULES = ("storage", "passphrase", "mfa", "session", "command", "scan", "context", "options", "network")
+_MODULES = ("storage", "passphrase", "mfa", "session", "command", "spec", "scan", "context", "options", "network")
 _ROLE = re.compile(r":[a-z]+:`(~?)([^`]+)`")
 _FIELD = re.compile(r"^:(param|returns|raises)(?: ([\w.]+))?: ", re.M)
 
@@ -247,5 +257,6 @@ if __name__ == "__main__":
             REFERENCE.write_text(reference(), encoding="utf-8")
         case ["frozen"]:
             FROZEN.write_text(frozen(), encoding="utf-8")
+            FROZEN_FORMAT.write_text(frozen_format(), encoding="utf-8")
         case _:
             sys.exit(__doc__)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from vault_core import output
 from vault_core.api import (
     Credentials,
     MfaRequest,
@@ -17,16 +18,18 @@ from vault_core.api import (
     SessionRequest,
     SessionSpec,
 )
-from vault_core.api import Source as Need
+from vault_core.api import SourceNeed as Need
 from vault_core.awsconfig.shared import AwsConfig
+from vault_core.cli.app import App
+from vault_core.client import Client
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import Engine
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import Plan, Planner
-from vault_core.sessions.profiles import Flags, Profiles
-from vault_core.sessions.singleflight import Flights
+from vault_core.sessions.profiles import Profiles, SessionOptions
+from vault_core.sessions.singleflight import SingleFlight
 from vault_core.settings import Settings
 from vault_core.storage.vault import StoredKey
 from vault_core.terminal import Terminal
@@ -152,11 +155,28 @@ class Machine:
         self.flights = root / "flights"
 
     def engine(self, token: str | None = None) -> Engine:
-        flights = Flights(self.flights, 5, foreground=False, sign=self.cache.name)
+        flights = SingleFlight(self.flights, 5, foreground=False, sign=self.cache.name)
         return Engine(self.host, self.profiles, self.cache, flights, Secret(token) if token else None)
 
+    def client(self, **environ: str) -> Client:
+        """The library on this machine.
+
+        :param environ: further variables.
+        """
+        client = Client(Settings({**self.host.settings.environ, **environ}), ask=self.host.terminal)
+        client.plugins, client.state = self.host.plugins, self.host.state
+        vars(client).update(resolver=self.profiles, cache=self.cache, generations=self.generations)
+        return client
+
+    def app(self, **environ: str) -> App:
+        """The command line on this machine."""
+        app = App(Settings({**self.host.settings.environ, **environ}))
+        app._client = self.client(**environ)
+        app._client._notice = output.notice
+        return app
+
     def plan(self, name: str, **flags: Any) -> Plan:
-        return Planner(self.host, self.profiles, self.generations, Flags(**flags)).plan(name)
+        return Planner(self.host, self.profiles, self.generations, SessionOptions(**flags)).plan(name)
 
     def get(self, name: str, token: str | None = None, **flags: Any) -> str:
         """The access key that a new process hands out."""

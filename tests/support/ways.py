@@ -13,6 +13,7 @@ from support.busy import seconds
 from support.home import PROGRAM, Home
 from support.vaults import store_path
 from vault_core.api import PassphraseError, Secret, StorageLocked
+from vault_core.keyslots import unlock
 from vault_core.vlt import SlotTable
 from vault_plugin_file import vlt_file
 from vault_testkit import FakeContext
@@ -29,7 +30,7 @@ def table(home: Home) -> SlotTable:
 def opens(home: Home, passphrase: str) -> bool:
     """Whether a passphrase opens the default store of a home."""
     try:
-        table(home).open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), "it")
+        unlock.open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), table(home), "it")
     except (PassphraseError, StorageLocked):
         return False
     return True
@@ -38,7 +39,7 @@ def opens(home: Home, passphrase: str) -> bool:
 def sealed_entries(home: Home, passphrase: str) -> dict[str, vlt_file.Entry]:
     """The entries of the default store as they lie there, sealed."""
     envelope = vlt_file.parse(store_path(home).read_bytes())
-    dek = envelope.table.open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), "it")[1]
+    dek = unlock.open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), envelope.table, "it")[1]
     return vlt_file.decrypt(envelope, dek)
 
 
@@ -111,7 +112,7 @@ def shown_key(child: Any) -> str:
     for _ in range(2):
         child.expect(KEY)
         lines.append(child.match.group(0))
-    child.expect("Its last group, to show that you have it: ")
+    child.expect("Type the last group to confirm you wrote it down: ")
     return "-".join(lines)
 
 

@@ -21,22 +21,22 @@ hookspec = pluggy.HookspecMarker("vault")
 
 @hookspec
 def vault_storage_backends() -> Sequence[StorageSpec]:  # type: ignore[empty-body]  # a hookspec has no body
-    """Offer storage backends: places that keep items (group ``vault.storage.v1``)."""
+    """Offer storage backends, which keep items (group ``vault.storage.v1``)."""
 
 
 @hookspec
 def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:  # type: ignore[empty-body]  # a hookspec has no body
-    """Offer passphrase sources: where the secret that opens a store comes from (group ``vault.passphrase.v1``)."""
+    """Offer passphrase sources, which provide the secret that opens a store (group ``vault.passphrase.v1``)."""
 
 
 @hookspec
 def vault_session_providers() -> Sequence[SessionSpec]:  # type: ignore[empty-body]  # a hookspec has no body
-    """Offer session providers: what turns a profile into short-lived credentials (group ``vault.session.v1``)."""
+    """Offer session providers, which turn a profile into short-lived credentials (group ``vault.session.v1``)."""
 
 
 @hookspec
 def vault_mfa_sources() -> Sequence[MfaSourceSpec]:  # type: ignore[empty-body]  # a hookspec has no body
-    """Offer MFA sources: what answers a device's serial number with its code (group ``vault.mfa.v1``)."""
+    """Offer MFA sources, which provide the code of a device (group ``vault.mfa.v1``)."""
 
 
 @hookspec

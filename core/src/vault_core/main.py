@@ -1,4 +1,4 @@
-"""What the launcher ``awsv`` calls, once nothing can be imported from where others may have put it.
+"""The entry point of the launcher ``awsv``, which has removed every untrusted folder from ``sys.path``.
 
 Only what every run needs is imported here: ``--version`` answers without click, plugins or settings.
 """
@@ -19,13 +19,13 @@ def main() -> int:
     try:
         if sys.argv[1:] in (["--version"], ["version"]):
             return _version()
-        from vault_core.cli.harden import protect
+        from vault_core.cli.harden import harden
 
-        protect()  # before anything else is imported: until here every program of this user can read this process
+        harden()  # before other imports: until here every program of this user can read this process
         from vault_core.cli.commands import run
 
         return run(sys.argv[1:])
-    except KeyboardInterrupt:  # before or after the command line could deal with it
+    except KeyboardInterrupt:  # before or after the command line could handle it
         return INTERRUPTED
     except RuntimeError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # in a class statement of an import: Python 3.11 wraps it
@@ -34,9 +34,9 @@ def main() -> int:
 
 
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Where an exception cannot be raised (``__del__``, a weak reference's callback), Python shows it and goes on.
+    """Repeat an interrupt that Python could not raise (in ``__del__``, in the callback of a weak reference).
 
-    For an interrupt that would be a traceback, and an interrupt lost: it comes again when that code has ended.
+    Otherwise Python would show a traceback and continue, and the interrupt would be lost.
     """
     if unraisable.exc_type is KeyboardInterrupt:
         _thread.start_new_thread(_thread.interrupt_main, ())  # from here it would arrive in this very function
@@ -45,23 +45,23 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def _version() -> int:
-    from vault_core import output
+    from vault_core import output, stdout
     from vault_core.errors import OutputError
     from vault_core.plugins.discovery import version_of
 
     try:
-        output.write(f"awsv {version_of('vault-core') or 'of unknown version'}\n")
+        stdout.write(f"awsv {version_of('vault-core') or 'of unknown version'}\n")
     except OutputError as error:
-        output.tell(error)
+        output.report_error(error)
         return error.exit_code
     return 0
 
 
 def _open_standard_descriptors() -> None:
-    """Have 0, 1 and 2 open: a closed one would be the next file that is opened, and what is written would go there.
+    """Open descriptors 0, 1 and 2 if they are closed: the next file to be opened would get the number, and our output.
 
-    Reading then finds the end, writing to standard output fails, writing to standard error goes nowhere. The children
-    of ``exec`` find them closed, as the caller left them.
+    Reading then finds the end, writing to standard output fails, and writing to standard error has no effect. The
+    children of ``exec`` find them closed, as the caller left them.
     """
     for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from vault_core import output
 from vault_core.api import MfaRequest
 from vault_core.command_line import command_line
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
@@ -20,34 +19,35 @@ TRIES = 3
 
 
 class MfaRefused(MfaError):
-    """The person who was asked for a code declined."""
+    """The user declined to give a code."""
 
 
 class MfaCodes:
-    """Where codes come from.
+    """MFA codes from the sources that the settings or the profile name.
 
-    :param given: the code of ``--mfa-token``; used once.
+    :param token: a code that is used once, before the sources are asked.
     """
 
-    def __init__(self, host: Host, given: Secret | None) -> None:
+    def __init__(self, host: Host, token: Secret | None) -> None:
         self._host = host
-        self._given = given
+        self._token = token
 
     def code(self, serial: str, profile: str, attempt: int, keys: Mapping[str, str]) -> Secret:
-        """The code of a device.
+        """Return a code of a device.
 
-        :param attempt: 1, and one more for every code that AWS rejected.
-        :param keys: the profile's, which may name the sources and set their options.
-        :raises MfaError: no source has one, or the person declined.
+        :param serial: the serial number or ARN of the device.
+        :param attempt: 1, and one more for each code that AWS rejected.
+        :param keys: the keys of the profile, which may name the sources and set their options.
+        :raises MfaError: no source has a code, or the user declined.
         """
-        if self._given is not None:
-            code, self._given = self._given, None
+        if self._token is not None:
+            code, self._token = self._token, None
             return code
         tried: list[str] = []
         for name in self._host.settings.names("prompt", keys):
-            code_or_none = self._from_source(name, keys, serial, profile, attempt, tried)
-            if code_or_none is not None:
-                return code_or_none
+            answer = self._from_source(name, keys, serial, profile, attempt, tried)
+            if answer is not None:
+                return answer
         raise MfaError(
             f"profile {profile!r} needs an MFA code of {serial}: tried {', '.join(tried)}",
             hint=f"run '{command_line('awsv ready', profile)}' in a terminal, then repeat",
@@ -58,9 +58,10 @@ class MfaCodes:
     ) -> Secret | None:
         host = self._host
         spec = host.plugins.load("mfa", name)
-        nobody = host.why_nobody_can_be_asked()
+        prompts = host.prompts
+        reason = prompts.cannot_ask()
         request = MfaRequest(
-            serial=serial, profile=profile, attempt=attempt, may_ask=nobody is None, deadline=host.deadline()
+            serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=prompts.deadline()
         )
         try:
             context = host.context("mfa", name, spec.options, profile=keys)
@@ -68,10 +69,10 @@ class MfaCodes:
         except SourceUnavailable as error:
             tried.append(f"{name} ({error.message})")
             if not spec.interactive:
-                output.note(f"MFA source {name!r}: {error.message}")
+                host.notice(f"MFA source {name!r}: {error.message}")
             return None
         except QuestionRefused:
             raise MfaRefused(f"no MFA code was given for profile {profile!r}") from None
         if code is None:
-            tried.append(f"{name} ({nobody if spec.interactive and nobody else 'does not know the device'})")
+            tried.append(f"{name} ({reason if spec.interactive and reason else 'does not know the device'})")
         return code

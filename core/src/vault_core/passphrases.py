@@ -1,252 +1,226 @@
-"""The chain of passphrase sources: retries, confirmation, one derivation at a time; and sources that keep a key."""
+"""The chain of passphrase sources: their order, retries, confirmation, and one key derivation at a time."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from vault_core import files, output
+from vault_core import files
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
-from vault_core.plugins.boundary import open_source
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import Host, HostContext
+    from vault_core.asking import Prompts
+    from vault_core.settings import Settings
 
-NO_PROFILE: Mapping[str, str] = MappingProxyType({})
+Derive = Callable[[Secret], Secret]
+"""A secret to the key that it opens; raises :class:`WrongSecret`."""
 
 TRIES = 3
 """How often an interactive source is asked."""
+_DERIVE_WAIT = 30.0
+"""Seconds to wait for the derivation of another process."""
 
 
-def unlock(
-    host: Host,
-    store: str,
-    key_id: str,
-    derive: Callable[[Secret], Secret],
-    names: Sequence[str],
-    *,
-    create: bool,
-    factor: str | None = None,
-    profile: Mapping[str, str] = NO_PROFILE,
-) -> Secret:
-    """The key behind ``key_id``, from the sources ``names``: see :meth:`vault_core.api.Context.unlock`.
+class Sources(Protocol):
+    """The installed passphrase sources, opened for one store."""
 
-    :param profile: the keys of the AWS profile that the store is opened for: it may set the sources' options.
+    def load(self, name: str) -> PassphraseSourceSpec:
+        """:raises PluginError: it cannot be loaded."""
+
+    def check(self, spec: PassphraseSourceSpec) -> None:
+        """:raises ConfigError: an option of the source makes no sense."""
+
+    def open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
+        """:raises SourceUnavailable: the source cannot answer now."""
+
+
+class Passphrases:
+    """The chain of passphrase sources of one store.
+
+    :param store: its name.
+    :param notice: receives one line for the user.
     """
-    purpose = Purpose.CREATE if create else Purpose.UNLOCK
-    return _first(host, names, _request(host, store, key_id, purpose), derive, factor, profile)
 
+    def __init__(
+        self, store: str, sources: Sources, settings: Settings, prompts: Prompts, notice: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._settings = settings
+        self._prompts = prompts
+        self._notice = notice
 
-def choose(
-    host: Host,
-    store: str,
-    key_id: str,
-    derive: Callable[[Secret], Secret],
-    configured: Sequence[str],
-    *,
-    factor: str | None = None,
-    profile: Mapping[str, str] = NO_PROFILE,
-) -> Secret:
-    """The key that a new passphrase of an existing store comes to.
+    def unlock(self, key_id: str, derive: Derive, names: Sequence[str], *, create: bool, source: str | None) -> Secret:
+        """Return the key of a lock: see :meth:`vault_core.api.Context.unlock`.
 
-    Only a person chooses one: whatever else is configured would deliver the passphrase that is there already.
+        :param names: the sources to ask, in order.
+        :param source: the only source that can answer, if there is just one.
+        """
+        return self._first(names, self._request(key_id, Purpose.CREATE if create else Purpose.UNLOCK), derive, source)
 
-    :param configured: the sources that the settings name.
-    :param factor: the name of the source that delivers it instead: a factor of a composite slot.
-    :raises PassphraseError: nobody chose one.
-    """
-    names = [name for name in configured if factor or host.plugins.load("passphrase", name).interactive]
-    if not names:
-        raise NoSecret(
-            f"no source asks for a new passphrase: sources are {', '.join(configured)}",
-            hint=f"give --passphrase-source {','.join((*configured, 'prompt'))}, or --new-passphrase-fd",
-        )
-    return _first(host, names, _request(host, store, key_id, Purpose.CHANGE), derive, factor, profile)
+    def choose(self, key_id: str, derive: Derive, configured: Sequence[str], *, source: str | None) -> Secret:
+        """Return the key of a new passphrase of an existing store.
 
+        Only the user chooses a passphrase: the other configured sources would deliver the current one.
 
-def keep(
-    host: Host, store: str, source: str, key_id: str, secret: Secret, profile: Mapping[str, str] = NO_PROFILE
-) -> None:
-    """Have a source keep a secret, and see that it gives it back: see :meth:`vault_core.api.Context.keep`."""
-    opened = _writable(host, store, source, profile)
-    request = _request(host, store, key_id, Purpose.CREATE)
-    opened.put(request, secret)
-    again = opened.get(_request(host, store, key_id, Purpose.UNLOCK))
-    if again != secret:
-        raise PassphraseError(f"passphrase source {source!r} does not give back what it was to keep")
+        :param configured: the sources that the settings name.
+        :param source: the source that delivers the passphrase instead: a factor of a composite slot.
+        :raises PassphraseError: no passphrase was chosen.
+        """
+        names = [name for name in configured if source or self._sources.load(name).interactive]
+        if not names:
+            raise NoSecret(
+                f"no source asks for a new passphrase: sources are {', '.join(configured)}",
+                hint=f"give --passphrase-source {','.join((*configured, 'prompt'))}, or --new-passphrase-fd",
+            )
+        return self._first(names, self._request(key_id, Purpose.CHANGE), derive, source)
 
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        """Store a secret in a source, and check that it delivers it: see :meth:`vault_core.api.Context.keep`."""
+        opened = self._writable(source)
+        opened.put(self._request(key_id, Purpose.CREATE), secret)
+        if opened.get(self._request(key_id, Purpose.UNLOCK)) != secret:
+            raise PassphraseError(f"passphrase source {source!r} does not deliver the secret that it was given")
 
-def forget(host: Host, store: str, source: str, key_id: str, profile: Mapping[str, str] = NO_PROFILE) -> bool:
-    """Have a source forget a secret: see :meth:`vault_core.api.Context.forget`."""
-    opened = _writable(host, store, source, profile)
-    return opened.forget(_request(host, store, key_id, Purpose.CHANGE))
+    def forget(self, source: str, key_id: str) -> bool:
+        """Delete a secret from a source: see :meth:`vault_core.api.Context.forget`."""
+        return self._writable(source).forget(self._request(key_id, Purpose.CHANGE))
 
+    def _first(self, names: Sequence[str], request: PassphraseRequest, derive: Derive, only: str | None) -> Secret:
+        """The key from the first of these sources that has a secret."""
+        tried: list[str] = []
+        failures: list[str] = []  # of sources that could not answer: shown once, before a question or at the end
+        try:
+            for position, name in enumerate(names):
+                spec = self._sources.load(name)
+                if spec.remote and self._prompts.asking.offline:
+                    self._sources.check(spec)  # reports wrong options all the same
+                    tried.append(f"{name} (not asked: it needs the network)")
+                    continue
+                if spec.interactive and request.may_ask:
+                    self._show(failures)
+                try:
+                    key = self._try(spec, self._sources.open(spec), request, derive, tried)
+                except SourceUnavailable as error:
+                    tried.append(f"{name} ({error.message})")
+                    if only:
+                        raise SourceUnavailable(self._missing(tried), hint=error.hint) from None
+                    if not spec.interactive:
+                        failures.append(f"passphrase source {name!r}: {error.message}")
+                    continue
+                except WrongSecret as error:
+                    if spec.interactive or not self._will_ask(names[position + 1 :], error):
+                        raise
+                    failures.append(error.message)
+                    continue
+                if key is not None:
+                    return key
+            failures.clear()
+        finally:
+            self._show(failures)
+        raise NoSecret(self._missing(tried)) if only else self._no_passphrase(names, tried)
 
-def _first(
-    host: Host,
-    names: Sequence[str],
-    request: PassphraseRequest,
-    derive: Callable[[Secret], Secret],
-    factor: str | None,
-    profile: Mapping[str, str],
-) -> Secret:
-    """The key from the first of these sources that has a secret."""
-    tried: list[str] = []
-    untold: list[str] = []  # why sources could not answer: told with what comes of it, and once
-    try:
-        for position, name in enumerate(names):
-            spec = host.plugins.load("passphrase", name)
-            if spec.remote and host.local:
-                _context(host, request.store, spec, profile)  # what is set wrongly is told all the same
-                tried.append(f"{name} (not asked: it needs the network)")
-                continue
-            if spec.interactive and request.may_ask:
-                _tell(untold)
+    def _try(
+        self,
+        spec: PassphraseSourceSpec,
+        source: PassphraseSource,
+        request: PassphraseRequest,
+        derive: Derive,
+        tried: list[str],
+    ) -> Secret | None:
+        """The key, or None if the source has no secret; ``tried`` gets the reason.
+
+        :raises WrongSecret: the source has a wrong secret.
+        :raises SourceUnavailable: the source cannot answer.
+        """
+        for attempt in range(1, TRIES + 1 if spec.interactive else 2):
             try:
-                source = _open(host, request.store, spec, profile)
-                key = _try_source(host, spec, source, request, derive, tried)
-            except SourceUnavailable as error:
-                tried.append(f"{name} ({error.message})")
-                if factor:
-                    raise SourceUnavailable(_missing(request.store, tried), hint=error.hint) from None
-                if not spec.interactive:
-                    untold.append(f"passphrase source {name!r}: {error.message}")
-                continue
-            except WrongSecret as error:
-                if spec.interactive or not _asks_somebody(host, names[position + 1 :], error):
-                    raise
-                untold.append(error.message)
-                continue
-            if key is not None:
-                return key
-        untold.clear()
-    finally:
-        _tell(untold)
-    raise _nothing(host, request.store, names, tried, factor)
+                secret = source.get(dataclasses.replace(request, attempt=attempt))
+            except QuestionRefused:
+                raise PassphraseError(f"no passphrase was given for store {self._store!r}") from None
+            if secret is None:
+                reason = self._prompts.cannot_ask() if spec.interactive else None
+                tried.append(f"{spec.name} ({reason or 'not set'})")
+                return None
+            try:
+                with self._one_at_a_time():
+                    return derive(secret)
+            except WrongSecret:
+                if spec.interactive:
+                    continue
+                tried.append(f"{spec.name} (wrong)")
+                raise WrongSecret(
+                    f"the passphrase from source {spec.name!r} does not open store {self._store!r}",
+                    hint="check where it is set; 'awsv explain PROFILE' names the sources",
+                ) from None
+        raise WrongSecret(f"wrong passphrase for store {self._store!r}, three times")
 
-
-def _tell(lines: list[str]) -> None:
-    for line in lines:
-        output.note(line)
-    lines.clear()
-
-
-def _open(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> PassphraseSource:
-    return open_source(host.plugins, spec, _context(host, store, spec, profile))
-
-
-def _context(host: Host, store: str, spec: PassphraseSourceSpec, profile: Mapping[str, str]) -> HostContext:
-    settings = host.settings.store(store)
-    return host.context("passphrase", spec.name, spec.options, store=settings, profile=profile)
-
-
-def _writable(host: Host, store: str, name: str, profile: Mapping[str, str]) -> PassphraseSource:
-    spec = host.plugins.load("passphrase", name)
-    if not spec.writable:
-        raise PassphraseError(
-            f"passphrase source {name!r} cannot keep a key", hint="name a source that keeps keys, as a keychain does"
+    def _request(self, key_id: str, purpose: Purpose) -> PassphraseRequest:
+        return PassphraseRequest(
+            store=self._store,
+            key_id=key_id,
+            purpose=purpose,
+            may_ask=self._prompts.cannot_ask() is None,
+            deadline=self._prompts.deadline(),
         )
-    return _open(host, store, spec, profile)
 
+    def _writable(self, name: str) -> PassphraseSource:
+        spec = self._sources.load(name)
+        if not spec.writable:
+            raise PassphraseError(
+                f"passphrase source {name!r} cannot keep a key",
+                hint="name a source that keeps keys, as a keychain does",
+            )
+        return self._sources.open(spec)
 
-def _asks_somebody(host: Host, names: Sequence[str], wrong: WrongSecret) -> bool:
-    """Whether one of these sources is going to ask a person. Only now are they loaded.
+    def _will_ask(self, names: Sequence[str], wrong: WrongSecret) -> bool:
+        """Whether one of these sources will ask the user. They are loaded only now.
 
-    :raises WrongSecret: one of them does not load: what is wrong comes first.
-    """
-    try:
-        return host.why_nobody_can_be_asked() is None and any(
-            host.plugins.load("passphrase", name).interactive for name in names
-        )
-    except PluginError as error:
-        raise WrongSecret(wrong.message, hint=f"correct it; nobody was asked instead, as {error.message}") from None
-
-
-def _request(host: Host, store: str, key_id: str, purpose: Purpose) -> PassphraseRequest:
-    return PassphraseRequest(
-        store=store,
-        key_id=key_id,
-        purpose=purpose,
-        may_ask=host.why_nobody_can_be_asked() is None,
-        deadline=host.deadline(),
-    )
-
-
-def _try_source(
-    host: Host,
-    spec: PassphraseSourceSpec,
-    source: PassphraseSource,
-    request: PassphraseRequest,
-    derive: Callable[[Secret], Secret],
-    tried: list[str],
-) -> Secret | None:
-    """The key, or None where the source had no secret; ``tried`` says why.
-
-    :raises WrongSecret: it had one that is wrong.
-    :raises SourceUnavailable: it cannot answer.
-    """
-    import dataclasses
-
-    for attempt in range(1, TRIES + 1 if spec.interactive else 2):
+        :raises WrongSecret: one of them does not load: the wrong secret is the first error to report.
+        """
         try:
-            secret = source.get(dataclasses.replace(request, attempt=attempt))
-        except QuestionRefused:
-            raise PassphraseError(f"no passphrase was given for store {request.store!r}") from None
-        if secret is None:
-            reason = host.why_nobody_can_be_asked() if spec.interactive else None
-            tried.append(f"{spec.name} ({reason or 'not set'})")
-            return None
-        try:
-            with _one_at_a_time(host):
-                return derive(secret)
-        except WrongSecret:
-            if spec.interactive:
-                continue
-            tried.append(f"{spec.name} (wrong)")
-            raise WrongSecret(
-                f"the passphrase from source {spec.name!r} does not open store {request.store!r}",
-                hint="check where it comes from; 'awsv explain PROFILE' names the sources",
-            ) from None
-    raise WrongSecret(f"wrong passphrase for store {request.store!r}, three times")
+            return self._prompts.cannot_ask() is None and any(self._sources.load(name).interactive for name in names)
+        except PluginError as error:
+            raise WrongSecret(wrong.message, hint=f"correct it; no other source was asked: {error.message}") from None
 
+    def _show(self, lines: list[str]) -> None:
+        for line in lines:
+            self._notice(line)
+        lines.clear()
 
-def _nothing(host: Host, store: str, names: Sequence[str], tried: list[str], factor: str | None) -> NoSecret:
-    if factor:
-        return NoSecret(_missing(store, tried))
-    removed = [name for name in host.settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
-    message = f"no passphrase for store {store!r}: tried {', '.join(tried)}"
-    if removed:
-        return NoSecret(
-            f"{message}; awsv removed {' and '.join(removed)} from the environment of what it started",
-            hint=f"run this outside of 'awsv exec', or start that one with --keep-env {removed[0]}",
-        )
-    return NoSecret(message, hint=_what_would_help(host, store, names))
+    def _no_passphrase(self, names: Sequence[str], tried: list[str]) -> NoSecret:
+        removed = [name for name in self._settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
+        message = f"no passphrase for store {self._store!r}: tried {', '.join(tried)}"
+        if removed:
+            return NoSecret(
+                f"{message}; awsv removed {' and '.join(removed)} from the environment of the program that it started",
+                hint=f"run this outside of 'awsv exec', or start that program with --keep-env {removed[0]}",
+            )
+        return NoSecret(message, hint=self._remedy(names))
 
+    def _remedy(self, names: Sequence[str]) -> str:
+        """What would give one of these sources a secret."""
+        remedies = []
+        if any(self._sources.load(name).interactive for name in names):
+            remedies.append("run it in a terminal")
+        if "env" in names:
+            remedies.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', self._store.upper())}_PASSPHRASE_FILE")
+        ask = f"to be asked for it, give --passphrase-source {','.join((*names, 'prompt'))}"
+        return ", or ".join(remedies) or ask
 
-def _what_would_help(host: Host, store: str, names: Sequence[str]) -> str:
-    """Only what one of these sources would take."""
-    found = []
-    if any(host.plugins.load("passphrase", name).interactive for name in names):
-        found.append("run it in a terminal")
-    if "env" in names:
-        found.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', store.upper())}_PASSPHRASE_FILE")
-    return ", or ".join(found) or f"to be asked for it, give --passphrase-source {','.join((*names, 'prompt'))}"
+    def _missing(self, tried: list[str]) -> str:
+        return f"no secret for store {self._store!r} from its source {', '.join(tried)}"
 
-
-def _missing(store: str, tried: list[str]) -> str:
-    return f"no secret for store {store!r} from its source {', '.join(tried)}"
-
-
-@contextmanager
-def _one_at_a_time(host: Host) -> Iterator[None]:
-    """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
-    with ExitStack() as lock:
-        with suppress(OSError):  # also TimeoutError: without the lock it is slower, but correct
-            lock.enter_context(files.held(host.settings.state_dir / "derive.lock", timeout=30))
-        yield
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
+        with ExitStack() as lock:
+            with suppress(OSError):  # also TimeoutError: without the lock it is slower, but correct
+                lock.enter_context(files.held(self._settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT))
+            yield

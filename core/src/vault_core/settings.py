@@ -1,10 +1,10 @@
-"""Where every setting comes from, and the only reader of ``os.environ``.
+"""All settings: their sources and their order. The only reader of ``os.environ``.
 
 The order is: flag, AWS profile key, environment, ``config.toml``, default. Setting ``backend`` is the flag
 ``--backend``, the profile key ``vault_backend``, the variable ``AWS_VAULT_BACKEND`` and ``backend`` in
-``config.toml``; option ``dir`` of plugin ``file`` is ``--file-dir``, ``AWS_VAULT_FILE_DIR`` and ``dir`` in
-``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` counts in place of the last two. Which options a profile key
-may set is :attr:`vault_core.api.Option.from_profile`'s to say, and the host's to enforce.
+``config.toml``; option ``dir`` of plugin ``file`` is ``-o file.dir=VALUE``, ``AWS_VAULT_FILE_DIR`` and ``dir`` in
+``[plugin.file]``. For a ``[store.NAME]`` its own ``dir`` replaces the last two. Which options a profile key may set
+is in :attr:`vault_core.api.Option.from_profile`, and the host enforces it.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ DEFAULTS: Mapping[str, str] = {
 """Every setting of the core, with its default."""
 
 PREFIX = "AWS_VAULT_"
-"""How every variable of ours begins, of the core and of plugins."""
+"""The beginning of every variable of awsv, of the core and of plugins."""
 
 LOAD_PLUGINS = "AWS_VAULT_LOAD_PLUGINS"
-"""The plugins that may load, by name or distribution; empty: none. Not set: whichever is named."""
+"""The plugins that may load, by name or distribution; empty: none. Not set: any plugin that is named."""
 
 REMOVED = "AWS_VAULT_REMOVED"
 """Set for a child of ``exec``: the names of the variables that awsv removed, so that a nested call can say so."""
 
 NO_HELP = "AWS_VAULT_DISABLE_HELP_MESSAGE"
-"""Set to anything: a shell that ``exec`` starts is not announced."""
+"""Set to any value: ``exec`` does not announce the shell that it starts."""
 
 PLAIN_HTTP = "AWS_VAULT_PLAIN_HTTP"
-"""The hosts that may be talked to without TLS, written as in ``NO_PROXY``. A variable alone: no file says so."""
+"""The hosts that may be contacted without TLS, written as in ``NO_PROXY``. Only a variable: no file can set it."""
 
 OWN_VARIABLES = frozenset(
     (*(f"{PREFIX}{name.upper()}" for name in DEFAULTS), LOAD_PLUGINS, REMOVED, NO_HELP, PLAIN_HTTP)
 )
-"""The core's own: a plugin ``session`` or ``passphrase`` is not named by them."""
+"""The core's own variables: they do not name a plugin ``session`` or ``passphrase``."""
 
 AWS_CONFIG_FILE = "AWS_CONFIG_FILE"
 AWS_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
 
 CONFIG_LIMIT = 1 << 20
-"""The most bytes of ``config.toml``."""
+"""The maximum size of ``config.toml``, in bytes."""
 
 _SECRET_VARIABLE = re.compile(
     r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|(VAULT|BAO)_TOKEN)\Z"
@@ -83,25 +83,25 @@ class StoreSettings:
 
 
 def profile_key(plugin: str, option: str) -> str:
-    """The key of an AWS profile that sets a plugin's option, where it may."""
+    """The key of an AWS profile that sets a plugin's option, if a profile may."""
     return f"vault_{plugin}_{option}".replace("-", "_")
 
 
 def is_secret_variable(name: str) -> bool:
-    """Whether the variable holds a secret by its name. It errs on the side of removing too much from children."""
+    """Whether the variable holds a secret, judging by its name. In doubt it does, so children do not get it."""
     return _SECRET_VARIABLE.match(name) is not None
 
 
 def is_way_to_passphrase(name: str) -> bool:
-    """Whether the variable says where a passphrase comes from, and holds none itself."""
+    """Whether the variable names the place of a passphrase, and does not hold one."""
     return name.startswith(PREFIX) and name.endswith(("PASSPHRASE_FILE", "PASSPHRASE_COMMAND"))
 
 
 class Settings:
-    """One process's settings: a snapshot of the environment, the flags, and ``config.toml`` when it is first needed.
+    """The settings of one process: a snapshot of the environment, the flags, and ``config.toml``, read when needed.
 
-    :param environ: the environment; default: this process's own.
-    :param flags: ``backend`` or ``file-dir`` to text, as given on the command line.
+    :param environ: default: the environment of this process.
+    :param flags: ``backend`` or ``file.dir`` (option ``dir`` of plugin ``file``) to text, as given on the command line.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None) -> None:
@@ -117,13 +117,13 @@ class Settings:
 
     @cached_property
     def home(self) -> Path:
-        """The home folder: ``HOME``, else the password database's.
+        """The home folder: ``HOME``, else that of the password database.
 
-        :raises ConfigError: there is none, or ``HOME`` is relative: whoever fills the working folder would decide.
+        :raises ConfigError: there is none, or ``HOME`` is relative: the owner of the working folder would decide.
         """
         given = self.environ.get("HOME")
         if given and not given.startswith("/"):
-            raise ConfigError(f"the home folder {given!r} (HOME) is no absolute path", hint="set HOME")
+            raise ConfigError(f"the home folder {given!r} (HOME) is not an absolute path", hint="set HOME")
         try:
             return Path(given or Path("~").expanduser())
         except RuntimeError:
@@ -131,7 +131,7 @@ class Settings:
 
     @cached_property
     def config_dir(self) -> Path:
-        """``config.toml``'s folder."""
+        """The folder of ``config.toml``."""
         return self._folder("XDG_CONFIG_HOME", ".config")
 
     @cached_property
@@ -141,9 +141,9 @@ class Settings:
 
     @cached_property
     def state_dir(self) -> Path:
-        """Disposable state of this machine: sessions, flights. It may not exist yet.
+        """Disposable state of this machine: sessions, locks. It may not exist yet.
 
-        :raises ConfigError: it is not ours alone to write: what lies there decides what is served.
+        :raises ConfigError: another user can write it: its content decides which sessions are served.
         """
         folder = self._folder("XDG_STATE_HOME", ".local/state")
         try:
@@ -153,21 +153,21 @@ class Settings:
         return folder
 
     def make_state_dir(self) -> Path:
-        """:attr:`state_dir`, made if that can be.
+        """:attr:`state_dir`, created if possible.
 
-        :raises ConfigError: as there, also of what another was faster to put there.
+        :raises ConfigError: as there, also for a folder that another process created meanwhile.
         """
         try:
             files.make_folder(self.state_dir)
         except folders.Untrusted as error:
             raise _untrusted(self.state_dir, error) from None
-        except OSError:  # a disk that is full or read-only: whoever writes there finds out
+        except OSError:  # a disk that is full or read-only: a later write reports that
             pass
         return self.state_dir
 
     @cached_property
     def runtime_dir(self) -> Path:
-        """Private and gone after logout or reboot, where the system has such a place. Not checked, may not exist."""
+        """Private, and empty after logout or reboot if the system has such a folder. Not checked, may not exist."""
         given = self.environ.get("XDG_RUNTIME_DIR", "")
         if given.startswith("/"):
             return Path(given) / APP
@@ -176,7 +176,7 @@ class Settings:
         import platformdirs  # costs milliseconds, and most systems set the variable
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the variable is not set; whoever uses the folder checks it
+            warnings.simplefilter("ignore")  # about the unset variable; the code that uses the folder checks it
             return Path(platformdirs.user_runtime_dir(APP))
 
     @cached_property
@@ -205,7 +205,7 @@ class Settings:
         return self._aws_file(AWS_CREDENTIALS_FILE, "credentials")
 
     def named_by(self, path: Path) -> str:
-        """The variable that names one of the two AWS files; empty where the file lies in its own place."""
+        """The variable that names one of the two AWS files; empty if the file is in its default place."""
         variable = AWS_CONFIG_FILE if path == self.aws_config_file else AWS_CREDENTIALS_FILE
         return variable if self.environ.get(variable) else ""
 
@@ -213,10 +213,9 @@ class Settings:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """``config.toml``; empty where there is none.
+        """``config.toml``; empty if there is none.
 
-        :raises ConfigError: it cannot be read, somebody else can write it, it is not TOML, or has a key that nobody
-            knows.
+        :raises ConfigError: it cannot be read, another user can write it, it is not TOML, or it has an unknown key.
         """
         try:
             raw = files.read(self.config_file, limit=CONFIG_LIMIT, check=self._check_config_owner)
@@ -229,7 +228,7 @@ class Settings:
             return {}
         except OSError as error:
             raise ConfigError(
-                f"cannot read {self.config_file}: {error.strerror}", hint="put an ordinary file of yours there"
+                f"cannot read {self.config_file}: {error.strerror}", hint="put a regular file of yours there"
             ) from None
         import tomllib
 
@@ -237,7 +236,7 @@ class Settings:
             config = tomllib.loads(raw.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             what = "nested too deeply" if isinstance(error, RecursionError) else error
-            raise ConfigError(f"{self.config_file}: {what}", hint="mend the file, or move it away") from None
+            raise ConfigError(f"{self.config_file}: {what}", hint="fix the file, or move it away") from None
         for key, value in config.items():
             if key in ("store", "plugin"):
                 self._check_tables(key, value)
@@ -246,14 +245,14 @@ class Settings:
             else:
                 raise ConfigError(
                     f"{self.config_file}: unknown setting {key!r}",
-                    hint=f"known are {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
+                    hint=f"available: {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
                 )
         return config
 
     def _check_config_owner(self, file: os.stat_result) -> None:
-        """What stands in the file decides where secrets go: it must be nobody's to write but ours, or root's.
+        """The file decides where secrets go: only this user, or root, may be able to write it.
 
-        :raises ConfigError: somebody else can write it, or put another one in its place.
+        :raises ConfigError: another user can write it, or replace it.
         """
         folder = self.config_dir
         own = "keep a config.toml of your own in awsv below a folder of yours, and name that folder by XDG_CONFIG_HOME"
@@ -269,13 +268,13 @@ class Settings:
             )
         try:
             folders.check(folder, roots=True)
-            folders.check_way(self.config_file)  # which may be a link into a folder of others
+            folders.check_way(self.config_file)  # which may be a link into a folder of another user
         except OSError as error:
             raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
 
     def _check_tables(self, kind: str, tables: object) -> None:
         if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):
-            raise ConfigError(f"{self.config_file}: {kind} is made of tables, as in [{kind}.NAME]")
+            raise ConfigError(f"{self.config_file}: {kind} must consist of tables, as in [{kind}.NAME]")
         for name, table in tables.items():
             for key, value in table.items():
                 self._check_plain(f"[{kind}.{name}] {key}", value)
@@ -288,10 +287,10 @@ class Settings:
     # -- values ------------------------------------------------------------------------------------------------------
 
     def value(self, name: str, profile: Mapping[str, str] | None = None) -> Value:
-        """A setting of the core.
+        """Return a setting of the core.
 
         :param name: a key of :data:`DEFAULTS`.
-        :param profile: the AWS profile's keys, where there is a profile.
+        :param profile: the keys of the AWS profile, if there is one.
         """
         return (
             self._explicit(name.replace("_", "-"), name, profile or {})
@@ -302,29 +301,29 @@ class Settings:
     def option(
         self, plugin: str, option: str, store: StoreSettings | None = None, profile: Mapping[str, str] | None = None
     ) -> Value | None:
-        """An option of a plugin, or None where nobody sets it.
+        """Return an option of a plugin, or None if it is not set.
 
-        :param store: the named store being opened, whose own options win over the environment and ``[plugin.NAME]``.
+        :param store: the store to open: its own options win over the environment and ``[plugin.NAME]``.
         """
         key = f"{plugin}_{option}".replace("-", "_")
-        if explicit := self._explicit(f"{plugin}-{option}", key, profile or {}):
+        if explicit := self._explicit(f"{plugin}.{option}", key, profile or {}):
             return explicit
         if store and store.backend == plugin and option in store.options:
-            # A named store says where *it* is; the environment speaks of the store with the plugin's own name.
+            # A named store has its own place; the environment is about the store with the plugin's own name.
             return Value(_text(store.options[option]), f"[store.{store.name}] of {self.config_file}")
         table: Mapping[str, Any] = self.config.get("plugin", {}).get(plugin, {})
         return self._ambient(key, table.get(option), f"[plugin.{plugin}] of {self.config_file}")
 
     def _explicit(self, flag: str, key: str, profile: Mapping[str, str]) -> Value | None:
-        """What was said about this command or this profile."""
+        """The value from a flag or the AWS profile."""
         if flag in self.flags:
-            return Value(self.flags[flag], f"--{flag}")
+            return Value(self.flags[flag], _flag(flag))
         if profile.get(f"vault_{key}"):
             return Value(profile[f"vault_{key}"], f"vault_{key}")
         return None
 
     def _ambient(self, key: str, configured: Any, where: str) -> Value | None:
-        """What holds for every command."""
+        """The value from the environment or ``config.toml``."""
         variable = f"AWS_VAULT_{key.upper()}"
         if self.environ.get(variable):
             return Value(self.environ[variable], variable)
@@ -333,19 +332,19 @@ class Settings:
         return None
 
     def names(self, name: str, profile: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """A setting that is a list of names, in order, without repetition."""
+        """Return a setting that is a list of names, in order, without duplicates."""
         value = self.value(name, profile)
         names = tuple(dict.fromkeys(part.strip() for part in value.text.split(",") if part.strip()))
         if not names:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
 
-    def told(self) -> dict[str, str]:
-        """What flags and the tables of ``config.toml`` set, by the name of who says it: ``[plugin.NAME] OPTION``.
+    def explicit_values(self) -> dict[str, str]:
+        """Return what flags and the tables of ``config.toml`` set, by ``--FLAG`` or ``[plugin.NAME] OPTION``.
 
         :raises ConfigError: as :attr:`config`.
         """
-        found = {f"--{name}": text for name, text in self.flags.items()}
+        found = {_flag(name): text for name, text in self.flags.items()}
         for kind in ("plugin", "store"):
             for name, table in self.config.get(kind, {}).items():
                 found |= {f"[{kind}.{name}] {option}": _text(value) for option, value in table.items()}
@@ -353,12 +352,12 @@ class Settings:
 
     @property
     def load_plugins(self) -> tuple[str, ...] | None:
-        """What :data:`LOAD_PLUGINS` names; None where it is not set. It narrows what may load and selects nothing."""
+        """The names in :data:`LOAD_PLUGINS`; None if it is not set. It only restricts which plugins may load."""
         given = self.environ.get(LOAD_PLUGINS)
         return None if given is None else tuple(part.strip() for part in given.split(",") if part.strip())
 
     def store(self, name: str) -> StoreSettings:
-        """What a store's name means.
+        """Return the settings of a store by its name.
 
         :raises ConfigError: ``[store.NAME]`` has no ``backend``.
         """
@@ -371,15 +370,20 @@ class Settings:
         return StoreSettings(name, backend, {key: value for key, value in table.items() if key != "backend"})
 
 
+def _flag(name: str) -> str:
+    """How a flag is given on the command line."""
+    return f"-o {name}" if "." in name else f"--{name}"
+
+
 def _untrusted(folder: Path, error: OSError) -> ConfigError:
     return ConfigError(
         f"the state folder cannot be trusted: {error.strerror or error}",
-        hint=f"give {folder} to its user and nobody else (chmod go-w), or set XDG_STATE_HOME to a folder of your own",
+        hint=f"make {folder} yours alone (chown, chmod go-w), or set XDG_STATE_HOME to a folder of your own",
     )
 
 
 def _text(value: Any) -> str:
-    """A TOML value as the text that a variable would hold."""
+    """Return a TOML value as the text that a variable would hold."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):

@@ -8,9 +8,9 @@ import pytest
 
 from support.dictionary import BOTH, Dictionary, after_next_read, rescue
 from vault_core.api import Capability, Secret, StorageUnavailable, WrongSecret
-from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots import new_slot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
-from vault_core.vlt import primitives, slot_table
+from vault_core.vlt import primitives
 from vault_core.vlt.kdf import Argon2id
 from vault_testkit.context import FakeContext
 
@@ -18,13 +18,13 @@ WEAK, TODAY = Argon2id(memory=19_456, passes=2, lanes=1), Argon2id(memory=19_456
 KEY = "credentials/a"
 LINE = (
     "a guess at the passphrase of store test costs less than at one of a new store (argon2id, 19 MiB, t=2);"
-    " the next write mends that"
+    " the next write upgrades it"
 )
 
 
 @pytest.fixture(autouse=True)
 def _today(monkeypatch, _cheap):
-    monkeypatch.setattr(slot_table, "DEFAULT_COST", TODAY)
+    monkeypatch.setattr(new_slot, "DEFAULT_COST", TODAY)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_where_a_change_could_be_lost_people_are_told_how(inner, opened):
     before = inner.kept[SLOTS_KEY]
     store.put("credentials/b", Secret("two"))
     assert inner.kept[SLOTS_KEY] == before
-    assert [note.partition("; ")[2] for note in context.notes] == ["to mend that: awsv passwd --backend test"]
+    assert [note.partition("; ")[2] for note in context.notes] == ["to upgrade it: awsv passwd --backend test"]
 
 
 def test_a_slot_that_was_changed_meanwhile_stays_as_it_is(inner, opened):
@@ -110,7 +110,7 @@ def test_a_slot_that_was_removed_meanwhile_stays_so_and_fails_no_change(inner, o
     other, _ = opened(able=Capability.CREATE_ONLY)  # it mends nothing by itself
     rescue(other)
     weak = other.slots().of_type("passphrase")[0].id
-    new = NewSlot.recovery(other.slots().store)[0]
+    new = new_slot.recovery(other.slots().store)[0]
     after_next_read(inner, lambda: other.change_slots(lambda table, _: table.remove(weak)))
     store.change_slots(lambda table, dek: table.add(dek, new))
     assert [slot.type for slot in store.slots().slots] == ["recovery", "recovery"]
@@ -136,6 +136,6 @@ def test_too_little_memory_refuses_no_write(inner, opened, monkeypatch):
 def test_the_passphrase_is_let_go(opened):
     store, _ = opened()
     store.get(KEY)
-    assert store._renewal.pending
+    assert store._slots.upgrade_pending
     store.close()
-    assert not store._renewal.pending
+    assert not store._slots.upgrade_pending

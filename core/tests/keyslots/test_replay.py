@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from vault_core.api import Secret
-from vault_core.keyslots.new_slot import NewSlot
-from vault_core.keyslots.replay import heard
+from vault_core.keyslots import new_slot, unlock
+from vault_core.keyslots.rekey import rekey
+from vault_core.keyslots.replay import record_secrets
 from vault_core.vlt.kdf import Argon2id
 from vault_core.vlt.slot_table import SlotTable
 from vault_testkit.context import FakeContext
@@ -22,41 +23,41 @@ def context(tmp_path, factors):
 
 
 def composite(secrets):
-    return NewSlot.composite(
+    return new_slot.composite(
         STORE, lambda _key_id, derive, source: derive(Secret(secrets[source])), list(secrets), cost=CHEAP
     )
 
 
 def passphrase():
-    return NewSlot.passphrase(STORE, lambda _key_id, derive, _source: derive(Secret("right")), cost=CHEAP)
+    return new_slot.passphrase(STORE, lambda _key_id, derive, _source: derive(Secret("right")), cost=CHEAP)
 
 
 @pytest.mark.parametrize("make", [passphrase, lambda: composite(MINE)])
 def test_what_opened_the_store_is_repeated(tmp_path, make):
     ctx = context(tmp_path, MINE)
     table = SlotTable(STORE, (make().wrap(DEK),))
-    hearing, repeating = heard(ctx)
-    assert table.open(hearing, WHERE) == DEK
+    recorder, replayer = record_secrets(ctx)
+    assert unlock.open_table(recorder, table, WHERE) == DEK
     asked = len(ctx.unlocked)
-    again, dek, dropped = table.rekey(ctx, WHERE, repeating=repeating)
+    again, dek, dropped = rekey(ctx, table, WHERE, replayer=replayer)
     assert (len(ctx.unlocked), dropped, ctx.notes) == (asked, (), [])
-    assert again.open(ctx, WHERE) == dek != DEK
+    assert unlock.open_table(ctx, again, WHERE) == dek != DEK
 
 
 def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path):
     one, other = context(tmp_path, MINE), context(tmp_path, OTHER)
     table = SlotTable(STORE, (composite(MINE).wrap(DEK), composite(OTHER).wrap(DEK)))
-    hearing, repeating = heard(one)
-    table.open(hearing, WHERE)
-    again, dek, dropped = table.rekey(other, WHERE, repeating=repeating)
+    recorder, replayer = record_secrets(one)
+    unlock.open_table(recorder, table, WHERE)
+    again, dek, dropped = rekey(other, table, WHERE, replayer=replayer)
     assert (len(again.slots), dropped) == (2, ())
-    assert again.open(one, WHERE) == again.open(other, WHERE) == dek
+    assert unlock.open_table(one, again, WHERE) == unlock.open_table(other, again, WHERE) == dek
     assert [note.partition(":")[0] for note in other.notes[:1]] == [f"for {table.slots[1].describe()}"]
 
 
 def test_a_wrong_secret_is_not_kept(tmp_path):
     ctx = FakeContext(tmp_path, passphrases=["wrong", "right"])
     table = SlotTable(STORE, (passphrase().wrap(DEK),))
-    hearing, repeating = heard(ctx)
-    table.open(hearing, WHERE)
-    assert [secret.reveal_text() for _, secret in repeating._said] == ["right"]
+    recorder, replayer = record_secrets(ctx)
+    unlock.open_table(recorder, table, WHERE)
+    assert [secret.reveal_text() for _, secret in replayer._recorded] == ["right"]

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
-from vault_core.keyslots import replay
-from vault_core.keyslots.kdf_upgrade import Renewal
-from vault_core.vlt import slot_table
+from vault_core.keyslots import hints, replay
+from vault_core.keyslots.kdf_upgrade import KdfUpgrade
+from vault_core.keyslots.rekey import forget_kept
 from vault_core.vlt.kdf import Argon2id, cost
 from vault_core.vlt.recovery import same_group
 from vault_core.vlt.slot import Slot
@@ -44,12 +44,12 @@ def argon2(memory, passes):
 @pytest.mark.parametrize("able", [True, False])
 def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(tmp_path, kdf, weak, able):
     ctx = FakeContext(tmp_path, store="team")
-    renewal = Renewal(ctx, "it", cost=TODAY, able=able)
-    renewal.opened(STORE, slot(kdf=kdf), Secret("p"))
-    assert renewal.pending is (weak and able)
+    upgrade = KdfUpgrade(ctx, "it", cost=TODAY, able=able)
+    upgrade.opened(STORE, slot(kdf=kdf), Secret("p"))
+    assert upgrade.pending is (weak and able)
     assert [("passwd --backend team" in note, "next write" in note) for note in ctx.notes] == [(not able, able)] * weak
-    renewal.forget()
-    assert not renewal.pending
+    upgrade.forget()
+    assert not upgrade.pending
 
 
 def test_what_derivations_cost():
@@ -64,21 +64,21 @@ def test_what_derivations_cost():
 
 @pytest.mark.parametrize(("store", "line"), [("", "awsv x"), ("file", "awsv x"), ("team", "awsv x --backend team")])
 def test_a_command_names_the_store_where_it_is_another_than_the_usual_one(tmp_path, store, line):
-    assert slot_table.on_store(FakeContext(tmp_path, store=store), "x") == line
+    assert hints.on_store(FakeContext(tmp_path, store=store), "x") == line
 
 
 @pytest.mark.parametrize(
     ("kinds", "hint"),
     [
         (("passphrase", "recovery"), "awsv passwd --recovery"),
-        (("passphrase", "key"), "the only other way in is key slot 00000000 (ssm): see to its sources"),
+        (("passphrase", "key"), "the only other way in is key slot 00000000 (ssm): check its sources"),
         (("passphrase", "passphrase"), "no other way in exists"),
     ],
 )
 def test_the_way_out(tmp_path, kinds, hint):
     further = {"key": {"source": "ssm"}, "passphrase": {"kdf": argon2(1, 1)}, "recovery": {}}
     table = SlotTable(STORE, tuple(slot(kind, number, **further[kind]) for number, kind in enumerate(kinds)))
-    assert table.way_out(FakeContext(tmp_path, store="file")).startswith(hint)
+    assert hints.other_ways(FakeContext(tmp_path, store="file"), table).startswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
     table = SlotTable(STORE, (*keys, slot(kdf=argon2(1, 1), number=3)))
     for one in table.slots[:2]:
         ctx.keep("ssm", f"{STORE.hex()}/{one.id}", Secret("k"))
-    table.forget_kept(ctx, (table.slots[0], table.slots[2]))
+    forget_kept(ctx, table.store, (table.slots[0], table.slots[2]))
     assert list(ctx.kept) == [("ssm", f"{STORE.hex()}/{table.slots[1].id}")]
 
 
 def test_what_one_source_said_is_not_repeated_for_another():
     said = [("ssm", Secret("1")), (None, Secret("2")), (None, Secret("3"))]
-    again = replay._Repeating(SimpleNamespace(), said)
+    again = replay._Replayer(SimpleNamespace(), said)
     assert again.unlock("k", lambda secret: secret) == Secret("2")
-    assert again.unlock("k", lambda secret: secret, factor="ssm") == Secret("1")
+    assert again.unlock("k", lambda secret: secret, source="ssm") == Secret("1")
 
     def second(secret):
         if secret != Secret("3"):
@@ -114,4 +114,4 @@ def test_what_one_source_said_is_not_repeated_for_another():
     assert again.unlock("k", second) == Secret("3")
     for factor in ("ssm", "other"):
         with pytest.raises(NoSecret):
-            again.unlock("k", second, factor=factor)
+            again.unlock("k", second, source=factor)

@@ -8,7 +8,7 @@ import pytest
 
 from support.dictionary import BOTH, Dictionary
 from vault_core.api import NoSecret, Secret
-from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots import new_slot, sources, unlock
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
 from vault_core.vlt.encoding import canonical
 from vault_core.vlt.slot_table import SlotTable
@@ -24,10 +24,10 @@ class Watched(FakeContext):
         super().__init__(root, store="file", **{"sources": ("env", "prompt"), **options})
         self.asked = []
 
-    def unlock(self, key_id, derive, *, create=False, factor=None):
-        if factor is not None:
-            self.asked.append(factor)
-        return super().unlock(key_id, derive, create=create, factor=factor)
+    def unlock(self, key_id, derive, *, create=False, source=None):
+        if source is not None:
+            self.asked.append(source)
+        return super().unlock(key_id, derive, create=create, source=source)
 
 
 @pytest.fixture
@@ -44,22 +44,22 @@ def here(tmp_path):
 @pytest.fixture
 def table(here):
     """Slots: a passphrase, a kept key, two factors; and the data key."""
-    table, dek = SlotTable.create(here, "it")
+    table, dek = new_slot.table(here)
     here.factors = {"ssm": [Secret("one")], "vault": [Secret("two")]}
 
     def choose(key_id, derive, source):
-        return here.unlock(key_id, derive, create=True, factor=source)
+        return here.unlock(key_id, derive, create=True, source=source)
 
-    both = NewSlot.composite(table.store, choose, ["ssm", "vault"], cost=slots_cost())
-    table = table.add(dek, NewSlot.kept(table.store, here, "keychain")).add(dek, both)
+    both = new_slot.composite(table.store, choose, ["ssm", "vault"], cost=slots_cost())
+    table = table.add(dek, new_slot.key(table.store, here, "keychain")).add(dek, both)
     here.asked.clear()
     return table, dek
 
 
 def slots_cost():
-    from vault_core.vlt import slot_table
+    from vault_core.keyslots import new_slot
 
-    return slot_table.DEFAULT_COST
+    return new_slot.DEFAULT_COST
 
 
 def without_passphrase(table):
@@ -68,14 +68,14 @@ def without_passphrase(table):
 
 def test_what_nobody_named_is_not_asked_and_the_passphrase_opens(table, stranger):
     context = stranger(passphrases=["right"])
-    assert table[0].open(context, "it") == table[1]
+    assert unlock.open_table(context, table[0], "it") == table[1]
     assert (context.asked, context.notes) == ([], [])
 
 
 def test_where_nothing_else_opens_it_the_message_names_the_source_and_how_to_allow_it(table, stranger):
     context = stranger()
     with pytest.raises(NoSecret, match=r"was not tried, as no setting names keychain; .* names ssm or vault") as caught:
-        without_passphrase(table[0]).open(context, "it")
+        unlock.open_table(context, without_passphrase(table[0]), "it")
     assert caught.value.exit_code == 5
     assert caught.value.hint.endswith("--passphrase-source env,prompt,keychain,ssm,vault")
     assert context.asked == []
@@ -84,7 +84,7 @@ def test_where_nothing_else_opens_it_the_message_names_the_source_and_how_to_all
 def test_where_the_passphrase_is_wrong_it_is_told(table, stranger):
     context = stranger(passphrases=["wrong"])
     with pytest.raises(Exception, match="wrong passphrase"):
-        table[0].open(context, "it")
+        unlock.open_table(context, table[0], "it")
     assert [note.partition(" was not tried")[2] != "" for note in context.notes] == [True, True]
     assert context.asked == []
 
@@ -92,46 +92,46 @@ def test_where_the_passphrase_is_wrong_it_is_told(table, stranger):
 def test_one_factor_that_nobody_named_is_enough_to_ask_none(table, stranger):
     context = stranger(sources=("env", "ssm"))
     with pytest.raises(NoSecret):
-        without_passphrase(table[0]).open(context, "it")
+        unlock.open_table(context, without_passphrase(table[0]), "it")
     assert context.asked == []
 
 
 def test_what_the_settings_name_is_asked(table, here, stranger):
     context = stranger(sources=("env", "keychain"))
     context.kept = here.kept
-    assert without_passphrase(table[0]).open(context, "it") == table[1]
+    assert unlock.open_table(context, without_passphrase(table[0]), "it") == table[1]
     assert context.asked == ["keychain"]
 
 
 def test_what_the_stores_own_slots_named_is_asked_without_settings(table, here):
     only = without_passphrase(table[0])
-    only.proven(here)
-    assert only.open(here, "it") == table[1]
+    sources.remember(here, only)
+    assert unlock.open_table(here, only, "it") == table[1]
     assert here.asked == ["keychain"]
-    table[0].remove(only.slots[0].id).proven(here)  # a copy from before still opens
-    assert only.open(here, "it") == table[1]
+    sources.remember(here, table[0].remove(only.slots[0].id))  # a copy from before still opens
+    assert unlock.open_table(here, only, "it") == table[1]
 
 
 def test_what_an_older_copy_names_is_asked_after_the_store_has_named_another_source(table, here):
     kept, both = table[0].of_type("key"), table[0].of_type("composite")
-    SlotTable(table[0].store, kept).proven(here)
-    SlotTable(table[0].store, both).proven(here)  # the key slot was replaced by one of another source
-    assert SlotTable(table[0].store, kept).open(here, "it") == table[1]
+    sources.remember(here, SlotTable(table[0].store, kept))
+    sources.remember(here, SlotTable(table[0].store, both))  # the key slot was replaced by one of another source
+    assert unlock.open_table(here, SlotTable(table[0].store, kept), "it") == table[1]
     assert here.asked == ["keychain"]
 
 
 def test_what_another_stores_slots_named_is_not(table, here):
-    table[0].proven(here)
-    other, dek = SlotTable.create(here, "other")
-    other = without_passphrase(other.add(dek, NewSlot.kept(other.store, here, "keychain")))
+    sources.remember(here, table[0])
+    other, dek = new_slot.table(here)
+    other = without_passphrase(other.add(dek, new_slot.key(other.store, here, "keychain")))
     with pytest.raises(NoSecret, match="was not tried"):
-        other.open(here, "other")
+        unlock.open_table(here, other, "other")
     assert here.asked == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'"keychain"', b"[1, null]", b"[" * 5000, None])
 def test_a_damaged_memory_allows_nothing(table, here, damage):
-    table[0].proven(here)
+    sources.remember(here, table[0])
     (path,) = (here.state_dir / "sources").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     if damage is None:
@@ -140,15 +140,15 @@ def test_a_damaged_memory_allows_nothing(table, here, damage):
     else:
         path.write_bytes(damage)
     with pytest.raises(NoSecret, match="was not tried"):
-        without_passphrase(table[0]).open(here, "it")
-    table[0].proven(here)
-    assert without_passphrase(table[0]).open(here, "it") == table[1]
+        unlock.open_table(here, without_passphrase(table[0]), "it")
+    sources.remember(here, table[0])
+    assert unlock.open_table(here, without_passphrase(table[0]), "it") == table[1]
 
 
 def test_a_memory_that_cannot_be_written_stops_nothing(table, here):
     here.state_dir.parent.mkdir(exist_ok=True)
     here.state_dir.write_text("a file where the folder should be")
-    table[0].proven(here)
+    sources.remember(here, table[0])
 
 
 # -- a store that the core seals ---------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_a_key_slot_of_a_sealed_store_opens_on_the_machine_that_made_it(here, st
     inner = Dictionary()
     store = SealedBackend(inner, here, BOTH)
     store.put("a/b", Secret("value"))
-    store.change_slots(lambda table, dek: table.add(dek, NewSlot.kept(table.store, here, "keychain")))
+    store.change_slots(lambda table, dek: table.add(dek, new_slot.key(table.store, here, "keychain")))
     here.passphrases.clear()
     assert SealedBackend(inner, here, BOTH).get("a/b").value == Secret("value")
     other = stranger(passphrases=["right"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vault_core import vlt
 from vault_core.api import (
     NoSecret,
     PassphraseError,
@@ -14,10 +15,10 @@ from vault_core.api import (
     StorageError,
     StorageLocked,
     WrongSecret,
-    sealing,
 )
 from vault_core.errors import PluginError, UsageError
-from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots import new_slot, sources, unlock
+from vault_core.keyslots.rekey import forget_kept, rekey
 from vault_core.vlt import recovery
 from vault_core.vlt.kdf import NO_KDF, Argon2id
 from vault_core.vlt.slot_table import MAX_SLOTS, SlotTable
@@ -26,14 +27,14 @@ from vault_testkit.context import FakeContext
 pytestmark = pytest.mark.security("S15")
 
 CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
-SCRYPT = {"alg": "scrypt", "n": 2**15, "p": 3, "r": 8, "salt": sealing.to_base64(bytes(range(16)))}
-PBKDF2 = {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": sealing.to_base64(bytes(range(16)))}
+SCRYPT = {"alg": "scrypt", "n": 2**15, "p": 3, "r": 8, "salt": vlt.to_base64(bytes(range(16)))}
+PBKDF2 = {"alg": "pbkdf2-sha256", "rounds": 600_000, "salt": vlt.to_base64(bytes(range(16)))}
 WHERE = "/the/store"
 
 
 @pytest.fixture
 def made(tmp_path):
-    return SlotTable.create(FakeContext(tmp_path, passphrases=["right"]), WHERE)
+    return new_slot.table(FakeContext(tmp_path, passphrases=["right"]))
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def only(table, new, dek):
 
 
 def both(table, dek, secrets):
-    return only(table, NewSlot.composite(table.store, saying(secrets), list(secrets), cost=CHEAP), dek)
+    return only(table, new_slot.composite(table.store, saying(secrets), list(secrets), cost=CHEAP), dek)
 
 
 # -- passphrases -------------------------------------------------------------------------------------------------------
@@ -61,11 +62,11 @@ def both(table, dek, secrets):
 
 def test_a_second_passphrase(made, tmp_path):
     table, dek = made
-    new = NewSlot.passphrase(table.store, saying({None: "second"}), cost=CHEAP, label="büro")
+    new = new_slot.passphrase(table.store, saying({None: "second"}), cost=CHEAP, label="büro")
     table = table.add(dek, new)
     assert [(slot.type, slot.label) for slot in table.slots] == [("passphrase", ""), ("passphrase", "büro")]
     for number, passphrase in enumerate(("right", "second")):
-        slot, opened = table.open_by_passphrase(FakeContext(tmp_path, passphrases=[passphrase]), WHERE)
+        slot, opened = unlock.open_by_passphrase(FakeContext(tmp_path, passphrases=[passphrase]), table, WHERE)
         assert (slot, opened) == (table.slots[number], dek)
 
 
@@ -73,10 +74,10 @@ def test_a_second_passphrase(made, tmp_path):
 def test_other_derivations_open(made, tmp_path, independent, kdf):
     table, dek = made
     slot = independent.make_slot(table.store, dek.reveal(), "pässword", type="passphrase", kdf=kdf)
-    table = SlotTable.parse(sealing.to_base64(table.store), [slot])
-    assert table.open(FakeContext(tmp_path, passphrases=["wrong", "pa\u0308ssword"]), WHERE) == dek
+    table = SlotTable.parse(vlt.to_base64(table.store), [slot])
+    assert unlock.open_table(FakeContext(tmp_path, passphrases=["wrong", "pa\u0308ssword"]), table, WHERE) == dek
     with pytest.raises(WrongSecret):
-        table.open(FakeContext(tmp_path, passphrases=["wrong"]), WHERE)
+        unlock.open_table(FakeContext(tmp_path, passphrases=["wrong"]), table, WHERE)
 
 
 # -- keys that a source keeps ------------------------------------------------------------------------------------------
@@ -84,65 +85,65 @@ def test_other_derivations_open(made, tmp_path, independent, kdf):
 
 def test_a_kept_key_opens_and_nobody_is_asked(made, nobody, independent):
     table, dek = made
-    new = NewSlot.kept(table.store, nobody, "keychain", label="laptop")
+    new = new_slot.key(table.store, nobody, "keychain", label="laptop")
     table = table.add(dek, new)
-    assert table.open(nobody, WHERE) == dek
+    assert unlock.open_table(nobody, table, WHERE) == dek
     assert nobody.unlocked == [f"{table.store.hex()}/{new.id}"]
     (((kept_by, key_id), text),) = nobody.kept.items()
     assert (kept_by, key_id) == ("keychain", f"{table.store.hex()}/{new.id}")
     assert independent.open_slots(table.store, [table.slots[1].to_json()], "key", text.reveal_text()) == dek.reveal()
-    table.forget_kept(nobody, table.slots)
+    forget_kept(nobody, table.store, table.slots)
     assert nobody.kept == {}
 
 
-@pytest.mark.parametrize("delivered", ["no base64!", sealing.to_base64(bytes(31)), sealing.to_base64(bytes(32)), ""])
+@pytest.mark.parametrize("delivered", ["no base64!", vlt.to_base64(bytes(31)), vlt.to_base64(bytes(32)), ""])
 def test_a_kept_key_that_is_wrong_or_none_is_passed_over(made, tmp_path, delivered):
     table, dek = made
     ctx = FakeContext(tmp_path, passphrases=["right"])
-    table = table.add(dek, NewSlot.kept(table.store, ctx, "keychain"))
+    table = table.add(dek, new_slot.key(table.store, ctx, "keychain"))
     ctx.kept = dict.fromkeys(ctx.kept, Secret(delivered))
-    assert table.open(ctx, WHERE) == dek
+    assert unlock.open_table(ctx, table, WHERE) == dek
     assert ctx.notes == []
     ctx.passphrases = [Secret("wrong")]
     with pytest.raises(WrongSecret):
-        table.open(ctx, WHERE)
+        unlock.open_table(ctx, table, WHERE)
     assert [note for note in ctx.notes if "key slot" in note and "(keychain) did not open" in note] == ctx.notes != []
 
 
 def test_a_source_that_is_locked_is_told_before_the_passphrase_is_asked_for_and_once(made, tmp_path):
     class Locked(FakeContext):
-        def unlock(self, key_id, derive, *, factor=None, **how):
-            if factor:
+        def unlock(self, key_id, derive, *, source=None, **how):
+            if source:
                 raise SourceUnavailable("it is locked")
             self.notes.append("asked")
             return super().unlock(key_id, derive, **how)
 
     table, dek = made
     ctx = Locked(tmp_path, passphrases=["right"])
-    table = table.add(dek, NewSlot.kept(table.store, ctx, "keychain"))
-    assert table.open(ctx, WHERE) == dek
+    table = table.add(dek, new_slot.key(table.store, ctx, "keychain"))
+    assert unlock.open_table(ctx, table, WHERE) == dek
     told = f"{table.slots[1].describe()} did not open: it is locked"
     assert ctx.notes == [told, "asked"]
     ctx.passphrases, ctx.notes = [], []
     with pytest.raises(NoSecret):
-        table.open(ctx, WHERE)
+        unlock.open_table(ctx, table, WHERE)
     assert ctx.notes == [told, "asked"]
     ctx.notes = []
     with pytest.raises(NoSecret, match="it is locked"):
-        table.remove(table.slots[0].id).open(ctx, WHERE)
+        unlock.open_table(ctx, table.remove(table.slots[0].id), WHERE)
     assert ctx.notes == []
 
 
 def test_only_a_kept_key_and_it_is_gone(made, nobody):
     table, dek = made
-    table = only(table, NewSlot.kept(table.store, nobody, "keychain"), dek)
+    table = only(table, new_slot.key(table.store, nobody, "keychain"), dek)
     nobody.kept.clear()
-    table.proven(nobody)
+    sources.remember(nobody, table)
     with pytest.raises(NoSecret, match=r"nothing opens /the/store: key slot .* \(keychain\) did not open") as caught:
-        table.open(nobody, WHERE)
+        unlock.open_table(nobody, table, WHERE)
     assert caught.value.exit_code == 5
     with pytest.raises(StorageLocked, match="no slot that a passphrase alone opens"):
-        table.open_by_passphrase(nobody, WHERE)
+        unlock.open_by_passphrase(nobody, table, WHERE)
 
 
 # -- composite ---------------------------------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ FACTORS = {"ssm": "of the service", "prompt": "of the person"}
 def test_all_factors_open(made, tmp_path, independent):
     table, dek = both(*made, FACTORS), made[1]
     ctx = FakeContext(tmp_path, factors={name: [text] for name, text in FACTORS.items()})
-    assert table.open(ctx, WHERE) == dek
+    assert unlock.open_table(ctx, table, WHERE) == dek
     base = f"{table.store.hex()}/{table.slots[0].id}"
     assert ctx.unlocked == [f"{base}/ssm", base]
     slots = table.to_json()["slots"]
@@ -165,7 +166,7 @@ def test_one_factor_wrong(made, tmp_path, independent, wrong):
     table = both(*made, FACTORS)
     said = {name: [f"not {text}" if name == wrong else text] for name, text in FACTORS.items()}
     with pytest.raises(WrongSecret, match=r"one of its 2 factors is wrong"):
-        table.open(FakeContext(tmp_path, factors=said), WHERE)
+        unlock.open_table(FakeContext(tmp_path, factors=said), table, WHERE)
     with pytest.raises(independent.Wrong):
         independent.open_slots(table.store, table.to_json()["slots"], "composite", {n: t[0] for n, t in said.items()})
 
@@ -175,42 +176,42 @@ def test_one_factor_missing(made, tmp_path, missing):
     table = both(*made, FACTORS)
     said = {name: [text] for name, text in FACTORS.items() if name != missing}
     with pytest.raises(NoSecret, match="composite slot"):
-        table.open(FakeContext(tmp_path, factors=said), WHERE)
+        unlock.open_table(FakeContext(tmp_path, factors=said), table, WHERE)
 
 
 def test_exchanged_factors_do_not_open(made, tmp_path):
     table = both(*made, FACTORS)
     said = {"ssm": [FACTORS["prompt"]], "prompt": [FACTORS["ssm"]]}
     with pytest.raises(WrongSecret):
-        table.open(FakeContext(tmp_path, factors=said), WHERE)
+        unlock.open_table(FakeContext(tmp_path, factors=said), table, WHERE)
 
 
 def test_a_person_who_was_asked_again_is_asked_no_more(made, tmp_path):
     table, dek = made
-    new = NewSlot.composite(table.store, saying(FACTORS), list(FACTORS), cost=CHEAP)
+    new = new_slot.composite(table.store, saying(FACTORS), list(FACTORS), cost=CHEAP)
     said = {"ssm": [FACTORS["ssm"]], "prompt": ["one", "two", "three"]}
     ctx = FakeContext(tmp_path, passphrases=["right"], factors=said)
     with pytest.raises(PassphraseError, match="one of its 2 factors") as caught:
-        table.add(dek, new).open(ctx, WHERE)
+        unlock.open_table(ctx, table.add(dek, new), WHERE)
     assert "composite slot" in caught.value.hint
     ctx.factors["prompt"].append(Secret(FACTORS["prompt"]))
-    assert table.add(dek, new).open(ctx, WHERE) == dek
+    assert unlock.open_table(ctx, table.add(dek, new), WHERE) == dek
 
 
 def test_a_factor_that_is_not_stretched_is_asked_first(made, tmp_path, independent):
     table, dek = made
     factors = [{"kdf": CHEAP.to_json(), "source": "prompt"}, {"kdf": dict(NO_KDF), "source": "ssm"}]
     slot = independent.make_slot(table.store, dek.reveal(), FACTORS, type="composite", factors=factors)
-    table = SlotTable.parse(sealing.to_base64(table.store), [slot])
+    table = SlotTable.parse(vlt.to_base64(table.store), [slot])
     ctx = FakeContext(tmp_path, factors={name: [text] for name, text in FACTORS.items()})
-    assert table.open(ctx, WHERE) == dek
+    assert unlock.open_table(ctx, table, WHERE) == dek
     assert ctx.unlocked[0].endswith("/ssm")
 
 
 @pytest.mark.parametrize("sources", [["one"], ["one", "one"], ["a", "b", "c", "d", "e"]])
 def test_the_number_of_factors(made, sources):
     with pytest.raises(UsageError, match="2 to 4 different sources"):
-        NewSlot.composite(made[0].store, saying({}), sources, cost=CHEAP)
+        new_slot.composite(made[0].store, saying({}), sources, cost=CHEAP)
 
 
 # -- recovery ----------------------------------------------------------------------------------------------------------
@@ -218,20 +219,20 @@ def test_the_number_of_factors(made, sources):
 
 def test_a_recovery_key_opens_only_where_it_is_asked_for(made, nobody, independent):
     table, dek = made
-    new, text = NewSlot.recovery(table.store)
+    new, text = new_slot.recovery(table.store)
     table = only(table, new, dek)
     slot, opened = table.open_by_recovery(text, WHERE)
     assert (slot, opened) == (table.slots[0], dek)
     assert independent.open_slots(table.store, [slot.to_json()], "recovery", text.reveal_text()) == dek.reveal()
     with pytest.raises(StorageLocked, match="opens only with its recovery key") as caught:
-        table.open(nobody, WHERE)
+        unlock.open_table(nobody, table, WHERE)
     assert caught.value.hint == "awsv passwd --recovery --backend test"
     assert nobody.unlocked == nobody.questions == []
 
 
 def test_a_recovery_key_as_people_type_it(made):
     table, dek = made
-    new, text = NewSlot.recovery(table.store)
+    new, text = new_slot.recovery(table.store)
     typed = text.reveal_text().lower().replace("-", " ").replace("o", "0").replace("i", "1").replace("b", "8")
     assert only(table, new, dek).open_by_recovery(Secret(f" {typed}\r\n"), WHERE)[1] == dek
 
@@ -290,9 +291,9 @@ def test_what_is_no_recovery_key(typed, reason):
 
 def test_another_stores_recovery_key_is_wrong_and_not_mistyped(made):
     table, dek = made
-    with pytest.raises(StorageLocked, match="no recovery key was made"):
+    with pytest.raises(StorageLocked, match="has no recovery key"):
         table.open_by_recovery(recovery.new(), WHERE)
-    table = table.add(dek, NewSlot.recovery(table.store)[0])
+    table = table.add(dek, new_slot.recovery(table.store)[0])
     with pytest.raises(WrongSecret, match="does not open /the/store"):
         table.open_by_recovery(recovery.new(), WHERE)
 
@@ -307,14 +308,14 @@ def test_the_hint_after_a_wrong_passphrase(made, tmp_path):
     table, dek = made
     ctx = FakeContext(tmp_path, store="file", passphrases=["wrong"])
     hints = []
-    with_key = table.add(dek, NewSlot.kept(table.store, FakeContext(tmp_path), "keychain"))
-    for each in (table, table.add(dek, NewSlot.recovery(table.store)[0]), with_key):
+    with_key = table.add(dek, new_slot.key(table.store, FakeContext(tmp_path), "keychain"))
+    for each in (table, table.add(dek, new_slot.recovery(table.store)[0]), with_key):
         with pytest.raises(WrongSecret) as caught:
-            each.open(ctx, WHERE)
+            unlock.open_table(ctx, each, WHERE)
         hints.append(caught.value.hint)
     assert hints[0].startswith("no other way in exists (no recovery key was made)")
     assert hints[1] == "awsv passwd --recovery"
-    assert hints[2] == f"the only other way in is key slot {with_key.slots[1].id[:8]} (keychain): see to its sources"
+    assert hints[2] == f"the only other way in is key slot {with_key.slots[1].id[:8]} (keychain): check its sources"
 
 
 # -- changing ----------------------------------------------------------------------------------------------------------
@@ -322,22 +323,22 @@ def test_the_hint_after_a_wrong_passphrase(made, tmp_path):
 
 def test_a_slot_in_place_of_another(made, tmp_path):
     table, dek = made
-    table = table.add(dek, NewSlot.recovery(table.store)[0])
-    changed = table.replace(dek, table.slots[0].id, NewSlot.passphrase(table.store, saying({None: "new"}), cost=CHEAP))
+    table = table.add(dek, new_slot.recovery(table.store)[0])
+    changed = table.replace(dek, table.slots[0].id, new_slot.passphrase(table.store, saying({None: "new"}), cost=CHEAP))
     assert changed.slots[1] == table.slots[1]
     assert changed.slots[0].id != table.slots[0].id
-    assert changed.open(FakeContext(tmp_path, passphrases=["new"]), WHERE) == dek
+    assert unlock.open_table(FakeContext(tmp_path, passphrases=["new"]), changed, WHERE) == dek
     with pytest.raises(WrongSecret):
-        changed.open(FakeContext(tmp_path, passphrases=["right"]), WHERE)
-    with pytest.raises(StorageConflict, match="changed meanwhile"):
-        changed.replace(dek, table.slots[0].id, NewSlot.recovery(table.store)[0])
+        unlock.open_table(FakeContext(tmp_path, passphrases=["right"]), changed, WHERE)
+    with pytest.raises(StorageConflict, match="another process changed slot"):
+        changed.replace(dek, table.slots[0].id, new_slot.recovery(table.store)[0])
 
 
 def test_the_last_way_in_stays(made):
     table, dek = made
     with pytest.raises(StorageDenied, match="last way"):
         table.remove(table.slots[0].id)
-    table = table.add(dek, NewSlot.recovery(table.store)[0])
+    table = table.add(dek, new_slot.recovery(table.store)[0])
     left = table.remove(table.slots[0].id)
     assert left.slots == table.slots[1:]
     with pytest.raises(StorageConflict):
@@ -347,15 +348,15 @@ def test_the_last_way_in_stays(made):
 def test_eight_slots_and_no_more(made):
     table, dek = made
     while len(table.slots) < MAX_SLOTS:
-        table = table.add(dek, NewSlot.recovery(table.store)[0])
+        table = table.add(dek, new_slot.recovery(table.store)[0])
     SlotTable.parse(**table.to_json())
     with pytest.raises(StorageError, match="8 slots"):
-        table.add(dek, NewSlot.recovery(table.store)[0])
+        table.add(dek, new_slot.recovery(table.store)[0])
 
 
 def test_a_slot_for_another_store(made):
     table, dek = made
-    foreign = NewSlot.recovery(bytes(16))[0]
+    foreign = new_slot.recovery(bytes(16))[0]
     for change in (lambda: table.add(dek, foreign), lambda: table.replace(dek, table.slots[0].id, foreign)):
         with pytest.raises(StorageConflict, match="another store"):
             change()
@@ -363,7 +364,7 @@ def test_a_slot_for_another_store(made):
 
 def test_finding_a_slot(made):
     table, dek = made
-    table = table.add(dek, NewSlot.recovery(table.store)[0])
+    table = table.add(dek, new_slot.recovery(table.store)[0])
     for slot in table.slots:
         assert table.find(slot.id) == slot
     for text in ("", "x", table.slots[0].id + "0"):
@@ -374,7 +375,7 @@ def test_finding_a_slot(made):
 @pytest.mark.parametrize("label", ["x" * 65, "a\nb", "\x9b0m", "\ud800"])
 def test_a_label_that_cannot_be_kept(made, label):
     with pytest.raises(UsageError, match="label"):
-        NewSlot.recovery(made[0].store, label=label)
+        new_slot.recovery(made[0].store, label=label)
 
 
 # -- rekey -------------------------------------------------------------------------------------------------------------
@@ -382,10 +383,10 @@ def test_a_label_that_cannot_be_kept(made, label):
 
 def full(table, dek, ctx):
     """The table with a slot of each type, and the text of its recovery key."""
-    rescue, text = NewSlot.recovery(table.store, label="safe")
+    rescue, text = new_slot.recovery(table.store, label="safe")
     for new in (
-        NewSlot.kept(table.store, ctx, "keychain", label="laptop"),
-        NewSlot.composite(table.store, saying(FACTORS), list(FACTORS), cost=CHEAP),
+        new_slot.key(table.store, ctx, "keychain", label="laptop"),
+        new_slot.composite(table.store, saying(FACTORS), list(FACTORS), cost=CHEAP),
         rescue,
     ):
         table = table.add(dek, new)
@@ -396,7 +397,7 @@ def test_rekey_makes_every_slot_again(made, tmp_path):
     ctx = FakeContext(tmp_path, passphrases=["right"], factors={name: [text] for name, text in FACTORS.items()})
     table, text = full(*made, ctx)
     ctx.answers = [text.reveal_text()]
-    again, dek, dropped = table.rekey(ctx, WHERE)
+    again, dek, dropped = rekey(ctx, table, WHERE)
     assert dropped == ()
     assert again.store == table.store
     assert dek != made[1]
@@ -405,24 +406,26 @@ def test_rekey_makes_every_slot_again(made, tmp_path):
     assert {s.commit for s in again.slots} & {s.commit for s in table.slots} == set()
     for slot in again.slots:
         alone = SlotTable(again.store, (slot,))
-        opened = alone.open_by_recovery(text, WHERE)[1] if slot.type == "recovery" else alone.open(ctx, WHERE)
+        opened = (
+            alone.open_by_recovery(text, WHERE)[1] if slot.type == "recovery" else unlock.open_table(ctx, alone, WHERE)
+        )
         assert opened == dek
-    table.forget_kept(ctx, table.slots)
-    assert again.open(ctx, WHERE) == dek
-    assert table.open(ctx, WHERE) == made[1]  # the old slots know nothing of the new key
+    forget_kept(ctx, table.store, table.slots)
+    assert unlock.open_table(ctx, again, WHERE) == dek
+    assert unlock.open_table(ctx, table, WHERE) == made[1]  # the old slots know nothing of the new key
 
 
 def test_rekey_lets_a_person_try_a_recovery_key_three_times(made, tmp_path):
     ctx = FakeContext(tmp_path, passphrases=["right"])
-    _, wrong = NewSlot.recovery(made[0].store)
-    rescue, text = NewSlot.recovery(made[0].store)
+    _, wrong = new_slot.recovery(made[0].store)
+    rescue, text = new_slot.recovery(made[0].store)
     table = made[0].add(made[1], rescue)
     ctx.answers = ["mistyped", wrong.reveal_text(), text.reveal_text()]
-    again, _, dropped = table.rekey(ctx, WHERE)
+    again, _, dropped = rekey(ctx, table, WHERE)
     assert ([slot.type for slot in again.slots], dropped) == (["passphrase", "recovery"], ())
-    assert ctx.notes[-1] == "this recovery key is another one"
+    assert ctx.notes[-1] == "this is not the recovery key of this slot"
     ctx.answers = ["mistyped"] * 3 + [text.reveal_text()]
-    assert [slot.id for slot in table.rekey(ctx, WHERE)[2]] == [rescue.id]
+    assert [slot.id for slot in rekey(ctx, table, WHERE)[2]] == [rescue.id]
     assert ctx.answers == [text.reveal_text()]
 
 
@@ -430,24 +433,22 @@ def test_rekey_drops_what_does_not_open(made, tmp_path, nobody):
     ctx = FakeContext(tmp_path, passphrases=["right"])
     table, _ = full(*made, ctx)
     ctx.answers = [None]
-    again, dek, dropped = table.rekey(ctx, WHERE)
+    again, dek, dropped = rekey(ctx, table, WHERE)
     assert [slot.type for slot in again.slots] == ["passphrase", "key"]
     assert [slot.type for slot in dropped] == ["composite", "recovery"]
-    assert again.open(ctx, WHERE) == dek
-    again, _, dropped = table.rekey(ctx, WHERE, keep={table.slots[0].id})
-    assert ([slot.type for slot in again.slots], dropped) == (["passphrase"], ())
+    assert unlock.open_table(ctx, again, WHERE) == dek
     with pytest.raises(StorageLocked, match="keeps its data key"):
-        made[0].rekey(nobody, WHERE)
+        rekey(nobody, made[0], WHERE)
 
 
-def test_rekey_drops_a_slot_whose_source_is_not_installed(made, tmp_path):
+def test_rekey_with_source_that_is_not_installed_drops_its_slot(made, tmp_path):
     class Uninstalled(FakeContext):
         def keep(self, source, key_id, secret):
             raise PluginError(f"no passphrase source {source!r} is installed")
 
     table, _ = full(*made, FakeContext(tmp_path, passphrases=["right"]))
     ctx = Uninstalled(tmp_path, passphrases=["right"])
-    keep = {slot.id for slot in table.slots if slot.type in ("passphrase", "key")}
-    again, dek, dropped = table.rekey(ctx, WHERE, keep=keep)
-    assert ([slot.type for slot in again.slots], [slot.type for slot in dropped]) == (["passphrase"], ["key"])
-    assert again.open(ctx, WHERE) == dek
+    again, dek, dropped = rekey(ctx, table, WHERE)
+    assert "key" not in [slot.type for slot in again.slots]
+    assert "key" in [slot.type for slot in dropped]
+    assert unlock.open_table(ctx, again, WHERE) == dek

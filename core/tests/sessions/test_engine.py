@@ -159,7 +159,7 @@ def test_others_are_told_what_a_leader_waits_for(make: Make, monkeypatch: pytest
 def test_a_failure_is_kept_for_others_if_somebody_was_asked(make: Make, asked: bool) -> None:
     class Asking(Codes):
         def code(self, request: MfaRequest) -> Secret | None:
-            machine.host.questions += asked
+            machine.host.state.prompts_shown += asked
             return super().code(request)
 
     machine = make(ask=Asking(QuestionRefused("no"), "111111"))

@@ -16,7 +16,7 @@ from vault_core.sessions.plan import SessionStep
 def test_a_session_from_a_store_that_is_suspected_is_not_kept(suspected: bool, make: Make) -> None:
     """A person saw the warning; the programs that the cache would serve do not."""
     machine = make()
-    machine.host.suspected = suspected
+    machine.host.state.suspected = suspected
     assert machine.engine().credentials(machine.plan("user")).credentials.access_key_id == "ASIA1"
     assert machine.engine().credentials(machine.plan("user")).cached is not suspected
     assert len(machine.provider.requests) == 1 + suspected

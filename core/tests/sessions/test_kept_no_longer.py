@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from vault_core.api import Credentials, Secret
+from vault_core.asking import RunState
 from vault_core.sessions.cache import LONGEST, SKEW, Cache
 from vault_core.sessions.engine import Engine
 from vault_core.sessions.plan import SessionStep
-from vault_core.sessions.singleflight import Flights
+from vault_core.sessions.singleflight import SingleFlight
 from vault_core.settings import Settings
 
 
@@ -35,8 +36,8 @@ def test_a_session_that_ends_in_2099_is_kept_for_as_long_as_it_was_asked_for(
     monkeypatch.setattr(Engine, "_issue", lambda *_: forged)
     (tmp_path / "run").mkdir(mode=0o700)
     cache = Cache(Settings({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}))
-    flights = Flights(tmp_path / "flights", 5, foreground=True, sign=cache.name)
-    host: Any = SimpleNamespace(questions=0, suspected=False)
+    flights = SingleFlight(tmp_path / "flights", 5, foreground=True, sign=cache.name)
+    host: Any = SimpleNamespace(state=RunState())
     engine = Engine(host, SimpleNamespace(), cache, flights)  # type: ignore[arg-type]  # no profile is looked up
     engine.obtain(SessionStep("sts", "work", parameters, None, "key"))
     kept = cache.get("key")

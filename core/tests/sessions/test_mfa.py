@@ -112,5 +112,5 @@ def test_who_declines_is_asked_by_no_other_source(make: Make) -> None:
 def test_a_provider_gets_no_code_that_its_parameters_do_not_name(make: Make) -> None:
     machine = make(ask=Codes("111111"))
     machine.provider.always_asks = True
-    with pytest.raises(SessionError, match="asks for an MFA code that its parameters do not name"):
+    with pytest.raises(SessionError, match="asks for an MFA code, and its parameters name no mfa_serial"):
         machine.get("user")

@@ -26,7 +26,7 @@ def test_a_role_of_the_environment_does_not_contradict_a_line_of_ours() -> None:
 @pytest.mark.parametrize("key", ["vault_role_arn", "vault_source_profile"])
 def test_a_role_of_the_config_contradicts_a_line_of_ours(key: str) -> None:
     config = f"[profile p]\ncredential_process = awsv exec -j base\n{key} = other\n"
-    with pytest.raises(ConfigError, match=r"which says something else$"):
+    with pytest.raises(ConfigError, match=r"which names another profile or role$"):
         profiles(config, {}).chain("p")
     assert len(profiles(config.replace("other", "base"), {}).chain("p")) == 2
 

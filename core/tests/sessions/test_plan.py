@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from vault_core.api import Credentials, SessionProvider, SessionRequest, SessionSpec, Source
+from vault_core.api import Credentials, SessionProvider, SessionRequest, SessionSpec, SourceNeed
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.plan import KeyStep, Plan, Planner, SessionStep, profiles_of
-from vault_core.sessions.profiles import Flags, Profiles
+from vault_core.sessions.profiles import Profiles, SessionOptions
 from vault_core.settings import Settings
 from vault_core.storage.vault import Store
 
@@ -71,7 +71,7 @@ class Plans:
         self.root.joinpath(".config/awsv/config.toml").write_text(STORES)
         host = Host(Settings(variables), plugins or Plugins())
         profiles = Profiles(AwsConfig.parse(config.encode(), b"", Path("c"), Path("d")), variables)
-        self.planner = Planner(host, profiles, self.generations, Flags(**flags))
+        self.planner = Planner(host, profiles, self.generations, SessionOptions(**flags))
         return self.planner.plan(name)
 
     def key(self, name: str, **options: Any) -> str:
@@ -203,8 +203,10 @@ def test_what_is_cleared_for_a_profile_is_stale_for_it_and_what_stands_on_it(
     assert {name for name in names if before[name] != after[name]} == stale
 
 
-@pytest.mark.parametrize("need", [Source.NEVER, Source.REQUIRED], ids=str)
-def test_what_is_cleared_for_a_profile_of_another_provider_is_stale_for_it_alone(plans: Plans, need: Source) -> None:
+@pytest.mark.parametrize("need", [SourceNeed.NEVER, SourceNeed.REQUIRED], ids=str)
+def test_what_is_cleared_for_a_profile_of_another_provider_is_stale_for_it_alone(
+    plans: Plans, need: SourceNeed
+) -> None:
     """Also where the provider works on nothing, so that no step below it says so."""
     config = CONFIG + "[profile foreign]\nvault_session_provider = odd\nsource_profile = user\n"
     plugins = Plugins()
@@ -267,3 +269,13 @@ def test_a_store_of_the_key_is_the_key_profiles_own(plans: Plans) -> None:
     config = CONFIG.replace("[profile one]", "[profile one]\nvault_backend = other")
     plan = plans("one", config=config.replace("[profile user]", "[profile user]\nvault_backend = elsewhere"))
     assert store_of(plan).place == "/elsewhere/store.vlt"
+
+
+def test_repr_of_a_plan_shows_no_value_of_a_profile(plans: Plans) -> None:
+    """A program prints its plan; a key of the profile, or an option of a provider, may be secret."""
+    config = f"[profile one]\nrole_arn = {ROLE}\nsource_profile = user\nvault_odd_pin = canary\n"
+    config += "aws_secret_access_key = canary\n"
+    plan = plans("one", config=config, environ={"AWS_VAULT_ODD_PIN": "canary"})
+    assert "canary" in str(plan.chain[0].keys)
+    assert "canary" not in repr(plan)
+    assert "profile='one'" in repr(plan)

@@ -129,7 +129,7 @@ def test_a_profile_does_not_inherit_from_default() -> None:
     ],
 )
 def test_a_circle_is_named_with_its_place(config: str, circle: str) -> None:
-    with pytest.raises(ConfigError, match=f"the profiles {circle} go round") as caught:
+    with pytest.raises(ConfigError, match=f"source_profile cycle: {circle}") as caught:
         profiles(config).chain("a")
     assert caught.value.hint
     assert f"{FILE}:" in caught.value.hint
@@ -146,7 +146,7 @@ def test_a_long_chain_is_followed() -> None:
 
 @pytest.mark.parametrize("length", [LONGEST_CHAIN + 1, 200, 5_000])
 def test_a_chain_without_end_is_refused_with_its_place(length: int) -> None:
-    with pytest.raises(ConfigError, match=f"'p0' stands on more than {LONGEST_CHAIN} others") as caught:
+    with pytest.raises(ConfigError, match=f"'p0' has a chain of more than {LONGEST_CHAIN} source profiles") as caught:
         names(chain_of(length), "p0")
     assert "config:" in (caught.value.hint or "")
 

@@ -121,12 +121,12 @@ REFUSED: dict[str, tuple[str, str, Answer]] = {
     ),
     "a line of ours for another profile, and a role": (
         f"vault_role_arn = {ROLE}\ncredential_process = awsv exec -j b\n",
-        "which asks awsv for 'b', and role_arn",
+        "which requests 'b', and role_arn",
         None,
     ),
     "a line of ours for another profile than the source": (
         "source_profile = c\ncredential_process = awsv exec -j b\n",
-        "which asks awsv for 'b', and source_profile",
+        "which requests 'b', and source_profile",
         None,
     ),
     "services without a section": (f"role_arn = {ROLE}\nsource_profile = b\nservices = no\n", "services = no", None),

@@ -1,4 +1,4 @@
-"""Flights inside of one process: limits that nobody wants to wait for, and outcomes between threads."""
+"""SingleFlight inside one process: limits, and outcomes between threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from support.busy import seconds
 from vault_core.errors import AccessDenied, Cancelled, MfaError, PassphraseError, SessionError, VaultError
 from vault_core.sessions import singleflight
-from vault_core.sessions.singleflight import Flight, Flights, TakenOver, Waiting
+from vault_core.sessions.singleflight import Flight, SingleFlight, TakenOver, Waiting
 from vault_testkit.clock import FakeClock
 
 
@@ -28,8 +28,8 @@ def sign(text: str) -> str:
     return hmac.new(b"the cache's", text.encode(), hashlib.sha256).hexdigest()
 
 
-def flights(folder: Path, *, foreground: bool = False) -> Flights:
-    return Flights(folder, 5, foreground=foreground, sign=sign)
+def flights(folder: Path, *, foreground: bool = False) -> SingleFlight:
+    return SingleFlight(folder, 5, foreground=foreground, sign=sign)
 
 
 def one(folder: Path) -> Flight:
@@ -59,7 +59,7 @@ def put(path: Path, text: str) -> None:
 
 
 def test_the_first_one_leads(tmp_path: Path) -> None:
-    assert flights(tmp_path / "new").join("step", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path / "new").run("step", nothing, lambda _: "made") == "made"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["step.lock"]
     assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
@@ -68,7 +68,7 @@ def test_what_is_there_is_taken(tmp_path: Path) -> None:
     def lead(_: Flight) -> str:
         raise AssertionError("somebody leads")
 
-    assert flights(tmp_path).join("step", lambda: "there", lead) == "there"
+    assert flights(tmp_path).run("step", lambda: "there", lead) == "there"
 
 
 def test_of_many_threads_one_leads(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_of_many_threads_one_leads(tmp_path: Path) -> None:
         return "made"
 
     def work() -> None:
-        found.append(flights(tmp_path).join("step", lambda: made[0] if made else None, lead))
+        found.append(flights(tmp_path).run("step", lambda: made[0] if made else None, lead))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -93,21 +93,21 @@ def test_of_many_threads_one_leads(tmp_path: Path) -> None:
 
 def test_different_steps_do_not_wait_for_each_other(tmp_path: Path) -> None:
     outer = flights(tmp_path)
-    assert outer.join("outer", nothing, lambda _: outer.join("inner", nothing, lambda _: "inner")) == "inner"
+    assert outer.run("outer", nothing, lambda _: outer.run("inner", nothing, lambda _: "inner")) == "inner"
 
 
 def test_a_leader_that_is_killed_leaves_the_lock(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from vault_core.sessions.singleflight import Flights;"
-        f"Flights(Path({str(tmp_path)!r}), 5, foreground=False, sign=str)"
-        ".join('step', lambda: None, lambda led: (print(flush=True), time.sleep(60)))"
+        "import sys, time; from pathlib import Path; from vault_core.sessions.singleflight import SingleFlight;"
+        f"SingleFlight(Path({str(tmp_path)!r}), 5, foreground=False, sign=str)"
+        ".run('step', lambda: None, lambda led: (print(flush=True), time.sleep(60)))"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as leader:
         assert leader.stdout is not None
         leader.stdout.readline()
         assert one(tmp_path).leader() == (leader.pid, "waiting")
         leader.kill()
-    assert flights(tmp_path).join("step", nothing, lambda _: "next") == "next"
+    assert flights(tmp_path).run("step", nothing, lambda _: "next") == "next"
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
@@ -115,35 +115,35 @@ def test_a_leader_that_is_killed_leaves_the_lock(tmp_path: Path) -> None:
 
 def test_a_failure_keeps_its_words_and_its_code(tmp_path: Path) -> None:
     with pytest.raises(AccessDenied):
-        flights(tmp_path).join("step", nothing, network_failure(AccessDenied("AWS refused", hint="do this")))
+        flights(tmp_path).run("step", nothing, network_failure(AccessDenied("AWS refused", hint="do this")))
     with pytest.raises(TakenOver) as caught:
-        flights(tmp_path).join("step", nothing, lambda _: "made")
+        flights(tmp_path).run("step", nothing, lambda _: "made")
     assert caught.value.message == f"AWS refused (process {os.getpid()} tried)"
     assert (caught.value.hint, caught.value.exit_code) == ("do this", 6)
 
 
 def test_a_failure_that_is_taken_over_names_who_tried_once(tmp_path: Path) -> None:
     with pytest.raises(AccessDenied):
-        flights(tmp_path).join("inner", nothing, network_failure(AccessDenied("no")))
+        flights(tmp_path).run("inner", nothing, network_failure(AccessDenied("no")))
     for _ in range(2):
         with pytest.raises(VaultError) as caught:
-            flights(tmp_path).join("outer", nothing, lambda _: flights(tmp_path).join("inner", nothing, str))
+            flights(tmp_path).run("outer", nothing, lambda _: flights(tmp_path).run("inner", nothing, str))
         assert caught.value.message.count("tried") == 1
     assert (tmp_path / "outer.failed").exists()
 
 
 def test_a_person_is_not_refused_because_of_an_old_failure(tmp_path: Path) -> None:
     with pytest.raises(AccessDenied):
-        flights(tmp_path).join("step", nothing, network_failure(AccessDenied("no")))
-    assert flights(tmp_path, foreground=True).join("step", nothing, lambda _: "made") == "made"
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made", "the new leader removed the failure"
+        flights(tmp_path).run("step", nothing, network_failure(AccessDenied("no")))
+    assert flights(tmp_path, foreground=True).run("step", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made", "the new leader removed the failure"
 
 
 def test_a_failure_is_forgotten_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccessDenied):
-        flights(tmp_path).join("step", nothing, network_failure(AccessDenied("no")))
+        flights(tmp_path).run("step", nothing, network_failure(AccessDenied("no")))
     monkeypatch.setattr(singleflight, "QUIET", 0.0)
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 @pytest.mark.parametrize("error", [MfaError("nobody can be asked"), PassphraseError("not set"), Cancelled("stop")])
@@ -153,8 +153,8 @@ def test_who_asked_for_nothing_fails_alone(tmp_path: Path, error: VaultError) ->
         raise error
 
     with pytest.raises(type(error)):
-        flights(tmp_path).join("step", nothing, lead)
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+        flights(tmp_path).run("step", nothing, lead)
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 def test_who_asked_a_person_fails_for_all(tmp_path: Path) -> None:
@@ -163,23 +163,23 @@ def test_who_asked_a_person_fails_for_all(tmp_path: Path) -> None:
         raise MfaError("declined")
 
     with pytest.raises(MfaError):
-        flights(tmp_path).join("step", nothing, lead)
+        flights(tmp_path).run("step", nothing, lead)
     with pytest.raises(TakenOver, match="declined"):
-        flights(tmp_path).join("step", nothing, lambda _: "made")
+        flights(tmp_path).run("step", nothing, lambda _: "made")
 
 
 def test_ctrl_c_in_the_leader(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
-        flights(tmp_path).join("step", nothing, network_failure(KeyboardInterrupt()))
+        flights(tmp_path).run("step", nothing, network_failure(KeyboardInterrupt()))
     with pytest.raises(TakenOver) as caught:
-        flights(tmp_path).join("step", nothing, lambda _: "made")
+        flights(tmp_path).run("step", nothing, lambda _: "made")
     assert caught.value.exit_code == 130
 
 
 def test_a_bug_in_the_leader_is_its_own(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        flights(tmp_path).join("step", nothing, network_failure(ZeroDivisionError()))
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+        flights(tmp_path).run("step", nothing, network_failure(ZeroDivisionError()))
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
     put(tmp_path / "step.failed", text)
     put(tmp_path / "step.leader", text)
     assert one(tmp_path).leader() == (0, "")
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 # -- Ctrl-C of who waits -----------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_cancel_ends_the_waiting_of_threads(tmp_path: Path) -> None:
     ours = flights(tmp_path)
     threading.Timer(0.1, ours.cancel).start()
     with FileLock(tmp_path / "step.lock"), pytest.raises(Cancelled):
-        ours.join("step", nothing, lambda _: "made")
+        ours.run("step", nothing, lambda _: "made")
 
 
 # -- who waits ---------------------------------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def waited(led: Flight, clock: FakeClock, happens: Mapping[float, Callable[[], N
             waiting.check()
             clock.sleep(0.01)
 
-    with pytest.raises(SessionError, match=r"process \d+ is making this session and does not get on"):
+    with pytest.raises(SessionError, match=r"process \d+ holds this session and made no progress"):
         wait()
     return clock.monotonic()
 
@@ -307,18 +307,18 @@ def test_the_clock_starts_again_with_a_new_phase(tmp_path: Path, clock: FakeCloc
 
 
 def test_the_limits_come_from_the_question(tmp_path: Path) -> None:
-    limits = Flights(tmp_path, 45, foreground=False, sign=sign)._limits
+    limits = SingleFlight(tmp_path, 45, foreground=False, sign=sign)._limits
     assert limits == {"network": 35, "question": 50, "waiting": 85}
 
 
 @pytest.mark.parametrize(
     ("phase", "text"),
-    [("question", "somebody to answer its question"), ("network", "AWS"), ("waiting", "another process")],
+    [("question", "an answer to its question"), ("network", "AWS"), ("waiting", "another process")],
 )
 def test_a_person_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], phase: str, text: str
 ) -> None:
-    monkeypatch.setattr(singleflight, "_TOLD_AFTER", 0)
+    monkeypatch.setattr(singleflight, "_NOTICE_AFTER", 0)
     led = one(tmp_path)
     led.phase(phase)
     waiting = Waiting(led, dict.fromkeys(LIMITS, 5.0))

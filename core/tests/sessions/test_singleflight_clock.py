@@ -12,7 +12,7 @@ import pytest
 from vault_core import files
 from vault_core.errors import AccessDenied, PluginError, VaultError
 from vault_core.sessions.generations import Generations
-from vault_core.sessions.singleflight import QUIET, Flight, Flights, TakenOver
+from vault_core.sessions.singleflight import QUIET, Flight, SingleFlight, TakenOver
 
 
 def sign(text: str) -> str:
@@ -27,7 +27,7 @@ def fail(folder: Path, error: VaultError | None = None) -> float:
         raise error or AccessDenied("no")
 
     with pytest.raises(VaultError):
-        Flights(folder, 5, foreground=False, sign=sign).join("step", lambda: None, lead)
+        SingleFlight(folder, 5, foreground=False, sign=sign).run("step", lambda: None, lead)
     kept = Flight(folder / "step", sign).failure()
     assert kept is not None
     return kept[1]
@@ -36,7 +36,7 @@ def fail(folder: Path, error: VaultError | None = None) -> float:
 def joined(folder: Path, *, foreground: bool = False) -> bool:
     """Whether the step is made by who joins now."""
     try:
-        Flights(folder, 5, foreground=foreground, sign=sign).join("step", lambda: None, lambda _: "made")
+        SingleFlight(folder, 5, foreground=foreground, sign=sign).run("step", lambda: None, lambda _: "made")
     except TakenOver:
         return False
     return True
@@ -112,13 +112,13 @@ def test_what_a_leader_left_just_before_the_lock_was_free_counts(
 
 
 def test_who_cannot_look_for_a_session_lets_the_lock_go(tmp_path: Path) -> None:
-    some = Flights(tmp_path, 5, foreground=False, sign=sign)
+    some = SingleFlight(tmp_path, 5, foreground=False, sign=sign)
 
-    def landed() -> str | None:
+    def lookup() -> str | None:
         raise AccessDenied("no")
 
     with pytest.raises(AccessDenied):
-        some.join("step", landed, lambda _: "made")
+        some.run("step", lookup, lambda _: "made")
     with files.held(tmp_path / "step.lock", timeout=0):
         pass
 

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from vault_core.errors import AccessDenied
-from vault_core.sessions.singleflight import Flight, Flights, TakenOver
+from vault_core.sessions.singleflight import Flight, SingleFlight, TakenOver
 
 
 def sign(text: str) -> str:
     return hmac.new(b"the cache's", text.encode(), hashlib.sha256).hexdigest()
 
 
-def flights(folder: Path, *, foreground: bool = False) -> Flights:
-    return Flights(folder, 5, foreground=foreground, sign=sign)
+def flights(folder: Path, *, foreground: bool = False) -> SingleFlight:
+    return SingleFlight(folder, 5, foreground=foreground, sign=sign)
 
 
 def nothing() -> str | None:
@@ -49,7 +49,7 @@ def put(path: Path, text: str) -> None:
 def failed(folder: Path) -> dict[str, Any]:
     """A failure of the step as it is kept."""
     with pytest.raises(AccessDenied):
-        flights(folder).join("step", nothing, network_failure(AccessDenied("no", hint="awsv add work")))
+        flights(folder).run("step", nothing, network_failure(AccessDenied("no", hint="awsv add work")))
     return dict(json.loads((folder / "step.failed").read_text()))
 
 
@@ -70,28 +70,28 @@ def test_only_a_failure_that_awsv_kept_is_told(tmp_path: Path, how: str) -> None
     put(tmp_path / "step.failed", json.dumps(FORGED[how](failed(tmp_path))))
     if how == "as it was":
         with pytest.raises(TakenOver, match="no"):
-            flights(tmp_path).join("step", nothing, lambda _: "made")
+            flights(tmp_path).run("step", nothing, lambda _: "made")
     else:
-        assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+        assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 def test_a_failure_that_was_kept_for_another_step_is_not_told(tmp_path: Path) -> None:
     failed(tmp_path)
     put(tmp_path / "other.failed", (tmp_path / "step.failed").read_text())
-    assert flights(tmp_path).join("other", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path).run("other", nothing, lambda _: "made") == "made"
 
 
 def test_a_failure_from_the_future_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed(tmp_path)
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - 3600)
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 def test_a_pipe_in_a_records_place_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "step.failed", 0o600)
     os.mkfifo(tmp_path / "step.leader", 0o600)
-    assert flights(tmp_path).join("step", nothing, lambda _: "made") == "made"
+    assert flights(tmp_path).run("step", nothing, lambda _: "made") == "made"
 
 
 # -- the files ---------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with pytest.raises(AccessDenied):
-            flights(tmp_path / "f").join("step", nothing, lead)
+            flights(tmp_path / "f").run("step", nothing, lead)
     finally:
         os.umask(before)
     seen.update(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in (tmp_path / "f").iterdir())
@@ -122,7 +122,7 @@ def test_files_of_steps_that_nobody_is_at_go_after_a_day(tmp_path: Path) -> None
         for suffix in ("lock", "leader", "failed"):
             put(tmp_path / f"{name}.{suffix}", "")
             os.utime(tmp_path / f"{name}.{suffix}", (now - hours * 3600,) * 2)
-    flights(tmp_path).join("step", nothing, lambda _: "made")
+    flights(tmp_path).run("step", nothing, lambda _: "made")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"young.lock", "young.leader", "young.failed", "step.lock"}
 
@@ -132,7 +132,7 @@ def test_a_folder_that_goes_meanwhile_takes_no_session_with_it(tmp_path: Path) -
         shutil.rmtree(tmp_path / "f")
         return "made"
 
-    assert flights(tmp_path / "f").join("step", nothing, lead) == "made"
+    assert flights(tmp_path / "f").run("step", nothing, lead) == "made"
 
 
 def test_a_lock_that_is_held_stays_however_old_it_is(tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_a_lock_that_is_held_stays_however_old_it_is(tmp_path: Path) -> None:
 
     def lead(_: Flight) -> str:
         os.utime(tmp_path / "outer.lock", (time.time() - 10**6,) * 2)
-        inner.append(flights(tmp_path).join("inner", nothing, lambda _: "inner"))
+        inner.append(flights(tmp_path).run("inner", nothing, lambda _: "inner"))
         assert (tmp_path / "outer.lock").exists()
         return "outer"
 
-    assert flights(tmp_path).join("outer", nothing, lead) == "outer"
+    assert flights(tmp_path).run("outer", nothing, lead) == "outer"
     assert inner == ["inner"]
 
 
@@ -165,7 +165,7 @@ def test_who_waits_for_a_lock_that_is_swept_meanwhile_leads_alone(tmp_path: Path
 
     def work() -> None:
         for _ in range(5):
-            flights(tmp_path).join("step", nothing, lead)
+            flights(tmp_path).run("step", nothing, lead)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

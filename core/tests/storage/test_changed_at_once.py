@@ -9,7 +9,7 @@ import pytest
 from support.busy import seconds
 from support.dictionary import BOTH, Dictionary, rescue
 from vault_core.api import ABSENT, Capability, Secret, StorageConflict, StorageUnavailable
-from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots import new_slot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
 from vault_testkit.context import FakeContext
 
@@ -91,7 +91,7 @@ def test_nobody_is_asked_while_others_wait(inner, ctx):
 
     def change(slots, dek):
         asked.append(len(ctx.unlocked))
-        return slots.add(dek, NewSlot.recovery(slots.store)[0])
+        return slots.add(dek, new_slot.recovery(slots.store)[0])
 
     def meanwhile():
         asked.append(len(ctx.unlocked))
@@ -110,7 +110,7 @@ def test_a_change_that_was_applied_is_done(inner, ctx, able, error):
     """A client that repeats a put whose answer was lost meets its own table, and tells of a conflict."""
     store = SealedBackend(inner, ctx, able)
     first = store.slots().slots[0].id
-    one, two = (NewSlot.recovery(store.slots().store)[0] for _ in range(2))
+    one, two = (new_slot.recovery(store.slots().store)[0] for _ in range(2))
     for change, expected in (
         (lambda table, dek: table.add(dek, one), [first, one.id]),
         (lambda table, dek: table.replace(dek, one.id, two), [first, two.id]),
@@ -134,9 +134,9 @@ def test_a_value_that_was_put_is_put(inner, ctx):
 def test_with_another_change_on_top_no_slot_is_there_twice(inner, ctx, change):
     """Two slots with one id would be a table that nobody reads."""
     store, other = (SealedBackend(inner, ctx, BOTH) for _ in range(2))
-    old = NewSlot.recovery(store.slots().store)[0]
+    old = new_slot.recovery(store.slots().store)[0]
     store.change_slots(lambda table, dek: table.add(dek, old))
-    new, text = NewSlot.recovery(store.slots().store)
+    new, text = new_slot.recovery(store.slots().store)
     texts = [text]
 
     def meanwhile():

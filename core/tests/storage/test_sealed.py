@@ -251,10 +251,10 @@ def test_two_create_at_once(inner, tmp_path):
     barrier = threading.Barrier(4, timeout=20)
 
     class Together(FakeContext):
-        def unlock(self, key_id, derive, *, create=False, factor=None):
+        def unlock(self, key_id, derive, *, create=False, source=None):
             if create:
                 barrier.wait()
-            return super().unlock(key_id, derive, create=create, factor=factor)
+            return super().unlock(key_id, derive, create=create, source=source)
 
     def work(number):
         store = opened(inner, Together(tmp_path, store="team", passphrases=["right"]))
@@ -274,10 +274,10 @@ def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx, tmp_path):
     inner = Dictionary()
 
     class Slow(FakeContext):
-        def unlock(self, key_id, derive, *, create=False, factor=None):
+        def unlock(self, key_id, derive, *, create=False, source=None):
             if create:
                 opened(inner, ctx).put("a/first", Secret("1"))
-            return super().unlock(key_id, derive, create=create, factor=factor)
+            return super().unlock(key_id, derive, create=create, source=source)
 
     with pytest.raises(WrongSecret):
         opened(inner, Slow(tmp_path, passphrases=["another"])).put("a/second", Secret("2"))

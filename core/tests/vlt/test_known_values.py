@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.keyslots import new_slot
 from vault_core.secret import Secret
 from vault_core.vlt import derive, primitives, recovery
 from vault_core.vlt.encoding import canonical, lp, to_base64
@@ -74,15 +73,10 @@ def test_recovery_text(known, independent):
 
 def product_key(head, secret):
     """The slot key as the product derives it."""
-    match head["type"]:
-        case "passphrase":
-            return new_slot.passphrase_key(STORE, head, Secret(secret))
-        case "key":
-            return new_slot.kept_key(STORE, head, Secret(secret))
-        case "recovery":
-            return new_slot.recovery_key(STORE, head, Secret(secret))
+    if head["type"] != "composite":
+        return derive.slot_key(STORE, head, Secret(secret))
     factors = {f["source"]: derive.stretched(f["kdf"], Secret(secret[f["source"]])) for f in head["factors"]}
-    return derive.slot_key(STORE, head, derive.joined(factors, head))
+    return derive.composite_key(STORE, head, factors)
 
 
 @pytest.mark.parametrize(

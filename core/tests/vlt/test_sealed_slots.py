@@ -9,7 +9,7 @@ import pytest
 
 from support.dictionary import BOTH, Dictionary, after_next_read, rescue
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageUnavailable, WrongSecret
-from vault_core.keyslots.new_slot import NewSlot
+from vault_core.keyslots import new_slot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
 from vault_core.vlt.encoding import canonical
 from vault_testkit.context import FakeContext
@@ -95,7 +95,7 @@ def test_somebody_else_changes_them_too(inner, ctx):
     def change(slots, dek):
         if not texts:
             texts.append(rescue(other))
-        new, text = NewSlot.recovery(slots.store)
+        new, text = new_slot.recovery(slots.store)
         texts.append(text)
         return slots.add(dek, new)
 
@@ -114,11 +114,11 @@ def test_a_backend_that_does_not_keep_the_change(inner, ctx, monkeypatch):
         rescue(store)
 
 
-def test_no_table_yet(ctx):
+def test_slots_before_the_store_exists_returns_none(ctx):
     store = SealedBackend(Dictionary(), ctx, BOTH)
-    for call in (store.slots, lambda: store.change_slots(lambda slots, _: slots)):
-        with pytest.raises(StorageUnavailable, match="does not exist yet"):
-            call()
+    assert store.slots() is None
+    with pytest.raises(StorageUnavailable, match="does not exist yet"):
+        store.change_slots(lambda slots, _: slots)
 
 
 # -- S6: parts of slots exchanged --------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_s6_a_table_that_is_forged_between_unlocking_and_the_lock_gets_no_authen
     forged["slots"].append({**forged["slots"][0], "id": "0" * 16, "label": "theirs"})
     forged = canonical(forged)
     store = SealedBackend(inner, ctx, BOTH)
-    new = NewSlot.recovery(store.slots().store)[0]
+    new = new_slot.recovery(store.slots().store)[0]
     after_next_read(inner, lambda: inner.kept.update({SLOTS_KEY: forged}))
     with pytest.raises(StorageCorrupt, match="authentication code is wrong"):
         store.change_slots(lambda table, dek: table.add(dek, new))

@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
+from vault_core import vlt
 from vault_core.api import PassphraseError, Secret, StorageCorrupt, StorageLocked, StorageUnavailable, WrongSecret
+from vault_core.keyslots import new_slot, unlock
 from vault_core.vlt import primitives
 from vault_core.vlt.encoding import NewerFormat, canonical, to_base64
 from vault_core.vlt.kdf import Argon2id
@@ -32,7 +34,7 @@ def ctx(tmp_path):
 
 @pytest.fixture
 def made(ctx):
-    return SlotTable.create(ctx, "/the/store")
+    return new_slot.table(ctx)
 
 
 def with_passphrase(tmp_path, *passphrases):
@@ -63,49 +65,49 @@ def other_slots(independent, store, dek):
 
 def test_what_is_created_opens(made, ctx):
     table, dek = made
-    assert reparsed(table).open(ctx, "x") == dek
+    assert unlock.open_table(ctx, reparsed(table), "x") == dek
     assert len(dek.reveal()) == 32
     assert ctx.unlocked == [f"{table.store.hex()}/{table.slots[0].id}"] * 2  # one lock, one name
 
 
 def test_two_stores_share_nothing(ctx):
-    (one, first), (two, second) = (SlotTable.create(ctx, "x") for _ in range(2))
+    (one, first), (two, second) = (new_slot.table(ctx) for _ in range(2))
     assert first != second
     assert one.store != two.store
     assert one.slots[0].head["kdf"]["salt"] != two.slots[0].head["kdf"]["salt"]
 
 
 def test_the_default_cost_is_the_documented_one(ctx, monkeypatch, independent):
-    from vault_core.vlt import slot_table
+    from vault_core.keyslots import new_slot
 
-    monkeypatch.setattr(slot_table, "DEFAULT_COST", Argon2id())
-    table, dek = SlotTable.create(ctx, "x")
+    monkeypatch.setattr(new_slot, "DEFAULT_COST", Argon2id())
+    table, dek = new_slot.table(ctx)
     kdf = table.slots[0].head["kdf"]
     assert (kdf["m"], kdf["t"], kdf["p"]) == (65536, 3, 4)
     assert independent.open_slots(table.store, table.to_json()["slots"], "passphrase", "right") == dek.reveal()
 
 
 def test_a_weaker_legal_cost_opens(ctx):
-    table, dek = SlotTable.create(ctx, "x", cost=Argon2id(47_104, 1, 1))
-    assert reparsed(table).open(ctx, "x") == dek
+    table, dek = new_slot.table(ctx, cost=Argon2id(47_104, 1, 1))
+    assert unlock.open_table(ctx, reparsed(table), "x") == dek
 
 
 def test_wrong_passphrase(made, tmp_path):
     with pytest.raises(WrongSecret, match="wrong passphrase for /the/store") as caught:
-        made[0].open(with_passphrase(tmp_path, "wrong", "Right", "right "), "/the/store")
+        unlock.open_table(with_passphrase(tmp_path, "wrong", "Right", "right "), made[0], "/the/store")
     assert caught.value.exit_code == 5
 
 
 def test_the_right_one_among_several(made, tmp_path):
-    assert made[0].open(with_passphrase(tmp_path, "wrong", "right"), "x") == made[1]
+    assert unlock.open_table(with_passphrase(tmp_path, "wrong", "right"), made[0], "x") == made[1]
 
 
 def test_a_damaged_wrap_is_not_a_wrong_passphrase(made, ctx, tmp_path):
     damaged = reparsed(made[0], wrap=to_base64(bytes(48)))
     with pytest.raises(StorageCorrupt, match="the passphrase is right, but slot"):
-        damaged.open(ctx, "x")
+        unlock.open_table(ctx, damaged, "x")
     with pytest.raises(WrongSecret):
-        damaged.open(with_passphrase(tmp_path, "wrong"), "x")
+        unlock.open_table(with_passphrase(tmp_path, "wrong"), damaged, "x")
 
 
 @pytest.mark.parametrize(
@@ -122,13 +124,13 @@ def test_any_change_of_the_head_shuts_the_slot(made, ctx, change):
     if change == {"kdf": "weaker"}:
         change = {"kdf": {**made[0].slots[0].head["kdf"], "m": 19_457}}
     with pytest.raises(WrongSecret):
-        reparsed(made[0], **change).open(ctx, "x")
+        unlock.open_table(ctx, reparsed(made[0], **change), "x")
 
 
 def test_slots_of_another_store_do_not_open(ctx):
-    (one, _), (two, _) = (SlotTable.create(ctx, "x") for _ in range(2))
+    (one, _), (two, _) = (new_slot.table(ctx) for _ in range(2))
     with pytest.raises(WrongSecret):
-        SlotTable(one.store, two.slots).open(ctx, "x")
+        unlock.open_table(ctx, SlotTable(one.store, two.slots), "x")
 
 
 def test_slots_of_every_type_are_kept_and_the_passphrase_opens(made, ctx, independent):
@@ -138,7 +140,7 @@ def test_slots_of_every_type_are_kept_and_the_passphrase_opens(made, ctx, indepe
     value["slots"] = [slot for _, _, slot in others] + value["slots"]
     text = canonical(value)
     again = SlotTable.parse(**json.loads(text))
-    assert again.open(ctx, "x") == dek
+    assert unlock.open_table(ctx, again, "x") == dek
     assert canonical(again.to_json()) == text
     for kind, secret, slot in others:  # and what was kept really opens
         assert independent.open_slots(table.store, [slot], kind, secret) == dek.reveal()
@@ -149,40 +151,40 @@ def test_two_passphrase_slots(made, tmp_path, independent):
     second = independent.make_slot(table.store, dek.reveal(), "second", type="passphrase", kdf=ARGON2)
     both = SlotTable.parse(to_base64(table.store), [*table.to_json()["slots"], second])
     for passphrase in ("right", "second"):
-        assert both.open(with_passphrase(tmp_path, passphrase), "x") == dek
+        assert unlock.open_table(with_passphrase(tmp_path, passphrase), both, "x") == dek
 
 
 def test_a_remembered_key_that_does_not_fit(made, ctx, monkeypatch):
     monkeypatch.setattr(ctx, "unlock", lambda *_, **__: Secret(bytes(64)))
     with pytest.raises(StorageLocked, match="remembered"):
-        made[0].open(ctx, "x")
+        unlock.open_table(ctx, made[0], "x")
 
 
 # -- passphrases -------------------------------------------------------------------------------------------------------
 
 
 def test_composed_and_decomposed_are_one_passphrase(tmp_path):
-    table, dek = SlotTable.create(with_passphrase(tmp_path, "pässword"), "x")
-    assert table.open(with_passphrase(tmp_path, "pa\u0308ssword"), "x") == dek
+    table, dek = new_slot.table(with_passphrase(tmp_path, "pässword"))
+    assert unlock.open_table(with_passphrase(tmp_path, "pa\u0308ssword"), table, "x") == dek
 
 
 @pytest.mark.parametrize("passphrase", ["nul\0nul", " spaces ", "line\n", "🔑", "x" * 1_048_576])
 def test_any_text_is_a_passphrase(tmp_path, passphrase):
-    table, dek = SlotTable.create(with_passphrase(tmp_path, passphrase), "x")
-    assert table.open(with_passphrase(tmp_path, passphrase), "x") == dek
+    table, dek = new_slot.table(with_passphrase(tmp_path, passphrase))
+    assert unlock.open_table(with_passphrase(tmp_path, passphrase), table, "x") == dek
     for other in (
         passphrase[:-1] or "y",
         passphrase.replace("x", "", 1) + ".",
         (passphrase.strip() + "-")[-1_048_576:],
     ):
         with pytest.raises(WrongSecret):
-            table.open(with_passphrase(tmp_path, other), "x")
+            unlock.open_table(with_passphrase(tmp_path, other), table, "x")
 
 
 @pytest.mark.parametrize(("secret", "reason"), [(b"", "empty"), (b"x" * 1_048_577, "longer"), (b"\xff\xfe", "UTF-8")])
 def test_what_is_no_passphrase(made, ctx, secret, reason):
     ctx.passphrases = [Secret(secret)]
-    for call in (lambda: made[0].open(ctx, "x"), lambda: SlotTable.create(ctx, "x")):
+    for call in (lambda: unlock.open_table(ctx, made[0], "x"), lambda: new_slot.table(ctx)):
         with pytest.raises(PassphraseError, match=reason):
             call()
 
@@ -301,8 +303,6 @@ def test_the_api_costs_no_cryptography():
 
 
 def test_every_public_name_is_there():
-    from vault_core.api import sealing
-
-    assert all(getattr(sealing, name) is not None for name in sealing.__all__)
+    assert all(getattr(vlt, name) is not None for name in vlt.__all__)
     with pytest.raises(AttributeError, match="nothing"):
-        _ = sealing.nothing
+        _ = vlt.nothing

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from vault_core.api import Secret, StorageError
+from vault_core.keyslots import new_slot
 from vault_core.keyslots.new_slot import NewSlot
 from vault_core.vlt import primitives
 from vault_core.vlt.encoding import to_base64
@@ -82,14 +83,16 @@ def test_refused_before_anything_is_derived(independent, monkeypatch, slots):
 
 def test_no_slot_is_made_that_exceeds_it(tmp_path):
     full, dek = SlotTable.parse(STORE, [slot(LARGEST), slot(LARGEST)]), Secret(bytes(32))
-    cheap = NewSlot.passphrase(full.store, lambda *_: Secret(bytes(64)), cost=Argon2id(19_456, 2, 1))
+    cheap = new_slot.passphrase(full.store, lambda *_: Secret(bytes(64)), cost=Argon2id(19_456, 2, 1))
     dear = NewSlot(full.store, {**slot(scrypt(2**20, 2)), "commit": "", "wrap": ""}, Secret(bytes(64)))
-    with pytest.raises(StorageError, match=r"together would pass over 8\.04 GiB of memory, and 8 are") as caught:
+    with pytest.raises(StorageError, match=r"would pass over 8\.04 GiB of memory; the maximum is 8 GiB") as caught:
         full.add(dek, cheap)
-    assert caught.value.hint == f"remove or replace a dear one first: awsv slot remove {full.slots[0].id[:8]}"
+    assert (
+        caught.value.hint == f"remove or replace the most expensive slot first: awsv slot remove {full.slots[0].id[:8]}"
+    )
     with pytest.raises(StorageError, match=r"would pass over 10\.00 GiB"):
         full.replace(dek, full.slots[0].id, dear)
     replaced = full.replace(dek, full.slots[0].id, cheap)
     assert sum(slot.cost for slot in replaced.slots) <= MAX_TOTAL
-    key = NewSlot.kept(full.store, FakeContext(tmp_path), "keychain")  # derives nothing
+    key = new_slot.key(full.store, FakeContext(tmp_path), "keychain")  # derives nothing
     assert len(full.add(dek, key).slots) == 3

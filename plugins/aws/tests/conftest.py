@@ -11,7 +11,7 @@ import pytest
 
 from support.front import Fault, Front
 from support.moto import MotoServer
-from vault_core.api import CallerIdentifier, CallerIdentity, Credentials, Profile, Secret, SessionRequest
+from vault_core.api import CallerIdentity, Credentials, IdentifiesCaller, Profile, Secret, SessionRequest
 from vault_plugin_aws import client, sts
 from vault_plugin_aws.plugin import vault_session_providers
 from vault_testkit.context import FakeContext
@@ -55,7 +55,7 @@ class Sts:
         """Whose alice's key is."""
         profile = Profile(name="work", keys={"endpoint_url": self.endpoint, **keys})
         provider = SPEC.open(FakeContext(self.root, environ=self.environ))
-        assert isinstance(provider, CallerIdentifier)
+        assert isinstance(provider, IdentifiesCaller)
         return provider.identify(
             SessionRequest(
                 parameters=SPEC.parameters({}, profile),

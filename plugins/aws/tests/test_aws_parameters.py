@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from vault_core.api import ConfigError, Profile, Source
+from vault_core.api import ConfigError, Profile, SourceNeed
 from vault_plugin_aws.plugin import vault_session_providers
 
 [SPEC] = vault_session_providers()
@@ -27,7 +27,7 @@ def refused(**keys: str) -> str:
 
 
 def test_the_provider_needs_a_source() -> None:
-    assert (SPEC.name, SPEC.source) == ("sts", Source.REQUIRED)
+    assert (SPEC.name, SPEC.source) == ("sts", SourceNeed.REQUIRED)
 
 
 def test_without_a_role_it_is_a_session_token() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.front import Front, deny
 from support.moto import ACCOUNT, MotoServer
-from vault_core.api import AccessDenied, CallerIdentifier, Credentials, Profile, Secret, SessionError, SessionRequest
+from vault_core.api import AccessDenied, Credentials, IdentifiesCaller, Profile, Secret, SessionError, SessionRequest
 from vault_plugin_aws.plugin import vault_session_providers
 from vault_testkit.context import FakeContext
 
@@ -20,7 +20,7 @@ from vault_testkit.context import FakeContext
 def identify(root: Path, endpoint: str, moto: MotoServer) -> Any:
     keys = {"endpoint_url": endpoint, "region": "eu-west-1", "mfa_serial": "arn:aws:iam::123456789012:mfa/phone"}
     provider = SPEC.open(FakeContext(root))
-    assert isinstance(provider, CallerIdentifier)
+    assert isinstance(provider, IdentifiesCaller)
     source = Credentials(access_key_id=moto.alice.access_key_id, secret_access_key=Secret(moto.alice.secret_access_key))
     request = SessionRequest(
         parameters=SPEC.parameters({}, Profile(name="work", keys=keys)),

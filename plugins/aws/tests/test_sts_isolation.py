@@ -44,7 +44,6 @@ def everything_logged() -> Iterator[list[str]]:
     yield lines
     root.removeHandler(handler)
     root.setLevel(level)
-    client.silence()
 
 
 def whole(error: BaseException | None) -> str:
@@ -101,21 +100,33 @@ def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[st
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
 def test_no_sdk_says_anything_by_itself(everything_logged: list[str], capsys, level: int) -> None:
     """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
-    client.silence()
-    for name in SDKS:
-        logging.getLogger(f"{name}.some.module").log(level, "canary")
+    with client.silenced():
+        for name in SDKS:
+            logging.getLogger(f"{name}.some.module").log(level, "canary")
     assert (everything_logged, capsys.readouterr()) == ([], ("", ""))
 
 
 def test_a_logger_of_the_sdk_that_somebody_set_to_debug_reaches_no_handler(
     everything_logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.silence()
-    for name in SDKS:
-        child = logging.getLogger(f"{name}.some.module")
-        monkeypatch.setattr(child, "level", logging.DEBUG)
-        child.debug("canary")
+    with client.silenced():
+        for name in SDKS:
+            child = logging.getLogger(f"{name}.some.module")
+            monkeypatch.setattr(child, "level", logging.DEBUG)
+            child.debug("canary")
     assert everything_logged == []
+
+
+def test_loggers_of_the_host_program_are_restored_after_the_last_call(everything_logged: list[str]) -> None:
+    logging.getLogger("botocore").setLevel(logging.INFO)
+    with client.silenced():
+        with client.silenced():
+            pass
+        logging.getLogger("botocore").error("canary")
+    assert everything_logged == []
+    logging.getLogger("botocore").info("of the program")
+    logging.getLogger("botocore").debug("below its level")
+    assert everything_logged == ["botocore of the program"]
 
 
 def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from vault_core.api import Secret, sealing
-from vault_core.vlt import primitives, slot_table
+from vault_core import vlt
+from vault_core.api import Secret
+from vault_core.keyslots import new_slot
+from vault_core.vlt import primitives
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
 from vault_testkit.context import FakeContext
 
-CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+CHEAP = vlt.Argon2id(memory=19_456, passes=2, lanes=1)
 STORED = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
 INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "vlt" / "independent.py"
 
@@ -39,7 +41,7 @@ def memo():
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch, memo):
-    monkeypatch.setattr(slot_table, "DEFAULT_COST", CHEAP)
+    monkeypatch.setattr(new_slot, "DEFAULT_COST", CHEAP)
     monkeypatch.setattr(primitives, "argon2id", memo)
 
 
@@ -53,11 +55,11 @@ def values():
 def made(tmp_path_factory, independent):
     """A store with two slots and three entries: its bytes, table, DEK and entries."""
     context = FakeContext(tmp_path_factory.mktemp("made"), passphrases=["right"])
-    table, dek = sealing.SlotTable.create(context, "x", cost=CHEAP)
+    table, dek = new_slot.table(context, cost=CHEAP)
     first = table.to_json()
-    kdf = {**first["slots"][0]["kdf"], "salt": sealing.to_base64(bytes(16))}
+    kdf = {**first["slots"][0]["kdf"], "salt": vlt.to_base64(bytes(16))}
     second = independent.make_slot(table.store, dek.reveal(), "other", type="passphrase", kdf=kdf, label="a second")
-    table = sealing.SlotTable.parse(first["store"], [first["slots"][0], second])
+    table = vlt.SlotTable.parse(first["store"], [first["slots"][0], second])
     entries = {
         name: vlt_file.seal_entry(table, dek, name, number, Secret(value))
         for number, (name, value) in enumerate(STORED.items(), 1)

@@ -18,7 +18,9 @@ import pytest
 
 from support.busy import seconds
 from support.file_store import content
-from vault_core.api import Cancelled, Secret, StorageDenied, StorageError, StorageUnavailable, WrongSecret, sealing
+from vault_core import vlt
+from vault_core.api import Cancelled, Secret, StorageDenied, StorageError, StorageUnavailable, WrongSecret
+from vault_core.keyslots import new_slot
 from vault_plugin_file import atomic_file, maintenance
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.backup import write_copy
@@ -249,10 +251,8 @@ def fill(store):
 def passwd(store, passphrase):
     """Choose another passphrase, as the command does."""
     chosen = FakeContext(store.store.file.folder.parent, passphrases=[passphrase])
-    new = sealing.NewSlot.passphrase(
-        store.slots().store,
-        lambda key_id, derive, _: chosen.unlock(key_id, derive),
-        cost=sealing.Argon2id(19_456, 2, 1),
+    new = new_slot.passphrase(
+        store.slots().store, lambda key_id, derive, _: chosen.unlock(key_id, derive), cost=vlt.Argon2id(19_456, 2, 1)
     )
     store.change_slots(lambda slots, dek: slots.replace(dek, slots.slots[0].id, new))
 

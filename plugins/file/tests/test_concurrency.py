@@ -65,11 +65,12 @@ def test_s12_writers_in_many_processes_lose_nothing(opened, folder, figure):
 
 CREATOR = """
 import sys, pathlib
-from vault_core.api import ABSENT, Secret, StorageConflict, sealing
+from vault_core import vlt
+from vault_core.api import ABSENT, Secret, StorageConflict
 from vault_testkit.context import FakeContext
 from vault_plugin_file.backend import FileBackend
 folder = pathlib.Path(sys.argv[1])
-store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder, cost=sealing.Argon2id(19_456, 2, 1))
+store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder, cost=vlt.Argon2id(19_456, 2, 1))
 store.put("own/" + sys.argv[2], Secret("x"))
 try:
     store.put("one/winner", Secret(sys.argv[2]), expect=ABSENT)

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from support.file_store import content
+from vault_core import vlt
 from vault_core.api import (
     ABSENT,
     PassphraseError,
@@ -17,9 +18,8 @@ from vault_core.api import (
     StorageError,
     VaultError,
     WrongSecret,
-    sealing,
 )
-from vault_core.keyslots import sources
+from vault_core.keyslots import new_slot, sources
 from vault_core.vlt import primitives
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
@@ -153,10 +153,10 @@ def test_no_passphrase_is_wanted_under_the_lock(opened, ctx, folder, monkeypatch
 def test_two_create_with_different_passphrases(opened, ctx, folder, monkeypatch, tmp_path):
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, factor=None):
+    def late(key_id, derive, *, create=False, source=None):
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["first"]), folder).put("a/first", Secret("1"))
-        return real(key_id, derive, create=create, factor=factor)
+        return real(key_id, derive, create=create, source=source)
 
     monkeypatch.setattr(ctx, "unlock", late)
     with pytest.raises(WrongSecret):
@@ -168,13 +168,13 @@ def test_the_lock_is_free_whenever_somebody_is_asked(opened, ctx, folder, monkey
     """Also where the store was created by somebody else between the question and the lock."""
     real, asked = ctx.unlock, []
 
-    def noted(key_id, derive, *, create=False, factor=None):
+    def noted(key_id, derive, *, create=False, source=None):
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
         with (folder / "store.vlt.lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         asked.append(create)
-        return real(key_id, derive, create=create, factor=factor)
+        return real(key_id, derive, create=create, source=source)
 
     monkeypatch.setattr(ctx, "unlock", noted)
     opened().put("a/second", Secret("2"))
@@ -187,9 +187,9 @@ def test_a_new_key_under_the_same_identity(opened, folder, independent, ctx):
     store = opened()
     store.put(KEY, Secret("old"))
     table, dek = store.store._seen.table, Secret(os.urandom(32))
-    kdf = {**table.slots[0].head["kdf"], "salt": sealing.to_base64(os.urandom(16))}
+    kdf = {**table.slots[0].head["kdf"], "salt": vlt.to_base64(os.urandom(16))}
     slot = independent.make_slot(table.store, dek.reveal(), "right", type="passphrase", kdf=kdf)
-    table = sealing.SlotTable.parse(sealing.to_base64(table.store), [slot])
+    table = vlt.SlotTable.parse(vlt.to_base64(table.store), [slot])
     entry = vlt_file.seal_entry(table, dek, KEY, 2, Secret("new"))
     (folder / "store.vlt").write_bytes(vlt_file.encode(table, dek, 2, {KEY: entry}))
     assert store.get(KEY).value == Secret("new")
@@ -202,7 +202,7 @@ def test_the_index_is_decrypted_once_and_other_entries_never(opened, monkeypatch
     opened().put("a/2", Secret("2"))
     seen = []
     real = primitives.decrypt
-    for module in (primitives, sealing):
+    for module in (primitives, vlt):
         monkeypatch.setattr(
             module, "decrypt", lambda key, data, aad: (seen.append(bytes(aad[:13])), real(key, data, aad))[1]
         )
@@ -296,7 +296,7 @@ def test_s21_ten_thousand_entries(opened, figure):
 
 
 def test_weaker_but_legal_derivation_opens_and_is_kept(folder, ctx, opened):
-    FileBackend(ctx, folder, cost=sealing.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
+    FileBackend(ctx, folder, cost=vlt.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
     header = vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json()
     opened().put(KEY, Secret("y"))
     assert vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
@@ -309,7 +309,7 @@ def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, i
     recovery = independent.recovery_text(os.urandom(32))
     slot = independent.make_slot(state.table.store, state.dek.reveal(), recovery, type="recovery", label="printed")
     value = state.table.to_json()
-    table = sealing.SlotTable.parse(value["store"], [slot, *value["slots"]])
+    table = vlt.SlotTable.parse(value["store"], [slot, *value["slots"]])
     (folder / "store.vlt").write_bytes(vlt_file.encode(table, state.dek, 2, state.entries))
     opened().put("credentials/b", Secret("y"))
     data = (folder / "store.vlt").read_bytes()
@@ -321,9 +321,9 @@ def test_only_other_slots(opened, folder, independent, ctx):
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
-    text = sealing.to_base64(bytes(32))
+    text = vlt.to_base64(bytes(32))
     slot = independent.make_slot(state.table.store, state.dek.reveal(), text, type="key", source="keychain")
-    table = sealing.SlotTable.parse(state.table.to_json()["store"], [slot])
+    table = vlt.SlotTable.parse(state.table.to_json()["store"], [slot])
     (folder / "store.vlt").write_bytes(vlt_file.encode(table, state.dek, 2, state.entries))
     with pytest.raises(VaultError, match="key slot") as caught:
         opened().get(KEY)
@@ -354,7 +354,7 @@ def test_no_secret_in_what_is_printed(opened, tmp_path):
 def test_the_sources_of_a_store_that_was_read_once_may_be_asked(opened, ctx, folder, tmp_path):
     """By another machine, which has written nothing; until then anybody may have written the slots."""
     opened().put(KEY, Secret("1"))
-    opened().change_slots(lambda table, _dek: table.add(_dek, sealing.NewSlot.kept(table.store, ctx, "keychain")))
+    opened().change_slots(lambda table, _dek: table.add(_dek, new_slot.key(table.store, ctx, "keychain")))
     other = FakeContext(tmp_path / "other", store="file", passphrases=["right"], sources=["env"])
     assert sources.may_be_asked(other, opened().slots().store) == {"env"}
     opened(other).get(KEY)

@@ -337,7 +337,7 @@ def test_s8_where_nobody_sees_it_no_key_of_an_older_copy_is_handed_out(home, old
         (("exec", "-n", "other", "--", *PRINT), 125),  # no terminal: a job, a service
     ):
         stderr = done(home.awsv(*words), code=code)
-        assert f"{path} is an older copy than this machine has seen; nobody would see that here" in stderr
+        assert f"{path} is an older copy than this machine has seen; no user would see this notice" in stderr
         assert stderr.endswith("\nhint: awsv file accept --older\n")
     told(home.awsv("file", "accept", "--older"))
     assert json.loads(done(home.awsv("exec", "-n", "-j", "other")))["AccessKeyId"] == OTHER_ID
@@ -350,7 +350,7 @@ def test_s8_a_person_at_a_terminal_sees_one_line_and_gets_the_key_of_an_older_co
     child.expect_exact(OTHER_ID)
     assert ended(child) == 0
     machine = home.spawn("exec", "-n", "-j", "other")  # an SDK's child has the terminal, too
-    machine.expect_exact("nobody would see that here")
+    machine.expect_exact("no user would see this notice")
     assert ended(machine) == 4
 
 

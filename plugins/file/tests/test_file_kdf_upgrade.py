@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from vault_core.api import Secret, StorageError, WrongSecret, sealing
-from vault_core.vlt import slot_table
+from vault_core import vlt
+from vault_core.api import Secret, StorageError, WrongSecret
+from vault_core.keyslots import new_slot
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
 from vault_testkit.context import FakeContext
 
-WEAK, TODAY = sealing.Argon2id(19_456, 2, 1), sealing.Argon2id(19_456, 3, 1)
+WEAK, TODAY = vlt.Argon2id(19_456, 2, 1), vlt.Argon2id(19_456, 3, 1)
 KEY = "credentials/dev"
 
 
 @pytest.fixture
 def weak(folder, ctx, _cheap, monkeypatch):
     """The path of the store."""
-    monkeypatch.setattr(slot_table, "DEFAULT_COST", TODAY)
+    monkeypatch.setattr(new_slot, "DEFAULT_COST", TODAY)
     FileBackend(ctx, folder, cost=WEAK).put(KEY, Secret("one"))
     return folder / "store.vlt"
 
@@ -39,7 +40,7 @@ def test_reads_tell_and_leave_the_file_alone(weak, opened, ctx):
     [note] = ctx.notes
     assert note == (
         f"a guess at the passphrase of {weak} costs less than at one of a new store (argon2id, 19 MiB, t=2);"
-        " the next write mends that"
+        " the next write upgrades it"
     )
 
 
@@ -68,7 +69,7 @@ def test_only_the_slot_that_was_opened(weak, opened, ctx, tmp_path):
     """Of another passphrase nobody knows it; a slot that is removed by the same write does not come back."""
     other = FakeContext(tmp_path, passphrases=["other"])
     store = FileBackend(ctx, weak.parent, cost=WEAK)
-    new = sealing.NewSlot.passphrase(
+    new = new_slot.passphrase(
         store.slots().store, lambda key_id, derive, _: other.unlock(key_id, derive), cost=WEAK, label="second"
     )
     store.change_slots(lambda table, dek: table.add(dek, new))

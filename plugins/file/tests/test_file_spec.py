@@ -28,7 +28,7 @@ def spec():
 
 def test_spec():
     assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
-    assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS
+    assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS
 
 
 @pytest.mark.parametrize(

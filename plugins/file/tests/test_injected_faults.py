@@ -32,7 +32,9 @@ KEY = "a/b"
 WRITER = """
 import os, sys, pathlib
 import fcntl, vault_core.vlt.primitives, vault_core.keyslots.new_slot
-from vault_core.api import Secret, VaultError, sealing
+from vault_core import vlt
+from vault_core.api import Secret, VaultError
+from vault_core.keyslots import new_slot
 from vault_testkit.context import FakeContext
 from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
@@ -40,8 +42,8 @@ folder = pathlib.Path(sys.argv[1])
 context = FakeContext(folder.parent, passphrases=["right"])
 store = FileBackend(context, folder)
 table = store.slots()
-cheap = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
-new = sealing.NewSlot.passphrase(table.store, lambda key_id, derive, _: context.unlock(key_id, derive), cost=cheap)
+cheap = vlt.Argon2id(memory=19_456, passes=2, lanes=1)
+new = new_slot.passphrase(table.store, lambda key_id, derive, _: context.unlock(key_id, derive), cost=cheap)
 store.get("a/b")
 os.path.exists("/marker-of-the-test")
 try:

@@ -14,6 +14,7 @@ import pytest
 
 from support.file_store import content, spoil
 from support.security import sample
+from vault_core import vlt
 from vault_core.api import (
     Cancelled,
     Secret,
@@ -23,7 +24,6 @@ from vault_core.api import (
     StorageError,
     StorageUnavailable,
     WrongSecret,
-    sealing,
 )
 from vault_plugin_file import atomic_file, maintenance, rollback_guard, vlt_file
 from vault_plugin_file.backend import FileBackend
@@ -85,10 +85,10 @@ def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
     """Somebody else made it while a person thought about a passphrase: theirs stays."""
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, factor=None):
+    def late(key_id, derive, *, create=False, source=None):
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
-        return real(key_id, derive, create=create, factor=factor)
+        return real(key_id, derive, create=create, source=source)
 
     monkeypatch.setattr(ctx, "unlock", late)
     with pytest.raises(StorageConflict):
@@ -121,7 +121,7 @@ def test_s7_verify_names_every_damaged_entry(made, path):
 def test_verify_of_a_backup(made, backup, ctx):
     assert maintenance.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
-    wrap = sealing.to_base64(made.slots().slots[0].wrap).encode()
+    wrap = vlt.to_base64(made.slots().slots[0].wrap).encode()
     for damaged, reason in (
         (data[:-1], "truncated"),
         (data[:-1] + b"\0", "payload"),

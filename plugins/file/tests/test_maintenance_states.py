@@ -16,8 +16,9 @@ from vault_core.api import (
     StorageDenied,
     StorageError,
     StorageUnavailable,
-    sealing,
 )
+from vault_core.keyslots import unlock
+from vault_core.keyslots.service import StoreKeySlots
 from vault_plugin_file import maintenance, vlt_file
 from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 from vault_plugin_file.backend import FileBackend
@@ -167,7 +168,7 @@ def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
     with pytest.raises(StorageCorrupt, match="the known data key does not open"):
         opened().store.open_with(Secret(bytes(32)))
     unlocked = opened()
-    unlocked.store.open_with(table.open(store._ctx, "x"))
+    unlocked.store.open_with(unlock.open_table(store._ctx, table, "x"))
     assert unlocked.get(KEY).value == Secret("1")
 
 
@@ -246,16 +247,16 @@ def test_another_store_that_comes_before_the_lock_is_not_written_over(store, pat
 
 
 def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypatch, path):
-    real = sealing.SlotTable.create.__func__
+    real = StoreKeySlots.create
     made = []
 
-    def create(cls, *args, **more):
+    def create(self):
         if not made:
             made.append(1)
             maintenance.create(opened().store)
-        return real(cls, *args, **more)
+        return real(self)
 
-    monkeypatch.setattr(sealing.SlotTable, "create", classmethod(create))
+    monkeypatch.setattr(StoreKeySlots, "create", create)
     with pytest.raises(StorageConflict, match="already"):
         maintenance.create(opened().store)
     assert epoch(path) == 1
@@ -263,17 +264,17 @@ def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypa
 
 def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, monkeypatch, path):
     """Its disk may have been taken away: this machine remembers it by then."""
-    real = sealing.SlotTable.create.__func__
+    real = StoreKeySlots.create
     made = []
 
-    def create(cls, *args, **more):
+    def create(self):
         if not made:
             made.append(1)
             maintenance.create(opened().store)
             path.unlink()
-        return real(cls, *args, **more)
+        return real(self)
 
-    monkeypatch.setattr(sealing.SlotTable, "create", classmethod(create))
+    monkeypatch.setattr(StoreKeySlots, "create", create)
     with pytest.raises(StorageUnavailable, match="is gone"):
         maintenance.create(opened().store)
     assert not path.exists()

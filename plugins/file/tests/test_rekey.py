@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from support.file_store import content, spoil
-from vault_core.api import Cancelled, Secret, StorageConflict, StorageCorrupt, WrongSecret, sealing
+from vault_core import vlt
+from vault_core.api import Cancelled, Secret, StorageConflict, StorageCorrupt, WrongSecret
+from vault_core.keyslots import new_slot
 from vault_plugin_file import maintenance, vlt_file
 from vault_testkit.context import FakeContext
 
@@ -67,14 +69,14 @@ def test_only_of_the_other_slot_the_secret_is_asked(two_ways, made, opened, tmp_
 def two_ways(made):
     """A second passphrase, which nobody gives; its slot."""
     other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
-    slot = sealing.NewSlot.passphrase(
+    slot = new_slot.passphrase(
         made.slots().store, lambda key_id, derive, source: other.unlock(key_id, derive), cost=CHEAP
     )
     made.change_slots(lambda table, dek: table.add(dek, slot))
     return made.slots().slots[1]
 
 
-CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+CHEAP = vlt.Argon2id(memory=19_456, passes=2, lanes=1)
 
 
 def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opened, tmp_path, snapshot):
@@ -92,7 +94,7 @@ def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opene
 
 
 def test_rekey_leaves_a_source_one_key_the_one_that_counts(two_ways, made, opened, ctx):
-    made.change_slots(lambda table, dek: table.add(dek, sealing.NewSlot.kept(table.store, ctx, "keychain")))
+    made.change_slots(lambda table, dek: table.add(dek, new_slot.key(table.store, ctx, "keychain")))
     before = dict(ctx.kept)
     with pytest.raises(Cancelled):
         maintenance.rekey(opened().store, no)

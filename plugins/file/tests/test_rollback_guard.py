@@ -353,12 +353,13 @@ def test_mark_keeps_the_largest_epoch():
 
 WRITER = """
 import sys, pathlib
-from vault_core.api import Secret, StorageConflict, sealing
+from vault_core import vlt
+from vault_core.api import Secret, StorageConflict
 from vault_testkit.context import FakeContext
 from vault_plugin_file import atomic_file
 from vault_plugin_file.backend import FileBackend
 atomic_file.LOCK_SECONDS = 100  # who of many gets the lock is chance, and a disk may be slow
-folder, cheap = pathlib.Path(sys.argv[1]), sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+folder, cheap = pathlib.Path(sys.argv[1]), vlt.Argon2id(memory=19_456, passes=2, lanes=1)
 context = FakeContext(folder.parent, passphrases=["right"])
 for number in range(int(sys.argv[2])):
     store = FileBackend(context, folder, cost=cheap) if number % 5 == 0 else store

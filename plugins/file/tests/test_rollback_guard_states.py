@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from vault_core.api import StorageUnavailable, sealing
+from vault_core import vlt
+from vault_core.api import StorageUnavailable
 from vault_plugin_file import atomic_file, rollback_guard, vlt_file
 from vault_plugin_file.rollback_guard import Memory, RollbackGuard, RollbackStatus, StoreState, compare
 from vault_testkit.context import FakeContext
@@ -19,8 +20,8 @@ def mark(epoch, store=A, mac=b"m" * 32):
 
 
 def fields(**changes):
-    value = {"epoch": 1, "format": 1, "mac": sealing.to_base64(b"m" * 32), "store": sealing.to_base64(A)}
-    return sealing.canonical({**value, **changes})
+    value = {"epoch": 1, "format": 1, "mac": vlt.to_base64(b"m" * 32), "store": vlt.to_base64(A)}
+    return vlt.canonical({**value, **changes})
 
 
 @pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
@@ -37,11 +38,11 @@ def test_what_is_written_is_read_back(epoch):
         {"epoch": True},
         {"format": 0},
         {"format": 2},
-        {"mac": sealing.to_base64(b"m" * 31)},
-        {"mac": sealing.to_base64(b"m" * 33)},
+        {"mac": vlt.to_base64(b"m" * 31)},
+        {"mac": vlt.to_base64(b"m" * 33)},
         {"mac": ""},
-        {"store": sealing.to_base64(b"a" * 15)},
-        {"store": sealing.to_base64(b"a" * 17)},
+        {"store": vlt.to_base64(b"a" * 15)},
+        {"store": vlt.to_base64(b"a" * 17)},
         {"more": 1},
     ],
     ids=str,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vault_core.api import Secret, sealing
+from vault_core import vlt
+from vault_core.api import Secret
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.status import lines, row, status
 
@@ -44,7 +45,7 @@ def test_what_is_one_is_not_told_as_many(opened):
 
 
 def test_a_slot_as_new_ones_are_is_not_called_less(ctx, folder):
-    store = FileBackend(ctx, folder, cost=sealing.Argon2id())
+    store = FileBackend(ctx, folder, cost=vlt.Argon2id())
     store.put("credentials/a", Secret("x"))
     (slot,) = status(store.store)["slots"]
     assert row(slot)[-1] == "argon2id 64 MiB, 3 passes, 4 lanes"

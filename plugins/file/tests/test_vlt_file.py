@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from support.file_store import header_of, through_backend, untouched, with_header
 from support.security import DEEP
-from vault_core.api import Secret, StorageCorrupt, StorageError, WrongSecret, sealing
+from vault_core import vlt
+from vault_core.api import Secret, StorageCorrupt, StorageError, WrongSecret
+from vault_core.keyslots import new_slot
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
 from vault_testkit.context import FakeContext
@@ -58,8 +60,8 @@ def keyed(made, tmp_path):
     """The store with a slot that a kept key opens beside the passphrase's; and the context that has both."""
     _, table, dek, entries = made
     context = FakeContext(tmp_path, passphrases=["right"], options={"anchor": False})
-    table = sealing.SlotTable(table.store, table.slots[:1])
-    table = table.add(dek, sealing.NewSlot.kept(table.store, context, "keychain"))
+    table = vlt.SlotTable(table.store, table.slots[:1])
+    table = table.add(dek, new_slot.key(table.store, context, "keychain"))
     return vlt_file.encode(table, dek, 3, entries), context
 
 
@@ -170,11 +172,11 @@ FIELDS = {
     "epoch true": {"epoch": True},
     "epoch text": {"epoch": "3"},
     "epoch null": {"epoch": None},
-    "fsalt short": {"fsalt": sealing.to_base64(bytes(31))},
+    "fsalt short": {"fsalt": vlt.to_base64(bytes(31))},
     "fsalt not canonical": {"fsalt": "A" * 42 + "B="},
     "fsalt url alphabet": {"fsalt": "-" * 43 + "="},
     "fsalt without padding": {"fsalt": "A" * 43},
-    "store short": {"store": sealing.to_base64(bytes(15))},
+    "store short": {"store": vlt.to_base64(bytes(15))},
     "store null": {"store": None},
     "no slots": {"slots": []},
     "slots null": {"slots": None},
@@ -198,7 +200,7 @@ def test_s3_header_texts(made, independent, name, folder):
 def test_s3_header_fields(made, independent, name, folder):
     """Refused for the form, whatever the authentication code would say."""
     data = made[0]
-    changed = with_header(data, sealing.canonical({**header_of(data), **FIELDS[name]}))
+    changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))
     with pytest.raises(ValueError):
         vlt_file.parse(changed)
     untouched(folder, changed)
@@ -210,7 +212,7 @@ def test_s3_header_fields(made, independent, name, folder):
 def test_s3_missing_fields(made, field, folder):
     header = header_of(made[0])
     del header[field]
-    changed = with_header(made[0], sealing.canonical(header))
+    changed = with_header(made[0], vlt.canonical(header))
     with pytest.raises(ValueError, match=f"no field '{field}'"):
         vlt_file.parse(changed)
     untouched(folder, changed)
@@ -219,8 +221,8 @@ def test_s3_missing_fields(made, field, folder):
 def test_s3_nine_slots_and_two_of_one_id(made, folder):
     header = header_of(made[0])
     for slots in ([{**header["slots"][0], "id": f"{n:016x}"} for n in range(9)], [header["slots"][0]] * 2):
-        changed = with_header(made[0], sealing.canonical({**header, "slots": slots}))
-        with pytest.raises(ValueError, match=r"1 to 8|one id"):
+        changed = with_header(made[0], vlt.canonical({**header, "slots": slots}))
+        with pytest.raises(ValueError, match=r"1 to 8|the same id"):
             vlt_file.parse(changed)
         untouched(folder, changed)
 

@@ -8,7 +8,9 @@ import json
 import pytest
 
 from support.file_store import header_of, put_there, through_backend, untouched, with_header
-from vault_core.api import Secret, StorageCorrupt, WrongSecret, sealing
+from vault_core import vlt
+from vault_core.api import Secret, StorageCorrupt, WrongSecret
+from vault_core.keyslots import new_slot
 from vault_core.vlt import primitives
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
@@ -23,7 +25,7 @@ def with_slot(data, **changes):
     header["slots"] = [copy.deepcopy(header["slots"][0])]
     header["slots"][0].update(changes)
     header["slots"][0]["kdf"].update(kdf)
-    return with_header(data, sealing.canonical(header))
+    return with_header(data, vlt.canonical(header))
 
 
 ODD = (0, 2**32 - 1, 2**64, -1, 1.5, "64", True)
@@ -51,8 +53,8 @@ def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(made, folder,
         {"kdf": {"m": 19_457}},
         {"kdf": {"t": 3}},
         {"kdf": {"p": 2}},
-        {"kdf": {"salt": sealing.to_base64(bytes(16))}},
-        {"commit": sealing.to_base64(bytes(32))},
+        {"kdf": {"salt": vlt.to_base64(bytes(16))}},
+        {"commit": vlt.to_base64(bytes(32))},
     ],
 )
 def test_s6_changed_parameters_within_the_limits_are_never_adopted(made, folder, change):
@@ -69,14 +71,14 @@ def test_s6_parts_exchanged_are_never_adopted(made, folder, tmp_path, field, bet
     """Between the slots of one store, and between two stores that one passphrase opens."""
     header = header_of(made[0])
     if between == "stores":
-        other = sealing.SlotTable.create(FakeContext(tmp_path, passphrases=["right"]), "x")[0].to_json()["slots"]
+        other = new_slot.table(FakeContext(tmp_path, passphrases=["right"]))[0].to_json()["slots"]
     else:
         other = header["slots"][::-1]
     for slot, foreign in zip(header["slots"], copy.deepcopy(other), strict=False):
         part, source = (slot["kdf"], foreign["kdf"]) if field == "salt" else (slot, foreign)
         assert part[field] != source[field]
         part[field] = source[field]
-    data = with_header(made[0], sealing.canonical(header))
+    data = with_header(made[0], vlt.canonical(header))
     error = through_backend(folder, data)
     assert isinstance(error, StorageCorrupt if field == "wrap" else WrongSecret)
     for call in (
@@ -89,7 +91,7 @@ def test_s6_parts_exchanged_are_never_adopted(made, folder, tmp_path, field, bet
 
 
 def test_s6_a_right_passphrase_and_a_damaged_slot(made, folder):
-    error = through_backend(folder, with_slot(made[0], wrap=sealing.to_base64(bytes(48))))
+    error = through_backend(folder, with_slot(made[0], wrap=vlt.to_base64(bytes(48))))
     assert isinstance(error, StorageCorrupt)
     assert "the passphrase is right" in error.message
 
@@ -102,7 +104,7 @@ def test_s6_removed_added_or_relabelled_slots(made, folder):
         [*header["slots"], {**header["slots"][1], "id": "1" * 16}],
         [header["slots"][0], {**header["slots"][1], "label": "other"}],
     ):
-        error = through_backend(folder, with_header(made[0], sealing.canonical({**header, "slots": slots})))
+        error = through_backend(folder, with_header(made[0], vlt.canonical({**header, "slots": slots})))
         assert isinstance(error, StorageCorrupt)
         assert "its header was changed" in error.message
 
@@ -114,7 +116,7 @@ def test_s7_exchanged_entries(made, folder):
     _, table, dek, entries = made
     a, b = entries["credentials/a"], entries["credentials/b"]
     older = vlt_file.seal_entry(table, dek, "seeds/c", 2, Secret("older"))
-    other, _ = sealing.SlotTable.create(FakeContext(folder.parent, passphrases=["right"]), "x")
+    other, _ = new_slot.table(FakeContext(folder.parent, passphrases=["right"]))
     foreign = vlt_file.seal_entry(other, dek, "credentials/a", 1, Secret("x"))  # even under the same key
     for changed in (
         {**entries, "credentials/a": b, "credentials/b": a},

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault_core.api import Secret, StorageCorrupt, sealing
+from vault_core import vlt
+from vault_core.api import Secret, StorageCorrupt
 from vault_plugin_file import vlt_file
 
 TEXT = st.text("abz019._-", min_size=1, max_size=12)
 NAMES = st.tuples(TEXT, TEXT).map("/".join)
-SEALED = st.binary(max_size=40).map(sealing.to_base64)
+SEALED = st.binary(max_size=40).map(vlt.to_base64)
 
 
 def index(entries, epoch=9):
-    return vlt_file.Index(sealing.canonical(entries), epoch)
+    return vlt_file.Index(vlt.canonical(entries), epoch)
 
 
 @given(st.dictionaries(NAMES, st.tuples(SEALED, st.integers(1, 9))), st.lists(NAMES, max_size=5))

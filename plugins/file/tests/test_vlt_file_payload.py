@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.security import sample
-from vault_core.api import Secret, sealing
+from vault_core import vlt
+from vault_core.api import Secret
 from vault_plugin_file import vlt_file
 
 
@@ -21,8 +22,8 @@ def rebuilt(made, plaintext):
     data, table, dek, _ = made
     envelope = vlt_file.parse(data)
     head = envelope.signed + envelope.mac
-    key = sealing.hkdf(dek.reveal(), envelope.fsalt, b"vlt/v1/payload" + sealing.lp(table.store, 3))
-    return head + sealing.encrypt(key, plaintext, head)
+    key = vlt.hkdf(dek.reveal(), envelope.fsalt, b"vlt/v1/payload" + vlt.lp(table.store, 3))
+    return head + vlt.encrypt(key, plaintext, head)
 
 
 def framed(index, size=None, fill=b"\0"):
@@ -30,7 +31,7 @@ def framed(index, size=None, fill=b"\0"):
     return text + fill * (-len(text) % 4096)
 
 
-SEALED = sealing.to_base64(bytes(60))
+SEALED = vlt.to_base64(bytes(60))
 FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly one block
 
 
@@ -48,13 +49,13 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
         framed(b"{} "),
         framed(b'{"a/b":1}'),
         framed(b'{"a/b":{"s":"","v":1},"a/b":{"s":"","v":1}}'),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 0}})),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 4}})),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": True}})),
-        framed(sealing.canonical({"a/b": {"s": 1, "v": 1}})),
-        framed(sealing.canonical({"a/b": {"s": SEALED, "v": 1, "x": 1}})),
-        framed(sealing.canonical({"ab": {"s": SEALED, "v": 1}})),
-        framed(sealing.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
+        framed(vlt.canonical({"a/b": {"s": SEALED, "v": 0}})),
+        framed(vlt.canonical({"a/b": {"s": SEALED, "v": 4}})),
+        framed(vlt.canonical({"a/b": {"s": SEALED, "v": True}})),
+        framed(vlt.canonical({"a/b": {"s": 1, "v": 1}})),
+        framed(vlt.canonical({"a/b": {"s": SEALED, "v": 1, "x": 1}})),
+        framed(vlt.canonical({"ab": {"s": SEALED, "v": 1}})),
+        framed(vlt.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
     ],
 )
 def test_payload_forms(made, independent, plaintext):

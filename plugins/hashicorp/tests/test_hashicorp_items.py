@@ -141,13 +141,13 @@ def test_who_holds_a_name_is_said(openbao: Server, open_store: Callable[..., Any
     ana, _ = open_store(openbao.environ(openbao.person("ana")))
     ben, _ = open_store(openbao.environ(openbao.person("ben")))
     name = f"test/{secrets.token_hex(4)}"
-    ana.common().put(name, ONE, expect=ABSENT)
+    ana.shared().put(name, ONE, expect=ABSENT)
     with pytest.raises(StorageConflict, match=r"is taken: ana on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d UTC") as conflict:
-        ben.common().put(name, TWO, expect=ABSENT)
+        ben.shared().put(name, TWO, expect=ABSENT)
     assert conflict.value.exit_code == 4
-    item = ben.common().get(name)
+    item = ben.shared().get(name)
     assert item is not None
-    assert item.holder.startswith("ana on ")
+    assert item.written_by.startswith("ana on ")
     assert item.value == ONE
 
 
@@ -156,8 +156,8 @@ def test_a_name_that_somebody_forged_stays_on_one_line(openbao: Server, store: S
     openbao.call("POST", at(store, "test/key"), {"data": forged})
     item = store.get("test/key")
     assert item is not None
-    assert item.holder.isprintable()
-    assert len(item.holder) < 110
+    assert item.written_by.isprintable()
+    assert len(item.written_by) < 110
 
 
 # -- what others wrote -------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_a_key_that_somebody_put_there_by_hand_is_read(openbao: Server, store: S
     item = store.get("test/key")
     assert item is not None
     assert item.value == Secret("by hand")
-    assert item.holder.startswith("since 2")
+    assert item.written_by.startswith("since 2")
 
 
 # -- lost answers ------------------------------------------------------------------------------------------------------
@@ -310,8 +310,8 @@ def test_a_refusal_says_which_rule_is_missing(openbao: Server, open_store: Calla
     store, _ = open_store(openbao.environ(openbao.person("outsider", policies=["mount-only"])))
     for action, rule in (
         (lambda: store.get("test/key"), 'path "secret/data/awsv/own/{{identity.entity.id}}/*"'),
-        (lambda: store.common().get("test/key"), 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'),
-        (lambda: list(store.common().keys()), 'path "secret/metadata/awsv/common/*" { capabilities = ["list"] }'),
+        (lambda: store.shared().get("test/key"), 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'),
+        (lambda: list(store.shared().keys()), 'path "secret/metadata/awsv/common/*" { capabilities = ["list"] }'),
     ):
         with pytest.raises(StorageDenied, match="does not allow outsider") as denied:
             action()
@@ -324,7 +324,7 @@ def test_who_may_only_read_common_items_is_told_at_a_write(openbao: Server, open
     openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
     store, _ = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
     with pytest.raises(StorageDenied, match="does not allow reader to create and update"):
-        store.common().put("test/by-reader", Secret("canary-value"))
+        store.shared().put("test/by-reader", Secret("canary-value"))
 
 
 def test_who_only_reads_is_not_told_of_old_versions(openbao: Server, open_store: Callable[..., Any]) -> None:
@@ -332,7 +332,7 @@ def test_who_only_reads_is_not_told_of_old_versions(openbao: Server, open_store:
     openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
     store, host = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
     openbao.call("POST", "secret/data/awsv/common/test/half-deleted", {"data": {"deleted": True}})
-    assert store.common().get("test/half-deleted") is None
+    assert store.shared().get("test/half-deleted") is None
     assert host.notes == []
 
 

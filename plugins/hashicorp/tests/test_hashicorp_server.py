@@ -287,10 +287,10 @@ def test_namespaces_are_apart(openbao: Server, open_store: Open) -> None:
         wait_for(lambda: openbao.call("GET", "secret/config", namespace="team-a"))
         inside, _ = open_store(openbao.environ() | {"VAULT_NAMESPACE": "team-a"})
         outside, _ = open_store(openbao.environ())
-        inside.common().put("test/in-a-namespace", Secret("value"))
-        assert outside.common().get("test/in-a-namespace") is None
+        inside.shared().put("test/in-a-namespace", Secret("value"))
+        assert outside.shared().get("test/in-a-namespace") is None
         again, _ = open_store(openbao.environ(), namespace="/team-a/")
-        assert again.common().get("test/in-a-namespace") is not None
+        assert again.shared().get("test/in-a-namespace") is not None
     finally:
         openbao.call("DELETE", "sys/namespaces/team-a")
 

@@ -16,6 +16,7 @@ import pytest
 from support.keychains import Died, Fragile
 from support.secret_service import desktop
 from vault_core.api import StorageCorrupt
+from vault_plugin_keychain import indexed
 from vault_plugin_keychain.indexed import IndexedKeychain
 from vault_plugin_keychain.keychains import Keychain, KeyringKeychain
 from vault_plugin_keychain.kinds import SECRET_SERVICE
@@ -23,6 +24,12 @@ from vault_plugin_keychain.secret_service import SecretService
 from vault_testkit import FakeContext
 
 A, B = "credentials/a", "credentials/b"
+
+
+def limit_parts(monkeypatch: pytest.MonkeyPatch, most: int | None) -> None:
+    """Have the index written in many parts, none longer than ``most`` characters with its head of at most 100."""
+    if most is not None:
+        monkeypatch.setattr(indexed, "_PART", most - 100)
 
 
 def contents(kept: dict[str, str], most: int | None = None) -> dict[str, str]:
@@ -48,7 +55,8 @@ CHANGES = {
 
 @pytest.mark.parametrize("most", [None, 150])
 @pytest.mark.parametrize("change", CHANGES)
-def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None) -> None:
+def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_parts(monkeypatch, most)
     action, after = CHANGES[change]
     before = {A: "old"}
     seen, steps = [], 0
@@ -86,8 +94,9 @@ def test_two_deaths_in_a_row_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("most", [None, 150])
-def test_like_a_dictionary(most: int | None) -> None:
+def test_like_a_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand random changes, a tenth of them interrupted."""
+    limit_parts(monkeypatch, most)
     chance = random.Random(4)
     kept: dict[str, str] = {}
     model: dict[str, str] = {}

@@ -40,7 +40,8 @@ def head(text: str, *, generation: int = 1, count: int = 1, digest: str | None =
     return f"{generation} {count} {digest or found} {text}"
 
 
-def test_a_shorter_index_leaves_no_part_of_a_longer_one() -> None:
+def test_a_shorter_index_leaves_no_part_of_a_longer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexed, "_PART", 50)
     kept: dict[str, str] = {}
     items = IndexedKeychain(Fragile(kept, most=150))
     for number in range(12):
@@ -54,7 +55,8 @@ def test_a_shorter_index_leaves_no_part_of_a_longer_one() -> None:
     assert all(len(text) <= 150 for text in kept.values())
 
 
-def test_the_first_part_is_written_last() -> None:
+def test_the_first_part_is_written_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexed, "_PART", 50)
     keychain = Counting({}, most=150)
     IndexedKeychain(keychain).set("credentials/" + "x" * 200, "v")
     written = [name for name in keychain.written if name.startswith("index/0.")]

@@ -1,4 +1,4 @@
-"""macOS, Windows and KWallet, which are not here: ``keyring``'s classes for them on stand-ins of the systems' calls."""
+"""macOS and KWallet, which are not here: ``keyring``'s classes for them on stand-ins of the systems' calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pytest
 
 from support.dbus_services import KWALLET as KWALLET_SERVICE
 from support.secret_service import DesktopSession, desktop
-from vault_core.api import Context, Secret, StorageError, StorageLocked, StorageUnavailable
+from vault_core.api import Context, Secret, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus
 from vault_plugin_keychain.keychains import Keychain
-from vault_plugin_keychain.kinds import KWALLET, MACOS, WINCRED, Kind
+from vault_plugin_keychain.kinds import KWALLET, MACOS, Kind
 from vault_plugin_keychain.opening import open_keychain
-from vault_plugin_keychain.plugin import vault_storage_backends
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 
@@ -27,54 +26,6 @@ KEY = "credentials/work"
 @pytest.fixture
 def ctx(tmp_path: Path) -> Context:
     return FakeContext(tmp_path, options={"name": "awsv"})
-
-
-class WinError(Exception):
-    def __init__(self, winerror: int, funcname: str) -> None:
-        super().__init__(winerror, funcname)
-        self.winerror = winerror
-        self.funcname = funcname
-
-
-class Win32:
-    """As much of ``win32cred`` as ``keyring`` uses, with the limit that Windows has."""
-
-    CRED_TYPE_GENERIC = 1
-    CRED_PERSIST_ENTERPRISE = 3
-
-    def __init__(self) -> None:
-        self.kept: dict[str, dict[str, Any]] = {}
-
-    def CredRead(self, Type: int, TargetName: str) -> dict[str, Any]:  # noqa: N802, N803 - Windows calls it so
-        if TargetName not in self.kept:
-            raise WinError(1168, "CredRead")
-        return self.kept[TargetName]
-
-    def CredWrite(self, credential: dict[str, Any], flags: int) -> None:  # noqa: N802 - Windows calls it so
-        blob = credential["CredentialBlob"].encode("utf-16-le")
-        if len(blob) > 2_560:
-            raise WinError(1783, "CredWrite")
-        self.kept[credential["TargetName"]] = credential | {"CredentialBlob": blob}
-
-    def CredDelete(self, Type: int, TargetName: str) -> None:  # noqa: N802, N803 - Windows calls it so
-        if self.kept.pop(TargetName, None) is None:
-            raise WinError(1168, "CredDelete")
-
-
-@pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Win32]:
-    cred = Win32()
-    error = types.ModuleType("win32ctypes.pywin32.pywintypes")
-    error.error = WinError  # type: ignore[attr-defined]  # a module of our making
-    api = types.ModuleType("win32ctypes.pywin32")
-    api.pywintypes, api.win32cred = error, cred  # type: ignore[attr-defined]  # a module of our making
-    cred.__name__ = "win32cred"  # type: ignore[attr-defined]  # keyring looks at it
-    monkeypatch.setitem(sys.modules, "win32ctypes", types.ModuleType("win32ctypes"))
-    monkeypatch.setitem(sys.modules, "win32ctypes.pywin32", api)
-    monkeypatch.delitem(sys.modules, "keyring.backends.Windows", raising=False)
-    monkeypatch.setattr(sys, "platform", "win32")
-    yield cred
-    sys.modules.pop("keyring.backends.Windows", None)
 
 
 def exercise(ctx: Context, kind: Kind) -> KeychainStore:
@@ -93,24 +44,6 @@ def exercise(ctx: Context, kind: Kind) -> KeychainStore:
     assert [store.delete(name) for name in (names[0], names[0])] == [True, False]
     assert sorted(store.keys()) == sorted(names[1:])
     return store
-
-
-def test_windows_keeps_what_is_small_enough(windows: Win32, ctx: Context) -> None:
-    store = exercise(ctx, WINCRED)
-    spec = next(spec for spec in vault_storage_backends() if spec.name == "wincred")
-    assert spec.max_value == 1_261
-    longest = Secret("x" * spec.max_value)
-    store.put(KEY, longest)
-    item = store.get(KEY)
-    assert item is not None
-    assert item.value == longest
-    with pytest.raises(StorageError, match="cannot write the Windows Credential Manager: WinError"):
-        store.put(KEY, Secret("x" * (spec.max_value + 1)))
-    item = store.get(KEY)
-    assert item is not None
-    assert item.value == longest
-    # 12 names of 214 bytes: the index alone is longer than an item may be.
-    assert sum(1 for name in windows.kept if "index" in name) > 2
 
 
 class MacError(Exception):
@@ -180,7 +113,7 @@ def session() -> Iterator[DesktopSession]:
 
 
 def wallet(session: DesktopSession, tmp_path: Path, *, dialogs: bool = False) -> Keychain:
-    given = FakeContext(tmp_path, options={"name": "awsv"}, environ=session.env, may_show_dialog=dialogs)
+    given = FakeContext(tmp_path, options={"name": "awsv"}, environ=session.env, can_show_dialog=dialogs)
     return open_keychain(given, KWALLET, "awsv")
 
 

@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> Callable[..., KeychainStore]:
 
 def context(tmp_path: Path, environ: Mapping[str, str], *, dialogs: bool = False, **options: str) -> FakeContext:
     given = {name.replace("_", "-"): text for name, text in options.items()}
-    return FakeContext(tmp_path, declared=SPEC.options, options=given, environ=environ, may_show_dialog=dialogs)
+    return FakeContext(tmp_path, declared=SPEC.options, options=given, environ=environ, can_show_dialog=dialogs)
 
 
 def refused(store: KeychainStore, kind: type[Exception], *words: str, within: float = AT_ONCE) -> None:

@@ -17,13 +17,13 @@ from support.vaults import offline
 from vault_core.api import Context, StorageUnavailable
 from vault_plugin_keychain import plugin as offered
 from vault_plugin_keychain.keychains import isolated
-from vault_plugin_keychain.kinds import KINDS, KWALLET, MACOS, SECRET_SERVICE, WINCRED, Kind
+from vault_plugin_keychain.kinds import KINDS, KWALLET, MACOS, SECRET_SERVICE, Kind
 from vault_plugin_keychain.opening import why_unavailable
 from vault_plugin_keychain.storage import KeychainStore
 from vault_testkit import FakeContext
 
-NAMES = ("keychain", "secret-service", "kwallet", "wincred")
-PLATFORMS = {SECRET_SERVICE: "linux", KWALLET: "linux", MACOS: "darwin", WINCRED: "win32"}
+NAMES = ("keychain", "secret-service", "kwallet")
+PLATFORMS = {SECRET_SERVICE: "linux", KWALLET: "linux", MACOS: "darwin"}
 KEY = "credentials/work"
 
 
@@ -41,15 +41,14 @@ def on(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
 
 @pytest.mark.parametrize(
     ("platform", "kind"),
-    [("linux", SECRET_SERVICE), ("darwin", MACOS), ("win32", WINCRED), ("freebsd14", SECRET_SERVICE)],
+    [("linux", SECRET_SERVICE), ("darwin", MACOS), ("freebsd14", SECRET_SERVICE)],
 )
 def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, platform)
     specs = {spec.name: spec for spec in offered.vault_storage_backends()}
     assert tuple(specs) == NAMES
     assert offered.own() is kind
-    assert specs["keychain"].who_reads is not None
-    assert specs["keychain"].max_value == (kind.most - 19 if kind.most else None)
+    assert specs["keychain"].readers is not None
     assert {option.name for option in specs["keychain"].options} == (
         {"name", "collection-name"} if kind is SECRET_SERVICE else {"name"}
     )
@@ -77,7 +76,7 @@ def test_a_name_that_no_keychain_should_have(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "platform"),
-    [(kind, other) for kind in KINDS for other in ("linux", "darwin", "win32") if other != PLATFORMS[kind]],
+    [(kind, other) for kind in KINDS for other in ("linux", "darwin") if other != PLATFORMS[kind]],
     ids=lambda value: value if isinstance(value, str) else value.title,
 )
 def test_on_the_wrong_platform(kind: Kind, platform: str, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +88,8 @@ def test_on_the_wrong_platform(kind: Kind, platform: str, ctx: Context, monkeypa
 
 def test_who_reads_is_one_sentence(ctx: Context) -> None:
     for spec in offered.vault_storage_backends():
-        assert spec.who_reads is not None
-        told = spec.who_reads(ctx)
+        assert spec.readers is not None
+        told = spec.readers(ctx)
         assert told[0].islower() or told.startswith("the Python")
         assert not told.endswith(".")
         assert "\n" not in told
@@ -107,7 +106,6 @@ def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     reasons = {
         SECRET_SERVICE: "there is no session bus",
         KWALLET: "there is no session bus",
-        WINCRED: "is a part of Windows, and this is Linux",
         MACOS: "is a part of macOS, and this is Linux",
     }
     for kind, reason in reasons.items():
@@ -200,13 +198,12 @@ def test_the_attacks_are_real(tmp_path: Path) -> None:
     assert mark.read_text() == "imported"
 
 
-def test_only_the_four_classes_are_used() -> None:
+def test_only_supported_classes_are_used() -> None:
     from keyring.backends import fail, null
 
     assert {(kind.module, kind.class_name) for kind in KINDS} == {
         ("keyring.backends.SecretService", "Keyring"),
         ("keyring.backends.kwallet", "DBusKeyring"),
-        ("keyring.backends.Windows", "WinVaultKeyring"),
         ("keyring.backends.macOS", "Keyring"),
     }
     for module in (null, fail):

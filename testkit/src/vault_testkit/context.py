@@ -1,4 +1,4 @@
-"""A :class:`~vault_core.api.Context` whose answers a test chooses beforehand."""
+"""A :class:`~vault_core.api.StoreContext` whose answers a test chooses beforehand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from vault_core.api import (
     StorageDenied,
     WrongSecret,
 )
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.plugins.running import run
 from vault_core.plugins.waiting import lock, wait
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
+from vault_core.vlt import Argon2id, KeySlots
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ class FakeContext:
     :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` lie in it.
     :param declared: the spec's options; ``options`` overrides their defaults.
     :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
-    :param factors: what a single source says where it is asked by its name (``factor``), by source, in order.
+    :param factors: what a single source says where it is asked by its name (``source``), by source, in order.
     :param attended: False: nobody sees what :meth:`suspect` is told, and so it refuses.
     :param sources: what the settings name; None: whatever ``factors`` and ``kept`` hold.
     :param answers: what a person would type at :meth:`ask`; None declines, and so does an empty line.
@@ -52,7 +54,7 @@ class FakeContext:
         sources: Sequence[str] | None = None,
         attended: bool = True,
         answers: Iterable[str | None] = (),
-        may_show_dialog: bool = False,
+        can_show_dialog: bool = False,
         recursions: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
@@ -69,7 +71,7 @@ class FakeContext:
         self.attended = attended
         self._sources = sources
         self.answers = list(answers)
-        self.may_show_dialog = may_show_dialog
+        self.can_show_dialog = can_show_dialog
         self._recursions = dict(recursions or {})
         self.questions: list[str] = []
         self.notes: list[str] = []
@@ -93,11 +95,11 @@ class FakeContext:
         return MappingProxyType(child_env.environment(self.environ, secret))
 
     def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
     ) -> Secret:
         self.unlocked.append(key_id)
         wrong: WrongSecret | None = None
-        for secret in self.passphrases if factor is None else self._said_by(factor, key_id):
+        for secret in self.passphrases if source is None else self._said_by(source, key_id):
             try:
                 return derive(secret)
             except WrongSecret as error:
@@ -113,6 +115,9 @@ class FakeContext:
 
     def forget(self, source: str, key_id: str) -> bool:
         return self.kept.pop((source, key_id), None) is not None
+
+    def key_slots(self, where: str, *, cost: Argon2id | None = None) -> KeySlots:
+        return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         self.questions.append(question)

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from vault_core.api import Capability
 from vault_testkit.place import Place
 from vault_testkit.setup import Setup
 from vault_testkit.trial import Trial, new_prefix, report
@@ -60,8 +59,6 @@ class StoragePart(Part):
     """A part of :class:`~vault_testkit.StorageContract`."""
 
     kind = "storage"
-    reads_only: ClassVar[bool] = False
-    """It makes sense for a backend that refuses to write."""
 
     @pytest.fixture
     def trial(self, request: pytest.FixtureRequest, tmp_path: Path, setup: Setup) -> Iterator[Trial]:
@@ -70,11 +67,6 @@ class StoragePart(Part):
         budget: Any = request.config.getoption(BUDGET, None) or self.budget
         share = None if budget is None else budget // tests_of(type(self), name)
         trial = Trial(Place(self.entry_point, setup, tmp_path, new_prefix()), share)
-        if Capability.READ_ONLY in trial.spec.capabilities and not self._of(request).reads_only:
-            trial.skip(f"{self.entry_point} declares READ_ONLY")
         yield trial
         request.node.user_properties.append(report(self.kind, self.entry_point, name, trial))
         trial.over()
-
-    def _of(self, request: pytest.FixtureRequest) -> type[StoragePart]:
-        return next(base for base in type(self).__mro__ if request.function.__name__ in vars(base))

@@ -9,26 +9,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from vault_core import output
-from vault_core.api import AtRest, ConfigError, Option, StorageBackend, StorageSpec, sealing
+from vault_core.api import AtRest, ConfigError, Option, StorageBackend, StorageSpec
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import visible
+from vault_core.vlt import Argon2id
 from vault_testkit.context import FakeContext
 from vault_testkit.counting import Counted, Prefixed
 from vault_testkit.setup import Setup
 
 PASSPHRASE = "the contract's own passphrase"  # noqa: S105 - it opens nothing but the stores of these tests
 """What the sources say in every test."""
-CHEAP = sealing.Argon2id(memory=19_456, passes=2, lanes=1)
+CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
 """The cost of the key derivation of stores that the core seals here: the least that it takes."""
 
 RAW = "raw"
 """The backend as it is."""
 CORE = "core"
-"""The backend below what the core puts over it: splitting where it declares ``max_value``, then sealing."""
-SPLIT = "split"
-"""The backend below splitting at :data:`SPLIT_LIMIT` bytes, whatever it declares."""
-SPLIT_LIMIT = 64
+"""The backend as the core uses it: sealed, if it leaves the encryption to the core."""
+LEAST_LIMIT = 64
+"""The smallest ``max_value`` that a backend may declare, in bytes."""
 
 
 def load(kind: str, name: str) -> Any:
@@ -36,10 +35,7 @@ def load(kind: str, name: str) -> Any:
 
     :raises PluginError: it is missing or broken.
     """
-    try:
-        return Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
-    finally:
-        output.restore()  # the loader keeps standard output from the plugin, and pytest has plans with it
+    return Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
 
 
 def parsed(declared: Iterable[Option], options: Mapping[str, str]) -> dict[str, Any]:
@@ -104,11 +100,10 @@ class Place:
     ) -> StorageBackend:
         """Open it anew.
 
-        :param layer: :data:`RAW`, :data:`CORE` or :data:`SPLIT`.
+        :param layer: :data:`RAW` or :data:`CORE`.
         :param count: see :class:`~vault_testkit.counting.Counted`.
         :param written: see :class:`~vault_testkit.counting.Prefixed`.
         """
-        from vault_core.splitting import Split
         from vault_core.storage.sealed import SealedBackend
 
         context = context or self.context()
@@ -117,10 +112,6 @@ class Place:
         )
         if layer == RAW:
             return backend
-        if layer == SPLIT:
-            return Split(backend, SPLIT_LIMIT)
-        if self.spec.max_value is not None:
-            backend = Split(backend, self.spec.max_value)
         if self.spec.at_rest is AtRest.CORE:
             backend = SealedBackend(backend, context, self.spec.capabilities, cost=CHEAP)
         return backend

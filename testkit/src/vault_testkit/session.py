@@ -23,7 +23,7 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
     SessionSpec,
-    Source,
+    SourceNeed,
 )
 from vault_testkit import canary
 from vault_testkit.calls import Listener, Outcome, call, nowhere
@@ -57,7 +57,7 @@ class SessionPart(Part):
     @pytest.fixture
     def source(self) -> Credentials | None:
         """Credentials to issue a session from, at a service that ``setup`` and the first profile lead to. Without them
-        no session is issued here, unless the spec says :attr:`Source.NEVER`."""
+        no session is issued here, unless the spec says :attr:`SourceNeed.NEVER`."""
         return None
 
     @pytest.fixture
@@ -137,7 +137,7 @@ class Issuing(SessionPart):
         tmp_path: Path,
     ) -> tuple[SessionProvider, FakeContext]:
         """The open provider, and its host."""
-        if source is None and spec.source is not Source.NEVER:
+        if source is None and spec.source is not SourceNeed.NEVER:
             pytest.skip(f"{spec.name} has no fixture 'source' to issue a session from")
         context = FakeContext(tmp_path, options=options, environ=shown(setup.environ, spec))
         return spec.open(context), context

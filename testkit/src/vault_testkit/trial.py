@@ -109,7 +109,7 @@ class Trial:
         if not isinstance(backend, SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
         both = [
-            Prefixed(Counted(one, self._count), self.place.prefix, self._written) for one in (backend, backend.common())
+            Prefixed(Counted(one, self._count), self.place.prefix, self._written) for one in (backend, backend.shared())
         ]
         self._opened += both
         return both[0], both[1]
@@ -173,8 +173,6 @@ class Trial:
         for store in self._opened:
             with suppress(Exception):  # it had its chance; a failure to close is another test's
                 store.close()
-        if Capability.READ_ONLY in self.spec.capabilities:
-            return
         with suppress(VaultError):  # a store that is locked or broken on purpose
             self._remove(self.place.open(RAW, lambda _: None))
         if Capability.SHARED in self.spec.capabilities:

@@ -1,4 +1,5 @@
-"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_testkit`.
+"""The public surface for plugins. Nothing else of the core is public, except :mod:`vault_core.vlt` for a backend that
+writes the file format itself, and the contract kit (:mod:`vault_testkit`).
 
 A plugin is a module with one or more hooks (see :mod:`vault_core.hookspecs`) marked by :data:`hookimpl`. A hook
 returns specs; the host calls ``spec.open(context)`` when the user has named the plugin, and that is the first place
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import pluggy
 
-from vault_core import vlt as sealing
 from vault_core.api.command import CommandContext, CommandSpec
 from vault_core.api.context import Context, RunResult
 from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
@@ -19,15 +19,17 @@ from vault_core.api.options import Option, boolean
 from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.api.scan import ImportScan, Rejected
 from vault_core.api.session import (
-    CallerIdentifier,
     CallerIdentity,
     Credentials,
+    CredentialsClient,
+    IdentifiesCaller,
     Profile,
     SessionProvider,
     SessionRequest,
     SessionSpec,
-    Source,
+    SourceNeed,
 )
+from vault_core.api.spec import OpenableSpec, PluginSpec
 from vault_core.api.storage import (
     ABSENT,
     ANY,
@@ -36,9 +38,9 @@ from vault_core.api.storage import (
     Expect,
     Item,
     SharedItems,
-    SlotKeeper,
     StorageBackend,
     StorageSpec,
+    StoreContext,
     Version,
 )
 from vault_core.command_line import command_line
@@ -69,7 +71,6 @@ __all__ = [
     "ANY",
     "AccessDenied",
     "AtRest",
-    "CallerIdentifier",
     "CallerIdentity",
     "Cancelled",
     "Capability",
@@ -78,7 +79,9 @@ __all__ = [
     "ConfigError",
     "Context",
     "Credentials",
+    "CredentialsClient",
     "Expect",
+    "IdentifiesCaller",
     "ImportScan",
     "Item",
     "MfaError",
@@ -87,11 +90,13 @@ __all__ = [
     "MfaSource",
     "MfaSourceSpec",
     "NoSecret",
+    "OpenableSpec",
     "Option",
     "PassphraseError",
     "PassphraseRequest",
     "PassphraseSource",
     "PassphraseSourceSpec",
+    "PluginSpec",
     "Profile",
     "Purpose",
     "QuestionRefused",
@@ -103,8 +108,7 @@ __all__ = [
     "SessionRequest",
     "SessionSpec",
     "SharedItems",
-    "SlotKeeper",
-    "Source",
+    "SourceNeed",
     "SourceUnavailable",
     "StorageBackend",
     "StorageConflict",
@@ -114,6 +118,7 @@ __all__ = [
     "StorageLocked",
     "StorageSpec",
     "StorageUnavailable",
+    "StoreContext",
     "VaultError",
     "Version",
     "WrongSecret",
@@ -123,7 +128,6 @@ __all__ = [
     "is_loopback",
     "proxy_for",
     "refuse_plain_http",
-    "sealing",
 ]
 
 hookimpl = pluggy.HookimplMarker("vault")

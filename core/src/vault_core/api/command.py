@@ -1,4 +1,4 @@
-"""Commands: what a plugin adds to ``awsv``, and what such a command may ask of its host."""
+"""Commands that a plugin adds to ``awsv``, and their host."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import Any, Protocol
 from vault_core.api.context import Context
 from vault_core.api.scan import ImportScan
 from vault_core.api.session import Credentials
-from vault_core.api.storage import SlotKeeper
+from vault_core.api.spec import PluginSpec
+from vault_core.api.storage import StorageBackend, StoreContext
 from vault_core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandSpec:
-    """A command on offer (group ``vault.command.v1``); the core's own names are taken."""
+class CommandSpec(PluginSpec):
+    """The spec of a command (group ``vault.command.v1``): the user types ``awsv NAME``. The core's own names are taken.
 
-    name: str
-    """What the user types: ``awsv NAME``. A command ``import-NAME`` is an importer: the user types
-    ``awsv import NAME``."""
-    summary: str
-    """One line, for the documentation; ``awsv --help`` shows the distribution instead, as it imports nothing."""
+    ``awsv --help`` shows the distribution instead of the summary, as it imports no plugin.
+    """
+
     target: str
-    """``package.module:attribute``: a ``click`` command or group, imported when it is run. Its ``obj`` is a
+    """``package.module:attribute``: a ``click`` command or group, which is imported when it runs. Its ``obj`` is a
     :class:`CommandContext`."""
     secret_variables: tuple[str, ...] = ()
     """Names of environment variables that :attr:`CommandContext.environ` would hide otherwise: secrets, and variables
@@ -32,13 +31,13 @@ class CommandSpec:
 
 
 class CommandContext(Protocol):
-    """What a plugin's command may ask of its host. Failures are raised as VaultError; the host prints them."""
+    """The host, as a plugin's command sees it. Every method may raise a VaultError, which the host prints."""
 
     @property
     def environ(self) -> Mapping[str, str]:
         """A read-only snapshot of the environment, without the secrets of others."""
 
-    def storage(self, plugin: str) -> Context:
+    def storage(self, plugin: str) -> StoreContext:
         """The context of the store that the settings name, if its backend is ``plugin``; else of the plugin's default
         store. For a storage plugin's own commands.
 
@@ -46,21 +45,23 @@ class CommandContext(Protocol):
         """
 
     def changing_store(self, plugin: str) -> AbstractContextManager[None]:
-        """Around a change of which keys the store of :meth:`storage` holds: whatever becomes of it, no session of a key
-        that was there before is served afterwards.
+        """Enter this around a change of the keys in the store of :meth:`storage`: no session of an earlier key is
+        served afterwards, even if the change fails.
 
-        :raises StorageError: that cannot be promised; nothing was changed.
+        :raises StorageError: this cannot be guaranteed; change nothing.
         """
 
     def source(self, plugin: str) -> Context:
-        """The context of a passphrase source for the store that the settings name. For such a plugin's own commands."""
+        """The context of a passphrase source for the store that the settings name. For a source's own commands."""
 
-    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
-        """The store of :meth:`storage` was just made: offer a recovery key to the person at the terminal, if there is
-        one, as ``add`` does."""
+    def offer_recovery(self, plugin: str, backend: StorageBackend) -> None:
+        """Offer the user a recovery key for the store of :meth:`storage`, which was just made, as ``awsv add`` does.
+
+        Without effect if ``backend`` has no key slots, or there is no terminal.
+        """
 
     def credentials(self, profile: str) -> Credentials:
-        """The credentials of a profile, as ``exec`` would hand them out."""
+        """The credentials of a profile, as ``exec`` gets them."""
 
     def import_keys(
         self,
@@ -87,24 +88,25 @@ class CommandContext(Protocol):
         """
 
     def write(self, text: str) -> None:
-        """Lines for a person, on standard output; a newline is added. What could drive a terminal is escaped, all but
-        line ends."""
+        """Write text for the user to standard output, and a newline. Control characters other than line ends are
+        escaped."""
 
     def write_json(self, value: Any) -> None:
-        """Data for a program."""
+        """Write data for a program, as JSON."""
 
     def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Data for a person, in columns."""
+        """Write data for the user, in columns."""
 
     def note(self, message: str) -> None:
-        """One line on standard error. Never a secret."""
+        """Write one line to standard error. Never a secret."""
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        """As :meth:`Context.ask`."""
+        """See :meth:`Context.ask`."""
 
     def confirm(self, question: str, *, flag: str) -> bool:
-        """Ask yes or no; ``flag`` is what to give where nobody can be asked, for the hint. A command that is
-        told no raises :class:`Cancelled` with what it left as it was.
+        """Ask the user yes or no. If the answer is no, a command raises :class:`Cancelled` and says what it left
+        unchanged.
 
-        :raises VaultError: nobody can be asked.
+        :param flag: the option that answers yes, for the hint of the error.
+        :raises VaultError: the user cannot be asked.
         """

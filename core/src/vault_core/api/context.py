@@ -23,11 +23,7 @@ class RunResult:
 
 
 class Context(Protocol):
-    """Everything a plugin may ask of its host."""
-
-    @property
-    def store(self) -> str:
-        """The name of the store that is being opened, or for which a secret is wanted; empty where there is none."""
+    """What every plugin may ask of its host; a storage backend gets a :class:`~vault_core.api.StoreContext`."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -56,48 +52,10 @@ class Context(Protocol):
         """The folder for disposable state on this machine (``$XDG_STATE_HOME/awsv``); it may not exist."""
 
     @property
-    def may_show_dialog(self) -> bool:
+    def can_show_dialog(self) -> bool:
         """Whether a service may show the person a dialog of its own now (an unlock prompt of the desktop, say).
 
         Not under ``--no-input``, while listing, in ``CI`` or over SSH. To end what nobody answers is the plugin's.
-        """
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """The names of the passphrase sources that the settings name, in the order in which they are asked."""
-
-    def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
-    ) -> Secret:
-        """The key of a lock, derived from a secret that only ``derive`` is shown.
-
-        The host finds a secret (the sources that the user ordered), calls ``derive`` with it, and repeats with
-        another one when ``derive`` raises :class:`WrongSecret`. At most one ``derive`` runs at a time per user.
-
-        :param key_id: names the lock: store and slot; what is remembered or locked is kept by it.
-        :param derive: secret to key; slow, and without side effects, as it may run several times. It does not keep or
-            pass on the secret: the host cannot prevent that, as it is the plugin's own code.
-        :param create: a new secret is being chosen: an interactive source asks twice.
-        :param factor: the name of the only source to ask: of a lock that needs several factors, or whose key is kept
-            by that source.
-        :raises NoSecret: no source had a secret.
-        :raises WrongSecret: none was right.
-        :raises PassphraseError: the person declined, or a source is set up wrongly.
-        :raises SourceUnavailable: the source that ``factor`` names cannot answer now.
-        """
-
-    def keep(self, source: str, key_id: str, secret: Secret) -> None:
-        """Have a passphrase source keep a secret: :meth:`unlock` with it as ``factor`` and this ``key_id`` finds it.
-
-        :raises PassphraseError: the source keeps no secrets, or does not give this one back.
-        :raises SourceUnavailable: it cannot answer now.
-        """
-
-    def forget(self, source: str, key_id: str) -> bool:
-        """Have a passphrase source forget what it keeps for a lock; True if there was something.
-
-        :raises PassphraseError: the source keeps no secrets.
-        :raises SourceUnavailable: it cannot answer now.
         """
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
@@ -114,17 +72,6 @@ class Context(Protocol):
 
     def notify(self, message: str) -> None:
         """Show one line on standard error. It must not contain a secret."""
-
-    def suspect(self, message: str, *, hint: str) -> None:
-        """Say that what is about to be read may not be what the person means: an older state of the store, say.
-
-        A person sees it as one line, and what was made of it is not kept for later. Where a program reads the output,
-        or nobody is at the terminal, that line would be seen by nobody.
-
-        :param message: what is there, without what comes of it.
-        :param hint: the command by which the person says that it is meant.
-        :raises StorageDenied: nobody sees it; read nothing.
-        """
 
     def run(
         self,

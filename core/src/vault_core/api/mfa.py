@@ -1,4 +1,4 @@
-"""MFA sources: what answers a device's serial number with its code."""
+"""MFA sources: they provide the code of a device, given its serial number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vault_core.api.context import Context
-from vault_core.api.options import Option
+from vault_core.api.spec import OpenableSpec
 from vault_core.secret import Secret
 
 
@@ -18,7 +18,7 @@ class MfaRequest:
     serial: str
     """The device's serial number or ARN, as in ``mfa_serial``."""
     profile: str
-    """The profile for which the code is wanted."""
+    """The profile for which the code is needed."""
     attempt: int = 1
     """1 for the first try; higher when AWS rejected the code before."""
     may_ask: bool = True
@@ -31,26 +31,17 @@ class MfaSource(ABC):
 
     @abstractmethod
     def code(self, request: MfaRequest) -> Secret | None:
-        """The device's code now, or None where this source does not know the device: the next one is tried.
+        """The device's current code, or None if this source does not know the device: the next one is tried.
 
         :raises SourceUnavailable: it cannot answer now: one line is shown and the next one is tried.
-        :raises QuestionRefused: the person declined; no other source is tried.
+        :raises QuestionRefused: the user declined; no other source is tried.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MfaSourceSpec:
-    """An MFA source on offer."""
+class MfaSourceSpec(OpenableSpec):
+    """The spec of an MFA source."""
 
-    name: str
-    summary: str
     open: Callable[[Context], MfaSource]
-    options: tuple[Option, ...] = ()
     interactive: bool = False
-    """It asks a person: a code that AWS rejects is asked for again, three times in all."""
-    unavailable: Callable[[Context], str | None] | None = None
-    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
-    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
-    secret_variables: tuple[str, ...] = ()
-    """Variables of other tools, or of awsv, that hold secrets and that it reads: ``("VAULT_TOKEN",)``; ``*`` stands for
-    any text. :attr:`Context.environ` hides all others, but those of its own options."""
+    """It prompts: after a code that AWS rejects it is asked again, up to three times in all."""

@@ -24,7 +24,7 @@ def boolean(text: str) -> bool:
 class Option:
     """One setting of a plugin.
 
-    Option ``dir`` of plugin ``file`` is the flag ``--file-dir``, the variable ``AWS_VAULT_FILE_DIR`` and ``dir`` in
+    Option ``dir`` of plugin ``file`` is ``-o file.dir=VALUE``, the variable ``AWS_VAULT_FILE_DIR`` and ``dir`` in
     ``[plugin.file]`` or ``[store.NAME]`` of ``config.toml``, in this order. Between flag and variable comes the AWS
     profile key ``vault_file_dir``, if :attr:`from_profile` allows it.
     """

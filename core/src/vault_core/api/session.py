@@ -1,4 +1,4 @@
-"""Session providers: what turns a profile into short-lived credentials."""
+"""Session providers: they turn a profile into short-lived credentials."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from vault_core.api.context import Context
-from vault_core.api.options import Option
+from vault_core.api.spec import OpenableSpec
 from vault_core.secret import Secret
 
 
@@ -25,17 +25,33 @@ class Credentials:
     """Aware, UTC; None for a long-term key."""
 
 
+class CredentialsClient(Protocol):
+    """What a library for another SDK needs of a :class:`vault_core.Client`."""
+
+    def credentials(self, profile: str) -> Credentials:
+        """Return credentials of a profile that do not end soon.
+
+        :raises VaultError: there are none.
+        """
+
+    def region(self, profile: str) -> str | None:
+        """Return the region of a profile, or None.
+
+        :raises ConfigError: the profile makes no sense.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One step's view of an AWS profile: what the config file, the environment and the flags come to."""
+    """An AWS profile as one step sees it: the config file, the environment and the flags, merged."""
 
     name: str
     keys: Mapping[str, str] = field(default_factory=dict)
-    """AWS config keys in lower case, empty ones left out. ``mfa_serial`` is there only if this step is to use MFA."""
+    """AWS config keys in lower case, without empty ones. ``mfa_serial`` is there only if this step uses MFA."""
 
 
-class Source(enum.Enum):
-    """Whether a session provider works on other credentials."""
+class SourceNeed(enum.Enum):
+    """Whether a session provider needs other credentials."""
 
     NEVER = "never"
     OPTIONAL = "optional"
@@ -60,7 +76,7 @@ class SessionProvider(ABC):
 
     @abstractmethod
     def issue(self, request: SessionRequest) -> Credentials:
-        """Make the session: with a token, and with an end that lies ahead; anything else is not handed out.
+        """Make the session: with a token, and with an expiry in the future; anything else is refused.
 
         :raises MfaRejected: AWS did not accept the code.
         :raises AccessDenied: AWS refused.
@@ -69,29 +85,20 @@ class SessionProvider(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSpec:
-    """A session provider on offer."""
+class SessionSpec(OpenableSpec):
+    """The spec of a session provider."""
 
-    name: str
-    summary: str
     open: Callable[[Context], SessionProvider]
     parameters: Callable[[Mapping[str, Any], Profile], Mapping[str, Any]]
     """Options and profile to parameters. Pure. It covers *everything* that can change the session: the result is the
-    cache key, and what ``explain`` prints. Values are JSON; an ``mfa_serial`` in it means that a code will be asked.
-    Raises :class:`~vault_core.errors.ConfigError` naming the key that makes no sense."""
-    source: Source = Source.REQUIRED
-    options: tuple[Option, ...] = ()
-    unavailable: Callable[[Context], str | None] | None = None
-    """Why it cannot run here (no such service, no such program), or None. Cheap: opens nothing, asks nobody, takes
-    less than a second. For ``plugins check``; :attr:`open` finds out by itself."""
-    secret_variables: tuple[str, ...] = ()
-    """Variables of other tools, or of awsv, that hold secrets and that it reads: ``("VAULT_TOKEN",)``; ``*`` stands for
-    any text. :attr:`Context.environ` hides all others, but those of its own options."""
+    cache key, and what ``explain`` prints. Values are JSON; with an ``mfa_serial`` in it, the host asks for a code.
+    Raises :class:`~vault_core.errors.ConfigError` naming the key that is wrong."""
+    source: SourceNeed = SourceNeed.REQUIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIdentity:
-    """Whose credentials some are."""
+    """The AWS identity behind a set of credentials."""
 
     account: str
     """Twelve digits."""
@@ -99,13 +106,13 @@ class CallerIdentity:
     """Of the user or the assumed role; ``…:root`` is the account's owner."""
 
 
-class CallerIdentifier(ABC):
-    """What a session provider can do besides: tell whose credentials these are (``awsv import … --check``)."""
+class IdentifiesCaller(ABC):
+    """What a session provider may offer besides: the identity behind credentials (``awsv import … --check``)."""
 
     @abstractmethod
     def identify(self, request: SessionRequest) -> CallerIdentity:
-        """Whose the request's source credentials are; of its parameters only the endpoint counts.
+        """The identity behind the request's source credentials; of its parameters only the endpoint is used.
 
-        :raises AccessDenied: nobody's: AWS does not accept them.
+        :raises AccessDenied: AWS does not accept them.
         :raises SessionError: AWS did not answer.
         """

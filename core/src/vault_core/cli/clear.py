@@ -6,7 +6,8 @@ from contextlib import suppress
 
 import click
 
-from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.app import App
+from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.text import counted
 from vault_core.errors import StorageError, VaultError
 
@@ -17,8 +18,8 @@ from vault_core.errors import StorageError, VaultError
 def command(app: App, profile: str | None) -> None:
     """Forget sessions: all of them, or those that depend on a profile.
 
-    Nothing that was made before is served to the profile afterwards, even where it cannot be read and removed. AWS
-    does not take sessions back: who has a copy can use it until it ends.
+    No older session is served to the profile afterwards, even if its file cannot be read and removed. AWS cannot recall
+    sessions: anyone with a copy can use it until it expires.
 
     \b
     Example:
@@ -30,7 +31,7 @@ def command(app: App, profile: str | None) -> None:
     except OSError as error:
         raise StorageError(
             f"nothing was cleared: {app.settings.state_dir} cannot be written ({error.strerror or error})",
-            hint="make room or make it writable, then repeat the command",
+            hint="free some space or make it writable, then repeat the command",
         ) from None
     dropped = app.cache.drop(profile, served_from)
     app.write(f"Cleared {dropped.sessions} sessions.")
@@ -39,16 +40,16 @@ def command(app: App, profile: str | None) -> None:
         if profile is None:
             app.note(f"also removed: {found}")
         else:
-            app.note(f"left: {found}; whosever they are, nothing in them is served to {profile!r} any more")
+            app.note(f"not removed: {found}; none of them is served to {profile!r} any more")
 
 
 def _served_from(app: App, profile: str) -> list[str]:
-    """The step that the profile is served from, which may have been made for another; nothing where none is known.
+    """The cache key of the profile's last step, which can belong to another profile; empty if it cannot be planned.
 
-    What cannot be planned, or was made with other flags, is stale by the profile's generation all the same.
+    Sessions that were made with other flags are stale by the profile's generation all the same.
     """
-    from vault_core.sessions.profiles import Flags
+    from vault_core.sessions.profiles import SessionOptions
 
     with suppress(VaultError):
-        return [app.planner(Flags()).plan(profile).last.cache_key]
+        return [app.planner(SessionOptions()).plan(profile).last.cache_key]
     return []

@@ -1,4 +1,4 @@
-"""The program: which commands there are, and how a failure is shown."""
+"""The program: its commands, and how an error is reported."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault_core import output
-from vault_core.cli.app import App, global_options
+from vault_core import output, stdout
+from vault_core.cli.app import App
+from vault_core.cli.options import global_options
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
-from vault_core.plugins.discovery import AvailablePlugin, version_of
+from vault_core.plugins.discovery import version_of
 from vault_core.plugins.install_hint import OURS
-from vault_core.settings import is_secret_variable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 COMMANDS = {
     "add": "Store the AWS keys of a profile.",
     "clear": "Forget sessions.",
-    "config": "Make AWS tools ask awsv.",
+    "config": "Point AWS tools at awsv.",
     "copy": "Copy keys from one store to another.",
     "exec": "Run a program, or a shell, with a profile's credentials.",
-    "explain": "Show how a profile gets its credentials; ask nobody.",
+    "explain": "Show how a profile gets its credentials (never prompts).",
     "export": "Print a profile's credentials.",
     "import": "Import keys into the vault, or undo an import.",
     "list": "List profiles, stored keys and sessions.",
     "passwd": "Change the passphrase of the store.",
-    "plugins": "Show, check and begin plugins.",
+    "plugins": "List, check and create plugins.",
     "ready": "Make the sessions of many profiles at once.",
     "recovery": "Make a recovery key for the store.",
     "remove": "Remove the stored keys of a profile.",
-    "slot": "Show, add and remove ways into the store.",
+    "slot": "Manage the ways to unlock the store.",
 }
-"""Command to its line in ``--help``, so that showing it imports none of them."""
+"""The line of each command in ``--help``, so that the help imports no command."""
 
 ALIASES = {"ls": "list", "rm": "remove"}
 IMPORTER = "import-"
@@ -50,15 +50,23 @@ HELP = """Keep AWS keys in a vault, and hand short-lived credentials to any AWS 
 Start:
   awsv add work                     store the keys of profile "work"
   awsv exec work -- aws s3 ls       run a program with a session of it
-  awsv config credential-process work --as work-sdk    let every AWS SDK ask awsv
+  awsv config credential-process work --as work-sdk    point every AWS SDK at awsv
 """
 
 
 class Program(click.Group):
-    """The commands, imported one by one as they are used."""
+    """The commands. Each is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *_contributed(ctx.ensure_object(App))})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError:  # before the words of 'exec' were parsed
+            ctx.ensure_object(App).child = "exec" in words and "--" in words[words.index("exec") :]
+            raise
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return _command(ctx.find_object(App), cmd_name)
@@ -71,7 +79,7 @@ class Program(click.Group):
                 formatter.write_dl(sorted(theirs.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What a word can become; names no plugin, so loads none. click would, for the help of each command."""
+        """The commands that begin like this. Loads no plugin, as click would for the help of each command."""
         from click.shell_completion import CompletionItem
 
         lines = {**COMMANDS, **_theirs(ctx.ensure_object(App))}
@@ -90,19 +98,24 @@ class Program(click.Group):
             raise UsageError(
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
             )
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and name not in COMMANDS and name not in ALIASES and not ctx.resilient_parsing:
+            from vault_core.cli.plugin_commands import PluginCommand
+
+            command = PluginCommand(ctx.ensure_object(App), args[0], command)
+        return name, command, rest
 
 
 def _command(app: App | None, word: str) -> click.Command | None:
-    """The command that a word names, imported for it; None if none does.
+    """The command of this name, or None.
 
-    :raises PluginError: it is a plugin's, and cannot be loaded.
+    :raises PluginError: it belongs to a plugin that cannot be loaded.
     """
     name = ALIASES.get(word, word)
     if name not in COMMANDS:
         if not app or name not in _contributed(app):
             return None
-        from vault_core.cli.plugin_commands import load  # of no use to the core's own commands
+        from vault_core.cli.plugin_commands import load  # the core's own commands do not need it
 
         return load(app, name)
     module = f"{name}_" if keyword.iskeyword(name) else name
@@ -111,7 +124,7 @@ def _command(app: App | None, word: str) -> click.Command | None:
 
 
 def _theirs(app: App) -> dict[str, str]:
-    """Command of a plugin to its line in ``--help``."""
+    """The line of each plugin command in ``--help``."""
     return {name: f"from {owner}" for name, owner in _contributed(app).items() if name not in COMMANDS}
 
 
@@ -133,26 +146,28 @@ def _offered(app: App) -> dict[str, str]:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command line; the exit code. Everything that goes wrong is told here, and only here."""
+    """Run the command line and return the exit code. All errors are reported here, and only here."""
     app = App()
     try:
         code = _run(app, list(argv))
-        output.flush()
+        stdout.flush()
     except VaultError as error:
-        output.tell(error, trace=error if app.debug else None)
+        output.report_error(error, trace=error if app.debug else None)
         code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        output.to_stderr(f"{error.ctx.get_help() if error.ctx else HELP}\n")  # nothing was asked for: this is no data
+        output.to_stderr(
+            f"{error.ctx.get_help() if error.ctx else HELP}\n"
+        )  # an error: help that was not asked for is not data
         code = UsageError.exit_code
     except click.UsageError as error:
-        output.tell(_usage(error))
+        output.report_error(_usage(error))
         code = UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
-        output.tell(Cancelled("interrupted"))
+        output.report_error(Cancelled("interrupted"))
         code = Cancelled.exit_code
-    except Exception as error:  # noqa: BLE001 - the last resort: a bug is told in one line, without values
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported in one line, without values
         failure = _unexpected(error)
-        output.tell(failure, trace=error if app.debug else None)
+        output.report_error(failure, trace=error if app.debug else None)
         code = failure.exit_code
     finally:
         app.close()
@@ -160,8 +175,8 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _usage(error: click.UsageError) -> UsageError:
-    """What click found wrong, in our form."""
-    near: Sequence[str] | None = getattr(error, "possibilities", None)  # of a word that nobody knows
+    """An error of click, in the form of awsv's."""
+    near: Sequence[str] | None = getattr(error, "possibilities", None)  # for an unknown word
     message = (error.message if near else error.format_message()).rstrip(".")
     where = error.ctx.command_path if error.ctx else "awsv"
     hint = f"did you mean {near[0]!r}?" if near else f"{where} --help"
@@ -169,22 +184,15 @@ def _usage(error: click.UsageError) -> UsageError:
 
 
 def _unexpected(error: Exception) -> VaultError:
-    """A bug of awsv, unless it is click that could not write its help: that is still in the buffer."""
+    """A bug of awsv, unless click could not write its help, which is still in the buffer."""
     try:
-        output.flush()
+        stdout.flush()
     except OutputError as lost:
         return lost
     return VaultError(f"unexpected {type(error).__name__}", hint="this is a bug of awsv; --debug shows where")
 
 
 def _run(app: App, argv: list[str]) -> int:
-    if "exec" in argv:
-        _ = app.open_files  # a flag of a plugin loads it
-    try:
-        app.settings.flags.update(take_plugin_flags(app, argv))
-    except UsageError:
-        app.child = "exec" in argv and "--" in argv[argv.index("exec") :]  # which nobody has read yet
-        raise
     version = click.Option(
         ["--version"],
         is_flag=True,
@@ -198,7 +206,7 @@ def _run(app: App, argv: list[str]) -> int:
     try:
         result = program.main(argv, prog_name="awsv", standalone_mode=False, obj=app)
     except click.Abort as aborted:
-        # click takes it for the end of input at a question; ours say that otherwise, so it is a file cut short, say.
+        # click takes it for the end of input at a prompt; our prompts raise another error, so it has another cause.
         if isinstance(aborted.__cause__, EOFError):
             raise aborted.__cause__ from None
         raise
@@ -206,109 +214,7 @@ def _run(app: App, argv: list[str]) -> int:
 
 
 def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Beside other options; alone it is answered before click is imported."""
+    """Together with other options. Alone, it is answered before click is imported."""
     if value:
         ctx.ensure_object(App).write(f"awsv {version_of('vault-core') or 'of unknown version'}")
         ctx.exit()
-
-
-def take_plugin_flags(app: App, argv: list[str]) -> dict[str, str]:
-    """Take ``--PLUGIN-OPTION VALUE`` out of the words, but not out of those of a child's command.
-
-    Which options a plugin has is known only when it is loaded, so the name before the first ``-`` decides: it must be
-    an installed plugin's. The options of the program come first, and behind its word those of the command.
-
-    :raises UsageError: a plugin's option is a secret, or unknown, or a value is missing.
-    """
-    if not any(_plugins_of(app, word) for word in argv):
-        return {}
-    found: dict[str, str] = {}
-    words: list[str] = []
-    own = _takes_value(*global_options(hidden=True))
-    position = 0
-    while position < len(argv) and argv[position] != "--" and not (words[:1] == ["exec"] and len(words) > 2):
-        name, equals, value = argv[position].partition("=")
-        offers = _plugins_of(app, name)
-        if name in own or not offers:
-            if not name.startswith("-"):
-                words.append(name)
-                own |= _options_of(app, name) if len(words) == 1 else {}
-            position += 2 if own.get(name) and not equals else 1
-            continue
-        _check_flag(app, offers, name)
-        if not equals:
-            if position + 1 == len(argv):
-                raise UsageError(f"option {name} needs a value")
-            value = argv.pop(position + 1)
-        del argv[position]
-        found[name.removeprefix("--")] = value
-    return found
-
-
-def _plugins_of(app: App, word: str) -> list[AvailablePlugin]:
-    """The plugins whose option a word would be, by its beginning."""
-    if not word.startswith("--") or "-" not in word[2:]:
-        return []
-    return [
-        offer
-        for offer in app.plugins.offers()
-        if offer.usable and offer.kind != "command" and word.startswith(f"--{offer.name}-")
-    ]
-
-
-def _options_of(app: App, word: str) -> dict[str, bool]:
-    """As :func:`_takes_value`, of the command that a word names and of those inside of it."""
-    try:
-        command = _command(app, word)
-    except VaultError:  # which is told when it is to run
-        return {}
-
-    def parameters(of: click.Command) -> list[click.Parameter]:
-        inner = of.commands.values() if isinstance(of, click.Group) else ()
-        return [*of.params, *(parameter for member in inner for parameter in parameters(member))]
-
-    return _takes_value(*parameters(command)) if command else {}
-
-
-def _takes_value(*parameters: click.Parameter) -> dict[str, bool]:
-    """Every spelling of the options, with whether its value is the next word: that is no profile and no command."""
-    options = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
-    return {
-        name: not (option.is_flag or option.count)
-        for option in options
-        for name in (*option.opts, *option.secondary_opts)
-    }
-
-
-def _check_flag(app: App, offers: Sequence[AvailablePlugin], flag: str) -> None:
-    """Whether a plugin's flag may be given.
-
-    :raises UsageError: its value would be a secret, which every user of the machine could read; or no plugin of that
-        name has such an option.
-    """
-    known: dict[str, bool] = {}
-    whole = True
-    for offer in offers:
-        try:
-            with app.plugins.attributed_to(offer.kind, offer.name):
-                for option in app.plugins.options(offer):
-                    name = f"--{offer.name}-{option.name}"
-                    known[name] = known.get(name, False) or option.secret  # of several with this name
-        except VaultError:  # broken: that is told to who needs it, and what it would know nobody knows
-            whole = False
-    if known.get(flag) or is_secret_variable(_variable(flag)):
-        raise UsageError(
-            f"there is no {flag}: other users can read the arguments of a program", hint=f"set {_variable(flag)}"
-        )
-    if whole and flag not in known:
-        import difflib
-
-        near = next(iter(difflib.get_close_matches(flag, known, n=1)), None)
-        hint = f"'awsv plugins check {offers[0].name}' shows its options"
-        if near:
-            hint = f"set {_variable(near)}" if known[near] else f"did you mean {near!r}?"
-        raise UsageError(f"no such option {flag!r}", hint=hint)
-
-
-def _variable(flag: str) -> str:
-    return f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper()

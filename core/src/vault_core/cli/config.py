@@ -1,46 +1,43 @@
-"""``awsv config``: make the AWS tools ask awsv. What would be written is shown before it is."""
+"""``awsv config``: point AWS tools at awsv. Each change is shown before it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
 
 from vault_core import output
-from vault_core.api import Capability
 from vault_core.awsconfig.shared import AwsConfig
-from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.app import App
+from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.text import counted, difference
-from vault_core.command_line import command_line
-from vault_core.errors import Cancelled, ConfigError, PassphraseError, StorageLocked, UsageError
+from vault_core.errors import Cancelled, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.credential_process import Proposal
-    from vault_core.storage.vault import Store
 
 
 @click.group("config")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Make AWS tools ask awsv."""
+    """Point AWS tools at awsv."""
     ctx.ensure_object(App).sweep_aws_files()
 
 
-@subcommand("credential-process", short_help="Make every AWS SDK ask awsv for a profile.")
+@subcommand("credential-process", short_help="Point every AWS SDK at awsv for a profile.")
 @click.argument("profiles", metavar="[PROFILE]...", nargs=-1, callback=profile_name)
 @click.option("--all", "every", is_flag=True, help="Every profile of the AWS config, and every stored key.")
 @click.option(
-    "--as", "as_name", metavar="NAME", callback=profile_name, help="Leave PROFILE as it is; add profile NAME."
+    "--as", "as_name", metavar="NAME", callback=profile_name, help="Add profile NAME instead of changing PROFILE."
 )
-@click.option("--undo", is_flag=True, help="Take it back: the file is as it was before.")
+@click.option("--undo", is_flag=True, help="Undo the change: restore the file as it was before.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the change and write nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def credential_process(
     app: App, profiles: tuple[str, ...], every: bool, as_name: str | None, undo: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Make every AWS SDK ask awsv for a profile's credentials.
+    """Point every AWS SDK at awsv for a profile's credentials.
 
     One line is added to the profile in the AWS config file. SDKs ignore that line in a profile with role_arn, so the
     keys role_arn, source_profile and mfa_serial are renamed to vault_role_arn and so on, which awsv understands; or
@@ -54,6 +51,8 @@ def credential_process(
     """
     from vault_core.awsconfig.credential_process import propose
     from vault_core.awsconfig.write import save
+    from vault_core.sessions.profiles import SessionOptions
+    from vault_core.sessions.servable import Servable, all_profiles, served_profiles
 
     if bool(profiles) == every:
         raise UsageError("give either PROFILE or --all", hint="awsv config credential-process --help")
@@ -63,10 +62,15 @@ def credential_process(
     raw, plain = app.host.read(path), app.host.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
-    check = _Check(app, config, every=every)
-    with app.host.looking():
-        names = _every(app, config, copied, check, undo=undo) if every else list(dict.fromkeys(profiles))
-        proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
+    looking = app.looking()
+    check = Servable(looking.host, app.profiles, looking.planner(SessionOptions()), config, every=every)
+    if not every:
+        names = list(dict.fromkeys(profiles))
+    elif undo:
+        names = served_profiles(config, app.launcher)
+    else:
+        names = all_profiles(config, copied, check.names(looking.vault().store) or ())
+    proposal = propose(config, raw, names, app.launcher, as_name=as_name, undo=undo, check=check, copied=copied)
     _report(app, proposal, every=every)
     if not proposal.changed:
         return
@@ -81,79 +85,15 @@ def credential_process(
         raise Cancelled("nothing was changed")
     save(path, raw, proposal.after, locks=app.config_locks)
     listed = ", ".join(map(repr, proposal.changed))
-    app.note(f"{path}: {'taken back for' if undo else 'the AWS SDKs now ask awsv for'} {listed}")
+    app.note(f"{path}: {'undone for' if undo else 'the AWS SDKs now use awsv for'} {listed}")
     if proposal.waiting:
         app.note(
-            f"{len(proposal.waiting)} of them as soon as their plain keys are out of {credentials}:"
-            " 'awsv import --remove-plain' removes them"
+            f"{len(proposal.waiting)} of them only after their plain keys are removed from {credentials}:"
+            " 'awsv import --remove-plain' does that"
         )
 
 
 command.add_command(credential_process)
-
-
-def _every(app: App, config: AwsConfig, copied: Collection[str], check: _Check, *, undo: bool) -> list[str]:
-    """What ``--all`` means: the profiles, and the stored keys that can be seen without asking anybody.
-
-    :param copied: the profiles of the credentials file whose keys were copied into the vault.
-    """
-    from vault_core.awsconfig.quoting import PROCESS, process_profile
-
-    if undo:
-        lines = [(name, section.get(PROCESS)) for name, section in config.profiles.items()]
-        return [name for name, line in lines if line and process_profile(line, app.launcher) is not None]
-    stored = check.names(app.vault().store) or ()
-    return list(dict.fromkeys([*config.profiles, *sorted(copied), *sorted(stored)]))
-
-
-class _Check:
-    """Whether awsv can serve a profile, as far as that can be seen without asking anybody.
-
-    :param every: nobody named the profiles, so one without a stored key is not meant.
-    """
-
-    def __init__(self, app: App, config: AwsConfig, *, every: bool) -> None:
-        from vault_core.sessions.profiles import Flags
-
-        self._app = app
-        self._config = config
-        self._every = every
-        self._planner = app.planner(Flags())
-        self._stored: dict[str, frozenset[str] | None] = {}
-
-    def __call__(self, name: str) -> None:
-        """Raise the VaultError that says why not."""
-        from vault_core.sessions.plan import KeyStep
-
-        first = self._planner.plan(name).steps()[0]
-        if not isinstance(first, KeyStep) or not (self._every or name not in self._config.profiles):
-            return
-        stored = self.names(first.store)
-        if stored is None or first.name in stored:
-            return
-        place = f"store {first.store.name!r} ({first.store.place})"
-        if self._config.merged(name) is not None:
-            raise ConfigError(
-                f"profile {name!r}: no key is stored for {first.name!r} in {place}",
-                hint=command_line("awsv add", first.name),
-            )
-        raise ConfigError(
-            f"unknown profile {name!r}: it is neither in {self._config.config_file} nor in {place}",
-            hint=self._app.profiles.suggestions(name, stored),
-        )
-
-    def names(self, store: Store) -> frozenset[str] | None:
-        """The names in a store; None, which is said once, where it is locked or on a server."""
-        from vault_core.storage.vault import Vault
-
-        if store.identity not in self._stored:
-            try:
-                self._stored[store.identity] = frozenset(Vault(self._app.host, store).names())
-            except (PassphraseError, StorageLocked):
-                self._stored[store.identity] = None
-                state = "needs the network" if Capability.REMOTE in store.spec.capabilities else "is locked"
-                self._app.note(f"store {store.name!r} {state}: which keys it has was not checked")
-        return self._stored[store.identity]
 
 
 def _warn_of_names(app: App, names: list[str]) -> None:
@@ -167,9 +107,9 @@ def _warn_of_names(app: App, names: list[str]) -> None:
 
 
 def _report(app: App, proposal: Proposal, *, every: bool) -> None:
-    """Say what is left alone, and why.
+    """Report the profiles that are not changed, and why.
 
-    :raises VaultError: a plain key would still win, or a profile that was named cannot be wired. Nothing is written.
+    :raises VaultError: a plain key would still win, or a profile that was named cannot be changed. Nothing is written.
     """
     if proposal.blocked:
         errors = list(proposal.blocked.values())
@@ -177,10 +117,10 @@ def _report(app: App, proposal: Proposal, *, every: bool) -> None:
     for error in proposal.skipped.values():
         if not every:
             raise error
-        app.note(f"left alone: {error.message}")
+        app.note(f"not changed: {error.message}")
     if not every:
         for reason in proposal.nothing.values():
             app.note(f"nothing to do: {reason}")
     elif not proposal.changed:
-        already = f": awsv is asked for {counted(len(proposal.nothing), 'profile')} already" if proposal.nothing else ""
+        already = f": {counted(len(proposal.nothing), 'profile')} already configured" if proposal.nothing else ""
         app.note(f"nothing to do{already}")

@@ -1,4 +1,4 @@
-"""``awsv copy``: keys from one store into another, read back and compared."""
+"""``awsv copy``: copy keys from one store to another, read them back and compare them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import click
 
 from vault_core import output
 from vault_core.api import ABSENT, ImportScan
-from vault_core.cli.app import App, profile_name, subcommand
+from vault_core.cli.app import App
 from vault_core.cli.importing import show
+from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.text import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
 from vault_core.importing.copy import Copier, Outcome, compared
 from vault_core.importing.report import ImportReport, report_of
+from vault_core.keyslots.hints import missing_store
 from vault_core.storage.vault import Store, Vault
 
 
 @subcommand("copy")
 @click.argument("profiles", metavar="[PROFILE]...", nargs=-1, callback=profile_name)
-@click.option("--from", "source", metavar="STORE", required=True, help="Where the keys are.")
-@click.option("--to", "target", metavar="STORE", required=True, help="Where they shall be.")
-@click.option("--overwrite", is_flag=True, help="Replace keys there that differ.")
-@click.option("--delete-source", is_flag=True, help="Delete each key that arrived from where it was.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--from", "source", metavar="STORE", required=True, help="Store to copy from.")
+@click.option("--to", "target", metavar="STORE", required=True, help="Store to copy to.")
+@click.option("--overwrite", is_flag=True, help="Replace keys in the target store that differ.")
+@click.option("--delete-source", is_flag=True, help="Delete each copied key from the source store.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def command(
     app: App,
@@ -40,19 +42,19 @@ def command(
 ) -> None:
     """Copy keys from one store to another: all of them, or those of the profiles.
 
-    Each key is read back and compared; one that is there already is left alone, so an interrupted copy is repeated.
-    A name under which the other store has another key is skipped and named. The other store must be there already.
+    Each key is read back and compared. Keys that are already there do not change, so an interrupted copy can be
+    repeated. A name with a different key in the target store is skipped and reported. The target store must exist.
 
     \b
     Examples:
       awsv copy --from file --to keychain
       awsv copy --from keychain --to file work --delete-source
     """
+    attended = output.is_seen() and not app.host.cannot_ask()  # a copy is kept
+    app = app.about(f"copying keys from store {source} to store {target}", attended=attended)
     stores = {name: Store.named(app.host, name) for name in (source, target)}
     if _are_one(stores[source], stores[target]):
-        raise UsageError(f"{source!r} and {target!r} are one store: {stores[source].place}")
-    app.host.purpose = f"copying keys from store {source} to store {target}"
-    app.host.attended = output.is_seen() and not app.host.why_nobody_can_be_asked()  # what is copied stays
+        raise UsageError(f"{source!r} and {target!r} are the same store: {stores[source].place}")
     here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
     _require_made(there)
     found = _found(app, here, profiles)
@@ -69,7 +71,7 @@ def command(
     _show(app, report_of(found, outcomes, lambda _: there, dry_run=False), as_json=as_json)
     if kept := [repr(one.name) for one in outcomes if one.state.arrived and one.name not in deleted]:
         raise PartlyDone(
-            f"changed meanwhile in store {source!r}, and so not deleted there: {', '.join(kept)}",
+            f"not deleted from store {source!r}, as they were changed there: {', '.join(kept)}",
             hint="repeat the command",
         )
 
@@ -80,24 +82,25 @@ def _show(app: App, report: ImportReport, *, as_json: bool) -> None:
 
 
 def _are_one(one: Store, other: Store) -> bool:
-    """Whether two stores are known to be one; a server that two addresses lead to is not."""
+    """Whether two stores are known to be the same; one server with two addresses is not recognised."""
     if one.identity == other.identity or one.place == other.place:
         return True
-    with suppress(OSError, ValueError):  # no file, or none yet
+    with suppress(OSError, ValueError):  # not a file, or not there yet
         return os.path.samefile(one.place, other.place)  # noqa: PTH121 - a place need be no path
     return False
 
 
 def _require_made(vault: Vault) -> None:
-    """:raises StorageUnavailable: the store is still to be made, or cannot be reached."""
-    with suppress(StorageDenied):  # it has no slots, and so is none that awsv makes
-        vault.slots()
+    """:raises StorageUnavailable: the store does not exist yet, or cannot be reached."""
+    with suppress(StorageDenied):  # it has no slots, so awsv does not make it
+        if vault.slots() is None:
+            raise missing_store(vault.store.context)
 
 
 def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
     """The keys to copy.
 
-    :raises StorageError: none is stored under one of the names.
+    :raises StorageError: there is no key for one of the profiles.
     """
     found = ImportScan(vault.store.place)
     for name in profiles or list(vault.names()):
@@ -112,9 +115,9 @@ def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
 
 
 def _delete(app: App, here: Vault, there: Vault, outcomes: Sequence[Outcome]) -> set[str]:
-    """Delete what arrived, unless it has changed since it was read; the names of what is gone.
+    """Delete the copied keys that have not changed since they were read, and return their names.
 
-    :raises UsageError: it was deleted in both stores, so they are one; it is back.
+    :raises UsageError: a key was gone from both stores, so they are the same; it was put back.
     """
     deleted = set()
     for outcome in outcomes:
@@ -126,9 +129,9 @@ def _delete(app: App, here: Vault, there: Vault, outcomes: Sequence[Outcome]) ->
             if there.get(outcome.name) is None:
                 here.put(outcome.name, outcome.key, expect=ABSENT)
                 raise UsageError(
-                    f"{here.store.place} and {there.store.place} are one store: what is deleted in the one is gone in"
-                    f" the other; the key of profile {outcome.name!r} was put back",
-                    hint="leave --delete-source away",
+                    f"{here.store.place} and {there.store.place} are the same store: a key that is deleted from one"
+                    f" is gone from the other; the key of profile {outcome.name!r} was put back",
+                    hint="omit --delete-source",
                 )
         deleted.add(outcome.name)
     return deleted

@@ -1,18 +1,22 @@
-"""``awsv export``: a profile's credentials as text."""
+"""``awsv export``: print a profile's credentials."""
 
 from __future__ import annotations
 
 import click
 
-from vault_core.cli.app import App, profile_name, subcommand
-from vault_core.cli.sessions import obtain, session_options
+from vault_core.cli.app import App
+from vault_core.cli.options import profile_name, subcommand
+from vault_core.cli.sessions import session_options
+from vault_core.secret import Secret
 from vault_core.sessions.formats import FORMATS
-from vault_core.sessions.profiles import Flags
+from vault_core.sessions.profiles import SessionOptions
 
 
 @subcommand("export")
 @click.argument("profile", callback=profile_name)
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="The form.")
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="env", show_default=True, help="The output format."
+)
 @session_options
 @click.pass_obj
 def command(
@@ -24,6 +28,6 @@ def command(
     Example:
       eval "$(awsv export --format=export-env work)"
     """
-    flags = Flags(duration, no_session, region)
-    plan, issued = obtain(app, profile, flags=flags, machine=True, mfa_token=mfa_token)
+    options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
+    plan, issued = app.session(profile, options, machine=True)
     app.write_credentials(FORMATS[form](profile, issued.credentials, plan.region))

@@ -1,4 +1,4 @@
-"""Keep others out of this process's memory, and out of the files that it or a plugin makes."""
+"""Harden the command line: its memory, and the files that it or a plugin creates. Not for the library."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _core_limit: tuple[int, int] | None = None
 _umask: int | None = None
 
 
-def protect() -> None:
-    """No core dumps, and on Linux no ``/proc/PID/mem``, no ``/proc/PID/environ`` and no debugger; private new files.
+def harden() -> None:
+    """Forbid core dumps, and on Linux ``/proc/PID/mem``, ``/proc/PID/environ`` and debuggers; make new files private.
 
-    ``execve`` makes the next program an ordinary one again; what it inherits :func:`release` gives back.
+    ``execve`` lifts the protection of the memory; :func:`unharden` restores what the next program inherits.
     """
     global _core_limit, _umask
     if sys.platform == "linux":
@@ -39,27 +39,27 @@ def protect() -> None:
 
 
 def refuse_tracer() -> None:
-    """Look whether a debugger was there before :func:`protect`; one that started this process is its user's own.
+    """Check for a debugger that was attached before :func:`harden`; one that started this process is permitted.
 
-    :raises UsageError: another program reads along.
+    :raises UsageError: another program is attached.
     """
     tracer = _tracer()
     if tracer and tracer not in _ancestors():
         name = _read(f"/proc/{tracer}/comm").strip() or "unknown"
         raise UsageError(
             f"process {tracer} ({name}) is attached to awsv and can read what it holds",
-            hint=f"end process {tracer}; a debugger of yours has to start awsv itself, as strace does",
+            hint=f"end process {tracer}; to debug awsv, have the debugger start it, as strace does",
         )
 
 
 def _tracer() -> int:
-    """The process that is attached to this one; 0: none, or none that can be known."""
+    """The process that is attached to this one; 0 if there is none, or the system does not say."""
     lines = [line for line in _read("/proc/self/status").splitlines() if line.startswith("TracerPid:")]
     return int(lines[0].split()[1]) if lines else 0
 
 
 def _ancestors() -> Iterator[int]:
-    """The processes behind this one, from its parent."""
+    """The ancestors of this process, its parent first."""
     process = os.getppid()
     while process > 0:
         yield process
@@ -76,8 +76,8 @@ def _read(path: str) -> str:
         return ""
 
 
-def release() -> None:
-    """Give the limit on core files and the file mode mask back, for the program that ``exec`` becomes."""
+def unharden() -> None:
+    """Restore the limit on core files and the umask, for the program that ``exec`` runs in place of this one."""
     if _umask is not None:
         os.umask(_umask)
     if _core_limit is not None:

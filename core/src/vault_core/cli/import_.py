@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from vault_core import output
-from vault_core.cli.app import App, global_options, subcommand
+from vault_core.cli.app import App
 from vault_core.cli.commands import IMPORTER, importers
-from vault_core.cli.importing import offer_recovery, show, vaults_of
+from vault_core.cli.importing import offer_recovery_keys, show, vaults_of
+from vault_core.cli.options import global_options, subcommand
 from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
 from vault_core.plugins.install_hint import OURS
@@ -42,10 +43,15 @@ class Importers(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = IMPORTER + args[0]
+        app, name = ctx.ensure_object(App), IMPORTER + args[0]
         if ("command", name) in OURS:
-            ctx.ensure_object(App).plugins.load("command", name)  # if it is missing, the error says how to install it
-        return super().resolve_command(ctx, args)
+            app.plugins.load("command", name)  # if it is missing, the error says how to install it
+        word, command, rest = super().resolve_command(ctx, args)
+        if command is not None and word not in self.commands:
+            from vault_core.cli.plugin_commands import PluginCommand
+
+            command = PluginCommand(app, name, command)
+        return word, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -123,7 +129,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     from vault_core.importing.report import import_scan
 
     path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
-    app.host.purpose = f"importing keys from {path}"
+    app = app.about(f"importing keys from {path}")
     raw = app.host.read(path)
     if not raw:
         raise ConfigError(f"{path} does not exist or is empty", hint="set AWS_SHARED_CREDENTIALS_FILE to another file")
@@ -134,7 +140,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     if not dry_run:
         app.import_records.write(path, raw, [key.profile for key in report.arrived])
     failure = show(app, report, as_json=as_json)
-    offer_recovery(app, vaults)
+    offer_recovery_keys(app, vaults)
     if not dry_run and report.arrived:
         app.note(
             f"{path} is unchanged; next: 'awsv config credential-process --all', then 'awsv import --remove-plain'"
@@ -153,8 +159,8 @@ def undo(app: App, overwrite: bool) -> None:
     Example:
       awsv import undo
     """
+    app = app.about(f"restoring {app.settings.aws_credentials_file}")
     plain = _plain_file(app)
-    app.host.purpose = f"restoring {plain.path}"
     plain.restore(overwrite=overwrite)
     app.note(f"restored {plain.path}; its keys are in the vault, too, and SDKs use the plain ones first")
 
@@ -184,8 +190,8 @@ def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises StorageError: the file has changed since the copy.
     :raises PartlyDone: some plain keys are still in the file.
     """
+    app = app.about(f"removing the plain keys of {app.settings.aws_credentials_file}")
     plain = _plain_file(app)
-    app.host.purpose = f"removing the plain keys of {plain.path}"
     raw = app.host.read(plain.path)
     plain.require_copied(raw)
     vaults = vaults_of(app)

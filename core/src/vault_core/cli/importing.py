@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.cli.app import App
-from vault_core.cli.recovery import lacks_store, offer
+from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.text import counted, difference, reasons
 from vault_core.errors import PartlyDone
 from vault_core.importing.copy import State
 from vault_core.importing.report import ImportReport, import_scan
 from vault_core.importing.vaults import Vaults
-from vault_core.sessions.profiles import Flags, Profiles
+from vault_core.keyslots.manage import lacks_store
+from vault_core.sessions.profiles import Profiles, SessionOptions
 
 if TYPE_CHECKING:
     from vault_core.api import ImportScan
@@ -40,11 +41,11 @@ def import_keys(
 
     :raises PartlyDone: some keys were not stored; the lines of the others are changed.
     """
-    app.host.purpose = f"importing keys from {scan.source}"
+    app = app.about(f"importing keys from {scan.source}")
     vaults = vaults_of(app)
     report = import_scan(scan, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
     failure = show(app, report, as_json=as_json)
-    offer_recovery(app, vaults)
+    offer_recovery_keys(app, vaults)
     if profile_of is not None:
         _replace_lines(app, profile_of, vaults, report, yes=yes)
     if failure is not None:
@@ -81,12 +82,13 @@ def show(app: App, report: ImportReport, *, as_json: bool) -> PartlyDone | None:
     return None
 
 
-def offer_recovery(app: App, vaults: Vaults) -> None:
+def offer_recovery_keys(app: App, vaults: Vaults) -> None:
     """Name each store that the import created, and offer a recovery key for it."""
     for vault in vaults.created():
-        slots = ", ".join(slot.describe() for slot in vault.slots().slots)
-        app.note(f"{vault.store.place} is new; it opens with: {slots}")
-        offer(app, vault.store.context, vault)
+        if table := vault.slots():
+            slots = ", ".join(slot.describe() for slot in table.slots)
+            app.note(f"{vault.store.place} is new; it opens with: {slots}")
+        offer_recovery(app, vault.store.context, vault)
 
 
 def _write_table(app: App, report: ImportReport) -> None:
@@ -124,7 +126,7 @@ def _replace_lines(
 
     def availability(after: bytes) -> Available:
         profiles = Profiles(AwsConfig.parse(after, plain, path, credentials), app.settings.environ)
-        return Available(Planner(app.host, profiles, app.generations, Flags()), vaults, report)
+        return Available(Planner(app.host, profiles, app.generations, SessionOptions()), vaults, report)
 
     changes = propose(raw, path, app.launcher, profile_of, availability)
     for place, why in changes.kept.items():
@@ -135,7 +137,7 @@ def _replace_lines(
     lines = f"{counted(len(changes.changed), 'line')} of {path}"
     if report.dry_run:
         app.note(f"{lines} would be changed like this, to run awsv")
-    elif not yes and app.host.why_nobody_can_be_asked():
+    elif not yes and app.host.cannot_ask():
         app.note(f"{lines} can be changed like this, to run awsv; --yes changes them")
     elif yes or app.confirm(f"Change {path} like this?", flag="--yes"):
         save(path, raw, changes.after, locks=app.config_locks)

@@ -1,44 +1,46 @@
-"""``awsv list``: profiles, stored keys and sessions. It asks nobody, unless told to."""
+"""``awsv list``: profiles, stored keys and sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Iterable
 
 import click
 
 from vault_core import output
-from vault_core.api import Capability
-from vault_core.cli.app import App, subcommand
-from vault_core.errors import PassphraseError, StorageLocked, UsageError
-from vault_core.sessions.cache import Session
-from vault_core.sessions.formats import timestamp
+from vault_core.cli.app import App
+from vault_core.cli.options import subcommand
+from vault_core.cli.render import to_json
+from vault_core.errors import UsageError
+from vault_core.sessions.listing import ListedProfile, LiveSession, listed, live, stored_names
 
 LOCKED = "locked"
 SHARED = " (shared)"
 
 
 @subcommand("list")
-@click.option("--credentials", "only", flag_value="credentials", help="Only the names with a stored key, one a line.")
-@click.option("--profiles", "only", flag_value="profiles", help="Only the profiles of the AWS config, one a line.")
-@click.option("--sessions", "only", flag_value="sessions", help="Only the live sessions, one a line.")
-@click.option("--shared", is_flag=True, help="Only the names whose key is everybody's, one a line.")
-@click.option("--unlock", is_flag=True, help="Ask for the passphrase if that is needed to see the stored keys.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--credentials", "only", flag_value="credentials", help="Print only profiles with a stored key, one per line."
+)
+@click.option(
+    "--profiles", "only", flag_value="profiles", help="Print only the profiles of the AWS config, one per line."
+)
+@click.option("--sessions", "only", flag_value="sessions", help="Print only the live sessions, one per line.")
+@click.option("--shared", is_flag=True, help="Print only profiles with a shared key, one per line.")
+@click.option("--unlock", is_flag=True, help="Prompt for the passphrase if it is needed to list the stored keys.")
+@click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: bool) -> None:
     """List profiles, stored keys and sessions.
 
-    The store is opened only if neither a person nor a server has to be asked for that; otherwise Credentials reads
-    "locked". --unlock asks, and so do --credentials and --shared, which need the store.
+    The store is opened only if that takes neither a prompt nor a server; otherwise Credentials is "locked". --unlock
+    prompts, and so do --credentials and --shared, which need the store.
 
     \b
     --json prints a list of objects with
       profile    its name
       in_config  whether the AWS config has it: either file, but not for a plain key alone
       stored     whether a key is stored for it; null where the store is locked
-      shared     whether that key is everybody's; null where the store is locked
+      shared     whether the users of the store share that key; null where the store is locked
       sessions   the live ones: a list of objects with kind and expires (UTC)
 
     \b
@@ -47,84 +49,46 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     """
     only = only or ("shared" if shared else None)
     if only and as_json:
-        raise UsageError("--json lists everything", hint=f"leave --{only} or --json away")
+        raise UsageError("--json lists everything", hint=f"omit --{only} or --json")
     app.sweep_aws_files()
     configured = app.aws_config.names()
     if only == "profiles":
-        return write_lines(app, configured)
+        return _write_lines(app, configured)
     sessions = list(app.cache.sessions())
     if only == "sessions":
-        return write_lines(app, [label(session) for session in sessions])
-    stored = stored_names(app, unlock=unlock or only is not None)
+        return _write_lines(app, [label(live(session)) for session in sessions])
+    unlock = unlock or only is not None
+    asking = app.about("the list of stored keys")
+    stored = stored_names((asking if unlock else asking.looking()).vault(), app.note, unlock=unlock)
     if only is not None:
-        return write_lines(app, [name for name, common in (stored or {}).items() if common or not shared])
-    names = list(dict.fromkeys([*configured, *(stored or []), *(session.profiles[-1] for session in sessions)]))
+        return _write_lines(app, [name for name, common in (stored or {}).items() if common or not shared])
+    profiles = listed(configured, stored, sessions)
     if as_json:
-        return app.write_json([entry(name, configured, stored, sessions) for name in names])
-    if not names:
+        return app.write_json(to_json(profiles))
+    if not profiles:
         app.note(
             "no profile in the AWS config, and the store was not opened: 'awsv list --unlock' shows what it holds"
             if stored is None
             else "nothing here yet: 'awsv add PROFILE' stores a profile's keys"
         )
-    return app.write_table(
-        ("Profile", "Credentials", "Sessions"), [row(name, stored, sessions) for name in names] if names else []
-    )
+    return app.write_table(("Profile", "Credentials", "Sessions"), [row(profile) for profile in profiles])
 
 
-def stored_names(app: App, *, unlock: bool) -> Mapping[str, bool] | None:
-    """The names with a key, True where it is everybody's; or None where the store is locked, or on a server.
-
-    :param unlock: ask for the passphrase if it takes that, and the server, and fail where the names cannot be had.
-    """
-    app.host.purpose = "the list of stored keys"
-    with nullcontext() if unlock else app.host.looking():
-        vault = app.vault()
-        try:
-            return dict(sorted(vault.owners().items()))
-        except (PassphraseError, StorageLocked) as error:
-            if unlock:
-                raise
-            if Capability.REMOTE in vault.store.spec.capabilities:
-                app.note(f"{error.message}; {error.hint}")
-            return None
-
-
-def write_lines(app: App, names: list[str]) -> None:
+def _write_lines(app: App, names: Iterable[str]) -> None:
     for name in names:
         app.write(output.printable(name))  # a name with a line break must not look like two
 
 
-def label(session: Session) -> str:
-    """aws-vault's words: ``sts.AssumeRole:59m12s``."""
-    left = max(int(session.left()), 0)
-    hours, minutes, seconds = left // 3600, left % 3600 // 60, left % 60
+def label(session: LiveSession) -> str:
+    """aws-vault's form: ``sts.AssumeRole:59m12s``."""
+    minutes, seconds = divmod(session.left(), 60)
+    hours, minutes = divmod(minutes, 60)
     return f"{session.kind}:{f'{hours}h' if hours else ''}{minutes}m{seconds}s"
 
 
-def row(name: str, stored: Mapping[str, bool] | None, sessions: list[Session]) -> tuple[str, str, str]:
-    credentials = LOCKED if stored is None else "-"
-    if stored is not None and name in stored:
-        credentials = name + SHARED if stored[name] else name
-    live = ", ".join(label(session) for session in sessions if session.profiles[-1] == name)
-    return name, credentials, live or "-"
-
-
-def entry(
-    name: str, configured: list[str], stored: Mapping[str, bool] | None, sessions: list[Session]
-) -> dict[str, Any]:
-    """One element of ``--json``: ``stored`` is null where the store is locked, ``shared`` true if it is everybody's."""
-    return {
-        "profile": name,
-        "in_config": name in configured,
-        "stored": None if stored is None else name in stored,
-        "shared": None if stored is None else stored.get(name, False),
-        "sessions": [
-            {
-                "kind": session.kind,
-                "expires": timestamp(session.credentials.expires) if session.credentials.expires else None,
-            }
-            for session in sessions
-            if session.profiles[-1] == name
-        ],
-    }
+def row(listed: ListedProfile) -> tuple[str, str, str]:
+    """One line of the table."""
+    credentials = LOCKED if listed.stored is None else "-"
+    if listed.stored:
+        credentials = listed.profile + SHARED if listed.shared else listed.profile
+    return listed.profile, credentials, ", ".join(map(label, listed.sessions)) or "-"

@@ -1,4 +1,4 @@
-"""``awsv passwd``: choose another passphrase. The old one opens until the new one does, and from then on no more."""
+"""``awsv passwd``: change the passphrase."""
 
 from __future__ import annotations
 
@@ -6,104 +6,84 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault_core.cli.app import App, subcommand
-from vault_core.cli.ways import Ways, descriptor, new_passphrase_option, read_line
-from vault_core.errors import Cancelled, PassphraseError, QuestionRefused, UsageError
+from vault_core.cli.app import App
+from vault_core.cli.descriptors import chooser, descriptor, new_passphrase_option, read_line
+from vault_core.cli.key_slots import RECOVERY_FD, selected
+from vault_core.cli.options import subcommand
+from vault_core.errors import Cancelled, QuestionRefused, UsageError
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
-    from vault_core.vlt import Slot, SlotTable
-
-_TRIES = 3
+    from vault_core.keyslots.manage import KeySlots
 
 
 @subcommand("passwd")
 @click.option("--recovery", is_flag=True, help="Open the store with its recovery key instead of the old passphrase.")
 @click.option(
-    "--recovery-fd", metavar="N", type=int, callback=descriptor(), help="Read the recovery key from descriptor N."
+    RECOVERY_FD,
+    "recovery_fd",
+    metavar="N",
+    type=int,
+    callback=descriptor(),
+    help="Read the recovery key from descriptor N.",
 )
 @new_passphrase_option
-@click.option("--slot", "chosen", metavar="ID", help="The passphrase to change, where a recovery key opens several.")
+@click.option("--slot", "chosen", metavar="ID", help="The passphrase to change, with --recovery if there are several.")
 @click.pass_obj
 def command(
     app: App, recovery: bool, recovery_fd: int | None, new_passphrase_fd: int | None, chosen: str | None
 ) -> None:
     """Change the passphrase of the store.
 
-    Asks for the old passphrase, or with --recovery for the recovery key, and twice for the new one. The keys in the
-    store stay as they are. Older copies of the store, backups say, still open with the old passphrase.
+    Prompts for the old passphrase, or with --recovery for the recovery key, and twice for the new one. The keys in the
+    store do not change. Older copies of the store, such as backups, still open with the old passphrase.
 
     \b
     Examples:
       awsv passwd
       awsv passwd --recovery
     """
-    from vault_core.vlt import NewSlot, slot_table
+    from vault_core.keyslots import unlock
+    from vault_core.keyslots.manage import passphrase_slot
 
     if not recovery and (recovery_fd is not None or chosen is not None):
         raise UsageError("--recovery-fd and --slot go with --recovery")
-    ways = Ways.selected(app, "changing the passphrase of store")
-    table = ways.table()
-    old = _passphrase_slot(table, chosen) if recovery else None
+    slots = selected(app, "changing the passphrase of store")
+    table = slots.table()
     if recovery:
-        dek = _open_by_recovery(ways, table, recovery_fd)
+        old = passphrase_slot(table, chosen)
+        dek = _open_by_recovery(app, slots, recovery_fd)
     else:
-        old, dek = table.open_by_passphrase(ways.context, ways.file)
-    new = NewSlot.passphrase(
-        table.store, ways.choose(new_passphrase_fd), cost=slot_table.DEFAULT_COST, label=old.label if old else ""
-    )
-    if old is None:
-        ways.add(new, dek)
-    else:
-        replaced = old.id
-        ways.change(lambda now, key: now.replace(key, replaced, new), dek)
-    app.note(f"the passphrase of {ways.where} is changed; older copies of it still open with the old one")
-    for name in _delivered(app):
-        app.note(f"{name} delivers a passphrase: see that it is the new one")
+        old, dek = unlock.open_by_passphrase(slots.context, table, slots.file)
+    new = slots.new_passphrase(chooser(slots.context, new_passphrase_fd), old.label if old else "")
+    slots.replace_passphrase(old, new, dek)
+    app.note(f"the passphrase of {slots.where} is changed; older copies of it still open with the old one")
+    for name in _delivering(app):
+        app.note(f"{name} delivers a passphrase: make sure that it is the new one")
 
 
-def _passphrase_slot(table: SlotTable, chosen: str | None) -> Slot | None:
-    """The slot to change; None where a passphrase is to be added, as there is none.
+def _open_by_recovery(app: App, slots: KeySlots, number: int | None) -> Secret:
+    """The data key, by the recovery key, from a descriptor or a prompt."""
+    from vault_core.keyslots.ask_until import ask_until
 
-    :raises UsageError: it is not clear which one is meant.
-    """
-    slots = table.of_type("passphrase")
-    if chosen is not None:
-        found = table.find(chosen)
-        if found not in slots:
-            raise UsageError(f"{found.describe()} has no passphrase to change", hint="awsv slot list")
-        return found
-    if len(slots) > 1:
-        raise UsageError(
-            f"the store has {len(slots)} passphrases: which one shall be changed?",
-            hint="'awsv slot list' shows them; give --slot ID",
-        )
-    return slots[0] if slots else None
-
-
-def _open_by_recovery(ways: Ways, table: SlotTable, number: int | None) -> Secret:
-    """The data key, by the recovery key; a person may try three times."""
+    table, where = slots.table(), slots.where
     if not table.of_type("recovery"):
-        table.open_by_recovery(Secret(b""), ways.where)  # tells that there is none, before anybody is asked
+        table.open_by_recovery(Secret(b""), where)  # raises, before any prompt
     if number is not None:
-        return table.open_by_recovery(read_line(number, "--recovery-fd"), ways.where)[1]
-    reason = ways.app.host.why_nobody_can_be_asked()
-    if reason:
-        raise UsageError(f"nobody can be asked for the recovery key: {reason}", hint="give --recovery-fd N")
-    for left in reversed(range(_TRIES)):
-        try:
-            typed = ways.context.ask(f"Recovery key of {ways.where}: ")
-            return table.open_by_recovery(typed, ways.where)[1]
-        except QuestionRefused:
-            raise Cancelled("no recovery key was given; nothing was changed") from None
-        except PassphraseError as error:
-            if not left:
-                raise
-            ways.app.note(error.message)
-    raise AssertionError("unreachable")
+        return table.open_by_recovery(read_line(number, RECOVERY_FD), where)[1]
+    if reason := app.host.cannot_ask():
+        raise UsageError(f"prompting for the recovery key is not possible: {reason}", hint=f"give {RECOVERY_FD} N")
+    try:
+        return ask_until(
+            lambda: slots.context.ask(f"Recovery key of {where}: "),
+            lambda typed: table.open_by_recovery(typed, where)[1],
+            app.note,
+        )
+    except QuestionRefused:
+        raise Cancelled("no recovery key was given; nothing was changed") from None
 
 
-def _delivered(app: App) -> list[str]:
+def _delivering(app: App) -> list[str]:
     """The variables that hold a passphrase, or say where one comes from."""
     return sorted(
         name

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from vault_core.api import CommandContext, Context, Credentials, ImportScan, SlotKeeper
-from vault_core.cli.app import App, global_options
-from vault_core.errors import PluginLoadError, SourceUnavailable, UsageError, VaultError
+from vault_core.api import CommandContext, Context, Credentials, ImportScan, StorageBackend, StoreContext
+from vault_core.cli.app import App
+from vault_core.cli.key_slots import offer_recovery
+from vault_core.cli.options import global_options
+from vault_core.errors import UsageError, VaultError
 from vault_core.plugins.boundary import Calls
+from vault_core.plugins.command_target import import_command
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -24,30 +26,12 @@ MOST_CODE = 255
 
 
 def load(app: App, name: str) -> click.Command:
-    """A plugin's command, ready to run: what it gets as ``obj`` is a :class:`~vault_core.api.CommandContext`.
+    """A plugin's command, with the options that every command takes. :class:`PluginCommand` runs it.
 
-    :raises PluginError: it cannot be loaded, or is no command.
+    :raises PluginError: it cannot be loaded, or the target is not a click command.
     """
-    spec = app.plugins.load("command", name)
-    try:
-        module, _, attribute = spec.target.partition(":")
-        command = getattr(importlib.import_module(module), attribute, None)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        owner = next(
-            offer.distribution for offer in app.plugins.offers() if (offer.kind, offer.name) == ("command", name)
-        )
-        raise PluginLoadError(
-            f"command {name!r} from {owner} cannot be loaded: {type(error).__name__}",
-            hint=f"update or uninstall {owner}; --debug shows where",
-        ) from error
-    if not isinstance(command, click.Command):
-        raise PluginLoadError(f"command {name!r}: {spec.target} is no click command", hint=f"this is a bug of {module}")
+    command: click.Command = import_command(app.plugins, name)
     _settle(command)
-    # Not ctx.obj itself: the program's own options find the App there.
-    command.context_settings = {**command.context_settings, "obj": Commands(app, name)}
-    _blame(app, name, command)
     return command
 
 
@@ -63,53 +47,53 @@ def _settle(command: click.Command) -> None:
             _settle(member)
 
 
-def _blame(app: App, name: str, command: click.Command) -> None:
-    """What the command, or an option of it, raises or returns and should not is a bug of its distribution."""
-    calls = Calls(app.plugins, "command", name)
+class PluginCommand(click.Command):
+    """Runs a plugin's command: an error that it must not raise, or a wrong result, is a bug of its distribution."""
 
-    def blamed(call: Callable[..., Any]) -> Callable[..., Any]:
-        def called(*arguments: Any, **named: Any) -> Any:
-            ended: click.ClickException | click.exceptions.Exit | click.Abort | None = None
+    def __init__(self, app: App, name: str, command: click.Command) -> None:
+        super().__init__(name, add_help_option=False)
+        self._app = app
+        self._command = command
 
-            def called_by_click() -> Any:
-                nonlocal ended
-                try:
-                    return call(*arguments, **named)
-                except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
-                    ended = control
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = args  # the command itself parses them
+        return args
 
-            returned = calls(name, called_by_click)
-            if isinstance(ended, click.ClickException) and not isinstance(ended, click.UsageError):
-                raise _told(app, name, ended)
-            if ended is not None:
-                raise ended
-            return returned
-
-        return called
-
-    def invoke(ctx: click.Context) -> int:
-        returned = invoked(ctx)
-        if returned is None or (isinstance(command, click.Group) and command.chain):
+    def invoke(self, ctx: click.Context) -> int:
+        calls = Calls(self._app.plugins, "command", ctx.info_name or "")
+        returned = calls(calls.name, self._run, ctx)
+        if isinstance(returned, click.ClickException) and not isinstance(returned, click.UsageError):
+            raise _converted(self._app, calls.name, returned)
+        if isinstance(returned, (click.UsageError, click.exceptions.Exit, click.Abort)):
+            raise returned
+        if returned is None or (isinstance(self._command, click.Group) and self._command.chain):
             return 0
         if isinstance(returned, bool) or not (isinstance(returned, int) and 0 <= returned <= MOST_CODE):
-            calls.refuse(name, type(returned).__name__, f"None or an exit code, 0 to {MOST_CODE}")
+            calls.refuse(calls.name, type(returned).__name__, f"None or an exit code, 0 to {MOST_CODE}")
         return returned
 
-    invoked = blamed(command.invoke)
-    command.make_context = blamed(command.make_context)  # type: ignore[method-assign]  # one process runs one command
-    command.invoke = invoke  # type: ignore[method-assign]  # as above
+    def _run(self, ctx: click.Context) -> Any:
+        """The command's result, or the exception by which it ends click's way."""
+        try:
+            # In the place of this command, for the usage lines.
+            with self._command.make_context(
+                ctx.info_name, ctx.args, parent=ctx.parent, obj=Commands(self._app, self.name or "")
+            ) as own:
+                return self._command.invoke(own)
+        except (click.ClickException, click.exceptions.Exit, click.Abort) as control:
+            return control
 
 
-def _told(app: App, name: str, error: click.ClickException) -> VaultError:
-    """What a command tells its user in click's way: a file that cannot be opened, say."""
+def _converted(app: App, name: str, error: click.ClickException) -> VaultError:
+    """An error that a command reports as click does: a file that cannot be opened, for example."""
     owner, version = app.plugins.owner("command", name)
     message = error.format_message().rstrip(".")
-    told = VaultError(
+    converted = VaultError(
         f"command {name!r} from {owner} {version}: {message[:1].lower()}{message[1:]}", hint=f"awsv {name} --help"
     )
     if 0 < error.exit_code <= MOST_CODE:
-        told.exit_code = error.exit_code
-    return told
+        converted.exit_code = error.exit_code
+    return converted
 
 
 class Commands(CommandContext):
@@ -123,7 +107,7 @@ class Commands(CommandContext):
     def environ(self) -> Mapping[str, str]:
         return self._app.host.context("command", self._name, ()).environ
 
-    def storage(self, plugin: str) -> Context:
+    def storage(self, plugin: str) -> StoreContext:
         return self._store(plugin).context
 
     def changing_store(self, plugin: str) -> AbstractContextManager[None]:
@@ -139,8 +123,8 @@ class Commands(CommandContext):
                 self._refuse(plugin, named.text)
             store = StoreSettings(plugin, plugin)
         spec = self._app.plugins.load("storage", plugin)
-        self._app.host.purpose = f"store {store.name}"
-        return Store(store.name, spec, self._app.host.context("storage", plugin, spec.options, store=store))
+        host = self._app.about(f"store {store.name}").host
+        return Store(store.name, spec, host.context("storage", plugin, spec.options, store=store))
 
     def _refuse(self, plugin: str, name: str) -> NoReturn:
         from vault_core.storage.vault import Store
@@ -148,7 +132,7 @@ class Commands(CommandContext):
         found = Store.named(self._app.host, name)
         raise UsageError(
             f"--backend {name} is a store of {found.spec.name!r}, and this command is for those of {plugin!r}",
-            hint=f"leave it away, or name {plugin!r} or a store of that backend",
+            hint=f"omit it, or name {plugin!r} or a store of that backend",
         )
 
     def source(self, plugin: str) -> Context:
@@ -157,15 +141,15 @@ class Commands(CommandContext):
         return self._app.host.context("passphrase", plugin, spec.options, store=store)
 
     def credentials(self, profile: str) -> Credentials:
-        from vault_core.cli.sessions import obtain
-        from vault_core.sessions.profiles import Flags
+        from vault_core.sessions.profiles import SessionOptions
 
-        return obtain(self._app, profile, flags=Flags(), machine=False)[1].credentials
+        return self._app.session(profile, SessionOptions(), machine=False)[1].credentials
 
-    def offer_recovery(self, plugin: str, keeper: SlotKeeper) -> None:
-        from vault_core.cli.recovery import offer
+    def offer_recovery(self, plugin: str, backend: StorageBackend) -> None:
+        from vault_core.vlt import SlotKeeper
 
-        offer(self._app, self._store(plugin).context, keeper)
+        if isinstance(backend, SlotKeeper):
+            offer_recovery(self._app, self._store(plugin).context, backend)
 
     def import_keys(
         self,
@@ -194,12 +178,7 @@ class Commands(CommandContext):
         self._app.note(message)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        host = self._app.host
-        reason = host.why_nobody_can_be_asked()
-        if reason:
-            raise SourceUnavailable(reason)
-        host.purpose = host.purpose or f"command {self._name}"
-        return host.terminal.ask(question, secret=secret, asker=host.asker, deadline=host.deadline())
+        return self._app.host.prompts.ask(question, secret=secret)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         return self._app.confirm(question, flag=flag)

@@ -1,4 +1,4 @@
-"""What ``exec``, ``export`` and ``ready`` share: their options, and the way to credentials."""
+"""The session options that ``exec``, ``export`` and ``explain`` share."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from typing import Any
 
 import click
 
-from vault_core.cli.app import App
 from vault_core.errors import UsageError
-from vault_core.secret import Secret
-from vault_core.sessions.engine import Issued
-from vault_core.sessions.plan import Plan
-from vault_core.sessions.profiles import Flags, duration
+from vault_core.sessions.profiles import duration
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     if value is None:
         return None
-    if not (seconds := duration(value)):  # which would be taken for "as long as usual"
-        raise UsageError(f"{value!r} is no time for a session", hint="for example 90m, 1h30m or 3600")
+    if not (seconds := duration(value)):  # 0 would mean the default
+        raise UsageError(f"{value!r} is not a duration", hint="for example 90m, 1h30m or 3600")
     return seconds
 
 
@@ -27,28 +23,14 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "-d", "--duration", metavar="TIME", callback=_duration, help="How long the session lasts: 90m, 1h30m, 3600."
     ),
-    click.option("-n", "--no-session", is_flag=True, help="Without GetSessionToken: hands out the stored key itself."),
-    click.option("--region", metavar="REGION", help="The region for what is run."),
-    click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
+    click.option("-n", "--no-session", is_flag=True, help="Skip GetSessionToken and use the stored key directly."),
+    click.option("--region", metavar="REGION", help="The region for the child command."),
+    click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of a prompt for it."),
 )
 
 
 def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that aws-vault's ``exec`` and ``export`` have."""
+    """The options of ``exec`` and ``export``, as in aws-vault."""
     for option in reversed(OPTIONS):
         function = option(function)
     return function
-
-
-def obtain(app: App, profile: str, *, flags: Flags, machine: bool, mfa_token: str | None = None) -> tuple[Plan, Issued]:
-    """The plan of a profile, and its credentials.
-
-    :param machine: a program waits for the output.
-    :raises VaultError: with the exit code of what failed.
-    """
-    app.host.purpose = f"profile {profile}"
-    plan = app.planner(flags).plan(profile)
-    for note in plan.notes:
-        app.note(note)
-    engine = app.engine(machine=machine, mfa_token=Secret(mfa_token) if mfa_token else None)
-    return plan, engine.credentials(plan)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from vault_core.api import CallerIdentifier, Credentials, Profile, SessionRequest, SessionSpec
+from vault_core.api import Credentials, IdentifiesCaller, Profile, SessionRequest, SessionSpec
 from vault_core.errors import AccessDenied, PluginError, VaultError
 from vault_core.plugins.boundary import open_provider, parameters
 from vault_core.plugins.host import Host
@@ -48,7 +48,7 @@ def identify(host: Host, profiles: Profiles, keys: Mapping[str, Credentials]) ->
         try:
             answers = {name: job.result() for name, job in jobs.items()}
         except BaseException:
-            host.ends = time.monotonic()  # calls that wait for AWS stop now
+            host.state.cancel()  # calls that wait for AWS stop now
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     checks = {}
@@ -63,7 +63,7 @@ def _identify(host: Host, profiles: Profiles, spec: SessionSpec, name: str, key:
         profile = Profile(name=name, keys=profiles.endpoint(name))
         context = host.context("session", spec.name, spec.options, profile=profile.keys)
         provider = open_provider(host.plugins, spec, context)
-        if not isinstance(provider, CallerIdentifier):
+        if not isinstance(provider, IdentifiesCaller):
             raise PluginError(
                 f"session provider {spec.name!r} cannot identify the owner of a key", hint="update vault-plugin-aws"
             )

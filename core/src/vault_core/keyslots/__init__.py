@@ -1,1 +1,2 @@
-"""Key slots: unlock, add, upgrade and recover. File format below, people above."""
+"""Key slots: create, unlock, upgrade and rekey them. The file format is below, in :mod:`vault_core.vlt`; here is what
+asks passphrase sources and the user."""

@@ -1,109 +1,108 @@
-"""New key slots: everything that can be asked for and derived before the store's lock is taken.
+"""Make new key slots: everything that prompts or takes time, before the store is locked.
 
-A :class:`NewSlot` lacks only the data key. :meth:`SlotTable.add` and :meth:`SlotTable.replace` of
-:mod:`vault_core.vlt.slot_table` give it that, under the lock, where nobody may be asked.
+A :class:`~vault_core.vlt.NewSlot` lacks only the data key; :meth:`SlotTable.add` and :meth:`SlotTable.replace` wrap it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vault_core.errors import UsageError
 from vault_core.secret import Secret
-from vault_core.vlt import derive, recovery
+from vault_core.vlt import derive
+from vault_core.vlt import recovery as recovery_keys
 from vault_core.vlt.encoding import to_base64
 from vault_core.vlt.kdf import Argon2id
-from vault_core.vlt.slot import MAX_FACTORS, Slot, check_label
+from vault_core.vlt.slot import DEK_BYTES, MAX_FACTORS, NewSlot, check_label
+from vault_core.vlt.slot_table import STORE_BYTES, SlotTable
 
 if TYPE_CHECKING:
-    from vault_core.api import Context
+    from vault_core.api import StoreContext
+
+DEFAULT_COST = Argon2id()
+"""The cost of new passphrase slots: RFC 9106's second recommendation."""
 
 Choose = Callable[[str, Callable[[Secret], Secret], str | None], Secret]
-"""Has a person (or the source with this name) choose a secret: ``key_id``, ``derive``, source to what is derived."""
+"""Has the user (or the source with this name) choose a secret: ``key_id``, ``derive``, source; returns the key."""
 
 
 def lock_name(store: bytes, *slot_ids: str) -> str:
-    """A lock's name (``key_id``). A slot that is made anew gets another id, so no remembered key outlives its slot."""
+    """A lock's name (``key_id``). A slot that is made again gets a new id, so a remembered key never outlives its
+    slot."""
     return f"{store.hex()}/{'+'.join(slot_ids)}"
 
 
-@dataclass(frozen=True, slots=True)
-class NewSlot:
-    """A slot that has everything but the data key.
+def table(ctx: StoreContext, *, label: str = "", cost: Argon2id | None = None) -> tuple[SlotTable, Secret]:
+    """The table of a new store, with one passphrase slot. The host has the user choose the passphrase.
 
-    :param store: the identity of the store that it is for.
-    :param head: the slot's fields without ``commit`` and ``wrap``.
-    :param key: the slot key.
+    :param label: of the slot; public.
+    :param cost: of the key derivation; None means :data:`DEFAULT_COST`.
+    :returns: the table, and its data encryption key (DEK).
+    :raises PassphraseError: no source gave a passphrase.
     """
+    store, dek = os.urandom(STORE_BYTES), Secret(os.urandom(DEK_BYTES))
 
-    store: bytes
-    head: Mapping[str, Any]
-    key: Secret
+    def choose(key_id: str, derive: Callable[[Secret], Secret], source: str | None) -> Secret:
+        return ctx.unlock(key_id, derive, create=True, source=source)
 
-    @classmethod
-    def passphrase(cls, store: bytes, choose: Choose, *, cost: Argon2id, label: str = "") -> NewSlot:
-        """A passphrase slot; ``choose`` has the passphrase chosen.
+    new = passphrase(store, choose, cost=cost or DEFAULT_COST, label=label)
+    return SlotTable(store, (new.wrap(dek),)), dek
 
-        :raises PassphraseError: none was.
-        """
-        head = _head("passphrase", label, kdf=cost.to_json())
-        key_id = lock_name(store, head["id"])
-        return cls(store, head, choose(key_id, lambda secret: passphrase_key(store, head, secret), None))
 
-    @classmethod
-    def kept(cls, store: bytes, ctx: Context, source: str, *, label: str = "") -> NewSlot:
-        """A key slot: a random key, which ``source`` keeps from now on.
+def passphrase(store: bytes, choose: Choose, *, cost: Argon2id, label: str = "") -> NewSlot:
+    """A passphrase slot.
 
-        :raises PassphraseError: the source keeps no secrets.
-        :raises SourceUnavailable: it cannot answer now.
-        """
-        head = _head("key", label, source=source)
-        text = Secret(to_base64(os.urandom(derive.KEY_BYTES[0])))
-        ctx.keep(source, lock_name(store, head["id"]), text)
-        return cls(store, head, kept_key(store, head, text))
+    :raises PassphraseError: no passphrase was chosen.
+    """
+    head = _head("passphrase", label, kdf=cost.to_json())
+    return NewSlot(store, head, choose(lock_name(store, head["id"]), partial(derive.slot_key, store, head), None))
 
-    @classmethod
-    def composite(
-        cls, store: bytes, choose: Choose, sources: Sequence[str], *, cost: Argon2id, label: str = ""
-    ) -> NewSlot:
-        """A composite slot: the passphrases of all these sources together.
 
-        Each is stretched by itself, so who learns all but one still pays the full price for a guess at that one.
+def key(store: bytes, ctx: StoreContext, source: str, *, label: str = "") -> NewSlot:
+    """A key slot: a random key, which ``source`` keeps from now on.
 
-        :param sources: 2 to 4 names, in the order in which they are asked when it is opened.
-        :raises UsageError: the number is wrong.
-        :raises PassphraseError: one has none.
-        """
-        if not 2 <= len(set(sources)) == len(sources) <= MAX_FACTORS:
-            raise UsageError(f"a composite slot needs 2 to {MAX_FACTORS} different sources")
-        head = _head("composite", label, factors=[{"kdf": cost.to_json(), "source": source} for source in sources])
-        base = lock_name(store, head["id"])
-        found = {}
-        for factor in head["factors"]:
-            found[factor["source"]] = choose(f"{base}/{factor['source']}", _stretch(factor["kdf"]), factor["source"])
-        return cls(store, head, derive.slot_key(store, head, derive.joined(found, head)))
+    :raises PassphraseError: the source keeps no secrets.
+    :raises SourceUnavailable: it cannot answer now.
+    """
+    head = _head("key", label, source=source)
+    text = Secret(to_base64(os.urandom(derive.KEY_BYTES[0])))
+    ctx.keep(source, lock_name(store, head["id"]), text)
+    return NewSlot(store, head, derive.slot_key(store, head, text))
 
-    @classmethod
-    def recovery(cls, store: bytes, *, label: str = "") -> tuple[NewSlot, Secret]:
-        """A recovery slot, and the text of its recovery key, which is kept nowhere."""
-        head = _head("recovery", label)
-        text = recovery.new()
-        return cls(store, head, recovery_key(store, head, text)), text
 
-    @property
-    def id(self) -> str:
-        return str(self.head["id"])
+def composite(store: bytes, choose: Choose, sources: Sequence[str], *, cost: Argon2id, label: str = "") -> NewSlot:
+    """A composite slot: it needs the passphrases of all these sources.
 
-    def wrap(self, dek: Secret) -> Slot:
-        """The slot that holds ``dek``. Once: a head never wraps a second data key."""
-        return Slot.wrapped(self.head, self.key, dek)
+    Each passphrase is stretched separately, so an attacker who knows all but one pays the full price for every guess at
+    the last one.
+
+    :param sources: 2 to 4 names, in the order in which they are asked when the slot is opened.
+    :raises UsageError: the number is wrong, or a source is named twice.
+    :raises PassphraseError: a source has no passphrase.
+    """
+    if not 2 <= len(set(sources)) == len(sources) <= MAX_FACTORS:
+        raise UsageError(f"a composite slot needs 2 to {MAX_FACTORS} different sources")
+    head = _head("composite", label, factors=[{"kdf": cost.to_json(), "source": source} for source in sources])
+    base = lock_name(store, head["id"])
+    factors = {}
+    for factor in head["factors"]:
+        source = factor["source"]
+        factors[source] = choose(f"{base}/{source}", partial(derive.stretched, factor["kdf"]), source)
+    return NewSlot(store, head, derive.composite_key(store, head, factors))
+
+
+def recovery(store: bytes, *, label: str = "") -> tuple[NewSlot, Secret]:
+    """A recovery slot, and the text of its recovery key, which is kept nowhere."""
+    head = _head("recovery", label)
+    text = recovery_keys.new()
+    return NewSlot(store, head, derive.slot_key(store, head, text)), text
 
 
 def fresh_head(head: Mapping[str, Any], cost: Argon2id) -> dict[str, Any]:
-    """A head like this one, with an id and salts of its own; derivations cost what new ones cost."""
+    """The same head with a new id, new salts and, for its key derivations, this cost."""
     changed: dict[str, Any] = {**head, "id": os.urandom(8).hex()}
     if "kdf" in head:
         changed["kdf"] = cost.to_json()
@@ -115,28 +114,9 @@ def fresh_head(head: Mapping[str, Any], cost: Argon2id) -> dict[str, Any]:
     return changed
 
 
-def passphrase_key(store: bytes, head: Mapping[str, Any], secret: Secret) -> Secret:
-    """The slot key of a passphrase slot."""
-    return derive.slot_key(store, head, derive.stretched(head["kdf"], secret))
-
-
-def kept_key(store: bytes, head: Mapping[str, Any], secret: Secret) -> Secret:
-    """The slot key of a key slot."""
-    return derive.slot_key(store, head, derive.kept_key(secret))
-
-
-def recovery_key(store: bytes, head: Mapping[str, Any], secret: Secret) -> Secret:
-    """The slot key of a recovery slot."""
-    return derive.slot_key(store, head, derive.recovery_key(secret))
-
-
 def _head(kind: str, label: str, **further: Any) -> dict[str, Any]:
     try:
         check_label(label, "the label")
     except ValueError as error:
         raise UsageError(str(error)) from None
     return {"id": os.urandom(8).hex(), "label": label, "type": kind, **further}
-
-
-def _stretch(kdf: Mapping[str, Any]) -> Callable[[Secret], Secret]:
-    return lambda secret: derive.stretched(kdf, secret)

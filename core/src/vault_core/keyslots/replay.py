@@ -1,4 +1,4 @@
-"""Nothing is asked twice: what opened a store for a command opens its slots once more when they are made anew."""
+"""Record the secrets that open a store, and replay them: the user is never asked twice in one command."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from vault_core.errors import NoSecret, WrongSecret
 from vault_core.secret import Secret
 
 if TYPE_CHECKING:
-    from vault_core.api import Context
+    from vault_core.api import StoreContext
 
-_Said = list[tuple[str | None, Secret]]
-"""Which source was asked by its name (None: the ordinary chain), and the secret that was taken from it."""
+_Recorded = list[tuple[str | None, Secret]]
+"""The source that was asked by its name (None: the user's ordinary sources), and the secret that opened the lock."""
 
 
-def heard(ctx: Context) -> tuple[Context, Context]:
-    """Two contexts in place of one: the first asks as it does, and hears what is said; the second only repeats that.
+def record_secrets(ctx: StoreContext) -> tuple[StoreContext, StoreContext]:
+    """A recorder, which unlocks like ``ctx`` and records the secrets; and a replayer, which unlocks only with them.
 
-    The secrets are kept as long as the second context is.
+    The secrets are kept as long as the replayer.
     """
-    said: _Said = []
-    return cast("Context", _Hearing(ctx, said)), cast("Context", _Repeating(ctx, said))
+    recorded: _Recorded = []
+    return cast("StoreContext", _Recorder(ctx, recorded)), cast("StoreContext", _Replayer(ctx, recorded))
 
 
-class _Around:
-    """A context that does everything but :meth:`unlock` as another one."""
+class _Wrapper:
+    """A context whose :meth:`unlock` differs from another's."""
 
-    def __init__(self, ctx: Context, said: _Said) -> None:
+    def __init__(self, ctx: StoreContext, recorded: _Recorded) -> None:
         self._ctx = ctx
-        self._said = said
+        self._recorded = recorded
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)
 
 
-class _Hearing(_Around):
+class _Recorder(_Wrapper):
     def unlock(
-        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, factor: str | None = None
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
     ) -> Secret:
-        def noted(secret: Secret) -> Secret:
+        def recording(secret: Secret) -> Secret:
             key = derive(secret)
-            self._said.append((factor, secret))
+            self._recorded.append((source, secret))
             return key
 
-        return self._ctx.unlock(key_id, noted, create=create, factor=factor)
+        return self._ctx.unlock(key_id, recording, create=create, source=source)
 
 
-class _Repeating(_Around):
+class _Replayer(_Wrapper):
     def unlock(
         self,
-        key_id: str,  # noqa: ARG002 - of the protocol; what is repeated was said to another lock
+        key_id: str,  # noqa: ARG002 - of the protocol; the secrets were recorded for another lock
         derive: Callable[[Secret], Secret],
         *,
         create: bool = False,  # noqa: ARG002 - of the protocol; nothing new is chosen here
-        factor: str | None = None,
+        source: str | None = None,
     ) -> Secret:
-        for source, secret in self._said:
-            if source == factor:
+        for asked, secret in self._recorded:
+            if asked == source:
                 with suppress(WrongSecret):
                     return derive(secret)
-        raise NoSecret("nobody has said it yet")
+        raise NoSecret("no recorded secret fits")

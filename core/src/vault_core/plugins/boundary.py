@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from vault_core.api import (
     ANY,
-    CallerIdentifier,
     CallerIdentity,
     Credentials,
     Expect,
+    IdentifiesCaller,
     Item,
     MfaRequest,
     MfaSource,
@@ -29,16 +29,16 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
     SharedItems,
-    SlotKeeper,
     StorageBackend,
     Version,
 )
 from vault_core.errors import PluginFault, SessionError
 from vault_core.plugins.loader import KINDS, Plugins
 from vault_core.secret import Secret
+from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
-    from vault_core.api import Context, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+    from vault_core.api import Context, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec, StoreContext
     from vault_core.vlt import SlotTable
 
 LEAST_LEFT = 5.0
@@ -119,7 +119,7 @@ def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context
 # -- storage backends -------------------------------------------------------------------------------------------------
 
 
-def open_store(plugins: Plugins, spec: StorageSpec, context: Context) -> StorageBackend:
+def open_store(plugins: Plugins, spec: StorageSpec, context: StoreContext) -> StorageBackend:
     """Open the store of a backend; the result has the same optional capabilities."""
     calls = Calls(plugins, "storage", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), StorageBackend, "a StorageBackend")
@@ -145,7 +145,7 @@ class _Store(StorageBackend):
         item: Item | None = self._calls("get", lambda: self._opened.get(key))
         self._calls.expect("get", item, Item | None, "an Item or None")
         if item is not None:
-            self._calls.fields("get", item, value=Secret, version=str, holder=str)
+            self._calls.fields("get", item, value=Secret, version=str, written_by=str)
         return item
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
@@ -177,17 +177,17 @@ class _Store(StorageBackend):
 
 
 class _SharedStore(_Store, SharedItems):
-    def common(self) -> StorageBackend:
-        returned = self._calls("common", lambda: self._opened.common())
-        return _around(self._calls.expect("common", returned, StorageBackend, "a StorageBackend"), self._calls)
+    def shared(self) -> StorageBackend:
+        returned = self._calls("shared", lambda: self._opened.shared())
+        return _around(self._calls.expect("shared", returned, StorageBackend, "a StorageBackend"), self._calls)
 
 
 class _KeeperStore(_Store, SlotKeeper):
-    def slots(self) -> SlotTable:
+    def slots(self) -> SlotTable | None:
         returned = self._calls("slots", lambda: self._opened.slots())
-        from vault_core.vlt import SlotTable as Table  # of no use to who opens no store
+        from vault_core.vlt import SlotTable as Table  # most commands open no store
 
-        table: SlotTable = self._calls.expect("slots", returned, Table, "a SlotTable")
+        table: SlotTable | None = self._calls.expect("slots", returned, Table | None, "a SlotTable or None")
         return table
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
@@ -287,7 +287,7 @@ def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> Sess
     """Open a session provider; the result has the same optional capabilities."""
     calls = Calls(plugins, "session", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), SessionProvider, "a SessionProvider")
-    return (_Identifier if isinstance(opened, CallerIdentifier) else _Provider)(opened, calls)
+    return (_Identifier if isinstance(opened, IdentifiesCaller) else _Provider)(opened, calls)
 
 
 class _Provider(SessionProvider):
@@ -330,7 +330,7 @@ def _text(secret: Secret | None) -> str:
         return ""
 
 
-class _Identifier(_Provider, CallerIdentifier):
+class _Identifier(_Provider, IdentifiesCaller):
     def identify(self, request: SessionRequest) -> CallerIdentity:
         returned = self._calls("identify", lambda: self._opened.identify(request))
         identity: CallerIdentity = self._calls.expect("identify", returned, CallerIdentity, "a CallerIdentity")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from vault_core.api import Capability, Option, StorageSpec
 from vault_core.plugins.boundary import said
+from vault_core.plugins.variables import variable
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import HostContext
+    from vault_core.plugins.context import HostContext
 
 
 def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any]:
@@ -20,8 +21,8 @@ def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any
     found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
-        for question in ("locate", "who_reads"):
-            found[question] = context and said(context.host.plugins, "storage", spec, question, context)
+        for question in ("locate", "readers"):
+            found[question] = context and said(context.plugins, "storage", spec, question, context)
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found
 
@@ -37,11 +38,10 @@ def _capabilities(spec: Any) -> list[str]:
 
 
 def _option(plugin: str, option: Option) -> dict[str, Any]:
-    flag = f"--{plugin}-{option.name}"
     return {
         "name": option.name,
-        "flag": None if option.secret else flag,
-        "variable": f"AWS_VAULT_{flag.removeprefix('--')}".replace("-", "_").upper(),
+        "flag": None if option.secret else f"-o {plugin}.{option.name}=VALUE",
+        "variable": variable(plugin, option.name),
         "default": None if option.secret or option.default is None else _default(option.default),
         "secret": option.secret,
         "help": option.help,

@@ -30,7 +30,6 @@ OURS = {
     ("storage", "keychain"): "vault-plugin-keychain",
     ("storage", "secret-service"): "vault-plugin-keychain",
     ("storage", "kwallet"): "vault-plugin-keychain",
-    ("storage", "wincred"): "vault-plugin-keychain",
     ("passphrase", "keychain"): "vault-plugin-keychain",
 }
 """Kind and name of the plugins of this repository, to their distribution. An install command is shown for these alone,

@@ -1,18 +1,17 @@
 """Load the one plugin that was named, and check it against the hookspecs.
 
 A plugin that cannot be imported, that raises, exits or prints hurts only who named it: nothing is imported before it
-is named, whatever it raises becomes a :class:`PluginError` with its distribution's name, and what it prints goes to
-standard error.
+is named, and whatever it raises becomes a :class:`PluginError` with its distribution's name. What it prints goes where
+the host program's output goes; the command line captures standard output before (:mod:`vault_core.stdout`).
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
-from vault_core import output
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins.discovery import API, AvailablePlugin, normalise, scan, scan_slowly
 from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
@@ -47,9 +46,11 @@ class Plugins:
     """The installed plugins. A module is imported and registered once.
 
     :param allowed: names of plugins or distributions; no other plugin may load. None: every plugin may.
+    :param before_load: called before a plugin is imported.
     """
 
-    def __init__(self, allowed: Iterable[str] | None = None) -> None:
+    def __init__(self, allowed: Iterable[str] | None = None, *, before_load: Callable[[], None] = lambda: None) -> None:
+        self._before_load = before_load
         self._allowed = None if allowed is None else frozenset(map(normalise, allowed))
         self._offers: tuple[AvailablePlugin, ...] | None = None
         self._manager: pluggy.PluginManager | None = None
@@ -190,7 +191,7 @@ class Plugins:
         return f"did you mean {near[0]!r}?" if near else f"available: {', '.join(known) or 'none'}"
 
     def _load(self, kind: str, offer: AvailablePlugin) -> Any:
-        output.guard()
+        self._before_load()
         try:
             specs = self._specs(kind, offer)
         except (PluginError, KeyboardInterrupt):

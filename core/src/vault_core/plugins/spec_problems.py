@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from vault_core.api import AtRest, Capability, Option, SessionSpec, Source, StorageSpec
+from vault_core.api import AtRest, Capability, Option, SessionSpec, SourceNeed, StorageSpec
 
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _SMALLEST_LIMIT = 64
@@ -21,8 +21,8 @@ def wrong_types(spec: Any) -> Iterator[str]:
         yield "its options are not a tuple of Option"
     if not isinstance(reads, tuple) or not all(isinstance(name, str) for name in reads):
         yield "its secret_variables are not a tuple of str"
-    if isinstance(spec, SessionSpec) and not isinstance(spec.source, Source):
-        yield "its source is not a Source"
+    if isinstance(spec, SessionSpec) and not isinstance(spec.source, SourceNeed):
+        yield "its source is not a SourceNeed"
     if isinstance(spec, StorageSpec):
         yield from _storage_problems(spec)
 
@@ -31,7 +31,7 @@ def problems(spec: Any) -> Iterator[str]:
     """The violations of the contract of specs, for ``awsv plugins check``; :func:`wrong_types` included."""
     if not isinstance(spec.summary, str) or not spec.summary.strip() or "\n" in spec.summary:
         yield "its summary is not one line of text"
-    for name in ("open", "locate", "who_reads", "unavailable", "parameters"):
+    for name in ("open", "locate", "readers", "unavailable", "parameters"):
         given = getattr(spec, name, None)
         if not callable(given) and (given is not None or name == "open") and hasattr(spec, name):
             yield f"its {name} cannot be called"

@@ -1,10 +1,10 @@
-"""Live sessions of this user on this machine: sealed files in the state folder, one a step.
+"""Live sessions of this user on this machine: sealed files in the state folder, one per step.
 
-They are a cache: never in a storage backend, safe to delete, gone after a reboot where the runtime folder is. The key
-lies 0600 in the private runtime folder, so whoever runs as the user while the user is logged in can read live
-sessions, and never stored keys. Where there is no such folder it lies in the state folder, beside what it seals, and
-outlives the login (ADR 19). File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated
-data)``; the name is HMAC-SHA256(key, cache key), so it tells nothing without the key.
+They are a cache: never in a storage backend, safe to delete, and lost at a reboot if the runtime folder is. Their key
+is a file of mode 0600 in the private runtime folder, so programs of this user can read live sessions during the login,
+and never stored keys. Without such a folder the key is in the state folder, beside the sessions, and outlives the login
+(ADR 19). File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated data)``; the name is
+HMAC-SHA256(key, cache key), so it reveals nothing without the key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from vault_core.settings import Settings
 
 SERVED_UNTIL = 16 * 60
-"""Seconds before its end up to which a session is served: the AWS SDKs come back at 15 minutes."""
+"""Seconds before its end up to which a session is served: the AWS SDKs ask again at 15 minutes."""
 
 LONGEST = 36 * 3600
-"""Seconds that a session lives at most: GetSessionToken's limit, and AssumeRole's is lower."""
+"""The longest duration of a session, in seconds: the limit of GetSessionToken; that of AssumeRole is lower."""
 
 SKEW = 15 * 60
-"""Seconds by which the clock of who issues a session may be ahead of ours: AWS refuses requests beyond that."""
+"""Seconds by which the clock of a session issuer may be ahead of ours: AWS refuses requests beyond that."""
 
 _SUFFIX = ".session"
 _NONCE = 12
@@ -52,9 +52,9 @@ class Session:
     credentials: Credentials
     issued: datetime
     kind: str
-    """For people: ``sts.GetSessionToken``."""
+    """The name in tables: ``sts.GetSessionToken``."""
     profiles: tuple[str, ...]
-    """The profiles that it depends on, the stored key's first and its own last."""
+    """The profiles that it depends on, that of the stored key first and its own last."""
 
     def left(self) -> float:
         """Seconds until it ends."""
@@ -75,32 +75,34 @@ class Dropped:
     sessions: int
     """Live ones that are gone."""
     unreadable: int
-    """Files that the key of this login does not open, so that nobody can tell whose sessions they hold."""
+    """Files that the key of this login does not open, so that their profiles are unknown."""
 
 
 class Cache:
     """The sessions of this user.
 
-    :raises ConfigError: ``session_cache`` or ``AWS_MIN_TTL`` is none of the known values.
+    :param notice: receives one line for the user.
+    :raises ConfigError: ``session_cache`` is not a known value, or ``AWS_MIN_TTL`` not a duration.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, notice: Callable[[str], None] = output.notice) -> None:
         mode = settings.value("session_cache")
         if mode.text not in ("runtime", "off"):
             raise ConfigError(f"{mode.origin}: session_cache is 'runtime' or 'off', not {mode.text!r}")
         self._off = mode.text == "off"
         self._settings = settings
+        self._notice = notice
         self._folder = settings.state_dir / "sessions"
         self._minimum = _minimum(settings.environ.get("AWS_MIN_TTL"))
 
     def name(self, cache_key: str) -> str:
-        """The file name of a step, which says nothing to who has not the key."""
+        """The file name of a step: an HMAC, so it reveals nothing without the key."""
         return hmac.new(self._key or b"", cache_key.encode(), hashlib.sha256).hexdigest()
 
     def get(self, cache_key: str, *, made_since: datetime | None = None) -> Session | None:
-        """The session of a step, if enough of it is left.
+        """Return the session of a step, if it does not end soon.
 
-        :param made_since: one that was made after this moment is good as long as it lives.
+        :param made_since: a session that was made after this moment is returned until its end.
         """
         session = self._read(self._folder / (self.name(cache_key) + _SUFFIX)) if self._key else None
         if session is None:
@@ -109,9 +111,9 @@ class Cache:
         return session if new or session.usable(self._minimum) else None
 
     def put(self, cache_key: str, session: Session, *, seconds: float = LONGEST) -> None:
-        """Keep a session. One that cannot be kept is no failure: it is only made again.
+        """Keep a session. A session that cannot be kept is not an error: it is made again.
 
-        :param seconds: how long it was asked for; it is not kept longer, whatever it says itself.
+        :param seconds: the requested duration; the session is not kept longer, whatever its own end.
         """
         if self._key is None or session.credentials.expires is None:
             return
@@ -125,7 +127,7 @@ class Cache:
             files.make_folder(self._folder)
             files.replace(self._folder / name, sealed)
         except OSError as error:
-            output.note(f"the session is not kept: {self._folder}: {error.strerror or error}")
+            self._notice(f"the session is not kept: {self._folder}: {error.strerror or error}")
         self._sweep()
 
     def sessions(self) -> Iterator[Session]:
@@ -136,9 +138,9 @@ class Cache:
                 yield session
 
     def drop(self, profile: str | None = None, cache_keys: Collection[str] = ()) -> Dropped:
-        """Forget the sessions that depend on a profile, or all of them.
+        """Delete the sessions that depend on a profile, or all of them.
 
-        :param cache_keys: the sessions of these steps as well, whichever profile they were made for.
+        :param cache_keys: the sessions of these steps, too, of whichever profile.
         """
         names = {self.name(cache_key) + _SUFFIX for cache_key in cache_keys}
         dropped = unreadable = 0
@@ -156,10 +158,10 @@ class Cache:
         return sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
 
     def _sweep(self) -> None:
-        """Remove what has ended, and what a killed process left behind.
+        """Delete the sessions that have ended, and the temporary files of a killed process.
 
-        What our key does not open may be a live session of the same user: a login without ``XDG_RUNTIME_DIR`` has
-        another key. So it goes when every session of its age has ended.
+        A file that our key does not open may be a live session of the same user: a login without ``XDG_RUNTIME_DIR``
+        has another key. So it is deleted when every session of its age has ended.
         """
         for path in self._files():
             session = self._read(path)
@@ -169,7 +171,7 @@ class Cache:
         files.sweep_temporary(self._folder)
 
     def _read(self, path: Path) -> Session | None:
-        """A file's session; None where there is none or it is not ours: a cache has no damaged state."""
+        """The session in a file; None if there is none or our key does not open it: a cache has no damaged state."""
         if self._key is None:
             return None
         try:
@@ -183,7 +185,7 @@ class Cache:
 
     @cached_property
     def _key(self) -> bytes | None:
-        """The cache's key, made when there is none; None where there is no private place for it."""
+        """The key of the cache, created if there is none; None if there is no private folder for it."""
         if self._off:
             return None
         try:
@@ -192,17 +194,17 @@ class Cache:
             return self._key_that_stays(_reason(error))
 
     def _key_that_stays(self, reason: str) -> bytes | None:
-        """The key in the state folder; that it does not go with the login is said once, when it is made."""
+        """The key in the state folder. It outlives the login: a notice says so once, when the key is created."""
         folder = self._folder.with_name("key")
         new = not folder.exists()
         try:
             key = _key_in(folder)
         except OSError as error:
-            output.note(f"sessions are not kept: {reason}; {_reason(error)}")
+            self._notice(f"sessions are not kept: {reason}; {_reason(error)}")
             return None
         if new:
-            output.note(
-                f"the key of kept sessions lies in {folder} and stays there after you log out: {reason}."
+            self._notice(
+                f"the key of kept sessions is in {folder} and stays there after you log out: {reason}."
                 " AWS_VAULT_SESSION_CACHE=off keeps none"
             )
         return key

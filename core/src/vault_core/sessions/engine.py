@@ -1,4 +1,4 @@
-"""Walk a plan from its nearest live step: nothing is asked, derived or fetched that is still there."""
+"""Walk a plan from its nearest live step, so that nothing is asked, derived or fetched without need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault_core.mfa import TRIES, MfaCodes
 from vault_core.plugins.boundary import open_provider
 from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
-from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, Flights
+from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, SingleFlight
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedCredentials:
     """The credentials of a profile."""
 
     credentials: Credentials
     cached: bool
-    """They came from the session cache as they are."""
+    """They are a session from the cache."""
 
 
 class Engine:
-    """Makes sessions. One object a command.
+    """Makes the sessions of one operation.
 
-    :param mfa_token: the code of ``--mfa-token``.
+    :param mfa_token: an MFA code to use once, before the sources are asked.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Engine:
         host: Host,
         profiles: Profiles,
         cache: Cache,
-        flights: Flights,
+        flights: SingleFlight,
         mfa_token: Secret | None = None,
     ) -> None:
         self._host = host
@@ -55,21 +55,23 @@ class Engine:
         self._done: dict[str, Credentials] = {}
         self._began = datetime.now(UTC)
 
-    def credentials(self, plan: Plan) -> Issued:
-        """The credentials of a plan.
+    def credentials(self, plan: Plan) -> IssuedCredentials:
+        """Return the credentials of a plan.
 
-        :raises VaultError: with the exit code of what failed: 4 the store, 5 the passphrase, 6 MFA or AWS.
+        :raises StorageError: the store failed.
+        :raises PassphraseError: the store cannot be unlocked.
+        :raises SessionError: MFA or AWS failed.
         """
         if isinstance(plan.last, SessionStep) and (live := self.live(plan.last)) is not None:
-            return Issued(live.credentials, cached=True)
-        return Issued(self.obtain(plan.last), cached=False)
+            return IssuedCredentials(live.credentials, cached=True)
+        return IssuedCredentials(self.obtain(plan.last), cached=False)
 
     def live(self, step: SessionStep) -> Session | None:
-        """The step's session in the cache, if it is good for a while. Asks nobody."""
+        """The step's session in the cache, if it does not end soon. Never prompts."""
         return self._cache.get(step.cache_key)
 
     def missing(self, plan: Plan) -> list[Step]:
-        """The steps that are to be made, the first one first: those behind the last live one. Asks nobody."""
+        """The steps that are still to be made, in order: those after the last live one. Never prompts."""
         steps: list[Step] = []
         for step in reversed(plan.steps()):
             if isinstance(step, SessionStep) and self.live(step) is not None:
@@ -78,12 +80,12 @@ class Engine:
         return steps
 
     def cancel(self) -> None:
-        """Have every thread that makes a session give up soon."""
-        self._host.ends = time.monotonic()
+        """Have every thread that makes a session stop soon."""
+        self._host.state.cancel()
         self._flights.cancel()
 
     def obtain(self, step: Step) -> Credentials:
-        """The credentials of a step, made if they are not there."""
+        """Return the credentials of a step; make them if there are none."""
         if step.cache_key not in self._done:
             self._done[step.cache_key] = self._key(step) if isinstance(step, KeyStep) else self._session(step)
         return self._done[step.cache_key]
@@ -91,7 +93,7 @@ class Engine:
     def _key(self, step: KeyStep) -> Credentials:
         from vault_core.storage.vault import Vault
 
-        # Two profiles may mean two stores by one name: the options of a store can be a profile's own.
+        # Two profiles may mean two stores of one name: a profile can set options of its store.
         vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))
         key = vault.get(step.name)
         if key is None:
@@ -113,33 +115,33 @@ class Engine:
         )
 
     def _session(self, step: SessionStep) -> Credentials:
-        def landed() -> Session | None:
-            # However short its life: what was made while we wait is as good as what we would get.
+        def lookup() -> Session | None:
+            # However soon it ends: a session that was made while we wait is as good as one that we would get.
             return self._cache.get(step.cache_key, made_since=self._began)
 
         name = self._cache.name(step.cache_key)
         try:
-            session = landed() or self._flights.join(name, landed, lambda flight: self._lead(step, flight))
+            session = lookup() or self._flights.run(name, lookup, lambda flight: self._work(step, flight))
         except KeyboardInterrupt:
             raise self._flights.interrupted(name) from None
         return session.credentials
 
-    def _lead(self, step: SessionStep, flight: Flight) -> Session:
-        before = self._host.questions
+    def _work(self, step: SessionStep, flight: Flight) -> Session:
+        before = self._host.state.prompts_shown
         try:
             credentials = self._issue(step, self._source(step, flight), flight)
         finally:
-            if self._host.questions > before:
+            if self._host.state.prompts_shown > before:
                 flight.asked()
         session = Session(credentials, datetime.now(UTC), kind_of(step), profiles_of(step))
-        if not self._host.suspected:
+        if not self._host.state.suspected:
             asked = step.parameters.get("duration_seconds")
             self._cache.put(step.cache_key, session, seconds=asked if isinstance(asked, int) else LONGEST)
         return session
 
     def _source(self, step: SessionStep, flight: Flight) -> Credentials | None:
         if isinstance(step.source, KeyStep):
-            flight.phase("question")  # for the passphrase, if it takes one
+            flight.phase("question")  # for the passphrase, if one is needed
         return self.obtain(step.source) if step.source is not None else None
 
     def _issue(self, step: SessionStep, source: Credentials | None, flight: Flight) -> Credentials:
@@ -156,7 +158,7 @@ class Engine:
                 provider = open_provider(self._host.plugins, spec, context)
                 return provider.issue(_request(step, source, code))
             except MfaRejected:
-                if attempt == TRIES or self._host.why_nobody_can_be_asked():
+                if attempt == TRIES or self._host.cannot_ask():
                     raise
         raise AssertionError("the last attempt returns or raises")
 
@@ -165,7 +167,7 @@ def _request(step: SessionStep, source: Credentials | None, code: Secret | None)
     def mfa() -> Secret:
         if code is None:
             raise SessionError(
-                f"session provider {step.provider!r} asks for an MFA code that its parameters do not name"
+                f"session provider {step.provider!r} asks for an MFA code, and its parameters name no mfa_serial"
             )
         return code
 
@@ -174,6 +176,6 @@ def _request(step: SessionStep, source: Credentials | None, code: Secret | None)
 
 
 def kind_of(step: SessionStep) -> str:
-    """What a session is called in a table: ``sts.AssumeRole``."""
+    """The name of a session in a table: ``sts.AssumeRole``."""
     action = step.parameters.get("action")
     return f"{step.provider}.{action}" if action else step.provider

@@ -1,8 +1,8 @@
-"""Which generation of a stored key, of a profile and of everything is current on this machine.
+"""The current generations, on this machine, of each stored key, of each profile, and of all sessions.
 
-Generations are part of every cache key. Every change of a stored key through awsv draws a new one for the key, and
-``clear`` one for a profile or for everything. So what was made before is never served afterwards, whatever the order
-of events: not by a process that is just making it, and not where its file could not be read and so not be removed.
+Generations are part of every cache key. Each change of a stored key through awsv draws a new one for the key; ``clear``
+draws one for a profile or for all sessions. So an earlier session is never served afterwards, whatever the order of
+events: not by a process that is making it, and not if its file could not be read and so not be removed.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from pathlib import Path
 from vault_core import files
 
 WHOLE = ""
-"""In the place of a key's name, which is never empty: all keys of a store."""
+"""In place of the name of a key, which is never empty: all keys of a store."""
 
 MANY = 200
-"""So many old generations are put together to one, which costs every profile one new session."""
+"""The number of old generations that are merged into one, which costs each profile one new session."""
 
 _DAY = 24 * 3600.0
 _ALL = "all"
 
 
 class Generations:
-    """The generations, one small file each in the state folder.
+    """The generations: one small file each, in the state folder.
 
-    :param folder: made when it is first needed.
+    :param folder: created at the first need.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def current(self, store: str, name: str) -> str:
-        """The generation of a key and of its whole store; empty where this machine never changed either."""
+        """Return the generation of a key and of its whole store; empty if neither ever changed on this machine."""
         return self._current(_digest(store, name), _digest(store, WHOLE))
 
     def of_profile(self, name: str) -> str:
-        """The generation of a profile's sessions; empty where they were never cleared."""
+        """Return the generation of the sessions of a profile; empty if they were never cleared."""
         return self._current(_digest(name))
 
     def advance(self, store: str, name: str) -> None:
@@ -50,7 +50,7 @@ class Generations:
         self._advance(_digest(store, name))
 
     def advance_profile(self, name: str) -> None:
-        """Make every session of a profile, and every one that stands on it, stale.
+        """Make every session of a profile, and every session that depends on it, stale.
 
         :raises OSError: it cannot be written.
         """
@@ -64,7 +64,7 @@ class Generations:
         self._advance(_ALL)
 
     def _current(self, *files: str) -> str:
-        # That of everything last: where another one is gone because many were put together, this one is the new one.
+        # That of all sessions last: if another one is gone because many were merged, this one is the new one.
         found = [self._read(file) for file in (*files, _ALL)]
         return ":".join(found) if any(found) else ""
 
@@ -76,29 +76,29 @@ class Generations:
             return ""
         except (OSError, ValueError):
             pass
-        # Something is there and cannot be told: no session was made under it, and none is found again.
+        # A file that cannot be read: no session was made under it, and none is found again.
         return secrets.token_hex(8)
 
     def _advance(self, file: str) -> None:
         files.make_folder(self._folder)
-        # Durable: a generation that a loss of power takes back would take back sessions of a removed key.
+        # Durable: if a loss of power undid a generation, sessions of a removed key would be served again.
         files.replace(self._folder / file, secrets.token_hex(8).encode(), durable=True)
         files.sweep_temporary(self._folder)
         if file != _ALL:
-            self._put_together()
+            self._merge()
 
-    def _put_together(self) -> None:
-        """Remove old generations where there are many: what they made stale, a new one of everything does.
+    def _merge(self) -> None:
+        """Remove old generations if there are many: a new one of all sessions makes the same ones stale.
 
-        The order matters: a process that finds one missing has the new generation of everything. And only old ones
-        go, because a young one may be that of a change which is not over.
+        The order matters: a process that finds one missing finds the new generation of all sessions. Only old ones are
+        removed, because a young one may belong to a change that is not over.
         """
         old = [path for path in self._folder.iterdir() if path.name != _ALL and files.is_older(path, _DAY)]
         if len(old) < MANY:
             return
         self.advance_all()
         for path in old:
-            if files.is_older(path, _DAY):  # nor what another process has drawn since we looked
+            if files.is_older(path, _DAY):  # not one that another process has drawn meanwhile
                 with suppress(OSError):
                     path.unlink()
 

@@ -1,8 +1,8 @@
-"""The plan: which steps lead from a stored key to the credentials of a profile. Pure data, nothing is asked.
+"""The plan: the steps from a stored key to the credentials of a profile. Pure data; making it never prompts.
 
-``stored key → session token with MFA → role A → role B``: a step is a session provider with parameters on top of the
-step before. Two profiles that need the same step have it with the same cache key, so it is made, and its MFA code is
-asked, once for all of them.
+``stored key → session token with MFA → role A → role B``: a step is a session provider with parameters, and uses the
+credentials of the step before. Profiles with an equal step have the same cache key for it, so the session is made, and
+its MFA code is asked for, once for all of them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vault_core.api import Profile, Source
+from vault_core.api import Profile, SourceNeed
 from vault_core.errors import ConfigError
 from vault_core.plugins.boundary import parameters
-from vault_core.sessions.profiles import AwsProfile, Flags, Profiles, seconds_of
+from vault_core.sessions.profiles import AwsProfile, Profiles, SessionOptions, seconds_of
 
 if TYPE_CHECKING:
     from vault_core.plugins.host import Host
@@ -32,7 +32,7 @@ ROLE_TTL = 3600
 """Seconds; aws-vault's defaults of AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL and AWS_ASSUME_ROLE_TTL."""
 
 STS = "sts"
-"""The session provider of a profile that names none."""
+"""The default session provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +40,25 @@ class KeyStep:
     """The key stored under a name."""
 
     name: str
-    store: Store
-    cache_key: str
+    store: Store = field(repr=False)
+    cache_key: str = field(repr=False)
     named_by: str = ""
-    """For messages: the profile and the place that name it, where that is not the profile asked for."""
+    """For messages: the profile that names it and the line, unless that is the requested profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStep:
-    """A session that a provider issues, on top of another step or of nothing."""
+    """A session that a provider issues, from the credentials of another step or from none."""
 
     provider: str
     profile: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(repr=False)
+    """What the provider made of the profile. Not in the repr: options of a provider may be secret."""
     source: Step | None
-    cache_key: str
+    cache_key: str = field(repr=False)
     """Covers everything that can change the session."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """The profile's keys, from which the provider's own options are read."""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The keys of the profile, which may set options of the provider."""
 
 
 Step = KeyStep | SessionStep
@@ -65,12 +66,12 @@ Step = KeyStep | SessionStep
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a profile needs."""
+    """The steps that a profile needs."""
 
     profile: str
     last: Step
     region: str | None
-    """For the child; None where neither the config nor the environment nor a flag says."""
+    """The region for programs; None if neither the options, the environment nor the config has one."""
     chain: tuple[AwsProfile, ...]
     notes: tuple[str, ...] = ()
 
@@ -80,7 +81,7 @@ class Plan:
 
 
 def steps_to(step: Step | None) -> tuple[Step, ...]:
-    """A step and those that it stands on, the stored key first."""
+    """Return a step and the steps before it, the stored key first."""
     steps: list[Step] = []
     while step is not None:
         steps.append(step)
@@ -89,37 +90,37 @@ def steps_to(step: Step | None) -> tuple[Step, ...]:
 
 
 def profiles_of(step: Step) -> tuple[str, ...]:
-    """The profiles that a step depends on, the stored key's first."""
+    """Return the profiles that a step depends on, the profile of the stored key first."""
     return tuple(dict.fromkeys(one.name if isinstance(one, KeyStep) else one.profile for one in steps_to(step)))
 
 
 class Planner:
-    """Makes plans from the profiles, the flags and the settings."""
+    """Makes plans from the profiles, the session options and the settings."""
 
-    def __init__(self, host: Host, profiles: Profiles, generations: Generations, flags: Flags) -> None:
+    def __init__(self, host: Host, profiles: Profiles, generations: Generations, options: SessionOptions) -> None:
         self._host = host
         self._profiles = profiles
         self._generations = generations
-        self._flags = flags
+        self._options = options
         self._marks: dict[str, list[str]] = {}
 
     def plan(self, name: str) -> Plan:
-        """The plan of a profile.
+        """Return the plan of a profile.
 
-        :raises ConfigError: the profile, or one that it stands on, does not make sense.
+        :raises ConfigError: the profile, or one of its source profiles, makes no sense.
         :raises PluginError: a session provider or storage backend that it names cannot be loaded.
         """
         chain = self._profiles.chain(name)
         self._marks = self._generations_of(chain)
         notes: list[str] = []
         last = self._steps(chain, notes)
-        region = self._flags.region or self._child_region(chain[0])
+        region = self._options.region or self._child_region(chain[0])
         return Plan(name, last, region, chain, tuple(notes))
 
     def _generations_of(self, chain: Sequence[AwsProfile]) -> dict[str, list[str]]:
-        """The generations that count for the steps of a profile: its own, and those of profiles that only pass it on.
+        """The generations for the steps of a profile: its own, and those of profiles without a step.
 
-        Such a one has no step by itself, and what is cleared for it must not be served to it all the same.
+        A profile without a step passes on the step of its source, and after ``clear`` must not be served the old one.
         """
         marks: dict[str, list[str]] = {}
         found: set[str] = set()
@@ -137,13 +138,13 @@ class Planner:
     def _steps(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
         foreign = next((number for number, profile in enumerate(chain) if self._provider(profile) != STS), None)
         if foreign == 0:
-            return self._foreign(chain, notes)
+            return self._from_provider(chain, notes)
         roles = [profile for profile in reversed(chain[:foreign]) if profile.role]
         serial = next((role.keys["mfa_serial"] for role in roles if "mfa_serial" in role.keys), None)
         if foreign is not None:
             return self._roles(roles, chain[0], self._steps(chain[foreign:], notes), serial, notes)
         key = self._key(chain)
-        if self._flags.no_session:
+        if self._options.no_session:
             return self._roles(roles, chain[0], key, serial, notes)
         if not roles:
             return self._token(chain[-1], key, self._serial(chain), shown=True)
@@ -157,7 +158,7 @@ class Planner:
     def _roles(
         self, roles: Sequence[AwsProfile], target: AwsProfile, step: Step, serial: str | None, notes: list[str]
     ) -> Step:
-        """The roles one behind the other; the MFA code, where there is one to give, goes to the first."""
+        """The roles in a chain; an MFA code goes to the first one."""
         for number, role in enumerate(roles):
             step = self._role(role, step, serial if number == 0 else None, role is target, notes)
         return step
@@ -166,7 +167,7 @@ class Planner:
         return next((profile.keys["mfa_serial"] for profile in chain if "mfa_serial" in profile.keys), None)
 
     def _long_single_role(self, roles: Sequence[AwsProfile], target: AwsProfile) -> bool:
-        """One role for longer than an hour: STS grants that to the long-term key, not to a session token."""
+        """A single role for longer than an hour: STS grants that to a long-term key, not to a session token."""
         return len(roles) == 1 and self._role_seconds(roles[0], roles[0] is target) > CHAINED_ROLE_MAX
 
     def _key(self, chain: Sequence[AwsProfile]) -> KeyStep:
@@ -188,7 +189,7 @@ class Planner:
 
         :param shown: the token itself is what was asked for, not what roles start from.
         """
-        seconds = (self._flags.duration or self._seconds("AWS_SESSION_TOKEN_TTL")) if shown else None
+        seconds = (self._options.duration or self._seconds("AWS_SESSION_TOKEN_TTL")) if shown else None
         if seconds is None and (serial is not None or not shown):
             seconds = self._seconds("AWS_CHAINED_SESSION_TOKEN_TTL") or CHAINED_TOKEN_TTL
         keys = {name: value for name, value in base.keys.items() if name not in ("role_arn", "mfa_serial")}
@@ -211,8 +212,8 @@ class Planner:
         return self._session(STS, role.name, keys, source)
 
     def _role_seconds(self, role: AwsProfile, is_target: bool) -> int:
-        if is_target and self._flags.duration:
-            return self._flags.duration
+        if is_target and self._options.duration:
+            return self._options.duration
         if (seconds := self._seconds("AWS_ASSUME_ROLE_TTL")) is not None:
             return seconds
         if (text := role.keys.get("duration_seconds")) is None:
@@ -225,14 +226,14 @@ class Planner:
         text = self._host.settings.environ.get(variable)
         return seconds_of(variable, text) if text else None
 
-    def _foreign(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
-        """A profile that names its session provider: the rest of its chain is what the provider works on."""
+    def _from_provider(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
+        """A profile that names its session provider, which uses the credentials of the rest of the chain."""
         provider = self._provider(chain[0])
         need = self._host.plugins.load("session", provider).source
         source: Step | None = None
-        if need is not Source.NEVER and len(chain) > 1:
+        if need is not SourceNeed.NEVER and len(chain) > 1:
             source = self._steps(chain[1:], notes)
-        elif need is Source.REQUIRED:
+        elif need is SourceNeed.REQUIRED:
             source = self._key(chain)
         return self._session(provider, chain[0].name, dict(chain[0].keys), source)
 

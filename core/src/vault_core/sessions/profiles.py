@@ -1,7 +1,7 @@
-"""What an AWS profile comes to for awsv: its keys, the environment and the flags, and what it stands on.
+"""Resolve an AWS profile: its config keys, the environment and its source profile.
 
-The config decides, never what happens to be stored. A profile that needs what awsv does not do yet is refused by the
-name of the key, because a key that is ignored means other credentials than the ones asked for.
+The config decides, never the content of a store. A profile with a key that awsv does not support is refused by the name
+of the key, because ignoring it would give other credentials than the requested ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from vault_core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig, Section
+    from vault_core.secret import Secret
 
 NOT_YET = (
     "credential_source",
@@ -30,13 +31,13 @@ NOT_YET = (
     "web_identity_token_file",
     "web_identity_token_process",
 )
-"""Keys that change whose credentials a profile means and that no provider here understands."""
+"""Keys that change the identity of a profile and that no session provider supports."""
 
 RENAMED = ("role_arn", "source_profile", "mfa_serial")
-"""Keys that also count as ``vault_…``: the SDKs do not know those and so ask the profile's ``credential_process``."""
+"""Keys with a second spelling ``vault_…``: SDKs ignore that one, and so use the profile's ``credential_process``."""
 
 DECIDING = frozenset((*NOT_YET, *RENAMED, *(f"vault_{key}" for key in RENAMED), "credential_process", "services"))
-"""Keys that decide whose credentials a profile means, or who is asked for them."""
+"""Keys that decide the identity of a profile, or where its credentials come from."""
 
 ENDPOINT = (
     "ca_bundle",
@@ -46,31 +47,34 @@ ENDPOINT = (
     "use_dualstack_endpoint",
     "use_fips_endpoint",
 )
-"""Keys that say where STS is asked, and not for what."""
+"""Keys that decide the STS endpoint, and not the identity."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flags:
-    """What the command line says about sessions."""
+class SessionOptions:
+    """What the caller asks of a session beyond what the profile says."""
 
     duration: int | None = None
-    """Seconds, for the session of the profile that was asked for."""
+    """Seconds, for the session of the requested profile."""
     no_session: bool = False
+    """Omit GetSessionToken: without a role, the stored key itself is returned."""
     region: str | None = None
-    """For the child; where STS is asked does not depend on it."""
+    """The region to report to the user of the credentials; the STS endpoint does not depend on it."""
+    mfa_token: Secret | None = None
+    """An MFA code, used once instead of asking the MFA sources."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwsProfile:
-    """One profile, as far as it alone says."""
+    """One profile, without its source profiles."""
 
     name: str
-    keys: Mapping[str, str]
-    """Lower-case keys to values; empty ones are left out, the ``vault_`` ones of :data:`RENAMED` are in their place."""
-    origins: Mapping[str, str] = field(default_factory=dict)
-    """Key to where its value comes from: ``FILE:LINE`` or a variable."""
+    keys: Mapping[str, str] = field(repr=False)
+    """Lower-case keys to values, without empty ones; the ``vault_`` spelling of :data:`RENAMED` is resolved."""
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """A key to the origin of its value: ``FILE:LINE`` or a variable."""
     source: str | None = None
-    """The profile whose credentials it starts from; None: the key stored under its own name."""
+    """The profile whose credentials it uses; None: the key that is stored under its own name."""
 
     @property
     def role(self) -> bool:
@@ -78,13 +82,13 @@ class AwsProfile:
 
 
 LONGEST_CHAIN = 50
-"""Profiles that one stands on: far more than anybody has, and few enough for the locks and calls that they take."""
+"""The maximum number of source profiles: far more than in use, and few enough for the locks and calls they need."""
 
 
 class Profiles:
-    """The profiles of the AWS config and credentials files, seen with the environment.
+    """The profiles of the AWS config and credentials files, resolved with the environment.
 
-    :param environ: the variables that the AWS tools and aws-vault honour are read from here.
+    :param environ: has the variables that AWS tools and aws-vault read.
     """
 
     def __init__(self, config: AwsConfig, environ: Mapping[str, str]) -> None:
@@ -92,47 +96,47 @@ class Profiles:
         self._environ = environ
 
     def chain(self, name: str) -> tuple[AwsProfile, ...]:
-        """The profile, the profile it starts from, and so on down to the one that stands on a stored key.
+        """Return the profile, its source profile, and so on, down to the profile of a stored key.
 
         :raises ConfigError: a cycle, a missing ``source_profile``, more than :data:`LONGEST_CHAIN` profiles, or a key
-            that awsv does not understand yet.
+            that awsv does not support.
         """
         chain = [self.profile(name, target=True)]
         while chain[-1].source is not None:
             source = chain[-1].source
             if len(chain) > LONGEST_CHAIN:
                 raise ConfigError(
-                    f"profile {name!r} stands on more than {LONGEST_CHAIN} others, each on the next",
+                    f"profile {name!r} has a chain of more than {LONGEST_CHAIN} source profiles",
                     hint=f"shorten the chain, for example at {self._where(chain[-1], 'source_profile')}",
                 )
             if source in (profile.name for profile in chain):
                 path = " → ".join([*(profile.name for profile in chain), source])
                 raise ConfigError(
-                    f"the profiles {path} go round in a circle", hint=f"mend {self._where(chain[-1], 'source_profile')}"
+                    f"source_profile cycle: {path}", hint=f"fix {self._where(chain[-1], 'source_profile')}"
                 )
             chain.append(self.profile(source, target=False))
         return tuple(chain)
 
     def profile(self, name: str, *, target: bool) -> AwsProfile:
-        """One profile.
+        """Return one profile.
 
-        :param target: it is the one asked for; the variables that speak of "the" role count for it alone.
+        :param target: it is the requested profile: variables such as ``AWS_ROLE_ARN`` apply to it alone.
         """
         section = self.config.merged(name)
         keys, origins = self._keys(section, target)
         for key in NOT_YET:
             if key in keys:
                 raise ConfigError(
-                    f"profile {name!r} needs {key} ({origins[key]}), which awsv cannot do yet",
-                    hint="leave this profile to the AWS CLI, or remove the key",
+                    f"profile {name!r} needs {key} ({origins[key]}), which awsv does not support yet",
+                    hint="use this profile with the AWS CLI, or remove the key",
                 )
         self._refuse_empty(name, section, keys)
-        return AwsProfile(name, keys, origins, self._source(name, section, keys, origins))
+        return AwsProfile(name, keys, origins, self._source_profile(name, section, keys, origins))
 
     def _refuse_empty(self, name: str, section: Section | None, keys: Mapping[str, str]) -> None:
-        """An empty value is none for us, and an error or another identity for the SDKs: ``role_arn =`` is no role.
+        """Refuse an empty value (``role_arn =``): awsv would ignore it, and SDKs fail or use another identity.
 
-        :raises ConfigError: a key that decides whose credentials these are is there without a value.
+        :raises ConfigError: a key that decides the identity has no value.
         """
         for key, entry in (section.entries if section else {}).items():
             if not entry.value and key in DECIDING and key.removeprefix("vault_") not in keys:
@@ -142,12 +146,12 @@ class Profiles:
                 )
 
     def endpoint(self, name: str) -> dict[str, str]:
-        """The keys that say where STS is asked for a profile, whatever else is in it."""
+        """Return the keys of a profile that decide the STS endpoint."""
         keys, _ = self._keys(self.config.merged(name), target=False)
         return {key: value for key, value in keys.items() if key in ENDPOINT}
 
     def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
-        """A hint for a name that nobody knows."""
+        """Return a hint for an unknown name."""
         import difflib
 
         near = difflib.get_close_matches(name, sorted({*self.config.names(), *stored}), n=3)
@@ -188,10 +192,10 @@ class Profiles:
             yield "AWS_TRANSITIVE_TAGS", "transitive_session_tags"
 
     def _endpoint(self, keys: dict[str, str], origins: dict[str, str]) -> None:
-        """Where STS is asked, in the order of the AWS SDKs. The region: the profile's, else the environment's.
+        """Resolve the STS endpoint in the order of the AWS SDKs, with the region of the profile, else the environment.
 
-        The environment's region does not win here as it does in the AWS CLI: a session is valid in every region of
-        its partition, and twelve shells with twelve regions shall share one.
+        The environment does not win as in the AWS CLI: a session is valid in every region of its partition, so twelve
+        shells with twelve regions can share one.
         """
         if "region" not in keys:
             for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -219,18 +223,18 @@ class Profiles:
             keys["endpoint_url"] = services["sts"]["endpoint_url"]
             origins["endpoint_url"] = f"[services {keys['services']}]"
 
-    def _source(
+    def _source_profile(
         self, name: str, section: Section | None, keys: Mapping[str, str], origins: Mapping[str, str]
     ) -> str | None:
-        """The profile that another one starts from. It needs no section: it may be the name of a stored key."""
+        """The source profile of a profile. It needs no section: it may be the name of a stored key."""
         source, process = keys.get("source_profile"), keys.get("credential_process")
         if process is None or _assumes_a_role(name, section):
             return source if source != name else None
         asked = own_profile(process, name)
         if asked is None:
             raise ConfigError(
-                f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv cannot"
-                " run yet",
+                f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv does"
+                " not run yet",
                 hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove the key",
             )
         if asked == name:
@@ -238,8 +242,8 @@ class Profiles:
         for key in ("role_arn", "source_profile"):
             if key in keys and keys[key] != asked and origins[key] != "AWS_ROLE_ARN":
                 raise ConfigError(
-                    f"profile {name!r} has credential_process ({origins['credential_process']}), which asks awsv for"
-                    f" {asked!r}, and {key} ({origins[key]}), which says something else",
+                    f"profile {name!r} has credential_process ({origins['credential_process']}), which requests"
+                    f" {asked!r}, and {key} ({origins[key]}), which names another profile or role",
                     hint="remove one of the two",
                 )
         return asked
@@ -249,23 +253,23 @@ class Profiles:
 
 
 def _assumes_a_role(name: str, section: Section | None) -> bool:
-    """Whether the SDKs assume a role of a profile from another one's credentials, and so run no process of its own."""
+    """Whether SDKs assume the role of a profile with the credentials of another one, and ignore its process."""
     return section is not None and bool(section.get("role_arn")) and section.get("source_profile") not in (None, name)
 
 
 _HARMLESS = frozenset(("-j", "--json", "--format=json", "--no-input", "--debug"))
-"""Options of a line of ours that do not change whose credentials it prints."""
+"""Options of an awsv line that do not change the identity."""
 
 
 _SESSION_ONLY = frozenset(("-n", "--no-session", "-d", "--duration"))
-"""Options of a line of ours that change the session, not whose key it starts from."""
+"""Options of an awsv line that change the session, not the stored key."""
 
 
 def own_profile(process: str, asking: str | None = None) -> str | None:
-    """The profile that a ``credential_process`` line asks of awsv; None if the line is another program's.
+    """Return the profile that a ``credential_process`` line requests from awsv; None for another program's line.
 
-    :param asking: the profile that the line stands in. If it asks for itself, it may say what kind of session.
-    :raises ConfigError: it is awsv's, with an option that means other credentials than the profile's.
+    :param asking: the profile with the line. A line that requests its own profile may have session options.
+    :raises ConfigError: the line runs awsv with an option that gives other credentials than the profile's.
     """
     try:
         words = shlex.split(process)
@@ -281,7 +285,7 @@ def own_profile(process: str, asking: str | None = None) -> str | None:
             names.extend(rest)
         elif word == "--format":
             names.extend([] if next(rest, "") == "json" else [word])
-        elif word.startswith("--prompt"):  # how the code is asked for does not change what it is for
+        elif word.startswith("--prompt"):  # the MFA source does not change the identity
             _ = "=" in word or next(rest, None)
         elif not word.startswith("-"):
             names.append(word)
@@ -292,10 +296,10 @@ def own_profile(process: str, asking: str | None = None) -> str | None:
     itself = len(names) == 2 and names[1] == asking and _SESSION_ONLY.issuperset(further)
     if further and not itself:
         raise ConfigError(
-            # Not the line itself: what stands behind an option may be a secret.
+            # Not the whole line: the value of an option may be a secret.
             f"the credential_process line{f' of profile {asking!r}' if asking else ''} runs awsv with"
             f" {further[0].partition('=')[0]}, which awsv does not follow from here",
-            hint="say it in the profile (vault_backend, duration_seconds), or ask for that profile itself",
+            hint="set it in the profile (vault_backend, duration_seconds), or use that profile directly",
         )
     return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None
 
@@ -304,9 +308,9 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 def duration(text: str) -> int:
-    """Seconds from ``90m``, ``1h30m`` or ``3600``.
+    """Return the seconds of ``90m``, ``1h30m`` or ``3600``.
 
-    :raises UsageError: neither a number of seconds nor hours, minutes and seconds.
+    :raises UsageError: the text is neither a number of seconds nor hours, minutes and seconds.
     """
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return int(text)
@@ -316,9 +320,9 @@ def duration(text: str) -> int:
 
 
 def seconds_of(variable: str, text: str) -> int:
-    """The duration in a variable.
+    """Return the seconds of a duration in a variable.
 
-    :raises ConfigError: it is none; the message names the variable.
+    :raises ConfigError: it is not a duration; the message names the variable.
     """
     try:
         return duration(text)

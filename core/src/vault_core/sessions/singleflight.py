@@ -1,10 +1,10 @@
-"""One flight per step: of all processes of this user that need a session, one makes it and the others wait for it.
+"""Single flight: when several processes of one user need the same session, one makes it and the others wait for it.
 
-The lock is the operating system's, so death releases it. Those who wait take the leader's outcome, failure included:
-a refused question, an MFA code rejected three times or a denial ends them all with the same error, and nobody is
-asked again for :data:`QUIET` seconds, except by a command that a person just started. Only a dead leader, which leaves
-neither a session nor a failure, hands over to the next; and so does one that failed before it asked a person or AWS
-for anything, because what it lacked (a terminal, a variable) another process may have.
+The lock is an operating system lock, so the death of a process releases it. The processes that wait take the leader's
+outcome, failure included: a refused question, an MFA code rejected three times or a denial ends them all with the same
+error, and no process asks again for :data:`QUIET` seconds, except a command that the user just started. A leader that
+died leaves neither a session nor a failure, and the next process takes over. The same holds for a leader that failed
+before it asked the user or AWS: another process may have what it lacked (a terminal, a variable).
 """
 
 from __future__ import annotations
@@ -26,34 +26,44 @@ QUIET = 10.0
 NETWORK_LIMIT = 30.0
 """Seconds that a leader may spend with the network."""
 
-_AWAITED = {"question": "somebody to answer its question", "network": "AWS"}
+_AWAITED = {"question": "an answer to its question", "network": "AWS"}
 _LARGEST = 1 << 16
 _UNUSED = 24 * 3600.0
-"""Seconds after which a step's files go: no leader is at it for so long."""
+"""Seconds after which the files of a step are removed: no leader works that long."""
 _POLL = 0.03
-_TOLD_AFTER = 2.0
+_NOTICE_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
 
 T = TypeVar("T")
 
 
 class TakenOver(VaultError):
-    """Another process's failure; it has that one's exit code."""
+    """The failure of another process, with its exit code."""
 
 
-class Flights:
-    """The flights of this user.
+class SingleFlight:
+    """The steps that processes of this user are working on.
 
-    :param folder: made when it is first needed; private to the user.
-    :param question_limit: seconds that a person has for an answer.
-    :param foreground: a person just started this command and can be asked.
-    :param sign: an authentication code of a text, by the key of the session cache: nobody else's record of a failure
-        is told, and its hint not given.
+    :param folder: created at the first need; private to the user.
+    :param question_limit: seconds that the user has for an answer.
+    :param foreground: the user just started this command and can be asked.
+    :param sign: the authentication code of a text, by the key of the session cache: only a record of a failure that
+        awsv wrote is reported.
+    :param notice: receives one line for the user.
     """
 
-    def __init__(self, folder: Path, question_limit: float, *, foreground: bool, sign: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        question_limit: float,
+        *,
+        foreground: bool,
+        sign: Callable[[str], str],
+        notice: Callable[[str], None] = output.notice,
+    ) -> None:
         self._folder = folder
         self._sign = sign
+        self._notice = notice
         self._cancelled = False
         self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
@@ -61,46 +71,46 @@ class Flights:
         self._started = time.time()
 
     def cancel(self) -> None:
-        """End the waiting of every thread: Ctrl-C reaches only the main one."""
+        """End the waiting of every thread: Ctrl-C reaches only the main thread."""
         self._cancelled = True
 
-    def join(self, name: str, landed: Callable[[], T | None], lead: Callable[[Flight], T]) -> T:
-        """What ``landed`` finds, or what ``lead`` makes if this process is the first.
+    def run(self, name: str, lookup: Callable[[], T | None], work: Callable[[Flight], T]) -> T:
+        """Return what ``lookup`` finds, or what ``work`` returns if this process is the leader.
 
         :param name: names the step; a file name.
-        :param landed: looks for a finished session; cheap.
-        :param lead: makes it and puts it where ``landed`` looks.
-        :raises VaultError: the leader's failure, whichever process that was.
+        :param lookup: looks for a finished session; cheap.
+        :param work: makes the session and stores it where ``lookup`` finds it.
+        :raises VaultError: the failure of the leader, in this process or another one.
         """
         flight = Flight(self._folder / name, self._sign)
         with ExitStack() as lock:
             try:
-                found = self._wait(flight, lock, landed)
+                found = self._wait(flight, lock, lookup)
             except OSError as error:
                 where = f"{error.filename or self._folder}: {error.strerror}" if error.strerror else f"{error}"
-                output.note(f"this session may be made twice: {where}")
-                return lead(flight)
+                self._notice(f"this session may be requested twice: {where}")
+                return work(flight)
             if found is not None:
                 return found
             try:
                 with flight.leading():
-                    return lead(flight)
+                    return work(flight)
             finally:
                 lock.close()
-                with suppress(OSError):  # the folder was removed
+                with suppress(OSError):  # the folder is gone
                     self._sweep()
 
     def _sweep(self) -> None:
-        """Remove the files of steps that nobody has been at for a day."""
+        """Remove the files of steps that no process has used for a day."""
         files.sweep_temporary(self._folder)
         for path in self._folder.iterdir():
             if files.is_older(path, _UNUSED):
                 with suppress(OSError), _out_of_use(path):
                     path.unlink()
 
-    def _wait(self, flight: Flight, lock: ExitStack, landed: Callable[[], T | None]) -> T | None:
+    def _wait(self, flight: Flight, lock: ExitStack, lookup: Callable[[], T | None]) -> T | None:
         """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
-        waited = Waiting(flight, self._limits)
+        waited = Waiting(flight, self._limits, self._notice)
         while True:
             self._raise_failure(flight)
             try:
@@ -109,8 +119,8 @@ class Flights:
                 pass
             else:
                 self._raise_failure(flight)
-                return landed()
-            if (found := landed()) is not None:
+                return lookup()
+            if (found := lookup()) is not None:
                 return found
             if self._cancelled:
                 raise Cancelled("interrupted")
@@ -122,15 +132,15 @@ class Flights:
         if failure is None:
             return
         error, at = failure
-        # A plugin's bug ends those who wait for it now; who comes later may have another version of it.
+        # A plugin's bug ends the processes that wait for it now; a later one may have another version of the plugin.
         bug = error.exit_code in (VaultError.exit_code, PluginError.exit_code)
         if at >= self._started or (not self._foreground and not bug and time.time() - at < QUIET):
             raise error
 
     def interrupted(self, name: str) -> VaultError:
-        """What Ctrl-C means to who was about to join, or waited.
+        """Return the outcome of Ctrl-C for a process that is waiting, or was about to.
 
-        It went to every process of the terminal. If the leader is one of them, then its answer to it is ours.
+        Every process of the terminal receives Ctrl-C. If the leader is one of them, its outcome is ours.
         """
         flight = Flight(self._folder / name, self._sign)
         until = time.monotonic() + _OUTCOME_WITHIN
@@ -145,35 +155,40 @@ class Flights:
 
 
 class Waiting:
-    """Somebody waits for a leader: for how long, and what they are told."""
+    """Waiting for a leader: its time limits, and one notice to the user."""
 
-    def __init__(self, flight: Flight, limits: dict[str, float]) -> None:
+    def __init__(self, flight: Flight, limits: dict[str, float], notice: Callable[[str], None] = output.notice) -> None:
         self._flight = flight
+        self._notice = notice
         self._limits = limits
         self._phase = ""
         self._since = self._began = time.monotonic()
-        self._told = False
+        self._noticed = False
 
     def check(self) -> None:
-        """Raise after the limit of the phase the leader is in; tell the person once that there is a wait."""
+        """Raise after the time limit of the leader's phase; show the user once that this process waits.
+
+        :raises SessionError: the time limit has passed.
+        """
         pid, phase = self._flight.leader()
         now = time.monotonic()
         if phase != self._phase:
             self._phase, self._since = phase, now
         if now - self._since > self._limits.get(phase, self._limits["waiting"]):
             raise SessionError(
-                f"process {pid} is making this session and does not get on (it is at: {phase or 'start'})",
-                hint=f"look at process {pid}, and end it if it hangs",
+                f"process {pid} holds this session and made no progress for {now - self._since:.0f} s"
+                f" (waiting for: {_AWAITED.get(phase, 'another process')})",
+                hint=f"inspect process {pid}; end it if it hangs",
             )
-        if not self._told and now - self._began > _TOLD_AFTER:
-            self._told = True
-            output.note(f"waiting for process {pid}, which waits for {_AWAITED.get(phase, 'another process')}")
+        if not self._noticed and now - self._began > _NOTICE_AFTER:
+            self._noticed = True
+            self._notice(f"waiting for process {pid}, which waits for {_AWAITED.get(phase, 'another process')}")
 
 
 class Flight:
-    """One step's files: who leads, and how the last one failed.
+    """The files of one step: its leader, and the failure of the last one.
 
-    :param sign: as for :class:`Flights`.
+    :param sign: as for :class:`SingleFlight`.
     """
 
     def __init__(self, path: Path, sign: Callable[[str], str]) -> None:
@@ -185,30 +200,30 @@ class Flight:
         self._spent = False
 
     def phase(self, phase: str) -> None:
-        """The leader says what it is at: ``waiting`` for another flight, ``question`` or ``network``."""
+        """Record what the leader is waiting for: ``waiting`` (another flight), ``question`` or ``network``."""
         self._spent = self._spent or phase == "network"
         _write(self._leader, {"pid": os.getpid(), "phase": phase})
 
     def asked(self) -> None:
-        """The leader has asked a person: if it fails now, the others do not ask again."""
+        """Record that the leader has asked the user: if it fails now, the other processes do not ask again."""
         self._spent = True
 
     def leader(self) -> tuple[int, str]:
-        """Process id and phase of the leader; zero and nothing where nobody has said."""
+        """The process id and phase of the leader; zero and an empty string if none is recorded."""
         match _read(self._leader):
             case {"pid": int(pid), "phase": "waiting" | "question" | "network" as phase} if 0 < pid < 1 << 31:
                 return pid, phase
         return 0, ""
 
     def led_at_our_terminal(self) -> bool:
-        """Whether the leader lives and has our controlling terminal: it then belongs to our session."""
+        """Whether the leader is alive and has our controlling terminal: it then belongs to our session."""
         try:
             return os.getsid(self.leader()[0] or -1) == os.getsid(0)
         except OSError:
             return False
 
     def failure(self) -> tuple[VaultError, float] | None:
-        """How the last leader failed, and when by :func:`time.time`."""
+        """The failure of the last leader, and its time on :func:`time.time`'s clock; None if there was none."""
         match _read(self._failed):
             case {"record": str(record), "code": str(code)} if _same(code, self._code(record)):
                 fields = json.loads(record)
@@ -216,7 +231,7 @@ class Flight:
                 return None
         at = fields["at"]
         if at > time.time() + 1:
-            return None  # the clock was set back since: it would be remembered until that time comes
+            return None  # the clock was set back since: it would be remembered until that time
         error = TakenOver(fields["message"], hint=fields["hint"])
         error.exit_code = fields["exit_code"]
         return error, at
@@ -226,7 +241,7 @@ class Flight:
 
     @contextmanager
     def leading(self) -> Iterator[None]:
-        """Around the leader's work: what it raises is kept for the others.
+        """Around the leader's work: record its failure for the other processes.
 
         :raises Cancelled: in place of KeyboardInterrupt.
         """
@@ -260,9 +275,9 @@ class Flight:
 
 
 def _out_of_use(path: Path) -> AbstractContextManager[object]:
-    """Around the removal of a file. Who has a lock file open and waits looks whether it still is the one in its place.
+    """Around the removal of a file. A process that waits for a lock checks that the file is still in its place.
 
-    :raises TimeoutError: it is a lock, and held.
+    :raises TimeoutError: the file is a lock, and held.
     """
     return files.held(path, timeout=0) if path.suffix == ".lock" else nullcontext()
 
@@ -272,7 +287,7 @@ def _same(code: str, expected: str) -> bool:
 
 
 def _write(path: Path, fields: dict[str, object]) -> None:
-    with suppress(OSError):  # a full disk: the others find out for themselves
+    with suppress(OSError):  # a full disk: the other processes find out for themselves
         files.replace(path, json.dumps(fields).encode())
 
 

@@ -1,15 +1,18 @@
-"""Sealing for storage backends that do not encrypt by themselves (``docs/file-format.md`` §5).
+"""Encryption for storage backends that do not encrypt (``docs/file-format.md`` §5).
 
 :class:`SealedBackend` wraps any backend with ``at_rest=CORE``. The backend sees keys, and values of printable ASCII
-that it can neither read nor change nor exchange; it can delete a value or bring back an older one. Nothing is asked
-before the first value is read or written; keys are listed and deleted without unlocking.
+that it can neither read nor change nor exchange; it can delete a value or restore an older one. The user is asked only
+when the first value is read or written; keys are listed and deleted without unlocking.
 
-Two who write the slot table at once would lose what one of them wrote: a slot, or the data key that a store was made
-with. A backend with ``CAS`` lets one win. For others a lock of this user on this machine does. What is left there is a
-second *machine* (or user). Of two that make a store, ``CREATE_ONLY`` lets one win; without it whoever has made a store
-looks again after its first value, which is put once more where the table is another one by then; a table that arrives
-later still, on its way since before ours was there, costs that first value. Of two that change the slots, the later one
-wins, and the other learns of it only where that one was there when it looked whether its own was kept.
+Two processes that write the slot table at the same time must not lose what one of them wrote: a slot, or the data key
+of a new store. With ``CAS`` the backend decides. Otherwise a lock of this user on this machine does, which leaves two
+*machines* (or users):
+
+- Both create the store. With ``CREATE_ONLY`` the backend decides. Otherwise the creator reads the table again after its
+  first value, and puts the value again if the table is another one by then. A table that arrives even later costs that
+  first value.
+- Both change the slots. The later write wins; the other process notices only if it finds that table when it checks
+  whether its own was kept.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from vault_core import files
-from vault_core.api import ABSENT, ANY, Capability, Context, Expect, Item, SlotKeeper, StorageBackend, Version
+from vault_core.api import ABSENT, ANY, Capability, Expect, Item, StorageBackend, StoreContext, Version
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
-from vault_core.keyslots.kdf_upgrade import Renewal
+from vault_core.keyslots.hints import missing_store
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
 from vault_core.vlt.encoding import (
     NewerFormat,
@@ -34,37 +38,38 @@ from vault_core.vlt.encoding import (
     to_base64,
 )
 from vault_core.vlt.kdf import Argon2id
+from vault_core.vlt.keeper import SlotKeeper
 from vault_core.vlt.slot_table import SlotTable
 
 SLOTS_KEY = "meta/slots"
 """The reserved key that holds the slot table."""
 _PREFIX = "vlt1:"
-_EXTRA = 48  # salt and tag of a sealed value
-_TRIES = 5  # a change of the slots, or a first value, starts again when somebody else was faster
+_EXTRA = 48
+"""Bytes that sealing adds: salt and tag."""
+_TRIES = 5  # a change of the slots, or a first value, starts again if another process was faster
 _PATIENCE = 10.0
-"""Seconds to wait for other processes that write a slot table; each holds the lock for three calls of the backend."""
+"""Seconds to wait for other processes that write a slot table; each holds the lock for three backend calls."""
 
 
 class SealedBackend(StorageBackend, SlotKeeper):
-    """A backend that seals what it passes on.
+    """A backend that encrypts values and passes them on.
 
     :param inner: the backend that keeps the sealed values.
-    :param ctx: unlocks, and names the store.
-    :param capabilities: those of ``inner``; they are also this one's.
+    :param ctx: unlocks the store, and names it in messages.
+    :param capabilities: those of ``inner``, which are also this one's.
     :param cost: of the key derivation of a store that is created here; None means the default.
     """
 
     def __init__(
-        self, inner: StorageBackend, ctx: Context, capabilities: Capability, *, cost: Argon2id | None = None
+        self, inner: StorageBackend, ctx: StoreContext, capabilities: Capability, *, cost: Argon2id | None = None
     ) -> None:
         self._inner = inner
         self._ctx = ctx
         self._where = f"store {ctx.store}"
         self._exclusive = bool((Capability.CREATE_ONLY | Capability.CAS) & capabilities)  # both know ABSENT
         self._versions = Capability.CAS in capabilities
-        self._cost = cost
-        # A slot table that is changed unasked, where a change of another process at the same time could be lost: no.
-        self._renewal = Renewal(ctx, self._where, cost=cost, able=self._versions)
+        # Without CAS an upgrade, which nobody asked for, could overwrite a change by another process.
+        self._slots = StoreKeySlots(ctx, self._where, cost=cost, upgrades=self._versions)
         self._opened: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._made: Secret | None = None  # the table that we have put, while it may still be replaced unnoticed
 
@@ -83,9 +88,9 @@ class SealedBackend(StorageBackend, SlotKeeper):
             if not self._overtaken():
                 break
         else:
-            raise StorageConflict(f"{self._where} is being made by others at the same time", hint="repeat it")
-        if self._renewal.pending and self._opened:
-            with contextlib.suppress(StorageError):  # the value is there; the slot is as it was, and told of again
+            raise StorageConflict(f"other processes are creating {self._where} at the same time", hint="repeat it")
+        if self._slots.upgrade_pending and self._opened:
+            with contextlib.suppress(StorageError):  # the value is there; the slot stays, and the next command says so
                 self.change_slots(lambda table, _: table, dek=self._opened[1])
         return version
 
@@ -99,12 +104,12 @@ class SealedBackend(StorageBackend, SlotKeeper):
             return self._inner.put(key, text, expect=expect)
         except StorageConflict:
             found = self._inner.get(key)
-            if found is not None and found.value == text:  # ours, for its salt: as in _write_table
+            if found is not None and found.value == text:  # ours, as the salt proves: see _write_table
                 return found.version
             raise
 
     def _overtaken(self) -> bool:
-        """Whether the table that we have made is another one now, so that what we put does not open."""
+        """Whether another process replaced the table that we created, so that our value does not open."""
         made, self._made = self._made, None
         if made is None or self._table_item().value == made:
             return False
@@ -120,41 +125,43 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def close(self) -> None:
         self._opened = None
-        self._renewal.forget()
+        self._slots.forget()
         self._inner.close()
 
     # -- the slots -----------------------------------------------------------------------------------------------------
 
-    def slots(self) -> SlotTable:
-        return self._parse(self._table_item().value)[0]
+    def slots(self) -> SlotTable | None:
+        item = self._inner.get(SLOTS_KEY)
+        return None if item is None else self._parse(item.value)[0]
 
     def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
-        store, opened = self._unlock(self._table_item().value, dek)  # may ask, so before the lock
-        self._renewal.prepare()
+        store, opened = self._unlock(self._table_item().value, dek)  # may prompt, so before the lock
+        self._slots.prepare_upgrade()
 
         def changed(found: Item | None) -> Secret:
             if found is None:
-                raise self._missing()
+                raise missing_store(self._ctx)
             self._unlock(found.value, opened)
-            table = self._renewal.applied(change(self._parse(found.value)[0], opened), opened)
-            table.proven(self._ctx)  # before it is put: whether that was done may never be known
+            table = self._slots.upgraded(change(self._parse(found.value)[0], opened), opened)
+            self._slots.proven(table)  # before it is put: a put may succeed without our learning of it
             return _text(table, opened)
 
         for _ in range(_TRIES):
             if self._write_table(changed):
                 self._opened = (store, opened)
-                self._renewal.forget()
+                self._slots.forget()
                 return
-        raise StorageConflict(f"somebody else changes the slots of {self._where} at the same time", hint="repeat it")
+        raise StorageConflict(f"other processes are changing the slots of {self._where}", hint="repeat it")
 
     def _write_table(self, make: Callable[[Item | None], Secret | None]) -> bool:
-        """Put the table that ``make`` makes of the one that is there: the only place that puts one.
+        """Put a new table in the place of the current one. Nothing else puts a table.
 
-        That the backend refuses does not mean that nothing was written: a put may have been repeated because its answer
-        was lost.
+        A refusal by the backend does not prove that nothing was written: a put may have been repeated because its
+        answer was lost.
 
-        :param make: from what is there to what shall be, None to leave it; asks nobody, as others wait.
-        :returns: whether the table is that one now.
+        :param make: from the current table (or None) to the new one, or None to keep it; never prompts, as other
+            processes wait.
+        :returns: whether the new table is in place.
         """
         with self._alone():
             found = self._inner.get(SLOTS_KEY)
@@ -174,7 +181,7 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return False
 
     def _expected(self, found: Item | None) -> Expect:
-        """What the backend can be told to expect in the place of a table."""
+        """The strongest ``expect`` for a table that the backend supports."""
         if found is None:
             return ABSENT if self._exclusive else ANY
         return found.version if self._versions else ANY
@@ -182,22 +189,17 @@ class SealedBackend(StorageBackend, SlotKeeper):
     def _table_item(self) -> Item:
         found = self._inner.get(SLOTS_KEY)
         if found is None:
-            raise self._missing()
+            raise missing_store(self._ctx)
         return found
-
-    def _missing(self) -> StorageUnavailable:
-        return StorageUnavailable(
-            f"{self._where} does not exist yet", hint=f"awsv add --backend {self._ctx.store} PROFILE"
-        )
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def _open(self, *, create: bool = False) -> tuple[bytes, Secret]:
-        """Identity and DEK; unlocks at the first call."""
+        """Identity and data key (DEK); unlocks at the first call."""
         if self._opened is None:
             found = self._inner.get(SLOTS_KEY)
             if found is None and (not create or next(self.keys(), None) is not None):
-                found = self._inner.get(SLOTS_KEY)  # another process may just have created the store
+                found = self._inner.get(SLOTS_KEY)  # another process may have created the store just now
                 if found is None:
                     raise StorageCorrupt(
                         f"{self._where} holds sealed values, but its slot table ({SLOTS_KEY}) is missing",
@@ -207,23 +209,23 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return self._opened
 
     def _create(self) -> tuple[bytes, Secret]:
-        table, dek = SlotTable.create(self._ctx, self._where, cost=self._cost)  # asks, so before the lock
+        table, dek = self._slots.create()  # prompts, so before the lock
         text = _text(table, dek)
         if self._write_table(lambda found: text if found is None else None):
             self._made = None if self._exclusive else text
             return table.store, dek
         stored = self._inner.get(SLOTS_KEY)
         if stored is None:
-            raise StorageCorrupt(f"{self._where} does not keep what is put there")
-        return self._unlock(stored.value)  # another process was first: its table is the store's
+            raise StorageCorrupt(f"{self._where} does not keep its slot table")
+        return self._unlock(stored.value)  # another process was first, so its table counts
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """While no other process of this user on this machine writes a slot table, of whichever store.
+        """Keep other processes of this user on this machine from writing a slot table, of any store.
 
-        :raises StorageUnavailable: others do for longer than :data:`_PATIENCE`.
+        :raises StorageUnavailable: others do so for longer than :data:`_PATIENCE`.
         """
-        if self._versions:  # the backend sees to it, for every machine
+        if self._versions:  # the backend decides, for every machine
             yield
             return
         folder = self._ctx.state_dir
@@ -235,25 +237,25 @@ class SealedBackend(StorageBackend, SlotKeeper):
                     f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
                     hint="let them finish, or end them; then repeat the command",
                 ) from None
-            except OSError as error:  # as safe as another machine is, and no reason to refuse
+            except OSError as error:  # no worse than a second machine, so not a reason to refuse
                 self._ctx.notify(
                     f"{folder} cannot be locked ({error}): let one process at a time change the slots of {self._where}"
                 )
             yield
 
     def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:
-        """Identity and DEK of a table that is proven; ``dek`` is what the caller believes it to be."""
+        """Identity and DEK of a table, which is authenticated; ``dek`` is the data key that the caller has, if any."""
         from vault_core.vlt import primitives
 
         table, expected = self._parse(text)
-        opened = table.open(self._ctx, self._where, self._renewal) if dek is None else dek
+        opened = self._slots.open(table) if dek is None else dek
         if not primitives.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
-        table.proven(self._ctx)
+        self._slots.proven(table)
         return table.store, opened
 
     def _parse(self, text: Secret) -> tuple[SlotTable, bytes]:
-        """The table and its authentication code, both unproven."""
+        """The table and its authentication code, which is not checked here."""
         try:
             value = parse_canonical(text.reveal(), "the slot table")
             version = integer(value.get("format") if isinstance(value, dict) else None, "format", least=1, most=2**32)
@@ -291,6 +293,11 @@ class SealedBackend(StorageBackend, SlotKeeper):
     def _refuse_reserved(self, key: str) -> None:
         if key == SLOTS_KEY:
             raise StorageDenied(f"the key {SLOTS_KEY} of {self._where} is reserved for its key slots")
+
+
+def sealed_size(size: int) -> int:
+    """The bytes that a value of this many bytes takes once it is sealed."""
+    return len(_PREFIX) + 4 * -(-(size + _EXTRA) // 3)
 
 
 def _body(table: SlotTable) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""The vault: AWS keys by profile name, over one store.
+"""The vault: AWS keys by profile name, in one store.
 
-It opens the store that the settings name, adds the core's sealing where the backend has none of its own, and turns
-names and keys into what every backend can hold: item keys over ``[a-z0-9._-]`` and printable ASCII values.
+It opens the store that the settings name, encrypts its values if the backend does not, and encodes names and keys so
+that every backend can hold them: item keys over ``[a-z0-9._-]`` and printable ASCII values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vault_core import output
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -22,7 +21,6 @@ from vault_core.api import (
     Credentials,
     Expect,
     SharedItems,
-    SlotKeeper,
     StorageBackend,
     StorageSpec,
     Version,
@@ -33,29 +31,33 @@ from vault_core.errors import (
     StorageConflict,
     StorageCorrupt,
     StorageDenied,
+    StorageError,
     StorageLocked,
     UsageError,
 )
 from vault_core.plugins.boundary import open_store, said
 from vault_core.secret import Secret
+from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
-    from vault_core.plugins.host import Host, HostContext
+    from vault_core.plugins.context import HostContext
+    from vault_core.plugins.host import Host
     from vault_core.vlt import SlotTable
 
 CREDENTIALS = "credentials/"
 """The kind of the items that hold AWS keys."""
 ORIGINALS = "original/"
-"""The kind of the items that hold what a plain file held before its keys were removed."""
+"""The kind of the items that hold the content of a plain file from before its keys were removed."""
 MAX_NAME = 255
-"""The most bytes a profile name may have: three times that and the kind fit into an item key of 900."""
+"""Bytes of a profile name: encoded, it has three times as many, and with the kind it fits into an item key of 900."""
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 @dataclass(frozen=True)
 class Store:
-    """Which store a command works on: its name, its plugin, and everything that tells it from another one."""
+    """The store that a command works on, not opened yet: its name, its plugin and its context. A step of a plan holds
+    one, so that the store that is opened is the one that was planned with."""
 
     name: str
     spec: StorageSpec
@@ -70,7 +72,7 @@ class Store:
     def named(cls, host: Host, name: str, profile: Mapping[str, str] | None = None) -> Store:
         """The store of this name. Opens nothing.
 
-        :raises PluginNotFound: neither ``config.toml`` nor a plugin has it.
+        :raises PluginNotFound: neither ``config.toml`` nor a plugin defines it.
         """
         settings = host.settings.store(name)
         try:
@@ -86,14 +88,14 @@ class Store:
 
     @cached_property
     def identity(self) -> str:
-        """Equal for two names of one store, and for no two stores: part of the cache key of every session.
+        """The same for two names of one store, and different for two stores: part of the cache key of every session.
 
-        It stays what it was when it was first asked for; :meth:`identify` is what it is now.
+        It keeps its first value; :meth:`identify` computes the value now.
         """
         return self.identify()
 
     def identify(self) -> str:
-        """What :attr:`identity` would be if it was first asked for now: a login's file may be exchanged at any time."""
+        """The identity as it is now: another process may replace a login's file at any time."""
         if self.spec.locate:
             place = self.place
             parts: list[object] = [self.spec.name, os.path.realpath(place) if place.startswith("/") else place]
@@ -101,41 +103,41 @@ class Store:
             declared = [option for option in self.spec.options if not option.secret]
             options = {option.name: str(self.context.options[option.name]) for option in declared}
             parts = [self.spec.name, options, str(self.context.data_dir)]
-        return json.dumps([*parts, self._said("whose")] if self.spec.whose else parts, sort_keys=True)
+        return json.dumps([*parts, self._answer("principal")] if self.spec.principal else parts, sort_keys=True)
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
-        return self._said("locate") or self.name
+        """Its place (a path, a URL), for messages."""
+        return self._answer("locate") or self.name
 
     @property
     def readers(self) -> str | None:
-        """Who can read what is kept there, in one sentence; None where the plugin does not say."""
-        return self._said("who_reads")
+        """Who can read what it keeps, in one sentence; None if the plugin does not say."""
+        return self._answer("readers")
 
-    def _said(self, question: str) -> str | None:
-        return said(self.context.host.plugins, "storage", self.spec, question, self.context)
+    def _answer(self, question: str) -> str | None:
+        return said(self.context.plugins, "storage", self.spec, question, self.context)
 
     @property
     def is_shared(self) -> bool:
-        """Whether several people keep keys in it: each their own, and common ones."""
+        """Whether several people keep keys in it: their own, and shared ones."""
         return Capability.SHARED in self.spec.capabilities
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key in the vault, and which state of its item it was read from."""
+    """A key in the vault, and the version of its item."""
 
     credentials: Credentials
     version: Version
     shared: bool = False
-    """It is everybody's, not the person's own."""
-    holder: str = ""
-    """See :attr:`vault_core.api.Item.holder`."""
+    """It is a shared key, not the user's own."""
+    written_by: str = ""
+    """See :attr:`vault_core.api.Item.written_by`."""
 
 
 class Vault(SlotKeeper):
-    """An open vault; the store behind it is opened at the first need."""
+    """An open vault; the store behind it is opened at its first use, and is then the one that was planned with."""
 
     def __init__(self, host: Host, store: Store) -> None:
         self.store = store
@@ -143,73 +145,64 @@ class Vault(SlotKeeper):
 
     @cached_property
     def _opened(self) -> StorageBackend:
-        """:raises StorageLocked: it is another store now, or another person's, than the one that was planned with; or
-        it needs the network, and the command only looks."""
-        if self._host.local and Capability.REMOTE in self.store.spec.capabilities:
+        """The backend as its plugin opened it.
+
+        :raises StorageLocked: the store, or whose it is, has changed since it was planned with; or it needs the
+            network, and the command must not use it.
+        """
+        if self._host.asking.offline and Capability.REMOTE in self.store.spec.capabilities:
             raise StorageLocked(
                 f"store {self.store.name!r} ({self.store.place}) needs the network and was not asked",
                 hint="'awsv list --unlock' asks it",
             )
         identity = self.store.identity
         opened = open_store(self._host.plugins, self.store.spec, self.store.context)
-        self._host.stores.append(opened)
+        self._host.state.stores.append(opened)
         if self.store.identify() != identity:
             raise StorageLocked(
-                f"store {self.store.name!r} ({self.store.place}) has become another one, or somebody else's, since"
+                f"store {self.store.name!r} ({self.store.place}) is not the store, or not the login, that it was when"
                 " the command began",
                 hint="repeat the command",
             )
         return opened
 
     @cached_property
-    def _backend(self) -> StorageBackend:
-        """The person's own items."""
-        backend = self._split(self._opened)
-        if self.store.spec.at_rest is AtRest.CORE:
+    def _own(self) -> StorageBackend:
+        """The user's own items."""
+        if self._is_sealed:
             from vault_core.storage.sealed import SealedBackend
 
-            return SealedBackend(backend, self.store.context, self.store.spec.capabilities)
-        return backend
+            return SealedBackend(self._opened, self.store.context, self.store.spec.capabilities)
+        return self._opened
 
     @cached_property
-    def _common(self) -> StorageBackend:
-        """Everybody's items.
+    def _shared(self) -> StorageBackend:
+        """The items that all users of the store share.
 
-        :raises StorageDenied: the store has none.
+        :raises StorageDenied: the store has no shared items.
         """
-        opened = self._opened if self.store.is_shared and self.store.spec.at_rest is AtRest.SERVICE else None
-        if not isinstance(opened, SharedItems):
+        can_share = self.store.is_shared and self.store.spec.at_rest is AtRest.SERVICE
+        if not (can_share and isinstance(self._opened, SharedItems)):
             raise StorageDenied(
                 f"store {self.store.name!r} ({self.store.place}) is yours alone: nothing in it is shared",
-                hint="leave --shared away, or name a shared store with --backend",
+                hint="omit --shared, or name a shared store with --backend",
             )
-        return self._split(opened.common())
+        return self._opened.shared()
 
-    def _split(self, backend: StorageBackend) -> StorageBackend:
-        if self.store.spec.max_value is None:
-            return backend
-        from vault_core.splitting import Split
-
-        with self._host.plugins.attributed_to("storage", self.store.spec.name):
-            return Split(backend, self.store.spec.max_value)
-
-    def _items(self, shared: bool) -> StorageBackend:
-        return self._common if shared else self._backend
+    @property
+    def _is_sealed(self) -> bool:
+        return self.store.spec.at_rest is AtRest.CORE
 
     def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
         """The key stored under a name, or None.
 
-        :param shared: True: everybody's only; False: one's own only; None: one's own, else everybody's.
+        :param shared: True: only a shared key; False: only the user's own; None: the user's own, else a shared one.
         :raises StorageCorrupt: the item is not a key.
         """
         if shared is None:
-            own = self._get(name, shared=False)
-            return own if own is not None or not self.store.is_shared else self._get(name, shared=True)
-        return self._get(name, shared=shared)
-
-    def _get(self, name: str, *, shared: bool) -> StoredKey | None:
-        items = self._items(shared)
-        item = items.get(CREDENTIALS + encode(name))
+            own = self.get(name, shared=False)
+            return own if own is not None or not self.store.is_shared else self.get(name, shared=True)
+        item = (self._shared if shared else self._own).get(CREDENTIALS + encode(name))
         if item is None:
             return None
         try:
@@ -218,7 +211,7 @@ class Vault(SlotKeeper):
             if not (isinstance(key_id, str) and isinstance(secret, str)):
                 raise TypeError("not text")
             if not (key_id.isprintable() and secret.isprintable()):
-                # Whoever may write common items could add lines to what is printed for shells and files.
+                # Whoever may write shared items could add lines to what is printed for shells and files.
                 raise ValueError("more than one line")
         except (ValueError, KeyError, TypeError):
             # The decoder's own exception holds the text of the item.
@@ -228,41 +221,60 @@ class Vault(SlotKeeper):
                 hint=f"restore the store from a backup, or remove the item ('{remove}') and add the key again",
             ) from None
         credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
-        return StoredKey(credentials, item.version, shared, item.holder)
+        return StoredKey(credentials, item.version, shared, item.written_by)
 
     def put(self, name: str, key: Credentials, *, expect: Expect = ANY, shared: bool = False) -> None:
-        """Keep a key under a name.
+        """Store a key under a name.
 
-        :param shared: among everybody's keys, not among one's own.
-        :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
+        :param shared: among the shared keys, not among the user's own.
+        :raises StorageConflict: something other than ``expect`` is there; nothing was changed.
+        :raises StorageError: the store cannot keep a value of this size; nothing was changed.
         """
         fields = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key.reveal_text()}
         value = Secret(json.dumps(fields, ensure_ascii=True))
-        items = self._items(shared)
-        items.put(CREDENTIALS + encode(name), value, expect=self._understood(items, name, expect))
+        self._refuse_too_large(f"the key of {name!r}", value)
+        items = self._shared if shared else self._own
+        items.put(CREDENTIALS + encode(name), value, expect=self._supported(items, name, expect))
 
     def delete(self, name: str, *, expect: Expect = ANY, shared: bool = False) -> bool:
-        """Forget the key of a name; True if there was one.
+        """Delete the key of a name; True if there was one.
 
-        :param shared: everybody's, not one's own.
-        :raises StorageConflict: something else than ``expect`` is there; nothing was changed.
+        :param shared: a shared key, not the user's own.
+        :raises StorageConflict: something other than ``expect`` is there; nothing was changed.
         """
-        items = self._items(shared)
-        return items.delete(CREDENTIALS + encode(name), expect=self._understood(items, name, expect))
+        items = self._shared if shared else self._own
+        return items.delete(CREDENTIALS + encode(name), expect=self._supported(items, name, expect))
 
-    def _understood(self, items: StorageBackend, name: str, expect: Expect) -> Expect:
-        """What the backend can check by itself; the rest is looked at here, shortly before."""
+    def _supported(self, items: StorageBackend, name: str, expect: Expect) -> Expect:
+        """The part of ``expect`` that the backend checks without a race; the rest is checked here, just before."""
         able = self.store.spec.capabilities
         checks = Capability.CREATE_ONLY | Capability.CAS if expect is ABSENT else Capability.CAS
         if expect is ANY or able & checks:
             return expect
         item = items.get(CREDENTIALS + encode(name))
         if (ABSENT if item is None else item.version) != expect:
-            raise StorageConflict(f"{name!r} is not as it was before in {self.store.place}")
+            raise StorageConflict(f"another process changed {name!r} in {self.store.place}")
         return ANY
 
+    def _refuse_too_large(self, what: str, value: Secret) -> None:
+        """Before the store is made or asked for: a value that it cannot keep must leave no trace."""
+        most = self.store.spec.max_value
+        if most is None:
+            return
+        size = len(value.reveal())
+        if self._is_sealed:
+            from vault_core.storage.sealed import sealed_size
+
+            size = sealed_size(size)
+        if size > most:
+            raise StorageError(
+                f"{what} takes {size} bytes, and store {self.store.name!r} ({self.store.place}) keeps at most {most} in"
+                " one item; nothing was changed",
+                hint="name another store with --backend",
+            )
+
     def delete_only(self, name: str, key: Credentials) -> bool:
-        """Forget one's own key of a name if it is this one; False, and nothing done, if another or none is there."""
+        """Delete the user's own key of a name if it is this one; False, without effect, otherwise."""
         stored = self.get(name, shared=False)
         if stored is None or stored.credentials != key:
             return False
@@ -273,20 +285,22 @@ class Vault(SlotKeeper):
 
     def original(self, name: str) -> Secret | None:
         """What :meth:`keep_original` keeps under a name, or None."""
-        item = self._backend.get(ORIGINALS + encode(name))
+        item = self._own.get(ORIGINALS + encode(name))
         return item.value if item else None
 
     def keep_original(self, name: str, value: Secret | None) -> None:
-        """Keep what a plain file held, sealed like a key; None forgets it.
+        """Keep the content of a plain file, encrypted like a key; None deletes it.
 
         :param value: printable ASCII.
+        :raises StorageError: the store cannot keep a value of this size; nothing was changed.
         """
         if value is None:
-            self._backend.delete(ORIGINALS + encode(name))
-        else:
-            self._backend.put(ORIGINALS + encode(name), value)
+            self._own.delete(ORIGINALS + encode(name))
+            return
+        self._refuse_too_large(f"the original of {name}", value)
+        self._own.put(ORIGINALS + encode(name), value)
 
-    def slots(self) -> SlotTable:
+    def slots(self) -> SlotTable | None:
         """See :meth:`SlotKeeper.slots`.
 
         :raises StorageDenied: the store has no key slots, as awsv does not encrypt it.
@@ -298,38 +312,37 @@ class Vault(SlotKeeper):
 
     @property
     def _keeper(self) -> SlotKeeper:
-        if not isinstance(self._backend, SlotKeeper):
+        if not isinstance(self._own, SlotKeeper):
             raise StorageDenied(
                 f"store {self.store.name!r} has no key slots: {self.store.spec.name} protects it, not awsv",
                 hint="name another store with --backend",
             )
-        return self._backend
+        return self._own
 
     def names(self) -> Iterator[str]:
-        """The names with a key, one's own and everybody's, sorted."""
+        """The names with a key, own or shared, sorted."""
         yield from sorted(self.owners())
 
     def owners(self) -> dict[str, bool]:
-        """The names with a key; True where only everybody has one: one's own comes first."""
-        names = dict.fromkeys(self._names(self._backend), False)
+        """The names with a key; True if there is only a shared one: the user's own takes precedence."""
+        names = dict.fromkeys(self._names(self._own), False)
         if self.store.is_shared:
             try:
-                common = self._names(self._common)
-            except StorageDenied as error:  # who may not see them still has their own
-                output.note(error.message)
-                common = []
-            names |= {name: True for name in common if name not in names}
+                shared = self._names(self._shared)
+            except StorageDenied as error:  # a user who may not see shared keys still has their own
+                self._host.notice(error.message)
+                shared = []
+            names |= {name: True for name in shared if name not in names}
         return names
 
     def _names(self, items: StorageBackend) -> list[str]:
         keys = items.keys()
-        found = [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]
         names = []
-        for encoded in found:
+        for encoded in [key.removeprefix(CREDENTIALS) for key in keys if key.startswith(CREDENTIALS)]:
             try:
                 names.append(decode(encoded))
-            except StorageCorrupt as error:  # one item of somebody else's must not hide the others
-                output.note(error.message)
+            except StorageCorrupt as error:  # one foreign item must not hide the others
+                self._host.notice(error.message)
         return names
 
 
@@ -359,7 +372,7 @@ def encode(name: str) -> str:
 def decode(encoded: str) -> str:
     """The inverse of :func:`encode`.
 
-    :raises StorageCorrupt: nothing that :func:`encode` makes.
+    :raises StorageCorrupt: :func:`encode` never makes it.
     """
     head, *parts = encoded.split(".")
     try:

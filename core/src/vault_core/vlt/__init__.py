@@ -1,8 +1,10 @@
-"""Key derivation, key slots and sealed values: the only cryptography of the core (``docs/file-format.md``).
+"""The file format of encrypted stores, and its cryptography (``docs/file-format.md``).
 
-A storage plugin that encrypts by itself (``at_rest=BACKEND``) finds here what the core's own sealed stores are made of,
-as ``from vault_core.api import sealing``. Importing this package costs nothing: a name is loaded when it is first used,
-and ``cryptography`` with the first primitive.
+Public for storage backends that write the format themselves (``at_rest=BACKEND``); every other plugin needs only
+:mod:`vault_core.api`. It is frozen separately, in ``tests/vlt_api.txt``. Everything here is pure: nothing prompts, and
+nothing reads or writes a file.
+
+Importing this package is cheap: a name is loaded at its first use, and ``cryptography`` with the first primitive.
 """
 
 from __future__ import annotations
@@ -14,17 +16,17 @@ __all__ = [
     "SEALED_EXTRA",
     "Argon2id",
     "Forged",
+    "KeySlots",
     "NewSlot",
     "NewerFormat",
-    "Renewal",
     "Slot",
+    "SlotKeeper",
     "SlotTable",
     "canonical",
     "decrypt",
     "encrypt",
     "fields",
     "from_base64",
-    "heard",
     "hkdf",
     "integer",
     "lp",
@@ -37,9 +39,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from vault_core.keyslots.kdf_upgrade import Renewal
-    from vault_core.keyslots.new_slot import NewSlot
-    from vault_core.keyslots.replay import heard
     from vault_core.vlt.encoding import (
         NewerFormat,
         canonical,
@@ -51,25 +50,26 @@ if TYPE_CHECKING:
         to_base64,
     )
     from vault_core.vlt.kdf import Argon2id
+    from vault_core.vlt.keeper import KeySlots, SlotKeeper
     from vault_core.vlt.primitives import SEALED_EXTRA, Forged, decrypt, encrypt, hkdf, mac, same, seal, unseal
-    from vault_core.vlt.slot import Slot
+    from vault_core.vlt.slot import NewSlot, Slot
     from vault_core.vlt.slot_table import SlotTable
 else:
     _HOMES = {
-        "Argon2id": "vlt.kdf",
-        "NewSlot": "keyslots.new_slot",
-        "Renewal": "keyslots.kdf_upgrade",
-        "Slot": "vlt.slot",
-        "SlotTable": "vlt.slot_table",
-        "heard": "keyslots.replay",
+        "Argon2id": "kdf",
+        "KeySlots": "keeper",
+        "NewSlot": "slot",
+        "Slot": "slot",
+        "SlotKeeper": "keeper",
+        "SlotTable": "slot_table",
         **dict.fromkeys(
-            ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "vlt.primitives"
+            ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "primitives"
         ),
     }
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"vault_core.{_HOMES.get(name, 'vlt.encoding')}"), name)
-        globals()[name] = value  # the next use finds it here, thousands in one reading of a large store
+        value = getattr(importlib.import_module(f"vault_core.vlt.{_HOMES.get(name, 'encoding')}"), name)
+        globals()[name] = value  # reading a large store uses a name thousands of times
         return value

@@ -1,7 +1,7 @@
-"""How sealed stores write bytes and objects (``docs/file-format.md`` §1): one spelling each, any other is refused.
+"""Bytes and objects as the format writes them (``docs/file-format.md`` §1): one spelling each, any other is refused.
 
-Every function that reads raises :class:`ValueError` with a reason fit for a person, or :class:`NewerFormat` where the
-text must come from a newer version. Nothing here is secret.
+Every function that reads raises :class:`ValueError` with a reason for the user, or :class:`NewerFormat` if only a newer
+version can have written the text. Nothing here is secret.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 
 
 class NewerFormat(ValueError):
-    """The text uses something that this version does not know."""
+    """The text uses a feature that this version does not know."""
 
 
 def lp(*fields: bytes | int) -> bytes:
-    """Join fields without ambiguity: each after its length as u32; integers as u64 (both big-endian)."""
+    """Join fields unambiguously: each is preceded by its length as u32; integers are u64 (both big-endian)."""
     parts = []
     for field in fields:
         data = field.to_bytes(8, "big") if isinstance(field, int) else field
@@ -26,14 +26,16 @@ def lp(*fields: bytes | int) -> bytes:
 
 
 def to_base64(data: bytes) -> str:
+    """Canonical base64, without line ends."""
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def from_base64(text: object, name: str, *, least: int, most: int | None = None) -> bytes:
     """Decode a canonical base64 string.
 
-    :param name: the field, for the message.
-    :param least: the fewest bytes; with ``most`` left out, the exact number.
+    :param name: the field's name in messages.
+    :param least: the minimum number of bytes; without ``most``, the exact number.
+    :raises ValueError: it is something else.
     """
     if not isinstance(text, str):
         raise ValueError(f"{name} is not a string")
@@ -49,14 +51,15 @@ def from_base64(text: object, name: str, *, least: int, most: int | None = None)
 
 
 def canonical(value: object) -> bytes:
-    """The only accepted spelling of a JSON value."""
+    """Canonical JSON: the only accepted spelling of a value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
 def parse_canonical(data: bytes, name: str) -> Any:
     """Parse canonical JSON.
 
-    :param name: what the text is, for the message.
+    :param name: the text's name in messages.
+    :raises ValueError: it is something else.
     """
     try:
         value = json.loads(data.decode("ascii"), parse_float=_refuse, parse_constant=_refuse)
@@ -73,7 +76,11 @@ def _refuse(token: str) -> NoReturn:
 
 
 def fields(value: object, names: Iterable[str], name: str) -> dict[str, Any]:
-    """``value`` as an object with exactly the given fields."""
+    """Check that ``value`` is an object with exactly the given fields.
+
+    :param name: the object's name in messages.
+    :raises ValueError: it is something else.
+    """
     if not isinstance(value, dict):
         raise ValueError(f"{name} is not an object")
     wanted = set(names)
@@ -85,7 +92,11 @@ def fields(value: object, names: Iterable[str], name: str) -> dict[str, Any]:
 
 
 def integer(value: object, name: str, *, least: int, most: int) -> int:
-    """``value`` as an integer within limits; true, 1.0 and "1" are none."""
+    """Check that ``value`` is an integer from ``least`` to ``most``; true, 1.0 and "1" are not integers.
+
+    :param name: the value's name in messages.
+    :raises ValueError: it is something else.
+    """
     if type(value) is not int:
         raise ValueError(f"{name} is not an integer")
     if not least <= value <= most:

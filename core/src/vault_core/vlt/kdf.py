@@ -1,7 +1,7 @@
 """Key derivation functions: their parameters and limits (``docs/file-format.md`` §3.2).
 
-An object of this module is within the limits, or was never made: nobody can pass a derivation that takes the machine
-down, or one that is weaker than OWASP's Password Storage Cheat Sheet allows. The lower limits are that document's rows.
+Only objects within the limits can be made, so a forged file can neither exhaust the machine's memory nor ask for a
+derivation weaker than OWASP's Password Storage Cheat Sheet allows. The lower limits are that document's rows.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from vault_core.vlt.encoding import NewerFormat, fields, from_base64, integer, t
 
 SALT_BYTES = 16
 MAX_TOTAL = 2**23
-"""The most that the derivations of all slots of a store may cost together (:func:`cost`).
+"""The maximum total cost of the derivations of all slots of a store (:func:`cost`).
 
-A passphrase is tried on every slot, so this is what one try can take: some ten seconds. A full table of new slots fits
-(8 composite ones of 4 factors: 6291456), and so does any one derivation that is within its own limits.
+A passphrase is tried on every slot, so this limits the time of one try: about ten seconds. A full table of new slots
+fits (8 composite slots of 4 factors: 6291456), and so does any single derivation within its own limits.
 """
 NO_KDF: Mapping[str, Any] = {"alg": "none"}
-"""Of a composite slot's factor whose passphrase goes in as it is."""
+"""For a factor of a composite slot whose passphrase is used without a key derivation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Argon2id:
             raise ValueError("argon2id with t=1 needs m of at least 47104")
 
     def to_json(self) -> dict[str, Any]:
-        """A ``kdf`` object of this cost, with a salt of its own."""
+        """A ``kdf`` object of this cost, with a new random salt."""
         salt = to_base64(os.urandom(SALT_BYTES))
         return {"alg": "argon2id", "m": self.memory, "t": self.passes, "p": self.lanes, "salt": salt}
 
@@ -56,7 +56,7 @@ class Argon2id:
 def parse_kdf(value: object, name: str) -> Mapping[str, Any]:
     """Check one ``kdf`` object.
 
-    :param name: where it stands, for the message.
+    :param name: its name in messages.
     :raises NewerFormat: the algorithm is not one of this format.
     :raises ValueError: a field is missing, unknown, malformed or outside the limits.
     """
@@ -79,10 +79,10 @@ def parse_kdf(value: object, name: str) -> Mapping[str, Any]:
 
 
 def cost(kdf: Mapping[str, Any]) -> int:
-    """What a checked ``kdf`` object costs, in KiB of memory that Argon2id passes over once: about a microsecond each.
+    """The cost of a checked ``kdf`` object, in KiB of memory that Argon2id passes over once: about a microsecond each.
 
-    scrypt goes over its memory (N KiB for r = 8) twice for each lane, the second time at random, which counts double;
-    four rounds of PBKDF2 take as long as a KiB.
+    scrypt passes over its memory (N KiB for r = 8) twice for each lane; the second pass is random and counts double.
+    Four rounds of PBKDF2 take as long as one KiB.
     """
     match kdf["alg"]:
         case "argon2id":

@@ -1,6 +1,6 @@
-"""The primitives that sealed stores are made of: Argon2id, scrypt, PBKDF2, HKDF-SHA256, AES-256-GCM, HMAC-SHA256.
+"""Cryptographic primitives of the format: Argon2id, scrypt, PBKDF2, HKDF-SHA256, AES-256-GCM, HMAC-SHA256.
 
-The only module of the package that imports ``cryptography``. The suite is fixed by the format's version and never
+The only module of the package that imports ``cryptography``. The format's version fixes the suite; nothing is
 negotiated. Keys and plaintexts are plain bytes here: callers keep them in :class:`~vault_core.secret.Secret`.
 """
 
@@ -26,19 +26,19 @@ KEY_BYTES = 32
 SALT_BYTES = 32
 TAG_BYTES = 16
 SEALED_EXTRA = SALT_BYTES + TAG_BYTES
-"""How much longer a sealed value is than the value."""
+"""Bytes that sealing adds to a value."""
 
-_NONCE = bytes(12)  # safe because every key here encrypts one plaintext only: all come from fresh salts
+_NONCE = bytes(12)  # safe because every key encrypts one plaintext only: each comes from a fresh salt
 
 
 class Forged(ValueError):
-    """A ciphertext is not what its key and its context say: damaged, exchanged or forged."""
+    """A ciphertext does not match its key and context: it was damaged, exchanged or forged."""
 
 
 def argon2id(secret: bytes, salt: bytes, cost: Argon2id) -> bytes:
     """32 bytes from a passphrase.
 
-    :raises StorageUnavailable: this machine has not the memory, or this build of ``cryptography`` has no Argon2id.
+    :raises StorageUnavailable: this machine has too little memory, or this build of ``cryptography`` has no Argon2id.
     """
     try:
         kdf = _Argon2id(salt=salt, length=32, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory)
@@ -55,7 +55,7 @@ def argon2id(secret: bytes, salt: bytes, cost: Argon2id) -> bytes:
 def scrypt(secret: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
     """32 bytes from a passphrase (RFC 7914).
 
-    :raises StorageUnavailable: this machine has not the memory.
+    :raises StorageUnavailable: this machine has too little memory.
     """
     try:
         return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(secret)
@@ -91,12 +91,12 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 def encrypt(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
-    """AES-256-GCM under a key that is never used again, so the nonce is zero; ciphertext and tag."""
+    """AES-256-GCM: ciphertext and tag. The key must never be used again, as the nonce is zero."""
     return AESGCM(key).encrypt(_NONCE, plaintext, aad)
 
 
 def decrypt(key: bytes, ciphertext: bytes | memoryview, aad: bytes) -> bytes:
-    """Undo :func:`encrypt`.
+    """The plaintext of :func:`encrypt`.
 
     :raises Forged: the tag is wrong.
     """
@@ -113,9 +113,9 @@ def seal(key: bytes, info: bytes, value: bytes) -> bytes:
 
 
 def unseal(key: bytes, info: bytes, sealed: bytes) -> bytes:
-    """Undo :func:`seal`.
+    """The value of :func:`seal`.
 
-    :raises Forged: it was made with another key, for another ``info``, or was changed since.
+    :raises Forged: it was sealed with another key or another ``info``, or was changed since.
     """
     salt, ciphertext = sealed[:SALT_BYTES], sealed[SALT_BYTES:]
     return decrypt(hkdf(key, salt, info), ciphertext, info)

@@ -1,6 +1,6 @@
-"""Recovery keys as people write them down (``docs/file-format.md`` §3.5): 32 random bytes, grouped, with a checksum.
+"""Recovery keys in writing (``docs/file-format.md`` §3.5): 32 random bytes, grouped, with a checksum.
 
-What is mistyped and what is another store's key are told apart: the first never gets as far as a store.
+The checksum distinguishes a mistyped key from the key of another store: a mistyped one is never tried on a store.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ GROUP = 4
 _KEY_BYTES = 32
 _CHECK_BYTES = 3
 _CHARACTERS = 56
-_BLANKS = re.compile("[ \t\r\n-]")
+_SEPARATORS = re.compile("[ \t\r\n-]")
 _TEXT = re.compile(f"[A-Z2-7]{{{_CHARACTERS}}}")
 _MISREAD = str.maketrans("018", "OIB")
 
 
 def new() -> Secret:
-    """A new recovery key, as text in 14 groups joined by ``-``. Every change of one of its characters is noticed."""
+    """A new recovery key, as text in 14 groups joined by ``-``. Its checksum detects every single wrong character."""
     while True:
         text = text_of(secrets.token_bytes(_KEY_BYTES))
-        if notices_typos(text):  # all but one in ten thousand do
+        if notices_typos(text):  # all but one in ten thousand keys
             return text
 
 
 def notices_typos(text: Secret) -> bool:
-    """Whether no change of one character makes another key of a right form."""
+    """Whether no change of one character makes another well-formed key."""
     data = base64.b32decode(text.reveal_text().replace("-", ""))
     number = int.from_bytes(data, "big")
     for position in range(_CHARACTERS):
@@ -44,40 +44,40 @@ def notices_typos(text: Secret) -> bool:
 
 
 def text_of(key: bytes) -> Secret:
-    """A recovery key's text from its 32 bytes."""
+    """The text of a recovery key of 32 bytes."""
     text = base64.b32encode(key + _check(key)).decode("ascii")
     return Secret("-".join(text[at : at + GROUP] for at in range(0, _CHARACTERS, GROUP)))
 
 
 def key_of(text: Secret) -> bytes:
-    """The 32 bytes of a recovery key as somebody typed it.
+    """The 32 bytes of a recovery key as the user typed it.
 
-    :raises PassphraseError: mistyped; it says how as far as can be told, and shows nothing of it.
+    :raises PassphraseError: it is mistyped; the message says how, and shows no part of the key.
     """
     try:
-        typed = _BLANKS.sub("", text.reveal_text()).upper().translate(_MISREAD)
+        typed = _SEPARATORS.sub("", text.reveal_text()).upper().translate(_MISREAD)
     except ValueError:
         raise _mistyped("it is not text") from None
     if len(typed) != _CHARACTERS:
-        raise _mistyped(f"it has {len(typed)} characters, and {_CHARACTERS} are needed")
+        raise _mistyped(f"it has {len(typed)} characters instead of {_CHARACTERS}")
     if not _TEXT.fullmatch(typed):
         raise _mistyped("it holds a character that no recovery key has")
     data = base64.b32decode(typed)
     key, check = data[:_KEY_BYTES], data[_KEY_BYTES:]
     if check != _check(key):
-        raise _mistyped("a character is wrong, or two are exchanged")
+        raise _mistyped("a character is wrong, or two are swapped")
     return key
 
 
 def last_group(text: Secret) -> Secret:
-    """What is typed back to show that the key was written down."""
+    """The group that the user types back to show that the key was written down."""
     return Secret(text.reveal_text()[-GROUP:])
 
 
 def same_group(group: Secret, typed: Secret) -> bool:
-    """Whether ``typed`` is ``group``, read as generously as a whole key."""
+    """Whether ``typed`` is ``group``; it is normalised like a whole key."""
     try:
-        return Secret(_BLANKS.sub("", typed.reveal_text()).upper().translate(_MISREAD)) == group
+        return Secret(_SEPARATORS.sub("", typed.reveal_text()).upper().translate(_MISREAD)) == group
     except ValueError:
         return False
 

@@ -1,6 +1,6 @@
 """One key slot: its fields, strictly parsed and written back without loss (``docs/file-format.md`` §3.1 to §3.4).
 
-Nothing here derives or asks: how a slot key comes from a secret is :mod:`vault_core.vlt.derive`'s.
+:mod:`vault_core.vlt.derive` derives the key of a slot from a secret.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FURTHER = {"passphrase": ("kdf",), "key": ("source",), "composite": ("factors",
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One way in. ``head`` is the slot's JSON object without ``commit`` and ``wrap``."""
+    """A key slot of a store. ``head`` is its JSON object without ``commit`` and ``wrap``."""
 
     head: Mapping[str, Any]
     commit: bytes
@@ -36,7 +36,12 @@ class Slot:
 
     @classmethod
     def parse(cls, value: object, name: str) -> Slot:
-        """:raises ValueError: not a slot of this format."""
+        """Check one entry of a slot table.
+
+        :param name: the entry's name in messages.
+        :raises ValueError: it is not a slot of this format; :class:`NewerFormat` if only a newer version can have
+            written it.
+        """
         kind = value.get("type") if isinstance(value, dict) else None
         if not isinstance(kind, str):
             raise ValueError(f"{name} has no type")
@@ -60,17 +65,19 @@ class Slot:
 
     @classmethod
     def wrapped(cls, head: Mapping[str, Any], key: Secret, dek: Secret) -> Slot:
-        """The slot of this head that holds ``dek`` under the slot key ``key``, which wraps nothing else."""
+        """Wrap ``dek`` with the slot key ``key``. A slot key wraps one data key only."""
         from vault_core.vlt import primitives
 
         wrap = primitives.encrypt(key.reveal()[:HALF], dek.reveal(), canonical(head))
         return cls(head, key.reveal()[HALF:], wrap)
 
     def to_json(self) -> dict[str, Any]:
+        """The object that :meth:`parse` reads."""
         return {**self.head, "commit": to_base64(self.commit), "wrap": to_base64(self.wrap)}
 
     @property
     def id(self) -> str:
+        """16 hexadecimal digits, unique in the store."""
         return str(self.head["id"])
 
     @property
@@ -80,18 +87,19 @@ class Slot:
 
     @property
     def label(self) -> str:
+        """The user's name for the slot; public, may be empty."""
         return str(self.head["label"])
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The passphrase sources that it names: one of a key slot, several of a composite one, else none."""
+        """The passphrase sources that the slot names: one for a key slot, several for a composite slot, else none."""
         if self.type == "key":
             return (str(self.head["source"]),)
         return tuple(str(factor["source"]) for factor in self.head.get("factors", ()))
 
     @property
     def cost(self) -> int:
-        """What its derivations cost, in the unit of :func:`vault_core.vlt.kdf.cost`."""
+        """The total cost of its key derivations, in the unit of :func:`vault_core.vlt.kdf.cost`."""
         return sum(cost(part["kdf"]) for part in self.head.get("factors", (self.head,)) if "kdf" in part)
 
     def fits(self, key: Secret) -> bool:
@@ -101,11 +109,11 @@ class Slot:
         return primitives.same(key.reveal()[HALF:], self.commit)
 
     def unwrap(self, key: Secret, where: str) -> Secret:
-        """The DEK.
+        """Unwrap the data encryption key (DEK).
 
-        :param key: this slot's key, which :meth:`fits`.
-        :param where: names the store to people.
-        :raises StorageCorrupt: the slot does not hold what it should.
+        :param key: this slot's key: one that :meth:`fits`.
+        :param where: the store's name in messages.
+        :raises StorageCorrupt: the slot was damaged or forged.
         """
         from vault_core.vlt import primitives
 
@@ -119,17 +127,45 @@ class Slot:
             ) from None
 
     def describe(self) -> str:
-        """For people: its type, what it opens with, its label."""
+        """Type, short id, label and sources, for messages."""
         label = f" {self.label!r}" if self.label else ""
         opener = " and ".join(self.sources)
         return f"{self.type} slot {self.id[:8]}{label}" + (f" ({opener})" if opener else "")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSlot:
+    """A slot that lacks only the data key; :meth:`SlotTable.add` and :meth:`SlotTable.replace` wrap it.
+
+    Everything that prompts or takes time happened before, so a store can add it while it holds its lock.
+
+    :param store: the identity of the store that the slot was made for.
+    :param head: the slot's fields without ``commit`` and ``wrap``.
+    :param key: the slot key.
+    """
+
+    store: bytes
+    head: Mapping[str, Any]
+    key: Secret
+
+    @property
+    def id(self) -> str:
+        """See :attr:`Slot.id`."""
+        return str(self.head["id"])
+
+    def wrap(self, dek: Secret) -> Slot:
+        """The slot that holds ``dek``. Call it for one data key only."""
+        return Slot.wrapped(self.head, self.key, dek)
 
 
 _SECRET = {"passphrase": "passphrase", "key": "key", "composite": "set of factors", "recovery": "recovery key"}
 
 
 def check_label(label: object, name: str) -> None:
-    """:raises ValueError: no label; the message begins with ``name``."""
+    """Check a label.
+
+    :raises ValueError: it is too long or has control characters; the message begins with ``name``.
+    """
     if not isinstance(label, str) or len(label) > MAX_LABEL:
         raise ValueError(f"{name} is malformed: at most {MAX_LABEL} characters")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in label):
@@ -143,7 +179,7 @@ def _match(pattern: re.Pattern[str], value: object, name: str) -> None:
 
 def _check_factors(value: object, name: str) -> None:
     if not isinstance(value, list) or not 2 <= len(value) <= MAX_FACTORS:
-        raise ValueError(f"{name} has not 2 to {MAX_FACTORS} factors")
+        raise ValueError(f"{name} must have 2 to {MAX_FACTORS} factors")
     derived = 0
     for number, entry in enumerate(value, 1):
         factor = fields(entry, ("kdf", "source"), f"factor {number} of {name}")
@@ -152,6 +188,6 @@ def _check_factors(value: object, name: str) -> None:
             parse_kdf(factor["kdf"], f"kdf of factor {number} of {name}")
             derived += 1
     if not derived:
-        raise ValueError(f"no factor of {name} has a key derivation")
+        raise ValueError(f"no factor of {name} has a key derivation function")
     if len({factor["source"] for factor in value}) < len(value):
-        raise ValueError(f"two factors of {name} have one source")
+        raise ValueError(f"two factors of {name} name the same source")

@@ -139,7 +139,7 @@ class PassBackend(StorageBackend):
     def _run(self, *argv: str, input: Secret | None = None) -> RunResult:
         # --batch: no question at the terminal, which is awsv's. Whether GnuPG's agent may show its dialog, awsv knows.
         gpg = [self._ctx.environ.get("PASSWORD_STORE_GPG_OPTS", ""), "--batch"]
-        if not self._ctx.may_show_dialog:
+        if not self._ctx.can_show_dialog:
             gpg.append("--pinentry-mode=cancel")
         setting = ["env", "LC_ALL=C", f"PASSWORD_STORE_GPG_OPTS={' '.join(gpg)}"]
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path, PurePosixPath
 
-from vault_core.api import AtRest, Capability, Context, Option, StorageBackend, StorageSpec, hookimpl
+from vault_core.api import AtRest, Context, Option, StorageBackend, StorageSpec, hookimpl
 
 
 def folder(text: str) -> PurePosixPath:
@@ -53,7 +53,6 @@ def vault_storage_backends() -> tuple[StorageSpec, ...]:
             summary="pass, the password store on GnuPG",
             open=open_store,
             at_rest=AtRest.SERVICE,
-            capabilities=Capability.INTERACTIVE | Capability.MULTI_PROCESS | Capability.LISTS_LOCKED,
             options=(
                 Option(
                     name="folder",
@@ -63,7 +62,7 @@ def vault_storage_backends() -> tuple[StorageSpec, ...]:
                 ),
             ),
             locate=lambda ctx: str(place(ctx)),
-            who_reads=lambda ctx: f"whoever holds a GPG key that a .gpg-id of {password_store(ctx)} names",
+            readers=lambda ctx: f"whoever holds a GPG key that a .gpg-id of {password_store(ctx)} names",
             unavailable=unavailable,
         ),
     )

@@ -68,7 +68,7 @@ def place(ctx: api.Context) -> str:
 @api.hookimpl
 def vault_storage_backends() -> tuple[api.StorageSpec, ...]:
     can = api.Capability
-    able = can.CREATE_ONLY | can.CAS | can.MULTI_PROCESS | can.MULTI_THREAD | can.LISTS_LOCKED
+    able = can.CREATE_ONLY | can.CAS
     path = api.Option(name="path", help="the file; store.sqlite in awsv's data folder if it is not set")
     spec = api.StorageSpec(
         name="sqlite", summary="one SQLite file", open=SqliteBackend, capabilities=able, options=(path,), locate=place

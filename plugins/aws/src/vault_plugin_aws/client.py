@@ -1,14 +1,17 @@
 """An STS client of botocore that is made of its arguments alone.
 
 Neither the AWS config files nor the process environment nor a metadata service decides anything: credentials, region,
-endpoint, proxies and CA bundle are given. Botocore's loggers are off, as at DEBUG they print session tokens and keys.
+endpoint, proxies and CA bundle are given. Botocore's loggers are off meanwhile: at DEBUG they print session tokens and
+keys.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +28,21 @@ READ_SECONDS = 8
 GLOBAL = "aws-global"
 """Botocore's name of https://sts.amazonaws.com, signed for us-east-1."""
 LOGGERS = ("botocore", "boto3", "urllib3", "s3transfer")
+_lock = threading.Lock()
+_silent = 0
+"""Threads within :func:`silenced`."""
+_before: list[tuple[logging.Logger, int, bool]] = []
+"""The loggers as the host program had set them up."""
 
 
 def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
-    """A client that makes each call once, without repeating it.
+    """A client that makes each call once, without repeating it; to be used within :func:`silenced`.
 
     :param parameters: of the session; ``region``, ``endpoint_url`` and their like are read.
     :param source: whose credentials sign.
     :param environ: proxies, CA bundle, and the hosts that may be talked to without TLS.
     :raises botocore.exceptions.BotoCoreError: there is no such endpoint.
     """
-    silence()
     trusted = ca_bundle(parameters, environ) or True
     client = _client(_session(parameters), parameters, source)
     limits = (CONNECT_SECONDS, READ_SECONDS)
@@ -53,12 +60,28 @@ def check(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         refuse_plain_http(endpoint, environ)
 
 
-def silence() -> None:
-    """Turn the loggers of the SDK off, whatever level the root logger has."""
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Meanwhile turn the loggers of the SDK off, whatever level the root logger has, then restore them: they are the
+    host program's. Several threads may be within."""
+    global _silent
+    with _lock:
+        if not _silent:
+            for logger in map(logging.getLogger, LOGGERS):
+                _before.append((logger, logger.level, logger.propagate))
+                logger.setLevel(logging.CRITICAL + 1)
+                logger.propagate = False
+        _silent += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _silent -= 1
+            if not _silent:
+                for logger, level, propagate in _before:
+                    logger.setLevel(level)
+                    logger.propagate = propagate
+                _before.clear()
 
 
 def ca_bundle(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vault_core.api import Context, SessionProvider, SessionSpec, Source, hookimpl
+from vault_core.api import Context, SessionProvider, SessionSpec, SourceNeed, hookimpl
 from vault_plugin_aws.parameters import parameters
 
 
@@ -22,6 +22,6 @@ def vault_session_providers() -> Sequence[SessionSpec]:
             summary="AWS STS: GetSessionToken, and AssumeRole for a profile with role_arn",
             open=_open,
             parameters=parameters,
-            source=Source.REQUIRED,
+            source=SourceNeed.REQUIRED,
         ),
     )

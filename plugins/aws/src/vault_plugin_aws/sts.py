@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vault_core.api import (
-    CallerIdentifier,
     CallerIdentity,
     Context,
     Credentials,
+    IdentifiesCaller,
     MfaRejected,
     Secret,
     SessionError,
@@ -50,7 +50,7 @@ FIELDS = {
 IDENTITY = "GetCallerIdentity"
 
 
-class StsProvider(SessionProvider, CallerIdentifier):
+class StsProvider(SessionProvider, IdentifiesCaller):
     """Sessions of AWS STS.
 
     :param context: of the host; its environment gives proxies and CA bundle.

@@ -9,18 +9,17 @@ from pathlib import Path
 from vault_core.api import (
     ABSENT,
     ANY,
-    Context,
     Expect,
     Item,
     Secret,
-    SlotKeeper,
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
     StorageError,
+    StoreContext,
     Version,
-    sealing,
 )
+from vault_core.vlt import Argon2id, SlotKeeper, SlotTable
 from vault_plugin_file import awsvault, vlt_file
 from vault_plugin_file.store import Change, State, StoreFile
 
@@ -32,7 +31,7 @@ class FileBackend(StorageBackend, SlotKeeper):
     :param cost: the cost of the key derivation of new slots; None: the default.
     """
 
-    def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
+    def __init__(self, ctx: StoreContext, folder: Path, *, cost: Argon2id | None = None) -> None:
         self.store = StoreFile(ctx, folder, cost=cost)
         self._ctx = ctx
         self._notified = False
@@ -104,16 +103,13 @@ class FileBackend(StorageBackend, SlotKeeper):
 
     # -- slots ---------------------------------------------------------------------------------------------------------
 
-    def slots(self) -> sealing.SlotTable:
+    def slots(self) -> SlotTable | None:
         envelope, _ = self.store.look()
-        if envelope is None:
-            raise self.store.missing()
-        return envelope.table
+        return None if envelope is None else envelope.table
 
-    def change_slots(
-        self, change: Callable[[sealing.SlotTable, Secret], sealing.SlotTable], *, dek: Secret | None = None
-    ) -> None:
-        self.slots()
+    def change_slots(self, change: Callable[[SlotTable, Secret], SlotTable], *, dek: Secret | None = None) -> None:
+        if self.slots() is None:
+            raise self.store.missing()
         if dek is not None:
             self.store.open_with(dek)
         self._update(lambda state: replace(state, table=change(state.table, state.dek)), create=False)

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from vault_core.api import Cancelled, StorageConflict, StorageCorrupt, StorageError, StorageUnavailable, sealing
+from vault_core.api import Cancelled, StorageConflict, StorageCorrupt, StorageError, StorageUnavailable
+from vault_core.vlt import SlotTable
 from vault_plugin_file import awsvault, vlt_file
 from vault_plugin_file.atomic_file import LockedFile, Unconfirmed
 from vault_plugin_file.backup import read_copy
@@ -61,7 +62,7 @@ def open_copy(store: StoreFile, path: Path) -> State:
     data = read_copy(path)
     try:
         envelope = vlt_file.parse(data)
-        dek = envelope.table.open(store.ctx, str(path))
+        dek = store.key_slots.open_copy(envelope.table, str(path))
         return State(data, envelope.table, dek, envelope.epoch, vlt_file.decrypt(envelope, dek).whole())
     except ValueError as error:
         refuse(str(path), error, ANOTHER_BACKUP)
@@ -90,23 +91,19 @@ def require_whole(state: State, where: str, hint: str) -> None:
         raise StorageCorrupt(f"{where} is damaged: {count} do not open: {', '.join(damaged)}", hint=hint)
 
 
-def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[State, sealing.SlotTable]:
+def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[State, SlotTable]:
     """Replace the data key: encrypt every entry again, and wrap the new key in every slot. No secret is asked twice.
 
     :param may_drop: gets the descriptions of the slots that could not be unlocked; whether they may be dropped.
     :returns: the new state, and the old slot table.
     :raises Cancelled: they may not.
     """
-    asking = store.ctx
-    store.ctx, repeating = sealing.heard(asking)
-    try:
+    with store.key_slots.remembering():
         old = need(store)
-    finally:
-        store.ctx = asking
     require_whole(old, store.where, "remove these entries, or restore them from a backup, first")
-    table, dek, dropped = old.table.rekey(store.ctx, store.where, repeating=repeating)
+    table, dek, dropped = store.key_slots.rekey(old.table)
     if dropped and not may_drop([slot.describe() for slot in dropped]):
-        table.forget_kept(store.ctx, table.slots)
+        store.key_slots.forget_kept(table)
         raise Cancelled("nothing was changed")
 
     def reseal(state: State) -> State:
@@ -119,7 +116,7 @@ def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[
         return replace(state, table=table, dek=dek, entries=entries)
 
     new = store.update(reseal, create=False)
-    old.table.forget_kept(store.ctx, old.table.slots)
+    store.key_slots.forget_kept(old.table)
     return new, old.table
 
 

@@ -15,6 +15,7 @@ from vault_core.api import (
     Context,
     Option,
     StorageSpec,
+    StoreContext,
     boolean,
     hookimpl,
 )
@@ -28,7 +29,7 @@ def _locate(ctx: Context) -> str:
     return str(folder(ctx) / STORE_NAME)
 
 
-def _open(ctx: Context) -> FileBackend:
+def _open(ctx: StoreContext) -> FileBackend:
     from vault_plugin_file.backend import FileBackend
 
     return FileBackend(ctx, folder(ctx))
@@ -42,7 +43,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             summary="one encrypted file in your data folder, opened with a passphrase",
             open=_open,
             at_rest=AtRest.BACKEND,
-            capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS,
+            capabilities=Capability.CREATE_ONLY | Capability.CAS,
             options=(
                 Option(
                     name="dir",

@@ -22,7 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault_core.api import Context, StorageError, StorageUnavailable, sealing
+from vault_core import vlt
+from vault_core.api import StorageError, StorageUnavailable, StoreContext
 from vault_plugin_file import vlt_file
 from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 
@@ -42,18 +43,18 @@ class StoreState:
     """The header MAC."""
 
     def to_bytes(self) -> bytes:
-        value = {"epoch": self.epoch, "mac": sealing.to_base64(self.mac), "store": sealing.to_base64(self.store)}
-        return sealing.canonical({"format": 1, **value})
+        value = {"epoch": self.epoch, "mac": vlt.to_base64(self.mac), "store": vlt.to_base64(self.store)}
+        return vlt.canonical({"format": 1, **value})
 
     @classmethod
     def parse(cls, data: bytes) -> StoreState:
         """:raises ValueError: ``data`` is not output of :meth:`to_bytes`."""
-        found = sealing.fields(sealing.parse_canonical(data, "it"), ("epoch", "format", "mac", "store"), "it")
-        sealing.integer(found["format"], "format", least=1, most=1)
+        found = vlt.fields(vlt.parse_canonical(data, "it"), ("epoch", "format", "mac", "store"), "it")
+        vlt.integer(found["format"], "format", least=1, most=1)
         return cls(
-            sealing.from_base64(found["store"], "store", least=16),
-            sealing.integer(found["epoch"], "epoch", least=1, most=vlt_file.MAX_EPOCH),
-            sealing.from_base64(found["mac"], "mac", least=32),
+            vlt.from_base64(found["store"], "store", least=16),
+            vlt.integer(found["epoch"], "epoch", least=1, most=vlt_file.MAX_EPOCH),
+            vlt.from_base64(found["mac"], "mac", least=32),
         )
 
 
@@ -113,7 +114,7 @@ class RollbackGuard:
     :param path: the path of the store's file.
     """
 
-    def __init__(self, ctx: Context, path: Path) -> None:
+    def __init__(self, ctx: StoreContext, path: Path) -> None:
         self._ctx = ctx
         self._where = path
         self._folder = ctx.state_dir / "anchors"

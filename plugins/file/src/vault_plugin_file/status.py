@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from vault_core.api import sealing
+from vault_core import vlt
 from vault_plugin_file import vlt_file
 from vault_plugin_file.rollback_guard import RollbackStatus
 from vault_plugin_file.store import StoreFile
@@ -91,7 +91,7 @@ def row(slot: dict[str, Any]) -> tuple[str, str, str, str, str]:
 def _cost(kdf: dict[str, Any]) -> str:
     match kdf:
         case {"alg": "argon2id", "m": memory, "t": passes, "p": lanes}:
-            today = sealing.Argon2id()
+            today = vlt.Argon2id()
             less = " (less than new slots)" if memory * passes < today.memory * today.passes else ""
             return (
                 f"argon2id {memory / 1024:g} MiB, {counted(passes, 'pass', 'passes')}, {counted(lanes, 'lane')}{less}"

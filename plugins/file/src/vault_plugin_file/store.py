@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from vault_core.api import (
-    Context,
     Secret,
     StorageCorrupt,
     StorageDenied,
     StorageError,
     StorageUnavailable,
+    StoreContext,
     command_line,
-    sealing,
 )
+from vault_core.vlt import Argon2id, KeySlots, NewerFormat, SlotTable
 from vault_plugin_file import vlt_file
 from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 from vault_plugin_file.location import STORE_NAME
@@ -37,7 +37,7 @@ class State:
     """One authenticated, decrypted state of the file."""
 
     data: bytes
-    table: sealing.SlotTable
+    table: SlotTable
     dek: Secret
     epoch: int
     entries: Entries
@@ -62,13 +62,12 @@ class StoreFile:
     :param cost: the cost of the key derivation of new slots; None: the default.
     """
 
-    def __init__(self, ctx: Context, folder: Path, *, cost: sealing.Argon2id | None = None) -> None:
+    def __init__(self, ctx: StoreContext, folder: Path, *, cost: Argon2id | None = None) -> None:
         self.ctx = ctx
         self.file = AtomicFile(folder, STORE_NAME, limit=vlt_file.MAX_FILE)
         self.where = str(self.file.path)
         self.rollback_guard = RollbackGuard(ctx, self.file.path)
-        self._cost = cost
-        self._renewal = sealing.Renewal(ctx, self.where, cost=cost)
+        self.key_slots: KeySlots = ctx.key_slots(self.where, cost=cost)
         self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
         self._reported: set[RollbackStatus] = set()
@@ -77,6 +76,7 @@ class StoreFile:
     def close(self) -> None:
         """Forget the key and the decrypted state."""
         self._key = self._seen = None
+        self.key_slots.forget()
 
     def missing(self) -> StorageUnavailable:
         """The error for an operation that needs a store if none exists."""
@@ -162,7 +162,7 @@ class StoreFile:
         if self._seen is None or self._seen.data != data:
             dek = self._unlock(envelope, ask)
             self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
-            envelope.table.proven(self.ctx)
+            self.key_slots.proven(envelope.table)
         entries = self._seen.entries
         if whole and isinstance(entries, vlt_file.Index):
             try:
@@ -183,7 +183,7 @@ class StoreFile:
             return self._key[1]
         if not ask:
             raise _NeedsUnlock
-        self._key = (table.store, table.open(self.ctx, self.where, self._renewal))
+        self._key = (table.store, self.key_slots.open(table))
         return self._key[1]
 
     def open_with(self, dek: Secret) -> None:
@@ -204,15 +204,15 @@ class StoreFile:
         :param create: create the store if it does not exist.
         :raises StorageError: the file cannot be written, or must not be: see the module.
         """
-        fresh: tuple[sealing.SlotTable, Secret] | None = None
+        fresh: tuple[SlotTable, Secret] | None = None
         for _ in range(_TRIES):
             envelope, status = self.look()
             if envelope is not None:
                 self._refuse_write(status)
                 self.decode(envelope, ask=True)
-                self._renewal.prepare()
+                self.key_slots.prepare_upgrade()
             elif fresh is None and create:
-                fresh = sealing.SlotTable.create(self.ctx, self.where, cost=self._cost)
+                fresh = self.key_slots.create()
             try:
                 with self.file.locked(self.ctx.check) as file:
                     return self._rewrite(file, change, fresh)
@@ -220,7 +220,7 @@ class StoreFile:
                 continue
         raise StorageUnavailable(f"{self.where} keeps changing its key", hint="repeat the command")
 
-    def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[sealing.SlotTable, Secret] | None) -> State:
+    def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[SlotTable, Secret] | None) -> State:
         envelope, status, _ = self._compare(file.read)
         self._refuse_place(status)
         if envelope is not None:
@@ -233,8 +233,8 @@ class StoreFile:
         changed = change(state)
         if changed is None:
             return state
-        written = self.write(file, replace(changed, table=self._renewal.applied(changed.table, changed.dek)))
-        self._renewal.forget()
+        written = self.write(file, replace(changed, table=self.key_slots.upgraded(changed.table, changed.dek)))
+        self.key_slots.forget()
         return written
 
     def write(self, file: LockedFile, state: State) -> State:
@@ -246,7 +246,7 @@ class StoreFile:
             data = vlt_file.encode(state.table, state.dek, epoch, state.entries)
         except ValueError as error:
             raise StorageError(f"{self.where} is full: {error}", hint="remove entries, or use a second store") from None
-        state.table.proven(self.ctx)  # before the write, whose outcome may be unknown
+        self.key_slots.proven(state.table)  # before the write, whose outcome may be unknown
         try:
             file.replace(data)
         except Unconfirmed as error:
@@ -312,7 +312,7 @@ def refuse(where: str, error: ValueError, instead: str | None = None) -> NoRetur
             f"{where} is not an awsv store: {error}",
             hint=instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder",
         ) from None
-    if isinstance(error, sealing.NewerFormat):
+    if isinstance(error, NewerFormat):
         raise StorageCorrupt(f"{where} was written by a newer version of awsv: {error}", hint="update awsv") from None
     raise StorageCorrupt(
         f"{where} is damaged: {error}", hint=instead or "restore it from a backup: awsv file restore FILE"

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vault_core.api import Secret, sealing
+from vault_core import vlt
+from vault_core.api import Secret
 
 MAGIC = b"\x89VLT\r\n\x1a\n"
 VERSION = 1
@@ -40,7 +41,7 @@ class Foreign(ValueError):
 class Envelope:
     """A parsed file; nothing in it is authenticated yet."""
 
-    table: sealing.SlotTable
+    table: vlt.SlotTable
     epoch: int
     fsalt: bytes
     signed: bytes
@@ -56,7 +57,7 @@ class Envelope:
 
     def made_with(self, dek: Secret) -> bool:
         """Whether the header was written with this data key."""
-        return sealing.same(_header_mac(self.table, dek, self.signed), self.mac)
+        return vlt.same(_header_mac(self.table, dek, self.signed), self.mac)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,9 @@ def parse(data: bytes) -> Envelope:
         raise ValueError("it is truncated")
     version, flags = int.from_bytes(data[8:10], "big"), int.from_bytes(data[10:12], "big")
     if version != VERSION:
-        raise sealing.NewerFormat(f"format version {version}, this one reads {VERSION}")
+        raise vlt.NewerFormat(f"format version {version}, this one reads {VERSION}")
     if flags:
-        raise sealing.NewerFormat(f"unknown flags {flags:#06x}")
+        raise vlt.NewerFormat(f"unknown flags {flags:#06x}")
     length = int.from_bytes(data[12:16], "big")
     if not 1 <= length <= MAX_HEADER:
         raise ValueError(f"its header length is {length}")
@@ -151,12 +152,12 @@ def parse(data: bytes) -> Envelope:
 
 
 def _parse_header(data: bytes, end: int) -> Envelope:
-    header = sealing.parse_canonical(data[_FIXED:end], "its header")
-    found = sealing.fields(header, ("epoch", "fsalt", "slots", "store"), "its header")
+    header = vlt.parse_canonical(data[_FIXED:end], "its header")
+    found = vlt.fields(header, ("epoch", "fsalt", "slots", "store"), "its header")
     return Envelope(
-        table=sealing.SlotTable.parse(found["store"], found["slots"]),
-        epoch=sealing.integer(found["epoch"], "epoch", least=1, most=MAX_EPOCH),
-        fsalt=sealing.from_base64(found["fsalt"], "fsalt", least=_FSALT),
+        table=vlt.SlotTable.parse(found["store"], found["slots"]),
+        epoch=vlt.integer(found["epoch"], "epoch", least=1, most=MAX_EPOCH),
+        fsalt=vlt.from_base64(found["fsalt"], "fsalt", least=_FSALT),
         signed=data[:end],
         mac=data[end : end + _MAC],
         data=data,
@@ -173,8 +174,8 @@ def decrypt(envelope: Envelope, dek: Secret) -> Index:
         raise ValueError("its header was changed")
     key = _payload_key(envelope.table, dek, envelope.epoch, envelope.fsalt)
     try:
-        plaintext = sealing.decrypt(key, envelope.payload, envelope.signed + envelope.mac)
-    except sealing.Forged:
+        plaintext = vlt.decrypt(key, envelope.payload, envelope.signed + envelope.mac)
+    except vlt.Forged:
         raise ValueError("its payload was changed") from None
     length = int.from_bytes(plaintext[:4], "big")
     index, padding = memoryview(plaintext)[4 : 4 + length], plaintext[4 + length :]
@@ -184,14 +185,14 @@ def decrypt(envelope: Envelope, dek: Secret) -> Index:
 
 
 def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
-    index = sealing.parse_canonical(text, "its index")
+    index = vlt.parse_canonical(text, "its index")
     if not isinstance(index, dict):
         raise ValueError("its index is not an object")
     entries = {}
     for name, value in index.items():
         if not is_name(name):
             raise ValueError("its index has a malformed name")
-        found = sealing.fields(value, ("s", "v"), "an entry of its index")
+        found = vlt.fields(value, ("s", "v"), "an entry of its index")
         entries[name] = _entry(found["s"], found["v"], epoch)
     return entries
 
@@ -199,41 +200,41 @@ def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
 def _entry(sealed: Any, version: Any, epoch: int) -> Entry:
     if not isinstance(sealed, str) or not _BASE64.fullmatch(sealed):
         raise ValueError("an entry of its index is malformed")
-    return Entry(sealing.integer(version, "version of an entry", least=1, most=epoch), sealed)
+    return Entry(vlt.integer(version, "version of an entry", least=1, most=epoch), sealed)
 
 
-def encode(table: sealing.SlotTable, dek: Secret, epoch: int, entries: Mapping[str, Entry]) -> bytes:
+def encode(table: vlt.SlotTable, dek: Secret, epoch: int, entries: Mapping[str, Entry]) -> bytes:
     """The bytes of a whole file, with a fresh salt.
 
     :raises ValueError: the file would be too large.
     """
     fsalt = os.urandom(_FSALT)
-    header = sealing.canonical({**table.to_json(), "epoch": epoch, "fsalt": sealing.to_base64(fsalt)})
-    index = sealing.canonical({name: {"s": entry.sealed, "v": entry.version} for name, entry in entries.items()})
+    header = vlt.canonical({**table.to_json(), "epoch": epoch, "fsalt": vlt.to_base64(fsalt)})
+    index = vlt.canonical({name: {"s": entry.sealed, "v": entry.version} for name, entry in entries.items()})
     plaintext = len(index).to_bytes(4, "big") + index
     plaintext += bytes(-len(plaintext) % _BLOCK)
     numbers = VERSION.to_bytes(2, "big") + bytes(2) + len(header).to_bytes(4, "big")
     signed = MAGIC + numbers + header
     head = signed + _header_mac(table, dek, signed)
-    data = head + sealing.encrypt(_payload_key(table, dek, epoch, fsalt), plaintext, head)
+    data = head + vlt.encrypt(_payload_key(table, dek, epoch, fsalt), plaintext, head)
     if len(data) > MAX_FILE:
         raise ValueError(f"it would have {len(data)} bytes, and the limit is {MAX_FILE}")
     return data
 
 
-def seal_entry(table: sealing.SlotTable, dek: Secret, name: str, version: int, value: Secret) -> Entry:
+def seal_entry(table: vlt.SlotTable, dek: Secret, name: str, version: int, value: Secret) -> Entry:
     """Encrypt a value as this version of this name in this store."""
-    sealed = sealing.seal(dek.reveal(), _entry_info(table, name, version), value.reveal())
-    return Entry(version, sealing.to_base64(sealed))
+    sealed = vlt.seal(dek.reveal(), _entry_info(table, name, version), value.reveal())
+    return Entry(version, vlt.to_base64(sealed))
 
 
-def open_entry(table: sealing.SlotTable, dek: Secret, name: str, entry: Entry) -> Secret:
+def open_entry(table: vlt.SlotTable, dek: Secret, name: str, entry: Entry) -> Secret:
     """Decrypt one entry.
 
     :raises ValueError: it is damaged, or was made for another name, version or store.
     """
-    sealed = sealing.from_base64(entry.sealed, "it", least=sealing.SEALED_EXTRA + 1, most=MAX_FILE)
-    return Secret(sealing.unseal(dek.reveal(), _entry_info(table, name, entry.version), sealed))
+    sealed = vlt.from_base64(entry.sealed, "it", least=vlt.SEALED_EXTRA + 1, most=MAX_FILE)
+    return Secret(vlt.unseal(dek.reveal(), _entry_info(table, name, entry.version), sealed))
 
 
 def header_mac(data: bytes) -> bytes:
@@ -242,13 +243,13 @@ def header_mac(data: bytes) -> bytes:
     return data[end : end + _MAC]
 
 
-def _header_mac(table: sealing.SlotTable, dek: Secret, signed: bytes) -> bytes:
-    return sealing.mac(sealing.hkdf(dek.reveal(), table.store, b"vlt/v1/header-mac"), signed)
+def _header_mac(table: vlt.SlotTable, dek: Secret, signed: bytes) -> bytes:
+    return vlt.mac(vlt.hkdf(dek.reveal(), table.store, b"vlt/v1/header-mac"), signed)
 
 
-def _payload_key(table: sealing.SlotTable, dek: Secret, epoch: int, fsalt: bytes) -> bytes:
-    return sealing.hkdf(dek.reveal(), fsalt, b"vlt/v1/payload" + sealing.lp(table.store, epoch))
+def _payload_key(table: vlt.SlotTable, dek: Secret, epoch: int, fsalt: bytes) -> bytes:
+    return vlt.hkdf(dek.reveal(), fsalt, b"vlt/v1/payload" + vlt.lp(table.store, epoch))
 
 
-def _entry_info(table: sealing.SlotTable, name: str, version: int) -> bytes:
-    return b"vlt/v1/entry" + sealing.lp(table.store, name.encode("ascii"), version)
+def _entry_info(table: vlt.SlotTable, name: str, version: int) -> bytes:
+    return b"vlt/v1/entry" + vlt.lp(table.store, name.encode("ascii"), version)

@@ -32,7 +32,8 @@ def _instrumented() -> contextlib.AbstractContextManager[object]:
 
 
 with _instrumented():
-    from vault_core.api import Capability, Item, Secret, StorageBackend, StorageCorrupt, sealing
+    from vault_core import vlt
+    from vault_core.api import Capability, Item, Secret, StorageBackend, StorageCorrupt
     from vault_core.storage.sealed import SealedBackend
     from vault_core.vlt import encoding, kdf, slot, slot_table  # noqa: F401 - imported here, so that they are instrumented
     from vault_plugin_file import vlt_file
@@ -73,8 +74,8 @@ def whole_file(data: bytes) -> bool:
     agree(data, found, independent.check_file)
     if found is None:
         return False
-    header = {**found.table.to_json(), "epoch": found.epoch, "fsalt": sealing.to_base64(found.fsalt)}
-    if sealing.canonical(header) != found.signed[16:] or len(found.data) != len(data):
+    header = {**found.table.to_json(), "epoch": found.epoch, "fsalt": vlt.to_base64(found.fsalt)}
+    if vlt.canonical(header) != found.signed[16:] or len(found.data) != len(data):
         raise Found("the header has another spelling")
     return True
 
@@ -102,7 +103,7 @@ def index(data: bytes) -> bool:
             raise Found(f"{name} is not found")
     if found is not None:
         again = {name: {"s": entry.sealed, "v": entry.version} for name, entry in found.items()}
-        if sealing.canonical(again) != data:
+        if vlt.canonical(again) != data:
             raise Found("the index has another spelling")
     return found is not None
 
@@ -147,7 +148,7 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
             value = json.loads(data[1:])
             for _ in range(rng.randint(1, 3)):
                 value = _other_value(value, rng)
-            return data[:1] + sealing.canonical(value)
+            return data[:1] + vlt.canonical(value)
     return data[:1] + _other_bytes(bytearray(data[1:]), rng)
 
 
@@ -170,7 +171,7 @@ VALUES: tuple[object, ...] = (
         "argon3",
     ),
     *("passphrase", "key", "composite", "recovery", "0123456789abcdef", [], {}, {"alg": "none"}),
-    *(sealing.to_base64(bytes(size)) for size in (0, 16, 32, 48, 49)),
+    *(vlt.to_base64(bytes(size)) for size in (0, 16, 32, 48, 49)),
 )
 
 

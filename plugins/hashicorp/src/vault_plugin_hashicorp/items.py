@@ -85,7 +85,7 @@ class State:
         return self.data is not None and not self.is_tombstone
 
     @property
-    def holder(self) -> str:
+    def written_by(self) -> str:
         """Who wrote it and when, for people."""
         since = f"since {self.created[:16].replace('T', ' ')} UTC"
         by, host = ((self.data or {}).get(field) for field in ("by", "host"))
@@ -111,7 +111,7 @@ class Items(StorageBackend):
             self._destroy(key, state.number, warn=False)
         if not state.is_there:
             return None
-        return Item(value=self._value(key, state), version=state.version, holder=state.holder)
+        return Item(value=self._value(key, state), version=state.version, written_by=state.written_by)
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
         return self._replace(key, {"value": value.reveal_text()}, expect).version
@@ -223,8 +223,8 @@ class Items(StorageBackend):
         if not state.is_there:
             raise StorageConflict(f"{self._place(key)} no longer exists")
         if expect is ABSENT:
-            raise StorageConflict(f"{self._place(key)} is taken: {state.holder}")
-        raise StorageConflict(f"{self._place(key)} is not as it was before: {state.holder}")
+            raise StorageConflict(f"{self._place(key)} is taken: {state.written_by}")
+        raise StorageConflict(f"{self._place(key)} is not as it was before: {state.written_by}")
 
     def _destroy(self, key: str, number: int, *, warn: bool = True) -> None:
         """Destroy a tombstone and every version before it, so that no old value can be read.

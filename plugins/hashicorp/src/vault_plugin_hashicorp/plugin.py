@@ -102,13 +102,13 @@ def _locate(context: Context) -> str:
     return f"{place} (namespace {namespace})" if namespace else place
 
 
-def _whose(context: Context) -> str:
+def _principal(context: Context) -> str:
     from vault_plugin_hashicorp.credentials import whose
 
     return whose(context)
 
 
-def _who_reads(context: Context) -> str:
+def _readers(context: Context) -> str:
     return (
         f"the server encrypts the items in {_locate(context)}; its operators can read them, and so can everyone whose"
         " policy allows it: usually only you for your own items, and your team for shared ones"
@@ -133,16 +133,11 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             open=_open_storage,
             secret_variables=_TOKENS,
             at_rest=AtRest.SERVICE,
-            capabilities=Capability.CREATE_ONLY
-            | Capability.CAS
-            | Capability.REMOTE
-            | Capability.SHARED
-            | Capability.MULTI_PROCESS
-            | Capability.MULTI_THREAD,
+            capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.REMOTE | Capability.SHARED,
             options=_SERVER,
             locate=_locate,
-            whose=_whose,
-            who_reads=_who_reads,
+            principal=_principal,
+            readers=_readers,
             unavailable=_unavailable,
         ),
     )

@@ -20,7 +20,7 @@ class Store(Items, SharedItems):
         super().__init__(service, f"{root}own/{own_folder(service.identity)}")
         self._common = Items(service, f"{root}common")
 
-    def common(self) -> StorageBackend:
+    def shared(self) -> StorageBackend:
         return self._common
 
     def field(self, path: str, name: str) -> Secret | None:

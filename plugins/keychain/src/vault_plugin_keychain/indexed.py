@@ -18,10 +18,8 @@ from vault_core.api import StorageCorrupt, StorageUnavailable
 from vault_plugin_keychain.keychains import Keychain
 
 _SLOTS: Final = 2
-_PART: Final = 4_096
-"""Characters of one part of an index, if the keychain has no limit of its own."""
-_HEAD: Final = 100
-"""The maximum length of a part's head: two numbers and a SHA-256 in hex."""
+_PART = 4_096
+"""Characters of one part of an index, without its head."""
 _TRIES: Final = 5
 _MOST_PARTS: Final = 10_000
 
@@ -40,7 +38,6 @@ class IndexedKeychain:
 
     def __init__(self, keychain: Keychain) -> None:
         self._keychain = keychain
-        self._size = (keychain.most or _PART + _HEAD) - _HEAD
 
     def get(self, name: str) -> str | None:
         """The text; None if there is none, or if the user deleted the item of an index entry by hand."""
@@ -128,7 +125,7 @@ class IndexedKeychain:
         number = index.generation % _SLOTS
         text = json.dumps({"entries": index.entries, "trash": index.trash}, separators=(",", ":"))
         digest = hashlib.sha256(f"{index.generation} {text}".encode()).hexdigest()
-        parts = [text[start : start + self._size] for start in range(0, len(text), self._size)]
+        parts = [text[start : start + _PART] for start in range(0, len(text), _PART)]
         for part in range(len(parts) - 1, 0, -1):  # the first part last: it makes the other parts valid
             self._keychain.set(_part(number, part), parts[part])
         self._keychain.set(_part(number, 0), f"{index.generation} {len(parts)} {digest} {parts[0]}")

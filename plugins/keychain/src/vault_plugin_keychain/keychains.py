@@ -25,9 +25,6 @@ class Keychain(ABC):
     Every method raises only :class:`~vault_core.api.StorageError`, never an exception of a library.
     """
 
-    most: int | None = None
-    """The maximum length of a text in characters."""
-
     @abstractmethod
     def get(self, name: str) -> str | None:
         """The text, or None if there is none."""
@@ -49,7 +46,6 @@ class KeyringKeychain(Keychain):
     """
 
     def __init__(self, kind: Kind, service: str, backend: Any) -> None:
-        self.most = kind.most
         self._kind = kind
         self._service = service
         self._backend = backend

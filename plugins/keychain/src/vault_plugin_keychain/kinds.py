@@ -21,8 +21,6 @@ class Kind:
     """The class of ``keyring`` in ``module``."""
     readers: str
     """Who can read its items, in one sentence."""
-    most: int | None = None
-    """The most characters of one item; None: no limit worth naming."""
     bus_name: str = ""
     """The service's name on D-Bus; empty if it is not reached through D-Bus."""
     library: str | None = None
@@ -53,16 +51,6 @@ KWALLET = Kind(
     library="dbus",
     install="install dbus-python for this Python, or use --backend secret-service, which KDE also offers",
 )
-WINCRED = Kind(
-    name="wincred",
-    title="the Windows Credential Manager",
-    platform="win32",
-    module="keyring.backends.Windows",
-    class_name="WinVaultKeyring",
-    readers="every program that runs as you can read what the Windows Credential Manager keeps while you are logged in",
-    # CRED_MAX_CREDENTIAL_BLOB_SIZE (wincred.h) is 2,560 bytes, and keyring writes UTF-16.
-    most=1_280,
-)
 MACOS = Kind(
     name="keychain",
     title="the macOS login keychain",
@@ -72,10 +60,10 @@ MACOS = Kind(
     readers="the Python that runs awsv can read its items in the macOS keychain without asking you, and so can every"
     " other script that the same Python runs as you; other programs have to ask you",
 )
-KINDS = (SECRET_SERVICE, KWALLET, WINCRED, MACOS)
+KINDS = (SECRET_SERVICE, KWALLET, MACOS)
 """The only classes of ``keyring`` in use: none that writes plain text, stores nothing, or chooses another class."""
 
 
 def own() -> Kind:
     """The keychain of this platform, which is called ``keychain``."""
-    return next((kind for kind in (MACOS, WINCRED) if kind.platform == sys.platform), SECRET_SERVICE)
+    return MACOS if sys.platform == MACOS.platform else SECRET_SERVICE

@@ -28,7 +28,7 @@ def check_wallet(ctx: Context) -> None:
             if not _answer(bus, "isEnabled"):
                 raise StorageUnavailable("KWallet is switched off", hint="switch it on in KDE's system settings")
             wallet = _answer(bus, "networkWallet")
-            if not _answer(bus, "isOpen", "s", wallet) and not ctx.may_show_dialog:
+            if not _answer(bus, "isOpen", "s", wallet) and not ctx.can_show_dialog:
                 raise StorageLocked(
                     f"the wallet {wallet!r} of KWallet is closed, and no dialog can be shown here",
                     hint="open it in your desktop session, then try again",

@@ -1,8 +1,8 @@
 """The specs of the keychain as a storage backend, and as a passphrase source that keeps keys of slots.
 
-``keychain`` is the one that this platform has; ``secret-service``, ``kwallet`` and ``wincred``, the names that
-aws-vault uses, mean exactly that one. Nothing here looks at the environment, a configuration of ``keyring`` or a
-priority to choose another one. ``keyring`` is imported when a keychain is opened.
+``keychain`` is the keychain of this platform; ``secret-service`` and ``kwallet``, names that aws-vault uses, are always
+that keychain. No environment variable, configuration of ``keyring`` or priority chooses another one. ``keyring`` is
+imported when a keychain is opened.
 """
 
 from __future__ import annotations
@@ -21,11 +21,8 @@ from vault_core.api import (
     StorageSpec,
     hookimpl,
 )
-from vault_plugin_keychain.kinds import KWALLET, SECRET_SERVICE, WINCRED, Kind, own
+from vault_plugin_keychain.kinds import KWALLET, SECRET_SERVICE, Kind, own
 
-ENVELOPE = 19
-"""Characters that a version takes before each value; see :mod:`vault_plugin_keychain.storage`."""
-_CAPABILITIES = Capability.CREATE_ONLY | Capability.CAS | Capability.MULTI_PROCESS | Capability.INTERACTIVE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 
 
@@ -90,18 +87,17 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
         summary=summary,
         open=_open(kind),
         at_rest=AtRest.SERVICE,
-        capabilities=_CAPABILITIES | (Capability.MULTI_THREAD if kind is SECRET_SERVICE else Capability.NONE),
+        capabilities=Capability.CREATE_ONLY | Capability.CAS,
         options=_options(kind),
-        max_value=kind.most and kind.most - ENVELOPE,
         locate=_locate(kind),
-        who_reads=lambda _ctx: kind.readers,
+        readers=lambda _ctx: kind.readers,
         unavailable=_unavailable(kind),
     )
 
 
 @hookimpl
 def vault_storage_backends() -> Sequence[StorageSpec]:
-    named = (SECRET_SERVICE, KWALLET, WINCRED)
+    named = (SECRET_SERVICE, KWALLET)
     return (
         _spec("keychain", own(), "the keychain of this system, usually unlocked while you are logged in"),
         *(_spec(kind.name, kind, f"{kind.title}, never another keychain") for kind in named),

@@ -161,7 +161,7 @@ def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
 
 
 def _why_no_dialog(ctx: Context) -> str | None:
-    if not ctx.may_show_dialog:
+    if not ctx.can_show_dialog:
         return "dialogs are not allowed here"
     if not any(ctx.environ.get(name) for name in _DISPLAYS):
         return f"no dialog can be shown: {' and '.join(_DISPLAYS)} are not set"

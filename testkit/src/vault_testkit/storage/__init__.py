@@ -6,12 +6,11 @@ from vault_testkit.purity import Purity
 from vault_testkit.storage.basic import Basic, Deletion, Listing
 from vault_testkit.storage.conditions import CheckAndSet, CreateOnly
 from vault_testkit.storage.content import Keys, Values
-from vault_testkit.storage.crowds import Processes, Threads
+from vault_testkit.storage.crowds import Processes
 from vault_testkit.storage.durability import Durability
 from vault_testkit.storage.sealed import Sealed
 from vault_testkit.storage.secrecy import Secrecy
 from vault_testkit.storage.shared import Shared
-from vault_testkit.storage.sizes import Sizes
 from vault_testkit.storage.trouble import Errors, Locked
 
 
@@ -19,7 +18,6 @@ class StorageContract(
     Basic,
     Keys,
     Values,
-    Sizes,
     Listing,
     Deletion,
     CreateOnly,
@@ -27,7 +25,6 @@ class StorageContract(
     Shared,
     Durability,
     Processes,
-    Threads,
     Sealed,
     Locked,
     Errors,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vault_core.api import Item, Secret, StorageBackend
 from vault_testkit.part import StoragePart
-from vault_testkit.place import SPLIT_LIMIT
+from vault_testkit.place import LEAST_LIMIT
 from vault_testkit.trial import Trial, check, fail, is_ours
 
 KEY = "credentials/one"
@@ -64,13 +64,13 @@ class Basic(StoragePart):
     def test_basic_describes_itself(self, trial: Trial) -> None:
         """What the spec tells of a place is text, and where the tests run the backend can run."""
         spec, context = trial.spec, trial.place.context()
-        for what, describe in (("locate", spec.locate), ("who_reads", spec.who_reads)):
+        for what, describe in (("locate", spec.locate), ("readers", spec.readers)):
             said: object = describe(context) if describe else "nothing"
             check(isinstance(said, str) and said, f"{what}() returned {said!r} in place of text")
         reason = spec.unavailable(context) if spec.unavailable else None
         check(reason is None, f"unavailable() says that the backend cannot run here: {reason}")
-        least = spec.max_value is None or spec.max_value >= SPLIT_LIMIT
-        check(least, f"max_value is {spec.max_value}; {SPLIT_LIMIT} is the least")
+        least = spec.max_value is None or spec.max_value >= LEAST_LIMIT
+        check(least, f"max_value is {spec.max_value}; {LEAST_LIMIT} is the least")
 
     def test_basic_what_was_put_is_there(self, trial: Trial) -> None:
         store = trial.open()

@@ -63,7 +63,6 @@ class CreateOnly(StoragePart):
 
     def test_create_only_has_one_winner(self, trial: Trial) -> None:
         trial.needs(Capability.CREATE_ONLY, Capability.CAS)
-        trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         store.put(OTHER, Secret("the store is there"))
         for _ in range(trial.afford(3, "races", cost=RACERS + 2)):
@@ -126,7 +125,6 @@ class CheckAndSet(StoragePart):
 
     def test_check_and_set_has_one_winner(self, trial: Trial) -> None:
         trial.needs(Capability.CAS)
-        trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         for round_ in range(trial.afford(3, "races", cost=RACERS + 2)):
             one_winner(trial, store, KEY, store.put(KEY, Secret(f"round {round_}")), worker)
@@ -134,7 +132,6 @@ class CheckAndSet(StoragePart):
     def test_check_and_set_deletes_what_it_knows(self, trial: Trial) -> None:
         """Some put and some delete, all with the same version: one of them succeeds, so no new value is deleted."""
         trial.needs(Capability.CAS)
-        trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         for round_ in range(trial.afford(5, "races", cost=RACERS + 2)):
             version = store.put(KEY, Secret(f"round {round_}"))
@@ -152,7 +149,6 @@ class CheckAndSet(StoragePart):
     def test_check_and_set_counts_right(self, trial: Trial) -> None:
         """Several processes count up one item: no step is lost."""
         trial.needs(Capability.CAS)
-        trial.needs(Capability.MULTI_PROCESS)
         store = trial.open()
         store.put(KEY, Secret("0"))
         times = trial.afford(10, "steps of each process", cost=4 * RACERS)

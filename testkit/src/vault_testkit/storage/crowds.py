@@ -1,26 +1,23 @@
-"""Many processes, and many threads, at the same time."""
+"""Many processes at the same time."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
-from vault_core.api import Capability, Secret, StorageBackend
+from vault_core.api import Secret
 from vault_testkit.hands import digest
 from vault_testkit.part import StoragePart
 from vault_testkit.place import RAW
-from vault_testkit.storage.basic import KEY, OTHER, holds, item_of, lists, shown
+from vault_testkit.storage.basic import KEY, OTHER, holds, lists, shown
 from vault_testkit.trial import Trial, check
 
 CROWD = 4
 
 
 class Processes(StoragePart):
-    """Several processes write at a time and nothing is lost, where ``MULTI_PROCESS`` is declared."""
+    """Several processes write at a time and nothing is lost: every ``awsv`` is a process of its own."""
 
     part = "Processes"
 
     def test_processes_lose_nothing(self, trial: Trial) -> None:
-        trial.needs(Capability.MULTI_PROCESS)
         store = trial.open()
         store.put(OTHER, Secret("the store is there"))
         each = trial.afford(10, "keys of each process", cost=4 * CROWD)
@@ -33,7 +30,6 @@ class Processes(StoragePart):
 
     def test_processes_may_be_the_first(self, trial: Trial) -> None:
         """They find nothing, and each makes the store."""
-        trial.needs(Capability.MULTI_PROCESS)
         items = [{f"credentials/p{hand}": f"of {hand}"} for hand in range(CROWD)]
         trial.do(*({"act": "put", "layer": RAW, "items": mine} for mine in items))
         store = trial.open()
@@ -41,7 +37,6 @@ class Processes(StoragePart):
 
     def test_processes_read_old_or_new(self, trial: Trial) -> None:
         """While one writes long values of different lengths, others see one of them whole, or the one before."""
-        trial.needs(Capability.MULTI_PROCESS)
         store = trial.open()
         size = min(trial.spec.max_value or 16_384, 16_384)
         values = ["a" * size, "b" * (size // 2), "c" * 20]
@@ -58,7 +53,6 @@ class Processes(StoragePart):
 
     def test_processes_list_what_stays(self, trial: Trial) -> None:
         """While items come and go, each listing has all that stay: what is not listed counts as deleted."""
-        trial.needs(Capability.MULTI_PROCESS)
         store = trial.open()
         stay = [f"credentials/k{n}-stays" for n in range(trial.afford(8, "keys that stay", cost=2, least=3))]
         for key in stay:
@@ -75,35 +69,9 @@ class Processes(StoragePart):
 
     def test_processes_delete_once(self, trial: Trial) -> None:
         """Of several that delete one item, one is told that it was there."""
-        trial.needs(Capability.MULTI_PROCESS)
         store, worker = trial.open(), trial.worker()
         store.put(OTHER, Secret("the store is there"))
         for _ in range(trial.afford(3, "rounds", cost=CROWD + 1)):
             store.put(KEY, Secret("1"))
             said = trial.do(*[{"act": "delete", "layer": RAW, "key": KEY}] * CROWD, worker=worker).of("deleted")
             check(said.count(True) == 1, f"{CROWD} processes deleted one item, and {said.count(True)} were told yes")
-
-
-class Threads(StoragePart):
-    """One object, used from several threads at a time, where ``MULTI_THREAD`` is declared."""
-
-    part = "Threads"
-
-    def test_threads_lose_nothing(self, trial: Trial) -> None:
-        trial.needs(Capability.MULTI_THREAD)
-        store = trial.open()
-        store.put(OTHER, Secret("the store is there"))
-        each = trial.afford(10, "keys of each thread", cost=3 * CROWD)
-        items = [{f"credentials/t{hand}-{n}": f"{hand} {n}" for n in range(each)} for hand in range(CROWD)]
-        with ThreadPoolExecutor(CROWD) as threads:
-            for done in [threads.submit(_put_and_read, store, mine) for mine in items]:
-                done.result()
-        lists(store, [OTHER, *(key for mine in items for key in mine)])
-
-
-def _put_and_read(store: StorageBackend, items: dict[str, str]) -> None:
-    for key, value in items.items():
-        version = store.put(key, Secret(value))
-        item = item_of(store, key)
-        check(item.value == Secret(value), f"a thread put {key!r} and found another thread's value")
-        check(item.version == version, f"a thread put {key!r} and found another version")

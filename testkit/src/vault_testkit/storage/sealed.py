@@ -58,7 +58,6 @@ class Sealed(StoragePart):
     def test_sealed_store_is_made_once(self, trial: Trial) -> None:
         """Several processes find nothing and make the store: all of them can read all of it."""
         trial.needs_at_rest(AtRest.CORE, because=_WHY)
-        trial.needs(Capability.MULTI_PROCESS)
         trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         items = [{f"credentials/p{hand}": f"of {hand}"} for hand in range(4)]
         trial.do(*({"act": "put", "layer": CORE, "items": mine} for mine in items))

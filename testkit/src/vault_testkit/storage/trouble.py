@@ -16,7 +16,6 @@ from vault_core.api import (
     PassphraseError,
     Secret,
     StorageConflict,
-    StorageDenied,
     StorageLocked,
     VaultError,
 )
@@ -91,20 +90,11 @@ class Locked(StoragePart):
         if locked is None:
             holds(trial.open(CORE), KEY, "kept")
 
-    def test_locked_lists_if_it_says_so(self, trial: Trial) -> None:
-        trial.needs(Capability.LISTS_LOCKED)
-        trial.open(CORE).put(KEY, Secret("kept"))
-        context = trial.place.locked().context()
-        keys = list(trial.open(CORE, context=context).keys())
-        check(keys == [KEY], f"locked, keys() gave {keys}")
-        check(not context.unlocked, "keys() of a store that declares LISTS_LOCKED asked for its secret")
-
 
 class Errors(StoragePart):
     """Whatever goes wrong is a :class:`~vault_core.errors.VaultError`, and its message holds no value."""
 
     part = "Errors"
-    reads_only = True
 
     def test_errors_closing_twice_is_none(self, trial: Trial) -> None:
         store = trial.open()
@@ -122,19 +112,8 @@ class Errors(StoragePart):
             error = caught(action)
             check(error is None or isinstance(error, VaultError), f"after close() {what} raised {_type(error)}")
 
-    def test_errors_of_a_store_to_read_only(self, trial: Trial) -> None:
-        trial.needs(Capability.READ_ONLY)
-        store = trial.open()
-        for what, action in (
-            ("put()", lambda: store.put(KEY, Secret("x"))),
-            ("delete()", lambda: store.delete(KEY)),
-        ):
-            error = caught(action)
-            check(isinstance(error, StorageDenied), f"READ_ONLY is declared, and {what} raised {_type(error)}")
-
     def test_errors_hold_no_value(self, trial: Trial) -> None:
         """A conflict is the failure that every store knows."""
-        self._writes(trial)
         trial.needs(Capability.CREATE_ONLY, Capability.CAS)
         store, there, wanted = trial.open(), canary.make(), canary.make()
         store.put(KEY, Secret(there))
@@ -144,7 +123,6 @@ class Errors(StoragePart):
 
     def test_errors_of_a_place_that_is_none(self, trial: Trial) -> None:
         """Where the store's folder should be there is a file."""
-        self._writes(trial)
         self._files_only(trial)
         value = canary.make()
         for name in ("data", "state"):
@@ -156,7 +134,6 @@ class Errors(StoragePart):
     @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
     def test_errors_of_a_damaged_store(self, trial: Trial, damage: str) -> None:
         """Every file of the store is spoilt: an error, nothing, or the right value, and never another one."""
-        self._writes(trial)
         self._files_only(trial)
         value = canary.make()
         trial.open(CORE).put(KEY, Secret(value))
@@ -182,10 +159,6 @@ class Errors(StoragePart):
         store = trial.open(CORE)
         if store.get(KEY) is not None:
             check(item_of(store, KEY).value == Secret(value), "a damaged store gave another value than was put")
-
-    def _writes(self, trial: Trial) -> None:
-        if trial.can(Capability.READ_ONLY):
-            trial.skip(f"{trial.spec.name} declares READ_ONLY")
 
     def _files_only(self, trial: Trial) -> None:
         trial.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because="its files are the service's own")

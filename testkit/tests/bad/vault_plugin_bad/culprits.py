@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 
 from vault_core.api import (
@@ -203,15 +202,8 @@ class RemembersItsList(Toy):
 class SharesEverything(Service, SharedItems):
     """Has one place for what is one's own and for what is everybody's."""
 
-    def common(self):
+    def shared(self):
         return self
-
-
-class NodsAndForgets(Toy):
-    """Is only to be read, and says nothing to who writes."""
-
-    def put(self, key, value, *, expect=ANY):
-        return "1"
 
 
 class ListsAPage(Toy):
@@ -271,15 +263,6 @@ class CountsAnew(Toy):
             return items[key][1]
 
 
-class SharesItsDesk(Toy):
-    """Notes on the object what it works on, whichever thread that is."""
-
-    def put(self, key, value, *, expect=ANY):
-        self.key, self.value = key, value
-        time.sleep(PAUSE if threading.current_thread() is not threading.main_thread() else 0)
-        return super().put(self.key, self.value, expect=expect)
-
-
 class OpensToAnybody(Box):
     """Takes what it cannot open for an empty store."""
 
@@ -318,37 +301,33 @@ def _shouted(value):
     return Secret(text.upper() if text.startswith("vlt1:") and len(text) > 40 else text)
 
 
-MANY = Capability.MULTI_PROCESS
-
 CULPRITS = {
-    "writes-later": (WritesLater, AtRest.SERVICE, Capability.NONE),
-    "writes-in-place": (WritesInPlace, AtRest.SERVICE, Capability.NONE),
-    "forgets-versions": (ForgetsVersions, AtRest.CORE, MANY),
-    "looks-before-it-leaps": (LooksBeforeItLeaps, AtRest.SERVICE, MANY | Capability.CREATE_ONLY),
-    "looks-before-it-deletes": (LooksBeforeItDeletes, AtRest.SERVICE, MANY | Capability.CREATE_ONLY | Capability.CAS),
-    "lists-for-nobody": (ListsForNobody, AtRest.CORE, MANY),
-    "lists-its-index": (ListsItsIndex, AtRest.CORE, MANY),
-    "folds-case": (FoldsCase, AtRest.CORE, MANY),
-    "limits-values": (LimitsValues, AtRest.SERVICE, Capability.NONE),
-    "strips-values": (StripsValues, AtRest.CORE, MANY),
-    "encrypts-a-file": (EncryptsAFile, AtRest.BACKEND, MANY),
-    "returns-text": (ReturnsText, AtRest.SERVICE, Capability.NONE),
-    "leaves-errors-alone": (LeavesErrorsAlone, AtRest.CORE, MANY),
-    "explains-too-much": (ExplainsTooMuch, AtRest.CORE, MANY | Capability.CREATE_ONLY),
-    "remembers-its-list": (RemembersItsList, AtRest.CORE, MANY),
-    "lists-page-by-page": (ListsPageByPage, AtRest.SERVICE, MANY),
-    "writes-without-a-lock": (WritesWithoutALock, AtRest.CORE, MANY),
-    "deletes-anything": (DeletesAnything, AtRest.CORE, Capability.NONE),
-    "ignores-versions": (IgnoresVersions, AtRest.CORE, MANY | Capability.CREATE_ONLY | Capability.CAS),
-    "counts-anew": (CountsAnew, AtRest.CORE, MANY | Capability.CREATE_ONLY | Capability.CAS),
-    "shares-its-desk": (SharesItsDesk, AtRest.CORE, Capability.MULTI_THREAD),
-    "opens-to-anybody": (OpensToAnybody, AtRest.BACKEND, MANY),
-    "tells-a-program": (TellsAProgram, AtRest.SERVICE, MANY),
+    "writes-later": (WritesLater, AtRest.SERVICE),
+    "writes-in-place": (WritesInPlace, AtRest.SERVICE),
+    "forgets-versions": (ForgetsVersions, AtRest.CORE),
+    "looks-before-it-leaps": (LooksBeforeItLeaps, AtRest.SERVICE, Capability.CREATE_ONLY),
+    "looks-before-it-deletes": (LooksBeforeItDeletes, AtRest.SERVICE, Capability.CREATE_ONLY | Capability.CAS),
+    "lists-for-nobody": (ListsForNobody, AtRest.CORE),
+    "lists-its-index": (ListsItsIndex, AtRest.CORE),
+    "folds-case": (FoldsCase, AtRest.CORE),
+    "limits-values": (LimitsValues, AtRest.SERVICE),
+    "strips-values": (StripsValues, AtRest.CORE),
+    "encrypts-a-file": (EncryptsAFile, AtRest.BACKEND),
+    "returns-text": (ReturnsText, AtRest.SERVICE),
+    "leaves-errors-alone": (LeavesErrorsAlone, AtRest.CORE),
+    "explains-too-much": (ExplainsTooMuch, AtRest.CORE, Capability.CREATE_ONLY),
+    "remembers-its-list": (RemembersItsList, AtRest.CORE),
+    "lists-page-by-page": (ListsPageByPage, AtRest.SERVICE),
+    "writes-without-a-lock": (WritesWithoutALock, AtRest.CORE),
+    "deletes-anything": (DeletesAnything, AtRest.CORE),
+    "ignores-versions": (IgnoresVersions, AtRest.CORE, Capability.CREATE_ONLY | Capability.CAS),
+    "counts-anew": (CountsAnew, AtRest.CORE, Capability.CREATE_ONLY | Capability.CAS),
+    "opens-to-anybody": (OpensToAnybody, AtRest.BACKEND),
+    "tells-a-program": (TellsAProgram, AtRest.SERVICE),
     "shares-everything": (SharesEverything, AtRest.SERVICE, Capability.SHARED),
-    "nods-and-forgets": (NodsAndForgets, AtRest.SERVICE, Capability.READ_ONLY),
-    "lists-a-page": (ListsAPage, AtRest.CORE, MANY),
-    "logs": (Logs, AtRest.SERVICE, MANY),
-    "shouts-what-is-sealed": (ShoutsSealedValues, AtRest.CORE, MANY),
+    "lists-a-page": (ListsAPage, AtRest.CORE),
+    "logs": (Logs, AtRest.SERVICE),
+    "shouts-what-is-sealed": (ShoutsSealedValues, AtRest.CORE),
 }
 
 

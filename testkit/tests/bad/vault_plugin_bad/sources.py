@@ -16,7 +16,7 @@ from vault_core.api import (
     Secret,
     SessionProvider,
     SessionSpec,
-    Source,
+    SourceNeed,
     hookimpl,
 )
 
@@ -180,7 +180,7 @@ def vault_mfa_sources():
 @hookimpl
 def vault_session_providers():
     return tuple(
-        SessionSpec(name=name, summary="for tests", open=provider, parameters=pure, source=Source.NEVER)
+        SessionSpec(name=name, summary="for tests", open=provider, parameters=pure, source=SourceNeed.NEVER)
         for name, provider, pure in (
             ("sessions", Sessions, parameters),
             ("no-zone", NoZone, parameters),

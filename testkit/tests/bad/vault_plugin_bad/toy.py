@@ -21,20 +21,13 @@ from vault_core.api import (
     StorageBackend,
     StorageConflict,
     StorageCorrupt,
-    StorageDenied,
     StorageSpec,
     StorageUnavailable,
     WrongSecret,
     hookimpl,
 )
 
-EVERYTHING = (
-    Capability.CREATE_ONLY
-    | Capability.CAS
-    | Capability.MULTI_PROCESS
-    | Capability.MULTI_THREAD
-    | Capability.LISTS_LOCKED
-)
+EVERYTHING = Capability.CREATE_ONLY | Capability.CAS
 
 
 class Toy(StorageBackend):
@@ -129,20 +122,10 @@ def _fernet():
 class Office(Service, SharedItems):
     """Has a second file that everybody shares."""
 
-    def common(self):
+    def shared(self):
         common = Service(self.ctx)
         common.path = self.path.with_name("common.json")
         return common
-
-
-class Exhibit(Toy):
-    """Is only looked at."""
-
-    def put(self, key, value, *, expect=ANY):
-        raise StorageDenied(f"{self.path} is only to be read")
-
-    def delete(self, key, *, expect=ANY):
-        raise StorageDenied(f"{self.path} is only to be read")
 
 
 class Box(Toy):
@@ -195,9 +178,8 @@ def spec(name, open, at_rest=AtRest.CORE, capabilities=Capability.NONE, **more):
 def vault_storage_backends():
     return (
         spec("toy", Toy, capabilities=EVERYTHING),
-        spec("toy-box", Box, AtRest.BACKEND, EVERYTHING ^ Capability.LISTS_LOCKED),
-        spec("toy-versions", Toy, capabilities=Capability.CAS | Capability.MULTI_PROCESS),
+        spec("toy-box", Box, AtRest.BACKEND, EVERYTHING),
+        spec("toy-versions", Toy, capabilities=Capability.CAS),
         spec("toy-office", Office, AtRest.SERVICE, Capability.SHARED | Capability.CREATE_ONLY),
-        spec("toy-exhibit", Exhibit, AtRest.SERVICE, Capability.READ_ONLY),
-        spec("toy-short", Service, AtRest.SERVICE, Capability.MULTI_PROCESS, max_value=100),
+        spec("toy-short", Service, AtRest.SERVICE, max_value=100),
     )

@@ -1,7 +1,7 @@
-"""The open files that a child of ``exec`` gets: those that the caller gave to awsv, without those of secrets.
+"""The open files that a child of ``exec`` inherits: those that the caller gave to awsv, without those of secrets.
 
-A live session leaves a passphrase unread in its pipe. Which open file a variable names is told by what the file is, not
-by how the variable spells it: ``/dev/stdin``, ``/proc/self/fd/3`` and ``/dev//fd/3`` are ways to the same pipe.
+With a live session, a passphrase stays unread in its pipe. Which open file a variable names is decided by device and
+inode, not by spelling: ``/dev/stdin``, ``/proc/self/fd/3`` and ``/dev//fd/3`` can be the same pipe.
 """
 
 from __future__ import annotations
@@ -23,67 +23,67 @@ Identity = tuple[int, int]
 """Device and inode: the same for every descriptor of a pipe, a socket or a file."""
 
 _OPEN_FILES = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isdir(path)), None)  # noqa: PTH112 - cheap
-"""Where the system lists them; None where it does not."""
+"""The folder where the system lists them; None where it does not."""
 _STANDARD = (0, 1, 2)
 _HOLDS = (stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK)
-"""Types of files that a secret comes in; terminals and other devices hold none."""
+"""Types of files that can deliver a secret; terminals and other devices do not."""
 _OURS = (PREFIX, "VAULT_", "BAO_")
-"""How the variables begin that plugins take paths from."""
+"""Prefixes of the variables that plugins take paths from."""
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LINKS = 40
-"""How many symbolic links behind one another Linux follows."""
+"""Linux follows at most this many chained symbolic links."""
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """What was open before anything of a plugin ran, and what of it awsv was told to read.
+    """The files that were open before a plugin ran, and those of them that the settings name.
 
-    :param given: descriptor to what it is, of those that a child gets.
-    :param naming: variable to what it names, of those variables that name an open file; None if that holds nothing.
-    :param told: the same of flags and of ``config.toml``.
+    :param given: the file of each descriptor that a child inherits.
+    :param naming: the open file that each variable names; None if it cannot hold a secret.
+    :param configured: the same for flags and for ``config.toml``.
     """
 
     given: Mapping[int, Identity]
     naming: Mapping[str, Identity | None]
-    told: Mapping[str, Identity | None] = field(default_factory=dict)
+    configured: Mapping[str, Identity | None] = field(default_factory=dict)
 
     @classmethod
     def now(
         cls,
         environ: Mapping[str, str],
-        told: Mapping[str, str] = MappingProxyType({}),
+        configured: Mapping[str, str] = MappingProxyType({}),
         given: Mapping[int, Identity] | None = None,
     ) -> Inherited:
-        """A look at this process.
+        """The open files of this process.
 
-        :param told: what flags and ``config.toml`` say, by the name of who says it.
-        :param given: what :func:`open_files` found at the start; None: now is the start.
+        :param configured: the texts of flags and of ``config.toml``, by their origin.
+        :param given: the result of :func:`open_files` at the start; None: as now.
         """
         if given is None:
             given = open_files()
         ours = {name: text for name, text in environ.items() if name.startswith(_OURS) or is_identity(name)}
-        return cls(given, _open_ones(ours, environ), _open_ones(told, environ))
+        return cls(given, _open_ones(ours, environ), _open_ones(configured, environ))
 
     def secret(self, kept: Collection[str]) -> dict[int, str]:
-        """Descriptors that hold a secret to the name of the variable that says so.
+        """The descriptors with a secret, each with the name of the variable (or setting) that names its file.
 
-        :param kept: variables that the child is to have, with what they name.
-        :raises UsageError: it is the child's standard output or error.
+        :param kept: the variables that the child keeps, with the files that they name.
+        :raises UsageError: a secret is on the child's standard output or error.
         """
         passed = {identity for name, identity in self.naming.items() if name in kept}
-        everything = {**self.told, **self.naming}
+        everything = {**self.configured, **self.naming}
         secrets = {identity: name for name, identity in everything.items() if identity and identity not in passed}
         found = {number: secrets[identity] for number, identity in self.given.items() if identity in secrets}
         for number in (1, 2):
             if number in found:
                 raise UsageError(
-                    f"descriptor {number} is what {found[number]} names, and where the command would write",
+                    f"descriptor {number} has the secret of {found[number]}, and the command would write to it",
                     hint="pass the secret on as another one, as in: awsv ... 3< passphrase-file",
                 )
         return found
 
     def hand_over(self, secret: Collection[int]) -> None:
-        """Just before ``execve``: leave to the child what was given, as it was, but nothing of ``secret``."""
+        """Just before ``execve``: the child inherits what was given, as it was, except ``secret``."""
         for number in _numbers():
             if number in secret or self.given.get(number) != _of_descriptor(number):
                 with suppress(OSError):
@@ -94,12 +94,12 @@ class Inherited:
 
 
 def open_files() -> dict[int, Identity]:
-    """The descriptors that a child would get now, and what they are."""
+    """The descriptors that a child would inherit now, with their files."""
     return {number: found for number in _numbers() if (found := _of_descriptor(number))}
 
 
 def _empty(number: int) -> None:
-    """Open ``/dev/null`` as this descriptor: a program that found it closed would take its next file for it."""
+    """Open ``/dev/null`` as this descriptor: else the next file that a program opens would get its number."""
     empty = os.open(os.devnull, os.O_RDWR)
     os.dup2(empty, number)
     if empty != number:
@@ -108,14 +108,14 @@ def _empty(number: int) -> None:
 
 
 def _numbers() -> list[int]:
-    """Of the descriptors that may be open."""
+    """The numbers of the descriptors that may be open."""
     if _OPEN_FILES is None:
         return list(range(1024))
     return sorted(int(name) for name in os.listdir(_OPEN_FILES))  # noqa: PTH208 - at the price of a few system calls
 
 
 def _of_descriptor(number: int) -> Identity | None:
-    """What it is, if a child gets it."""
+    """Its file, if a child inherits it."""
     try:
         return _identity(os.fstat(number)) if os.get_inheritable(number) else None
     except OSError:
@@ -127,7 +127,7 @@ def _identity(found: os.stat_result) -> Identity:
 
 
 def _open_ones(texts: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Identity | None]:
-    """Those that name an open file, with what that is."""
+    """The names whose text names an open file, with that file."""
     found = {}
     for name, text in texts.items():
         if name.endswith("_FD"):
@@ -139,20 +139,20 @@ def _open_ones(texts: Mapping[str, str], environ: Mapping[str, str]) -> dict[str
 
 
 def _may_name(name: str, text: str) -> bool:
-    """Whether it may name a file, as a client's key does whose name says nothing of a file. No secret is looked up."""
+    """Whether the text may name a file, even if the variable's name does not say so. False for the text of a secret."""
     if name.endswith(("_FILE", "-file")):
         return True
     return text.startswith(("/", "~/")) and not (is_secret_variable(name) or is_identity(name))
 
 
 def _path(text: str, environ: Mapping[str, str]) -> str:
-    """The path that a variable names, as whoever reads it may understand it."""
+    """The path that a variable names, with ``~/`` expanded, as its reader may do."""
     home = environ.get("HOME", "")
     return str(Path(home + text[1:] if text.startswith("~/") else text))  # without a "/" or "/." at the end
 
 
 def _holding(file: str | int) -> Identity | None:
-    """What a path leads to or a descriptor is, if a secret can come in it."""
+    """The file of a path or a descriptor, if it can deliver a secret."""
     try:
         found = os.stat(file)  # noqa: PTH116 - of the path as it is written
     except (OSError, ValueError, OverflowError):

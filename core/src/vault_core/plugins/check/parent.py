@@ -1,7 +1,7 @@
-"""Examine plugins, each in a child process: what one prints, breaks or hangs stays there.
+"""Check plugins, each in a child process, so that a plugin that prints, crashes or hangs affects only its own.
 
-The child gets this process's import path, what of the environment is no secret, and ten seconds. It is killed with
-whatever it started.
+The child gets this process's import path, the variables that hold no secret, and ten seconds. Then it is killed with
+all processes that it started.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Thread
 from typing import IO, Any
 
@@ -22,16 +23,34 @@ from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.variables import for_examination
 
 LIMIT = 10.0
-"""Seconds that a plugin has."""
+"""Seconds for one plugin."""
 PARALLEL = 4
-MOST_SAID = 65_536
+OUTPUT_LIMIT = 65_536
 """Bytes of a plugin's output that are kept."""
 
 PROGRAM = (
     "import json, sys; job = json.load(sys.stdin); sys.path[:] = job['path']; "
-    "from vault_core.cli.check.child import main; main(job)"
+    "from vault_core.plugins.check.child import main; main(job)"
 )
-"""Run with ``-I``: nothing is imported from elsewhere before the path is ours."""
+"""Run with ``-I``: nothing is imported before the import path is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The result of checking one plugin.
+
+    :param state: ``ok``, ``unavailable`` (it works, but not here or not with these settings) or ``broken``.
+    :param reason: why it is not ``ok``.
+    :param hint: what helps.
+    :param offers: what :func:`~vault_core.plugins.inspect.describe` found; empty where it could not be loaded.
+    :param said: the first line that the plugin printed.
+    """
+
+    state: str
+    reason: str | None
+    hint: str | None
+    offers: Mapping[str, Any]
+    said: str | None
 
 
 def check(
@@ -40,11 +59,11 @@ def check(
     flags: Mapping[str, str],
     environ: Mapping[str, str],
     installed: Iterable[str] = (),
-) -> list[dict[str, Any]]:
-    """What became of each plugin, in their order: ``state``, ``reason``, ``hint``, ``said`` and what it offers.
+) -> list[CheckResult]:
+    """The result for each plugin, in their order.
 
     :param flags: of this run, as of :class:`~vault_core.settings.Settings`.
-    :param environ: the environment, of which the children get what cannot be a secret of somebody else's.
+    :param environ: the environment; a child gets only variables that cannot hold a secret of another plugin.
     :param installed: the names of all plugins.
     """
     children = [_Child(offer, flags, environ, installed) for offer in offers]
@@ -68,7 +87,7 @@ class _Child:
         self._environ = for_examination(environ, offer.name, installed)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> CheckResult:
         pipe = subprocess.PIPE
         argv = [sys.executable, "-I", "-c", PROGRAM]
         self._process = subprocess.Popen(
@@ -78,23 +97,23 @@ class _Child:
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(self._job).encode())
             self._process.stdin.close()
-        told, said = _Reader(self._process.stdout), _Reader(self._process.stderr)
-        told.join(LIMIT)
-        late = told.is_alive()
-        self.kill()  # before it is waited for, while its id is still its own
+        report, printed = _Reader(self._process.stdout), _Reader(self._process.stderr)
+        report.join(LIMIT)
+        late = report.is_alive()
+        self.kill()  # before wait(), while the id still belongs to it
         code = self._process.wait()
-        said.join(1)
-        return {**_outcome(bytes(told.data), code, late=late), "said": _first_line(said.data)}
+        printed.join(1)
+        return _result(bytes(report.data), code, _first_line(printed.data), late=late)
 
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all processes that it started."""
         if self._process and self._process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class _Reader(Thread):
-    """Reads a pipe to its end, so that nobody waits for room in it, and keeps the beginning."""
+    """Reads a pipe to its end, so that no writer blocks, and keeps the beginning."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -104,27 +123,28 @@ class _Reader(Thread):
 
     def run(self) -> None:
         with self._file:
-            while part := os.read(self._file.fileno(), MOST_SAID):
-                self.data += part[: MOST_SAID - len(self.data)]
+            while part := os.read(self._file.fileno(), OUTPUT_LIMIT):
+                self.data += part[: OUTPUT_LIMIT - len(self.data)]
 
 
-def _outcome(told: bytes, code: int, *, late: bool) -> dict[str, Any]:
-    """The child's own words, or what its silence means."""
+def _result(report: bytes, code: int, printed: str | None, *, late: bool) -> CheckResult:
+    """The child's own report, or what it means that there is none."""
     try:
-        found = json.loads(told)
+        fields = json.loads(report)
     except ValueError:
-        found = None
-    if isinstance(found, dict):
-        return found
+        fields = None
+    if isinstance(fields, dict):
+        state, reason, hint = (fields.pop(name) for name in ("state", "reason", "hint"))
+        return CheckResult(state, reason, hint, fields, printed)
     if late:
         reason = f"it did not load and answer within {LIMIT:g} seconds"
     elif code < 0:
         reason = f"it ended its process by signal {-code}"
     else:
         reason = f"it ended its process with exit code {code}"
-    return {"state": "broken", "reason": reason, "hint": None}
+    return CheckResult("broken", reason, None, {}, printed)
 
 
-def _first_line(said: bytearray) -> str | None:
-    lines = said.decode("utf-8", "replace").splitlines()
+def _first_line(printed: bytearray) -> str | None:
+    lines = printed.decode("utf-8", "replace").splitlines()
     return output.printable(next((line for line in lines if line.strip()), "")) or None

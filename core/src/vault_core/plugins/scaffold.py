@@ -1,4 +1,4 @@
-"""The beginning of a storage plugin: a project that passes the contract, with a folder of files as its service."""
+"""Create a storage plugin project that passes the contract kit, with a folder of files as its service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vault_core.errors import UsageError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 LONGEST = 32
-"""As long as an entry point's name may be."""
+"""Of an entry point's name."""
 TEMPLATE = Path(__file__).with_name("template")
 PREFIX = "vault-plugin-"
 
@@ -29,20 +29,20 @@ FILES = {
 
 def check_name(name: str) -> None:
     """
-    :raises UsageError: no plugin may have this name.
+    :raises UsageError: a plugin cannot have this name.
     """
     if name.startswith(PREFIX):
         raise UsageError(f"{name!r} is a distribution", hint=f"give the plugin's name: {name.removeprefix(PREFIX)}")
     if not NAME.match(name) or not 2 <= len(name) <= LONGEST:
         raise UsageError(
-            f"{name!r} is no name for a plugin", hint=f"take 2 to {LONGEST} of a-z and 0-9, words joined by '-'"
+            f"{name!r} is not a name for a plugin", hint=f"take 2 to {LONGEST} of a-z and 0-9, words joined by '-'"
         )
 
 
 def make(name: str, parent: Path, *, core: str) -> Path:
-    """Make the project in a new folder of ``parent``; the folder.
+    """Make the project in a new folder below ``parent``, and return that folder.
 
-    :param core: the version of vault-core that it starts from, ``major.minor…``.
+    :param core: the lowest version of vault-core that it needs, ``major.minor…``.
     :raises UsageError: the name cannot be one, or the folder cannot be made.
     """
     check_name(name)

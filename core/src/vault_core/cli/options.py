@@ -1,0 +1,100 @@
+"""The options that every command has, and the decorator that gives them to a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from vault_core.cli.app import App
+from vault_core.cli.plugin_options import plugin_options
+
+GLOBAL_OPTIONS: Mapping[str, str] = {
+    "backend": "The store: a storage plugin's name, or a [store.NAME] of config.toml.",
+    "passphrase-source": "Where passphrases come from, in order (env,prompt).",
+    "prompt": "Where MFA codes come from, in order (terminal).",
+}
+
+
+def _set_flag(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        assert parameter.name is not None  # noqa: S101 - click gives every option a name
+        ctx.ensure_object(App).settings.flags[parameter.name.replace("_", "-")] = "1" if value is True else value
+
+
+def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    app = ctx.ensure_object(App)
+    app.debug = app.debug or value
+
+
+def _show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(App).write(ctx.get_help())
+        ctx.exit()
+
+
+def global_options(*, hidden: bool) -> list[click.Parameter]:
+    """The options of the program, which every command accepts, too, as with aws-vault; ``--help`` is the last."""
+    options: list[click.Parameter] = [
+        click.Option([f"--{name}"], metavar="NAME", help=text, hidden=hidden, expose_value=False, callback=_set_flag)
+        for name, text in GLOBAL_OPTIONS.items()
+    ]
+    options.append(
+        click.Option(
+            ["--no-input"],
+            is_flag=True,
+            help="Never prompt: fail instead.",
+            hidden=hidden,
+            expose_value=False,
+            callback=_set_flag,
+        )
+    )
+    options.append(
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            help="Show where a failure came from.",
+            hidden=hidden,
+            expose_value=False,
+            callback=_set_debug,
+        )
+    )
+    options += plugin_options(hidden=hidden)
+    # click's own writes to descriptor 1, which is captured.
+    options.append(
+        click.Option(
+            ["--help"],
+            is_flag=True,
+            is_eager=True,
+            help="Show this message and exit.",
+            expose_value=False,
+            callback=_show_help,
+        )
+    )
+    return options
+
+
+def subcommand(
+    name: str, *, cls: type[click.Command] = click.Command, **attributes: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command of the program: ``click.command`` with the global options added, hidden.
+
+    The docstring of the function is its help; the first line is what the program's own ``--help`` shows.
+    """
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        made = click.command(name, cls=cls, **attributes)(function)
+        made.params.extend(global_options(hidden=True))
+        return made
+
+    return decorate
+
+
+def profile_name(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Callback of every profile argument: check the name, or the names."""
+    from vault_core.storage.vault import check_name
+
+    if isinstance(value, tuple):
+        return tuple(check_name(name) for name in value)
+    return None if value is None else check_name(value)

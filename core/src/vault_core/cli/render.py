@@ -1,0 +1,37 @@
+"""How the results of the library are printed: ``--json`` is one serialisation of the same dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from vault_core.errors import VaultError
+
+
+def to_json(value: Any) -> Any:
+    """A result as values that :mod:`json` knows: the fields of a dataclass in their order, times in UTC.
+
+    A field's metadata can name its key (``json``), or say that its own members stand in its place (``inline``).
+    """
+    match value:
+        case datetime():
+            from vault_core.sessions.formats import timestamp
+
+            return timestamp(value)
+        case VaultError():
+            return value.message
+        case Mapping():
+            return {name: to_json(member) for name, member in value.items()}
+        case list() | tuple():
+            return [to_json(member) for member in value]
+    return _members(value) if is_dataclass(value) else value
+
+
+def _members(value: Any) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for field in fields(value):
+        member = to_json(getattr(value, field.name))
+        members |= member if field.metadata.get("inline") else {field.metadata.get("json", field.name): member}
+    return members

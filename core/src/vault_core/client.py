@@ -1,0 +1,275 @@
+"""The library: what the command line does, for a Python program, without an effect on the program itself.
+
+A :class:`Client` composes settings, plugins, vault and sessions once. It writes nothing, changes nothing of the
+process (descriptors, signal handlers, ``sys.path``, umask, limits), and asks the user only through the object that it
+is given for that. It does not harden the process either: ``docs/library.md`` says what that costs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from vault_core.asking import Asking, Prompter, RunState
+from vault_core.errors import VaultError
+from vault_core.output import printable
+from vault_core.plugins.host import Host
+from vault_core.plugins.loader import Plugins
+from vault_core.settings import Settings
+from vault_core.terminal import Terminal
+
+if TYPE_CHECKING:
+    from vault_core.api import Credentials
+    from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.sessions.cache import Cache
+    from vault_core.sessions.engine import Engine, IssuedCredentials
+    from vault_core.sessions.generations import Generations
+    from vault_core.sessions.key_changes import KeyChanges
+    from vault_core.sessions.plan import Plan, Planner
+    from vault_core.sessions.profiles import Profiles, SessionOptions
+    from vault_core.sessions.ready import Outcome
+    from vault_core.storage.vault import Vault
+
+
+class Client:
+    """A vault and its sessions.
+
+    Settings and the AWS config are read once; a new client reads them again. Derived keys of stores are kept in memory
+    until :meth:`close`. Calls from several threads run one after the other.
+
+    :param settings: default: the environment of the process and ``config.toml``, as the command line reads them.
+    :param ask: asks the user: a :class:`vault_core.terminal.Terminal`, or an object with its methods. None: never ask;
+        a call that would need an answer raises.
+    :param notice: receives one line for the user. Default: a warning of the logger ``vault_core``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        ask: Prompter | None = None,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = Settings() if settings is None else settings
+        self.plugins = Plugins(self.settings.load_plugins)
+        self.state = RunState()
+        self._prompter = Terminal() if ask is None else ask
+        self._may_ask = ask is not None
+        self._notice = _log if notice is None else notice
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the open stores (a login ends, for example) and forget the derived keys."""
+        self.state.close_stores()
+        self.state.forget_keys("")
+
+    # -- what a program asks for -------------------------------------------------------------------------------------
+
+    def credentials(
+        self, profile: str, options: SessionOptions | None = None, *, asking: Asking | None = None
+    ) -> Credentials:
+        """Return the credentials of a profile: a live session from the cache, or a new one.
+
+        :param asking: how the user may be asked; default: :meth:`asking`.
+        :raises ConfigError: the profile is unknown, or its configuration makes no sense.
+        :raises PluginError: a plugin that the profile needs cannot be loaded.
+        :raises StorageError: the store failed, or has no key of the profile.
+        :raises PassphraseError: the store is locked, and no passphrase source opens it.
+        :raises SessionError: MFA or AWS failed.
+        """
+        return self.session(profile, options, asking=asking)[1].credentials
+
+    def region(self, profile: str, options: SessionOptions | None = None) -> str | None:
+        """Return the region for programs that use the profile: of the options, the environment or the profile, in that
+        order; None if none of them has one.
+
+        :raises ConfigError: as :meth:`plan`.
+        """
+        return self.plan(profile, options).region
+
+    def plan(self, profile: str, options: SessionOptions | None = None) -> Plan:
+        """Return the steps from a stored key to the credentials of a profile. Opens no store and never asks.
+
+        :raises ConfigError: the profile, or one of its source profiles, makes no sense.
+        :raises PluginError: a session provider or storage backend that it names cannot be loaded.
+        """
+        with self._lock:
+            return self.planner(options).plan(profile)
+
+    def profiles(self) -> list[str]:
+        """Return the names of the profiles in the AWS config.
+
+        :raises ConfigError: the AWS config cannot be read.
+        """
+        return self.aws_config.names()
+
+    def keys(self, *, asking: Asking | None = None) -> list[str]:
+        """Return the names under which the selected store has a key, sorted.
+
+        :raises PassphraseError: the store is locked, and no passphrase source opens it.
+        :raises StorageLocked: the store is locked, and only the user can unlock it.
+        :raises StorageError: the store failed.
+        """
+        with self._operation():
+            return list(self.vault(asking=asking or self.asking("the list of stored keys")).names())
+
+    def ready(
+        self, patterns: Sequence[str], options: SessionOptions | None = None, *, asking: Asking | None = None
+    ) -> list[Outcome]:
+        """Make the sessions of many profiles in parallel. Profiles of one user need one MFA code.
+
+        :param patterns: names, and patterns (``tf-*``) over the profiles of the AWS config.
+        :returns: the outcome of each profile, errors included.
+        :raises ConfigError: a pattern matches nothing.
+        """
+        from vault_core.sessions.ready import make_ready, matching
+
+        with self._operation():
+            names = matching(patterns, self.profiles(), self._names_without_section)
+            purpose = f"profile {names[0]}" if len(names) == 1 else f"{len(names)} profiles, {names[0]} the first"
+            # The sessions are for other programs, which do not see our notices.
+            asking = dataclasses.replace(asking or self.asking(), purpose=purpose, attended=False)
+            engine = self.engine(options, asking=asking, foreground=True)
+            return make_ready(self.planner(options, asking=asking), engine, names)
+
+    # -- the parts, for the command line -----------------------------------------------------------------------------
+
+    def session(
+        self,
+        profile: str,
+        options: SessionOptions | None = None,
+        *,
+        asking: Asking | None = None,
+        foreground: bool = True,
+    ) -> tuple[Plan, IssuedCredentials]:
+        """Return the plan of a profile and its credentials.
+
+        :param foreground: the user waits for this call: a failure of another process a moment ago does not count.
+        """
+        asking = dataclasses.replace(asking or self.asking(), purpose=f"profile {profile}")
+        with self._operation():
+            plan = self.planner(options, asking=asking).plan(profile)
+            for note in plan.notes:
+                self._notice(note)
+            return plan, self.engine(options, asking=asking, foreground=foreground).credentials(plan)
+
+    def asking(self, purpose: str = "") -> Asking:
+        """How the user may be asked by default: for as long as ``AWS_VAULT_WAIT`` says; notices are not seen.
+
+        :raises ConfigError: the time limit (``AWS_VAULT_WAIT``) is not a duration.
+        """
+        from vault_core.sessions.profiles import seconds_of
+
+        wait = self.settings.value("wait")
+        return Asking(purpose, attended=False, time_limit=float(seconds_of(wait.origin, wait.text)))
+
+    def host(self, asking: Asking) -> Host:
+        """The services of one operation. Without a prompter, or under ``--no-input``, it never asks."""
+        allowed = asking.allowed and self._may_ask and "no-input" not in self.settings.flags
+        asking = dataclasses.replace(asking, allowed=allowed)
+        return Host(self.settings, self.plugins, self._prompter, asking, self.state, self._notice)
+
+    def planner(self, options: SessionOptions | None = None, *, asking: Asking | None = None) -> Planner:
+        """Makes plans."""
+        from vault_core.sessions.plan import Planner
+        from vault_core.sessions.profiles import SessionOptions
+
+        host = self.host(asking or self.asking())
+        return Planner(host, self.resolver, self.generations, options or SessionOptions())
+
+    def engine(self, options: SessionOptions | None, *, asking: Asking, foreground: bool) -> Engine:
+        """Carries out plans.
+
+        :param foreground: as for :meth:`session`.
+        """
+        from vault_core.sessions.engine import Engine
+        from vault_core.sessions.singleflight import SingleFlight
+
+        host = self.host(asking)
+        flights = SingleFlight(
+            self.settings.state_dir / "flights",
+            float("inf") if asking.time_limit is None else asking.time_limit,
+            foreground=foreground and host.cannot_ask() is None,
+            sign=self.cache.name,
+            notice=self._notice,
+        )
+        return Engine(host, self.resolver, self.cache, flights, options.mfa_token if options else None)
+
+    def vault(self, profile: str | None = None, *, asking: Asking | None = None) -> Vault:
+        """The vault that holds the key of a profile, by the settings and the profile's own ``vault_backend``."""
+        from vault_core.storage.vault import Store, Vault
+
+        host = self.host(asking or self.asking())
+        section = self.aws_config.merged(profile) if profile is not None else None
+        keys = {key: entry.value for key, entry in section.entries.items()} if section else {}
+        return Vault(host, Store.choose(host, keys))
+
+    @cached_property
+    def aws_config(self) -> AwsConfig:
+        """The AWS config and credentials files.
+
+        :raises ConfigError: they cannot be read.
+        """
+        return self.host(Asking()).aws_config()
+
+    @cached_property
+    def resolver(self) -> Profiles:
+        """Resolves profiles: config, environment and source profiles."""
+        from vault_core.sessions.profiles import Profiles
+
+        return Profiles(self.aws_config, self.settings.environ)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The live sessions."""
+        from vault_core.sessions.cache import Cache
+
+        return Cache(self.settings, self._notice)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """The generations of stored keys."""
+        from vault_core.sessions.generations import Generations
+
+        return Generations(self.settings.state_dir / "generations")
+
+    @property
+    def key_changes(self) -> KeyChanges:
+        """Drops the sessions of stored keys that change."""
+        from vault_core.sessions.key_changes import KeyChanges
+
+        return KeyChanges(self.cache, self.generations, self.settings.state_dir)
+
+    @contextmanager
+    def _operation(self) -> Iterator[None]:
+        """One call at a time; the stores that it opens are closed at its end."""
+        with self._lock:
+            self.state.cancelled = False
+            before = len(self.state.stores)
+            try:
+                yield
+            finally:
+                self.state.close_stores(keep=before)
+
+    def _names_without_section(self) -> Collection[str]:
+        """The profiles of live sessions, and those of stored keys if that needs neither the user nor the network."""
+        names = {session.profiles[-1] for session in self.cache.sessions()}
+        with suppress(VaultError):  # a broken store is reported where it is needed
+            names.update(self.vault(asking=Asking(allowed=False, offline=True, attended=False)).names())
+        return names
+
+
+def _log(message: str) -> None:
+    import logging
+
+    logging.getLogger("vault_core").warning("%s", printable(message))

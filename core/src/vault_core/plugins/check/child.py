@@ -1,0 +1,83 @@
+"""The child process of ``awsv plugins check``: it loads one plugin, reports what it finds, and ends.
+
+The report is one JSON object on standard output; what the plugin prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vault_core import stdout
+from vault_core.errors import PluginError, VaultError
+from vault_core.plugins.boundary import said
+from vault_core.plugins.inspect import describe
+from vault_core.plugins.spec_problems import problems
+
+if TYPE_CHECKING:
+    from vault_core.plugins.context import HostContext
+    from vault_core.plugins.host import Host
+
+
+def main(job: Mapping[str, Any]) -> None:
+    """Check the plugin that the job names, and end the process.
+
+    :param job: ``kind``, ``name``, and ``flags`` as of :class:`~vault_core.settings.Settings`.
+    """
+    import json
+
+    stdout.capture()
+    report = _report(job["kind"], job["name"], job["flags"])
+    stdout.flush()  # what the plugin printed and Python has buffered
+    stdout.write_raw(json.dumps(report))
+    os._exit(0)  # without the plugin's exit handlers
+
+
+def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
+    from vault_core.asking import Asking
+    from vault_core.plugins.host import Host
+    from vault_core.plugins.loader import Plugins
+    from vault_core.settings import Settings
+
+    settings = Settings(flags=flags)
+    host = Host(settings, Plugins(settings.load_plugins), asking=Asking(allowed=False))
+    try:
+        spec: Any = host.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        if wrong := "; ".join(problems(spec)):
+            return _broken(wrong)
+        if kind == "command":
+            from vault_core.plugins.command_target import import_command
+
+            import_command(host.plugins, name)
+            return {"state": "ok", "reason": None, "hint": None, **describe(name, spec, None)}
+    except VaultError as error:
+        return _broken(error.message, error.hint)
+    return _on_this_machine(host, kind, name, spec)
+
+
+def _on_this_machine(host: Host, kind: str, name: str, spec: Any) -> dict[str, Any]:
+    try:
+        context = _context(host, kind, name, spec)
+        reason = said(host.plugins, kind, spec, "unavailable", context)
+        offers = describe(name, spec, context)
+    except VaultError as error:
+        if error.exit_code in (VaultError.exit_code, PluginError.exit_code):  # not a failure that a contract allows
+            return _broken(error.message, error.hint)
+        return {"state": "unavailable", "reason": error.message, "hint": error.hint, **describe(name, spec, None)}
+    return {"state": "unavailable" if reason else "ok", "reason": reason, "hint": None, **offers}
+
+
+def _context(host: Host, kind: str, name: str, spec: Any) -> HostContext:
+    """The context for this plugin. A storage backend gets the selected store, if that is one of its own."""
+    from vault_core.settings import StoreSettings
+
+    store = None
+    if kind == "storage":
+        selected = host.settings.store(host.settings.value("backend").text)
+        store = selected if selected.backend == name else StoreSettings(name, name)
+    return host.context(kind, name, spec.options, store=store)
+
+
+def _broken(reason: str, hint: str | None = None) -> dict[str, Any]:
+    return {"state": "broken", "reason": reason, "hint": hint}
