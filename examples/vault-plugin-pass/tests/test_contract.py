@@ -92,7 +92,7 @@ def test_a_password_store_that_is_none_is_said(tmp_path: Path) -> None:
     with password_store() as environ:
         ctx = FakeContext(tmp_path, declared=SPEC.options, environ={**environ, "PASSWORD_STORE_DIR": str(tmp_path)})
         assert SPEC.unavailable is not None
-        assert "is no password store" in (SPEC.unavailable(ctx) or "")
+        assert "is not a password store" in (SPEC.unavailable(ctx) or "")
         with pytest.raises(StorageUnavailable, match="is not set up"):
             SPEC.open(ctx).put("credentials/work", Secret("value"))
 

@@ -9,7 +9,7 @@ from vault_core.api import Context, StorageError, StorageUnavailable
 from vault_plugin_keychain.keychains import Keychain, KeyringKeychain, isolated, wrapped
 from vault_plugin_keychain.kinds import KWALLET, SECRET_SERVICE, Kind
 
-_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
+_SYSTEMS = {"linux": "Linux", "darwin": "macOS"}
 
 
 def why_unavailable(ctx: Context, kind: Kind) -> str | None:
