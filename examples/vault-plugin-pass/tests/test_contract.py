@@ -65,7 +65,7 @@ class TestPass(StorageContract):
         return Setup(environ=environ, files=[Path(environ["PASSWORD_STORE_DIR"])])
 
 
-def test_a_locked_key_is_said_at_once(tmp_path: Path) -> None:
+def test_locked_gpg_key_is_reported_at_once(tmp_path: Path) -> None:
     with password_store("a passphrase of the key") as environ:
         ctx = FakeContext(tmp_path, declared=SPEC.options, environ=environ)
         store = SPEC.open(ctx)
@@ -76,7 +76,7 @@ def test_a_locked_key_is_said_at_once(tmp_path: Path) -> None:
         assert list(store.keys()) == ["credentials/work"]
 
 
-def test_a_damaged_entry_is_said(tmp_path: Path) -> None:
+def test_damaged_entry_is_reported(tmp_path: Path) -> None:
     with password_store() as environ:
         store = SPEC.open(FakeContext(tmp_path, declared=SPEC.options, environ=environ))
         store.put("credentials/work", Secret("value"))
@@ -88,7 +88,7 @@ def test_a_damaged_entry_is_said(tmp_path: Path) -> None:
                 store.get("credentials/work")
 
 
-def test_a_password_store_that_is_none_is_said(tmp_path: Path) -> None:
+def test_folder_without_password_store_is_reported(tmp_path: Path) -> None:
     with password_store() as environ:
         ctx = FakeContext(tmp_path, declared=SPEC.options, environ={**environ, "PASSWORD_STORE_DIR": str(tmp_path)})
         assert SPEC.unavailable is not None
@@ -98,7 +98,7 @@ def test_a_password_store_that_is_none_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/etc", "..", "a/../../b", ".", ""])
-def test_a_folder_outside_of_the_password_store_is_refused(folder: str) -> None:
+def test_folder_outside_password_store_is_refused(folder: str) -> None:
     (option,) = SPEC.options
     with pytest.raises(ValueError, match="below the password store"):
         option.parse(folder)

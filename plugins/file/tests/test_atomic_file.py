@@ -39,7 +39,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o610, 0o620, 0o640, 0o601, 0o602, 0o604])
-def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file, mode):
+def test_read_refuses_file_with_any_permission_of_others(file, mode):
     written(file)
     file.path.chmod(mode)
     if mode == 0o700:
@@ -50,7 +50,7 @@ def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file, mode):
 
 
 @pytest.mark.parametrize("mode", [0o710, 0o720, 0o740, 0o701, 0o702, 0o704])
-def test_every_bit_of_others_refuses_the_folder(file, mode):
+def test_folder_with_any_permission_of_others_is_refused(file, mode):
     written(file)
     file.folder.chmod(mode)
     for use in (file.read, lambda: written(file)):
@@ -58,7 +58,7 @@ def test_every_bit_of_others_refuses_the_folder(file, mode):
             use()
 
 
-def test_a_folder_that_is_a_link_is_refused(file, tmp_path):
+def test_folder_that_is_a_symlink_is_refused(file, tmp_path):
     written(file)
     link = tmp_path / "link"
     link.symlink_to(file.folder)
@@ -67,7 +67,7 @@ def test_a_folder_that_is_a_link_is_refused(file, tmp_path):
             use()
 
 
-def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file, tmp_path):
+def test_symlink_is_refused_by_read_and_replaced_by_write(file, tmp_path):
     target = tmp_path / "target"
     target.write_bytes(b"other")
     target.chmod(0o600)
@@ -78,14 +78,14 @@ def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file
     assert (file.read(), target.read_bytes()) == (b"data", b"other")
 
 
-def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file, alarm):
+def test_read_of_named_pipe_does_not_block(file, alarm):
     os.mkfifo(file.path, 0o600)
     with alarm(), pytest.raises(StorageDenied, match="is a named pipe"):
         file.read()
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_belongs_to_another_user_is_refused(file, monkeypatch, what):
+def test_file_or_folder_of_another_user_is_refused(file, monkeypatch, what):
     written(file)
     if what == "file":
         monkeypatch.setattr(atomic_file.AtomicFile, "_open_folder", _unchecked(file))
@@ -106,14 +106,14 @@ def _unchecked(file):
     return opened
 
 
-def test_a_second_name_is_refused(file):
+def test_file_with_hard_link_is_refused(file):
     written(file)
     os.link(file.path, file.folder / "other")
     with pytest.raises(StorageDenied, match="a second name"):
         file.read()
 
 
-def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file):
+def test_read_accepts_limit_and_refuses_one_byte_more(file):
     written(file, b"x" * LIMIT)
     assert file.read() == b"x" * LIMIT
     written(file, b"x" * (LIMIT + 1))
@@ -121,14 +121,14 @@ def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file):
         file.read()
 
 
-def test_a_file_that_is_far_too_long_is_not_read_at_all(file, monkeypatch):
+def test_read_of_far_too_large_file_reads_nothing(file, monkeypatch):
     written(file, b"x" * (3 * 2**20))
     monkeypatch.setattr(os, "read", lambda fd, size: pytest.fail("it was read"))
     with pytest.raises(StorageCorrupt, match=f"{3 * 2**20} bytes"):
         file.read()
 
 
-def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file, monkeypatch):
+def test_read_limits_file_that_grows_meanwhile(file, monkeypatch):
     written(file)
     parts = [b"x" * 40, b"x" * 40, b"x" * 40, b""]
     monkeypatch.setattr(os, "read", lambda fd, size: parts.pop(0))
@@ -137,7 +137,7 @@ def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file, monkeypatch
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe", "socket"])
-def test_a_lock_that_is_no_plain_file_is_refused_and_left(file, tmp_path, kind):
+def test_lock_that_is_not_a_regular_file_is_refused_and_kept(file, tmp_path, kind):
     lock, target = file.folder / "it.lock", tmp_path / "target"
     match kind:
         case "link":
@@ -159,7 +159,7 @@ def test_a_lock_that_is_no_plain_file_is_refused_and_left(file, tmp_path, kind):
     assert not file.path.exists()
 
 
-def test_the_lock_is_private_and_names_its_last_holder_only(file):
+def test_lock_file_is_private_and_names_last_holder(file):
     lock = file.folder / "it.lock"
     lock.write_text("123456789012\n")
     lock.chmod(0o600)
@@ -171,7 +171,7 @@ def test_the_lock_is_private_and_names_its_last_holder_only(file):
 
 
 @pytest.mark.parametrize(("text", "holder"), [("", "another process"), ("12 3", "another process"), ("77\n", "77")])
-def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(file, text, holder):
+def test_lock_timeout_names_holder_and_calls_check(file, text, holder):
     looked = []
     with file.locked(lambda: None):
         (file.folder / "it.lock").write_text(text)
@@ -180,7 +180,7 @@ def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(fil
     assert looked
 
 
-def test_nothing_stays_open_and_the_lock_is_free_afterwards(file):
+def test_lock_is_released_and_descriptors_are_closed(file):
     written(file)
     before = descriptors()
     for _ in range(3):
@@ -194,7 +194,7 @@ def test_nothing_stays_open_and_the_lock_is_free_afterwards(file):
     assert descriptors() == before
 
 
-def test_only_what_a_writer_of_this_very_file_left_is_swept(file):
+def test_sweep_removes_only_temporary_files_of_this_file(file):
     stale = ".it.12.0123456789abcdef.tmp"
     others = [f"x{stale}", f"{stale}x", ".it.12.0123456789ABCDEF.tmp", ".other.12.0123456789abcdef.tmp", ".it.12.tmp"]
     for name in (stale, *others):
@@ -204,7 +204,7 @@ def test_only_what_a_writer_of_this_very_file_left_is_swept(file):
 
 
 @pytest.mark.parametrize("at", ["write", "rename"])
-def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(file, monkeypatch, at):
+def test_failed_write_keeps_old_content_and_no_temporary_file(file, monkeypatch, at):
     written(file, b"old")
 
     def fail(*_args, **_kwargs):
@@ -220,7 +220,7 @@ def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(file, m
     assert names(file.folder) == ["it", "it.lock"]
 
 
-def test_a_short_write_goes_on_with_the_rest(file, monkeypatch):
+def test_short_write_is_continued(file, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:3]))
     written(file, b"0123456789")
@@ -244,12 +244,12 @@ def order(monkeypatch):
     return seen
 
 
-def test_the_content_is_durable_before_the_rename_and_the_folder_after_it(file, order):
+def test_replace_syncs_content_before_and_folder_after_rename(file, order):
     written(file)
     assert order == ["file of 4", "rename", "folder"]
 
 
-def test_a_removal_is_durable(file, order):
+def test_remove_syncs_folder(file, order):
     written(file)
     order.clear()
     with file.locked(lambda: None) as locked:
@@ -258,7 +258,7 @@ def test_a_removal_is_durable(file, order):
     assert order == ["unlink", "folder"] * 2
 
 
-def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path, order):
+def test_new_folders_are_private_and_synced_in_parent(tmp_path, order):
     file = AtomicFile(tmp_path / "a/b/c", "it", limit=LIMIT)
     mask = os.umask(0)
     try:
@@ -270,7 +270,7 @@ def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path, o
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")} == {0o700}
 
 
-def test_what_cannot_be_made_durable_is_not_settled(file, monkeypatch):
+def test_sync_folder_returns_false_on_error(file, monkeypatch):
     assert file.sync_folder()
 
     def fail(_fd):
@@ -284,7 +284,7 @@ def test_what_cannot_be_made_durable_is_not_settled(file, monkeypatch):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path, order, overwrite):
+def test_write_copy_is_private_synced_and_leaves_no_temporary_file(tmp_path, order, overwrite):
     target = tmp_path / "out" / "b"
     target.parent.mkdir()
     before = descriptors()
@@ -299,7 +299,7 @@ def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path, order, o
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(tmp_path, monkeypatch, overwrite):
+def test_write_copy_without_hard_links_refuses_dangling_symlink(tmp_path, monkeypatch, overwrite):
     def none(*_args, **_kwargs):
         raise OSError(95, "no links here")
 
@@ -318,7 +318,7 @@ def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(tm
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm, written):
+def test_read_copy_of_named_pipe_does_not_block(tmp_path, alarm, written):
     os.mkfifo(tmp_path / "b")
     keeps = os.open(tmp_path / "b", os.O_RDWR) if written else None
     with alarm():
@@ -327,7 +327,7 @@ def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path, alarm, writ
         os.close(keeps)
 
 
-def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(tmp_path, monkeypatch):
+def test_read_copy_reads_at_most_one_byte_over_limit(tmp_path, monkeypatch):
     monkeypatch.setattr("vault_plugin_file.vlt_file.MAX_FILE", 10)
     (tmp_path / "b").write_bytes(b"x" * 50)
     assert len(read_copy(tmp_path / "b")) == 11

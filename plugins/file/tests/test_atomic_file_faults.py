@@ -73,7 +73,7 @@ def holder(made, folder):
     process.stdout.close()
 
 
-def test_s12_a_stopped_holder_is_named(holder, opened, monkeypatch):
+def test_s12_lock_timeout_names_stopped_holder(holder, opened, monkeypatch):
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.3)
     holder.send_signal(signal.SIGSTOP)
     assert opened().get(KEY).value == Secret("x")  # readers need no lock
@@ -83,7 +83,7 @@ def test_s12_a_stopped_holder_is_named(holder, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_s14_a_file_system_without_locks(made, opened, snapshot, monkeypatch, error):
+def test_s14_file_system_without_locks_is_refused_with_hint(made, opened, snapshot, monkeypatch, error):
     """As some network ones are: reads work, a write says why and changes nothing."""
 
     def fail(fd, operation):
@@ -98,7 +98,7 @@ def test_s14_a_file_system_without_locks(made, opened, snapshot, monkeypatch, er
     assert snapshot() == before
 
 
-def test_a_killed_holder_leaves_no_lock(holder, opened):
+def test_lock_is_released_when_holder_is_killed(holder, opened):
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -106,7 +106,7 @@ def test_a_killed_holder_leaves_no_lock(holder, opened):
     assert time.monotonic() - started < seconds(2)
 
 
-def test_waiting_can_be_cancelled(holder, opened, ctx, monkeypatch):
+def test_wait_for_lock_can_be_cancelled(holder, opened, ctx, monkeypatch):
     def cancel():
         raise Cancelled("interrupted")
 
@@ -115,7 +115,7 @@ def test_waiting_can_be_cancelled(holder, opened, ctx, monkeypatch):
         opened().put(KEY, Secret("y"))
 
 
-def test_the_limit_is_ten_seconds():
+def test_lock_timeout_is_ten_seconds():
     assert atomic_file.LOCK_SECONDS == 10
 
 
@@ -124,7 +124,7 @@ def test_the_limit_is_ten_seconds():
 STALE = ".store.vlt.1234.0123456789abcdef.tmp"
 
 
-def test_stale_temporary_files_are_swept_and_no_others(made, opened, folder):
+def test_write_sweeps_only_stale_temporary_files(made, opened, folder):
     (folder / STALE).write_bytes(b"left by a killed writer")
     others = [".store.vlt.1234.tmp", "notes.txt", ".store.vlt.12.0123456789ABCDEF.tmp", STALE + "~"]
     for name in others:
@@ -137,7 +137,7 @@ def test_stale_temporary_files_are_swept_and_no_others(made, opened, folder):
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "close"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
-def test_s9_errors_before_the_rename_change_nothing(made, opened, folder, snapshot, monkeypatch, call, error):
+def test_s9_error_before_rename_changes_nothing(made, opened, folder, snapshot, monkeypatch, call, error):
     before, real, failed = snapshot(), getattr(os, call), []
 
     def fail(*args, **more):
@@ -174,7 +174,7 @@ def _needs_proc(request):
         pytest.skip("needs /proc to tell descriptors apart")
 
 
-def test_s9_short_writes(made, opened, monkeypatch):
+def test_s9_short_writes_are_continued(made, opened, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:100]))
     opened().put(KEY, Secret("y" * 5000))
@@ -182,7 +182,7 @@ def test_s9_short_writes(made, opened, monkeypatch):
     assert opened().get(KEY).value == Secret("y" * 5000)
 
 
-def test_s9_the_order_of_calls(made, opened, monkeypatch):
+def test_s9_write_makes_system_calls_in_order(made, opened, monkeypatch):
     """Write, fsync of the file, rename, fsync of the folder: nothing else makes a write durable."""
     log = []
     for name in ("write", "fsync", "rename", "unlink"):
@@ -199,7 +199,7 @@ def test_s9_the_order_of_calls(made, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EROFS, errno.EIO])
-def test_s9_a_failing_rename_tells_what_is_on_disk(made, opened, snapshot, monkeypatch, error):
+def test_s9_failed_rename_reports_state_on_disk(made, opened, snapshot, monkeypatch, error):
     before = snapshot()
 
     def fail(*args, **more):
@@ -211,7 +211,7 @@ def test_s9_a_failing_rename_tells_what_is_on_disk(made, opened, snapshot, monke
     assert snapshot() == before
 
 
-def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(made, opened, monkeypatch):
+def test_s9_failed_folder_fsync_reports_state_on_disk(made, opened, monkeypatch):
     real = os.fsync
 
     def fail(fd):
@@ -226,7 +226,7 @@ def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(made, opened, mo
     assert made.exists()
 
 
-def test_s9_an_interrupt_leaves_no_temporary_file(made, opened, snapshot, monkeypatch):
+def test_s9_interrupted_write_leaves_no_temporary_file(made, opened, snapshot, monkeypatch):
     before = snapshot()
 
     def interrupt(fd):
@@ -279,7 +279,7 @@ def full_disk(folder, root):
     return f"full after {count} entries; {count} deletions and passwd went through, no temporary file left"
 
 
-def test_s11_a_limit_on_files(folder, tmp_path, child, figure):
+def test_s11_file_size_limit_keeps_store_usable(folder, tmp_path, child, figure):
     """It stands for the full disk: no root is needed for it."""
 
     def work():
@@ -313,12 +313,12 @@ def mounted(tmp_path):
 
 
 @root
-def test_s11_a_small_file_system(mounted, tmp_path, figure):
+def test_s11_full_small_file_system_keeps_store_usable(mounted, tmp_path, figure):
     figure(full_disk(mounted("size=24k"), tmp_path))
 
 
 @root
-def test_s11_a_disk_that_others_filled(mounted, tmp_path, ctx):
+def test_s11_full_disk_fails_write_and_keeps_store(mounted, tmp_path, ctx):
     """Nothing at all fits: even a deletion needs room for the new file. It says so, and what is there can be read."""
     place = mounted("size=24k")
     store = FileBackend(ctx, place)
@@ -337,7 +337,7 @@ def test_s11_a_disk_that_others_filled(mounted, tmp_path, ctx):
 
 
 @root
-def test_s11_a_backup_onto_a_full_disk(mounted, made):
+def test_s11_backup_to_full_disk_fails_without_partial_file(mounted, made):
     place = mounted("size=24k")
     (place / "film").write_bytes(bytes(20_000))
     (place / "older.vlt").write_bytes(b"older")
@@ -350,7 +350,7 @@ def test_s11_a_backup_onto_a_full_disk(mounted, made):
 
 
 @root
-def test_s14_a_read_only_file_system(mounted, opened, ctx):
+def test_s14_read_only_file_system_is_readable_and_refuses_writes(mounted, opened, ctx):
     """Reads work, writes say why; the anchor, which lies elsewhere, is written as ever."""
     place = mounted("size=1m")
     FileBackend(ctx, place).put(KEY, Secret("x"))

@@ -62,7 +62,7 @@ def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o601, 0o620])
-def test_s13_file_open_to_others(made, opened, mode, snapshot):
+def test_s13_file_accessible_to_others_is_refused(made, opened, mode, snapshot):
     made.chmod(mode)
     before = snapshot()
     for call in both(opened()):
@@ -74,7 +74,7 @@ def test_s13_file_open_to_others(made, opened, mode, snapshot):
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])
-def test_s13_folder_open_to_others(made, opened, folder, mode):
+def test_s13_folder_accessible_to_others_is_refused(made, opened, folder, mode):
     folder.chmod(mode)
     for call in both(opened()):
         with pytest.raises(StorageDenied, match=f"{folder} is accessible to .* \\(mode {mode:04o}\\)") as caught:
@@ -84,7 +84,7 @@ def test_s13_folder_open_to_others(made, opened, folder, mode):
 
 @pytest.mark.root("only root can give a file away")
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_s13_foreign_owner(made, opened, folder, which):
+def test_s13_file_or_folder_of_another_owner_is_refused(made, opened, folder, which):
     path = made if which == "file" else folder
     os.chown(path, NOBODY, -1)
     for call in both(opened()):
@@ -93,7 +93,7 @@ def test_s13_foreign_owner(made, opened, folder, which):
 
 
 @pytest.mark.root("only root can become another user")
-def test_s13_another_user_cannot_open_it(made, tmp_path, child, monkeypatch):
+def test_s13_store_is_unreadable_for_another_user(made, tmp_path, child, monkeypatch):
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # so that only the store's own folder can be what stops the other user
 
@@ -107,7 +107,7 @@ def test_s13_another_user_cannot_open_it(made, tmp_path, child, monkeypatch):
     assert child(work, user=NOBODY) == 0
 
 
-def test_s13_symlinked_file(made, opened, folder, tmp_path):
+def test_s13_symlinked_file_is_refused(made, opened, folder, tmp_path):
     real = tmp_path / "dotfiles"
     real.mkdir()
     made.rename(real / "store.vlt")
@@ -119,7 +119,7 @@ def test_s13_symlinked_file(made, opened, folder, tmp_path):
     assert made.is_symlink()
 
 
-def test_s13_dangling_symlink(folder, opened):
+def test_s13_dangling_symlink_is_refused(folder, opened):
     folder.mkdir(mode=0o700)
     (folder / "store.vlt").symlink_to(folder / "nowhere")
     for call in both(opened()):
@@ -128,7 +128,7 @@ def test_s13_dangling_symlink(folder, opened):
     assert not (folder / "nowhere").exists()
 
 
-def test_s13_symlinked_folder(made, ctx, folder, tmp_path):
+def test_s13_symlinked_folder_is_refused(made, ctx, folder, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(folder)
     for call in both(FileBackend(ctx, link)):
@@ -137,7 +137,7 @@ def test_s13_symlinked_folder(made, ctx, folder, tmp_path):
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={folder}")
 
 
-def test_s13_symlinked_or_odd_lock(made, opened, folder, tmp_path):
+def test_s13_lock_that_is_not_a_regular_file_is_refused(made, opened, folder, tmp_path):
     lock, target = folder / "store.vlt.lock", tmp_path / "target"
     target.write_text("precious")
     for make in (lambda: lock.symlink_to(target), lock.mkdir, lambda: os.mkfifo(lock)):
@@ -149,7 +149,7 @@ def test_s13_symlinked_or_odd_lock(made, opened, folder, tmp_path):
     assert target.read_text() == "precious"
 
 
-def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatch):
+def test_s13_symlinked_temporary_file_is_not_followed(made, opened, folder, tmp_path, monkeypatch):
     """Somebody guessed its name and put a link there: it is not written through."""
     target = tmp_path / "target"
     target.write_text("precious")
@@ -171,7 +171,7 @@ def test_s13_symlinked_temporary_file(made, opened, folder, tmp_path, monkeypatc
     assert opened().get(KEY).value == Secret("x")
 
 
-def test_s13_hard_link(made, opened, tmp_path):
+def test_s13_hard_linked_file_is_refused(made, opened, tmp_path):
     os.link(made, tmp_path / "second")
     for call in both(opened()):
         with pytest.raises(StorageDenied, match="has a second name"):
@@ -197,7 +197,7 @@ def listen(path):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_s13_directory_pipe_socket_device(opened, folder, monkeypatch, make, kind):
+def test_s13_file_of_other_kind_is_refused(opened, folder, monkeypatch, make, kind):
     folder.mkdir(mode=0o700)
     monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
     make(folder / "store.vlt")
@@ -206,7 +206,7 @@ def test_s13_directory_pipe_socket_device(opened, folder, monkeypatch, make, kin
             call()
 
 
-def test_s13_too_large(made, opened):
+def test_s13_too_large_file_is_refused(made, opened):
     with made.open("r+b") as file:
         file.truncate(10 * 2**30)
     for call in both(opened()):
@@ -220,7 +220,7 @@ def test_s13_too_large(made, opened):
         opened().get(KEY)
 
 
-def test_s13_a_reader_that_was_overtaken_by_a_rename(made, opened, monkeypatch):
+def test_s13_read_of_file_replaced_after_open_succeeds(made, opened, monkeypatch):
     """Between open and fstat the file is replaced: no name is left for what was opened, and it is still good."""
     real, seen = os.fstat, []
 
@@ -242,7 +242,7 @@ def test_s13_a_reader_that_was_overtaken_by_a_rename(made, opened, monkeypatch):
 # -- S14: where it cannot write ----------------------------------------------------------------------------------------
 
 
-def test_s14_missing_folder(ctx, tmp_path):
+def test_s14_missing_folder_is_created_by_write_only(ctx, tmp_path):
     """Nothing is there, and nothing is made by a read or by a deletion."""
     folder = tmp_path / "no" / "such"
     store = FileBackend(ctx, folder)
@@ -252,14 +252,14 @@ def test_s14_missing_folder(ctx, tmp_path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)] == [0o700, 0o700]
 
 
-def test_s14_folder_that_is_a_file(tmp_path, ctx):
+def test_s14_folder_that_is_a_file_is_refused(tmp_path, ctx):
     (tmp_path / "file").write_text("x")
     for call in both(FileBackend(ctx, tmp_path / "file")):
         with pytest.raises(StorageDenied, match="file is not a folder"):
             call()
 
 
-def test_s14_read_only_folder(made, folder, tmp_path, child, monkeypatch):
+def test_s14_read_only_folder_is_readable_and_refuses_writes(made, folder, tmp_path, child, monkeypatch):
     """Reading works, writing says why; as an ordinary user, for whom permissions count."""
     user = None
     if os.geteuid() == 0:
@@ -286,7 +286,7 @@ def test_s14_read_only_folder(made, folder, tmp_path, child, monkeypatch):
     assert status == 0
 
 
-def test_s14_folder_removed_while_waiting(made, opened, folder, monkeypatch):
+def test_s14_folder_removed_while_waiting_is_an_error(made, opened, folder, monkeypatch):
     """The folder goes away between the lock and the rename: an error, and nothing elsewhere."""
     real = os.rename
 

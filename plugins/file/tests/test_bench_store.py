@@ -31,7 +31,7 @@ def ten(tmp_path_factory):
 
 
 @pytest.mark.parametrize("action", ["get", "put", "list"])
-def test_one_process(ten, action):
+def test_bench_process_does_its_action(ten, action):
     before = (ten / "store/store.vlt").read_bytes()
     found = run(str(ONE_STORE), str(ten), action, "2")
     assert len(found["seconds"]) == 2

@@ -46,7 +46,7 @@ def start(script, *arguments):
 
 
 @pytest.mark.slow
-def test_s12_writers_in_many_processes_lose_nothing(opened, folder, figure):
+def test_s12_concurrent_writers_lose_no_write(opened, folder, figure):
     opened().put(KEY, Secret("0"))
     processes = [start(WORKER, folder, 10, number) for number in range(8)]
     reader, seen, reads = opened(), 0, 0
@@ -80,7 +80,7 @@ except StorageConflict:
 """
 
 
-def test_many_create_the_store_at_once(opened, folder):
+def test_concurrent_creation_makes_one_store(opened, folder):
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", CREATOR, str(folder), str(number)],
@@ -108,7 +108,7 @@ def write_until_killed(folder, report):
         os.write(report, f"{number}\n".encode())
 
 
-def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder, figure):
+def test_s10_killed_writer_loses_no_acknowledged_write(opened, folder, figure):
     opened().put(KEY, Secret("0"))
     chance, acknowledged, commits = random.Random(7), 0, 0
     rounds = sample(40, 300)
@@ -139,7 +139,7 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened, folder, figure):
     figure(f"put: {rounds} times kill -9, {commits} commits acknowledged, 0 lost, no lock and no temporary file left")
 
 
-def test_two_objects_in_one_process_exclude_each_other(opened, monkeypatch):
+def test_lock_excludes_second_object_in_same_process(opened, monkeypatch):
     """flock belongs to the open file, not to the process."""
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.1)
     one, two = opened(), opened()

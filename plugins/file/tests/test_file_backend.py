@@ -31,7 +31,7 @@ KEY = "credentials/dev"
 # -- the four methods --------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_does_not_exist_asks_nothing(opened, ctx, folder):
+def test_missing_store_never_prompts(opened, ctx, folder):
     store = opened()
     assert store.get(KEY) is None
     assert list(store.keys()) == []
@@ -44,7 +44,7 @@ def test_a_store_that_does_not_exist_asks_nothing(opened, ctx, folder):
     assert not folder.exists()
 
 
-def test_put_get_keys_delete(opened):
+def test_put_get_keys_delete_round_trip(opened):
     store = opened()
     store.put("credentials/b", Secret("two"))
     store.put("credentials/a", Secret("one"), expect=ABSENT)
@@ -57,7 +57,7 @@ def test_put_get_keys_delete(opened):
     assert list(store.keys()) == ["credentials/b"]
 
 
-def test_versions(opened):
+def test_versions_differ_for_each_write(opened):
     store = opened()
     versions = [store.put(KEY, Secret("same")) for _ in range(3)]
     store.delete(KEY)
@@ -68,7 +68,7 @@ def test_versions(opened):
     assert opened().get(KEY).version == versions[-1] != other
 
 
-def test_expectations(opened, snapshot):
+def test_expect_is_checked_by_put_and_delete(opened, snapshot):
     store = opened()
     first = store.put(KEY, Secret("1"), expect=ABSENT)
     second = opened().put(KEY, Secret("2"), expect=first)
@@ -87,7 +87,7 @@ def test_expectations(opened, snapshot):
     assert store.delete(KEY, expect=second) is True
 
 
-def test_one_question_for_one_object(opened, ctx):
+def test_backend_asks_for_passphrase_once(opened, ctx):
     store = opened()
     store.put("a/1", Secret("1"))
     store.put("a/2", Secret("2"))
@@ -100,7 +100,7 @@ def test_one_question_for_one_object(opened, ctx):
     assert len(ctx.unlocked) == 3
 
 
-def test_creating_says_so_to_the_host(opened, ctx, monkeypatch):
+def test_creation_asks_for_new_passphrase(opened, ctx, monkeypatch):
     seen = []
     real = ctx.unlock
     monkeypatch.setattr(
@@ -113,13 +113,13 @@ def test_creating_says_so_to_the_host(opened, ctx, monkeypatch):
     assert seen == [True, False]
 
 
-def test_nobody_gives_a_passphrase(opened, folder, tmp_path):
+def test_missing_passphrase_is_an_error(opened, folder, tmp_path):
     with pytest.raises(PassphraseError):
         opened(FakeContext(tmp_path)).put(KEY, Secret("x"))
     assert not folder.exists()
 
 
-def test_wrong_passphrase_changes_nothing(opened, tmp_path, snapshot):
+def test_wrong_passphrase_changes_no_file(opened, tmp_path, snapshot):
     opened().put(KEY, Secret("x"))
     before = snapshot()
     wrong = opened(FakeContext(tmp_path, passphrases=["wrong"]))
@@ -135,7 +135,7 @@ def test_wrong_passphrase_changes_nothing(opened, tmp_path, snapshot):
     assert snapshot() == before
 
 
-def test_no_passphrase_is_wanted_under_the_lock(opened, ctx, folder, monkeypatch):
+def test_passphrase_is_never_asked_for_under_lock(opened, ctx, folder, monkeypatch):
     """Another writer can work while a person thinks."""
     real = ctx.unlock
 
@@ -150,7 +150,7 @@ def test_no_passphrase_is_wanted_under_the_lock(opened, ctx, folder, monkeypatch
     assert list(opened().keys()) == [KEY, "credentials/other"]
 
 
-def test_two_create_with_different_passphrases(opened, ctx, folder, monkeypatch, tmp_path):
+def test_concurrent_creation_keeps_one_passphrase(opened, ctx, folder, monkeypatch, tmp_path):
     real = ctx.unlock
 
     def late(key_id, derive, *, create=False, source=None):
@@ -164,7 +164,7 @@ def test_two_create_with_different_passphrases(opened, ctx, folder, monkeypatch,
     assert list(opened(FakeContext(tmp_path, passphrases=["first"])).keys()) == ["a/first"]
 
 
-def test_the_lock_is_free_whenever_somebody_is_asked(opened, ctx, folder, monkeypatch, tmp_path):
+def test_lock_is_free_during_every_prompt(opened, ctx, folder, monkeypatch, tmp_path):
     """Also where the store was created by somebody else between the question and the lock."""
     real, asked = ctx.unlock, []
 
@@ -182,7 +182,7 @@ def test_the_lock_is_free_whenever_somebody_is_asked(opened, ctx, folder, monkey
     assert list(opened().keys()) == ["a/first", "a/second"]
 
 
-def test_a_new_key_under_the_same_identity(opened, folder, independent, ctx):
+def test_new_data_key_with_same_identity_is_unlocked_again(opened, folder, independent, ctx):
     """What a change of the data key does: an object that has the old key opens the slots again."""
     store = opened()
     store.put(KEY, Secret("old"))
@@ -197,7 +197,7 @@ def test_a_new_key_under_the_same_identity(opened, folder, independent, ctx):
     assert list(opened().keys()) == ["a/b", KEY]
 
 
-def test_the_index_is_decrypted_once_and_other_entries_never(opened, monkeypatch):
+def test_get_decrypts_index_once_and_no_other_entry(opened, monkeypatch):
     opened().put("a/1", Secret("1"))
     opened().put("a/2", Secret("2"))
     seen = []
@@ -219,7 +219,7 @@ def test_the_index_is_decrypted_once_and_other_entries_never(opened, monkeypatch
     assert len(seen) == 1
 
 
-def test_an_old_copy_of_an_entry_under_a_new_key_of_the_store(opened, folder, ctx):
+def test_entry_of_old_data_key_is_refused(opened, folder, ctx):
     """Another store in the same place is noticed, anchor or not: its own passphrase is asked for."""
     ctx.options["anchor"] = False
     store = opened()
@@ -250,14 +250,14 @@ def test_an_old_copy_of_an_entry_under_a_new_key_of_the_store(opened, folder, ct
     ],
     ids=lambda key: ascii(key[:8]),
 )
-def test_s21_what_is_no_key(opened, folder, key):
+def test_s21_invalid_key_is_refused(opened, folder, key):
     with pytest.raises(StorageError, match="invalid key"):
         opened().put(key, Secret("x"))
     assert opened().get(key) is None
     assert not folder.exists()
 
 
-def test_the_longest_key_and_an_empty_value(opened):
+def test_longest_key_is_accepted_and_empty_value_is_refused(opened):
     store = opened()
     store.put("a/" + "b" * 898, Secret("x"))
     assert list(opened().keys()) == ["a/" + "b" * 898]
@@ -265,7 +265,7 @@ def test_the_longest_key_and_an_empty_value(opened):
         store.put(KEY, Secret(""))
 
 
-def test_a_full_store_says_so_and_stays_as_it_is(opened, snapshot):
+def test_write_to_full_store_is_refused_and_changes_nothing(opened, snapshot):
     store = opened()
     store.put(KEY, Secret("x"))
     before = snapshot()
@@ -276,7 +276,7 @@ def test_a_full_store_says_so_and_stays_as_it_is(opened, snapshot):
 
 
 @pytest.mark.slow
-def test_s21_ten_thousand_entries(opened, figure):
+def test_s21_store_holds_ten_thousand_entries(opened, figure):
     store = opened()
     store.put("a/0", Secret("x"))
     table, dek, entries = store.store._seen.table, store.store._seen.dek, dict(store.store._seen.entries)
@@ -295,14 +295,14 @@ def test_s21_ten_thousand_entries(opened, figure):
     figure(f"10,000 entries: {store.store.file.path.stat().st_size:,} bytes, each as it was put")
 
 
-def test_weaker_but_legal_derivation_opens_and_is_kept(folder, ctx, opened):
+def test_weaker_allowed_kdf_opens_and_is_kept(folder, ctx, opened):
     FileBackend(ctx, folder, cost=vlt.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
     header = vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json()
     opened().put(KEY, Secret("y"))
     assert vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
 
 
-def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, independent):
+def test_write_keeps_slots_of_other_types(opened, folder, independent):
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -317,7 +317,7 @@ def test_a_store_with_other_slots_is_written_back_without_loss(opened, folder, i
         assert independent.read_file(data, secret, kind) == (3, {KEY: b"x", "credentials/b": b"y"})
 
 
-def test_only_other_slots(opened, folder, independent, ctx):
+def test_store_with_unavailable_key_slot_only_is_an_error(opened, folder, independent, ctx):
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -331,7 +331,7 @@ def test_only_other_slots(opened, folder, independent, ctx):
     assert not isinstance(caught.value, StorageCorrupt)
 
 
-def test_the_last_epoch(opened, folder):
+def test_write_after_last_epoch_is_refused(opened, folder):
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -341,7 +341,7 @@ def test_the_last_epoch(opened, folder):
         opened().put(KEY, Secret("y"))
 
 
-def test_no_secret_in_what_is_printed(opened, tmp_path):
+def test_output_contains_no_secret(opened, tmp_path):
     canary = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     store = opened()
     store.put(KEY, Secret(canary))
@@ -351,7 +351,7 @@ def test_no_secret_in_what_is_printed(opened, tmp_path):
     assert str(store.store._seen.dek.reveal()) not in shown
 
 
-def test_the_sources_of_a_store_that_was_read_once_may_be_asked(opened, ctx, folder, tmp_path):
+def test_source_of_known_store_may_be_asked(opened, ctx, folder, tmp_path):
     """By another machine, which has written nothing; until then anybody may have written the slots."""
     opened().put(KEY, Secret("1"))
     opened().change_slots(lambda table, _dek: table.add(_dek, new_slot.key(table.store, ctx, "keychain")))

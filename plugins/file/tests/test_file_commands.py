@@ -68,7 +68,7 @@ def folder_of(path):
 
 
 @pytest.mark.parametrize("name", command.commands)
-def test_every_help_has_an_example(tmp_path, name):
+def test_help_of_each_command_has_example(tmp_path, name):
     shown = done(offline(tmp_path).awsv("file", name, "--help"))
     assert f"  awsv file {name}" in shown.partition("Example")[2]
 
@@ -76,7 +76,7 @@ def test_every_help_has_an_example(tmp_path, name):
 # -- init and status ---------------------------------------------------------------------------------------------------
 
 
-def test_init(tmp_path):
+def test_init_creates_store_once(tmp_path):
     home = offline(tmp_path)
     path = store_path(home)
     assert "set AWS_VAULT_FILE_PASSPHRASE_FILE" in done(home.awsv("file", "init"), code=5)
@@ -89,7 +89,7 @@ def test_init(tmp_path):
     assert done(home.awsv("list", "--credentials", env=UNLOCKED)) == ""
 
 
-def test_init_at_a_terminal_asks_twice_and_offers_a_recovery_key(tmp_path):
+def test_init_at_terminal_asks_twice_and_offers_recovery_key(tmp_path):
     home = offline(tmp_path)
     child = home.spawn("file", "init")
     for question in ("assphrase .*: $", "Repeat passphrase: $"):
@@ -106,7 +106,7 @@ def test_init_at_a_terminal_asks_twice_and_offers_a_recovery_key(tmp_path):
     assert (facts["ways_in"], facts["recovery"]) == (1, False)
 
 
-def test_status_asks_nobody(home, path):
+def test_status_never_prompts(home, path):
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
     shown = done(home.awsv("file", "status", env=nobody))
     assert f"Store:        {path}" in shown
@@ -130,7 +130,7 @@ def test_status_asks_nobody(home, path):
     assert (facts["path"], facts["exists"], facts["bytes"]) == (str(path), True, path.stat().st_size)
 
 
-def test_status_where_there_is_no_store(tmp_path):
+def test_status_without_store_reports_it(tmp_path):
     home = offline(tmp_path)
     assert "the file does not exist" in done(home.awsv("file", "status"))
     assert json.loads(done(home.awsv("file", "status", "--json")))["exists"] is False
@@ -140,7 +140,7 @@ def test_status_where_there_is_no_store(tmp_path):
     assert not store_path(home).parent.exists()
 
 
-def test_a_store_of_another_name(home, tmp_path):
+def test_commands_work_on_named_store(home, tmp_path):
     """The commands work on the store that the settings name, if it is a file store."""
     config = home.path / ".config/awsv"
     config.mkdir(parents=True)
@@ -152,7 +152,7 @@ def test_a_store_of_another_name(home, tmp_path):
     assert str(store_path(home)) in done(home.awsv("file", "status"))
 
 
-def test_a_backend_that_is_none_of_ours(home):
+def test_command_refuses_store_of_other_backend(home):
     """One that is named for this command is not passed over; the setting is for other commands, too."""
     assert "did you mean 'file'?" in done(home.awsv("file", "rekey", "--backend", "fiel"), code=3)
     said = done(home.awsv("file", "rekey", "--backend", "hashicorp"), code=2)
@@ -163,7 +163,7 @@ def test_a_backend_that_is_none_of_ours(home):
 # -- verify, rekey -----------------------------------------------------------------------------------------------------
 
 
-def test_verify(home, path, tmp_path):
+def test_verify_reports_damage(home, path, tmp_path):
     assert done(home.awsv("file", "verify")) == f"{path} is intact: 2 entries, 1 slot, 2 writes\n"
     good = path.read_bytes()
     for damage, code, words in (
@@ -183,7 +183,7 @@ def test_verify(home, path, tmp_path):
     assert "does not open store 'file'" in done(wrong, code=5)
 
 
-def test_rekey(home, path):
+def test_rekey_keeps_entries_readable(home, path):
     before = path.read_bytes()
     assert "2 entries encrypted again" in done(home.awsv("file", "rekey"))
     assert path.read_bytes() != before
@@ -192,7 +192,7 @@ def test_rekey(home, path):
     assert "older copy" in told(home.awsv("list", "--credentials"))
 
 
-def test_rekey_at_a_terminal_asks_once(home, path):
+def test_rekey_at_terminal_asks_once(home, path):
     before = path.read_bytes()
     child = home.spawn("file", "rekey", env={"AWS_VAULT_FILE_PASSPHRASE": None})
     child.expect("assphrase .*: $")
@@ -205,7 +205,7 @@ def test_rekey_at_a_terminal_asks_once(home, path):
     assert path.read_bytes() != before
 
 
-def test_rekey_drops_a_slot_that_does_not_open_only_with_confirmation(home, path):
+def test_rekey_drops_unopened_slot_only_after_confirmation(home, path):
     added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of somebody else\n")
     assert "opens store 'file'" in told(added)
     before = path.read_bytes()
@@ -221,7 +221,7 @@ def test_rekey_drops_a_slot_that_does_not_open_only_with_confirmation(home, path
 # -- backup and restore ------------------------------------------------------------------------------------------------
 
 
-def test_there_and_back(home, path, tmp_path):
+def test_backup_and_restore_round_trip(home, path, tmp_path):
     target = tmp_path / "backups of mine" / "awsv.vlt"
     target.parent.mkdir()
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
@@ -246,7 +246,7 @@ def test_there_and_back(home, path, tmp_path):
     assert told(home.awsv("list", "--credentials")) == ""
 
 
-def test_restore_on_a_new_machine(home, path, tmp_path):
+def test_restore_creates_store_on_new_machine(home, path, tmp_path):
     target = tmp_path / "awsv.vlt"
     done(home.awsv("file", "backup", target))
     new = offline(tmp_path / "new")
@@ -256,7 +256,7 @@ def test_restore_on_a_new_machine(home, path, tmp_path):
     assert folder_of(store_path(new)) == ["store.vlt"]
 
 
-def test_backup_asks_at_a_terminal(home, path, tmp_path):
+def test_backup_at_terminal_asks_before_overwrite(home, path, tmp_path):
     target = tmp_path / "b.vlt"
     target.write_bytes(b"another")
     for answer, code in (("n", 130), ("y", 0)):
@@ -270,7 +270,7 @@ def test_backup_asks_at_a_terminal(home, path, tmp_path):
     assert target.read_bytes() == path.read_bytes()
 
 
-def test_restore_asks_at_a_terminal(home, path, tmp_path):
+def test_restore_at_terminal_asks_before_replacing(home, path, tmp_path):
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for answer, code in (("n", 130), ("y", 0)):
         child = home.spawn("file", "restore", tmp_path / "b.vlt")
@@ -282,13 +282,13 @@ def test_restore_asks_at_a_terminal(home, path, tmp_path):
     assert len([name for name in folder_of(path) if name.endswith(".old")]) == 1
 
 
-def test_a_folder_is_no_backup(home, path, tmp_path):
+def test_folder_as_backup_is_refused(home, path, tmp_path):
     for words in ((), ("--overwrite",)):
         stderr = done(home.awsv("file", "backup", tmp_path, *words), code=4)
         assert f"hint: name a file in it: awsv file backup {tmp_path}/store.vlt" in stderr
 
 
-def test_the_command_that_checks_a_backup_can_be_run_as_it_is_told(home, path, tmp_path):
+def test_printed_verify_command_runs_as_printed(home, path, tmp_path):
     for name in (tmp_path / "my backup.vlt", "-x.vlt"):
         made = home.awsv("file", "backup", "--", name)
         assert made.returncode == 0, made.stderr
@@ -296,7 +296,7 @@ def test_the_command_that_checks_a_backup_can_be_run_as_it_is_told(home, path, t
         assert "is intact" in done(home.awsv(*shlex.split(told)[1:]))
 
 
-def test_of_a_damaged_backup_another_one_is_taken(home, path, tmp_path):
+def test_damaged_backup_has_hint_to_try_another(home, path, tmp_path):
     spoil(FileBackend(FakeContext(tmp_path, passphrases=[PASSPHRASE]), path.parent), "credentials/work")
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for words in (("verify",), ("restore", "-y")):
@@ -306,7 +306,7 @@ def test_of_a_damaged_backup_another_one_is_taken(home, path, tmp_path):
 
 
 @pytest.mark.parametrize("words", [("verify", "nowhere"), ("restore", "nowhere"), ("backup", "nowhere/b.vlt")])
-def test_files_that_are_not_there(home, words, path):
+def test_missing_file_is_reported(home, words, path):
     before = path.read_bytes()
     stderr = done(home.awsv("file", *words), code=4)
     assert words[1] in stderr
@@ -329,7 +329,7 @@ def older(home, path):
 PRINT = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
 
 
-def test_s8_where_nobody_sees_it_no_key_of_an_older_copy_is_handed_out(home, older, path):
+def test_s8_older_copy_is_refused_without_terminal(home, older, path):
     """An SDK keeps what its credential_process says on standard error to itself."""
     for words, code in (
         (("exec", "-n", "-j", "other"), 4),
@@ -343,7 +343,7 @@ def test_s8_where_nobody_sees_it_no_key_of_an_older_copy_is_handed_out(home, old
     assert json.loads(done(home.awsv("exec", "-n", "-j", "other")))["AccessKeyId"] == OTHER_ID
 
 
-def test_s8_a_person_at_a_terminal_sees_one_line_and_gets_the_key_of_an_older_copy(home, older, path):
+def test_s8_older_copy_warns_once_at_terminal(home, older, path):
     child = home.spawn("exec", "-n", "other", "--", *PRINT)
     child.expect_exact(f"awsv: {path} is an older copy than this machine has seen: you can read it, and programs")
     child.expect_exact("cannot (awsv file accept --older)")
@@ -354,7 +354,7 @@ def test_s8_a_person_at_a_terminal_sees_one_line_and_gets_the_key_of_an_older_co
     assert ended(machine) == 4
 
 
-def test_s8_an_older_copy_is_not_written_until_accepted(home, older, path):
+def test_s8_older_copy_is_written_only_after_accept(home, older, path):
     for words in (("remove", "--force", "work"), ("file", "rekey")):
         stderr = done(home.awsv(*words), code=4)
         assert "older copy" in stderr
@@ -368,7 +368,7 @@ def test_s8_an_older_copy_is_not_written_until_accepted(home, older, path):
     assert set(stored(home)) == {"other"}
 
 
-def test_s8_another_store(home, path, tmp_path):
+def test_s8_different_store_is_refused_until_accepted(home, path, tmp_path):
     done(home.awsv("file", "verify"))
     new = offline(tmp_path / "new")
     fill(new, {"work": KEYS["other"]})
@@ -382,7 +382,7 @@ def test_s8_another_store(home, path, tmp_path):
     assert done(home.awsv("list", "--credentials")) == "work\n"
 
 
-def test_s8_a_store_that_is_gone(home, path, tmp_path):
+def test_s8_missing_recorded_store_is_not_recreated(home, path, tmp_path):
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     done(home.awsv("file", "verify"))
     path.unlink()
@@ -401,7 +401,7 @@ def test_s8_a_store_that_is_gone(home, path, tmp_path):
     assert done(home.awsv("list", "--credentials")) == "third\n"
 
 
-def test_s8_off(home, older):
+def test_s8_anchor_off_records_nothing(home, older):
     off = {"AWS_VAULT_FILE_ANCHOR": "off"}
     assert told(home.awsv("list", "--credentials", env=off)) == ""
     done(home.awsv("remove", "--force", "work", env=off))
@@ -409,7 +409,7 @@ def test_s8_off(home, older):
     assert "not true or false" in done(home.awsv("list", "--unlock", env={"AWS_VAULT_FILE_ANCHOR": "maybe"}), code=2)
 
 
-def test_accept_needs_to_be_told_what(home):
+def test_accept_without_option_is_usage_error(home):
     assert "--older, --fork or --replaced" in done(home.awsv("file", "accept"), code=2)
 
 
@@ -417,7 +417,7 @@ def test_accept_needs_to_be_told_what(home):
 
 
 @pytest.mark.parametrize("words", ["init", "verify", "rekey", "restore b.vlt", "accept --older"])
-def test_interrupted_at_a_question(home, path, words, tmp_path):
+def test_interrupt_at_prompt_changes_nothing(home, path, words, tmp_path):
     """Ctrl-C at the question leaves everything as it was, and nothing locked."""
     done(home.awsv("file", "backup", home.cwd / "b.vlt"))
     if words == "init":

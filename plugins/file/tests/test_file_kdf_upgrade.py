@@ -28,7 +28,7 @@ def costs(path):
     return [(slot.head["kdf"]["t"], slot.label) for slot in table.slots]
 
 
-def test_reads_tell_and_leave_the_file_alone(weak, opened, ctx):
+def test_read_of_weak_slot_warns_and_changes_nothing(weak, opened, ctx):
     before = weak.read_bytes()
     store = opened()
     store.get(KEY)
@@ -45,7 +45,7 @@ def test_reads_tell_and_leave_the_file_alone(weak, opened, ctx):
 
 
 @pytest.mark.parametrize("act", [lambda store: store.put("credentials/b", Secret("y")), lambda s: s.delete(KEY)])
-def test_the_write_mends_it(weak, opened, tmp_path, act):
+def test_write_upgrades_weak_slot(weak, opened, tmp_path, act):
     state = FileBackend(FakeContext(tmp_path, passphrases=["right"]), weak.parent, cost=WEAK).store.read()
     act(opened())
     assert costs(weak) == [(3, "")]
@@ -57,7 +57,7 @@ def test_the_write_mends_it(weak, opened, tmp_path, act):
         opened(FakeContext(tmp_path, passphrases=["other"])).get(KEY)
 
 
-def test_after_the_write_the_passphrase_is_not_kept(weak, opened):
+def test_passphrase_is_forgotten_after_upgrade(weak, opened):
     backend = opened()
     backend.get(KEY)
     assert backend.store._renewal.pending
@@ -65,7 +65,7 @@ def test_after_the_write_the_passphrase_is_not_kept(weak, opened):
     assert not backend.store._renewal.pending
 
 
-def test_only_the_slot_that_was_opened(weak, opened, ctx, tmp_path):
+def test_only_opened_slot_is_upgraded(weak, opened, ctx, tmp_path):
     """Of another passphrase nobody knows it; a slot that is removed by the same write does not come back."""
     other = FakeContext(tmp_path, passphrases=["other"])
     store = FileBackend(ctx, weak.parent, cost=WEAK)
@@ -80,7 +80,7 @@ def test_only_the_slot_that_was_opened(weak, opened, ctx, tmp_path):
     assert costs(weak) == [(3, "second")]
 
 
-def test_rekey_and_a_store_without_a_weak_slot_are_not_bothered(weak, opened, ctx):
+def test_rekey_or_current_kdf_does_not_warn(weak, opened, ctx):
     from vault_plugin_file import maintenance
 
     state, _ = maintenance.rekey(opened().store, lambda _: True)

@@ -74,7 +74,7 @@ class AgainstDictionary(RuleBasedStateMachine):
             assert all(item.version == self.versions[key] for key, item in found.items())
 
 
-def test_s20_against_a_dictionary(tmp_path, monkeypatch):
+def test_s20_store_behaves_like_dictionary(tmp_path, monkeypatch):
     real = os.urandom  # one KDF salt for all stores, so the derivation is done once
     monkeypatch.setattr(os, "urandom", lambda count: bytes(16) if count == 16 else real(count))
     AgainstDictionary.root = tmp_path

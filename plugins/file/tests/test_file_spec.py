@@ -26,7 +26,7 @@ def spec():
     return only
 
 
-def test_spec():
+def test_spec_declares_file_backend():
     assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
     assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS
 
@@ -40,7 +40,7 @@ def test_spec():
         ("/x/y/", None, "/x/y/store.vlt"),
     ],
 )
-def test_where_it_is(tmp_path, chosen, home, expected):
+def test_locate_returns_path(tmp_path, chosen, home, expected):
     context = FakeContext(
         tmp_path,
         declared=spec().options,
@@ -51,7 +51,7 @@ def test_where_it_is(tmp_path, chosen, home, expected):
     assert not context.data_dir.exists()
 
 
-def test_a_home_that_is_not_there(tmp_path, monkeypatch):
+def test_folder_in_unknown_home_is_refused(tmp_path, monkeypatch):
     def unknown(path):
         raise RuntimeError("Could not determine home directory.")
 
@@ -60,7 +60,7 @@ def test_a_home_that_is_not_there(tmp_path, monkeypatch):
         spec().locate(FakeContext(tmp_path, options={"dir": "~/v"}))
 
 
-def test_describing_it_imports_nothing_heavy():
+def test_spec_imports_nothing_heavy():
     script = (
         "import sys, vault_plugin_file.plugin as plugin\n"
         "plugin.vault_storage_backends()\n"
@@ -73,12 +73,12 @@ def test_describing_it_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])
-def test_a_folder_that_depends_on_where_you_stand_is_refused(text):
+def test_relative_folder_is_refused(text):
     with pytest.raises(ValueError, match="not an absolute path"):
         spec().options[0].parse(text)
 
 
-def test_open_through_the_spec(tmp_path):
+def test_spec_open_returns_working_backend(tmp_path):
     context = FakeContext(tmp_path, declared=spec().options, passphrases=["right"])
     spec().open(context).put(KEY, Secret("x"))
     assert (context.data_dir / "store.vlt").is_file()

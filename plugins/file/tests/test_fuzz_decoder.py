@@ -28,12 +28,12 @@ def decoder():
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
-def test_s20_the_corpus(decoder, seed):
+def test_s20_corpus_decodes_without_fault(decoder, seed):
     """Seeds are accepted; an input that has shown a fault once (``refused-…``) is not."""
     assert decoder.target(seed.read_bytes()) is not seed.name.startswith("refused-")
 
 
-def test_s20_mutations(decoder, figure):
+def test_s20_mutations_decode_without_fault(decoder, figure):
     rng = random.Random(os.urandom(8)) if DEEP else random.Random(20)
     inputs = [seed.read_bytes() for seed in SEEDS]
     count, accepted = sample(4000, 400_000), 0
@@ -47,7 +47,7 @@ def test_s20_mutations(decoder, figure):
     figure(f"{count} mutations of {len(inputs)} inputs, {accepted} of them of the format; 0 faults")
 
 
-def test_s20_atheris(tmp_path, figure):
+def test_s20_atheris_finds_no_fault(tmp_path, figure):
     """Coverage-guided; its own corpus grows in a folder of the test."""
     need(
         "atheris",

@@ -22,7 +22,7 @@ def expected():
     return json.loads((GOLDEN / "passphrase.json").read_text("utf-8"))
 
 
-def test_second_implementation(independent, expected):
+def test_second_implementation_opens_golden_file(independent, expected):
     epoch, entries = independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), expected["passphrase"])
     assert epoch == expected["epoch"]
     assert {name: value.decode() for name, value in entries.items()} == expected["entries"]
@@ -30,7 +30,7 @@ def test_second_implementation(independent, expected):
         independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), "wrong")
 
 
-def test_product_reads_it_and_goes_on_writing(independent, expected, folder):
+def test_golden_file_opens_and_can_be_written(independent, expected, folder):
     folder.mkdir(mode=0o700)
     path = Path(shutil.copyfile(GOLDEN / "passphrase.vlt", folder / "store.vlt"))
     path.chmod(0o600)

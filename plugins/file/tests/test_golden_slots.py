@@ -41,7 +41,7 @@ def other_than(secret):
     return "wrong" if " " in secret else "A" * len(secret)
 
 
-def test_second_implementation(independent, golden):
+def test_second_implementation_opens_each_slot_type(independent, golden):
     data, expected = golden
     kind, secret = expected["type"], expected["secret"]
     epoch, entries = independent.read_file(data, secret, kind)
@@ -51,7 +51,7 @@ def test_second_implementation(independent, golden):
         independent.read_file(data, other_than(secret), kind)
 
 
-def test_product(golden, folder):
+def test_store_opens_each_slot_type(golden, folder):
     data, expected = golden
     kind, secret = expected["type"], expected["secret"]
     folder.mkdir(mode=0o700)

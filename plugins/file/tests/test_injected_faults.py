@@ -128,7 +128,7 @@ def traced(folder, log, script):
 
 
 @pytest.mark.parametrize("work", WORKS if DEEP else ["put"])
-def test_s9_every_call_and_fault(opened, folder, tmp_path, kept, work, figure):
+def test_s9_fault_at_each_system_call_keeps_old_or_new_state(opened, folder, tmp_path, kept, work, figure):
     script = WRITER.replace("WORK", WORKS[work])
     points = traced(folder, tmp_path / "log", script)
     renamed = next(n for n, (call, _, _) in enumerate(points) if call.startswith("rename"))
@@ -180,7 +180,7 @@ def check(opened, folder, done, what, *, value):
         ("rename", "signal=KILL", 1),
     ],
 )
-def test_s9_exit_codes_are_true(tmp_path, call, fault, first, figure):
+def test_s9_exit_code_matches_state_on_disk(tmp_path, call, fault, first, figure):
     """Of the command: 0 only if the new key is there, 4 with what is on disk otherwise, and the next command works."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     codes = Counter()
@@ -225,7 +225,7 @@ except VaultError as error:
 """
 
 
-def test_s9_restore_of_another_store(opened, folder, tmp_path, ctx, figure):
+def test_s9_fault_during_restore_of_different_store_raises_no_alarm(opened, folder, tmp_path, ctx, figure):
     """Written are the old file beside, the store and the anchor, which is removed first. No crash raises an alarm."""
     FileBackend(FakeContext(tmp_path / "other", passphrases=["right"]), tmp_path / "there").put(KEY, Secret("new"))
     shutil.copyfile(tmp_path / "there/store.vlt", tmp_path / "backup.vlt")

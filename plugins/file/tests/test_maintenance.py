@@ -69,7 +69,7 @@ def no(*_):
 # -- init --------------------------------------------------------------------------------------------------------------
 
 
-def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
+def test_create_makes_empty_store_once(opened, path, snapshot, ctx):
     state = maintenance.create(opened().store)
     assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
     assert content(opened()) == {}
@@ -81,7 +81,7 @@ def test_init_makes_an_empty_store_once(opened, path, snapshot, ctx):
     assert len(ctx.unlocked) == asked
 
 
-def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
+def test_create_loses_race_with_conflict(opened, folder, ctx, monkeypatch, tmp_path):
     """Somebody else made it while a person thought about a passphrase: theirs stays."""
     real = ctx.unlock
 
@@ -96,7 +96,7 @@ def test_init_beside_another_init(opened, folder, ctx, monkeypatch, tmp_path):
     assert content(opened()) == {"a/first": "1"}
 
 
-def test_init_leaves_aws_vaults_folder_alone(opened, folder):
+def test_create_refuses_folder_of_aws_vault(opened, folder):
     folder.mkdir(mode=0o700)
     (folder / "item").write_bytes(b"eyJhbGciOiJQQkVTMi1IUzI1NiIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d")
     with pytest.raises(StorageDenied, match="of aws-vault"):
@@ -118,7 +118,7 @@ def test_s7_verify_names_every_damaged_entry(made, path):
     assert made.get("credentials/a").value == Secret("one")
 
 
-def test_verify_of_a_backup(made, backup, ctx):
+def test_open_copy_verifies_backup(made, backup, ctx):
     assert maintenance.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
     wrap = vlt.to_base64(made.slots().slots[0].wrap).encode()
@@ -138,7 +138,7 @@ def test_verify_of_a_backup(made, backup, ctx):
 # -- backup ------------------------------------------------------------------------------------------------------------
 
 
-def test_backup_is_the_store_and_only_ours(made, path, child, tmp_path):
+def test_backup_has_bytes_of_store_and_is_private(made, path, child, tmp_path):
     target = tmp_path / "backup.vlt"
     assert child(lambda: write_copy(target, path.read_bytes(), overwrite=False) is None, umask=0) == 0
     assert target.read_bytes() == path.read_bytes()
@@ -146,7 +146,7 @@ def test_backup_is_the_store_and_only_ours(made, path, child, tmp_path):
     assert target.stat().st_nlink == 1
 
 
-def test_backup_never_replaces_unless_told(backup, tmp_path, path, monkeypatch):
+def test_backup_replaces_file_only_with_overwrite(backup, tmp_path, path, monkeypatch):
     before = backup.read_bytes()
     link = tmp_path / "link"
     link.symlink_to(backup)
@@ -169,7 +169,7 @@ def no_links(*_, **__):
 
 
 @pytest.mark.parametrize("where", ["missing/backup.vlt", "store", "store/store.vlt/backup.vlt"])
-def test_backup_to_where_it_cannot_be(made, tmp_path, where, snapshot):
+def test_backup_to_invalid_path_is_refused(made, tmp_path, where, snapshot):
     before = snapshot()
     with pytest.raises(StorageError) as caught:
         write_copy(tmp_path / where, b"data", overwrite=True)
@@ -179,14 +179,14 @@ def test_backup_to_where_it_cannot_be(made, tmp_path, where, snapshot):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_backup_over_the_store_itself(made, path, tmp_path):
+def test_backup_over_store_is_refused(made, path, tmp_path):
     (tmp_path / "link").symlink_to(path)
     for target in (path, tmp_path / "link"):
         with pytest.raises(StorageError, match="is the store itself"):
             maintenance.check_backup_target(made.store, target)
 
 
-def test_backup_to_a_folder_names_a_file_in_it(made, tmp_path):
+def test_backup_to_folder_has_hint_with_file_name(made, tmp_path):
     target = tmp_path / "my backups"
     target.mkdir()
     with pytest.raises(StorageError, match="my backups is a folder") as caught:
@@ -194,7 +194,7 @@ def test_backup_to_a_folder_names_a_file_in_it(made, tmp_path):
     assert caught.value.hint == f"name a file in it: awsv file backup '{target}/store.vlt'"
 
 
-def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
+def test_backup_on_failing_disk_leaves_no_partial_file(made, path, tmp_path, monkeypatch):
     def broken(fd):
         raise OSError(28, "No space left on device")
 
@@ -205,7 +205,7 @@ def test_backup_on_a_disk_that_fails(made, path, tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_reading_what_is_no_backup(tmp_path):
+def test_read_copy_refuses_missing_file_and_folder(tmp_path):
     with pytest.raises(StorageUnavailable, match=re.escape(f"there is no file {tmp_path}/")):
         read_copy(tmp_path / "none")
     with pytest.raises(StorageError, match="cannot be read: is a directory"):
@@ -220,7 +220,7 @@ def test_reading_what_is_no_backup(tmp_path):
 # -- restore -----------------------------------------------------------------------------------------------------------
 
 
-def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened, path, ctx, folder):
+def test_restore_is_newest_write_and_keeps_old_file(made, backup, opened, path, ctx, folder):
     made.put("credentials/a", Secret("changed"))
     made.delete("seeds/c")
     old = path.read_bytes()
@@ -234,7 +234,7 @@ def test_restore_is_the_newest_write_and_keeps_the_old_file(made, backup, opened
     assert {found.name for found in folder.iterdir()} == {"store.vlt", "store.vlt.lock", kept.name}
 
 
-def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
+def test_restore_declined_changes_nothing(made, backup, opened, snapshot):
     made.put("credentials/a", Secret("changed"))
     before = snapshot()
     with pytest.raises(Cancelled):
@@ -243,7 +243,7 @@ def test_restore_is_asked_for_and_declined(made, backup, opened, snapshot):
 
 
 @pytest.mark.parametrize("gone", ["file", "folder"])
-def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gone, ctx):
+def test_restore_recreates_missing_store(made, backup, opened, path, folder, gone, ctx):
     import shutil
 
     path.unlink() if gone == "file" else shutil.rmtree(folder)
@@ -253,7 +253,7 @@ def test_restore_of_a_store_that_is_gone(made, backup, opened, path, folder, gon
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
-def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
+def test_restore_replaces_damaged_store(made, backup, opened, path, damage):
     made.put("credentials/a", Secret("changed"))
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     old = path.read_bytes()
@@ -262,7 +262,7 @@ def test_restore_of_a_damaged_store(made, backup, opened, path, damage):
     assert kept.read_bytes() == old
 
 
-def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path, snapshot):
+def test_restore_of_damaged_backup_changes_nothing(made, backup, opened, path, snapshot):
     good = path.read_bytes()
     spoil(made, "credentials/b")
     half = path.read_bytes()
@@ -276,14 +276,14 @@ def test_restore_of_a_damaged_backup_changes_nothing(made, backup, opened, path,
     assert snapshot() == before
 
 
-def test_restore_with_the_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
+def test_restore_with_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
     before = snapshot()
     with pytest.raises(WrongSecret):
         maintenance.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes, nullcontext())
     assert snapshot() == before
 
 
-def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypatch):
+def test_restore_of_different_store_raises_no_alarm(made, backup, tmp_path, opened, ctx, monkeypatch):
     """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
@@ -299,7 +299,7 @@ def test_restore_of_another_store(made, backup, tmp_path, opened, ctx, monkeypat
     assert ctx.notes == []
 
 
-def test_restore_of_another_store_while_somebody_reads(made, backup, tmp_path, ctx, monkeypatch):
+def test_restore_of_different_store_during_read_raises_no_alarm(made, backup, tmp_path, ctx, monkeypatch):
     """The reader knows the anchor of the old store and reads the file of the new one: it looks again."""
     there = tmp_path / "there"
     reader = FileBackend(ctx, there)
@@ -320,7 +320,7 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 
-def test_restore_twice_in_a_second(made, backup, opened, monkeypatch):
+def test_restore_twice_keeps_both_old_files(made, backup, opened, monkeypatch):
     monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")
     kept = {maintenance.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
@@ -338,7 +338,7 @@ def in_a_loop(folder, work, report):
 
 
 @pytest.mark.parametrize("what", ["rekey", "restore", "backup"])
-def test_s10_killed_in_the_middle(made, opened, folder, tmp_path, backup, what, figure):
+def test_s10_killed_operation_keeps_old_or_new_state(made, opened, folder, tmp_path, backup, what, figure):
     target = tmp_path / "copy.vlt"
     works = {
         "rekey": lambda: maintenance.rekey(opened().store, no),

@@ -76,7 +76,7 @@ def restored(store, backup, changing=nullcontext):
     return maintenance.restore(store.store, backup, lambda: True, changing())
 
 
-def test_a_restored_backup_is_newer_than_the_file_in_its_place(store, backup, path, changing):
+def test_restore_epoch_exceeds_current_file(store, backup, path, changing):
     around, seen = changing
     before = path.read_bytes()
     state, kept = restored(store, backup, around)
@@ -85,19 +85,19 @@ def test_a_restored_backup_is_newer_than_the_file_in_its_place(store, backup, pa
     assert seen == [before, path.read_bytes()]
 
 
-def test_it_is_newer_than_what_is_remembered_where_the_file_is_gone_or_damaged(store, backup, path):
+def test_restore_epoch_exceeds_anchor_without_valid_file(store, backup, path):
     path.unlink()
     assert restored(store, backup)[0].epoch == 4
     path.write_bytes(b"damaged")
     assert restored(store, backup)[0].epoch == 5
 
 
-def test_it_is_newer_than_the_file_where_nothing_is_remembered(store, backup, path, ctx, tmp_path):
+def test_restore_epoch_exceeds_file_without_anchor(store, backup, path, ctx, tmp_path):
     other = FileBackend(FakeContext(tmp_path / "new", store="file", passphrases=["right"]), path.parent)
     assert restored(other, backup)[0].epoch == 4
 
 
-def test_the_number_of_another_store_in_its_place_does_not_count(backup, opened, path, tmp_path, store):
+def test_restore_epoch_ignores_different_store(backup, opened, path, tmp_path, store):
     path.unlink()
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), path.parent)
     for number in range(9):
@@ -107,13 +107,13 @@ def test_the_number_of_another_store_in_its_place_does_not_count(backup, opened,
     assert opened().get(KEY).value == Secret("1")
 
 
-def test_nobody_is_asked_where_there_is_no_file(store, backup, path):
+def test_restore_without_store_never_asks(store, backup, path):
     path.unlink()
     maintenance.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
     assert path.exists()
 
 
-def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changing):
+def test_accept_runs_inside_store_change(store, backup, path, opened, changing):
     path.write_bytes(backup.read_bytes())
     around, seen = changing
     for wrong in (RollbackStatus.FORK, RollbackStatus.REPLACED):
@@ -131,7 +131,7 @@ def test_what_is_accepted_counts_in_a_change(store, backup, path, opened, changi
     assert opened().get(KEY) is None
 
 
-def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, path):
+def test_accept_repairs_damaged_anchor(store, opened, ctx, path):
     file = opened().store.rollback_guard._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
     good = file.read_bytes()
     file.write_bytes(b"{}")
@@ -139,7 +139,7 @@ def test_a_damaged_memory_is_mended_by_whatever_is_accepted(store, opened, ctx, 
     assert file.read_bytes() == good
 
 
-def test_a_backup_is_no_store_and_no_folder(store, path, tmp_path):
+def test_backup_target_must_not_be_store_or_folder(store, path, tmp_path):
     link = tmp_path / "link"
     os.link(path, link)
     for target, says in ((path, "is the store itself"), (link, "is the store itself"), (tmp_path, "is a folder")):
@@ -149,7 +149,7 @@ def test_a_backup_is_no_store_and_no_folder(store, path, tmp_path):
     maintenance.check_backup_target(store.store, link)
 
 
-def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
+def test_damaged_backup_hint_does_not_suggest_restore(store, backup, path):
     data = backup.read_bytes()
     backup.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     before = path.read_bytes()
@@ -163,7 +163,7 @@ def test_a_damaged_backup_is_no_reason_to_restore_another(store, backup, path):
 # -- the store itself --------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
+def test_open_with_wrong_key_is_refused(store, opened):
     table = store.slots()
     with pytest.raises(StorageCorrupt, match="the known data key does not open"):
         opened().store.open_with(Secret(bytes(32)))
@@ -172,7 +172,7 @@ def test_a_key_that_is_not_this_stores_opens_nothing(store, opened):
     assert unlocked.get(KEY).value == Secret("1")
 
 
-def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, path, tmp_path):
+def test_other_content_of_same_epoch_is_decrypted_again(store, opened, path, tmp_path):
     one = opened()
     assert one.get(KEY).value == Secret("1")
     fork = path.read_bytes()
@@ -191,7 +191,7 @@ def test_another_content_of_the_same_number_is_decrypted_anew(store, opened, pat
     assert reader.get(KEY).value == Secret("other")
 
 
-def test_the_last_write_that_can_be_counted(store, monkeypatch):
+def test_write_after_last_epoch_is_refused(store, monkeypatch):
     monkeypatch.setattr(vlt_file, "MAX_EPOCH", 3)
     store.put(KEY, Secret("2"))
     store.put(KEY, Secret("3"))
@@ -201,7 +201,7 @@ def test_the_last_write_that_can_be_counted(store, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_write_that_is_unconfirmed_says_what_is_on_disk(store, path, monkeypatch, kept):
+def test_unconfirmed_write_reports_state_on_disk(store, path, monkeypatch, kept):
     real = AtomicFile._replace
 
     def unconfirmed(self, folder, data, name=None):
@@ -227,7 +227,7 @@ def exchanged_under_the_lock(monkeypatch, path, data):
     monkeypatch.setattr(LockedFile, "read", read)
 
 
-def test_an_older_file_that_comes_before_the_lock_is_not_written_over(store, backup, path, monkeypatch):
+def test_older_file_found_under_lock_is_not_overwritten(store, backup, path, monkeypatch):
     old = backup.read_bytes()
     exchanged_under_the_lock(monkeypatch, path, old)
     for change in (lambda: store.put(KEY, Secret("4")), lambda: store.delete(KEY)):
@@ -236,7 +236,7 @@ def test_an_older_file_that_comes_before_the_lock_is_not_written_over(store, bac
     assert path.read_bytes() == old
 
 
-def test_another_store_that_comes_before_the_lock_is_not_written_over(store, path, tmp_path, monkeypatch):
+def test_different_store_found_under_lock_is_not_overwritten(store, path, tmp_path, monkeypatch):
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), tmp_path / "other")
     stranger.put(KEY, Secret("x"))
     data = (tmp_path / "other/store.vlt").read_bytes()
@@ -246,7 +246,7 @@ def test_another_store_that_comes_before_the_lock_is_not_written_over(store, pat
     assert path.read_bytes() == data
 
 
-def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypatch, path):
+def test_store_created_meanwhile_is_kept(opened, tmp_path, monkeypatch, path):
     real = StoreKeySlots.create
     made = []
 
@@ -262,7 +262,7 @@ def test_a_store_that_came_while_one_was_made_is_kept(opened, tmp_path, monkeypa
     assert epoch(path) == 1
 
 
-def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, monkeypatch, path):
+def test_store_created_and_removed_meanwhile_is_not_recreated(opened, monkeypatch, path):
     """Its disk may have been taken away: this machine remembers it by then."""
     real = StoreKeySlots.create
     made = []
@@ -280,14 +280,14 @@ def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(opened, m
     assert not path.exists()
 
 
-def test_what_is_not_durable_is_not_remembered(store, path, tmp_path, monkeypatch):
+def test_state_without_folder_sync_is_not_recorded(store, path, tmp_path, monkeypatch):
     reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
     monkeypatch.setattr(AtomicFile, "sync_folder", lambda _self: False)
     assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
     assert not reader.state_dir.joinpath("anchors").exists()
 
 
-def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, path):
+def test_backend_unlocks_again_after_rekey_by_another_process(store, opened, path):
     reader, writer = opened(), opened()
     for one in (reader, writer):
         assert one.get(KEY).value == Secret("1")
@@ -300,13 +300,13 @@ def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store, opened, p
     assert reader.get(KEY).value == Secret("2")
 
 
-def test_a_closed_store_knows_no_key(store):
+def test_close_forgets_key(store):
     assert store.store._key
     store.close()
     assert (store.store._key, store.store._seen) == (None, None)
 
 
-def test_no_two_states_of_an_entry_share_a_version(store, path, tmp_path):
+def test_entry_versions_differ_even_after_fork(store, path, tmp_path):
     first = path.read_bytes()
     one = store.put(KEY, Secret("2"))
     path.write_bytes(first)
@@ -321,13 +321,13 @@ def test_no_two_states_of_an_entry_share_a_version(store, path, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["put", "delete"])
-def test_what_expects_an_entry_makes_no_store(opened, path, change):
+def test_expected_version_without_store_creates_nothing(opened, path, change):
     with pytest.raises(StorageConflict, match="no longer exists"):
         opened().put(KEY, Secret("1"), expect="1-x") if change == "put" else opened().delete(KEY, expect="1-x")
     assert not path.parent.exists()
 
 
-def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opened, ctx):
+def test_each_rollback_status_is_reported_once(store, backup, path, opened, ctx):
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
@@ -339,7 +339,7 @@ def test_what_is_suspected_is_told_once_for_each_kind(store, backup, path, opene
         opened(blind).get(KEY)
 
 
-def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, path, opened, ctx, monkeypatch):
+def test_state_accepted_during_compare_is_not_suspected(store, backup, path, opened, ctx, monkeypatch):
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
@@ -357,7 +357,7 @@ def test_what_is_accepted_while_it_is_compared_is_not_suspected(store, backup, p
     assert not any("older copy" in note for note in ctx.notes)
 
 
-def test_a_mark_of_a_state_is_that_of_its_bytes(store, path):
+def test_store_state_has_identity_epoch_and_mac(store, path):
     state = store.store.read()
     envelope = vlt_file.parse(path.read_bytes())
     assert state.store_state == StoreState(envelope.table.store, envelope.epoch, envelope.mac)

@@ -31,7 +31,7 @@ def no(*_):
     return False
 
 
-def test_s16_rekey_seals_everything_again(made, opened, ctx):
+def test_s16_rekey_encrypts_all_entries_again(made, opened, ctx):
     old = made.store.read()
     new, before = maintenance.rekey(opened().store, no)
     assert before == old.table
@@ -47,7 +47,7 @@ def test_s16_rekey_seals_everything_again(made, opened, ctx):
     assert all("did not open" not in note and "older" not in note for note in ctx.notes)
 
 
-def test_nobody_is_asked_twice(made, opened, ctx):
+def test_rekey_asks_for_each_secret_once(made, opened, ctx):
     ctx.unlocked.clear()
     maintenance.rekey(opened().store, no)
     assert len(ctx.unlocked) == 1
@@ -55,7 +55,7 @@ def test_nobody_is_asked_twice(made, opened, ctx):
     assert content(opened()) == ENTRIES
 
 
-def test_only_of_the_other_slot_the_secret_is_asked(two_ways, made, opened, tmp_path):
+def test_rekey_asks_only_for_secret_of_other_slot(two_ways, made, opened, tmp_path):
     both = FakeContext(tmp_path, passphrases=["right", "other"])
     new, _ = maintenance.rekey(opened(both).store, no)
     assert len(both.unlocked) == 2
@@ -79,7 +79,7 @@ def two_ways(made):
 CHEAP = vlt.Argon2id(memory=19_456, passes=2, lanes=1)
 
 
-def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opened, tmp_path, snapshot):
+def test_s16_rekey_drops_unopened_slot_only_if_allowed(two_ways, made, opened, tmp_path, snapshot):
     asked = []
     before = snapshot()
     with pytest.raises(Cancelled):
@@ -93,7 +93,7 @@ def test_s16_rekey_drops_what_does_not_open_only_if_it_may(two_ways, made, opene
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_leaves_a_source_one_key_the_one_that_counts(two_ways, made, opened, ctx):
+def test_rekey_leaves_only_new_key_in_source(two_ways, made, opened, ctx):
     made.change_slots(lambda table, dek: table.add(dek, new_slot.key(table.store, ctx, "keychain")))
     before = dict(ctx.kept)
     with pytest.raises(Cancelled):
@@ -104,7 +104,7 @@ def test_rekey_leaves_a_source_one_key_the_one_that_counts(two_ways, made, opene
     assert ctx.kept.keys().isdisjoint(before)
 
 
-def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
+def test_rekey_keeps_concurrent_write(two_ways, made, opened):
     def meanwhile(slots):
         made.put("credentials/d", Secret("four"))
         return True
@@ -113,7 +113,7 @@ def test_rekey_loses_no_write_of_another_process(two_ways, made, opened):
     assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
 
 
-def test_rekey_beside_another_change_of_the_slots(two_ways, made, opened):
+def test_rekey_refuses_concurrent_slot_change(two_ways, made, opened):
     def meanwhile(slots):
         made.change_slots(lambda table, dek: table.remove(two_ways.id))
         return True
@@ -123,7 +123,7 @@ def test_rekey_beside_another_change_of_the_slots(two_ways, made, opened):
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_of_a_damaged_store_changes_nothing(made, opened, snapshot):
+def test_rekey_of_damaged_store_changes_nothing(made, opened, snapshot):
     spoil(made, "credentials/b")
     before = snapshot()
     with pytest.raises(StorageCorrupt, match="credentials/b"):

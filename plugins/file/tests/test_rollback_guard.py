@@ -66,7 +66,7 @@ def writes(store):
 # -- no alarm ----------------------------------------------------------------------------------------------------------
 
 
-def test_s8_nothing_remembered_is_silent_and_remembers(made, opened, machine, path, tmp_path):
+def test_s8_unknown_store_is_recorded_without_warning(made, opened, machine, path, tmp_path):
     other = machine("other")
     assert opened(other).get(KEY).value == Secret("2")
     assert other.notes == []
@@ -75,7 +75,7 @@ def test_s8_nothing_remembered_is_silent_and_remembers(made, opened, machine, pa
     assert len(other.notes) == 1  # what it read it remembers
 
 
-def test_s8_writes_of_another_machine_are_no_alarm(made, opened, machine, ctx):
+def test_s8_write_of_another_machine_raises_no_alarm(made, opened, machine, ctx):
     for number in range(3):
         for context in (machine("other"), ctx):
             opened(context).put(KEY, Secret(f"{number}"))
@@ -83,7 +83,7 @@ def test_s8_writes_of_another_machine_are_no_alarm(made, opened, machine, ctx):
     assert opened().get(KEY).value == Secret("2")
 
 
-def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch, tmp_path):
+def test_s8_crash_before_anchor_write_raises_no_alarm(made, opened, ctx, monkeypatch, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     with monkeypatch.context() as patch:
@@ -97,7 +97,7 @@ def test_s8_a_crash_before_the_anchor_is_no_alarm(made, opened, ctx, monkeypatch
     assert anchor.read_bytes() != before
 
 
-def test_s8_a_reader_that_is_late_takes_nothing_back(made, opened, ctx, tmp_path):
+def test_s8_late_reader_does_not_lower_anchor(made, opened, ctx, tmp_path):
     store = opened()
     old = store.store.read().store_state
     opened().put(KEY, Secret("3"))
@@ -107,7 +107,7 @@ def test_s8_a_reader_that_is_late_takes_nothing_back(made, opened, ctx, tmp_path
     assert anchor.read_bytes() == newest
 
 
-def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch):
+def test_s8_write_between_two_reads_raises_no_alarm(made, opened, ctx, monkeypatch):
     """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
     reader = opened()
     for name, owner in (("read", reader.store.file), ("read", reader.store.rollback_guard)):
@@ -125,7 +125,7 @@ def test_s8_a_write_between_two_looks_is_no_alarm(made, opened, ctx, monkeypatch
     assert ctx.notes == []
 
 
-def test_s8_a_forged_epoch_is_not_remembered(made, opened, path, tmp_path):
+def test_s8_forged_epoch_is_not_recorded(made, opened, path, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     good = path.read_bytes()
@@ -137,7 +137,7 @@ def test_s8_a_forged_epoch_is_not_remembered(made, opened, path, tmp_path):
     assert opened().put(KEY, Secret("3"))
 
 
-def test_s8_the_folder_under_another_name(made, folder, ctx, tmp_path, path):
+def test_s8_folder_by_another_path_is_recognised(made, folder, ctx, tmp_path, path):
     (tmp_path / "link").symlink_to(tmp_path)
     store = FileBackend(ctx, tmp_path / "link" / folder.name)
     path.write_bytes(made)
@@ -149,7 +149,7 @@ def test_s8_the_folder_under_another_name(made, folder, ctx, tmp_path, path):
 # -- older, forked -----------------------------------------------------------------------------------------------------
 
 
-def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ctx, path):
+def test_s8_older_copy_is_read_with_warning_and_not_written(made, opened, ctx, path):
     path.write_bytes(made)
     store = opened()
     for _ in range(2):
@@ -169,7 +169,7 @@ def test_s8_an_older_copy_is_read_with_one_line_and_not_written(made, opened, ct
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_the_hint_names_the_store(made, opened, ctx, path):
+def test_s8_hint_names_store(made, opened, ctx, path):
     path.write_bytes(made)
     ctx.store = "office"
     with pytest.raises(StorageDenied) as caught:
@@ -177,7 +177,7 @@ def test_s8_the_hint_names_the_store(made, opened, ctx, path):
     assert caught.value.hint.endswith("awsv file accept --older --backend office")
 
 
-def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypatch):
+def test_s8_older_copy_found_under_lock_is_not_written(made, opened, path, monkeypatch):
     store = opened()
     store.get(KEY)
     real = store.store.file.locked
@@ -192,7 +192,7 @@ def test_s8_an_older_copy_that_comes_under_the_lock(made, opened, path, monkeypa
     assert path.read_bytes() == made
 
 
-def test_s8_older_accepted(made, opened, ctx, path):
+def test_s8_accepted_older_copy_is_written(made, opened, ctx, path):
     path.write_bytes(made)
     assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
@@ -212,7 +212,7 @@ def forked(made, opened, machine, path, ctx):
     return other
 
 
-def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, path):
+def test_s8_fork_is_read_with_warning_and_not_written(forked, opened, ctx, path):
     data = path.read_bytes()
     store = opened()
     for read in reads(store):
@@ -229,7 +229,7 @@ def test_s8_a_fork_is_read_with_one_line_and_not_written(forked, opened, ctx, pa
     assert forked.notes == []
 
 
-def test_s8_fork_accepted(forked, opened, ctx):
+def test_s8_accepted_fork_is_written(forked, opened, ctx):
     with pytest.raises(StorageConflict, match="but fork") as caught:
         maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
@@ -249,7 +249,7 @@ def replaced(made, opened, ctx, path, tmp_path, machine):
     shutil.copyfile(other / "store.vlt", path)
 
 
-def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
+def test_s8_different_store_is_not_touched(replaced, opened, ctx, path):
     data, asked = path.read_bytes(), len(ctx.unlocked)
     store = opened()
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.need(store.store)):
@@ -261,7 +261,7 @@ def test_s8_another_store_is_not_touched(replaced, opened, ctx, path):
     assert (len(ctx.unlocked), ctx.notes) == (asked, [])  # our passphrase is not tried on it
 
 
-def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
+def test_s8_accepted_different_store_is_used(replaced, opened, machine, tmp_path, ctx):
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
         maintenance.accept(opened(theirs).store, RollbackStatus.FORK, nullcontext())
@@ -270,7 +270,7 @@ def test_s8_replaced_accepted(replaced, opened, machine, tmp_path, ctx):
     assert opened(theirs).put(KEY, Secret("x"))
 
 
-def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
+def test_s8_accept_requires_right_passphrase(replaced, opened, ctx):
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
@@ -280,7 +280,7 @@ def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced, opened, ctx):
 
 
 @pytest.mark.parametrize("whole_folder", [False, True])
-def test_s8_a_store_that_is_gone_is_never_made_anew(made, opened, ctx, folder, path, whole_folder):
+def test_s8_missing_recorded_store_is_not_recreated(made, opened, ctx, folder, path, whole_folder):
     shutil.rmtree(folder) if whole_folder else path.unlink()
     store, asked = opened(), len(ctx.unlocked)
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.create(store.store)):
@@ -294,7 +294,7 @@ def test_s8_a_store_that_is_gone_is_never_made_anew(made, opened, ctx, folder, p
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
+def test_s8_store_removed_during_wait_is_not_recreated(made, opened, path, monkeypatch):
     store = opened()
     real = store.store.file.locked
     monkeypatch.setattr(store.store.file, "locked", lambda check: (path.unlink(), real(check))[1])
@@ -303,7 +303,7 @@ def test_s8_gone_while_a_writer_waits(made, opened, path, monkeypatch):
     assert not path.exists()
 
 
-def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
+def test_s8_accepted_missing_store_is_forgotten(made, opened, path, tmp_path, ctx):
     path.unlink()
     assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     assert places(tmp_path) == []
@@ -312,7 +312,7 @@ def test_s8_gone_accepted(made, opened, path, tmp_path, ctx):
     assert opened().get(KEY).value == Secret("new")
 
 
-def test_nothing_to_accept(made, opened, ctx, tmp_path):
+def test_accept_of_recorded_state_does_nothing(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     for flag in (RollbackStatus.OLDER, RollbackStatus.FORK, RollbackStatus.REPLACED):
@@ -346,7 +346,7 @@ def test_memory_compare_returns_status(here, newest, found, status):
     assert memory.compare(StoreState(*found) if found else None) is status
 
 
-def test_mark_keeps_the_largest_epoch():
+def test_store_state_round_trips_largest_epoch():
     mark = StoreState(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
     assert StoreState.parse(mark.to_bytes()) == mark
 
@@ -375,7 +375,7 @@ print(*context.notes)
 
 
 @pytest.mark.slow
-def test_s12_sixteen_writers_and_no_alarm(opened, folder, ctx, figure):
+def test_s12_sixteen_writers_raise_no_alarm(opened, folder, ctx, figure):
     opened().put("counters/one", Secret("0"))
     count = sample(5, 25)
     processes = [

@@ -43,7 +43,7 @@ def reads(store):
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def test_s8_off(made, opened, path, tmp_path):
+def test_s8_anchor_off_records_nothing(made, opened, path, tmp_path):
     home = tmp_path / "ephemeral"
     context = FakeContext(home, store="file", passphrases=["right"], options={"anchor": False})
     assert opened(context).put(KEY, Secret("3"))
@@ -59,7 +59,7 @@ def test_s8_off(made, opened, path, tmp_path):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_reading_again_makes_nothing_durable_again(made, opened, ctx, tmp_path, monkeypatch, enabled):
+def test_repeated_read_syncs_once(made, opened, ctx, tmp_path, monkeypatch, enabled):
     """Neither where the anchor is off nor where it cannot be written."""
     shutil.rmtree(tmp_path / "state")
     ctx.options["anchor"] = enabled
@@ -78,7 +78,7 @@ def refused(*_):
     raise StorageDenied("read-only")
 
 
-def test_the_option():
+def test_anchor_option_is_boolean():
     (spec,) = vault_storage_backends()
     option = spec.options[1]
     assert (option.name, option.default, option.parse("off"), option.parse("on")) == ("anchor", True, False, True)
@@ -100,7 +100,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_s8_a_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_path, how, path):
+def test_s8_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_path, how, path):
     (anchor,) = anchors(tmp_path)
     DAMAGE[how](anchor)
     store = opened()
@@ -119,7 +119,7 @@ def test_s8_a_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_pat
 
 
 @pytest.mark.parametrize("damaged", ["newest state", "place"])
-def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(made, opened, tmp_path, damaged):
+def test_s8_read_with_damaged_anchor_records_nothing(made, opened, tmp_path, damaged):
     """What it has read may be an older copy, or another store: only a write or a person says what it is."""
     folder = tmp_path / "state/anchors"
     for file in folder.glob("*.json"):
@@ -134,7 +134,7 @@ def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(made, opened, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
-def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, kind):
+def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(made, opened, ctx, tmp_path, kind):
     (anchor,) = anchors(tmp_path)
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -147,7 +147,7 @@ def test_s8_something_else_in_place_of_the_anchor(made, opened, ctx, tmp_path, k
     assert precious.read_text() == "precious"
 
 
-def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
+def test_s8_accept_repairs_damaged_anchor(made, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
     maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
@@ -156,7 +156,7 @@ def test_s8_a_damaged_anchor_can_be_accepted_away(made, opened, ctx, tmp_path):
     assert ctx.notes == []
 
 
-def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(opened, ctx, tmp_path, path):
+def test_s8_unwritable_state_folder_fails_no_write(opened, ctx, tmp_path, path):
     ctx.state_dir.write_text("a file where the folder should be")
     opened().put(KEY, Secret("1"))
     store = opened()
@@ -167,7 +167,7 @@ def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(opened, ctx, tm
     assert opened().get(KEY).value == Secret("3")
 
 
-def test_s8_a_read_only_state_folder_as_an_ordinary_user(made, child, folder, tmp_path, monkeypatch):
+def test_s8_read_only_state_folder_fails_no_write(made, child, folder, tmp_path, monkeypatch):
     """Reads say nothing, writes work and say it."""
     user = None
     shutil.rmtree(tmp_path / "state")
@@ -194,7 +194,7 @@ def test_s8_a_read_only_state_folder_as_an_ordinary_user(made, child, folder, tm
     assert status == 0
 
 
-def test_modes_of_what_is_remembered(made, tmp_path):
+def test_anchors_are_private(made, tmp_path):
     (anchor,) = anchors(tmp_path)
     assert anchor.stat().st_mode & 0o777 == 0o600
     assert anchor.parent.stat().st_mode & 0o777 == 0o700

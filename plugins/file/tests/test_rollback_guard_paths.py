@@ -71,25 +71,25 @@ def copied(path, folder):
 # -- wherever it lies --------------------------------------------------------------------------------------------------
 
 
-def test_s8_a_parent_that_became_a_link_hides_no_rollback(made, at, home, path, ctx, tmp_path):
+def test_s8_rollback_is_detected_behind_symlinked_parent(made, at, home, path, ctx, tmp_path):
     path.write_bytes(made)
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
     (tmp_path / "sync/sub").symlink_to("sub2")
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_a_folder_that_was_renamed_hides_no_rollback(made, at, path, ctx, tmp_path):
+def test_s8_rollback_is_detected_in_renamed_folder(made, at, path, ctx, tmp_path):
     path.write_bytes(made)
     (tmp_path / "sync").rename(tmp_path / "drive")
     assert told_and_not_written(at(tmp_path / "drive/sub/vault"), ctx)
 
 
-def test_s8_a_copy_in_another_folder_hides_no_rollback(made, at, path, ctx, tmp_path):
+def test_s8_rollback_is_detected_in_copied_folder(made, at, path, ctx, tmp_path):
     path.write_bytes(made)
     assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
 
 
-def test_s8_a_newest_copy_in_another_folder_is_silent_and_that_place_is_known_then(made, at, path, ctx, tmp_path):
+def test_s8_newest_copy_in_another_folder_is_recorded_without_warning(made, at, path, ctx, tmp_path):
     copy = copied(path, tmp_path / "copy")
     assert at(copy).get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -98,7 +98,7 @@ def test_s8_a_newest_copy_in_another_folder_is_silent_and_that_place_is_known_th
         at(copy).get(KEY)
 
 
-def test_s8_a_link_that_leads_to_another_store_is_noticed(made, at, home, ctx, tmp_path):
+def test_s8_symlink_to_different_store_is_detected(made, at, home, ctx, tmp_path):
     """Also where that one is well known at the place that the link leads to."""
     at(tmp_path / "theirs/vault").put(KEY, Secret("theirs"))
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
@@ -109,7 +109,7 @@ def test_s8_a_link_that_leads_to_another_store_is_noticed(made, at, home, ctx, t
     assert at(home).get(KEY).value == Secret("theirs")
 
 
-def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(made, at, home, path, ctx):
+def test_s8_older_copy_of_forgotten_store_is_detected(made, at, home, path, ctx):
     path.unlink()
     maintenance.accept(at(home).store, RollbackStatus.REPLACED, nullcontext())
     path.write_bytes(made)
@@ -120,7 +120,7 @@ def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(made, at, 
 # -- copies that are meant ---------------------------------------------------------------------------------------------
 
 
-def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(made, at, home, path, ctx, tmp_path):
+def test_s8_accepted_copy_is_written_and_first_copy_raises_no_alarm(made, at, home, path, ctx, tmp_path):
     newest = path.read_bytes()
     path.write_bytes(made)
     copy = copied(path, tmp_path / "copy")
@@ -133,7 +133,7 @@ def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(made, at, 
         at(copy).put("credentials/other", Secret("y"))
 
 
-def test_s8_what_is_accepted_as_another_store_may_still_be_an_older_copy_of_itself(made, at, home, path, ctx, tmp_path):
+def test_s8_accepted_different_store_may_be_older(made, at, home, path, ctx, tmp_path):
     there = tmp_path / "there"
     at(there).put(KEY, Secret("theirs"))
     (there / "store.vlt").write_bytes(made)
@@ -145,7 +145,7 @@ def test_s8_what_is_accepted_as_another_store_may_still_be_an_older_copy_of_itse
     assert len(ctx.notes) == 1
 
 
-def test_s8_a_backup_is_verified_without_a_word_and_nothing_is_forgotten(made, at, home, path, ctx, tmp_path):
+def test_s8_verify_of_backup_changes_no_anchor(made, at, home, path, ctx, tmp_path):
     write_copy(tmp_path / "backup", made, overwrite=False)
     assert maintenance.open_copy(at(home).store, tmp_path / "backup").entries.keys() == {KEY}
     path.write_bytes(made)
@@ -154,7 +154,7 @@ def test_s8_a_backup_is_verified_without_a_word_and_nothing_is_forgotten(made, a
 
 
 @pytest.mark.parametrize("how", ["gone", "folder gone", "damaged", "elsewhere"])
-def test_a_restored_store_is_newer_than_all_that_this_machine_has_seen(made, at, home, path, ctx, tmp_path, how):
+def test_restored_store_is_newer_than_every_anchor(made, at, home, path, ctx, tmp_path, how):
     """The store's own file cannot say how often it was written; no other machine is to take this for an older copy."""
     write_copy(tmp_path / "backup", made, overwrite=False)
     folder = tmp_path / "elsewhere" if how == "elsewhere" else home
@@ -173,7 +173,7 @@ def test_a_restored_store_is_newer_than_all_that_this_machine_has_seen(made, at,
 # -- the two kinds of files --------------------------------------------------------------------------------------------
 
 
-def test_s8_a_kill_between_the_two_files_is_no_alarm_and_hides_no_rollback(made, at, home, path, ctx, tmp_path):
+def test_s8_kill_between_anchor_writes_raises_no_alarm_and_hides_no_rollback(made, at, home, path, ctx, tmp_path):
     """Whichever of them was not written."""
     for pattern in ("store-*.json", "[!s]*.json"):
         for found in anchors(tmp_path).glob(pattern):
@@ -187,7 +187,7 @@ def test_s8_a_kill_between_the_two_files_is_no_alarm_and_hides_no_rollback(made,
 
 @pytest.mark.parametrize("pattern", ["store-*.json", "[!s]*.json"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 5000])
-def test_s8_either_file_damaged_is_told_and_mended_by_a_write(made, at, home, path, ctx, tmp_path, pattern, damage):
+def test_s8_damaged_anchor_warns_and_write_repairs_it(made, at, home, path, ctx, tmp_path, pattern, damage):
     (found,) = anchors(tmp_path).glob(pattern)
     found.write_bytes(damage)
     store = at(home)
@@ -201,7 +201,7 @@ def test_s8_either_file_damaged_is_told_and_mended_by_a_write(made, at, home, pa
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_a_writer_that_is_late_takes_nothing_back(made, at, home, tmp_path, path):
+def test_s8_late_writer_does_not_lower_anchor(made, at, home, tmp_path, path):
     """Two copies have two locks, so of two writers the one with fewer writes may be the last to say so."""
     late = at(home).store
     mark = late.read().store_state
@@ -212,7 +212,7 @@ def test_s8_a_writer_that_is_late_takes_nothing_back(made, at, home, tmp_path, p
     assert anchor.read_bytes() == newest
 
 
-def test_s8_the_file_of_a_place_is_none_of_a_store_with_that_identity(made, at, home, ctx, tmp_path):
+def test_s8_anchor_of_place_is_not_anchor_of_store(made, at, home, ctx, tmp_path):
     """An identity is anybody's to choose, before a file is proven; it may be the name of another file."""
     (place,) = anchors(tmp_path).glob("[!s]*.json")
     before = place.read_bytes()
@@ -235,17 +235,17 @@ def as_before(made, at, home, tmp_path):
     (anchors(tmp_path) / f"{name}.json").chmod(0o600)
 
 
-def test_s8_what_0_1_0_remembered_still_counts(as_before, at, home, path, ctx, made):
+def test_s8_anchor_of_0_1_0_is_used(as_before, at, home, path, ctx, made):
     path.write_bytes(made)
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_what_0_1_0_remembered_counts_elsewhere(as_before, at, path, ctx, made, tmp_path):
+def test_s8_anchor_of_0_1_0_is_used_at_other_path(as_before, at, path, ctx, made, tmp_path):
     path.write_bytes(made)
     assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
 
 
-def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(as_before, at, home, path, ctx, made, tmp_path):
+def test_s8_anchor_of_0_1_0_is_migrated_by_read(as_before, at, home, path, ctx, made, tmp_path):
     assert at(home).get(KEY).value == Secret("3")
     assert len(list(anchors(tmp_path).glob("store-*.json"))) == 1
     at(home).put(KEY, Secret("4"))
@@ -254,7 +254,7 @@ def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(as_before, at, home, p
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_what_0_1_0_remembered_can_be_accepted_away(as_before, at, home, path, ctx, made):
+def test_s8_anchor_of_0_1_0_can_be_replaced_by_accept(as_before, at, home, path, ctx, made):
     path.write_bytes(made)
     maintenance.accept(at(home).store, RollbackStatus.OLDER, nullcontext())
     at(home).put(KEY, Secret("2"))
@@ -265,7 +265,7 @@ def test_s8_what_0_1_0_remembered_can_be_accepted_away(as_before, at, home, path
 
 
 @pytest.mark.parametrize("fork", [False, True])
-def test_s8_where_nobody_sees_the_line_nothing_is_read(made, at, home, path, tmp_path, fork):
+def test_s8_older_copy_is_refused_without_terminal(made, at, home, path, tmp_path, fork):
     context = FakeContext(tmp_path, store="office", passphrases=["right"], attended=False)
     if fork:
         other = FakeContext(tmp_path / "other", store="file", passphrases=["right"])

@@ -25,7 +25,7 @@ def fields(**changes):
 
 
 @pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
-def test_what_is_written_is_read_back(epoch):
+def test_store_state_round_trips(epoch):
     assert StoreState.parse(mark(epoch).to_bytes()) == mark(epoch)
 
 
@@ -47,12 +47,12 @@ def test_what_is_written_is_read_back(epoch):
     ],
     ids=str,
 )
-def test_a_field_outside_of_its_limits_is_no_mark(changes):
+def test_parse_refuses_field_out_of_range(changes):
     with pytest.raises(ValueError):
         StoreState.parse(fields(**changes))
 
 
-def test_judged_by_the_newest_state():
+def test_compare_with_newest_state_returns_status():
     assert compare(None, mark(5)) is RollbackStatus.UNKNOWN
     assert compare(mark(5), mark(4)) is RollbackStatus.OLDER
     assert compare(mark(5), mark(5)) is RollbackStatus.SAME
@@ -77,7 +77,7 @@ def test_judged_by_the_newest_state():
     ],
     ids=str,
 )
-def test_judged_by_the_place_first(here, found, status):
+def test_compare_checks_place_first(here, found, status):
     assert Memory(frozenset(here), A, mark(5), complete=True).compare(found) is status
 
 
@@ -109,14 +109,14 @@ def old_style(ctx, name, value):
     path.chmod(0o600)
 
 
-def test_the_newest_at_any_place_counts_and_only_of_this_store(ctx, anchored):
+def test_newest_state_at_any_place_of_same_store_is_used(ctx, anchored):
     for number, (epoch, store) in enumerate([(3, A), (7, A), (5, A), (9, B)]):
         old_style(ctx, f"{number}.json", mark(epoch, store))
     found = anchored().read(A)
     assert (found.newest, found.complete, found.here) == (mark(7), False, frozenset())
 
 
-def test_each_place_and_store_has_a_file_with_a_name_of_its_own(ctx, anchored, tmp_path):
+def test_each_place_and_store_has_its_own_anchor(ctx, anchored, tmp_path):
     for number in range(40):
         where = tmp_path / str(number)
         where.mkdir()
@@ -125,7 +125,7 @@ def test_each_place_and_store_has_a_file_with_a_name_of_its_own(ctx, anchored, t
     assert all(anchored(tmp_path / str(number)).read().here for number in range(40))
 
 
-def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(ctx, anchored, folder, tmp_path):
+def test_linked_place_is_recorded_by_both_paths(ctx, anchored, folder, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(folder.parent)
     anchored(link / "real").pin(mark(1))
@@ -136,7 +136,7 @@ def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(ctx, anchored,
     assert anchored(link / "real").read().here == {A}
 
 
-def test_it_is_settled_when_every_name_of_the_place_has_its_file(ctx, anchored, folder, tmp_path):
+def test_memory_is_complete_if_every_path_has_anchor(ctx, anchored, folder, tmp_path):
     anchored().pin(mark(1))
     assert anchored().read(A).complete
     link = tmp_path / "link"
@@ -146,7 +146,7 @@ def test_it_is_settled_when_every_name_of_the_place_has_its_file(ctx, anchored, 
     assert anchored(link).read(A).complete
 
 
-def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeypatch):
+def test_advance_without_change_takes_no_lock(ctx, anchored, monkeypatch):
     anchored().pin(mark(2))
 
     def refuse(*_args):
@@ -158,7 +158,7 @@ def test_nothing_is_locked_where_nothing_is_to_be_written(ctx, anchored, monkeyp
     assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
 
 
-def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, anchored):
+def test_advance_never_lowers_state_or_changes_place(ctx, anchored):
     anchored().pin(mark(2))
     anchored().advance(mark(1))
     anchored().advance(mark(2, mac=b"x" * 32))
@@ -169,7 +169,7 @@ def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx, ancho
     assert (found.here, found.newest) == ({A}, mark(3))
 
 
-def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anchored, monkeypatch):
+def test_advance_keeps_state_written_during_wait(ctx, anchored, monkeypatch):
     anchored().pin(mark(2))
     real = atomic_file.AtomicFile.locked
 
@@ -183,7 +183,7 @@ def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(ctx, anc
     assert anchored().read(A).newest == mark(9)
 
 
-def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
+def test_accept_replaced_keeps_newest_state(ctx, anchored):
     anchored().pin(mark(5))
     anchored().accept(mark(3), RollbackStatus.REPLACED)
     assert anchored().read(A).newest == mark(5)
@@ -194,7 +194,7 @@ def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx, anchored):
     assert (found.here, found.newest) == ({B}, mark(1, B))
 
 
-def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx, anchored):
+def test_pin_never_records_older_state(ctx, anchored):
     anchored().pin(mark(5))
     anchored().pin(mark(4))
     assert anchored().read(A).newest == mark(5)
@@ -202,7 +202,7 @@ def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx, anchored):
     assert anchored().read(A).newest == mark(5, mac=b"x" * 32)
 
 
-def test_damage_counts_until_the_next_look_and_is_told_once(ctx, anchored):
+def test_damaged_flag_lasts_until_next_read_and_warns_once(ctx, anchored):
     one = anchored()
     one.pin(mark(1))
     path = ctx.state_dir / "anchors" / f"store-{A.hex()}.json"
@@ -219,7 +219,7 @@ def test_damage_counts_until_the_next_look_and_is_told_once(ctx, anchored):
     assert not one.damaged
 
 
-def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx, anchored):
+def test_advance_with_damaged_place_records_nothing(ctx, anchored):
     one = anchored()
     one.pin(mark(1))
     one.path.write_bytes(b"{}")
@@ -230,7 +230,7 @@ def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx, anchored):
     assert one.read(A).newest == mark(1)
 
 
-def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ctx, anchored, monkeypatch):
+def test_pin_warns_if_place_cannot_be_written(ctx, anchored, monkeypatch):
     one = anchored()
     one.path.with_name(f"{one.path.name}.lock").mkdir(parents=True)
     one.path.parent.chmod(0o700)
@@ -241,7 +241,7 @@ def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(ct
         one.accept(mark(1), RollbackStatus.OLDER)
 
 
-def test_a_place_is_forgotten_and_its_store_is_not(ctx, anchored):
+def test_forget_removes_place_and_keeps_store(ctx, anchored):
     anchored().pin(mark(4))
     anchored().forget()
     assert list(files(ctx)) == [f"store-{A.hex()}.json"]
@@ -249,7 +249,7 @@ def test_a_place_is_forgotten_and_its_store_is_not(ctx, anchored):
     assert anchored().read(A).newest == mark(4)
 
 
-def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx, anchored, tmp_path):
+def test_forget_removes_symlink(ctx, anchored, tmp_path):
     one = anchored()
     one.pin(mark(4))
     one.path.unlink()
@@ -258,7 +258,7 @@ def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx, anchored, tmp_pat
     assert not one.path.is_symlink()
 
 
-def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
+def test_disabled_guard_reads_and_writes_nothing(tmp_path, folder, anchored):
     off = FakeContext(tmp_path / "off", store="file", options={"anchor": False})
     one = anchored(context=off)
     one.pin(mark(1))
@@ -269,6 +269,6 @@ def test_off_it_reads_and_writes_nothing(tmp_path, folder, anchored):
     assert not off.state_dir.exists()
 
 
-def test_it_is_not_worth_a_long_wait():
+def test_lock_of_anchor_has_short_timeout():
     assert rollback_guard._PATIENCE <= 2
     assert rollback_guard._LIMIT <= 65_536

@@ -16,7 +16,7 @@ QUESTIONS = {"passphrase": "Passphrase: ", "key": "Key .base64.: ", "recovery": 
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_s19_by_hand(path):
+def test_s19_second_decoder_opens_golden_files_by_command_line(path):
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     secret = expected.get("secret", expected.get("passphrase"))
     kind = expected.get("type", "passphrase")

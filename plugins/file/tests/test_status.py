@@ -24,7 +24,7 @@ def made(opened):
     return store
 
 
-def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
+def test_status_never_prompts_and_shows_no_secret(made, opened, ctx, path):
     asked = len(ctx.unlocked)
     facts = status(opened().store)
     assert len(ctx.unlocked) == asked
@@ -38,20 +38,20 @@ def test_status_asks_nobody_and_shows_no_secret(made, opened, ctx, path):
     assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots)"
 
 
-def test_what_is_one_is_not_told_as_many(opened):
+def test_counted_uses_singular_for_one(opened):
     store = opened()
     store.put("credentials/a", Secret("x"))
     assert any(line.endswith(" bytes, 1 write") for line in lines(status(store.store)))
 
 
-def test_a_slot_as_new_ones_are_is_not_called_less(ctx, folder):
+def test_cost_of_current_kdf_is_not_called_less(ctx, folder):
     store = FileBackend(ctx, folder, cost=vlt.Argon2id())
     store.put("credentials/a", Secret("x"))
     (slot,) = status(store.store)["slots"]
     assert row(slot)[-1] == "argon2id 64 MiB, 3 passes, 4 lanes"
 
 
-def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
+def test_status_shows_each_anchor_state(made, opened, path, ctx, tmp_path):
     def state():
         facts = status(opened().store)
         return facts["anchor"]["state"], "\n".join(lines(facts))
@@ -77,7 +77,7 @@ def test_status_of_every_anchor(made, opened, path, ctx, tmp_path):
     assert state()[0] == "off"
 
 
-def test_status_where_there_is_none(opened, folder):
+def test_status_without_store_reports_it(opened, folder):
     facts = status(opened().store)
     assert (facts["exists"], facts["anchor"]["state"]) == (False, "none")
     assert "the file does not exist" in "\n".join(lines(facts))

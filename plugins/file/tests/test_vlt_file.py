@@ -34,7 +34,7 @@ def refused(data, dek):
     return True
 
 
-def test_it_reads(made, folder, values):
+def test_decode_returns_values(made, folder, values):
     data, _, dek, _ = made
     assert {name: value.reveal_text() for name, value in read(data, dek).items()} == values
     assert through_backend(folder, data) is None
@@ -44,7 +44,7 @@ def test_it_reads(made, folder, values):
 
 
 @pytest.mark.slow
-def test_s1_every_flipped_bit(made, figure):
+def test_s1_flipped_bit_is_refused(made, figure):
     data, _, dek, _ = made
     changed = bytearray(data)
     for bit in range(len(data) * 8):
@@ -72,7 +72,7 @@ def bits_of_the_id(data):
     return list(range(start * 8, (start + len(text)) * 8))
 
 
-def test_s1_every_bit_through_the_whole_reader(keyed, folder, figure):
+def test_s1_flipped_bit_is_refused_by_backend(keyed, folder, figure):
     """The errors are typed and name the file. (5: the store's id is in every slot's key, so none of them opens.)"""
     data, context = keyed
     assert through_backend(folder, data, context) is None
@@ -91,13 +91,13 @@ def test_s1_every_bit_through_the_whole_reader(keyed, folder, figure):
     )
 
 
-def test_s2_every_truncation(made, figure):
+def test_s2_truncated_file_is_refused(made, figure):
     data, _, dek, _ = made
     assert all(refused(data[:length], dek) for length in range(len(data)))
     figure(f"{len(data)} truncations, 0 accepted")
 
 
-def test_s2_deletions_insertions_and_appends(made, figure):
+def test_s2_inserted_or_deleted_bytes_are_refused(made, figure):
     data, _, dek, _ = made
     for position in range(len(data)):
         assert refused(data[:position] + data[position + 1 :], dek)
@@ -110,7 +110,7 @@ def test_s2_deletions_insertions_and_appends(made, figure):
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 15, 16, 100, 1200, 4000])
-def test_a_truncated_file_says_so(made, folder, length):
+def test_truncated_file_is_reported_as_truncated(made, folder, length):
     error = through_backend(folder, made[0][:length])
     assert isinstance(error, StorageCorrupt)
     assert "store.vlt is damaged: it is truncated" in error.message
@@ -118,14 +118,14 @@ def test_a_truncated_file_says_so(made, folder, length):
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes(made, tail):
+def test_arbitrary_bytes_are_refused(made, tail):
     data, _, dek, _ = made
     for candidate in (tail, vlt_file.MAGIC + tail, data[:HEAD] + tail, data[: len(data) // 2] + tail):
         assert refused(candidate, dek)
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04" + bytes(100), b"not a store\n", b"\x89PNG\r\n\x1a\n" + bytes(99)])
-def test_a_foreign_file(folder, data):
+def test_foreign_file_is_reported_as_not_a_store(folder, data):
     error = through_backend(folder, data)
     assert isinstance(error, StorageCorrupt)
     assert "is not an awsv store" in error.message
@@ -136,7 +136,7 @@ def test_a_foreign_file(folder, data):
     "break_",
     [lambda d: d.replace(b"\r\n", b"\n"), lambda d: d.replace(b"\n", b"\r\n"), lambda d: bytes(b & 127 for b in d)],
 )
-def test_text_mode_damage_fails_at_once(made, break_):
+def test_text_mode_damage_is_refused_by_signature(made, break_):
     with pytest.raises(ValueError):
         vlt_file.parse(break_(made[0]))
 
@@ -184,7 +184,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_s3_header_texts(made, independent, name, folder):
+def test_s3_header_with_invalid_json_is_refused(made, independent, name, folder):
     data, _, dek, _ = made
     length = int.from_bytes(data[12:16], "big")
     text = TEXTS[name](data[16 : 16 + length])
@@ -197,7 +197,7 @@ def test_s3_header_texts(made, independent, name, folder):
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_s3_header_fields(made, independent, name, folder):
+def test_s3_header_with_invalid_field_is_refused(made, independent, name, folder):
     """Refused for the form, whatever the authentication code would say."""
     data = made[0]
     changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))
@@ -209,7 +209,7 @@ def test_s3_header_fields(made, independent, name, folder):
 
 
 @pytest.mark.parametrize("field", ["epoch", "fsalt", "slots", "store"])
-def test_s3_missing_fields(made, field, folder):
+def test_s3_header_without_field_is_refused(made, field, folder):
     header = header_of(made[0])
     del header[field]
     changed = with_header(made[0], vlt.canonical(header))
@@ -218,7 +218,7 @@ def test_s3_missing_fields(made, field, folder):
     untouched(folder, changed)
 
 
-def test_s3_nine_slots_and_two_of_one_id(made, folder):
+def test_s3_too_many_or_duplicate_slots_are_refused(made, folder):
     header = header_of(made[0])
     for slots in ([{**header["slots"][0], "id": f"{n:016x}"} for n in range(9)], [header["slots"][0]] * 2):
         changed = with_header(made[0], vlt.canonical({**header, "slots": slots}))
@@ -228,7 +228,7 @@ def test_s3_nine_slots_and_two_of_one_id(made, folder):
 
 
 @pytest.mark.parametrize("length", [0, 65_537, 2**32 - 1])
-def test_header_lengths(made, length):
+def test_invalid_header_length_is_refused(made, length):
     data = made[0]
     with pytest.raises(ValueError, match=f"header length is {length}"):
         vlt_file.parse(data[:12] + length.to_bytes(4, "big") + data[16:])
@@ -239,7 +239,7 @@ def test_header_lengths(made, length):
 
 @pytest.mark.parametrize("version", [0, 2, 65_535])
 @pytest.mark.parametrize("write", [False, True])
-def test_s4_other_versions(made, folder, snapshot, version, write):
+def test_s4_newer_version_is_reported(made, folder, snapshot, version, write):
     data = made[0][:8] + version.to_bytes(2, "big") + made[0][10:]
     error = through_backend(folder, data)
     before = snapshot()
@@ -257,7 +257,7 @@ def test_s4_other_versions(made, folder, snapshot, version, write):
     assert snapshot() == before
 
 
-def test_flags(made, folder):
+def test_unknown_flags_are_refused(made, folder):
     error = through_backend(folder, made[0][:10] + b"\x80\0" + made[0][12:])
     assert "newer version of awsv: unknown flags 0x8000" in error.message
 
@@ -265,7 +265,7 @@ def test_flags(made, folder):
 # -- S7: exchanges -----------------------------------------------------------------------------------------------------
 
 
-def test_s7_old_and_new_parts_do_not_mix(made):
+def test_s7_parts_of_old_and_new_file_do_not_mix(made):
     data, table, dek, entries = made
     other = vlt_file.encode(table, dek, 3, entries)
     assert len(other) == len(data)

@@ -37,7 +37,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("kdf", HOSTILE, ids=str)
-def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(made, folder, kdf, monkeypatch):
+def test_s5_hostile_kdf_parameters_are_refused_without_prompt(made, folder, kdf, monkeypatch):
     """Nobody is asked, nothing is derived, nothing is written."""
     derived = []
     monkeypatch.setattr(primitives, "argon2id", lambda *args, **more: derived.append(args))
@@ -57,7 +57,7 @@ def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(made, folder,
         {"commit": vlt.to_base64(bytes(32))},
     ],
 )
-def test_s6_changed_parameters_within_the_limits_are_never_adopted(made, folder, change):
+def test_s6_changed_kdf_parameters_are_refused(made, folder, change):
     data = with_slot(made[0], **change)
     assert isinstance(through_backend(folder, data), WrongSecret)
     with pytest.raises(WrongSecret):
@@ -67,7 +67,7 @@ def test_s6_changed_parameters_within_the_limits_are_never_adopted(made, folder,
 
 @pytest.mark.parametrize("field", ["wrap", "commit", "salt"])
 @pytest.mark.parametrize("between", ["slots", "stores"])
-def test_s6_parts_exchanged_are_never_adopted(made, folder, tmp_path, field, between):
+def test_s6_exchanged_slot_parts_are_refused(made, folder, tmp_path, field, between):
     """Between the slots of one store, and between two stores that one passphrase opens."""
     header = header_of(made[0])
     if between == "stores":
@@ -90,13 +90,13 @@ def test_s6_parts_exchanged_are_never_adopted(made, folder, tmp_path, field, bet
     assert (folder / "store.vlt").read_bytes() == data
 
 
-def test_s6_a_right_passphrase_and_a_damaged_slot(made, folder):
+def test_s6_damaged_slot_with_right_passphrase_is_corrupt(made, folder):
     error = through_backend(folder, with_slot(made[0], wrap=vlt.to_base64(bytes(48))))
     assert isinstance(error, StorageCorrupt)
     assert "the passphrase is right" in error.message
 
 
-def test_s6_removed_added_or_relabelled_slots(made, folder):
+def test_s6_changed_slot_table_is_refused(made, folder):
     header = header_of(made[0])
     for slots in (
         header["slots"][:1],
@@ -112,7 +112,7 @@ def test_s6_removed_added_or_relabelled_slots(made, folder):
 # -- S7: exchanges -----------------------------------------------------------------------------------------------------
 
 
-def test_s7_exchanged_entries(made, folder):
+def test_s7_exchanged_entries_are_refused(made, folder):
     _, table, dek, entries = made
     a, b = entries["credentials/a"], entries["credentials/b"]
     older = vlt_file.seal_entry(table, dek, "seeds/c", 2, Secret("older"))

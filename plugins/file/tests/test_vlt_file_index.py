@@ -20,7 +20,7 @@ def index(entries, epoch=9):
 
 
 @given(st.dictionaries(NAMES, st.tuples(SEALED, st.integers(1, 9))), st.lists(NAMES, max_size=5))
-def test_each_name_is_found_and_no_other(entries, others):
+def test_index_finds_each_name_and_no_other(entries, others):
     made = index({name: {"s": sealed, "v": version} for name, (sealed, version) in entries.items()})
     expected = {name: vlt_file.Entry(version, sealed) for name, (sealed, version) in entries.items()}
     assert {name: made[name] for name in entries} == expected
@@ -30,12 +30,12 @@ def test_each_name_is_found_and_no_other(entries, others):
 
 
 @pytest.mark.parametrize("name", ["", "a", "a/b:", 'a/b":{"s":"', "a/B", "\xe9/x", "a/b,", "?/x"])
-def test_what_is_no_name_is_not_found(name):
+def test_index_does_not_find_invalid_name(name):
     assert name not in index({"a/b": {"s": "AAAA", "v": 1}, "a/c": {"s": "AAAA", "v": 2}})
 
 
 @pytest.mark.parametrize("field", [{"v": 0}, {"v": 10}, {"v": 10**20}, {"v": -1}, {"v": "1"}, {"s": 1}, {"x": 1}])
-def test_a_malformed_entry_is_never_handed_out(field):
+def test_malformed_entry_is_refused(field):
     made = index({"a/a": {"s": "AAAA", "v": 1}, "a/b": {"s": "AAAA", "v": 1, **field}, "a/c": {"s": "AAAA", "v": 1}})
     for look in (lambda: made["a/b"], made.whole):
         with pytest.raises((KeyError, ValueError)):
@@ -54,7 +54,7 @@ def many(opened, number):
     store.store.file.path.write_bytes(vlt_file.encode(state.table, state.dek, 3, entries))
 
 
-def test_the_work_of_one_get(opened, monkeypatch, figure):
+def test_get_parses_few_rows(opened, monkeypatch, figure):
     """One entry is decoded, in a store of any size; never the times, which depend on the machine."""
     real, decoded, rows = vlt_file.Entry, [], []
 
@@ -77,7 +77,7 @@ def test_the_work_of_one_get(opened, monkeypatch, figure):
     figure(f"get among 1,000 entries: {looked} rows looked at, 1 entry decoded; list: 1,000")
 
 
-def test_who_lists_or_writes_sees_the_malformed_entry_of_another(opened):
+def test_list_or_write_refuses_malformed_entry(opened):
     """Only who has the key can make one; a get of another entry does not pay for the check."""
     many(opened, 3)
     store = opened()

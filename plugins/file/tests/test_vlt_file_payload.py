@@ -58,7 +58,7 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
         framed(vlt.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
     ],
 )
-def test_payload_forms(made, independent, plaintext):
+def test_payload_of_invalid_form_is_refused(made, independent, plaintext):
     data = rebuilt(made, plaintext)
     with pytest.raises(ValueError):
         vlt_file.decrypt(vlt_file.parse(data), made[2]).whole()
@@ -66,7 +66,7 @@ def test_payload_forms(made, independent, plaintext):
         independent.read_file(data, "right")
 
 
-def test_an_empty_index_and_a_full_block(made):
+def test_empty_index_and_full_block_round_trip(made):
     dek = made[2]
     assert read(rebuilt(made, framed(b"{}")), dek) == {}
     assert len(framed(FULL)) == 4096
@@ -81,7 +81,7 @@ def test_an_empty_index_and_a_full_block(made):
 # -- S17: fresh keys ---------------------------------------------------------------------------------------------------
 
 
-def test_s17_two_writes_of_one_content_share_nothing(made):
+def test_s17_two_writes_of_same_content_share_no_bytes(made):
     _, table, dek, entries = made
     one, two = (vlt_file.parse(vlt_file.encode(table, dek, 3, entries)) for _ in range(2))
     blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
@@ -89,7 +89,7 @@ def test_s17_two_writes_of_one_content_share_nothing(made):
     assert one.fsalt != two.fsalt
 
 
-def test_s17_no_salt_comes_twice(made, figure):
+def test_s17_salts_are_never_reused(made, figure):
     """Of the file and of an entry: 32 bytes each, 31 of them in the first 42 characters of base64."""
     _, table, dek, entries = made
     count = sample(1000, 10_000)
@@ -102,7 +102,7 @@ def test_s17_no_salt_comes_twice(made, figure):
     figure(f"{count} writes of one content, {len(files)} different salts of the file, {len(sealed)} of the entry")
 
 
-def test_names_and_values_are_not_in_the_file(made, values):
+def test_file_contains_no_name_or_value(made, values):
     data = made[0]
     for text in (*values, *values.values(), "credentials", "seeds"):
         assert text.encode() not in data[16:]

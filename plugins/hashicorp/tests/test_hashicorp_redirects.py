@@ -104,7 +104,7 @@ def where(error: StorageUnavailable) -> str:
         "https://127.0.0.1:9PATH",
     ],
 )
-def test_no_token_goes_to_whom_the_server_names(
+def test_token_is_not_sent_to_redirect_target(
     tls: bool, location: str, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
     """The proxy sees what would go out to the network."""
@@ -122,7 +122,7 @@ def test_no_token_goes_to_whom_the_server_names(
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["to TLS", "to loopback"])
-def test_no_token_goes_to_another_program_of_this_machine(
+def test_token_is_not_sent_to_other_local_port(
     tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
     """Another user can listen there."""
@@ -136,7 +136,7 @@ def test_no_token_goes_to_another_program_of_this_machine(
 @pytest.mark.parametrize(
     "location", ["ftp://127.0.0.1/PATH", "https://a:canary@127.0.0.1/PATH", "http://[", "https:PATH", "http://x:y/"]
 )
-def test_what_could_be_no_address_is_not_followed(
+def test_redirect_to_invalid_address_is_refused(
     location: str, record: Callable[..., Recorder], open_store: Open
 ) -> None:
     with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
@@ -145,9 +145,7 @@ def test_what_could_be_no_address_is_not_followed(
 
 
 @pytest.mark.parametrize("host", ["$(id)", "`id`", "a;id", "a&id", "a'b"])
-def test_the_line_to_paste_runs_nothing_of_the_servers(
-    host: str, record: Callable[..., Recorder], open_store: Open
-) -> None:
+def test_hint_to_paste_is_quoted(host: str, record: Callable[..., Recorder], open_store: Open) -> None:
     here = record(f"https://{host}/")
     with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
@@ -155,9 +153,7 @@ def test_the_line_to_paste_runs_nothing_of_the_servers(
     assert shlex.split(line) == [f"AWS_VAULT_HASHICORP_ADDRESS={here.url},https://{host}"]
 
 
-def test_a_password_in_a_redirection_to_us_does_not_make_it_another(
-    record: Callable[..., Recorder], open_store: Open
-) -> None:
+def test_redirect_with_password_is_refused(record: Callable[..., Recorder], open_store: Open) -> None:
     there = record()
     here = record(there.url.replace("//", "//a:canary@") + "PATH")
     with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
@@ -167,7 +163,7 @@ def test_a_password_in_a_redirection_to_us_does_not_make_it_another(
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "loopback"])
-def test_the_leader_is_followed_to_an_address_that_is_set(
+def test_redirect_to_configured_leader_is_followed(
     tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
     network, leader = record(), record(certificate=certificate if tls else None)
@@ -179,7 +175,7 @@ def test_the_leader_is_followed_to_an_address_that_is_set(
     assert network.seen == []
 
 
-def test_the_hint_to_set_the_leaders_address_works(record: Callable[..., Recorder], open_store: Open) -> None:
+def test_hint_with_address_of_leader_works(record: Callable[..., Recorder], open_store: Open) -> None:
     leader = record()
     standby = record(f"{leader.url}PATH")
     with pytest.raises(StorageUnavailable) as refused:
@@ -190,7 +186,7 @@ def test_the_hint_to_set_the_leaders_address_works(record: Callable[..., Recorde
     assert leader.seen
 
 
-def test_members_that_send_us_round_in_a_circle_are_left(
+def test_redirect_loop_is_an_error(
     record: Callable[..., Recorder], open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
@@ -200,7 +196,7 @@ def test_members_that_send_us_round_in_a_circle_are_left(
     assert len(here.seen) == 3  # the request, and two that it was sent on to
 
 
-def test_a_leader_is_only_trusted_with_a_certificate(
+def test_certificate_of_leader_is_verified(
     record: Callable[..., Recorder], certificate: Path, tmp_path: Path, open_store: Open
 ) -> None:
     leader = record(certificate=certificates.of_loopback(tmp_path / "other.pem"))
@@ -210,9 +206,7 @@ def test_a_leader_is_only_trusted_with_a_certificate(
     assert leader.seen == []
 
 
-def test_what_the_server_has_shown_once_every_later_answer_must_have_seen(
-    record: Callable[..., Recorder], context: Callable[..., Any]
-) -> None:
+def test_later_requests_send_index(record: Callable[..., Recorder], context: Callable[..., Any]) -> None:
     """Of members that answer reads themselves, one may be behind: it is told by X-Vault-Index."""
     here = record(index="canary-index")
     host = context({"VAULT_ADDR": here.url})

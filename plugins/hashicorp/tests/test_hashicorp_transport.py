@@ -43,7 +43,7 @@ Open = Callable[..., Any]
         ({"HTTP_PROXY": "PROXY", "REQUEST_METHOD": "GET"}, False),
     ],
 )
-def test_proxies_are_used_as_told(
+def test_proxies_follow_settings(
     environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, context: Callable[..., FakeContext]
 ) -> None:
     """For an address that nobody has (RFC 5737): what reaches it went through the proxy."""
@@ -59,7 +59,7 @@ def test_proxies_are_used_as_told(
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_no_token_for_this_machine_goes_to_a_proxy(
+def test_loopback_never_uses_proxy(
     scheme: str, name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
     """It would go out to the network in the clear; the server's own programs do not send it there, either."""
@@ -74,16 +74,14 @@ def test_no_token_for_this_machine_goes_to_a_proxy(
 @pytest.mark.parametrize(
     "address", ["http://vault.example.com:8200", "http://127.1:8200", "http://vault\\.localhost", "https://a,http://b"]
 )
-def test_no_token_travels_in_the_clear(address: str, front: LossyFront, open_store: Open) -> None:
+def test_plain_http_is_refused(address: str, front: LossyFront, open_store: Open) -> None:
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server") as refused:
         open_store({"VAULT_TOKEN": "canary", "http_proxy": front.url}, address=address)
     assert refused.value.exit_code == 2
     assert front.seen == []
 
 
-def test_a_token_travels_in_the_clear_where_the_user_says_so(
-    openbao: Server, front: LossyFront, open_store: Open
-) -> None:
+def test_plain_http_is_allowed_by_setting(openbao: Server, front: LossyFront, open_store: Open) -> None:
     environ = {"VAULT_TOKEN": openbao.token, "http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "vault"}
     store, host = open_store(environ, address="http://vault:8200")
     store.put("test/key", Secret("value"))
@@ -106,7 +104,7 @@ PIECES += ["@", "\\", "/", "#", "?", "%2f", "%40", "%5b", ";", " ", "\t", "\n", 
 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
 @example("evil.example\\@localhost")
-def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(rest: str) -> None:
+def test_loopback_check_matches_url_library(rest: str) -> None:
     """Parsers of URLs differ; a token in the clear goes by the one that we do not ask."""
     url = f"http://{rest}"
     try:
@@ -123,7 +121,7 @@ def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(r
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
 @pytest.mark.parametrize("status", [200, 307, 403, 503])
-def test_an_answer_without_an_end_is_cut(
+def test_endless_response_is_limited(
     status: int, chunked: bool, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
@@ -134,9 +132,7 @@ def test_an_answer_without_an_end_is_cut(
 
 
 @pytest.mark.parametrize("length", ["-1", "-ffff"])
-def test_a_chunk_of_negative_length_has_the_same_limit(
-    length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_negative_chunk_length_is_limited(length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """http.client reads such a one to the end of the connection, all at once."""
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(length=length) as running:
@@ -145,7 +141,7 @@ def test_a_chunk_of_negative_length_has_the_same_limit(
         assert running.sent < 32 * 2**20
 
 
-def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_chunk_length_is_limited(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(line=True) as running:
         with pytest.raises(StorageUnavailable, match="closed the connection"):
@@ -153,7 +149,7 @@ def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypat
         assert running.sent < 32 * 2**20
 
 
-def test_the_health_of_a_member_without_an_end_is_none(context: Callable[..., FakeContext]) -> None:
+def test_endless_health_response_is_ignored(context: Callable[..., FakeContext]) -> None:
     with endless() as running:
         host = context({"VAULT_ADDR": running.url})
         made = client.VaultClient(host, server(host))
@@ -162,9 +158,7 @@ def test_the_health_of_a_member_without_an_end_is_none(context: Callable[..., Fa
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, gzip.compress(b" " * 64 * 2**20)], ids=["deep", "bomb"])
-def test_an_answer_that_would_blow_up_is_none_of_the_servers(
-    body: bytes, open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compressed_response_is_refused(body: bytes, open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -188,12 +182,12 @@ def prepared(made: Transport) -> Any:
     return made.prepare_request(requests.Request("GET", "http://127.0.0.1:1/v1/secret")).headers
 
 
-def test_a_server_is_asked_not_to_compress(context: Callable[..., FakeContext]) -> None:
+def test_requests_ask_for_no_compression(context: Callable[..., FakeContext]) -> None:
     with Transport(server(context({"VAULT_ADDR": "http://127.0.0.1:1"}))) as made:
         assert prepared(made)["Accept-Encoding"] == "identity"
 
 
-def test_what_was_shown_is_remembered_where_a_later_answer_says_nothing(context: Callable[..., FakeContext]) -> None:
+def test_index_is_kept_if_response_has_none(context: Callable[..., FakeContext]) -> None:
     with Transport(server(context({"VAULT_ADDR": "http://127.0.0.1:1"}))) as made:
         for headers in ({"X-Vault-Index": "7"}, {}):
             made._remember_index(SimpleNamespace(headers=headers))

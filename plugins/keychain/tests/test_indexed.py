@@ -55,7 +55,9 @@ CHANGES = {
 
 @pytest.mark.parametrize("most", [None, 150])
 @pytest.mark.parametrize("change", CHANGES)
-def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_at_any_step_leaves_old_or_new_state(
+    change: str, most: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limit_parts(monkeypatch, most)
     action, after = CHANGES[change]
     before = {A: "old"}
@@ -82,7 +84,7 @@ def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None, m
     assert seen == sorted(seen, key=lambda state: state == after), "once new, always new"
 
 
-def test_two_deaths_in_a_row_lose_nothing() -> None:
+def test_two_crashes_in_a_row_lose_nothing() -> None:
     for first in range(12):
         for second in range(12):
             kept: dict[str, str] = {}
@@ -94,7 +96,7 @@ def test_two_deaths_in_a_row_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("most", [None, 150])
-def test_like_a_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_behaves_like_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand random changes, a tenth of them interrupted."""
     limit_parts(monkeypatch, most)
     chance = random.Random(4)
@@ -122,7 +124,7 @@ def test_like_a_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) ->
     assert sorted(values(kept)) == sorted(model.values())
 
 
-def test_an_item_that_somebody_deleted_by_hand_is_not_listed() -> None:
+def test_item_deleted_by_hand_is_not_listed() -> None:
     kept: dict[str, str] = {}
     items = IndexedKeychain(Fragile(kept))
     items.set(A, "one")
@@ -134,7 +136,7 @@ def test_an_item_that_somebody_deleted_by_hand_is_not_listed() -> None:
     assert contents(kept) == {A: "again", B: "two"}
 
 
-def test_one_slot_of_the_index_that_is_gone_or_damaged_is_made_good() -> None:
+def test_missing_or_damaged_index_slot_is_repaired() -> None:
     for damage in (None, "", "7 1 x y", "noise"):
         for slot in ("index/0.0", "index/1.0"):
             kept: dict[str, str] = {}
@@ -150,7 +152,7 @@ def test_one_slot_of_the_index_that_is_gone_or_damaged_is_made_good() -> None:
             assert contents(kept) == {A: "old", B: "three"}
 
 
-def test_an_index_that_makes_sense_but_is_not_what_was_written_does_not_count() -> None:
+def test_index_with_wrong_digest_is_ignored() -> None:
     """Parts of two writes may fit together, and give the key of one name for another's."""
     kept: dict[str, str] = {}
     for name, text in ((A, "a"), (B, "b")):
@@ -162,7 +164,7 @@ def test_an_index_that_makes_sense_but_is_not_what_was_written_does_not_count() 
     assert IndexedKeychain(Fragile(kept)).get(A) == "a"
 
 
-def test_two_damaged_slots_are_an_error_and_not_an_empty_store() -> None:
+def test_two_damaged_index_slots_are_an_error() -> None:
     kept: dict[str, str] = {}
     IndexedKeychain(Fragile(kept)).set(A, "secret text")
     kept |= {"index/0.0": "0 1 x {}", "index/1.0": "noise"}
@@ -172,7 +174,7 @@ def test_two_damaged_slots_are_an_error_and_not_an_empty_store() -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_who_reads_while_another_replaces_sees_old_or_new() -> None:
+def test_read_during_replace_returns_old_or_new_value() -> None:
     """Reading takes no lock: between the index and the value, another one replaces it."""
     kept: dict[str, str] = {}
     IndexedKeychain(Fragile(kept)).set(A, "old")
@@ -205,7 +207,7 @@ def plain(tmp_path: Path) -> Iterator[Keychain]:
         yield Plain(SECRET_SERVICE, "awsv", searchable._backend)
 
 
-def test_in_a_real_keychain(plain: Keychain) -> None:
+def test_index_works_in_real_keychain(plain: Keychain) -> None:
     items = IndexedKeychain(plain)
     model: dict[str, str] = {}
     chance = random.Random(5)

@@ -40,7 +40,7 @@ def head(text: str, *, generation: int = 1, count: int = 1, digest: str | None =
     return f"{generation} {count} {digest or found} {text}"
 
 
-def test_a_shorter_index_leaves_no_part_of_a_longer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shorter_index_removes_surplus_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexed, "_PART", 50)
     kept: dict[str, str] = {}
     items = IndexedKeychain(Fragile(kept, most=150))
@@ -55,7 +55,7 @@ def test_a_shorter_index_leaves_no_part_of_a_longer_one(monkeypatch: pytest.Monk
     assert all(len(text) <= 150 for text in kept.values())
 
 
-def test_the_first_part_is_written_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_part_is_written_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexed, "_PART", 50)
     keychain = Counting({}, most=150)
     IndexedKeychain(keychain).set("credentials/" + "x" * 200, "v")
@@ -64,7 +64,7 @@ def test_the_first_part_is_written_last(monkeypatch: pytest.MonkeyPatch) -> None
     assert written[-1] == "index/0.0"
 
 
-def test_a_head_that_names_parts_without_end_is_read_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_parts_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexed, "_MOST_PARTS", 4)
     keychain = Counting({"index/0.0": head("{}", count=10**3, digest="0" * 64)})
     with pytest.raises(StorageCorrupt):
@@ -91,21 +91,21 @@ def test_a_head_that_names_parts_without_end_is_read_to_a_limit(monkeypatch: pyt
     ],
 )
 @pytest.mark.parametrize("slot", [0, 1])
-def test_one_slot_that_is_no_index_and_none_beside_it_is_damage(text: str, slot: int) -> None:
+def test_single_invalid_index_slot_is_damage(text: str, slot: int) -> None:
     items = IndexedKeychain(Fragile({f"index/{slot}.0": text}))
     for use in (items.names, lambda: items.set("k", "v"), lambda: items.delete("k"), lambda: items.get("k")):
         with pytest.raises(StorageCorrupt, match="index of awsv's items"):
             use()
 
 
-def test_the_newer_of_two_slots_counts() -> None:
+def test_newer_index_slot_is_used() -> None:
     texts = [json.dumps({"entries": {name: "value/x"}, "trash": []}) for name in ("new", "old")]
     for slot in (0, 1):
         kept = {f"index/{slot}.0": head(texts[0], generation=10), f"index/{1 - slot}.0": head(texts[1], generation=9)}
         assert IndexedKeychain(Fragile({**kept, "value/x": "v"})).names() == ["new"]
 
 
-def test_no_value_is_left_behind_by_a_change() -> None:
+def test_change_removes_old_value() -> None:
     kept: dict[str, str] = {}
     items = IndexedKeychain(Fragile(kept))
     for text in ("1", "2", "3"):
@@ -116,7 +116,7 @@ def test_no_value_is_left_behind_by_a_change() -> None:
     assert [name for name in kept if name.startswith("value/")] == []
 
 
-def test_a_value_that_is_gone_is_no_item_and_its_deletion_says_so() -> None:
+def test_missing_value_is_not_an_item() -> None:
     kept: dict[str, str] = {}
     items = IndexedKeychain(Fragile(kept))
     items.set("k", "v")
@@ -139,7 +139,7 @@ def store(tmp_path: Path) -> KeychainStore:
     return KeychainStore(FakeContext(tmp_path, options={"name": "awsv"}), SECRET_SERVICE)
 
 
-def test_every_expectation_of_an_item(kept: dict[str, str], tmp_path: Path) -> None:
+def test_expect_is_checked_by_put_and_delete(kept: dict[str, str], tmp_path: Path) -> None:
     items = store(tmp_path)
     version = items.put("k", Secret("1"), expect=ABSENT)
     for wrong in (ABSENT, "0" * 16):
@@ -155,14 +155,14 @@ def test_every_expectation_of_an_item(kept: dict[str, str], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "text", ["", "v", "2:0123456789abcdef:v", "1:0123456789abcde:v", "1:0123456789ABCDEF:v", " 1:0123456789abcdef:v"]
 )
-def test_what_is_no_item_of_ours(kept: dict[str, str], tmp_path: Path, text: str) -> None:
+def test_text_without_envelope_is_corrupt(kept: dict[str, str], tmp_path: Path, text: str) -> None:
     items = store(tmp_path)
     items._texts.set("k", text)
     with pytest.raises(StorageCorrupt, match="is not from awsv"):
         items.get("k")
 
 
-def test_a_value_may_look_like_an_envelope(kept: dict[str, str], tmp_path: Path) -> None:
+def test_value_that_looks_like_envelope_round_trips(kept: dict[str, str], tmp_path: Path) -> None:
     items = store(tmp_path)
     for value in ("1:0123456789abcdef:x", ":", "a:b"):
         items.put("k", Secret(value))
@@ -171,7 +171,7 @@ def test_a_value_may_look_like_an_envelope(kept: dict[str, str], tmp_path: Path)
         assert found.value == Secret(value)
 
 
-def test_the_lock_is_private_freed_and_closed(kept: dict[str, str], tmp_path: Path) -> None:
+def test_lock_is_private_and_released(kept: dict[str, str], tmp_path: Path) -> None:
     items = store(tmp_path)
     mask = os.umask(0)
     try:

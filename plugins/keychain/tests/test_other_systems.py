@@ -89,12 +89,14 @@ def macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str
     sys.modules.pop("keyring.backends.macOS", None)
 
 
-def test_macos(macos: dict[tuple[str, str], str], ctx: Context) -> None:
+def test_macos_store_round_trips(macos: dict[tuple[str, str], str], ctx: Context) -> None:
     exercise(ctx, MACOS)
     assert {service for service, _ in macos} == {"awsv"}
 
 
-def test_macos_refuses(macos: dict[tuple[str, str], str], ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_macos_refusal_is_storage_locked(
+    macos: dict[tuple[str, str], str], ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(*_arguments: Any) -> str:
         raise MacDenied("-128, of secret value")
 
@@ -125,7 +127,7 @@ def wallet(session: DesktopSession, tmp_path: Path, *, dialogs: bool = False) ->
         ("mute", StorageUnavailable, "KWallet does not answer"),
     ],
 )
-def test_kwallet_is_looked_at_before_keyring_waits_for_it(
+def test_kwallet_is_checked_before_keyring_uses_it(
     state: str,
     kind: type[Exception],
     words: str,
@@ -139,13 +141,15 @@ def test_kwallet_is_looked_at_before_keyring_waits_for_it(
         wallet(session, tmp_path)
 
 
-def test_kwallet_is_not_there(session: DesktopSession, tmp_path: Path) -> None:
+def test_missing_kwallet_is_unavailable(session: DesktopSession, tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="no program provides KWallet"):
         wallet(session, tmp_path)
 
 
 @pytest.mark.parametrize(("state", "dialogs"), [("open", False), ("closed", True)])
-def test_kwallet_without_its_library(state: str, dialogs: bool, session: DesktopSession, tmp_path: Path) -> None:
+def test_kwallet_without_library_is_unavailable(
+    state: str, dialogs: bool, session: DesktopSession, tmp_path: Path
+) -> None:
     """``keyring`` talks to KWallet through dbus-python, which it does not bring along."""
     try:
         import dbus  # noqa: F401 - whether it is there

@@ -43,7 +43,7 @@ def on(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     ("platform", "kind"),
     [("linux", SECRET_SERVICE), ("darwin", MACOS), ("freebsd14", SECRET_SERVICE)],
 )
-def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keychain_is_keychain_of_platform(platform: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, platform)
     specs = {spec.name: spec for spec in offered.vault_storage_backends()}
     assert tuple(specs) == NAMES
@@ -54,7 +54,7 @@ def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypa
     )
 
 
-def test_the_variables_of_aws_vault_keep_their_meaning(tmp_path: Path) -> None:
+def test_variables_of_aws_vault_keep_their_meaning(tmp_path: Path) -> None:
     with desktop() as session:
         home = offline(tmp_path)
         collection = {**session.env, "AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME": "awsvault"}
@@ -68,7 +68,7 @@ def test_the_variables_of_aws_vault_keep_their_meaning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " x", "x" * 65, "a/b", "a\nb", "ä"])
-def test_a_name_that_no_keychain_should_have(name: str) -> None:
+def test_invalid_name_is_refused(name: str) -> None:
     (option,) = (option for option in offered.vault_storage_backends()[0].options if option.name == "name")
     with pytest.raises(ValueError, match="letters, digits"):
         option.parse(name)
@@ -79,14 +79,16 @@ def test_a_name_that_no_keychain_should_have(name: str) -> None:
     [(kind, other) for kind in KINDS for other in ("linux", "darwin") if other != PLATFORMS[kind]],
     ids=lambda value: value if isinstance(value, str) else value.title,
 )
-def test_on_the_wrong_platform(kind: Kind, platform: str, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keychain_of_other_platform_is_unavailable(
+    kind: Kind, platform: str, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     on(monkeypatch, platform)
     with pytest.raises(StorageUnavailable, match=rf"{kind.title} is a part of \w+, and this is \w+") as caught:
         KeychainStore(ctx, kind)
     assert caught.value.exit_code == 4
 
 
-def test_who_reads_is_one_sentence(ctx: Context) -> None:
+def test_readers_is_one_sentence(ctx: Context) -> None:
     for spec in offered.vault_storage_backends():
         assert spec.readers is not None
         told = spec.readers(ctx)
@@ -102,7 +104,7 @@ def unavailable(kind: Kind, tmp_path: Path, environ: Mapping[str, str]) -> str |
     return why_unavailable(FakeContext(tmp_path, options={"name": "awsv"}, environ=environ), kind)
 
 
-def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_names_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {
         SECRET_SERVICE: "there is no session bus",
         KWALLET: "there is no session bus",
@@ -123,13 +125,13 @@ def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert unavailable(KWALLET, tmp_path, session.env) is None
 
 
-def test_a_service_that_the_bus_would_start_can_run_here(tmp_path: Path) -> None:
+def test_activatable_service_is_available(tmp_path: Path) -> None:
     with desktop(activation=True, logged_in=False) as session:
         assert unavailable(SECRET_SERVICE, tmp_path, session.env) is None
         assert not session.owned()  # and it was not started for this
 
 
-def test_where_the_bus_would_start_nothing_a_part_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bus_without_activation_is_absent_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of these tests: without gnome-keyring those that need it are skipped, and say what is missing."""
     monkeypatch.setattr(secret_service, "_SERVICES", str(tmp_path))
     monkeypatch.delenv("AWSV_REQUIRE_ALL", raising=False)
@@ -151,7 +153,7 @@ class K(KeyringBackend):
 
 
 @pytest.mark.parametrize("attack", ["variable", "keyringrc.cfg", "entry point", "null", "properties"])
-def test_nothing_else_chooses_the_keychain(attack: str, tmp_path: Path) -> None:
+def test_keyring_settings_do_not_choose_keychain(attack: str, tmp_path: Path) -> None:
     """Who can set variables, write keyring's configuration or install a backend of keyring gets no key by it."""
     site = Site(tmp_path / "site")
     site.install("evil", {"keyring.backends": {"evil": "evil"}} if attack == "entry point" else {}, {"evil.py": EVIL})
@@ -188,7 +190,7 @@ def test_nothing_else_chooses_the_keychain(attack: str, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_the_attacks_are_real(tmp_path: Path) -> None:
+def test_keyring_settings_attack_plain_keyring(tmp_path: Path) -> None:
     """What ``keyring`` itself does with the same variable."""
     site = Site(tmp_path / "site")
     site.install("evil", {}, {"evil.py": EVIL})
@@ -214,7 +216,7 @@ def test_only_supported_classes_are_used() -> None:
             isolated(other)
 
 
-def test_naming_the_plugin_imports_no_keyring_and_opening_it_loads_one_backend(tmp_path: Path) -> None:
+def test_open_imports_one_keyring_backend(tmp_path: Path) -> None:
     home = offline(tmp_path)
     source = (
         "import sys, vault_plugin_keychain.plugin as plugin\n"

@@ -1,7 +1,7 @@
 """Entries of ``pass`` as a storage backend.
 
 ``pass`` encrypts for the keys in its ``.gpg-id``; values are passed on standard input and standard output, never in a
-command line. GnuPG writes into the target file in place, so an entry is written under another name first and then moved: a
+command line. GnuPG writes into the target file in place, so an entry is written under another name and then moved: a
 reader finds the old value or the new one, even after a crash. Writers of this user on this machine take turns. Entries
 are listed from the folder, as ``pass ls`` draws a tree.
 """
@@ -122,7 +122,7 @@ class PassBackend(StorageBackend):
     # -- entries and files ---------------------------------------------------------------------------------------------
 
     def _entry(self, key: str) -> PurePosixPath:
-        """The entry of a key: no part of its path is ``.``, ``..``, hidden or too long, and no entry is also a folder."""
+        """The entry of a key: no part is ``.``, ``..``, hidden or too long, and no entry is also a folder."""
         kind, _, name = key.replace(".", "+").partition("/")
         chunks = [name[start : start + CHUNK] for start in range(0, len(name), CHUNK)]
         return self._folder.joinpath(kind, *(f"{chunk}=" for chunk in chunks[:-1]), chunks[-1])
