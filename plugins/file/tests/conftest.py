@@ -74,6 +74,12 @@ def folder(tmp_path):
 
 
 @pytest.fixture
+def path(folder):
+    """The path of the store's file."""
+    return folder / "store.vlt"
+
+
+@pytest.fixture
 def ctx(tmp_path):
     return FakeContext(tmp_path, store="file", passphrases=["right"], environ={"HOME": str(tmp_path / "home")})
 
@@ -82,6 +88,23 @@ def ctx(tmp_path):
 def opened(folder, ctx):
     """A function that opens the store anew, with this context or another."""
     return lambda context=ctx, where=folder: FileBackend(context, where)
+
+
+@pytest.fixture
+def one_entry(opened, path):
+    """A store with one entry; its path."""
+    opened().put("credentials/dev", Secret("x"))
+    return path
+
+
+@pytest.fixture
+def first_write(opened, path):
+    """A store that was written twice; the bytes of the first write."""
+    store = opened()
+    store.put("credentials/dev", Secret("1"))
+    first = path.read_bytes()
+    store.put("credentials/dev", Secret("2"))
+    return first
 
 
 @pytest.fixture

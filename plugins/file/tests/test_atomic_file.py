@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.file_store import names
 from vault_core.api import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import atomic_file
 from vault_plugin_file.atomic_file import AtomicFile, Unconfirmed
@@ -32,10 +33,6 @@ def written(file, data=b"data", check=lambda: None):
 
 def descriptors():
     return len(list(Path("/dev/fd").iterdir()))
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o610, 0o620, 0o640, 0o601, 0o602, 0o604])

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.busy import seconds
-from support.file_store import content
+from support.file_store import content, names
 from vault_core import vlt
 from vault_core.api import Cancelled, Secret, StorageDenied, StorageError, StorageUnavailable, WrongSecret
 from vault_core.keyslots import new_slot
@@ -30,22 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # t
 
 KEY = "credentials/dev"
 NOBODY = 65_534
-
-
-@pytest.fixture
-def made(opened, folder):
-    """A store with one entry; its path."""
-    opened().put(KEY, Secret("x"))
-    return folder / "store.vlt"
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def both(store):
-    """A read and a write."""
-    return (lambda: store.get(KEY), lambda: store.put(KEY, Secret("y")))
 
 
 # -- locks -------------------------------------------------------------------------------------------------------------
@@ -61,7 +45,7 @@ with AtomicFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(la
 
 
 @pytest.fixture
-def holder(made, folder):
+def holder(one_entry, folder):
     """A process that holds the lock."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"]}
@@ -83,7 +67,7 @@ def test_s12_lock_timeout_names_stopped_holder(holder, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_s14_file_system_without_locks_is_refused_with_hint(made, opened, snapshot, monkeypatch, error):
+def test_s14_file_system_without_locks_is_refused_with_hint(one_entry, opened, snapshot, monkeypatch, error):
     """As some network ones are: reads work, a write says why and changes nothing."""
 
     def fail(fd, operation):
@@ -124,7 +108,7 @@ def test_lock_timeout_is_ten_seconds():
 STALE = ".store.vlt.1234.0123456789abcdef.tmp"
 
 
-def test_write_sweeps_only_stale_temporary_files(made, opened, folder):
+def test_write_sweeps_only_stale_temporary_files(one_entry, opened, folder):
     (folder / STALE).write_bytes(b"left by a killed writer")
     others = [".store.vlt.1234.tmp", "notes.txt", ".store.vlt.12.0123456789ABCDEF.tmp", STALE + "~"]
     for name in others:
@@ -137,7 +121,7 @@ def test_write_sweeps_only_stale_temporary_files(made, opened, folder):
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "close"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
-def test_s9_error_before_rename_changes_nothing(made, opened, folder, snapshot, monkeypatch, call, error):
+def test_s9_error_before_rename_changes_nothing(one_entry, opened, folder, snapshot, monkeypatch, call, error):
     before, real, failed = snapshot(), getattr(os, call), []
 
     def fail(*args, **more):
@@ -174,7 +158,7 @@ def _needs_proc(request):
         pytest.skip("needs /proc to tell descriptors apart")
 
 
-def test_s9_short_writes_are_continued(made, opened, monkeypatch):
+def test_s9_short_writes_are_continued(one_entry, opened, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:100]))
     opened().put(KEY, Secret("y" * 5000))
@@ -182,7 +166,7 @@ def test_s9_short_writes_are_continued(made, opened, monkeypatch):
     assert opened().get(KEY).value == Secret("y" * 5000)
 
 
-def test_s9_write_makes_system_calls_in_order(made, opened, monkeypatch):
+def test_s9_write_makes_system_calls_in_order(one_entry, opened, monkeypatch):
     """Write, fsync of the file, rename, fsync of the folder: nothing else makes a write durable."""
     log = []
     for name in ("write", "fsync", "rename", "unlink"):
@@ -199,7 +183,7 @@ def test_s9_write_makes_system_calls_in_order(made, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EROFS, errno.EIO])
-def test_s9_failed_rename_reports_state_on_disk(made, opened, snapshot, monkeypatch, error):
+def test_s9_failed_rename_reports_state_on_disk(one_entry, opened, snapshot, monkeypatch, error):
     before = snapshot()
 
     def fail(*args, **more):
@@ -211,7 +195,7 @@ def test_s9_failed_rename_reports_state_on_disk(made, opened, snapshot, monkeypa
     assert snapshot() == before
 
 
-def test_s9_failed_folder_fsync_reports_state_on_disk(made, opened, monkeypatch):
+def test_s9_failed_folder_fsync_reports_state_on_disk(one_entry, opened, monkeypatch):
     real = os.fsync
 
     def fail(fd):
@@ -223,10 +207,10 @@ def test_s9_failed_folder_fsync_reports_state_on_disk(made, opened, monkeypatch)
     with pytest.raises(StorageUnavailable, match=re.escape("the new state (write 2) is on disk")):
         opened().put(KEY, Secret("y"))
     monkeypatch.undo()
-    assert made.exists()
+    assert one_entry.exists()
 
 
-def test_s9_interrupted_write_leaves_no_temporary_file(made, opened, snapshot, monkeypatch):
+def test_s9_interrupted_write_leaves_no_temporary_file(one_entry, opened, snapshot, monkeypatch):
     before = snapshot()
 
     def interrupt(fd):
@@ -296,19 +280,19 @@ root = pytest.mark.root("only root can mount a file system")
 @pytest.fixture
 def mounted(tmp_path):
     """A function that mounts a small file system at a folder and gives it these options; it goes with the test."""
-    made = []
+    one_entry = []
 
     def mount(options):
-        place = tmp_path / f"mount-{len(made)}"
+        place = tmp_path / f"mount-{len(one_entry)}"
         place.mkdir(mode=0o700)
         words = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "tmpfs", place]
         if subprocess.run(words, capture_output=True).returncode:
             pytest.skip("root may not mount a tmpfs here")
-        made.append(place)
+        one_entry.append(place)
         return place
 
     yield mount
-    for place in made:
+    for place in one_entry:
         subprocess.run(["umount", place], check=True)
 
 
@@ -337,13 +321,13 @@ def test_s11_full_disk_fails_write_and_keeps_store(mounted, tmp_path, ctx):
 
 
 @root
-def test_s11_backup_to_full_disk_fails_without_partial_file(mounted, made):
+def test_s11_backup_to_full_disk_fails_without_partial_file(mounted, one_entry):
     place = mounted("size=24k")
     (place / "film").write_bytes(bytes(20_000))
     (place / "older.vlt").write_bytes(b"older")
     for name, overwrite in (("new.vlt", False), ("older.vlt", True)):
         with pytest.raises(StorageUnavailable, match=f"{name} cannot be written: no space left on device") as caught:
-            write_copy(place / name, made.read_bytes() * 4, overwrite=overwrite)
+            write_copy(place / name, one_entry.read_bytes() * 4, overwrite=overwrite)
         assert caught.value.hint == "free some space, then repeat the command"
     assert names(place) == ["film", "older.vlt"]
     assert (place / "older.vlt").read_bytes() == b"older"

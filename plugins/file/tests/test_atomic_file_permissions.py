@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.busy import seconds
+from support.file_store import read_and_write
 from vault_core.api import Secret, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
@@ -20,22 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # t
 
 KEY = "credentials/dev"
 NOBODY = 65_534
-
-
-@pytest.fixture
-def made(opened, folder):
-    """A store with one entry; its path."""
-    opened().put(KEY, Secret("x"))
-    return folder / "store.vlt"
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def both(store):
-    """A read and a write."""
-    return (lambda: store.get(KEY), lambda: store.put(KEY, Secret("y")))
 
 
 # -- S13: permissions and kinds ----------------------------------------------------------------------------------------
@@ -62,21 +47,21 @@ def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o601, 0o620])
-def test_s13_file_accessible_to_others_is_refused(made, opened, mode, snapshot):
-    made.chmod(mode)
+def test_s13_file_accessible_to_others_is_refused(one_entry, opened, mode, snapshot):
+    one_entry.chmod(mode)
     before = snapshot()
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match=f"store.vlt is accessible to .* \\(mode {mode:04o}\\)") as caught:
             call()
-        assert caught.value.hint.endswith(f"chmod 600 {made}")
+        assert caught.value.hint.endswith(f"chmod 600 {one_entry}")
         assert caught.value.exit_code == 4
     assert snapshot() == before
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])
-def test_s13_folder_accessible_to_others_is_refused(made, opened, folder, mode):
+def test_s13_folder_accessible_to_others_is_refused(one_entry, opened, folder, mode):
     folder.chmod(mode)
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match=f"{folder} is accessible to .* \\(mode {mode:04o}\\)") as caught:
             call()
         assert caught.value.hint.endswith(f"chmod 700 {folder}")
@@ -84,16 +69,16 @@ def test_s13_folder_accessible_to_others_is_refused(made, opened, folder, mode):
 
 @pytest.mark.root("only root can give a file away")
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_s13_file_or_folder_of_another_owner_is_refused(made, opened, folder, which):
-    path = made if which == "file" else folder
+def test_s13_file_or_folder_of_another_owner_is_refused(one_entry, opened, folder, which):
+    path = one_entry if which == "file" else folder
     os.chown(path, NOBODY, -1)
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match=f"{path} belongs to user id {NOBODY}, and you are 0"):
             call()
 
 
 @pytest.mark.root("only root can become another user")
-def test_s13_store_is_unreadable_for_another_user(made, tmp_path, child, monkeypatch):
+def test_s13_store_is_unreadable_for_another_user(one_entry, tmp_path, child, monkeypatch):
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # so that only the store's own folder can be what stops the other user
 
@@ -107,37 +92,37 @@ def test_s13_store_is_unreadable_for_another_user(made, tmp_path, child, monkeyp
     assert child(work, user=NOBODY) == 0
 
 
-def test_s13_symlinked_file_is_refused(made, opened, folder, tmp_path):
+def test_s13_symlinked_file_is_refused(one_entry, opened, folder, tmp_path):
     real = tmp_path / "dotfiles"
     real.mkdir()
-    made.rename(real / "store.vlt")
-    made.symlink_to(real / "store.vlt")
-    for call in both(opened()):
+    one_entry.rename(real / "store.vlt")
+    one_entry.symlink_to(real / "store.vlt")
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="is a symbolic link") as caught:
             call()
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={real}")
-    assert made.is_symlink()
+    assert one_entry.is_symlink()
 
 
 def test_s13_dangling_symlink_is_refused(folder, opened):
     folder.mkdir(mode=0o700)
     (folder / "store.vlt").symlink_to(folder / "nowhere")
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="is a symbolic link"):
             call()
     assert not (folder / "nowhere").exists()
 
 
-def test_s13_symlinked_folder_is_refused(made, ctx, folder, tmp_path):
+def test_s13_symlinked_folder_is_refused(one_entry, ctx, folder, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(folder)
-    for call in both(FileBackend(ctx, link)):
+    for call in read_and_write(FileBackend(ctx, link)):
         with pytest.raises(StorageDenied, match=f"{link} is a symbolic link") as caught:
             call()
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={folder}")
 
 
-def test_s13_lock_that_is_not_a_regular_file_is_refused(made, opened, folder, tmp_path):
+def test_s13_lock_that_is_not_a_regular_file_is_refused(one_entry, opened, folder, tmp_path):
     lock, target = folder / "store.vlt.lock", tmp_path / "target"
     target.write_text("precious")
     for make in (lambda: lock.symlink_to(target), lock.mkdir, lambda: os.mkfifo(lock)):
@@ -149,7 +134,7 @@ def test_s13_lock_that_is_not_a_regular_file_is_refused(made, opened, folder, tm
     assert target.read_text() == "precious"
 
 
-def test_s13_symlinked_temporary_file_is_not_followed(made, opened, folder, tmp_path, monkeypatch):
+def test_s13_symlinked_temporary_file_is_not_followed(one_entry, opened, folder, tmp_path, monkeypatch):
     """Somebody guessed its name and put a link there: it is not written through."""
     target = tmp_path / "target"
     target.write_text("precious")
@@ -171,9 +156,9 @@ def test_s13_symlinked_temporary_file_is_not_followed(made, opened, folder, tmp_
     assert opened().get(KEY).value == Secret("x")
 
 
-def test_s13_hard_linked_file_is_refused(made, opened, tmp_path):
-    os.link(made, tmp_path / "second")
-    for call in both(opened()):
+def test_s13_hard_linked_file_is_refused(one_entry, opened, tmp_path):
+    os.link(one_entry, tmp_path / "second")
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="has a second name"):
             call()
 
@@ -201,26 +186,26 @@ def test_s13_file_of_other_kind_is_refused(opened, folder, monkeypatch, make, ki
     folder.mkdir(mode=0o700)
     monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
     make(folder / "store.vlt")
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a regular file"):
             call()
 
 
-def test_s13_too_large_file_is_refused(made, opened):
-    with made.open("r+b") as file:
+def test_s13_too_large_file_is_refused(one_entry, opened):
+    with one_entry.open("r+b") as file:
         file.truncate(10 * 2**30)
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         started = time.monotonic()
         with pytest.raises(StorageCorrupt, match="is too large"):
             call()
         assert time.monotonic() - started < seconds(1)
-    with made.open("r+b") as file:
+    with one_entry.open("r+b") as file:
         file.truncate(vlt_file.MAX_FILE)
     with pytest.raises(StorageCorrupt, match="is damaged"):
         opened().get(KEY)
 
 
-def test_s13_read_of_file_replaced_after_open_succeeds(made, opened, monkeypatch):
+def test_s13_read_of_file_replaced_after_open_succeeds(one_entry, opened, monkeypatch):
     """Between open and fstat the file is replaced: no name is left for what was opened, and it is still good."""
     real, seen = os.fstat, []
 
@@ -233,7 +218,7 @@ def test_s13_read_of_file_replaced_after_open_succeeds(made, opened, monkeypatch
 
     reader = opened()
     reader.get(KEY)
-    before = made.stat()
+    before = one_entry.stat()
     monkeypatch.setattr(os, "fstat", late)
     assert reader.get(KEY).value == Secret("x")
     assert reader.get(KEY).value == Secret("newer")
@@ -254,12 +239,12 @@ def test_s14_missing_folder_is_created_by_write_only(ctx, tmp_path):
 
 def test_s14_folder_that_is_a_file_is_refused(tmp_path, ctx):
     (tmp_path / "file").write_text("x")
-    for call in both(FileBackend(ctx, tmp_path / "file")):
+    for call in read_and_write(FileBackend(ctx, tmp_path / "file")):
         with pytest.raises(StorageDenied, match="file is not a folder"):
             call()
 
 
-def test_s14_read_only_folder_is_readable_and_refuses_writes(made, folder, tmp_path, child, monkeypatch):
+def test_s14_read_only_folder_is_readable_and_refuses_writes(one_entry, folder, tmp_path, child, monkeypatch):
     """Reading works, writing says why; as an ordinary user, for whom permissions count."""
     user = None
     if os.geteuid() == 0:
@@ -286,7 +271,7 @@ def test_s14_read_only_folder_is_readable_and_refuses_writes(made, folder, tmp_p
     assert status == 0
 
 
-def test_s14_folder_removed_while_waiting_is_an_error(made, opened, folder, monkeypatch):
+def test_s14_folder_removed_while_waiting_is_an_error(one_entry, opened, folder, monkeypatch):
     """The folder goes away between the lock and the rename: an error, and nothing elsewhere."""
     real = os.rename
 

@@ -60,9 +60,9 @@ def test_write_upgrades_weak_slot(weak, opened, tmp_path, act):
 def test_passphrase_is_forgotten_after_upgrade(weak, opened):
     backend = opened()
     backend.get(KEY)
-    assert backend.store._renewal.pending
+    assert backend.store.key_slots.upgrade_pending
     backend.put(KEY, Secret("two"))
-    assert not backend.store._renewal.pending
+    assert not backend.store.key_slots.upgrade_pending
 
 
 def test_only_opened_slot_is_upgraded(weak, opened, ctx, tmp_path):

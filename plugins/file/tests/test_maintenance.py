@@ -37,11 +37,6 @@ KILLS = sample(15, 300)
 
 
 @pytest.fixture
-def path(folder):
-    return folder / "store.vlt"
-
-
-@pytest.fixture
 def made(opened, path):
     """A store with three entries; its backend."""
     store = opened()

@@ -30,11 +30,6 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def path(folder):
-    return folder / "store.vlt"
-
-
-@pytest.fixture
 def store(opened):
     backend = opened()
     backend.put(KEY, Secret("1"))

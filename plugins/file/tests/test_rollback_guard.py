@@ -21,21 +21,6 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def path(folder):
-    return folder / "store.vlt"
-
-
-@pytest.fixture
-def made(opened, path):
-    """A store that was written twice; the bytes of the first write."""
-    store = opened()
-    store.put(KEY, Secret("1"))
-    first = path.read_bytes()
-    store.put(KEY, Secret("2"))
-    return first
-
-
-@pytest.fixture
 def machine(tmp_path):
     """A function that makes the context of another machine that shares the file."""
     return lambda name, passphrase="right": FakeContext(tmp_path / name, store="file", passphrases=[passphrase])
@@ -66,16 +51,16 @@ def writes(store):
 # -- no alarm ----------------------------------------------------------------------------------------------------------
 
 
-def test_s8_unknown_store_is_recorded_without_warning(made, opened, machine, path, tmp_path):
+def test_s8_unknown_store_is_recorded_without_warning(first_write, opened, machine, path, tmp_path):
     other = machine("other")
     assert opened(other).get(KEY).value == Secret("2")
     assert other.notes == []
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     assert opened(other).get(KEY).value == Secret("1")
     assert len(other.notes) == 1  # what it read it remembers
 
 
-def test_s8_write_of_another_machine_raises_no_alarm(made, opened, machine, ctx):
+def test_s8_write_of_another_machine_raises_no_alarm(first_write, opened, machine, ctx):
     for number in range(3):
         for context in (machine("other"), ctx):
             opened(context).put(KEY, Secret(f"{number}"))
@@ -83,7 +68,7 @@ def test_s8_write_of_another_machine_raises_no_alarm(made, opened, machine, ctx)
     assert opened().get(KEY).value == Secret("2")
 
 
-def test_s8_crash_before_anchor_write_raises_no_alarm(made, opened, ctx, monkeypatch, tmp_path):
+def test_s8_crash_before_anchor_write_raises_no_alarm(first_write, opened, ctx, monkeypatch, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     with monkeypatch.context() as patch:
@@ -97,7 +82,7 @@ def test_s8_crash_before_anchor_write_raises_no_alarm(made, opened, ctx, monkeyp
     assert anchor.read_bytes() != before
 
 
-def test_s8_late_reader_does_not_lower_anchor(made, opened, ctx, tmp_path):
+def test_s8_late_reader_does_not_lower_anchor(first_write, opened, ctx, tmp_path):
     store = opened()
     old = store.store.read().store_state
     opened().put(KEY, Secret("3"))
@@ -107,7 +92,7 @@ def test_s8_late_reader_does_not_lower_anchor(made, opened, ctx, tmp_path):
     assert anchor.read_bytes() == newest
 
 
-def test_s8_write_between_two_reads_raises_no_alarm(made, opened, ctx, monkeypatch):
+def test_s8_write_between_two_reads_raises_no_alarm(first_write, opened, ctx, monkeypatch):
     """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
     reader = opened()
     for name, owner in (("read", reader.store.file), ("read", reader.store.rollback_guard)):
@@ -125,7 +110,7 @@ def test_s8_write_between_two_reads_raises_no_alarm(made, opened, ctx, monkeypat
     assert ctx.notes == []
 
 
-def test_s8_forged_epoch_is_not_recorded(made, opened, path, tmp_path):
+def test_s8_forged_epoch_is_not_recorded(first_write, opened, path, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     good = path.read_bytes()
@@ -137,10 +122,10 @@ def test_s8_forged_epoch_is_not_recorded(made, opened, path, tmp_path):
     assert opened().put(KEY, Secret("3"))
 
 
-def test_s8_folder_by_another_path_is_recognised(made, folder, ctx, tmp_path, path):
+def test_s8_folder_by_another_path_is_recognised(first_write, folder, ctx, tmp_path, path):
     (tmp_path / "link").symlink_to(tmp_path)
     store = FileBackend(ctx, tmp_path / "link" / folder.name)
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     store.get(KEY)
     assert len(ctx.notes) == 1
     assert len(anchors(tmp_path)) == 1
@@ -149,8 +134,8 @@ def test_s8_folder_by_another_path_is_recognised(made, folder, ctx, tmp_path, pa
 # -- older, forked -----------------------------------------------------------------------------------------------------
 
 
-def test_s8_older_copy_is_read_with_warning_and_not_written(made, opened, ctx, path):
-    path.write_bytes(made)
+def test_s8_older_copy_is_read_with_warning_and_not_written(first_write, opened, ctx, path):
+    path.write_bytes(first_write)
     store = opened()
     for _ in range(2):
         for read in reads(store):
@@ -165,35 +150,35 @@ def test_s8_older_copy_is_read_with_warning_and_not_written(made, opened, ctx, p
             write()
         assert caught.value.exit_code == 4
         assert "awsv file accept --older" in caught.value.hint
-    assert path.read_bytes() == made
+    assert path.read_bytes() == first_write
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_hint_names_store(made, opened, ctx, path):
-    path.write_bytes(made)
+def test_s8_hint_names_store(first_write, opened, ctx, path):
+    path.write_bytes(first_write)
     ctx.store = "office"
     with pytest.raises(StorageDenied) as caught:
         opened().put(KEY, Secret("x"))
     assert caught.value.hint.endswith("awsv file accept --older --backend office")
 
 
-def test_s8_older_copy_found_under_lock_is_not_written(made, opened, path, monkeypatch):
+def test_s8_older_copy_found_under_lock_is_not_written(first_write, opened, path, monkeypatch):
     store = opened()
     store.get(KEY)
     real = store.store.file.locked
 
     def late(check):
-        path.write_bytes(made)
+        path.write_bytes(first_write)
         return real(check)
 
     monkeypatch.setattr(store.store.file, "locked", late)
     with pytest.raises(StorageDenied, match="older copy"):
         store.put(KEY, Secret("3"))
-    assert path.read_bytes() == made
+    assert path.read_bytes() == first_write
 
 
-def test_s8_accepted_older_copy_is_written(made, opened, ctx, path):
-    path.write_bytes(made)
+def test_s8_accepted_older_copy_is_written(first_write, opened, ctx, path):
+    path.write_bytes(first_write)
     assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
     assert opened().get(KEY).value == Secret("3")
@@ -201,7 +186,7 @@ def test_s8_accepted_older_copy_is_written(made, opened, ctx, path):
 
 
 @pytest.fixture
-def forked(made, opened, machine, path, ctx):
+def forked(first_write, opened, machine, path, ctx):
     """Two machines wrote the same file at once, and the other one's write won."""
     before = path.read_bytes()
     other = machine("other")
@@ -242,7 +227,7 @@ def test_s8_accepted_fork_is_written(forked, opened, ctx):
 
 
 @pytest.fixture
-def replaced(made, opened, ctx, path, tmp_path, machine):
+def replaced(first_write, opened, ctx, path, tmp_path, machine):
     """Another store, with a passphrase of its own, in the place of ours; whoever opens it."""
     other = tmp_path / "elsewhere"
     FileBackend(machine("other", "theirs"), other).put(KEY, Secret("theirs"))
@@ -280,7 +265,7 @@ def test_s8_accept_requires_right_passphrase(replaced, opened, ctx):
 
 
 @pytest.mark.parametrize("whole_folder", [False, True])
-def test_s8_missing_recorded_store_is_not_recreated(made, opened, ctx, folder, path, whole_folder):
+def test_s8_missing_recorded_store_is_not_recreated(first_write, opened, ctx, folder, path, whole_folder):
     shutil.rmtree(folder) if whole_folder else path.unlink()
     store, asked = opened(), len(ctx.unlocked)
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.create(store.store)):
@@ -294,7 +279,7 @@ def test_s8_missing_recorded_store_is_not_recreated(made, opened, ctx, folder, p
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_store_removed_during_wait_is_not_recreated(made, opened, path, monkeypatch):
+def test_s8_store_removed_during_wait_is_not_recreated(first_write, opened, path, monkeypatch):
     store = opened()
     real = store.store.file.locked
     monkeypatch.setattr(store.store.file, "locked", lambda check: (path.unlink(), real(check))[1])
@@ -303,7 +288,7 @@ def test_s8_store_removed_during_wait_is_not_recreated(made, opened, path, monke
     assert not path.exists()
 
 
-def test_s8_accepted_missing_store_is_forgotten(made, opened, path, tmp_path, ctx):
+def test_s8_accepted_missing_store_is_forgotten(first_write, opened, path, tmp_path, ctx):
     path.unlink()
     assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     assert places(tmp_path) == []
@@ -312,7 +297,7 @@ def test_s8_accepted_missing_store_is_forgotten(made, opened, path, tmp_path, ct
     assert opened().get(KEY).value == Secret("new")
 
 
-def test_accept_of_recorded_state_does_nothing(made, opened, ctx, tmp_path):
+def test_accept_of_recorded_state_does_nothing(first_write, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     for flag in (RollbackStatus.OLDER, RollbackStatus.FORK, RollbackStatus.REPLACED):

@@ -20,21 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # t
 KEY = "credentials/dev"
 
 
-@pytest.fixture
-def path(folder):
-    return folder / "store.vlt"
-
-
-@pytest.fixture
-def made(opened, path):
-    """A store that was written twice; the bytes of the first write."""
-    store = opened()
-    store.put(KEY, Secret("1"))
-    first = path.read_bytes()
-    store.put(KEY, Secret("2"))
-    return first
-
-
 def anchors(tmp_path):
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
@@ -43,11 +28,11 @@ def reads(store):
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def test_s8_anchor_off_records_nothing(made, opened, path, tmp_path):
+def test_s8_anchor_off_records_nothing(first_write, opened, path, tmp_path):
     home = tmp_path / "ephemeral"
     context = FakeContext(home, store="file", passphrases=["right"], options={"anchor": False})
     assert opened(context).put(KEY, Secret("3"))
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     assert opened(context).get(KEY).value == Secret("1")
     assert opened(context).put(KEY, Secret("3"))
     path.unlink()
@@ -59,7 +44,7 @@ def test_s8_anchor_off_records_nothing(made, opened, path, tmp_path):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_repeated_read_syncs_once(made, opened, ctx, tmp_path, monkeypatch, enabled):
+def test_repeated_read_syncs_once(first_write, opened, ctx, tmp_path, monkeypatch, enabled):
     """Neither where the anchor is off nor where it cannot be written."""
     shutil.rmtree(tmp_path / "state")
     ctx.options["anchor"] = enabled
@@ -100,7 +85,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_s8_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_path, how, path):
+def test_s8_damaged_anchor_warns_and_blocks_nothing(first_write, opened, ctx, tmp_path, how, path):
     (anchor,) = anchors(tmp_path)
     DAMAGE[how](anchor)
     store = opened()
@@ -113,13 +98,13 @@ def test_s8_damaged_anchor_warns_and_blocks_nothing(made, opened, ctx, tmp_path,
     ctx.notes.clear()
     assert opened().get(KEY).value == Secret("3")  # the write has mended it
     assert ctx.notes == []
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     opened().get(KEY)
     assert len(ctx.notes) == 1
 
 
 @pytest.mark.parametrize("damaged", ["newest state", "place"])
-def test_s8_read_with_damaged_anchor_records_nothing(made, opened, tmp_path, damaged):
+def test_s8_read_with_damaged_anchor_records_nothing(first_write, opened, tmp_path, damaged):
     """What it has read may be an older copy, or another store: only a write or a person says what it is."""
     folder = tmp_path / "state/anchors"
     for file in folder.glob("*.json"):
@@ -134,7 +119,7 @@ def test_s8_read_with_damaged_anchor_records_nothing(made, opened, tmp_path, dam
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
-def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(made, opened, ctx, tmp_path, kind):
+def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(first_write, opened, ctx, tmp_path, kind):
     (anchor,) = anchors(tmp_path)
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -147,7 +132,7 @@ def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(made, opened, ctx, tmp
     assert precious.read_text() == "precious"
 
 
-def test_s8_accept_repairs_damaged_anchor(made, opened, ctx, tmp_path):
+def test_s8_accept_repairs_damaged_anchor(first_write, opened, ctx, tmp_path):
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
     maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
@@ -167,7 +152,7 @@ def test_s8_unwritable_state_folder_fails_no_write(opened, ctx, tmp_path, path):
     assert opened().get(KEY).value == Secret("3")
 
 
-def test_s8_read_only_state_folder_fails_no_write(made, child, folder, tmp_path, monkeypatch):
+def test_s8_read_only_state_folder_fails_no_write(first_write, child, folder, tmp_path, monkeypatch):
     """Reads say nothing, writes work and say it."""
     user = None
     shutil.rmtree(tmp_path / "state")
@@ -194,7 +179,7 @@ def test_s8_read_only_state_folder_fails_no_write(made, child, folder, tmp_path,
     assert status == 0
 
 
-def test_anchors_are_private(made, tmp_path):
+def test_anchors_are_private(first_write, tmp_path):
     (anchor,) = anchors(tmp_path)
     assert anchor.stat().st_mode & 0o777 == 0o600
     assert anchor.parent.stat().st_mode & 0o777 == 0o700

@@ -11,11 +11,6 @@ from vault_plugin_file.status import lines, row, status
 
 
 @pytest.fixture
-def path(folder):
-    return folder / "store.vlt"
-
-
-@pytest.fixture
 def made(opened):
     """A store that was written three times; its backend."""
     store = opened()
