@@ -1,4 +1,4 @@
-"""The contract of storage backends, and what GnuPG says, on password stores and GnuPG keys of the tests' own."""
+"""The contract of storage backends, and errors of GnuPG, with password stores and GnuPG keys made by the tests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ KEY = "awsv-test@example.org"
 
 @contextmanager
 def password_store(passphrase: str = "") -> Iterator[dict[str, str]]:
-    """The environment of somebody with a GnuPG key and a password store."""
+    """The environment of a user with a GnuPG key and a password store."""
     if not shutil.which("pass"):
         pytest.skip("absent part: pass (apt-get install pass gnupg)")
-    # Not pytest's folder: the socket of GnuPG's agent lies in it, and the path of a socket is short.
+    # Not pytest's folder: it contains the socket of GnuPG's agent, whose path must be short.
     root = Path(tempfile.mkdtemp(prefix="pass-"))
     (root / "gnupg").mkdir(mode=0o700)
     environ = {

@@ -45,7 +45,7 @@ def get(context: FakeContext, *, store: str = "file", deadline: float | None = N
 
 
 def refusal(tmp_path: Path, environ: Mapping[str, str], error: type[Exception] = PassphraseError) -> str:
-    """The message; the canary is nowhere in what was raised or said."""
+    """The message of the refusal; neither it nor a notice contains the canary."""
     asked = context(tmp_path, environ)
     with pytest.raises(error) as caught:
         get(asked)
@@ -64,7 +64,7 @@ def file(tmp_path: Path, content: str | bytes = CANARY + "\n", mode: int = 0o600
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """The ends of a pipe, the reading one as a parent process would have passed it on."""
+    """The two ends of a pipe; the reading one is inheritable, like one passed by a parent process."""
     ends = os.pipe()
     os.set_inheritable(ends[0], True)
     inode = os.fstat(ends[0]).st_ino
@@ -194,7 +194,7 @@ def test_file_accessible_to_others_warns(tmp_path: Path, mode: int) -> None:
     ]
 
 
-@pytest.mark.root("only root can give a file to somebody else")
+@pytest.mark.root("only root can change the owner of a file")
 def test_file_of_another_user_warns(tmp_path: Path) -> None:
     path = file(tmp_path)
     os.chown(path, 65534, -1)
@@ -204,7 +204,7 @@ def test_file_of_another_user_warns(tmp_path: Path) -> None:
 
 
 def test_access_control_list_warns(tmp_path: Path) -> None:
-    """It shows in the bits of the group, which are its mask."""
+    """It shows in the bits of the group, which are the mask of the list."""
     path = file(tmp_path)
     nobody, others = 65534, 0xFFFFFFFF
     entries = [(1, 6, others), (2, 4, nobody), (4, 0, others), (16, 4, others), (32, 0, others)]  # <linux/posix_acl.h>
@@ -274,7 +274,7 @@ def test_named_pipe_is_read_to_end_and_cached(tmp_path: Path) -> None:
 
 
 def test_named_pipe_accessible_to_others_warns(tmp_path: Path) -> None:
-    """Whoever reads from it first has the passphrase."""
+    """The first process that reads from it gets the passphrase."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     path.chmod(0o644)

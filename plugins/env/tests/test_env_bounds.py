@@ -1,4 +1,4 @@
-"""The source ``env`` at its limits: what is just usable and what is not any more, and what stays open."""
+"""The source ``env`` at its limits: the last valid and the first invalid input, and open descriptors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Runs(FakeContext):
-    """Runs no command, but says how one ends."""
+    """Runs no command, and returns a given result."""
 
     code = 0
     limits: tuple[float, ...] = ()
@@ -48,11 +48,11 @@ def test_passphrase_variables_are_hidden_from_command() -> None:
 
 
 @pytest.mark.parametrize("form", ["_FILE", "_FD", "_COMMAND"])
-@pytest.mark.parametrize("blank", [" ", "\t \n"])
-def test_spaces_are_a_passphrase_but_an_empty_form(tmp_path: Path, form: str, blank: str) -> None:
+@pytest.mark.parametrize("space", [" ", "\t \n"])
+def test_spaces_are_a_passphrase_but_an_empty_form(tmp_path: Path, form: str, space: str) -> None:
     with pytest.raises(PassphraseError, match=f"{NAME}{form} is set but empty"):
-        get(context(tmp_path, **{NAME + form: blank}))
-    assert get(context(tmp_path, **{NAME: blank})) == Secret(blank)
+        get(context(tmp_path, **{NAME + form: space}))
+    assert get(context(tmp_path, **{NAME: space})) == Secret(space)
 
 
 @pytest.mark.parametrize("code", [1, 2, 255, -9])

@@ -1,4 +1,4 @@
-"""Fixtures for the file store: a folder, contexts, cheap key derivation done once for each input."""
+"""Fixtures for the file store: a folder, contexts, and key derivation that is cheap and done once for each input."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def made(tmp_path_factory, independent):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where the store is to be; not made yet."""
+    """The folder of the store; it does not exist yet."""
     return tmp_path / "store"
 
 
@@ -86,7 +86,7 @@ def ctx(tmp_path):
 
 @pytest.fixture
 def opened(folder, ctx):
-    """A function that opens the store anew, with this context or another."""
+    """A function that opens the store again, with this context or another."""
     return lambda context=ctx, where=folder: FileBackend(context, where)
 
 
@@ -123,7 +123,7 @@ def snapshot(folder):
 
 
 def in_child(work, *, user=None, umask=None):
-    """Run ``work()`` in a forked child, as another user if we are root; its exit status. 0 only if it returned True."""
+    """Run ``work()`` in a forked child, as another user if we are root; its exit status is 0 if it returned True."""
     child = os.fork()
     if child == 0:
         try:

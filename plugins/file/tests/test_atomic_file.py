@@ -1,4 +1,4 @@
-"""S13, S14: one file without a store in it: what is used, what is left behind, in which order it is durable."""
+"""S13, S14: an atomic file without a store: accepted files, left-over files, and the order of its syncs."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_short_write_is_continued(file, monkeypatch):
 
 @pytest.fixture
 def order(monkeypatch):
-    """What is made durable, renamed and removed, in this order."""
+    """The calls that sync, rename and remove, in order."""
     seen = []
 
     def durable(fd):
@@ -332,7 +332,7 @@ def test_read_copy_reads_at_most_one_byte_over_limit(tmp_path, monkeypatch):
 
 @pytest.fixture
 def alarm():
-    """A context in which nothing may wait for a second."""
+    """A context in which a wait of a second fails the test."""
 
     def late(*_):
         raise AssertionError("it waits")

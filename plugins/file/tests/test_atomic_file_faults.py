@@ -68,7 +68,7 @@ def test_s12_lock_timeout_names_stopped_holder(holder, opened, monkeypatch):
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_s14_file_system_without_locks_is_refused_with_hint(one_entry, opened, snapshot, monkeypatch, error):
-    """As some network ones are: reads work, a write says why and changes nothing."""
+    """As on some network file systems: reads work, a write reports the reason and changes nothing."""
 
     def fail(fd, operation):
         raise OSError(error, os.strerror(error))
@@ -167,7 +167,7 @@ def test_s9_short_writes_are_continued(one_entry, opened, monkeypatch):
 
 
 def test_s9_write_makes_system_calls_in_order(one_entry, opened, monkeypatch):
-    """Write, fsync of the file, rename, fsync of the folder: nothing else makes a write durable."""
+    """Write, fsync of the file, rename, fsync of the folder: a durable write needs them in this order."""
     log = []
     for name in ("write", "fsync", "rename", "unlink"):
         real = getattr(os, name)
@@ -223,7 +223,7 @@ def test_s9_interrupted_write_leaves_no_temporary_file(one_entry, opened, snapsh
 
 
 def fill(store):
-    """Put entries until the disk is full; how many went in, and the error then."""
+    """Put entries until the disk is full; return their number and the error."""
     for count in range(100):
         try:
             store.put(f"credentials/{count}", Secret("x" * 400))
@@ -233,7 +233,7 @@ def fill(store):
 
 
 def passwd(store, passphrase):
-    """Choose another passphrase, as the command does."""
+    """Change the passphrase, as the command does."""
     chosen = FakeContext(store.store.file.folder.parent, passphrases=[passphrase])
     new = new_slot.passphrase(
         store.slots().store, lambda key_id, derive, _: chosen.unlock(key_id, derive), cost=vlt.Argon2id(19_456, 2, 1)
@@ -242,7 +242,7 @@ def passwd(store, passphrase):
 
 
 def full_disk(folder, root):
-    """On a disk on which a block is missing for the next entry: what holds, whoever reaches the limit.
+    """On a disk that lacks one block for the next entry, whichever limit is reached.
 
     :returns: the figure.
     """
@@ -264,7 +264,7 @@ def full_disk(folder, root):
 
 
 def test_s11_file_size_limit_keeps_store_usable(folder, tmp_path, child, figure):
-    """It stands for the full disk: no root is needed for it."""
+    """A stand-in for a full disk that does not need root."""
 
     def work():
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
@@ -279,7 +279,7 @@ root = pytest.mark.root("only root can mount a file system")
 
 @pytest.fixture
 def mounted(tmp_path):
-    """A function that mounts a small file system at a folder and gives it these options; it goes with the test."""
+    """A function that mounts a small file system with these options at a folder, until the end of the test."""
     one_entry = []
 
     def mount(options):
@@ -303,7 +303,7 @@ def test_s11_full_small_file_system_keeps_store_usable(mounted, tmp_path, figure
 
 @root
 def test_s11_full_disk_fails_write_and_keeps_store(mounted, tmp_path, ctx):
-    """Nothing at all fits: even a deletion needs room for the new file. It says so, and what is there can be read."""
+    """No new file fits, and even a deletion needs one. It is an error, and the store can be read."""
     place = mounted("size=24k")
     store = FileBackend(ctx, place)
     store.put(KEY, Secret("x"))
@@ -335,7 +335,7 @@ def test_s11_backup_to_full_disk_fails_without_partial_file(mounted, one_entry):
 
 @root
 def test_s14_read_only_file_system_is_readable_and_refuses_writes(mounted, opened, ctx):
-    """Reads work, writes say why; the anchor, which lies elsewhere, is written as ever."""
+    """Reads work, writes report the reason; the anchor, on another file system, is written."""
     place = mounted("size=1m")
     FileBackend(ctx, place).put(KEY, Secret("x"))
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)

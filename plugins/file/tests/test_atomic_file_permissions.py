@@ -1,4 +1,4 @@
-"""S13, S14: what lies in the folder, who may read it, and where it cannot be written."""
+"""S13, S14: owners, modes and kinds of the files in the folder, and folders that cannot be written."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_s13_lock_that_is_not_a_regular_file_is_refused(one_entry, opened, folde
 
 
 def test_s13_symlinked_temporary_file_is_not_followed(one_entry, opened, folder, tmp_path, monkeypatch):
-    """Somebody guessed its name and put a link there: it is not written through."""
+    """An attacker guesses its name and creates a symlink there: the target is not written."""
     target = tmp_path / "target"
     target.write_text("precious")
     real = os.urandom
@@ -206,7 +206,7 @@ def test_s13_too_large_file_is_refused(one_entry, opened):
 
 
 def test_s13_read_of_file_replaced_after_open_succeeds(one_entry, opened, monkeypatch):
-    """Between open and fstat the file is replaced: no name is left for what was opened, and it is still good."""
+    """The file is replaced between open and fstat: the opened one has no name any more, and is still valid."""
     real, seen = os.fstat, []
 
     def late(fd):
@@ -228,7 +228,7 @@ def test_s13_read_of_file_replaced_after_open_succeeds(one_entry, opened, monkey
 
 
 def test_s14_missing_folder_is_created_by_write_only(ctx, tmp_path):
-    """Nothing is there, and nothing is made by a read or by a deletion."""
+    """A read or a deletion creates nothing."""
     folder = tmp_path / "no" / "such"
     store = FileBackend(ctx, folder)
     assert (store.get(KEY), list(store.keys()), store.delete(KEY)) == (None, [], False)
@@ -245,7 +245,7 @@ def test_s14_folder_that_is_a_file_is_refused(tmp_path, ctx):
 
 
 def test_s14_read_only_folder_is_readable_and_refuses_writes(one_entry, folder, tmp_path, child, monkeypatch):
-    """Reading works, writing says why; as an ordinary user, for whom permissions count."""
+    """Reads work, writes report the reason; as an ordinary user, because permissions do not bind root."""
     user = None
     if os.geteuid() == 0:
         user = NOBODY
@@ -272,7 +272,7 @@ def test_s14_read_only_folder_is_readable_and_refuses_writes(one_entry, folder, 
 
 
 def test_s14_folder_removed_while_waiting_is_an_error(one_entry, opened, folder, monkeypatch):
-    """The folder goes away between the lock and the rename: an error, and nothing elsewhere."""
+    """The folder is removed between the lock and the rename: an error, and no file elsewhere."""
     real = os.rename
 
     def late(*args, **more):

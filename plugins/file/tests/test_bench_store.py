@@ -1,4 +1,4 @@
-"""The processes that ``make bench`` measures do what they say; how long they take is not looked at here."""
+"""The processes that ``make bench`` measures do their actions; their times are not checked here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def ten(tmp_path_factory):
-    """A folder with a store of ten entries; its name says how many."""
+    """A folder with a store of ten entries."""
     folder = tmp_path_factory.mktemp("bench") / "10"
     folder.mkdir()
     assert run("-c", MAKE, str(folder)) == (folder / "store/store.vlt").stat().st_size

@@ -99,7 +99,7 @@ def test_concurrent_creation_makes_one_store(opened, folder):
 
 
 def write_until_killed(folder, report):
-    """In a child: count up, and say each number once its write has been acknowledged."""
+    """In a child: count up, and print each number after its write was acknowledged."""
     store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
     number = int(store.get(KEY).value.reveal())
     while True:
@@ -140,7 +140,7 @@ def test_s10_killed_writer_loses_no_acknowledged_write(opened, folder, figure):
 
 
 def test_lock_excludes_second_object_in_same_process(opened, monkeypatch):
-    """flock belongs to the open file, not to the process."""
+    """A flock belongs to the open file, not to the process."""
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.1)
     one, two = opened(), opened()
     one.put(KEY, Secret("0"))

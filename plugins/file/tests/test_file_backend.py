@@ -1,4 +1,4 @@
-"""The four methods on the file store, who is asked when, and what is decrypted."""
+"""The four methods of the backend, when the user is asked, and what is decrypted."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_wrong_passphrase_changes_no_file(opened, tmp_path, snapshot):
 
 
 def test_passphrase_is_never_asked_for_under_lock(opened, ctx, folder, monkeypatch):
-    """Another writer can work while a person thinks."""
+    """Another process can write while the user types a passphrase."""
     real = ctx.unlock
 
     def slow(key_id, derive, **more):
@@ -165,7 +165,7 @@ def test_concurrent_creation_keeps_one_passphrase(opened, ctx, folder, monkeypat
 
 
 def test_lock_is_free_during_every_prompt(opened, ctx, folder, monkeypatch, tmp_path):
-    """Also where the store was created by somebody else between the question and the lock."""
+    """Also if another process created the store between the prompt and the lock."""
     real, asked = ctx.unlock, []
 
     def noted(key_id, derive, *, create=False, source=None):
@@ -183,7 +183,7 @@ def test_lock_is_free_during_every_prompt(opened, ctx, folder, monkeypatch, tmp_
 
 
 def test_new_data_key_with_same_identity_is_unlocked_again(opened, folder, independent, ctx):
-    """What a change of the data key does: an object that has the old key opens the slots again."""
+    """After a change of the data key, a backend that has the old key unlocks the slots again."""
     store = opened()
     store.put(KEY, Secret("old"))
     table, dek = store.store._seen.table, Secret(os.urandom(32))
@@ -220,7 +220,7 @@ def test_get_decrypts_index_once_and_no_other_entry(opened, monkeypatch):
 
 
 def test_entry_of_old_data_key_is_refused(opened, folder, ctx):
-    """Another store in the same place is noticed, anchor or not: its own passphrase is asked for."""
+    """A different store in the same place is detected even without an anchor: its own passphrase is asked for."""
     ctx.options["anchor"] = False
     store = opened()
     store.put(KEY, Secret("old"))
@@ -352,7 +352,7 @@ def test_output_contains_no_secret(opened, tmp_path):
 
 
 def test_source_of_known_store_may_be_asked(opened, ctx, folder, tmp_path):
-    """By another machine, which has written nothing; until then anybody may have written the slots."""
+    """On another machine, which has written nothing; before that, an attacker may have written the slots."""
     opened().put(KEY, Secret("1"))
     opened().change_slots(lambda table, _dek: table.add(_dek, new_slot.key(table.store, ctx, "keychain")))
     other = FakeContext(tmp_path / "other", store="file", passphrases=["right"], sources=["env"])

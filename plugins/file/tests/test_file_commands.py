@@ -1,4 +1,4 @@
-"""``awsv file`` as people and programs run it: real processes, a real terminal."""
+"""``awsv file`` as users and programs run it: real processes, a real terminal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
 
 @pytest.fixture
 def home(tmp_path):
-    """A machine with a store of two keys; all that is known of it is that it was there."""
+    """A machine with a store of two keys."""
     home = offline(tmp_path)
     fill(home, KEYS)
     home.env |= UNLOCKED
@@ -55,7 +55,7 @@ def done(process, *, code=0):
 
 
 def told(process):
-    """What a command that succeeded said on standard error."""
+    """The standard error of a command that succeeded."""
     done(process)
     return process.stderr
 
@@ -153,7 +153,7 @@ def test_commands_work_on_named_store(home, tmp_path):
 
 
 def test_command_refuses_store_of_other_backend(home):
-    """One that is named for this command is not passed over; the setting is for other commands, too."""
+    """A backend named by an option must be a file store; one from a setting is ignored."""
     assert "did you mean 'file'?" in done(home.awsv("file", "rekey", "--backend", "fiel"), code=3)
     said = done(home.awsv("file", "rekey", "--backend", "hashicorp"), code=2)
     assert "--backend hashicorp is a store of 'hashicorp', and this command is for those of 'file'" in said
@@ -206,7 +206,7 @@ def test_rekey_at_terminal_asks_once(home, path):
 
 
 def test_rekey_drops_unopened_slot_only_after_confirmation(home, path):
-    added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of somebody else\n")
+    added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of another user\n")
     assert "opens store 'file'" in told(added)
     before = path.read_bytes()
     refused = done(home.awsv("file", "rekey"), code=2)
@@ -319,7 +319,7 @@ def test_missing_file_is_reported(home, words, path):
 
 @pytest.fixture
 def older(home, path):
-    """An older copy in the place of the store: the keys of 'other' were removed since."""
+    """An older copy in place of the store: the keys of 'other' were removed after it was made."""
     old = path.read_bytes()
     done(home.awsv("remove", "--force", "other"))
     path.write_bytes(old)
@@ -330,7 +330,7 @@ PRINT = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
 
 
 def test_s8_older_copy_is_refused_without_terminal(home, older, path):
-    """An SDK keeps what its credential_process says on standard error to itself."""
+    """An SDK does not show the standard error of its credential_process."""
     for words, code in (
         (("exec", "-n", "-j", "other"), 4),
         (("export", "-n", "other"), 4),
@@ -418,7 +418,7 @@ def test_accept_without_option_is_usage_error(home):
 
 @pytest.mark.parametrize("words", ["init", "verify", "rekey", "restore b.vlt", "accept --older"])
 def test_interrupt_at_prompt_changes_nothing(home, path, words, tmp_path):
-    """Ctrl-C at the question leaves everything as it was, and nothing locked."""
+    """Ctrl-C at the prompt changes nothing and releases the lock."""
     done(home.awsv("file", "backup", home.cwd / "b.vlt"))
     if words == "init":
         path.unlink()

@@ -1,4 +1,4 @@
-"""A store whose passphrase slot is below today's default: a read tells, a write mends (security promises of slots)."""
+"""A store whose passphrase slot is weaker than today's default: a read warns, a write upgrades it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_passphrase_is_forgotten_after_upgrade(weak, opened):
 
 
 def test_only_opened_slot_is_upgraded(weak, opened, ctx, tmp_path):
-    """Of another passphrase nobody knows it; a slot that is removed by the same write does not come back."""
+    """The passphrase of another slot is not known; a slot that the same write removes is not added again."""
     other = FakeContext(tmp_path, passphrases=["other"])
     store = FileBackend(ctx, weak.parent, cost=WEAK)
     new = new_slot.passphrase(

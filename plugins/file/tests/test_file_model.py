@@ -21,7 +21,7 @@ KEY = "credentials/dev"
 
 
 class AgainstDictionary(RuleBasedStateMachine):
-    """Any sequence of calls, by two objects on one file, does what a dictionary would."""
+    """Any sequence of calls, by two backends on one file, has the same results as on a dictionary."""
 
     KEYS = st.sampled_from(["a/1", "a/2", "b/1"])
     VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)

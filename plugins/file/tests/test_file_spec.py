@@ -1,4 +1,4 @@
-"""What the plugin offers, where its store lies, and that saying so costs nothing."""
+"""The spec of the plugin, the location of its store, and that both are cheap to get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S20: any bytes for the decoder (``fuzz/decoder.py``): a corpus and mutations of it; atheris looks for more."""
+"""S20: any bytes for the decoder (``fuzz/decoder.py``): a corpus, mutations of it, and atheris if it is installed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def decoder():
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 def test_s20_corpus_decodes_without_fault(decoder, seed):
-    """Seeds are accepted; an input that has shown a fault once (``refused-…``) is not."""
+    """Seeds are accepted; inputs that once triggered a fault (``refused-…``) are refused."""
     assert decoder.target(seed.read_bytes()) is not seed.name.startswith("refused-")
 
 
@@ -48,7 +48,7 @@ def test_s20_mutations_decode_without_fault(decoder, figure):
 
 
 def test_s20_atheris_finds_no_fault(tmp_path, figure):
-    """Coverage-guided; its own corpus grows in a folder of the test."""
+    """Coverage-guided; its corpus grows in a folder of the test."""
     need(
         "atheris",
         importlib.util.find_spec("atheris"),

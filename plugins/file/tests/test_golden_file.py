@@ -1,4 +1,4 @@
-"""S19: a file written once must open for ever, with the product and with the second implementation."""
+"""S19: a file written once must open for ever, with awsv and with the second implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S19: one file for each type of slot, written once, that must open for ever: with the product and without it."""
+"""S19: one file for each type of slot, written once, must open for ever, with awsv and without it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KINDS = ["key", "composite", "composite-unstretched", "recovery", "passphrase-sc
 
 @pytest.fixture(params=KINDS)
 def golden(request):
-    """The bytes of a file, and what it opens with and holds."""
+    """The bytes of a file, its secret and its values."""
     return (GOLDEN / f"{request.param}.vlt").read_bytes(), json.loads((GOLDEN / f"{request.param}.json").read_text())
 
 
 def context(folder, kind, secret, table):
-    """A context in which this secret is at hand, where a slot of this type looks for it."""
+    """A context that provides this secret to a slot of this type."""
     if kind == "composite":
         return FakeContext(folder, factors={source: [text] for source, text in secret.items()})
     ctx = FakeContext(folder, passphrases=[secret] if kind == "passphrase" else [])

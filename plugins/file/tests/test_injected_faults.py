@@ -93,7 +93,7 @@ def faults_for(call):
 
 
 def sampled(points, durable):
-    """Of each kind of call the last one, before the write is durable and after it; more of those that decide."""
+    """The last call of each kind, before and after the write is durable; more calls of the decisive kinds."""
     tried = []
     for part in (points[:durable], points[durable:]):
         last = {call: number for call, number, _ in part}
@@ -105,7 +105,7 @@ def sampled(points, durable):
 
 @pytest.fixture
 def kept(opened, folder, tmp_path):
-    """A store and its anchor, and a function that brings both back as they are now."""
+    """A store and its anchor, and a function that restores both to their present state."""
     opened().put(KEY, Secret("old"))
     places = (folder, folder.parent / "state")
     for place in places:
@@ -120,7 +120,7 @@ def kept(opened, folder, tmp_path):
 
 
 def traced(folder, log, script):
-    """The points of a script's system calls at which a fault can be injected."""
+    """The system calls of a script at which a fault can be injected."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     if strace(["-o", str(log)], folder, script).returncode:
         pytest.skip("this process may not be traced")
@@ -153,7 +153,7 @@ def test_s9_fault_at_each_system_call_keeps_old_or_new_state(opened, folder, tmp
 
 
 def check(opened, folder, done, what, *, value):
-    """The store opens as old or new, what was said is true, and the next write leaves nothing behind.
+    """The store opens in the old or new state, the message is true, and the next write leaves no temporary file.
 
     :param value: what the new state has at ``KEY``.
     """
@@ -181,7 +181,7 @@ def check(opened, folder, done, what, *, value):
     ],
 )
 def test_s9_exit_code_matches_state_on_disk(tmp_path, call, fault, first, figure):
-    """Of the command: 0 only if the new key is there, 4 with what is on disk otherwise, and the next command works."""
+    """Exit code 0 only if the new key is stored, else 4 with the state on disk; the next command works."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     codes = Counter()
     for number in range(first, first + 6):
@@ -226,7 +226,7 @@ except VaultError as error:
 
 
 def test_s9_fault_during_restore_of_different_store_raises_no_alarm(opened, folder, tmp_path, ctx, figure):
-    """Written are the old file beside, the store and the anchor, which is removed first. No crash raises an alarm."""
+    """The anchor is removed, then the old file, the store and the anchor are written. No crash raises an alarm."""
     FileBackend(FakeContext(tmp_path / "other", passphrases=["right"]), tmp_path / "there").put(KEY, Secret("new"))
     shutil.copyfile(tmp_path / "there/store.vlt", tmp_path / "backup.vlt")
     opened().put(KEY, Secret("old"))

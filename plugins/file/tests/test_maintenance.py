@@ -1,4 +1,4 @@
-"""Making, verifying, rekeying, backing up and restoring: old state or new, and never a backup lost."""
+"""Create, verify, rekey, back up and restore: the old state or the new one, and no backup is lost."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_create_makes_empty_store_once(opened, path, snapshot, ctx):
 
 
 def test_create_loses_race_with_conflict(opened, folder, ctx, monkeypatch, tmp_path):
-    """Somebody else made it while a person thought about a passphrase: theirs stays."""
+    """Another process creates the store while the user types a passphrase: that store is kept."""
     real = ctx.unlock
 
     def late(key_id, derive, *, create=False, source=None):
@@ -279,7 +279,7 @@ def test_restore_with_wrong_passphrase_changes_nothing(made, backup, opened, tmp
 
 
 def test_restore_of_different_store_raises_no_alarm(made, backup, tmp_path, opened, ctx, monkeypatch):
-    """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
+    """As on a new machine, on which 'awsv add' ran first: the restored store is recorded. No crash raises an alarm."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
@@ -295,7 +295,7 @@ def test_restore_of_different_store_raises_no_alarm(made, backup, tmp_path, open
 
 
 def test_restore_of_different_store_during_read_raises_no_alarm(made, backup, tmp_path, ctx, monkeypatch):
-    """The reader knows the anchor of the old store and reads the file of the new one: it looks again."""
+    """The reader has read the anchor of the old store and then reads the new file: it reads both again."""
     there = tmp_path / "there"
     reader = FileBackend(ctx, there)
     reader.put("credentials/z", Secret("new"))
@@ -326,7 +326,7 @@ def test_restore_twice_keeps_both_old_files(made, backup, opened, monkeypatch):
 
 
 def in_a_loop(folder, work, report):
-    """In a child: repeat the work, and say when it is done each time."""
+    """In a child: repeat the work, and print a line each time."""
     while True:
         work()
         os.write(report, b"done\n")

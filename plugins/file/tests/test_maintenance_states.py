@@ -1,4 +1,4 @@
-"""What upkeep remembers, which number it gives a write, where it says that keys change, and what a write refuses."""
+"""What maintenance records in the anchors, the epoch of its writes, when keys change, and which writes it refuses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def backup(store, path, tmp_path):
 
 @pytest.fixture
 def changing(path):
-    """A context that writes down the file's bytes when it is entered and left."""
+    """A context that records the file's bytes when it is entered and left."""
     seen = []
 
     def look():
@@ -211,7 +211,7 @@ def test_unconfirmed_write_reports_state_on_disk(store, path, monkeypatch, kept)
 
 
 def exchanged_under_the_lock(monkeypatch, path, data):
-    """Have another file be there from the moment that the lock is held."""
+    """Put another file in place as soon as the lock is held."""
     real = LockedFile.read
 
     def read(self):
@@ -258,7 +258,7 @@ def test_store_created_meanwhile_is_kept(opened, tmp_path, monkeypatch, path):
 
 
 def test_store_created_and_removed_meanwhile_is_not_recreated(opened, monkeypatch, path):
-    """Its disk may have been taken away: this machine remembers it by then."""
+    """Its disk may have been unmounted: this machine has recorded the store by then."""
     real = StoreKeySlots.create
     made = []
 

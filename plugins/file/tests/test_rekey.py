@@ -1,4 +1,4 @@
-"""S16: another data key: everything is sealed again, and what does not open is dropped only after a question."""
+"""S16: a new data key: every entry is encrypted again, and an unopened slot is dropped only after a prompt."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_rekey_asks_only_for_secret_of_other_slot(two_ways, made, opened, tmp_pa
 
 @pytest.fixture
 def two_ways(made):
-    """A second passphrase, which nobody gives; its slot."""
+    """The slot of a second passphrase, which no source provides."""
     other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
     slot = new_slot.passphrase(
         made.slots().store, lambda key_id, derive, source: other.unlock(key_id, derive), cost=CHEAP

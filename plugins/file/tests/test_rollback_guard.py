@@ -1,4 +1,4 @@
-"""S8: an older, a forked and another file in the place of the store, a store that is gone; and no false alarms."""
+"""S8: an older, a forked and a different file in place of the store, and a missing store; and no false alarms."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def machine(tmp_path):
 
 
 def anchors(tmp_path):
-    """What is remembered of stores."""
+    """The anchors of stores."""
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
 def places(tmp_path):
-    """What is remembered of places."""
+    """The anchors of places."""
     return sorted(set((tmp_path / "state/anchors").glob("*.json")) - set(anchors(tmp_path)))
 
 
@@ -93,7 +93,7 @@ def test_s8_late_reader_does_not_lower_anchor(first_write, opened, ctx, tmp_path
 
 
 def test_s8_write_between_two_reads_raises_no_alarm(first_write, opened, ctx, monkeypatch):
-    """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
+    """Both the anchor and the file are replaced between the reader's two reads, in either order."""
     reader = opened()
     for name, owner in (("read", reader.store.file), ("read", reader.store.rollback_guard)):
         real = getattr(owner, name)
@@ -187,7 +187,7 @@ def test_s8_accepted_older_copy_is_written(first_write, opened, ctx, path):
 
 @pytest.fixture
 def forked(first_write, opened, machine, path, ctx):
-    """Two machines wrote the same file at once, and the other one's write won."""
+    """Two machines wrote the same file at the same time, and the write of the other machine won."""
     before = path.read_bytes()
     other = machine("other")
     opened(other).get(KEY)
@@ -228,7 +228,7 @@ def test_s8_accepted_fork_is_written(forked, opened, ctx):
 
 @pytest.fixture
 def replaced(first_write, opened, ctx, path, tmp_path, machine):
-    """Another store, with a passphrase of its own, in the place of ours; whoever opens it."""
+    """A different store, with its own passphrase, in place of the recorded one."""
     other = tmp_path / "elsewhere"
     FileBackend(machine("other", "theirs"), other).put(KEY, Secret("theirs"))
     shutil.copyfile(other / "store.vlt", path)

@@ -1,4 +1,4 @@
-"""S8: an anchor that is off, damaged, or cannot be written: it is told, and stops nothing."""
+"""S8: anchors that are off, damaged or not writable cause a warning and block nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_s8_anchor_off_records_nothing(first_write, opened, path, tmp_path):
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_repeated_read_syncs_once(first_write, opened, ctx, tmp_path, monkeypatch, enabled):
-    """Neither where the anchor is off nor where it cannot be written."""
+    """Also if the anchor is off or cannot be written."""
     shutil.rmtree(tmp_path / "state")
     ctx.options["anchor"] = enabled
     if enabled:
@@ -96,7 +96,7 @@ def test_s8_damaged_anchor_warns_and_blocks_nothing(first_write, opened, ctx, tm
     assert str(anchor) in ctx.notes[0]
     opened().put(KEY, Secret("3"))
     ctx.notes.clear()
-    assert opened().get(KEY).value == Secret("3")  # the write has mended it
+    assert opened().get(KEY).value == Secret("3")  # the write has repaired it
     assert ctx.notes == []
     path.write_bytes(first_write)
     opened().get(KEY)
@@ -105,7 +105,7 @@ def test_s8_damaged_anchor_warns_and_blocks_nothing(first_write, opened, ctx, tm
 
 @pytest.mark.parametrize("damaged", ["newest state", "place"])
 def test_s8_read_with_damaged_anchor_records_nothing(first_write, opened, tmp_path, damaged):
-    """What it has read may be an older copy, or another store: only a write or a person says what it is."""
+    """The file may be an older copy or a different store: only a write or the user can decide that."""
     folder = tmp_path / "state/anchors"
     for file in folder.glob("*.json"):
         if file.name.startswith("store-") == (damaged == "newest state"):
@@ -153,7 +153,7 @@ def test_s8_unwritable_state_folder_fails_no_write(opened, ctx, tmp_path, path):
 
 
 def test_s8_read_only_state_folder_fails_no_write(first_write, child, folder, tmp_path, monkeypatch):
-    """Reads say nothing, writes work and say it."""
+    """Reads do not warn; writes work and warn."""
     user = None
     shutil.rmtree(tmp_path / "state")
     (tmp_path / "state").mkdir()

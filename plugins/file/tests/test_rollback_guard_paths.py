@@ -1,4 +1,4 @@
-"""S8: the newest state of a store is remembered wherever the store lies, and what version 0.1.0 remembered is kept."""
+"""S8: the newest state of a store is recorded for every path, and anchors of version 0.1.0 are used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "credentials/dev"
 
 @pytest.fixture
 def home(tmp_path):
-    """The folder of the store, below one that can be moved."""
+    """The folder of the store, in a folder that can be moved."""
     return tmp_path / "sync/sub/vault"
 
 
@@ -52,7 +52,7 @@ def anchors(tmp_path):
 
 
 def told_and_not_written(store, ctx):
-    """It is an older copy, which is told once, and no write is taken."""
+    """It is an older copy: one warning, and a write is refused."""
     assert store.get(KEY).value == Secret("1")
     (note,) = ctx.notes
     assert "is an older copy than this machine has seen" in note
@@ -99,7 +99,7 @@ def test_s8_newest_copy_in_another_folder_is_recorded_without_warning(made, at, 
 
 
 def test_s8_symlink_to_different_store_is_detected(made, at, home, ctx, tmp_path):
-    """Also where that one is well known at the place that the link leads to."""
+    """Also if that store is recorded for the place to which the link leads."""
     at(tmp_path / "theirs/vault").put(KEY, Secret("theirs"))
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
     (tmp_path / "sync/sub").symlink_to(tmp_path / "theirs")
@@ -155,7 +155,7 @@ def test_s8_verify_of_backup_changes_no_anchor(made, at, home, path, ctx, tmp_pa
 
 @pytest.mark.parametrize("how", ["gone", "folder gone", "damaged", "elsewhere"])
 def test_restored_store_is_newer_than_every_anchor(made, at, home, path, ctx, tmp_path, how):
-    """The store's own file cannot say how often it was written; no other machine is to take this for an older copy."""
+    """A damaged file has no epoch; no other machine may take the restored store for an older copy."""
     write_copy(tmp_path / "backup", made, overwrite=False)
     folder = tmp_path / "elsewhere" if how == "elsewhere" else home
     if how == "damaged":
@@ -174,7 +174,7 @@ def test_restored_store_is_newer_than_every_anchor(made, at, home, path, ctx, tm
 
 
 def test_s8_kill_between_anchor_writes_raises_no_alarm_and_hides_no_rollback(made, at, home, path, ctx, tmp_path):
-    """Whichever of them was not written."""
+    """Whichever of the two was not written."""
     for pattern in ("store-*.json", "[!s]*.json"):
         for found in anchors(tmp_path).glob(pattern):
             found.unlink()
@@ -202,7 +202,7 @@ def test_s8_damaged_anchor_warns_and_write_repairs_it(made, at, home, path, ctx,
 
 
 def test_s8_late_writer_does_not_lower_anchor(made, at, home, tmp_path, path):
-    """Two copies have two locks, so of two writers the one with fewer writes may be the last to say so."""
+    """Two copies have two locks, so the writer with fewer writes may be the last to record its state."""
     late = at(home).store
     mark = late.read().store_state
     at(home).put(KEY, Secret("4"))
@@ -213,7 +213,7 @@ def test_s8_late_writer_does_not_lower_anchor(made, at, home, tmp_path, path):
 
 
 def test_s8_anchor_of_place_is_not_anchor_of_store(made, at, home, ctx, tmp_path):
-    """An identity is anybody's to choose, before a file is proven; it may be the name of another file."""
+    """Before a file is authenticated, an attacker chooses its identity, which may be the name of another file."""
     (place,) = anchors(tmp_path).glob("[!s]*.json")
     before = place.read_bytes()
     memory = RollbackGuard(ctx, tmp_path / "elsewhere/store.vlt").read(bytes.fromhex(place.stem))

@@ -1,4 +1,4 @@
-"""S8: what one anchor file may say, how a store is judged by it, and what a write of it leaves as it is."""
+"""S8: the content of one anchor, the comparison of a store with it, and what a write of it keeps."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def files(ctx):
 
 
 def old_style(ctx, name, value):
-    """A file of a place that also holds the newest state, as version 0.1.0 wrote it."""
+    """The anchor of a place with the newest state, as version 0.1.0 wrote it."""
     path = ctx.state_dir / "anchors" / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(value.to_bytes())

@@ -1,4 +1,4 @@
-"""S19: the second implementation as a program: it opens every golden file, whatever its slot is, with what is typed."""
+"""S19: the second implementation as a program opens every golden file with the secret that is typed."""
 
 from __future__ import annotations
 

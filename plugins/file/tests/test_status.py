@@ -1,4 +1,4 @@
-"""What can be told of a store while it is closed."""
+"""What can be read from a store without unlocking it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage of every kind: S1 to S4 on the bytes of a store. Never an answer, never another exception."""
+"""S1 to S4: damage of every kind to the bytes of a store is always an error of the expected class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEAD = 16
 
 
 def read(data, dek):
-    """Everything that a reader proves, the derivation of the slot key excepted."""
+    """Everything that a reader verifies, except for the derivation of the slot key."""
     envelope = vlt_file.parse(data)
     entries = vlt_file.decrypt(envelope, dek)
     return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
@@ -57,7 +57,7 @@ def test_s1_flipped_bit_is_refused(made, figure):
 
 @pytest.fixture
 def keyed(made, tmp_path):
-    """The store with a slot that a kept key opens beside the passphrase's; and the context that has both."""
+    """A store with a key slot and a passphrase slot, and a context that has both secrets."""
     _, table, dek, entries = made
     context = FakeContext(tmp_path, passphrases=["right"], options={"anchor": False})
     table = vlt.SlotTable(table.store, table.slots[:1])
@@ -198,7 +198,7 @@ def test_s3_header_with_invalid_json_is_refused(made, independent, name, folder)
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_s3_header_with_invalid_field_is_refused(made, independent, name, folder):
-    """Refused for the form, whatever the authentication code would say."""
+    """Refused because of its form, before the authentication code is checked."""
     data = made[0]
     changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))
     with pytest.raises(ValueError):

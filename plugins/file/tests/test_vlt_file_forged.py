@@ -1,4 +1,4 @@
-"""Forged stores: parameters of key derivation, parts of slots and entries changed or exchanged (S5 to S7)."""
+"""S5 to S7: forged stores, with changed or exchanged parameters of key derivation, parts of slots and entries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("kdf", HOSTILE, ids=str)
 def test_s5_hostile_kdf_parameters_are_refused_without_prompt(made, folder, kdf, monkeypatch):
-    """Nobody is asked, nothing is derived, nothing is written."""
+    """There is no prompt, no key derivation and no write."""
     derived = []
     monkeypatch.setattr(primitives, "argon2id", lambda *args, **more: derived.append(args))
     header = header_of(made[0])
@@ -68,7 +68,7 @@ def test_s6_changed_kdf_parameters_are_refused(made, folder, change):
 @pytest.mark.parametrize("field", ["wrap", "commit", "salt"])
 @pytest.mark.parametrize("between", ["slots", "stores"])
 def test_s6_exchanged_slot_parts_are_refused(made, folder, tmp_path, field, between):
-    """Between the slots of one store, and between two stores that one passphrase opens."""
+    """Between the slots of one store, and between two stores with the same passphrase."""
     header = header_of(made[0])
     if between == "stores":
         other = new_slot.table(FakeContext(tmp_path, passphrases=["right"]))[0].to_json()["slots"]

@@ -1,4 +1,4 @@
-"""The index of a store: one entry is found without reading the others, and everybody else reads and checks them all."""
+"""The index of a store: a look-up parses one entry; every other operation parses and checks them all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_malformed_entry_is_refused(field):
 
 
 def many(opened, number):
-    """A store with so many entries."""
+    """A store with this number of entries."""
     opened().put("a/0", Secret("x"))
     store = opened()
     list(store.keys())
@@ -55,7 +55,7 @@ def many(opened, number):
 
 
 def test_get_parses_few_rows(opened, monkeypatch, figure):
-    """One entry is decoded, in a store of any size; never the times, which depend on the machine."""
+    """One entry is decoded, in a store of any size. Times are not checked, as they depend on the machine."""
     real, decoded, rows = vlt_file.Entry, [], []
 
     class Rows:
@@ -78,7 +78,7 @@ def test_get_parses_few_rows(opened, monkeypatch, figure):
 
 
 def test_list_or_write_refuses_malformed_entry(opened):
-    """Only who has the key can make one; a get of another entry does not pay for the check."""
+    """Only a process with the key can write one, so a get of another entry does not check for it."""
     many(opened, 3)
     store = opened()
     list(store.keys())

@@ -1,4 +1,4 @@
-"""The payload of a store: its form, which only somebody with the key can break, and its fresh keys (S17)."""
+"""The payload of a store: its form, which cannot be broken without the key, and its fresh keys (S17)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vault_plugin_file import vlt_file
 
 
 def read(data, dek):
-    """Everything in these bytes."""
+    """All entries in these bytes."""
     envelope = vlt_file.parse(data)
     entries = vlt_file.decrypt(envelope, dek)
     return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
 
 
 def rebuilt(made, plaintext):
-    """The store with another plaintext, all keys right."""
+    """The store with another plaintext, encrypted with the right keys."""
     data, table, dek, _ = made
     envelope = vlt_file.parse(data)
     head = envelope.signed + envelope.mac

@@ -1,4 +1,4 @@
-"""What must not be mistaken: others' answers for the server's, others' tokens for ours, a lost write for none."""
+"""Responses of other programs, tokens of other identities, and writes without a response are recognised as such."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Between:
-    """Something between us and the server that answers by itself.
+    """A proxy before the server that answers some requests itself.
 
     :param answer: to a request's path.
     """
@@ -84,7 +84,7 @@ def store(openbao: Server, person: str, open_store: Open) -> Store:
 
 
 def turn_to(store: Store, url: str) -> None:
-    """From here on the store's requests go there."""
+    """Send the store's requests to this address from now on."""
     store.service.client.hvac.adapter.base_uri = url
 
 
@@ -101,7 +101,7 @@ OF_AN_ITEM = {"current_version": 1, "versions": {"1": {"destroyed": False, "dele
 def test_response_with_wrong_types_is_an_error(
     odd: object, between: Any, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever sits at the address: what it says ends in words about it, or is passed over."""
+    """Any response of any server is either an error message or ignored."""
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
     for place, whole in answers.items():
@@ -154,7 +154,7 @@ def test_redirect_of_standby_is_followed(openbao: Server, store: Store, between:
 
 
 def test_slow_listing_can_be_cancelled(openbao: Server, person: str, open_store: Open) -> None:
-    """No single answer takes long enough for anybody to look at the clock while it is waited for."""
+    """No single response takes long enough for the wait to call ``check``."""
     with lossy(openbao.url) as front:
         store, host = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})
         for number in range(40):
@@ -177,7 +177,7 @@ def test_slow_listing_can_be_cancelled(openbao: Server, person: str, open_store:
 def test_write_without_response_is_reported_as_unknown(
     openbao: Server, person: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last thing that happened, no connection, says that nothing was sent: but something was, before."""
+    """The last error, no connection, means that nothing was sent; but an earlier attempt was sent."""
     # It has patience for a second try, and for no third, however long they take.
     monkeypatch.setattr(client.VaultClient, "_sleep", lambda *_: monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0))
     with lossy(openbao.url) as front:
@@ -207,7 +207,7 @@ def test_write_that_was_not_sent_is_not_reported_as_unknown(store: Store, monkey
 
 @pytest.mark.parametrize("kind", ["operator", "without an entity"])
 def test_token_of_another_identity_is_not_used(kind: str, openbao: Server, open_store: Open, tmp_path: Path) -> None:
-    """Not by the second request either: they may be allowed to read what is ours, but we are not they."""
+    """Not for the second request either: the other identity may have access, but the user is not it."""
     fields = {"policies": ["root"], "no_parent": True, "display_name": "first"}
     with_no_entity = openbao.call("POST", "auth/token/create", fields)["auth"]["client_token"]
     ours = openbao.person(f"ana-{secrets.token_hex(4)}") if kind == "operator" else with_no_entity
@@ -222,7 +222,7 @@ def test_token_of_another_identity_is_not_used(kind: str, openbao: Server, open_
 
 
 def test_long_names_with_same_start_are_two_identities(openbao: Server, open_store: Open) -> None:
-    """Without an entity the name decides whose items these are; on one short line it is cut for people."""
+    """Without an entity, the full name identifies the user; only messages shorten it."""
 
     def store_of(name: str) -> Store:
         made = openbao.call("POST", "auth/token/create", {"policies": ["root"], "display_name": name})
@@ -298,7 +298,7 @@ def test_inaccessible_file_is_reported(variable: str, open_store: Open) -> None:
 
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CLIENT_CERT"])
 def test_file_without_certificate_is_named(variable: str, open_store: Open, tmp_path: Path) -> None:
-    """What is asked for is found out while the connection is made, before anything is sent."""
+    """The error is found while the connection is made, before anything is sent."""
     (tmp_path / "file.pem").write_text("canary")
     (tmp_path / "folder").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as listening:

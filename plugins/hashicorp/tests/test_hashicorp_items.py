@@ -1,4 +1,4 @@
-"""Items by check-and-set: versions never come back, deletions leave nothing, lost answers are looked for."""
+"""Items with check-and-set: versions are never reused, deletions leave nothing, lost responses are looked up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ONE, TWO, THREE = Secret("one"), Secret("two"), Secret("three")
 
 @pytest.fixture
 def person(openbao: Server) -> str:
-    """A token of somebody with the team's policy."""
+    """A token of a user with the team's policy."""
     return openbao.person(f"ana-{secrets.token_hex(4)}")
 
 
@@ -42,12 +42,12 @@ def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store
 
 @pytest.fixture
 def behind(front: LossyFront, person: str, open_store: Callable[..., Any]) -> Store:
-    """The person's store, through the front."""
+    """The user's store, through the recording proxy."""
     return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
 
 
 def at(store: Store, key: str, *, kind: str = "data") -> str:
-    """An item's path in the API."""
+    """The path of an item in the API."""
     return f"secret/{kind}/{store.folder}/{key}"
 
 
@@ -72,7 +72,7 @@ def test_version_of_deleted_item_is_never_current_again(store: Store) -> None:
 
 
 def test_version_is_not_current_again_after_metadata_deletion(openbao: Server, store: Store) -> None:
-    """Operators may purge an item: numbers begin at 1 again, and our version 1 is another one."""
+    """Operators may purge an item: version numbers start again at 1, and the new version 1 is not the old one."""
     old = store.put("test/key", ONE)
     openbao.call("DELETE", at(store, "test/key", kind="metadata"))
     new = store.put("test/key", TWO, expect=ABSENT)
@@ -191,7 +191,7 @@ def test_put_with_lost_response_is_not_repeated(front: LossyFront, behind: Store
 
 
 def test_put_with_lost_response_is_recognised_after_replacement(front: LossyFront, behind: Store, store: Store) -> None:
-    """Ours was version 1, another client's is version 2: ours was done, and is not done over theirs."""
+    """Our write was version 1, another client's is version 2: ours is not repeated over theirs."""
 
     def lose_and_replace(method: str, path: str) -> bool:
         if method == "POST" and "/data/" in path and not replaced:
@@ -209,7 +209,7 @@ def test_put_with_lost_response_is_recognised_after_replacement(front: LossyFron
 
 
 def test_put_with_lost_response_is_unknown_after_deletion(front: LossyFront, behind: Store, store: Store) -> None:
-    """Nobody can tell whose version was destroyed: saying so is all that is right."""
+    """It cannot be decided whose version was destroyed, so the outcome is reported as unknown."""
 
     def lose_and_delete(method: str, path: str) -> bool:
         if method == "POST" and "/data/" in path and not deleted:
@@ -229,7 +229,7 @@ def test_put_with_lost_response_is_unknown_after_deletion(front: LossyFront, beh
 def test_write_of_another_process_is_not_taken_for_lost_one(
     expect: Any, front: LossyFront, behind: Store, store: Store
 ) -> None:
-    """The request is lost on its way, another writes that version, and what we send again is refused."""
+    """The request is lost, another client writes that version, and the retry is refused."""
     lose = first(1, "POST", "/data/")
 
     def lose_while_another_writes(method: str, path: str) -> bool:
@@ -250,7 +250,7 @@ def test_write_of_another_process_is_not_taken_for_lost_one(
 
 
 def test_lagging_standby_is_waited_for(front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own version, whose answer was lost, is not to be seen at first: it is not taken for somebody else's."""
+    """Our version, whose response was lost, is not visible at first: it is not taken for another process's."""
     read, late = behind.service.read, [3]
 
     def behind_at_first(path: str, number: int | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Items by check-and-set on a mount in memory: what each expectation meets, and what a deletion leaves."""
+"""Items with check-and-set on a mount in memory: expected versions, and what a deletion leaves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault_plugin_hashicorp.login import Identity
 
 
 class Mount:
-    """One mount: versions by path, and what was destroyed."""
+    """One mount: versions by path, and the destroyed versions."""
 
     mount, address = "secret", "https://a"
     identity = Identity("e", "ana")

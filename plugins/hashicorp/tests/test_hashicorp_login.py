@@ -1,4 +1,4 @@
-"""Who we are to the server: tokens from where Vault's own programs have them, logins, renewal."""
+"""The login to the server: tokens from where Vault's own programs keep them, auth methods, renewal."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_missing_login_mount_is_named(openbao: Server, name: str, open_store: Op
 
 
 def token_of_an_issuer(subject: str) -> tuple[str, str]:
-    """A JSON web token (RFC 7519, RS256), and the public key of who issued it."""
+    """A JSON web token (RFC 7519, RS256), and the public key of its issuer."""
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -207,7 +207,7 @@ def test_jwt_login_reads_token_file(openbao: Server, name: str, tmp_path: Path, 
 def test_jwt_of_another_bearer_is_another_principal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, context: Callable[..., FakeContext]
 ) -> None:
-    """The next job of a runner finds its own token in the same file, and no session of the job before."""
+    """The next job of a CI runner has another token in the same file, and must not get sessions of the previous job."""
     there = context({}, auth="jwt", role="runner", jwt_file=str(tmp_path / "token"))
 
     def said(token: str) -> str:
@@ -271,7 +271,7 @@ def test_token_without_entity_uses_folder_of_its_name(openbao: Server, open_stor
 
 
 def test_library_exceptions_are_not_shown(openbao: Server, open_store: Open) -> None:
-    """The server is another one: its answers are no documents of Vault's."""
+    """The server is not Vault: its responses are not Vault documents."""
     import http.server
     import threading
 

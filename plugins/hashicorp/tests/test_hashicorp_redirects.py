@@ -1,4 +1,4 @@
-"""A server that sends us on: to its leader with everything, to no place that is not set as an address of its."""
+"""Redirects: followed to a configured leader with every request, and to no other address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELSEWHERE = "http://vault.example.com:8200"
 
 
 class Recorder:
-    """A server, or a proxy, that notes what it is asked for, with which token.
+    """A server or proxy that records requests and their tokens.
 
     :param location: where it sends everybody on; without it, there is nothing.
     :param certificate: of its TLS.
@@ -84,7 +84,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorder]]
 
 
 def where(error: StorageUnavailable) -> str:
-    """All that is said."""
+    """The message and the hint."""
     return f"{error.message} {error.hint}"
 
 
@@ -107,7 +107,7 @@ def where(error: StorageUnavailable) -> str:
 def test_token_is_not_sent_to_redirect_target(
     tls: bool, location: str, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
-    """The proxy sees what would go out to the network."""
+    """The proxy gets what would be sent to the network."""
     network = record()
     here = record(location, certificate if tls else None)
     environ = {"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}
@@ -125,7 +125,7 @@ def test_token_is_not_sent_to_redirect_target(
 def test_token_is_not_sent_to_other_local_port(
     tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
-    """Another user can listen there."""
+    """Another user of the machine may listen on that port."""
     there = record(certificate=certificate if tls else None)
     here = record(f"{there.url}PATH", certificate)
     with pytest.raises(StorageUnavailable, match="which is not one of the configured addresses"):
@@ -207,7 +207,7 @@ def test_certificate_of_leader_is_verified(
 
 
 def test_later_requests_send_index(record: Callable[..., Recorder], context: Callable[..., Any]) -> None:
-    """Of members that answer reads themselves, one may be behind: it is told by X-Vault-Index."""
+    """A member that answers reads itself may lag behind: X-Vault-Index names the state that it must have."""
     here = record(index="canary-index")
     host = context({"VAULT_ADDR": here.url})
     made = client.VaultClient(host, server(host))

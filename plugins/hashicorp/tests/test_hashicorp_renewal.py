@@ -1,4 +1,4 @@
-"""Tokens grow old: they are renewed while they are used, and replaced by who can log in."""
+"""Tokens that expire: renewed while they are used, and replaced by a new login if that is possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 class Clock:
-    """What the login takes for the time: it stands, and a test puts it on. Nobody waits for a token to grow old."""
+    """The clock of the login, which a test moves forward, so that it does not wait for a token to expire."""
 
     def __init__(self) -> None:
         self.now = time.monotonic()
@@ -76,7 +76,7 @@ def test_expired_token_is_replaced_by_login(openbao: Server, name: str, open_sto
 
 
 def test_token_at_maximum_age_is_replaced_by_login(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
-    """At the token's greatest age the server renews it to the same end."""
+    """At the token's maximum age, a renewal does not extend its life."""
     options = approle(openbao, name, token_ttl="1h", token_explicit_max_ttl="1h")
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
     keeper = store.service.login
@@ -96,7 +96,7 @@ def test_revoked_token_is_replaced_by_login(openbao: Server, name: str, open_sto
 
 
 def test_expired_token_without_login_is_exit_4(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
-    """The server says the same of one that was revoked and of one that grew old."""
+    """The server has the same message for a revoked and for an expired token."""
     token = openbao.person(name, token_ttl="1h", token_max_ttl="1h")
     store, _ = open_store(openbao.environ(token))
     openbao.call("POST", "auth/token/revoke", {"token": token})
@@ -108,7 +108,7 @@ def test_expired_token_without_login_is_exit_4(openbao: Server, name: str, open_
 
 
 def test_new_token_in_file_is_used(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
-    """As an agent does it that keeps a token alive for us."""
+    """As an agent does that keeps a token file up to date."""
     sink = tmp_path / ".vault-token"
     sink.write_text(openbao.person(name))
     store, _ = open_store({"VAULT_ADDR": openbao.url})

@@ -1,4 +1,4 @@
-"""How the server is reached, and what is said when it is not: TLS, sealed, mounts, namespaces, proxies."""
+"""The connection to the server and its errors: TLS, sealed, mounts, namespaces, proxies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Open = Callable[..., Any]
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """A certificate of its own authority for a host name and 127.0.0.1, with its key beside it; where it is."""
+    """The path of a certificate with its own authority for a host name and 127.0.0.1, next to its key."""
     import ipaddress
 
     from cryptography import x509
@@ -123,7 +123,7 @@ def test_missing_ca_file_is_named(context: Callable[..., FakeContext]) -> None:
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot get better is not tried again, whatever the clock of a busy machine says of the time it took."""
+    """A permanent error is not retried, however long the first attempt took."""
     monkeypatch.setattr(client.VaultClient, "_sleep", lambda *_: pytest.fail("it waits to try again"))
 
 
@@ -202,7 +202,7 @@ def test_wait_for_response_can_be_cancelled(
 def test_404_of_proxy_is_not_absent_item(
     openbao: Server, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
-    """A page that is no document of Vault's says nothing about items."""
+    """A page that is not a Vault document does not mean that an item is absent."""
     store, _ = open_store(openbao.environ())
     store.service.client.hvac.adapter.base_uri = f"{openbao.url}/ui/nowhere"
     with pytest.raises(StorageUnavailable, match="is not from Vault or OpenBao"):
@@ -291,7 +291,7 @@ def test_namespaces_are_separate(openbao: Server, open_store: Open) -> None:
         openbao.call("DELETE", "sys/namespaces/team-a")
 
 
-# -- what requests would do by itself ----------------------------------------------------------------------------------
+# -- settings that requests would read --------------------------------------------------------------------------------
 
 
 def test_netrc_is_not_read(

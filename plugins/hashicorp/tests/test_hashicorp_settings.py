@@ -1,4 +1,4 @@
-"""What is made of settings and answers without a server: who we are, what counts, what is repeated, what is shown."""
+"""Settings and responses without a server: identity, precedence, retries, and what is shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_field_of_wrong_type_is_missing() -> None:
 
 
 class Answer(SimpleNamespace):
-    """An answer of the server."""
+    """A response of the server."""
 
     def json(self) -> Any:
         return json.loads(self.text)

@@ -1,4 +1,4 @@
-"""The way of a request: through which proxy, never in the clear, and for an answer that ends."""
+"""The HTTP transport: proxies, never plain HTTP, and limits for responses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Open = Callable[..., Any]
 def test_proxies_follow_settings(
     environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, context: Callable[..., FakeContext]
 ) -> None:
-    """For an address that nobody has (RFC 5737): what reaches it went through the proxy."""
+    """For a reserved address (RFC 5737): a request to it can only arrive through the proxy."""
     told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
     host = context(told | {"AWS_VAULT_PLAIN_HTTP": "192.0.2.7"}, address="http://192.0.2.7:8200")
     assert bool(server(host).proxies_for("http://192.0.2.7:8200/v1/x")) == is_used
@@ -62,7 +62,7 @@ def test_proxies_follow_settings(
 def test_loopback_never_uses_proxy(
     scheme: str, name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
-    """It would go out to the network in the clear; the server's own programs do not send it there, either."""
+    """It would be sent to the network unencrypted; Vault's own programs do not use a proxy here, either."""
     environ = proxies.everywhere(front.url) | {"VAULT_TOKEN": openbao.token, "VAULT_PROXY_ADDR": front.url}
     if (scheme, name) == ("http", "127.0.0.1"):
         open_store(openbao.environ() | environ)
@@ -105,7 +105,7 @@ PIECES += ["@", "\\", "/", "#", "?", "%2f", "%40", "%5b", ";", " ", "\t", "\n", 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
 @example("evil.example\\@localhost")
 def test_loopback_check_matches_url_library(rest: str) -> None:
-    """Parsers of URLs differ; a token in the clear goes by the one that we do not ask."""
+    """URL parsers differ; the token is sent by the one that the check does not use."""
     url = f"http://{rest}"
     try:
         refuse_plain_http(url, {})
@@ -133,7 +133,7 @@ def test_endless_response_is_limited(
 
 @pytest.mark.parametrize("length", ["-1", "-ffff"])
 def test_negative_chunk_length_is_limited(length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """http.client reads such a one to the end of the connection, all at once."""
+    """http.client reads such a chunk to the end of the connection at once."""
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(length=length) as running:
         with pytest.raises(StorageUnavailable, match="is larger than 4 MiB"):

@@ -1,7 +1,7 @@
-"""The list of items in a keychain that cannot be searched: whole after whatever died, and mended after hands-on care.
+"""The index of a keychain that cannot list its items: intact after a crash at any step, and after changes by hand.
 
-Most of it runs on a stand-in that stops between any two steps of any change, as macOS may (there an item is replaced
-by deleting it first); some on a real gnome-keyring of which only what ``keyring`` offers for every keychain is used.
+Most tests use a stand-in that crashes between any two steps of a change, as on macOS (where an item is replaced by
+deleting it first); some use a real gnome-keyring through the methods that ``keyring`` has for every keychain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ A, B = "credentials/a", "credentials/b"
 
 
 def limit_parts(monkeypatch: pytest.MonkeyPatch, most: int | None) -> None:
-    """Have the index written in many parts, none longer than ``most`` characters with its head of at most 100."""
+    """Make the index use many parts, none longer than ``most`` characters including a head of at most 100."""
     if most is not None:
         monkeypatch.setattr(indexed, "_PART", most - 100)
 
@@ -153,7 +153,7 @@ def test_missing_or_damaged_index_slot_is_repaired() -> None:
 
 
 def test_index_with_wrong_digest_is_ignored() -> None:
-    """Parts of two writes may fit together, and give the key of one name for another's."""
+    """Parts of two writes may form a valid index that returns the value of another name."""
     kept: dict[str, str] = {}
     for name, text in ((A, "a"), (B, "b")):
         IndexedKeychain(Fragile(kept)).set(name, text)
@@ -175,7 +175,7 @@ def test_two_damaged_index_slots_are_an_error() -> None:
 
 
 def test_read_during_replace_returns_old_or_new_value() -> None:
-    """Reading takes no lock: between the index and the value, another one replaces it."""
+    """A reader takes no lock: another process replaces the value after the reader has read the index."""
     kept: dict[str, str] = {}
     IndexedKeychain(Fragile(kept)).set(A, "old")
 
@@ -196,7 +196,7 @@ def test_read_during_replace_returns_old_or_new_value() -> None:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Keychain]:
-    """gnome-keyring with no more than ``keyring`` has for every keychain."""
+    """gnome-keyring through the methods that ``keyring`` has for every keychain."""
     with desktop() as session:
         ctx = FakeContext(tmp_path, options={"collection-name": None}, environ=session.env)
         searchable = SecretService(ctx, "awsv")

@@ -1,4 +1,4 @@
-"""The index of a keychain in parts: none is left over, and what is no index of ours is damaged and not empty."""
+"""The index of a keychain in parts: none is left over, and an invalid index is reported as damaged, not as empty."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vault_testkit import FakeContext
 
 
 class Counting(Fragile):
-    """A keychain in memory that writes down what was read and written."""
+    """A keychain in memory that records reads and writes."""
 
     def __init__(self, kept: dict[str, str], **more: int | None) -> None:
         super().__init__(kept, **more)

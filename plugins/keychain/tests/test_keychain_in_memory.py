@@ -1,4 +1,4 @@
-"""Store and source over a keychain in memory: what is ours and not the keychain's, on machines that have none."""
+"""Store and source over a keychain in memory: the plugin's own logic, on machines without a keychain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REQUEST = PassphraseRequest(store="file", key_id="file/lock")
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the keychain keeps, which every store and source of a test opens."""
+    """The content of the keychain that every store and source of a test opens."""
     texts: dict[str, str] = {}
     for module in (storage, source):
         monkeypatch.setattr(module, "open_keychain", lambda _ctx, _kind, _service: Fragile(texts))
@@ -56,7 +56,7 @@ def store(kept: dict[str, str], ctx: FakeContext) -> KeychainStore:
 
 @contextmanager
 def another_writer(ctx: FakeContext) -> Iterator[None]:
-    """Another process's lock: a file is locked by who opened it, not by a process."""
+    """The lock of another process. A flock belongs to the open file, not to the process."""
     ctx.state_dir.mkdir(parents=True, exist_ok=True)
     with (ctx.state_dir / "plugin-keychain.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -115,7 +115,7 @@ def test_wait_for_lock_can_be_cancelled(
 def test_lock_is_held_between_check_and_write(
     store: KeychainStore, ctx: FakeContext, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two that create one key: while the first looks, the second tries."""
+    """Two writers create the same key: the second tries while the first checks."""
     monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
     look, refused = Fragile.get, []
 
@@ -195,7 +195,7 @@ def test_foreign_key_is_refused(kept: dict[str, str], ctx: FakeContext) -> None:
 
 
 def test_store_and_source_of_same_name_share_no_items(ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the name of a service: a store that can be searched lists all items of its own."""
+    """By their service names: a store lists all items of its service name."""
     services: dict[str, dict[str, str]] = {}
     for module in (storage, source):
         monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""macOS and KWallet, which are not here: ``keyring``'s classes for them on stand-ins of the systems' calls."""
+"""macOS and KWallet, which are not available here: ``keyring``'s classes on stand-ins for the systems' calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ctx(tmp_path: Path) -> Context:
 
 
 def exercise(ctx: Context, kind: Kind) -> KeychainStore:
-    """What every store does; some of it is left."""
+    """Use a store in every way; some items are left."""
     store = KeychainStore(ctx, kind)
     assert (store.get(KEY), list(store.keys())) == (None, [])
     names = [f"credentials/{number}-{'x' * 200}" for number in range(12)]
@@ -60,7 +60,7 @@ class MacDenied(MacError):
 
 @pytest.fixture
 def macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str]]:
-    """``keyring``'s class for macOS on a stand-in of its ``api`` module, which replaces by deleting first."""
+    """``keyring``'s class for macOS on a stand-in for its ``api`` module, which deletes an item to replace it."""
     kept: dict[tuple[str, str], str] = {}
     api = types.ModuleType("keyring.backends.macOS.api")
 
@@ -83,7 +83,7 @@ def macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str
     vars(api).update(functions | errors)
     monkeypatch.setitem(sys.modules, "keyring.backends.macOS.api", api)
     monkeypatch.delitem(sys.modules, "keyring.backends.macOS", raising=False)
-    monkeypatch.setenv("KEYCHAIN_PATH", "/somebody/elses.keychain")
+    monkeypatch.setenv("KEYCHAIN_PATH", "/another/user.keychain")
     monkeypatch.setattr(sys, "platform", "darwin")
     yield kept
     sys.modules.pop("keyring.backends.macOS", None)
@@ -150,7 +150,7 @@ def test_missing_kwallet_is_unavailable(session: DesktopSession, tmp_path: Path)
 def test_kwallet_without_library_is_unavailable(
     state: str, dialogs: bool, session: DesktopSession, tmp_path: Path
 ) -> None:
-    """``keyring`` talks to KWallet through dbus-python, which it does not bring along."""
+    """``keyring`` uses dbus-python for KWallet, but does not depend on it."""
     try:
         import dbus  # noqa: F401 - whether it is there
     except ImportError:

@@ -1,4 +1,4 @@
-"""The Secret Service: what is kept there, and that nothing which is wrong with it stalls awsv."""
+"""The Secret Service: what is stored in it, and that no fault of it blocks awsv."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def session() -> Iterator[DesktopSession]:
 
 @pytest.fixture
 def empty_session() -> Iterator[DesktopSession]:
-    """With a bus, and nobody on it."""
+    """A session with a bus and no service."""
     with desktop(logged_in=False) as session:
         yield session
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Callable[..., KeychainStore]:
-    """Opens a store for an environment."""
+    """A function that opens a store for an environment."""
 
     def store(environ: Mapping[str, str], *, dialogs: bool = False, **options: str) -> KeychainStore:
         return KeychainStore(context(tmp_path, environ, dialogs=dialogs, **options), SECRET_SERVICE)
@@ -61,7 +61,7 @@ def context(tmp_path: Path, environ: Mapping[str, str], *, dialogs: bool = False
 
 
 def refused(store: KeychainStore, kind: type[Exception], *words: str, within: float = AT_ONCE) -> None:
-    """Reading, writing and listing fail in time, with this error and these words."""
+    """Get, put and list fail in time, with this error and these words."""
     for action in (lambda: store.get(KEY), lambda: store.put(KEY, VALUE), lambda: list(store.keys())):
         started = time.monotonic()
         with pytest.raises(kind) as caught:
@@ -103,12 +103,12 @@ def test_items_of_other_programs_are_not_listed(session: DesktopSession, store: 
 
     with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
         collection = secretstorage.get_default_collection(connection)
-        collection.create_item("a mail account", {"service": "awsv", "username": "somebody"}, b"secret")
+        collection.create_item("a mail account", {"service": "awsv", "username": "ana"}, b"secret")
     assert list(store(session.env).keys()) == []
 
 
 def copy_of(session: DesktopSession, text: bytes) -> None:
-    """One more item of our key, as a program that synchronises or merges collections makes it."""
+    """Another item of the same key, like a program that synchronises or merges collections creates."""
     import secretstorage
     from jeepney.io.blocking import open_dbus_connection
 
@@ -177,7 +177,7 @@ HANDS = 8
 
 
 def together(work: str, session: DesktopSession, root: Path, rounds: int) -> None:
-    """Eight processes do this at the same time, and none of them fails."""
+    """Eight processes do this at the same time, and all succeed."""
     job = {"root": str(root), "environ": dict(session.env), "rounds": rounds}
     argv = [sys.executable, "-c", OPENED + work]
     hands = [
@@ -213,7 +213,7 @@ def test_eight_concurrent_writers_lose_nothing(
 def test_many_short_clients_do_not_crash_daemon(
     session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path
 ) -> None:
-    """gnome-keyring 42.1 aborts if the first message of a program reads a property while others come and go."""
+    """gnome-keyring 42.1 aborts if a client's first message reads a property while other clients come and go."""
     together(READ, session, tmp_path, 1_500 if os.environ.get("AWSV_DEEP") else 150)
     assert list(store(session.env).keys()) == []
 
@@ -232,7 +232,7 @@ def test_missing_bus_is_unavailable(store: Callable[..., KeychainStore], tmp_pat
 def test_unresponsive_bus_is_unavailable(
     answers: list[bytes], store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes the connection, and perhaps who we are, and then says nothing."""
+    """It accepts the connection, and perhaps the authentication, and then does not answer."""
     monkeypatch.setattr(bus, "PATIENCE", 0.7)
     monkeypatch.setattr(bus, "_CONNECTING", 0.7)
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:

@@ -1,4 +1,4 @@
-"""Which keychain is opened: the one that was named, by its class, whatever else is installed or configured."""
+"""Which keychain is opened: always the configured class, whatever else is installed or configured."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_activatable_service_is_available(tmp_path: Path) -> None:
 
 
 def test_bus_without_activation_is_absent_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of these tests: without gnome-keyring those that need it are skipped, and say what is missing."""
+    """Without gnome-keyring, the tests that need it are skipped with the name of the absent part."""
     monkeypatch.setattr(secret_service, "_SERVICES", str(tmp_path))
     monkeypatch.delenv("AWSV_REQUIRE_ALL", raising=False)
     with pytest.raises(pytest.skip.Exception, match="absent part: gnome-keyring"), desktop(activation=True):
@@ -154,7 +154,7 @@ class K(KeyringBackend):
 
 @pytest.mark.parametrize("attack", ["variable", "keyringrc.cfg", "entry point", "null", "properties"])
 def test_keyring_settings_do_not_choose_keychain(attack: str, tmp_path: Path) -> None:
-    """Who can set variables, write keyring's configuration or install a backend of keyring gets no key by it."""
+    """An attacker who sets variables, writes keyring's configuration or installs a backend of keyring gets no key."""
     site = Site(tmp_path / "site")
     site.install("evil", {"keyring.backends": {"evil": "evil"}} if attack == "entry point" else {}, {"evil.py": EVIL})
     home = offline(tmp_path)
@@ -191,7 +191,7 @@ def test_keyring_settings_do_not_choose_keychain(attack: str, tmp_path: Path) ->
 
 
 def test_keyring_settings_attack_plain_keyring(tmp_path: Path) -> None:
-    """What ``keyring`` itself does with the same variable."""
+    """The effect of the same variable on plain ``keyring``."""
     site = Site(tmp_path / "site")
     site.install("evil", {}, {"evil.py": EVIL})
     home, mark = offline(tmp_path), tmp_path / "mark"

@@ -1,4 +1,4 @@
-"""The sources ``prompt`` and ``terminal``, against a person whose answers the test chooses."""
+"""The sources ``prompt`` and ``terminal``, with a user whose answers the test chooses."""
 
 from __future__ import annotations
 
