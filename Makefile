@@ -6,17 +6,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PARTS := $(wildcard core/pyproject.toml testkit/pyproject.toml plugins/*/pyproject.toml)
 EXAMPLES := $(wildcard examples/*/pyproject.toml)
-SOURCES := core/src testkit/src $(wildcard plugins/*/src) $(wildcard examples/*/src)
+TYPED := core/src core/tests testkit $(wildcard plugins/*/src plugins/*/tests examples/*/src examples/*/tests) \
+	tests demo benchmarks scripts awsv conftest.py
 
 # Modules of somebody's working folder have no place in what is tested. Bytecode is written at the first import (pip
 # makes none, for most of it is never imported), and not made anew by each of the thousands of processes.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
+.PHONY: help check coverage test-one demo test test-here test-others test-root test-deep contracts lint format bench build docs freeze-api clean
 
 help:
+	@echo 'make check   before each commit, in under a minute: format, lint, types, unit tests'
+	@echo 'make test-one T=tests/test_copy.py::test_x   one test, one file, or what pytest -k would take: T="-k anchor"'
+	@echo 'make coverage  the tests again, with branch coverage of each distribution against its floor'
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
-	@echo 'make test    lint, all tests, and the most on every other installed Python 3.11, 3.12, 3.13'
+	@echo 'make test    lint, all tests, and most of them on every other installed Python 3.11, 3.12, 3.13'
 	@echo 'make test-deep  all that is promised of the encrypted store, the clusters and the contracts, whole: an hour and more'
 	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
 	@echo 'make lint    ruff, the import contracts and mypy'
@@ -31,8 +35,17 @@ $(VENV)/.installed .venv-3.11/.installed .venv-3.12/.installed .venv-3.13/.insta
 		constraints.txt tests/requirements.txt scripts/environment $(wildcard awsv/*.* awsv/scripts/*) plugins/aws-vault/scripts/aws-vault $(PARTS) $(EXAMPLES)
 	@scripts/environment $(@D) $(PYTHON)
 
+check: lint
+	@scripts/run-tests $(VENV) -m unit --quiet --no-header
+
+coverage: $(VENV)/.installed
+	@scripts/coverage $(VENV) $(T)
+
+test-one: $(VENV)/.installed
+	@scripts/run-tests $(VENV) --numprocesses 0 $(T)
+
 demo: $(VENV)/.installed
-	@$(BIN)/python demo/day.py
+	@$(BIN)/python demo/scenario.py
 
 test: lint test-here test-others
 
@@ -48,17 +61,16 @@ test-root: $(VENV)/.installed
 
 test-deep: $(VENV)/.installed
 	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m security --dist worksteal
-	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m "not security" --dist worksteal \
-		$$(grep -rlE 'AWSV_DEEP|import .*sample' --include='test_*.py' tests plugins examples core/tests)
+	@AWSV_DEEP=1 scripts/run-tests $(VENV) -m "deep and not security" --dist worksteal
 
 contracts: $(VENV)/.installed
 	@$(BIN)/python scripts/contracts.py --numprocesses 2
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/lint-imports --no-logo --no-cache
-	MYPYPATH=demo:benchmarks $(BIN)/mypy $(SOURCES) demo benchmarks scripts
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy $(TYPED)
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix

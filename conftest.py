@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "support.fixtures",
+    "support.kinds",
     "support.openbao",
     "support.root",
     "support.security",

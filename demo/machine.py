@@ -1,6 +1,6 @@
 """A machine for the demo: a temporary home with a clean environment, and a moto server that is its AWS.
 
-Nothing of the caller takes part: not the environment, not ``~/.aws``, not a vault. :meth:`Machine.close` stops the
+Nothing of the caller is used: neither the environment, nor ``~/.aws``, nor a vault. :meth:`Machine.close` stops the
 server by its process id and removes the folder.
 """
 
@@ -22,35 +22,35 @@ BIN = Path(sys.executable).parent
 
 REGION = "eu-west-1"
 SECONDS = 60.0
-"""How long one command, one question or the server's start may take."""
+"""Time limit of one command, one prompt or the server's start."""
 
 ADMIN = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
     "AWS_DEFAULT_REGION": REGION,
 }
-"""Whoever prepares the account. moto takes any key."""
+"""Credentials that prepare the account. moto accepts any key."""
 
 
 class Failed(Exception):
-    """A step did not return what it should."""
+    """A step did not have the expected result."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command did."""
+    """The result of a command."""
 
     stdout: str
-    """On a terminal everything that appeared there, standard error and answers included."""
+    """On a terminal everything that appeared there, including standard error and answers."""
     stderr: str
     seconds: float
     calls: int
-    """Requests that reached AWS meanwhile."""
+    """Number of requests that reached AWS while the command ran."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person types at a question."""
+    """The text that the user types at a prompt."""
 
     question: str
     """A regular expression."""
@@ -58,7 +58,7 @@ class Answer:
 
 
 class Machine:
-    """The machine. The server runs as soon as this is made."""
+    """The machine. The constructor starts the server."""
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="awsv-demo-"))
@@ -86,8 +86,8 @@ class Machine:
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                # The interpreter by name: the script's own first line is too long for the kernel in a deep folder.
-                # Port 0: the kernel chooses one that is free.
+                # Name the interpreter: in a deep folder, the script's first line is too long for the kernel.
+                # Port 0: the kernel chooses a free port.
                 [sys.executable, str(BIN / "moto_server"), "-H", "127.0.0.1", "-p", "0"],
                 env={**self.env, "PYTHONUNBUFFERED": "1"},
                 cwd=self.root,
@@ -107,16 +107,16 @@ class Machine:
 
     @property
     def server_pid(self) -> int:
-        """The process id of the AWS."""
+        """The process id of the moto server."""
         return self._server.pid
 
     @property
     def calls(self) -> int:
-        """Requests that have reached AWS."""
+        """Number of requests that have reached AWS."""
         return self.log.read_text(errors="replace").count('"POST ')
 
     def stop_aws(self) -> None:
-        """Switch AWS off; may be called twice."""
+        """Stop the moto server; may be called twice."""
         if self._server.poll() is None:
             self._server.terminate()
             try:
@@ -131,10 +131,10 @@ class Machine:
         shutil.rmtree(self.root)
 
     def run(self, command: str, *, env: Mapping[str, str] | None = None) -> Result:
-        """Run a shell's command line without a terminal.
+        """Run a shell command line without a terminal.
 
-        :param env: in addition to the machine's own.
-        :raises Failed: it does not end with 0.
+        :param env: variables in addition to the machine's own.
+        :raises Failed: its exit code is not 0, or it takes longer than :data:`SECONDS`.
         """
         before, start = self.calls, time.perf_counter()
         try:
@@ -150,16 +150,16 @@ class Machine:
                 start_new_session=True,
             )
         except subprocess.TimeoutExpired:
-            raise Failed(f"{command}: not done after {SECONDS:g} seconds") from None
+            raise Failed(f"{command}: still running after {SECONDS:g} seconds") from None
         seconds = time.perf_counter() - start
         if done.returncode:
             raise Failed(f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return Result(done.stdout, done.stderr, seconds, self.calls - before)
 
     def type(self, command: str, answers: Sequence[Answer], *, env: Mapping[str, str] | None = None) -> Result:
-        """Run a command line on a pseudo-terminal and answer its questions, in their order.
+        """Run a command line on a pseudo-terminal and answer its prompts, in their order.
 
-        :raises Failed: a question does not come, another one does, or the command does not end with 0.
+        :raises Failed: a prompt does not appear, an unexpected one appears, or the exit code is not 0.
         """
         import pexpect
 
@@ -183,7 +183,7 @@ class Machine:
             child.expect(pexpect.EOF)
             shown += child.before
         except (pexpect.EOF, pexpect.TIMEOUT) as error:
-            expected = "its end" if "EOF" not in type(error).__name__ else "the next question"
+            expected = "the end" if "EOF" not in type(error).__name__ else "the next prompt"
             raise Failed(f"{command}: waited for {expected}\n{shown}{child.before}") from None
         finally:
             child.close(force=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support.gallery import AT_IMPORT, NOISE, SAID, WHEN_USED, offer, spec
+from support.broken_plugins import AT_IMPORT, NOISE, SAID, WHEN_USED, offer, spec
 from support.home import PROGRAM, Home
-from support.sites import HEADER, PASSPHRASE, STORAGE, Site, failure, install, module_of, plugin_folder
+from support.overlay_env import HEADER, PASSPHRASE, STORAGE, OverlayEnv, failure, install, module_of, plugin_folder
 from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 from vault_core.plugins.discovery import scan
 from vault_core.plugins.install_hint import OURS
@@ -19,9 +19,9 @@ CANARY = "canary-in-a-message"
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def broken(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
     """An environment with every broken plugin at once."""
-    site = Site(tmp_path_factory.mktemp("broken") / "site")
+    site = OverlayEnv(tmp_path_factory.mktemp("broken") / "site")
     for name, source in AT_IMPORT.items():
         install(site, name, source)
     for name, source in WHEN_USED.items():
@@ -38,14 +38,14 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.mark.parametrize("name", [*AT_IMPORT, "no-module"])
-def test_one_that_does_not_load(name: str, broken: Site, home: Home) -> None:
+def test_one_that_does_not_load(name: str, broken: OverlayEnv, home: Home) -> None:
     distribution = "vault-plugin-nowhere" if name == "no-module" else f"vault-plugin-{name}"
     stderr = failure(home.run(broken.awsv, "list", "--unlock", env={"AWS_VAULT_BACKEND": name}), 3, distribution)
     assert "1.0" in stderr  # of which version
 
 
 @pytest.mark.parametrize("name", WHEN_USED)
-def test_one_that_fails_when_it_is_used(name: str, broken: Site, home: Home) -> None:
+def test_one_that_fails_when_it_is_used(name: str, broken: OverlayEnv, home: Home) -> None:
     words = ["list", "--unlock"] if name.startswith("keys") else ["exec", "-n", "-j", "work"]
     for debug in ([], ["--debug"]):
         done = home.run(broken.awsv, *debug, "--backend", name, *words)
@@ -62,14 +62,14 @@ def test_one_that_fails_when_it_is_used(name: str, broken: Site, home: Home) -> 
 @pytest.mark.parametrize("says", ["locate=leave", "principal=leave", "locate=lambda _: 7", "principal=lambda _: 1 / 0"])
 def test_one_that_cannot_say_where_it_is(says: str, tmp_path: Path, home: Home) -> None:
     """Not even by ending the process: the caller would think that their command had run."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     source = "def open_(ctx): raise AssertionError\ndef leave(ctx): sys.exit(0)\n"
     install(site, "odd", HEADER + source + spec("odd", more=says))
     failure(home.run(site.awsv, "--backend", "odd", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-odd")
 
 
 def test_one_whose_option_breaks(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     source = "def open_(ctx): raise AssertionError\n"
     more = "options=(Option(name='size', help='a size', parse=lambda text: {}[text]),)"
     install(site, "odd", HEADER + source + spec("odd", more=more))
@@ -79,7 +79,7 @@ def test_one_whose_option_breaks(tmp_path: Path, home: Home) -> None:
 
 def test_one_that_ends_the_process_when_it_is_closed(tmp_path: Path, home: Home) -> None:
     """Neither is a failure a success then, nor does the program not run that was to run."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     key = json.dumps({"access_key_id": KEY_ID, "secret_access_key": SECRET})
     source = f"""{HEADER}
 class B(StorageBackend):
@@ -101,7 +101,7 @@ def open_(ctx):
 
 
 def test_one_whose_options_are_none(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "odd", HEADER + "def open_(ctx): raise AssertionError\n" + spec("odd", more="options=(7,)"))
     failure(home.run(site.awsv, "--backend", "odd", "list", "--unlock"), 3, "vault-plugin-odd")
     # Nobody knows which of its variables are secret, so all are.
@@ -110,18 +110,18 @@ def test_one_whose_options_are_none(tmp_path: Path, home: Home) -> None:
     assert (done.returncode, CANARY in done.stdout) == (0, False), done.stderr
 
 
-def test_with_a_child_the_failure_is_ours(broken: Site, home: Home) -> None:
+def test_with_a_child_the_failure_is_ours(broken: OverlayEnv, home: Home) -> None:
     failure(home.run(broken.awsv, "--backend", "raises", "exec", "work", "--", "/bin/true"), 125, "vault-plugin-raises")
 
 
-def test_nobody_else_is_disturbed(broken: Site, home: Home) -> None:
+def test_nobody_else_is_disturbed(broken: OverlayEnv, home: Home) -> None:
     for words in (["--version"], ["list"], ["exec", "-n", "-j", "work"], ["--help"]):
         here, there = (home.run(program, *words, env=UNLOCKED) for program in (broken.awsv, PROGRAM))
         assert (here.returncode, here.stderr) == (0, ""), words
         assert here.stdout == there.stdout
 
 
-def test_they_are_listed_without_being_loaded(broken: Site, home: Home) -> None:
+def test_they_are_listed_without_being_loaded(broken: OverlayEnv, home: Home) -> None:
     done = home.run(broken.awsv, "plugins", "list", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = {entry["name"]: entry for entry in json.loads(done.stdout)}
@@ -137,7 +137,7 @@ def test_they_are_listed_without_being_loaded(broken: Site, home: Home) -> None:
 
 
 def test_a_noisy_one_keeps_out_of_standard_output(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     indented = NOISE.replace("\n", "\n    ").rstrip()
     key = json.dumps({"access_key_id": KEY_ID, "secret_access_key": SECRET})
     source = f"""{HEADER}{NOISE}
@@ -165,7 +165,7 @@ def open_(ctx):
 
 
 def test_one_that_hangs_can_be_interrupted(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "hangs", offer("hangs", before='import time\nos.write(2, b"on it")\ntime.sleep(600)'))
     child = home.spawn("--backend", "hangs", "list", "--unlock", program=site.awsv)
     child.expect("on it")
@@ -177,7 +177,7 @@ def test_one_that_hangs_can_be_interrupted(tmp_path: Path, home: Home) -> None:
 
 def test_our_own_settings_name_no_plugin(tmp_path: Path, home: Home) -> None:
     """``AWS_VAULT_SESSION_CACHE`` is no option of a plugin ``session``: it is not loaded, and the child keeps it."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     for name in ("session", "passphrase", "load", "disable"):
         install(site, name, f"raise SystemExit(open({str(tmp_path / 'imported')!r}, 'w'))")
     ours = {
@@ -193,7 +193,7 @@ def test_our_own_settings_name_no_plugin(tmp_path: Path, home: Home) -> None:
 
 
 def test_completing_the_name_of_a_command_loads_none(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "stranger", f"raise SystemExit(open({str(tmp_path / 'imported')!r}, 'w'))", group="vault.command.v1")
     for word, names in (("", {"add", "exec", "stranger"}), ("st", {"stranger"}), ("ex", {"exec", "explain", "export"})):
         completing = {"_AWSV_COMPLETE": "bash_complete", "COMP_WORDS": f"awsv {word}", "COMP_CWORD": "1"}
@@ -205,7 +205,7 @@ def test_completing_the_name_of_a_command_loads_none(tmp_path: Path, home: Home)
 
 
 def test_two_that_offer_one_name(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     mark = tmp_path / "imported"
     for distribution in ("Vault.Plugin_One", "vault-plugin-two"):
         module = distribution.lower().replace(".", "_").replace("-", "_")
@@ -223,7 +223,7 @@ def test_two_that_offer_one_name(tmp_path: Path, home: Home) -> None:
 
 def test_two_that_offer_the_default(tmp_path: Path, home: Home) -> None:
     """Nobody takes over ``file`` by being installed: then it works for nobody, and both are named."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     site.install("evil-file", {STORAGE: {"file": "evil_file"}}, {"evil_file.py": "raise SystemExit('imported')"})
     failure(home.run(site.awsv, "list", env=UNLOCKED), 3, "evil-file and vault-plugin-file")
 
@@ -240,7 +240,7 @@ USES: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @pytest.mark.parametrize(("kind", "name"), OURS, ids=lambda text: text)
 def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site", without=[OURS[kind, name]])
+    site = OverlayEnv(tmp_path / "site", without=[OURS[kind, name]])
     words, variable = USES[kind]
     if kind == "mfa":
         home.configure("[profile work]\nregion = eu-west-1\nmfa_serial = arn:aws:iam::123456789012:mfa/ana\n")
@@ -252,7 +252,7 @@ def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home:
 
 
 def test_a_missing_source_is_no_matter_while_another_has_the_passphrase(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site", without=["vault-plugin-prompt"])
+    site = OverlayEnv(tmp_path / "site", without=["vault-plugin-prompt"])
     done = home.run(site.awsv, "exec", "-n", "-j", "work", env=UNLOCKED)
     assert (done.returncode, done.stderr) == (0, "")
     # Nor is it while a wrong one is refused: nobody can be asked here.
@@ -303,7 +303,7 @@ def test_a_store_that_nobody_set_up(words: Sequence[str], hint: str, home: Home)
 
 
 def test_names_from_metadata_cannot_drive_the_terminal(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     odd = dict.fromkeys(("\x1b[2J", "UPPER", "no", "a" * 40, "mfa", "..", "-x", "ünï"), "m")
     site.install("odd-names", {STORAGE: odd}, {"m.py": "raise SystemExit('imported')"}, version="1\x1b[31m")
     done = home.run(site.awsv, "plugins", "list")
@@ -324,7 +324,7 @@ SOURCES = {
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_broken_source_is_blamed_and_not_the_store(name: str, tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     source = f"""{HEADER}
 class S(PassphraseSource):
     {SOURCES[name]}
@@ -362,7 +362,7 @@ def open_(ctx): return Loose(ctx)
 
 def test_one_that_lets_everybody_write_what_is_made_harms_nobody_else(tmp_path: Path) -> None:
     """Neither awsv's folders and files nor the folder that it gave the plugin are as the umask says."""
-    site, home = Site(tmp_path / "site"), offline(tmp_path)
+    site, home = OverlayEnv(tmp_path / "site"), offline(tmp_path)
     install(site, "loose", HEADER + LOOSE + spec("loose"))
     document = json.dumps({"AccessKeyId": KEY_ID, "SecretAccessKey": SECRET})
     state = Path(home.env["XDG_STATE_HOME"], "deep")

@@ -21,8 +21,8 @@ import pytest
 
 from support import canaries, parts
 from support.canaries import KEY_SECRET, MFA_CODE, PASSPHRASE, SESSION_SECRET, SESSION_TOKEN, WRONG_PASSPHRASE
-from support.front import Fault, Front, bad_signature, deny, deny_mfa, garbage
 from support.home import PROGRAM, Home
+from support.recording_proxy import Fault, RecordingProxy, bad_signature, deny, deny_mfa, garbage
 from support.vaults import fill, store_path
 from vault_core.api import Secret
 from vault_plugin_file.backend import FileBackend
@@ -63,7 +63,7 @@ def answer(action: str) -> Fault:
 
 
 @pytest.fixture
-def person(home: Home, front: Front) -> Home:
+def person(home: Home, front: RecordingProxy) -> Home:
     """A home with a canary for a key, whose AWS answers with canaries."""
     home.configure(CONFIG)
     fill(home, dict.fromkeys(("work", "coded"), (KEY_ID, KEY_SECRET)), passphrase=PASSPHRASE)
@@ -160,7 +160,7 @@ def test_commands_that_fail(flags: Sequence[str], person: Home) -> None:
     ],
     ids=["denied", "bad-signature", "garbage"],
 )
-def test_aws_repeats_secrets_in_its_errors(fault: Fault, person: Home, front: Front) -> None:
+def test_aws_repeats_secrets_in_its_errors(fault: Fault, person: Home, front: RecordingProxy) -> None:
     front.forget()
     front.on("GetSessionToken", fault)
     for words in (["exec", "-j", "work"], ["ready", "--json", "work"]):
@@ -219,7 +219,7 @@ def test_what_is_typed_is_not_shown(flags: Sequence[str], person: Home) -> None:
     assert canaries.found_in_files(person.root) == {}
 
 
-def test_a_code_that_is_typed_goes_to_aws_alone(person: Home, front: Front) -> None:
+def test_a_code_that_is_typed_goes_to_aws_alone(person: Home, front: RecordingProxy) -> None:
     front.forget()
     front.on("GetSessionToken", deny_mfa(), times=2)
     front.on("GetSessionToken", answer("GetSessionToken"))

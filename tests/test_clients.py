@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from support.clients import Node
-from support.front import Front
 from support.home import Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import RecordingProxy
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
@@ -40,26 +40,26 @@ def identity(home: Home, *argv: str | Path, env: dict[str, str | None] | None = 
     return arn
 
 
-def test_aws_cli_v1(home: Home, front: Front, asked: Path, aws_v1: Path) -> None:
+def test_aws_cli_v1(home: Home, front: RecordingProxy, asked: Path, aws_v1: Path) -> None:
     assert identity(home, aws_v1, "sts", "get-caller-identity", "--profile", "work") == ALICE
     assert front.actions == ["GetCallerIdentity"]
     assert asked.read_text() == "asked\n"
 
 
-def test_aws_cli_v2(home: Home, front: Front, asked: Path, aws_v2: Path) -> None:
+def test_aws_cli_v2(home: Home, front: RecordingProxy, asked: Path, aws_v2: Path) -> None:
     argv = (aws_v2, "sts", "get-caller-identity", "--profile", "work", "--output", "json", "--endpoint-url", front.url)
     assert identity(home, *argv) == ALICE
     assert front.actions == ["GetCallerIdentity"]
     assert asked.read_text() == "asked\n"
 
 
-def test_javascript_sdk(home: Home, front: Front, asked: Path, node: Node) -> None:
+def test_javascript_sdk(home: Home, front: RecordingProxy, asked: Path, node: Node) -> None:
     assert identity(home, node.program, node.identity, "work", front.url, env={**node.env}) == ALICE
     assert front.actions == ["GetCallerIdentity"]
     assert asked.read_text() == "asked\n"
 
 
-def test_boto3(home: Home, front: Front, asked: Path) -> None:
+def test_boto3(home: Home, front: RecordingProxy, asked: Path) -> None:
     program = "import boto3, json; print(json.dumps(boto3.client('sts').get_caller_identity()))"
     env = {"AWS_PROFILE": "work", "AWS_DEFAULT_REGION": "eu-west-1"}
     assert identity(home, sys.executable, "-c", program, env={**env}) == ALICE

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 
 WIRE = ("config", "credential-process")
 
@@ -42,7 +42,7 @@ def identity(home: Home, aws: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_cli_asks_awsv_and_undo_restores_every_byte(person: Home, front: Front, aws_v1: Path) -> None:
+def test_the_cli_asks_awsv_and_undo_restores_every_byte(person: Home, front: RecordingProxy, aws_v1: Path) -> None:
     before = person.config.read_bytes()
     done = person.awsv(*WIRE, "work", "admin", "--yes")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front
 from support.home import Home
-from support.sites import Site
+from support.overlay_env import OverlayEnv
+from support.recording_proxy import RecordingProxy
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
 
 GROUP = "vault.command.v1"
@@ -73,7 +73,7 @@ def command(odd):
 """
 
 
-def install(site: Site, name: str, *, command: str = COMMAND, distribution: str = "") -> None:
+def install(site: OverlayEnv, name: str, *, command: str = COMMAND, distribution: str = "") -> None:
     distribution = distribution or f"vault-plugin-{name}"
     module = distribution.replace("-", "_")
     files = {f"{module}.py": SPEC.format(name=name, module=module), f"{module}_command.py": command}
@@ -81,8 +81,8 @@ def install(site: Site, name: str, *, command: str = COMMAND, distribution: str 
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    site = Site(tmp_path_factory.mktemp("commands") / "site")
+def site(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
+    site = OverlayEnv(tmp_path_factory.mktemp("commands") / "site")
     install(site, "visit")
     install(site, "list", distribution="vault-plugin-list-thief")
     install(site, "rm", distribution="vault-plugin-rm-thief")
@@ -104,7 +104,9 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def test_it_gets_credentials_and_keeps_standard_output_clean(site: Site, tmp_path: Path, front: Front) -> None:
+def test_it_gets_credentials_and_keeps_standard_output_clean(
+    site: OverlayEnv, tmp_path: Path, front: RecordingProxy
+) -> None:
     home = Home(tmp_path / "with-aws", front.url)
     fill(home, {"work": (KEY_ID, SECRET)})
     done = home.run(site.awsv, "visit", "key", "work", env=UNLOCKED)
@@ -114,13 +116,13 @@ def test_it_gets_credentials_and_keeps_standard_output_clean(site: Site, tmp_pat
     assert [call.action for call in front.calls] == ["GetSessionToken"]
 
 
-def test_it_works_like_one_of_ours(site: Site, home: Home) -> None:
+def test_it_works_like_one_of_ours(site: OverlayEnv, home: Home) -> None:
     done = home.run(site.awsv, "visit", "table")
     assert done.stdout == 'A  B\n=  =\n1  2\n{\n  "a": 1\n}\n'
     assert done.stderr == "awsv: said\n"
 
 
-def test_it_takes_the_programs_options(site: Site, home: Home) -> None:
+def test_it_takes_the_programs_options(site: OverlayEnv, home: Home) -> None:
     done = home.run(site.awsv, "visit", "key", "--loud", "--backend", "nowhere", "work")
     assert done.returncode == 3
     assert "no storage backend named 'nowhere'" in done.stderr
@@ -129,7 +131,7 @@ def test_it_takes_the_programs_options(site: Site, home: Home) -> None:
     assert SECRET not in done.stderr
 
 
-def test_help_is_data(site: Site, home: Home) -> None:
+def test_help_is_data(site: OverlayEnv, home: Home) -> None:
     done = home.run(site.awsv, "visit", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Help of a stranger." in done.stdout
@@ -137,7 +139,7 @@ def test_help_is_data(site: Site, home: Home) -> None:
     assert "Whose key it is." in home.run(site.awsv, "visit", "key", "--help").stdout
 
 
-def test_the_programs_help_imports_none_of_them(site: Site, home: Home) -> None:
+def test_the_programs_help_imports_none_of_them(site: OverlayEnv, home: Home) -> None:
     done = home.run(site.awsv, "--help")
     assert done.returncode == 0
     assert "visit  from vault-plugin-visit" in done.stdout
@@ -168,7 +170,7 @@ def test_the_programs_help_imports_none_of_them(site: Site, home: Home) -> None:
         (("visi",), 2, "did you mean 'awsv visit'?"),
     ],
 )
-def test_failures(site: Site, home: Home, words: tuple[str, ...], code: int, said: str) -> None:
+def test_failures(site: OverlayEnv, home: Home, words: tuple[str, ...], code: int, said: str) -> None:
     done = home.run(site.awsv, *words)
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert said in done.stderr
@@ -176,7 +178,7 @@ def test_failures(site: Site, home: Home, words: tuple[str, ...], code: int, sai
     assert SECRET not in done.stderr
 
 
-def test_names_of_ours_are_taken(site: Site, home: Home) -> None:
+def test_names_of_ours_are_taken(site: OverlayEnv, home: Home) -> None:
     assert home.run(site.awsv, "list", "--credentials").stdout == "work\n"
     assert home.run(site.awsv, "rm", "--help").stdout.startswith("Usage: awsv rm")
     listed = json.loads(home.run(site.awsv, "plugins", "list", "--json").stdout)
@@ -198,7 +200,7 @@ def test_names_of_ours_are_taken(site: Site, home: Home) -> None:
     }
 
 
-def test_exec_is_not_hurt_by_a_command_whose_variables_are_set(site: Site, home: Home) -> None:
+def test_exec_is_not_hurt_by_a_command_whose_variables_are_set(site: OverlayEnv, home: Home) -> None:
     """Variables of a plugin make it load for its secret options, and a command has none."""
     env = {"AWS_VAULT_VISIT_X": "1", "AWS_VAULT_CRASH_X": "1"}
     done = home.run(site.awsv, "exec", "-n", "work", "--", "/bin/sh", "-c", "echo $AWS_ACCESS_KEY_ID", env=env)

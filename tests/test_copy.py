@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.home import PROGRAM, Home
-from support.sites import Site
+from support.overlay_env import OverlayEnv
 from support.slot_plugins import PLAIN, SHELF
 from support.vaults import CHEAP, KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, offline
 from vault_core.api import Credentials, Secret
@@ -165,7 +165,7 @@ def test_a_store_that_is_still_to_be_made(pair: Pair) -> None:
 @pytest.mark.parametrize(("backend", "code"), [("shelf", 4), ("plain", 7)])
 def test_a_store_of_another_kind(pair: Pair, tmp_path: Path, backend: str, code: int) -> None:
     """One that awsv seals must have been made; one that protects itself is none that awsv makes (this one loses)."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     source = {"shelf": SHELF, "plain": PLAIN}[backend]
     module = f"{backend}_store"
     site.install(f"vault-plugin-{backend}", {"vault.storage.v1": {backend: module}}, {f"{module}.py": source})

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
-from support.front import Front
 from support.home import Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, add, key_of
 from support.vaults import KEY_ID, SECRET, data, stores
 
@@ -48,7 +48,7 @@ aws_session_token = canary-of-a-token
 
 
 @pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
+def logged_in(home: Home, moto: MotoServer) -> Home:
     home.configure(CONFIG)
     home.credentials.write_text(CREDENTIALS)
     add(home, moto.alice, "work")
@@ -68,49 +68,49 @@ def line_of(path: Path, text: str) -> str:
 
 @pytest.mark.parametrize("profile", ["default", "work", "bare", "late", "keyed", "keys"])
 def test_the_region_is_the_one_of_the_cli_and_boto3(
-    profile: str, laptop: Home, aws_v1: Path, monkeypatch: pytest.MonkeyPatch
+    profile: str, logged_in: Home, aws_v1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(laptop.config))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(laptop.credentials))
-    region = explained(laptop, profile)["region"]
-    assert (region or "") == laptop.run(aws_v1, "configure", "get", "region", "--profile", profile).stdout.strip()
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(logged_in.config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(logged_in.credentials))
+    region = explained(logged_in, profile)["region"]
+    assert (region or "") == logged_in.run(aws_v1, "configure", "get", "region", "--profile", profile).stdout.strip()
     assert region == boto3.Session(profile_name=profile).region_name
 
 
-def test_every_value_has_its_file_and_line(laptop: Home) -> None:
-    values = {one["key"]: (one["value"], one["from"]) for one in explained(laptop, "work")["values"]}
-    assert values["region"] == ("eu-west-3", line_of(laptop.credentials, "region = eu-west-3"))
-    assert values["output"] == ("json", line_of(laptop.config, "output = json"))
+def test_every_value_has_its_file_and_line(logged_in: Home) -> None:
+    values = {one["key"]: (one["value"], one["from"]) for one in explained(logged_in, "work")["values"]}
+    assert values["region"] == ("eu-west-3", line_of(logged_in.credentials, "region = eu-west-3"))
+    assert values["output"] == ("json", line_of(logged_in.config, "output = json"))
 
 
-def test_a_role_that_only_the_credentials_file_has(laptop: Home, front: Front) -> None:
-    assert [step["step"] for step in explained(laptop, "late")["steps"]] == ["stored key", "sts.AssumeRole"]
-    done = laptop.awsv("exec", "late", "--", "/usr/bin/env", env=UNLOCKED)
+def test_a_role_that_only_the_credentials_file_has(logged_in: Home, front: RecordingProxy) -> None:
+    assert [step["step"] for step in explained(logged_in, "late")["steps"]] == ["stored key", "sts.AssumeRole"]
+    done = logged_in.awsv("exec", "late", "--", "/usr/bin/env", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert "AWS_REGION=sa-east-1" in done.stdout.splitlines()
-    assert "AWS_REGION=sa-east-1" in laptop.awsv("export", "--format=env", "late", env=UNLOCKED).stdout
+    assert "AWS_REGION=sa-east-1" in logged_in.awsv("export", "--format=env", "late", env=UNLOCKED).stdout
     assert [call.action for call in front.calls] == ["AssumeRole"]
 
 
-def test_a_role_that_only_the_credentials_file_has_needs_no_key(laptop: Home) -> None:
-    done = laptop.awsv("add", "--env", "late", env={**UNLOCKED, **KEYS})
+def test_a_role_that_only_the_credentials_file_has_needs_no_key(logged_in: Home) -> None:
+    done = logged_in.awsv("add", "--env", "late", env={**UNLOCKED, **KEYS})
     assert done.returncode == 2
     assert "profile 'late' uses the credentials of 'work'" in done.stderr
 
 
-def test_a_session_is_another_one_when_a_setting_changes(laptop: Home, front: Front) -> None:
-    first = key_of(laptop, "late", env=UNLOCKED)
-    assert key_of(laptop, "late") == first
-    laptop.credentials.write_text(CREDENTIALS.replace("[late]\n", "[late]\nrole_session_name = other\n"))
-    assert key_of(laptop, "late", env=UNLOCKED) != first
-    laptop.credentials.write_text(CREDENTIALS)
-    assert key_of(laptop, "late") == first
+def test_a_session_is_another_one_when_a_setting_changes(logged_in: Home, front: RecordingProxy) -> None:
+    first = key_of(logged_in, "late", env=UNLOCKED)
+    assert key_of(logged_in, "late") == first
+    logged_in.credentials.write_text(CREDENTIALS.replace("[late]\n", "[late]\nrole_session_name = other\n"))
+    assert key_of(logged_in, "late", env=UNLOCKED) != first
+    logged_in.credentials.write_text(CREDENTIALS)
+    assert key_of(logged_in, "late") == first
     assert len(front.calls) == 2
 
 
-def test_its_keys_are_neither_used_nor_shown(laptop: Home) -> None:
+def test_its_keys_are_neither_used_nor_shown(logged_in: Home) -> None:
     for profile, told in (("keyed", "no key is stored for profile 'keyed'"), ("keys", "unknown profile 'keys'")):
-        done = laptop.awsv("exec", "-j", profile, env=UNLOCKED)
+        done = logged_in.awsv("exec", "-j", profile, env=UNLOCKED)
         assert (done.returncode, done.stdout) == (4 if profile == "keyed" else 2, "")
         assert told in done.stderr
         for words in (
@@ -119,17 +119,17 @@ def test_its_keys_are_neither_used_nor_shown(laptop: Home) -> None:
             ["list", "--json"],
             ["exec", "-j", profile],
         ):
-            told_of = laptop.awsv(*words, env=UNLOCKED)
+            told_of = logged_in.awsv(*words, env=UNLOCKED)
             assert "canary" not in (told_of.stdout + told_of.stderr).lower()
 
 
-def test_which_profiles_are_listed_and_matched(laptop: Home) -> None:
-    assert laptop.awsv("list", "--profiles").stdout.splitlines() == ["default", "work", "bare", "late"]
-    listed = json.loads(laptop.awsv("list", "--json").stdout)
+def test_which_profiles_are_listed_and_matched(logged_in: Home) -> None:
+    assert logged_in.awsv("list", "--profiles").stdout.splitlines() == ["default", "work", "bare", "late"]
+    listed = json.loads(logged_in.awsv("list", "--json").stdout)
     assert [one["profile"] for one in listed if one["in_config"]] == ["default", "work", "bare", "late"]
-    done = laptop.awsv("ready", "--json", "la*", "wor*", env=UNLOCKED)
+    done = logged_in.awsv("ready", "--json", "la*", "wor*", env=UNLOCKED)
     assert [(one["profile"], one["ready"]) for one in json.loads(done.stdout)] == [("late", True), ("work", True)]
-    assert "no profile matches 'key*'" in laptop.awsv("ready", "key*", env=UNLOCKED).stderr
+    assert "no profile matches 'key*'" in logged_in.awsv("ready", "key*", env=UNLOCKED).stderr
 
 
 def test_the_store_that_it_names_is_written_and_read(home: Home) -> None:
@@ -144,8 +144,8 @@ def test_the_store_that_it_names_is_written_and_read(home: Home) -> None:
     assert explained(home, "work")["steps"][0]["place"].startswith(str(second))
 
 
-def test_a_file_that_botocore_rejects_is_named(laptop: Home) -> None:
-    laptop.credentials.write_text("[work]\nregion\n")
-    done = laptop.awsv("exec", "-j", "work", env=UNLOCKED)
+def test_a_file_that_botocore_rejects_is_named(logged_in: Home) -> None:
+    logged_in.credentials.write_text("[work]\nregion\n")
+    done = logged_in.awsv("exec", "-j", "work", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{laptop.credentials}:2: neither a section" in done.stderr
+    assert f"{logged_in.credentials}:2: neither a section" in done.stderr

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from support.crowd import until_idle
 from support.failures import assert_shape
-from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.processes import until_idle
+from support.recording_proxy import RecordingProxy, deny
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 from vault_core.cli.commands import ALIASES, COMMANDS
 
@@ -35,7 +35,7 @@ def home(tmp_path: Path) -> Home:
 
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
-FAILURES: Sequence[tuple[int, Sequence[str], dict[str, str | None]]] = (
+FAILURES: Sequence[tuple[int, Sequence[str], dict[str, str | None]]] = (  # type: ignore[assignment]
     (2, ["frobnicate"], {}),
     (2, ["--frobnicate"], {}),
     (2, ["--backend"], {}),
@@ -106,7 +106,7 @@ def test_a_config_that_is_none(home: Home) -> None:
         assert str(home.config) in done.stderr
 
 
-def test_aws_refuses(tmp_path: Path, front: Front, moto: MotoServer) -> None:
+def test_aws_refuses(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> None:
     home = Home(tmp_path / "aws", front.url)
     fill(home, {"work": (moto.alice.access_key_id, moto.alice.secret_access_key)})
     front.on("GetSessionToken", deny())

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from support.front import Call, Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
-from support.sites import HEADER, Site, install
-from support.stored import CODE, MFA, UNLOCKED, add, state, store_file
+from support.overlay_env import HEADER, OverlayEnv, install
+from support.recording_proxy import Call, RecordingProxy
+from support.stored import CODE, MFA, UNLOCKED, add, state
+from support.vaults import store_path
 
 CONFIG = f"""
 [profile work]
@@ -56,7 +57,7 @@ WIRE = {
 
 
 @pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
+def logged_in(home: Home, moto: MotoServer) -> Home:
     home.configure(CONFIG)
     add(home, moto.alice, "work", "mfa")
     return home
@@ -101,41 +102,41 @@ def seen(call: Call) -> dict[str, str]:
     ],
     ids=" ".join,
 )
-def test_exec_follows_the_plan(laptop: Home, front: Front, words: list[str]) -> None:
-    plan = explained(laptop, *words)
+def test_exec_follows_the_plan(logged_in: Home, front: RecordingProxy, words: list[str]) -> None:
+    plan = explained(logged_in, *words)
     assert front.calls == []
     expected = calls_of(plan)
-    done = laptop.awsv("exec", "-j", *words, "-t", CODE, env=UNLOCKED)
+    done = logged_in.awsv("exec", "-j", *words, "-t", CODE, env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert [seen(call) for call in front.calls] == expected
     made = len(front.calls)
     if "-n" not in words and "--no-session" not in words:
-        after = explained(laptop, *words)
+        after = explained(logged_in, *words)
         assert calls_of(after) == []
         assert after["steps"][-1]["cached_until"] == json.loads(done.stdout)["Expiration"]
-        assert laptop.awsv("exec", "-j", *words).returncode == 0
+        assert logged_in.awsv("exec", "-j", *words).returncode == 0
         assert len(front.calls) == made
 
 
-def test_the_plan_starts_at_the_nearest_live_step(laptop: Home, front: Front) -> None:
-    assert laptop.awsv("exec", "-j", "role-mfa", "-t", CODE, env=UNLOCKED).returncode == 0
+def test_the_plan_starts_at_the_nearest_live_step(logged_in: Home, front: RecordingProxy) -> None:
+    assert logged_in.awsv("exec", "-j", "role-mfa", "-t", CODE, env=UNLOCKED).returncode == 0
     front.forget()
-    plan = explained(laptop, "behind")
+    plan = explained(logged_in, "behind")
     assert [bool(step.get("cached_until")) for step in plan["steps"]] == [False, True, True, False]
-    store_file(laptop).unlink()
-    assert laptop.awsv("exec", "-j", "behind").returncode == 0
+    store_path(logged_in).unlink()
+    assert logged_in.awsv("exec", "-j", "behind").returncode == 0
     assert [seen(call) for call in front.calls] == calls_of(plan)
 
 
-def test_it_asks_nobody_and_changes_nothing(laptop: Home, front: Front) -> None:
-    terminal = laptop.spawn("explain", "role-mfa")
+def test_it_asks_nobody_and_changes_nothing(logged_in: Home, front: RecordingProxy) -> None:
+    terminal = logged_in.spawn("explain", "role-mfa")
     terminal.expect("not checked: locked")
     assert "assphrase" not in terminal.before  # a question that nobody answers ends after 45 s, and then it is locked
     terminal.expect("prompt = terminal")
     terminal.wait()
     assert terminal.exitstatus == 0
     assert front.calls == []
-    assert state(laptop, "sessions") == []
+    assert state(logged_in, "sessions") == []
 
 
 @pytest.mark.parametrize(
@@ -146,24 +147,24 @@ def test_it_asks_nobody_and_changes_nothing(laptop: Home, front: Front) -> None:
         (UNLOCKED, "stored: AKIA"),
     ],
 )
-def test_the_stored_key(laptop: Home, env: dict[str, str], state: str) -> None:
-    [key, *_] = explained(laptop, "role", env=env)["steps"]
+def test_the_stored_key(logged_in: Home, env: dict[str, str], state: str) -> None:
+    [key, *_] = explained(logged_in, "role", env=env)["steps"]
     assert key["profile"] == "work"
     assert key["state"].startswith(state)
-    assert key["place"] == str(store_file(laptop))
+    assert key["place"] == str(store_path(logged_in))
 
 
-def test_a_missing_key_and_a_damaged_store(laptop: Home, front: Front) -> None:
-    assert explained(laptop, "nobody", env=UNLOCKED)["steps"][0]["state"] == "missing"
-    store_file(laptop).write_bytes(b"damaged")
-    assert explained(laptop, "work", env=UNLOCKED)["steps"][0]["state"].startswith("not checked: ")
+def test_a_missing_key_and_a_damaged_store(logged_in: Home, front: RecordingProxy) -> None:
+    assert explained(logged_in, "nobody", env=UNLOCKED)["steps"][0]["state"] == "missing"
+    store_path(logged_in).write_bytes(b"damaged")
+    assert explained(logged_in, "work", env=UNLOCKED)["steps"][0]["state"].startswith("not checked: ")
 
 
-def test_where_each_value_comes_from(laptop: Home, moto: MotoServer) -> None:
-    plan = explained(laptop, "role", env={"AWS_ROLE_ARN": moto.role_b, "AWS_VAULT_PASSPHRASE_SOURCE": "env"})
+def test_where_each_value_comes_from(logged_in: Home, moto: MotoServer) -> None:
+    plan = explained(logged_in, "role", env={"AWS_ROLE_ARN": moto.role_b, "AWS_VAULT_PASSPHRASE_SOURCE": "env"})
     values = {(value["profile"], value["key"]): (value["value"], value["from"]) for value in plan["values"]}
     line = next(number for number, text in enumerate(CONFIG.splitlines(), 1) if text.startswith("external_id"))
-    assert values["role", "external_id"] == ("partner-7", f"{laptop.config}:{line}")
+    assert values["role", "external_id"] == ("partner-7", f"{logged_in.config}:{line}")
     assert values["role", "role_arn"] == (moto.role_b, "AWS_ROLE_ARN")
     assert values["work", "region"][0] == "eu-west-1"
     assert plan["settings"]["passphrase_source"] == {"value": "env", "from": "AWS_VAULT_PASSPHRASE_SOURCE"}
@@ -171,30 +172,30 @@ def test_where_each_value_comes_from(laptop: Home, moto: MotoServer) -> None:
     assert plan["region"] == "eu-central-1"
 
 
-def test_notes(laptop: Home) -> None:
-    [note] = explained(laptop, "behind")["notes"]
+def test_notes(logged_in: Home) -> None:
+    [note] = explained(logged_in, "behind")["notes"]
     assert note == "role of profile 'behind': 7200 s shortened to 3600, AWS's limit behind a session"
 
 
-def test_it_shows_no_secret(laptop: Home, moto: MotoServer) -> None:
+def test_it_shows_no_secret(logged_in: Home, moto: MotoServer) -> None:
     static = (
         f"[profile static]\naws_access_key_id = AKIACANARY\naws_secret_access_key = {moto.alice.secret_access_key}\n"
     )
-    laptop.configure(CONFIG + static)
+    logged_in.configure(CONFIG + static)
     for words in (["static"], ["work"], ["static", "--json"]):
-        done = laptop.awsv("explain", *words, env=UNLOCKED)
+        done = logged_in.awsv("explain", *words, env=UNLOCKED)
         assert done.returncode == 0
         assert moto.alice.secret_access_key not in done.stdout + done.stderr
         assert "AKIACANARY" not in done.stdout + done.stderr
 
 
-def test_for_a_person(laptop: Home) -> None:
-    done = laptop.awsv("explain", "role")
+def test_for_a_person(logged_in: Home) -> None:
+    done = logged_in.awsv("explain", "role")
     assert done.stdout.splitlines()[:8] == [
         "profile role, region eu-central-1",
         "",
         "steps",
-        f"  1. stored key of 'work' in store 'file' ({store_file(laptop)}): not checked: locked",
+        f"  1. stored key of 'work' in store 'file' ({store_path(logged_in)}): not checked: locked",
         "  2. sts.AssumeRole for profile 'role': not cached",
         f"       role_arn = arn:aws:iam::{ACCOUNT}:role/RoleA",
         "       external_id = partner-7",
@@ -202,15 +203,15 @@ def test_for_a_person(laptop: Home) -> None:
     ]
 
 
-def test_a_profile_that_makes_no_sense(laptop: Home) -> None:
-    laptop.configure("[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n")
-    done = laptop.awsv("explain", "a")
+def test_a_profile_that_makes_no_sense(logged_in: Home) -> None:
+    logged_in.configure("[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n")
+    done = logged_in.awsv("explain", "a")
     assert (done.returncode, done.stdout) == (2, "")
     assert "source_profile cycle: " in done.stderr
 
 
-def test_names_cannot_drive_the_terminal(laptop: Home) -> None:
-    done = laptop.awsv("explain", "evil\x1b[2J\nname")
+def test_names_cannot_drive_the_terminal(logged_in: Home) -> None:
+    done = logged_in.awsv("explain", "evil\x1b[2J\nname")
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[0] == "profile evil\\x1b[2J\\nname, region not set"
@@ -251,7 +252,7 @@ def vault_session_providers():
 
 def test_a_secret_of_a_plugin_is_shown_neither_by_explain_nor_in_a_change(home: Home, tmp_path: Path) -> None:
     """Who declares an option says whether it is one, whatever its name is; nobody vouches for what is not loaded."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "broker", BROKER, group="vault.session.v1")
     home.configure(
         "[profile a]\nvault_session_provider = broker\nvault_broker_url = https://broker\nvault_broker_pin = 47114711\n"

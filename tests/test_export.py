@@ -14,9 +14,19 @@ import pytest
 
 from support import parts
 from support.busy import seconds
-from support.front import Front, clock_skew, deny, drop, garbage, server_error, slow, throttle, unknown_key
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import (
+    RecordingProxy,
+    clock_skew,
+    deny,
+    drop,
+    garbage,
+    server_error,
+    slow,
+    throttle,
+    unknown_key,
+)
 from support.stored import UNLOCKED, Snapshot, add
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.formats import FORMATS
@@ -34,13 +44,15 @@ source_profile = work
 
 
 @pytest.fixture
-def front(module_front: Front) -> Front:
+def front(module_front: RecordingProxy) -> RecordingProxy:
     module_front.forget()
     return module_front
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
+) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("export") / "machine", module_front.url)
     home.configure(CONFIG)
     add(home, moto.alice, "work", "nowhere", "odd]name")
@@ -49,9 +61,9 @@ def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: M
 
 
 @pytest.fixture
-def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
+def logged_in(prepared: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """The session of ``work`` is live."""
-    home, snapshot = begun
+    home, snapshot = prepared
     snapshot.restore()
     return home
 
@@ -63,69 +75,69 @@ def export(home: Home, form: str, *words: str, env: dict[str, str] | None = None
 
 
 @pytest.fixture
-def session(laptop: Home) -> dict[str, str]:
+def session(logged_in: Home) -> dict[str, str]:
     """The live session."""
-    found: dict[str, str] = json.loads(export(laptop, "json"))
+    found: dict[str, str] = json.loads(export(logged_in, "json"))
     return found
 
 
 # -- the formats -------------------------------------------------------------------------------------------------------
 
 
-def test_env(laptop: Home, session: dict[str, str]) -> None:
+def test_env(logged_in: Home, session: dict[str, str]) -> None:
     expected = (
         "AWS_ACCESS_KEY_ID={AccessKeyId}\nAWS_SECRET_ACCESS_KEY={SecretAccessKey}\nAWS_SESSION_TOKEN={SessionToken}\n"
         "AWS_CREDENTIAL_EXPIRATION={Expiration}\nAWS_REGION=eu-west-1\nAWS_DEFAULT_REGION=eu-west-1\n"
     ).format(**session)
-    assert export(laptop, "env") == expected
-    assert laptop.awsv("export", "work").stdout == expected
-    assert export(laptop, "export-env") == "".join(f"export {line}\n" for line in expected.splitlines())
+    assert export(logged_in, "env") == expected
+    assert logged_in.awsv("export", "work").stdout == expected
+    assert export(logged_in, "export-env") == "".join(f"export {line}\n" for line in expected.splitlines())
 
 
-def test_ini(laptop: Home, session: dict[str, str]) -> None:
-    assert export(laptop, "ini") == (
+def test_ini(logged_in: Home, session: dict[str, str]) -> None:
+    assert export(logged_in, "ini") == (
         "[work]\naws_access_key_id={AccessKeyId}\naws_secret_access_key={SecretAccessKey}\n"
         "aws_session_token={SessionToken}\naws_credential_expiration={Expiration}\nregion=eu-west-1\n\n"
     ).format(**session)
 
 
-def test_json(laptop: Home, session: dict[str, str]) -> None:
+def test_json(logged_in: Home, session: dict[str, str]) -> None:
     assert list(session) == ["Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"]
-    assert export(laptop, "json") == json.dumps(session, indent=2) + "\n"
-    assert laptop.awsv("exec", "-j", "work").stdout == json.dumps(session, indent=2) + "\n"
+    assert export(logged_in, "json") == json.dumps(session, indent=2) + "\n"
+    assert logged_in.awsv("exec", "-j", "work").stdout == json.dumps(session, indent=2) + "\n"
 
 
-def test_fish(laptop: Home, session: dict[str, str]) -> None:
-    assert export(laptop, "fish").splitlines()[:2] == [
+def test_fish(logged_in: Home, session: dict[str, str]) -> None:
+    assert export(logged_in, "fish").splitlines()[:2] == [
         f"set -gx AWS_ACCESS_KEY_ID '{session['AccessKeyId']}'",
         f"set -gx AWS_SECRET_ACCESS_KEY '{session['SecretAccessKey']}'",
     ]
 
 
-def test_a_stored_key_without_region(laptop: Home, moto: MotoServer) -> None:
+def test_a_stored_key_without_region(logged_in: Home, moto: MotoServer) -> None:
     key = moto.alice
     words = ("nowhere", "--no-session")
-    assert export(laptop, "env", *words, env=UNLOCKED) == (
+    assert export(logged_in, "env", *words, env=UNLOCKED) == (
         f"AWS_ACCESS_KEY_ID={key.access_key_id}\nAWS_SECRET_ACCESS_KEY={key.secret_access_key}\n"
     )
-    assert export(laptop, "ini", *words, env=UNLOCKED) == (
+    assert export(logged_in, "ini", *words, env=UNLOCKED) == (
         f"[nowhere]\naws_access_key_id={key.access_key_id}\naws_secret_access_key={key.secret_access_key}\n\n"
     )
-    assert json.loads(export(laptop, "json", *words, env=UNLOCKED)) == {
+    assert json.loads(export(logged_in, "json", *words, env=UNLOCKED)) == {
         "Version": 1,
         "AccessKeyId": key.access_key_id,
         "SecretAccessKey": key.secret_access_key,
     }
 
 
-def test_a_name_that_is_no_section(laptop: Home) -> None:
-    done = laptop.awsv("export", "--format", "ini", "odd]name", env=UNLOCKED)
+def test_a_name_that_is_no_section(logged_in: Home) -> None:
+    done = logged_in.awsv("export", "--format", "ini", "odd]name", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
     assert "hint: use --format json" in done.stderr
 
 
-def test_an_unknown_format(laptop: Home) -> None:
-    done = laptop.awsv("export", "--format", "yaml", "work")
+def test_an_unknown_format(logged_in: Home) -> None:
+    done = logged_in.awsv("export", "--format", "yaml", "work")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'yaml' is not one of" in done.stderr
 
@@ -136,11 +148,11 @@ SHELLS = {"sh": "export-env", "bash": "export-env", "zsh": "export-env", "fish":
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_takes_it(laptop: Home, session: dict[str, str], shell: str) -> None:
+def test_a_shell_takes_it(logged_in: Home, session: dict[str, str], shell: str) -> None:
     program = parts.need(shell, shutil.which(shell), how=f"apt-get install {shell}")
     command = f"{PROGRAM} export --format={SHELLS[shell]} work"
     source = f"{command} | source" if shell == "fish" else f'eval "$({command})"'
-    done = laptop.run(program, "-c", f"{source}; printenv AWS_SESSION_TOKEN AWS_REGION")
+    done = logged_in.run(program, "-c", f"{source}; printenv AWS_SESSION_TOKEN AWS_REGION")
     assert done.stdout.splitlines() == [session["SessionToken"], "eu-west-1"], done.stderr
 
 
@@ -158,9 +170,9 @@ def test_nothing_in_a_value_is_run(tmp_path: Path, shell: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_ini_parser_takes_it(laptop: Home, session: dict[str, str]) -> None:
+def test_an_ini_parser_takes_it(logged_in: Home, session: dict[str, str]) -> None:
     parser = ConfigParser(interpolation=None)
-    parser.read_string(export(laptop, "ini"))
+    parser.read_string(export(logged_in, "ini"))
     assert dict(parser["work"]) == {
         "aws_access_key_id": session["AccessKeyId"],
         "aws_secret_access_key": session["SecretAccessKey"],
@@ -171,39 +183,39 @@ def test_an_ini_parser_takes_it(laptop: Home, session: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("words", ["export --format json work", "exec -j work", "exec --json work"])
-def test_botocore_takes_the_json(laptop: Home, session: dict[str, str], words: str) -> None:
-    laptop.configure(f"[profile sdk]\nregion = eu-west-1\ncredential_process = {PROGRAM} {words}\n")
+def test_botocore_takes_the_json(logged_in: Home, session: dict[str, str], words: str) -> None:
+    logged_in.configure(f"[profile sdk]\nregion = eu-west-1\ncredential_process = {PROGRAM} {words}\n")
     program = (
         "import botocore.session as b; c = b.Session(profile='sdk').get_credentials();"
         "print(c.get_frozen_credentials().token, c.method)"
     )
     # The config of the SDK names us; our own is the one from before.
-    ours = laptop.root / "ours"
+    ours = logged_in.root / "ours"
     ours.write_text(CONFIG)
-    wrapper = laptop.root / "awsv"
+    wrapper = logged_in.root / "awsv"
     wrapper.write_text(f'#!/bin/sh\nAWS_CONFIG_FILE={ours} exec {PROGRAM} "$@"\n')
     wrapper.chmod(0o755)
-    laptop.configure(laptop.config.read_text().replace(str(PROGRAM), str(wrapper)))
-    done = laptop.run(sys.executable, "-c", program)
+    logged_in.configure(logged_in.config.read_text().replace(str(PROGRAM), str(wrapper)))
+    done = logged_in.run(sys.executable, "-c", program)
     assert done.stdout.split() == [session["SessionToken"], "custom-process"], done.stderr
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_failing_export_prints_nothing(laptop: Home) -> None:
+def test_a_failing_export_prints_nothing(logged_in: Home) -> None:
     for words, code in ((["wrok"], 2), (["role"], 5), (["--format", "ini"], 2)):
-        done = laptop.awsv("export", *words, env=UNLOCKED if words == ["wrok"] else {})
+        done = logged_in.awsv("export", *words, env=UNLOCKED if words == ["wrok"] else {})
         assert (done.returncode, done.stdout) == (code, "")
         assert done.stderr.startswith("awsv: ")
 
 
-def test_nobody_reads(laptop: Home) -> None:
+def test_nobody_reads(logged_in: Home) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [PROGRAM, "export", "work"],
-        env=laptop.env,
+        env=logged_in.env,
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
@@ -214,12 +226,12 @@ def test_nobody_reads(laptop: Home) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_a_full_standard_output(laptop: Home) -> None:
+def test_a_full_standard_output(logged_in: Home) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [PROGRAM, "export", "work"], env=laptop.env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [PROGRAM, "export", "work"], env=logged_in.env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
     assert "cannot write to standard output: no space left on device" in done.stderr
@@ -237,9 +249,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "messages", "calls"), FAULTS.values(), ids=FAULTS.keys())
-def test_trouble_at_aws(laptop: Home, front: Front, fault: object, messages: list[str], calls: int) -> None:
+def test_trouble_at_aws(logged_in: Home, front: RecordingProxy, fault: object, messages: list[str], calls: int) -> None:
     front.on("AssumeRole", fault)  # type: ignore[arg-type]  # a Fault
-    done = laptop.awsv("export", "role", env=UNLOCKED)
+    done = logged_in.awsv("export", "role", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
     assert all(message in done.stderr for message in messages), done.stderr
     assert "\nhint: " in done.stderr
@@ -247,17 +259,17 @@ def test_trouble_at_aws(laptop: Home, front: Front, fault: object, messages: lis
     assert "Traceback" not in done.stderr
 
 
-def test_aws_is_down(laptop: Home) -> None:
-    done = laptop.awsv("export", "role", env={**UNLOCKED, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+def test_aws_is_down(logged_in: Home) -> None:
+    done = logged_in.awsv("export", "role", env={**UNLOCKED, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     assert (done.returncode, done.stdout) == (6, "")
     assert "127.0.0.1:9 cannot be reached" in done.stderr
     assert "hint: check the network connection" in done.stderr
 
 
 @pytest.mark.slow
-def test_aws_is_too_slow(laptop: Home, front: Front) -> None:
+def test_aws_is_too_slow(logged_in: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", slow(100))
-    done = laptop.awsv("export", "role", env=UNLOCKED)
+    done = logged_in.awsv("export", "role", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
     assert front.url.removeprefix("http://") in done.stderr
     assert "in time" in done.stderr

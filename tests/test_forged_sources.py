@@ -10,7 +10,7 @@ import pytest
 
 from support.file_store import header_of, with_header
 from support.home import Home
-from support.sites import HEADER, Site
+from support.overlay_env import HEADER, OverlayEnv
 from support.slot_plugins import KEYRING
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 from support.ways import table
@@ -30,8 +30,8 @@ def vault_passphrase_sources():
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    site = Site(tmp_path_factory.mktemp("forged") / "site")
+def site(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
+    site = OverlayEnv(tmp_path_factory.mktemp("forged") / "site")
     site.install("vault-plugin-evil", {"vault.passphrase.v1": {"evil": "evil_source"}}, {"evil_source.py": EVIL})
     site.install(
         "vault-plugin-keyring", {"vault.passphrase.v1": {"keyring": "keyring_source"}}, {"keyring_source.py": KEYRING}
@@ -60,26 +60,26 @@ def forged(data: bytes, kind: str) -> bytes:
 
 @pytest.mark.security("S5")
 @pytest.mark.parametrize("kind", ["key", "composite"])
-def test_a_plugin_that_only_a_forged_store_names_is_not_loaded(home: Home, site: Site, kind: str) -> None:
+def test_a_plugin_that_only_a_forged_store_names_is_not_loaded(home: Home, site: OverlayEnv, kind: str) -> None:
     path = store_path(home)
     good = path.read_bytes()
     backup = home.path / "backup.vlt"
     backup.write_bytes(forged(good, kind))
     for words in (["file", "verify", backup], ["file", "restore", "-y", backup]):
-        done = home.run(site.awsv, *words, env=UNLOCKED)
+        done = home.run(site.awsv, *words, env=UNLOCKED)  # type: ignore[arg-type]
         assert (done.returncode, done.stdout) == (5, ""), done.stderr
         assert "was not tried, as no setting names evil" in done.stderr
         assert "--passphrase-source env,prompt,evil" in done.stderr
         assert path.read_bytes() == good
     path.write_bytes(backup.read_bytes())
     key = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
-    for words in (
+    for words in (  # type: ignore[assignment]
         ["exec", "-n", "-j", "work"],
         ["list", "--unlock"],
         ["add", "--env", "other"],
         ["slot", "add", "--passphrase"],
     ):
-        done = home.run(site.awsv, *words, env={**UNLOCKED, **key})
+        done = home.run(site.awsv, *words, env={**UNLOCKED, **key})  # type: ignore[arg-type]
         assert (done.returncode, done.stdout) == (5, ""), done.stderr
         assert "no setting names evil" in done.stderr
     assert not (home.path / "loaded").exists()
@@ -87,7 +87,7 @@ def test_a_plugin_that_only_a_forged_store_names_is_not_loaded(home: Home, site:
     assert (home.path / "loaded").exists()  # this would have told
 
 
-def test_a_store_that_only_a_key_slot_opens_needs_one_word_on_another_machine(home: Home, site: Site) -> None:
+def test_a_store_that_only_a_key_slot_opens_needs_one_word_on_another_machine(home: Home, site: OverlayEnv) -> None:
     assert home.run(site.awsv, "slot", "add", "--source", "keyring", env=UNLOCKED).returncode == 0
     first = table(home).slots[0].id
     assert home.run(site.awsv, "slot", "remove", "--force", first).returncode == 0

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from support.canaries import KEY_SECRET, found
-from support.front import Front
 from support.home import Home
-from support.lossy import LossyFront, lossy
+from support.lossy_proxy import LossyProxy, lossy
 from support.moto import MotoServer
 from support.openbao import Server, free_port
+from support.recording_proxy import RecordingProxy
 
 RACERS = 8
 WHO = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
@@ -51,7 +51,7 @@ class Person:
 
 
 @pytest.fixture
-def team(openbao: Server) -> Iterator[LossyFront]:
+def team(openbao: Server) -> Iterator[LossyProxy]:
     """The team's server, through a front that counts requests."""
     with lossy(openbao.url) as front:
         yield front
@@ -63,12 +63,12 @@ def person(name: str, openbao: Server, address: str, home: Home) -> Person:
 
 
 @pytest.fixture
-def ana(openbao: Server, team: LossyFront, tmp_path: Path, front: Front) -> Person:
+def ana(openbao: Server, team: LossyProxy, tmp_path: Path, front: RecordingProxy) -> Person:
     return person("ana", openbao, team.url, Home(tmp_path / "ana", front.url))
 
 
 @pytest.fixture
-def ben(openbao: Server, team: LossyFront, tmp_path: Path, front: Front) -> Person:
+def ben(openbao: Server, team: LossyProxy, tmp_path: Path, front: RecordingProxy) -> Person:
     return person("ben", openbao, team.url, Home(tmp_path / "ben", front.url))
 
 
@@ -80,7 +80,7 @@ def shared(openbao: Server) -> Iterator[str]:
     openbao.call("DELETE", f"secret/metadata/awsv/common/credentials/{name}")
 
 
-def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoServer, aws_v1: Path) -> None:
+def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyProxy, moto: MotoServer, aws_v1: Path) -> None:
     added = ana.add("work", key_id=moto.alice.access_key_id, secret=moto.alice.secret_access_key)
     assert (added.returncode, added.stdout) == (0, 'Added credentials to profile "work" in vault\n')
     assert f"secret/awsv at {team.url}" in added.stderr
@@ -103,7 +103,7 @@ def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyFront, moto: MotoS
 
 
 def test_a_token_that_is_exchanged_meanwhile_gives_nobody_a_session(
-    ana: Person, ben: Person, team: LossyFront, front: Front
+    ana: Person, ben: Person, team: LossyProxy, front: RecordingProxy
 ) -> None:
     """Two people share an account of a machine, and its token file: one logs in while the other's command runs."""
     keys = {ana: "AKIAQ2QZ7YJ3LEXAMPLE", ben: "AKIA5TWXR7L2OEXAMPLE"}
@@ -183,7 +183,7 @@ def test_a_store_of_ones_own_has_nothing_shared(ana: Person) -> None:
     assert "nothing in it is shared" in done.stderr
 
 
-def test_a_session_of_one_person_is_not_served_to_another(ana: Person, ben: Person, front: Front) -> None:
+def test_a_session_of_one_person_is_not_served_to_another(ana: Person, ben: Person, front: RecordingProxy) -> None:
     """Two people's tokens on one machine, say of a build server."""
     for someone, key_id in ((ana, "AKIAQ2QZ7YJ3LEXAMPLE"), (ben, "AKIA5TWXR7L2OEXAMPLE")):
         assert someone.add("work", key_id=key_id).returncode == 0
@@ -264,7 +264,7 @@ def test_no_login_is_left_behind(ana: Person, openbao: Server) -> None:
 # -- the server is away ------------------------------------------------------------------------------------------------
 
 
-def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyFront) -> None:
+def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyProxy) -> None:
     listed = ana.awsv("list")
     assert listed.returncode == 0
     assert "awsv: store 'hashicorp' (secret/awsv at http://127.0.0.1:" in listed.stderr

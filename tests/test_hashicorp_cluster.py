@@ -80,8 +80,8 @@ def finish(clients: Sequence[subprocess.Popen[str]], seconds: float) -> list[dic
 
 def act(cluster: Cluster, seconds: float, kills: Sequence[float], capsys: pytest.CaptureFixture[str]) -> None:
     """Eight clients for so many seconds; the leader is killed at these, and comes back before the next time."""
-    crowd = secrets.token_hex(3)
-    tokens = [wait_for(lambda n=number: cluster.leader().person(f"{crowd}-{n}")) for number in range(CLIENTS)]
+    prefix = secrets.token_hex(3)
+    tokens = [wait_for(lambda n=number: cluster.leader().person(f"{prefix}-{n}")) for number in range(CLIENTS)]
     start_counter = ("POST", "secret/data/awsv/common/crowd/counter", {"data": {"value": "0"}})
     wait_for(lambda: cluster.leader().call(*start_counter))
     clients = start([node.url for node in cluster.nodes], tokens, seconds)
@@ -170,8 +170,8 @@ def test_a_standby_that_sends_us_on_is_followed_to_an_address_that_is_set(cluste
     def open_store(addresses: str) -> Any:
         environ = {"VAULT_ADDR": addresses, "VAULT_TOKEN": leader.person("redirected")}
         store = spec.open(FakeContext(tmp_path, declared=spec.options, environ=environ))
-        store.service.client.hvac.adapter.base_uri = standby.url  # not the leader that it has found
-        store.service.client._session.headers["X-Vault-No-Request-Forwarding"] = "true"
+        store.service.client.hvac.adapter.base_uri = standby.url  # type: ignore[attr-defined]  # not the leader that it has found
+        store.service.client._session.headers["X-Vault-No-Request-Forwarding"] = "true"  # type: ignore[attr-defined]
         return store
 
     with pytest.raises(StorageUnavailable, match="which is not one of the configured addresses") as refused:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.vaults import OTHER_ID, OTHER_SECRET, UNLOCKED, fill, offline
 
 PLANTED = {"click", "boto3", "botocore", "json", "re", "pluggy", "rich", "cryptography", "vault_core", "tomllib"}
@@ -93,7 +93,7 @@ def executed(evil: Path) -> str:
     return mark.read_text() if mark.exists() else ""
 
 
-def machine(root: Path, front: Front, moto: MotoServer) -> Home:
+def machine(root: Path, front: RecordingProxy, moto: MotoServer) -> Home:
     home = Home(root, front.url)
     home.configure("[profile work]\nregion = eu-west-1\n")
     fill(home, {"work": (moto.alice.access_key_id, moto.alice.secret_access_key)})
@@ -115,7 +115,7 @@ def answers(home: Home, **where: str) -> list[tuple[object, ...]]:
     return found
 
 
-def test_every_command_in_a_hostile_folder(tmp_path: Path, evil: Path, front: Front, moto: MotoServer) -> None:
+def test_every_command_in_a_hostile_folder(tmp_path: Path, evil: Path, front: RecordingProxy, moto: MotoServer) -> None:
     clean = answers(machine(tmp_path / "clean", front, moto))
     assert [code for _, code, *_ in clean] == [0, 0, 0, 0, 0, 0, 125, 0, 0, 0, 0, 0, 0, 0, 0]
     home = machine(tmp_path / "hostile", front, moto)
@@ -126,7 +126,7 @@ def test_every_command_in_a_hostile_folder(tmp_path: Path, evil: Path, front: Fr
 
 @pytest.mark.parametrize("pythonpath", [None, "", ".", ":", "../evil", "EVIL", "/nowhere:EVIL/"])
 def test_each_way_to_name_the_folder(
-    pythonpath: str | None, tmp_path: Path, evil: Path, front: Front, moto: MotoServer
+    pythonpath: str | None, tmp_path: Path, evil: Path, front: RecordingProxy, moto: MotoServer
 ) -> None:
     home = machine(tmp_path / "machine", front, moto)
     env = {**UNLOCKED, "PYTHONPATH": pythonpath and pythonpath.replace("EVIL", str(evil))}
@@ -142,7 +142,9 @@ def test_a_program_that_python_runs_there_would_be_taken_in(tmp_path: Path, evil
     assert executed(evil) == "sitecustomize\njson\n"  # so the tests above could have seen it
 
 
-def test_the_child_keeps_the_path_of_its_user(tmp_path: Path, evil: Path, front: Front, moto: MotoServer) -> None:
+def test_the_child_keeps_the_path_of_its_user(
+    tmp_path: Path, evil: Path, front: RecordingProxy, moto: MotoServer
+) -> None:
     home = machine(tmp_path / "machine", front, moto)
     env = {**UNLOCKED, "PYTHONPATH": f".:{evil}"}
     done = home.awsv("exec", "work", "--", "/bin/sh", "-c", 'echo "$PYTHONPATH"', env=env, cwd=evil)

@@ -14,10 +14,10 @@ import click
 import pexpect
 import pytest
 
+from support.fork_server import ForkServer, fork_server
 from support.home import Home
 from support.security import DEEP
 from support.vaults import KEY_ID, NOWHERE, PASSPHRASE, SECRET, UNLOCKED, Snapshot, store_path
-from support.warm import Warm, warm
 from vault_core.api import Secret
 from vault_core.cli.app import App
 from vault_core.cli.commands import Program
@@ -129,8 +129,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def run(machine: Home) -> Iterator[Warm]:
-    with warm(machine) as commands:
+def run(machine: Home) -> Iterator[ForkServer]:
+    with fork_server(machine) as commands:
         yield commands
 
 
@@ -139,7 +139,7 @@ def test_every_command_is_there() -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_no_command_shows_a_control_character(words: tuple[str, ...], machine: Home, run: Warm) -> None:
+def test_no_command_shows_a_control_character(words: tuple[str, ...], machine: Home, run: ForkServer) -> None:
     snapshot = Snapshot(machine)
     command_lines = list(lines(words, COMMANDS[words]))
     for line, settings in [*((line, UNLOCKED) for line in command_lines), *((command_lines[0], s) for s in SETTINGS)]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Fault, Front, deny
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import Fault, RecordingProxy, deny
 from support.stored import until
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 
@@ -146,7 +146,7 @@ def test_import_full_disk_reports_what_was_stored(person: Home) -> None:
     assert set(stored(person)) == {"seed", *names}
 
 
-def test_check_names_the_owner_of_each_key(home: Home, moto: MotoServer, front: Front) -> None:
+def test_check_names_the_owner_of_each_key(home: Home, moto: MotoServer, front: RecordingProxy) -> None:
     fill(home, SEED)
     alice, dead = moto.alice, "AKIAQ2QZ7YJ3DEADDEAD"
     home.credentials.write_text(
@@ -168,7 +168,7 @@ def test_check_names_the_owner_of_each_key(home: Home, moto: MotoServer, front: 
     assert f"{ACCOUNT} user/alice; duplicate of a" in table.stdout
 
 
-def test_check_names_dead_keys_and_copies_them(home: Home, front: Front) -> None:
+def test_check_names_dead_keys_and_copies_them(home: Home, front: RecordingProxy) -> None:
     fill(home, SEED)
     home.credentials.write_text(FILE)
     front.on("GetCallerIdentity", deny("The security token included in the request is invalid"))
@@ -178,7 +178,7 @@ def test_check_names_dead_keys_and_copies_them(home: Home, front: Front) -> None
     assert stored(home) == {**SEED, **KEYS}
 
 
-def test_check_ctrl_c_stops_at_once(home: Home, front: Front) -> None:
+def test_check_ctrl_c_stops_at_once(home: Home, front: RecordingProxy) -> None:
     fill(home, SEED)
     home.credentials.write_text(FILE)
     front.on("GetCallerIdentity", Fault(delay=60))

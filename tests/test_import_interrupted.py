@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from support.busy import seconds
+from support.fork_server import fork_server
 from support.home import PROGRAM, Home
 from support.parts import need
 from support.security import sample
@@ -33,7 +34,6 @@ from support.vaults import (
     store_path,
     stored,
 )
-from support.warm import warm
 from vault_core.storage.vault import CREDENTIALS, encode
 from vault_plugin_file.backend import FileBackend
 from vault_testkit import FakeContext
@@ -73,7 +73,7 @@ def test_s10_copy_killed_continues(
     person: Home, sent: signal.Signals, rounds: int, figure: Callable[[str], None]
 ) -> None:
     plain = person.credentials.read_bytes()
-    with warm(person) as commands:
+    with fork_server(person) as commands:
         whole = commands.timed(*COPY, env=UNLOCKED)
         done, cut, dice = set(NAMES), 0, random.Random(1)
         for _ in range(rounds):
@@ -104,7 +104,7 @@ def test_s10_removal_and_undo_killed_keep_the_file(
     person: Home, sent: signal.Signals, rounds: int, figure: Callable[[str], None]
 ) -> None:
     plain = person.credentials.read_bytes()
-    with warm(person) as commands:
+    with fork_server(person) as commands:
         commands.timed(*COPY, env=UNLOCKED)
         commands.timed("config", "credential-process", "--all", "--yes", env=UNLOCKED)
         whole = commands.timed(*REMOVE, env=UNLOCKED)

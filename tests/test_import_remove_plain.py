@@ -108,7 +108,7 @@ def test_sixty_profiles_import_and_undo(person: Home) -> None:
         assert key(number)[1] not in "".join(said)
     got = person.awsv("exec", "-j", "-n", "p13 x", env=UNLOCKED)
     assert json.loads(got.stdout)["AccessKeyId"] == key(13)[0]
-    for words in (UNDO, ("config", "credential-process", "--all", "--undo", "--yes")):
+    for words in (UNDO, ("config", "credential-process", "--all", "--undo", "--yes")):  # type: ignore[assignment]
         done = person.awsv(*words, env=UNLOCKED)
         assert done.returncode == 0, done.stderr
     assert person.credentials.read_bytes() == credentials

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.home import PROGRAM, Home
-from support.sites import Site, failure
+from support.overlay_env import OverlayEnv, failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, stored
 
 SEED = {"seed": (OTHER_ID, OTHER_SECRET)}
@@ -45,9 +45,9 @@ def command(ctx, yes, dry_run, as_json):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
     """An installation with the importer ``other``, and with importers whose names the core has."""
-    site = Site(tmp_path_factory.mktemp("site") / "venv", without=["vault-plugin-aws-vault"])
+    site = OverlayEnv(tmp_path_factory.mktemp("site") / "venv", without=["vault-plugin-aws-vault"])
     for name in ("other", "undo"):
         files = {f"{name}_hook.py": HOOK.format(name=name), f"{name}_command.py": COMMAND}
         site.install(f"vault-plugin-{name}", {"vault.command.v1": {f"import-{name}": f"{name}_hook"}}, files)
@@ -62,13 +62,13 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def test_importer_of_ours_that_is_missing_is_named_with_its_install_command(site: Site, home: Home) -> None:
+def test_importer_of_ours_that_is_missing_is_named_with_its_install_command(site: OverlayEnv, home: Home) -> None:
     for words in (("import", "aws-vault"), ("import", "aws-vault", "--dir", "/x"), ("import-aws-vault",)):
         stderr = failure(home.run(site.awsv, *words), 3, "no command named 'import-aws-vault' is installed")
         assert stderr.endswith(" vault-plugin-aws-vault\n")
 
 
-def test_help_lists_importers_without_loading_them(site: Site, home: Home) -> None:
+def test_help_lists_importers_without_loading_them(site: OverlayEnv, home: Home) -> None:
     done = home.run(site.awsv, "import", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     own, others = done.stdout.partition("\nCommands:\n")[2].split("\n\nImporters of plugins:\n")
@@ -87,7 +87,7 @@ def test_help_lists_importers_without_loading_them(site: Site, home: Home) -> No
     assert completed.stdout.split() == ["plain,broken", "plain,credentials-file", "plain,other", "plain,undo"]
 
 
-def test_importer_copies_its_scan_and_changes_its_lines(site: Site, home: Home) -> None:
+def test_importer_copies_its_scan_and_changes_its_lines(site: OverlayEnv, home: Home) -> None:
     lines = "[profile work]\ncredential_process = other-tool get work\n[profile x]\ncredential_process = other-tool x\n"
     home.configure(lines)
     env = {**UNLOCKED, "OTHER_TOOL_PASSPHRASE": "theirs"}
@@ -110,7 +110,7 @@ def test_importer_copies_its_scan_and_changes_its_lines(site: Site, home: Home) 
     assert [entry["name"] for entry in document["bad"]] == ["half", "bad\0name"]
 
 
-def test_importer_names_of_the_core_win_and_unknown_ones_are_usage_errors(site: Site, home: Home) -> None:
+def test_importer_names_of_the_core_win_and_unknown_ones_are_usage_errors(site: OverlayEnv, home: Home) -> None:
     failure(home.run(site.awsv, "import", "undo", env=UNLOCKED), 4, "the store holds no backup of")
     failure(home.run(site.awsv, "import", "nowhere"), 2, "no such command 'nowhere'")
     failure(home.run(site.awsv, "import", "broken"), 3, "vault-plugin-broken")

@@ -21,7 +21,7 @@ import pytest
 from support import index, parts
 from support.home import Home
 from support.index import HOSTILE, Index
-from support.sites import failure
+from support.overlay_env import failure
 from support.vaults import KEY_ID, SECRET, fill, offline
 from support.wheels import PROJECTS, ROOT, SECONDS, Environment, Wheelhouse
 from vault_core.plugins.discovery import normalise

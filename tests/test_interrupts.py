@@ -16,6 +16,7 @@ import pytest
 
 from support.awsvault import PASSPHRASE as THEIRS
 from support.awsvault import write_item
+from support.fork_server import ForkServer, fork_server
 from support.home import Home
 from support.security import sample
 from support.vaults import (
@@ -31,7 +32,6 @@ from support.vaults import (
     store_path,
     stored,
 )
-from support.warm import Warm, warm
 from support.ways import opens, table
 
 pytestmark = pytest.mark.slow
@@ -134,7 +134,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Warm]]:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, ForkServer]]:
     """Somebody with two stores, plain keys, items of aws-vault and two ways into the first store."""
     home = offline(tmp_path_factory.mktemp("interrupts"))
     fill(home, {"work": KEY, "play": OTHER})
@@ -149,14 +149,16 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Wa
     items.mkdir(parents=True)
     for number in range(5):
         write_item(items, f"theirs-{number}", f"theirs-{number}", {"AccessKeyID": KEY_ID, "SecretAccessKey": SECRET})
-    with warm(home) as commands:
+    with fork_server(home) as commands:
         commands.timed("file", "init", "--backend", "second", env=ENV)
         yield home, commands
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=("interrupt", "terminate"))
 @pytest.mark.parametrize("name", CASES)
-def test_old_or_new(machine: tuple[Home, Warm], name: str, sent: signal.Signals, figure: Callable[[str], None]) -> None:
+def test_old_or_new(
+    machine: tuple[Home, ForkServer], name: str, sent: signal.Signals, figure: Callable[[str], None]
+) -> None:
     (home, commands), case = machine, CASES[name]
     start = Snapshot(home)
     try:
@@ -175,7 +177,7 @@ def test_old_or_new(machine: tuple[Home, Warm], name: str, sent: signal.Signals,
             found = which(case, case.state(home), old, new)
             assert found == "new" or code, (found, stderr)
             seen[found] += 1
-            code, stderr = commands.run(*words, env=ENV, **case.texts)
+            code, stderr = commands.run(*words, env=ENV, **case.texts)  # type: ignore[arg-type]
             assert code in ((0, *case.done) if found == "new" else (0,)), (found, code, stderr)
             assert which(case, case.state(home), old, new) == "new"
         figure(", ".join(f"{count} {state}" for state, count in seen.items()))
@@ -183,7 +185,7 @@ def test_old_or_new(machine: tuple[Home, Warm], name: str, sent: signal.Signals,
         start.restore()
 
 
-def prepare(home: Home, commands: Warm, case: Case) -> list[str]:
+def prepare(home: Home, commands: ForkServer, case: Case) -> list[str]:
     """Do what must have been done before; the command's words."""
     for words in case.before:
         if words == ("bring back an older copy",):

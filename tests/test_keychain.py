@@ -14,8 +14,8 @@ import pytest
 
 from support.busy import seconds
 from support.home import PROGRAM, Home
+from support.overlay_env import failure
 from support.secret_service import DesktopSession, desktop
-from support.sites import failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
 
 README = Path(__file__).parents[1] / "plugins/keychain/README.md"

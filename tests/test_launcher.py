@@ -17,7 +17,7 @@ import pytest
 
 from support import parts
 from support.home import PROGRAM, Home
-from support.sites import Site
+from support.overlay_env import OverlayEnv
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
 
 BASE = Path(sys.executable).resolve()
@@ -114,7 +114,7 @@ def test_it_is_run_by_python_itself(home: Home, right: str) -> None:
 
 def test_a_folder_with_blanks_and_quotes(tmp_path: Path, home: Home, right: str) -> None:
     for name in ("a folder", "it's", 'say "hello"', "$HOME `x`"):
-        assert version(home, Site(tmp_path / name).awsv) == right
+        assert version(home, OverlayEnv(tmp_path / name).awsv) == right
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_folder_with_blanks_and_quotes(tmp_path: Path, home: Home, right: str)
 def test_every_way_in_which_an_installer_writes_its_interpreter(
     written: str, tmp_path: Path, home: Home, right: str
 ) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     site.awsv.with_name("awsv-python").write_text(written.format(python=site.python))
     if "{python}" in written:
         site.python.rename(tmp_path / "elsewhere")  # so it can be nothing but what is written
@@ -144,7 +144,7 @@ def test_every_way_in_which_an_installer_writes_its_interpreter(
 def local(home: Home) -> Path:
     """``~/.local`` as ``pip install --user`` leaves it: no interpreter beside the script."""
     root = home.path / ".local"
-    site = Site(root)
+    site = OverlayEnv(root)
     site.awsv.with_name("awsv-python").write_text(f"#!{BASE}\n")
     site.python.unlink()
     (root / "pyvenv.cfg").unlink()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from support import documents
-from support.front import Front
 from support.home import Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.vaults import UNLOCKED, fill
 
 SNAPSHOT = """
@@ -166,7 +166,7 @@ def test_close_forgets_the_key_of_the_store(filled: Home) -> None:
     assert run_well(filled, program, env=UNLOCKED) == "['work']\n{} []\n"
 
 
-def test_credentials_come_from_the_cache_of_the_command_line(filled: Home, front: Front) -> None:
+def test_credentials_come_from_the_cache_of_the_command_line(filled: Home, front: RecordingProxy) -> None:
     assert filled.awsv("exec", "-j", "work", env=UNLOCKED).returncode == 0
     calls = len(front.calls)
     run_well(filled, "import vault_core; assert vault_core.Client().credentials('work').session_token")

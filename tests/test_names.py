@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, stored
 
 pytestmark = pytest.mark.security("S21")
@@ -118,7 +118,7 @@ def test_names_together_do_not_meet(home: Home) -> None:
     assert home.awsv("exec", "-n", "-j", "--", "é", env=UNLOCKED).returncode == 2  # not the decomposed one
 
 
-def test_sessions_of_odd_names(tmp_path: Path, front: Front, moto: MotoServer) -> None:
+def test_sessions_of_odd_names(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> None:
     home = Home(tmp_path / "aws", front.url)
     names = [NAMES[name] for name in ("newline", "c1-control", "up", "longest-emoji")]
     fill(home, dict.fromkeys(names, (moto.alice.access_key_id, moto.alice.secret_access_key)))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support.fork_server import fork_server
 from support.home import Home
 from support.security import sample
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
-from support.warm import warm
 from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 from vault_core.api import Secret
 from vault_core.keyslots import new_slot
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Home:
 def with_recovery(home: Home) -> str:
     """Give the store a recovery key; its text."""
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
-    new, text = new_slot.recovery(backend.slots().store)
+    new, text = new_slot.recovery(backend.slots().store)  # type: ignore[union-attr]
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
     return text.reveal_text()
 
@@ -47,7 +47,10 @@ def with_passphrase(home: Home, passphrase: str, label: str) -> str:
 
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
     new = new_slot.passphrase(
-        backend.slots().store, lambda _id, derive, _source: derive(Secret(passphrase)), cost=CHEAP, label=label
+        backend.slots().store,  # type: ignore[union-attr]  # the store exists
+        lambda _id, derive, _source: derive(Secret(passphrase)),
+        cost=CHEAP,
+        label=label,
     )
     backend.change_slots(lambda slots, dek: slots.add(dek, new))
     return new.id
@@ -215,7 +218,7 @@ def test_s10_killed_at_any_moment_it_is_one_or_the_other(
 ) -> None:
     """Of each acknowledged change the new passphrase opens, of each other one the old or the new one."""
     draw, current, acknowledged = random.Random(5), "first", 0
-    with warm(home) as commands:
+    with fork_server(home) as commands:
         longest = commands.timed("passwd", env=UNLOCKED, new_passphrase=current)
         for number in range(rounds):
             fresh = f"passphrase {number}"

@@ -17,7 +17,7 @@ from support import documents, public_api
 from support.documents import Answers
 from support.home import Home
 from support.moto import MotoServer
-from support.sites import Site
+from support.overlay_env import OverlayEnv
 from vault_core import api
 from vault_core.plugins.discovery import GROUPS
 
@@ -30,7 +30,7 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_
 CONTRACT_SECONDS = 300
 
 
-def tools(site: Site) -> Path:
+def tools(site: OverlayEnv) -> Path:
     """The folder of programs of an environment, with those that the pages use."""
     folder = site.python.parent
     for name, module in (("pip", "pip._internal.cli.main"), ("pytest", "pytest")):
@@ -57,7 +57,7 @@ def answers(moto: MotoServer) -> Answers:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
 def test_a_page_does_what_it_shows(page: Path, tmp_path: Path, home: Home, moto: MotoServer, aws_v1: Path) -> None:
-    path = tools(Site(tmp_path / "site"))
+    path = tools(OverlayEnv(tmp_path / "site"))
     typed = answers(moto)
     home.env |= OFFLINE
     if "AWSV_DEEP" not in os.environ:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from support.broken_plugins import AT_IMPORT, EXAMINED, NOISE, SAID, WHEN_USED, offer, spec
 from support.busy import seconds
-from support.drawer import THIRD_PARTY
-from support.gallery import AT_IMPORT, EXAMINED, NOISE, SAID, WHEN_USED, offer, spec
+from support.dict_plugin import THIRD_PARTY
 from support.home import Home
-from support.sites import HEADER, STORAGE, Site, failure, install
+from support.overlay_env import HEADER, STORAGE, OverlayEnv, failure, install
 from support.stored import until
 from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 
@@ -24,7 +24,7 @@ AWAY = f"unavailable=lambda ctx: 'there is no ' + {SAID}"
 ODD_NAMES = ("\x1b[2J", "UPPER", "a" * 40, "../x", "-x")
 
 
-def fill_gallery(site: Site) -> None:
+def fill_gallery(site: OverlayEnv) -> None:
     """Everything that a distribution can do wrong, at once."""
     for name, source in AT_IMPORT.items():
         install(site, name, source)
@@ -44,18 +44,18 @@ def fill_gallery(site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
     """All of them in one environment, where pip installed them."""
     folder = tmp_path_factory.mktemp("gallery")
-    site = Site(folder / "site")
+    site = OverlayEnv(folder / "site")
     with site.by_pip(folder / "wheels"):
         fill_gallery(site)
     return site
 
 
 @pytest.fixture
-def drawer(tmp_path: Path) -> Site:
-    site = Site(tmp_path / "site")
+def drawer(tmp_path: Path) -> OverlayEnv:
+    site = OverlayEnv(tmp_path / "site")
     install(site, "drawer", THIRD_PARTY)
     return site
 
@@ -67,7 +67,7 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def checked(site: Site, home: Home, *words: str, code: int = 0, **env: str) -> list[dict[str, Any]]:
+def checked(site: OverlayEnv, home: Home, *words: str, code: int = 0, **env: str) -> list[dict[str, Any]]:
     done = home.run(site.awsv, "plugins", "check", "--json", *words, env=env)
     assert done.returncode == code, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
@@ -75,7 +75,7 @@ def checked(site: Site, home: Home, *words: str, code: int = 0, **env: str) -> l
 
 
 @pytest.mark.slow
-def test_the_whole_gallery(gallery: Site, home: Home) -> None:
+def test_the_whole_gallery(gallery: OverlayEnv, home: Home) -> None:
     began = time.monotonic()
     done = home.run(gallery.awsv, "plugins", "check", "--json")
     assert time.monotonic() - began < seconds(60)  # those that hang do so side by side
@@ -102,8 +102,8 @@ def test_the_whole_gallery(gallery: Site, home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_in_the_gallery_disturbs_who_does_not_name_them(gallery: Site, home: Home, tmp_path: Path) -> None:
-    bare = Site(tmp_path / "bare")
+def test_nobody_in_the_gallery_disturbs_who_does_not_name_them(gallery: OverlayEnv, home: Home, tmp_path: Path) -> None:
+    bare = OverlayEnv(tmp_path / "bare")
     for words in (["--version"], ["list"], ["exec", "-n", "-j", "work"], ["export", "-n", "work"]):
         here, there = (home.run(site.awsv, *words, env=UNLOCKED) for site in (gallery, bare))
         assert (here.returncode, here.stdout, here.stderr) == (0, there.stdout, ""), words
@@ -113,7 +113,7 @@ def test_nobody_in_the_gallery_disturbs_who_does_not_name_them(gallery: Site, ho
 
 
 @pytest.mark.parametrize("name", [*AT_IMPORT, *(name for name in EXAMINED if not name.startswith("hangs"))])
-def test_one_that_is_named_and_broken(name: str, gallery: Site, home: Home) -> None:
+def test_one_that_is_named_and_broken(name: str, gallery: OverlayEnv, home: Home) -> None:
     flag = ["--json"] if name < "i" else []
     stderr = failure(home.run(gallery.awsv, "plugins", "check", *flag, name), 3, f"vault-plugin-{name} 1.0")
     assert CANARY not in stderr
@@ -132,11 +132,11 @@ def test_one_that_is_named_and_broken(name: str, gallery: Site, home: Home) -> N
         ("vault-plugin-nobody", "no plugin named 'vault-plugin-nobody'"),
     ],
 )
-def test_one_that_cannot_even_be_tried(name: str, reason: str, gallery: Site, home: Home) -> None:
+def test_one_that_cannot_even_be_tried(name: str, reason: str, gallery: OverlayEnv, home: Home) -> None:
     failure(home.run(gallery.awsv, "plugins", "check", name), 3, reason)
 
 
-def test_a_name_of_two_kinds_and_a_distribution(gallery: Site, home: Home) -> None:
+def test_a_name_of_two_kinds_and_a_distribution(gallery: OverlayEnv, home: Home) -> None:
     assert {row["kind"] for row in checked(gallery, home, "file")} == {"command", "storage"}
     prompt = checked(gallery, home, "Vault_Plugin.Prompt")
     assert {(row["kind"], row["name"]) for row in prompt} == {("passphrase", "prompt"), ("mfa", "terminal")}
@@ -144,9 +144,9 @@ def test_a_name_of_two_kinds_and_a_distribution(gallery: Site, home: Home) -> No
     assert {row["name"]: row["state"] for row in half} == {"half": "ok", "half-b": "broken"}
 
 
-def test_what_it_offers(drawer: Site, home: Home) -> None:
+def test_what_it_offers(drawer: OverlayEnv, home: Home) -> None:
     env = {"AWS_VAULT_DRAWER_PIN": "314159"}
-    (row,) = checked(drawer, home, "drawer", **env)
+    (row,) = checked(drawer, home, "drawer", **env)  # type: ignore[arg-type]
     assert row == {
         "kind": "storage",
         "name": "drawer",
@@ -190,7 +190,7 @@ def test_what_it_offers(drawer: Site, home: Home) -> None:
     assert not Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json").exists()  # nothing was opened
 
 
-def test_what_the_other_kinds_offer(gallery: Site, home: Home) -> None:
+def test_what_the_other_kinds_offer(gallery: OverlayEnv, home: Home) -> None:
     found = {(row["kind"], row["name"]): row for row in checked(gallery, home, "vault-plugin-prompt")}
     assert found["passphrase", "prompt"]["capabilities"] == ["interactive"]
     assert found["mfa", "terminal"]["capabilities"] == ["interactive"]
@@ -200,7 +200,7 @@ def test_what_the_other_kinds_offer(gallery: Site, home: Home) -> None:
 
 
 def test_no_secret_for_who_is_only_looked_at(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     mark = tmp_path / "environ"
     install(site, "nosy", offer("nosy", before=f"open({str(mark)!r}, 'w').write(repr(dict(os.environ)))"))
     env = {
@@ -217,7 +217,7 @@ def test_no_secret_for_who_is_only_looked_at(tmp_path: Path, home: Home) -> None
     assert CANARY not in seen
 
 
-def test_where_the_selected_store_is(drawer: Site, home: Home, tmp_path: Path) -> None:
+def test_where_the_selected_store_is(drawer: OverlayEnv, home: Home, tmp_path: Path) -> None:
     config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
     config.parent.mkdir()
     config.write_text(f'[store.office]\nbackend = "drawer"\nplace = "{tmp_path}/office"\n')
@@ -231,7 +231,7 @@ def test_where_the_selected_store_is(drawer: Site, home: Home, tmp_path: Path) -
     assert CANARY not in json.dumps(row)
 
 
-def test_one_that_cannot_run_here_says_why(gallery: Site, home: Home) -> None:
+def test_one_that_cannot_run_here_says_why(gallery: OverlayEnv, home: Home) -> None:
     (row,) = checked(gallery, home, "away")
     assert (row["state"], row["reason"]) == ("unavailable", f"there is no {CANARY}")
     shown = home.run(gallery.awsv, "plugins", "check", "away")
@@ -239,7 +239,7 @@ def test_one_that_cannot_run_here_says_why(gallery: Site, home: Home) -> None:
     assert f": unavailable: there is no {CANARY}\n" in shown.stdout
 
 
-def test_a_noisy_one_is_contained(gallery: Site, home: Home) -> None:
+def test_a_noisy_one_is_contained(gallery: OverlayEnv, home: Home) -> None:
     (row,) = checked(gallery, home, "noisy")
     assert (row["state"], row["said"]) == ("ok", "noise: write")
     done = home.run(gallery.awsv, "plugins", "check", "noisy")
@@ -267,7 +267,7 @@ def gone(pid: int) -> bool:
 @pytest.mark.parametrize("hangs", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nothing_of_it_is_left_behind(hangs: bool, tmp_path: Path, home: Home) -> None:
     """Neither what it started, nor itself; and what it leaves running does not keep us waiting."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "flood", offer("flood", before=FLOOD + ("time.sleep(600)" if hangs else "")))
     mark = tmp_path / "pids"
     began = time.monotonic()
@@ -285,7 +285,7 @@ def test_nothing_of_it_is_left_behind(hangs: bool, tmp_path: Path, home: Home) -
 
 
 def test_ctrl_c_ends_the_children(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "flood", offer("flood", before=FLOOD + "time.sleep(600)"))
     mark = tmp_path / "pids"
     child = home.spawn("plugins", "check", "flood", env={"MARK_FILE": str(mark)}, program=site.awsv)
@@ -297,7 +297,7 @@ def test_ctrl_c_ends_the_children(tmp_path: Path, home: Home) -> None:
 
 
 def test_it_is_tried_in_a_process_of_its_own(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     source = 'open(os.environ["MARK_FILE"], "a").write(f"{os.getpid()} {os.getppid()}\\n")'
     install(site, "mark-a", offer("mark-a", before=source))
     install(site, "mark-b", offer("mark-b", before=source))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.drawer import DRAWER, NEW, THIRD_PARTY
-from support.gallery import offer
+from support.broken_plugins import offer
+from support.dict_plugin import DRAWER, NEW, THIRD_PARTY
 from support.home import Home
-from support.sites import PASSPHRASE, STORAGE, Site, failure, install, plugin_folder
+from support.overlay_env import PASSPHRASE, STORAGE, OverlayEnv, failure, install, plugin_folder
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
 from support.ways import ended
 
@@ -26,9 +26,9 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> OverlayEnv:
     """Every state but "missing", and a mark where one of them is imported."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     mark = {"m.py": MARKS.format(str(tmp_path / "mark"))}
     site.install("one", {STORAGE: {"twin": "m", "solo": "m"}}, mark)
     site.install("two", {STORAGE: {"twin": "m"}, PASSPHRASE: {"twin": "m"}}, {})
@@ -39,7 +39,7 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def states(site: Site, home: Home, **env: str) -> dict[tuple[str, str, str], tuple[str, str | None]]:
+def states(site: OverlayEnv, home: Home, **env: str) -> dict[tuple[str, str, str], tuple[str, str | None]]:
     """(Kind, name, distribution) to (state, reason)."""
     done = home.run(site.awsv, "plugins", "list", "--json", env=env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -48,7 +48,7 @@ def states(site: Site, home: Home, **env: str) -> dict[tuple[str, str, str], tup
     return {(row["kind"], row["name"], row["distribution"]): (row["state"], row["reason"]) for row in rows}
 
 
-def test_every_state(site: Site, home: Home, tmp_path: Path) -> None:
+def test_every_state(site: OverlayEnv, home: Home, tmp_path: Path) -> None:
     found = states(site, home)
     taken = "another distribution offers this name, too"
     expected = {
@@ -79,25 +79,25 @@ def test_every_state(site: Site, home: Home, tmp_path: Path) -> None:
     failure(home.run(site.awsv, "--backend", "next", "list", "--unlock"), 3, "newer 1.0", "vault.storage.v2", "has v1")
 
 
-def test_what_is_selected_and_missing(site: Site, home: Home) -> None:
+def test_what_is_selected_and_missing(site: OverlayEnv, home: Home) -> None:
     env = {"AWS_VAULT_BACKEND": "sole", "AWS_VAULT_PASSPHRASE_SOURCE": "env,vault-plugin-evil", "AWS_VAULT_PROMPT": "x"}
     found = {plugin: state for plugin, state in states(site, home, **env).items() if state[0] == "missing"}
     assert found[("storage", "sole", None)] == ("missing", "did you mean 'solo'?")  # type: ignore[index]  # not installed
     assert {name for _, name, _ in found} == {"sole", "vault-plugin-evil", "x"}
     assert all("install" not in (reason or "") for _, reason in found.values())
-    bare = Site(site.python.parents[1].with_name("bare"), without=["vault-plugin-prompt"])
+    bare = OverlayEnv(site.python.parents[1].with_name("bare"), without=["vault-plugin-prompt"])
     reason = f"{bare.python} -m pip install {plugin_folder('vault-plugin-prompt')}"
     assert states(bare, home)["mfa", "terminal", "vault-plugin-prompt"] == ("missing", reason)
 
 
-def test_a_named_store_selects_its_backend(site: Site, home: Home) -> None:
+def test_a_named_store_selects_its_backend(site: OverlayEnv, home: Home) -> None:
     config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
     config.parent.mkdir()
     config.write_text('backend = "office"\n[store.office]\nbackend = "solo"\n')
     assert states(site, home)["storage", "solo", "one"] == ("selected", None)
 
 
-def disabled(site: Site, home: Home, value: str) -> set[tuple[str, str]]:
+def disabled(site: OverlayEnv, home: Home, value: str) -> set[tuple[str, str]]:
     return {plugin[:2] for plugin, state in states(site, home, **{LOAD: value}).items() if state[0] == "disabled"}
 
 
@@ -126,14 +126,14 @@ EVERY = {
         ("m,vault_plugin_file.plugin,*,one==1.0", set()),
     ],
 )
-def test_what_may_load(value: str, allowed: set[tuple[str, str]], site: Site, home: Home) -> None:
+def test_what_may_load(value: str, allowed: set[tuple[str, str]], site: OverlayEnv, home: Home) -> None:
     assert EVERY & disabled(site, home, value) == EVERY - allowed
     failure(
         home.run(site.awsv, "--backend", "twin", "list", "--unlock", env={LOAD: value}), 3, "offered by one and two"
     )
 
 
-def test_it_only_narrows(site: Site, home: Home, tmp_path: Path) -> None:
+def test_it_only_narrows(site: OverlayEnv, home: Home, tmp_path: Path) -> None:
     """What it names is not selected by that, and a module in it is no plugin."""
     for value in ("solo", "one", "m", "twin"):
         for words in (["plugins", "list"], ["list"], ["--help"], ["exec", "-n", "-j", "work"]):
@@ -175,7 +175,7 @@ def test_a_wrong_passphrase_is_told_although_nobody_may_be_asked_for_another(hom
 
 def test_what_may_not_load_keeps_its_secrets_from_children(tmp_path: Path, home: Home) -> None:
     """Which of its options are secret cannot be known, so all of its variables go."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "drawer", THIRD_PARTY)
     install(site, "shelf", offer("shelf", before="raise RuntimeError"))
     env = {**UNLOCKED, LOAD: "file,env", "AWS_VAULT_DRAWER_PIN": "314159", "AWS_VAULT_SHELF_WORD": "314159"}
@@ -187,7 +187,7 @@ def test_what_may_not_load_keeps_its_secrets_from_children(tmp_path: Path, home:
 
 
 def test_adding_another_needs_it_to_be_named(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "drawer", THIRD_PARTY)
     env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER, **NEW}
     failure(home.run(site.awsv, "add", "--env", "new", env={**env, LOAD: "file,env"}), 3, "'drawer'", LOAD)

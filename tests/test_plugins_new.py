@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.home import Home
-from support.sites import failure
+from support.overlay_env import failure
 from support.vaults import KEY_ID, SECRET, offline, snapshot
 from support.wheels import Environment, Wheelhouse, without_configuration
 

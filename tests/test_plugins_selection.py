@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support.drawer import DRAWER, NEW, THIRD_PARTY
+from support.dict_plugin import DRAWER, NEW, THIRD_PARTY
 from support.home import Home
-from support.sites import HEADER, PASSPHRASE, Site, failure, install
+from support.overlay_env import HEADER, PASSPHRASE, OverlayEnv, failure, install
 from support.vaults import KEY_ID, OTHER_ID, SECRET, UNLOCKED, fill, offline
 from support.vaults import PASSPHRASE as WORDS
 
@@ -35,9 +35,9 @@ SAID = {"AWS_VAULT_WORD_SAID": WORDS}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
     """Two plugins of strangers."""
-    site = Site(tmp_path_factory.mktemp("selection") / "site")
+    site = OverlayEnv(tmp_path_factory.mktemp("selection") / "site")
     install(site, "drawer", THIRD_PARTY)
     install(site, "word", HEADER + WORD, group=PASSPHRASE)
     return site
@@ -69,7 +69,7 @@ def say(home: Home, setting: str, place: str, value: str, more: str = "") -> tup
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("store", ["drawer", "office"])
-def test_the_backend(place: str, store: str, site: Site, home: Home, tmp_path: Path) -> None:
+def test_the_backend(place: str, store: str, site: OverlayEnv, home: Home, tmp_path: Path) -> None:
     """A plugin's name or a named store; and what is weaker does not count."""
     home.configure("[profile new]\nregion = eu-west-1\n")
     kept = tmp_path / "office.json" if store == "office" else Path(home.env["XDG_DATA_HOME"], "awsv/drawer.json")
@@ -88,7 +88,7 @@ def test_the_backend(place: str, store: str, site: Site, home: Home, tmp_path: P
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_passphrase_sources(place: str, site: Site, home: Home) -> None:
+def test_the_passphrase_sources(place: str, site: OverlayEnv, home: Home) -> None:
     home.configure("[profile work]\nregion = eu-west-1\n")
     words, env = say(home, "passphrase_source", place, "env, word,prompt")
     for weaker in PLACES[PLACES.index(place) + 1 :]:
@@ -102,13 +102,13 @@ def test_the_passphrase_sources(place: str, site: Site, home: Home) -> None:
     failure(home.run(site.awsv, *words, "exec", "-n", "-j", "work", env=env), 5, "env (not set), word", "prompt")
 
 
-def test_the_order_is_the_users(site: Site, home: Home) -> None:
+def test_the_order_is_the_users(site: OverlayEnv, home: Home) -> None:
     env = {"AWS_VAULT_PASSPHRASE_SOURCE": "word,env,word", **SAID, **UNLOCKED}
     done = home.run(site.awsv, "exec", "-n", "-j", "work", env=env)
     assert (done.returncode, done.stderr) == (0, "awsv: word was asked for file\n")
 
 
-def test_a_list_may_be_one_in_config(site: Site, home: Home) -> None:
+def test_a_list_may_be_one_in_config(site: OverlayEnv, home: Home) -> None:
     config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
     config.parent.mkdir()
     config.write_text(f'passphrase_source = ["word", "prompt"]\n[plugin.word]\nsaid = "{WORDS}"\n')
@@ -116,7 +116,7 @@ def test_a_list_may_be_one_in_config(site: Site, home: Home) -> None:
     assert json.loads(done.stdout)["AccessKeyId"] == KEY_ID, done.stderr
 
 
-def test_each_profile_may_have_its_own(site: Site, home: Home) -> None:
+def test_each_profile_may_have_its_own(site: OverlayEnv, home: Home) -> None:
     """Two profiles of one config file, in two stores, by two sources."""
     home.configure(
         "[profile work]\nvault_passphrase_source = word\n"
@@ -132,7 +132,7 @@ def test_each_profile_may_have_its_own(site: Site, home: Home) -> None:
 
 
 @pytest.mark.parametrize(("section", "option"), [("file", "dri"), ("word", "sayd")], ids=["storage", "passphrase"])
-def test_a_misspelt_option_in_config(section: str, option: str, site: Site, home: Home) -> None:
+def test_a_misspelt_option_in_config(section: str, option: str, site: OverlayEnv, home: Home) -> None:
     config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
     config.parent.mkdir()
     config.write_text(
@@ -143,7 +143,7 @@ def test_a_misspelt_option_in_config(section: str, option: str, site: Site, home
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_named_and_not_installed(place: str, site: Site, home: Home) -> None:
+def test_what_is_named_and_not_installed(place: str, site: OverlayEnv, home: Home) -> None:
     home.configure("[profile work]\nregion = eu-west-1\n")
     for setting, wrong, near in (("backend", "drawr", "drawer"), ("passphrase_source", "wrod", "word")):
         Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml").unlink(missing_ok=True)
@@ -173,7 +173,7 @@ def vault_storage_backends():
 
 
 def test_an_interactive_store_shows_no_dialog_to_a_list(tmp_path: Path, home: Home) -> None:
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     install(site, "desktop", DIALOG)
     mark = tmp_path / "mark"
     env = {"AWS_VAULT_BACKEND": "desktop", "MARK": str(mark)}

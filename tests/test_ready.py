@@ -13,9 +13,9 @@ import pexpect
 import pytest
 
 from support.busy import seconds
-from support.front import Front, deny, deny_mfa, held, slow
 from support.home import Home
 from support.moto import ACCOUNT, Key, MotoServer
+from support.recording_proxy import RecordingProxy, deny, deny_mfa, held, slow
 from support.stored import CODE, MFA, PASSPHRASE, UNLOCKED, add, state, until
 from support.vaults import stores
 
@@ -30,7 +30,7 @@ def role(name: str, source: str, serial: str | None) -> str:
 
 
 @pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
+def logged_in(home: Home, moto: MotoServer) -> Home:
     roles = [role(f"tf-{name}", "alice", MFA) for name in ("net", "app", "db")]
     roles += [role("bob-app", "bob", BOBS_MFA), role("plain-app", "plain", None), role("[odd]", "plain", None)]
     home.configure("[profile alice]\n[profile bob]\n[profile plain]\n" + "".join(roles))
@@ -57,8 +57,8 @@ def finish(terminal: Any) -> tuple[int, str]:
     return terminal.exitstatus, terminal.before
 
 
-def test_one_question_for_all_roles_of_a_user(laptop: Home, front: Front) -> None:
-    terminal = laptop.spawn("ready", "tf-*", env=UNLOCKED)
+def test_one_question_for_all_roles_of_a_user(logged_in: Home, front: RecordingProxy) -> None:
+    terminal = logged_in.spawn("ready", "tf-*", env=UNLOCKED)
     terminal.expect(r"awsv for 3 profiles, tf-net the first")
     terminal.expect(QUESTION)
     terminal.sendline(CODE)
@@ -69,14 +69,14 @@ def test_one_question_for_all_roles_of_a_user(laptop: Home, front: Front) -> Non
     assert list(table) == ["tf-net", "tf-app", "tf-db"]
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", until) and state == "new" for until, state in table.values())
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
-    again = laptop.awsv("ready", "tf-*")
+    again = logged_in.awsv("ready", "tf-*")
     assert again.returncode == 0
     assert {state for _, state in rows(again.stdout).values()} == {"still live"}
-    assert laptop.awsv("exec", "-j", "tf-db").returncode == 0
+    assert logged_in.awsv("exec", "-j", "tf-db").returncode == 0
     assert len(front.calls) == 4
 
 
-def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: Front) -> None:
+def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: RecordingProxy) -> None:
     """A key in the store of another profile is not taken for its own."""
     folders = {name: home.root / name for name in ("alice", "bob")}
     stores(home, **folders)
@@ -93,8 +93,8 @@ def test_each_profile_may_name_its_store(home: Home, moto: MotoServer, front: Fr
     assert {call.access_key_id for call in front.calls} == set(keys.values())
 
 
-def test_two_users_are_two_questions(laptop: Home, front: Front) -> None:
-    terminal = laptop.spawn("ready", "tf-net", "bob-app", "tf-app", env=UNLOCKED)
+def test_two_users_are_two_questions(logged_in: Home, front: RecordingProxy) -> None:
+    terminal = logged_in.spawn("ready", "tf-net", "bob-app", "tf-app", env=UNLOCKED)
     for serial, answer in ((MFA, "111111"), (BOBS_MFA, "222222")):
         terminal.expect(QUESTION)
         assert terminal.match[1] == serial
@@ -105,25 +105,25 @@ def test_two_users_are_two_questions(laptop: Home, front: Front) -> None:
     assert answers == {MFA: "111111", BOBS_MFA: "222222"}
 
 
-def test_a_live_user_is_not_asked_again(laptop: Home, front: Front) -> None:
+def test_a_live_user_is_not_asked_again(logged_in: Home, front: RecordingProxy) -> None:
     """Nor is the passphrase: the roles start from the user's session."""
-    assert laptop.awsv("exec", "-j", "tf-net", "-t", CODE, env=UNLOCKED).returncode == 0
-    done = laptop.awsv("ready", "tf-*")
+    assert logged_in.awsv("exec", "-j", "tf-net", "-t", CODE, env=UNLOCKED).returncode == 0
+    done = logged_in.awsv("ready", "tf-*")
     assert done.returncode == 0, done.stderr
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_they_are_made_in_parallel(laptop: Home, front: Front) -> None:
+def test_they_are_made_in_parallel(logged_in: Home, front: RecordingProxy) -> None:
     all_are_asked = threading.Event()
     front.on("AssumeRole", held(all_are_asked))
-    terminal = laptop.spawn("ready", "tf-*", "plain-app", "-t", CODE, env=UNLOCKED)
+    terminal = logged_in.spawn("ready", "tf-*", "plain-app", "-t", CODE, env=UNLOCKED)
     until(lambda: len(front.named("AssumeRole")) == 4, "four calls, none of which is answered")
     all_are_asked.set()
     assert finish(terminal)[0] == 0
 
 
-def test_the_passphrase_is_asked_once(laptop: Home, front: Front) -> None:
-    terminal = laptop.spawn("ready", "alice", "plain", "bob", "plain-app")
+def test_the_passphrase_is_asked_once(logged_in: Home, front: RecordingProxy) -> None:
+    terminal = logged_in.spawn("ready", "alice", "plain", "bob", "plain-app")
     terminal.expect("Passphrase to unlock")
     terminal.sendline(PASSPHRASE)
     code, text = finish(terminal)
@@ -131,9 +131,9 @@ def test_the_passphrase_is_asked_once(laptop: Home, front: Front) -> None:
     assert "Passphrase" not in text
 
 
-def test_json(laptop: Home, front: Front) -> None:
+def test_json(logged_in: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", deny("no"), times=1)
-    done = laptop.awsv("ready", "--json", "plain-app", "plain", "[odd]", env=UNLOCKED)
+    done = logged_in.awsv("ready", "--json", "plain-app", "plain", "[odd]", env=UNLOCKED)
     assert done.returncode == 7
     found = json.loads(done.stdout)
     assert [entry["profile"] for entry in found] == ["plain-app", "plain", "[odd]"]
@@ -145,9 +145,9 @@ def test_json(laptop: Home, front: Front) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found[1]["expires"])
 
 
-def test_one_role_is_denied(laptop: Home, front: Front) -> None:
+def test_one_role_is_denied(logged_in: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", deny("not you"), times=1)
-    done = laptop.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
+    done = logged_in.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
     assert done.returncode == 7
     states = Counter(is_failed(cells) for cells in rows(done.stdout).values())
     assert states == {True: 1, False: 2}
@@ -155,33 +155,33 @@ def test_one_role_is_denied(laptop: Home, front: Front) -> None:
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_every_role_is_denied(laptop: Home, front: Front) -> None:
+def test_every_role_is_denied(logged_in: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", deny("not you"))
-    done = laptop.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
+    done = logged_in.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
     for name in ("tf-net", "tf-app", "tf-db"):
         assert f"role/{name}: not you" in done.stderr
     assert Counter(front.actions) == {"GetSessionToken": 1, "AssumeRole": 3}
 
 
-def test_the_user_is_denied(laptop: Home, front: Front) -> None:
+def test_the_user_is_denied(logged_in: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny("not you"))
-    done = laptop.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
+    done = logged_in.awsv("ready", "tf-*", "-t", CODE, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
     assert done.stderr.count("not you") == 1
     assert front.actions == ["GetSessionToken"]
 
 
-def test_one_profile_makes_no_sense(laptop: Home, front: Front) -> None:
-    done = laptop.awsv("ready", "plain", "nobody", env=UNLOCKED)
+def test_one_profile_makes_no_sense(logged_in: Home, front: RecordingProxy) -> None:
+    done = logged_in.awsv("ready", "plain", "nobody", env=UNLOCKED)
     assert done.returncode == 7
     assert rows(done.stdout)["nobody"][0] == "-"
     assert rows(done.stdout)["nobody"][1].startswith("failed: unknown profile 'nobody'")
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 6), ("\r", 6), ("\x04", 6)])
-def test_declining_ends_every_question(laptop: Home, front: Front, key: str, code: int) -> None:
-    terminal = laptop.spawn("ready", "tf-*", "bob-app", env=UNLOCKED)
+def test_declining_ends_every_question(logged_in: Home, front: RecordingProxy, key: str, code: int) -> None:
+    terminal = logged_in.spawn("ready", "tf-*", "bob-app", env=UNLOCKED)
     terminal.expect(QUESTION)
     terminal.send(key)
     found, text = finish(terminal)
@@ -191,8 +191,8 @@ def test_declining_ends_every_question(laptop: Home, front: Front, key: str, cod
     assert front.calls == []
 
 
-def test_declining_leaves_what_asks_nobody(laptop: Home, front: Front) -> None:
-    terminal = laptop.spawn("ready", "tf-net", "plain-app", env=UNLOCKED)
+def test_declining_leaves_what_asks_nobody(logged_in: Home, front: RecordingProxy) -> None:
+    terminal = logged_in.spawn("ready", "tf-net", "plain-app", env=UNLOCKED)
     terminal.expect(QUESTION)
     terminal.sendintr()
     code, text = finish(terminal)
@@ -201,8 +201,8 @@ def test_declining_leaves_what_asks_nobody(laptop: Home, front: Front) -> None:
     assert front.actions == ["AssumeRole"]
 
 
-def test_declining_the_passphrase(laptop: Home, front: Front) -> None:
-    terminal = laptop.spawn("ready", "alice", "plain", "bob-app")
+def test_declining_the_passphrase(logged_in: Home, front: RecordingProxy) -> None:
+    terminal = logged_in.spawn("ready", "alice", "plain", "bob-app")
     terminal.expect("Passphrase to unlock")
     terminal.sendintr()
     code, text = finish(terminal)
@@ -212,9 +212,9 @@ def test_declining_the_passphrase(laptop: Home, front: Front) -> None:
     assert front.calls == []
 
 
-def test_a_wrong_code_is_asked_for_again(laptop: Home, front: Front) -> None:
+def test_a_wrong_code_is_asked_for_again(logged_in: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny_mfa(), times=1)
-    terminal = laptop.spawn("ready", "tf-net", env=UNLOCKED)
+    terminal = logged_in.spawn("ready", "tf-net", env=UNLOCKED)
     for answer in ("111111", "222222"):
         terminal.expect(QUESTION)
         terminal.sendline(answer)
@@ -222,9 +222,9 @@ def test_a_wrong_code_is_asked_for_again(laptop: Home, front: Front) -> None:
     assert [call.parameters["TokenCode"] for call in front.named("GetSessionToken")] == ["111111", "222222"]
 
 
-def test_three_wrong_codes_end_that_user_only(laptop: Home, front: Front) -> None:
+def test_three_wrong_codes_end_that_user_only(logged_in: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny_mfa(), times=3)
-    terminal = laptop.spawn("ready", "tf-net", "tf-app", "bob-app", env=UNLOCKED)
+    terminal = logged_in.spawn("ready", "tf-net", "tf-app", "bob-app", env=UNLOCKED)
     for answer in ("111111", "222222", "333333", "444444"):
         terminal.expect(QUESTION)
         terminal.sendline(answer)
@@ -237,56 +237,56 @@ def test_three_wrong_codes_end_that_user_only(laptop: Home, front: Front) -> Non
     }
 
 
-def test_nobody_can_be_asked(laptop: Home, front: Front) -> None:
-    done = laptop.awsv("ready", "tf-*", env=UNLOCKED)
+def test_nobody_can_be_asked(logged_in: Home, front: RecordingProxy) -> None:
+    done = logged_in.awsv("ready", "tf-*", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (6, "")
     assert "needs an MFA code" in done.stderr
     assert "there is no terminal" in done.stderr
-    done = laptop.awsv("ready", "plain", "plain-app")
+    done = logged_in.awsv("ready", "plain", "plain-app")
     assert (done.returncode, done.stdout) == (5, "")
     assert "no passphrase for store 'file'" in done.stderr
     assert front.calls == []
 
 
-def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
+def test_ctrl_c_while_aws_is_asked(logged_in: Home, front: RecordingProxy) -> None:
     front.on("AssumeRole", slow(30))
-    terminal = laptop.spawn("ready", "tf-*", "plain", "-t", CODE, env=UNLOCKED)
+    terminal = logged_in.spawn("ready", "tf-*", "plain", "-t", CODE, env=UNLOCKED)
     until(lambda: len(front.named("AssumeRole")) == 3, "three calls")
-    until(lambda: len(state(laptop, "sessions")) == 2, "the session of alice and that of plain")
+    until(lambda: len(state(logged_in, "sessions")) == 2, "the session of alice and that of plain")
     pressed = time.monotonic()
     terminal.sendintr()
     code, text = finish(terminal)
     assert (code, "interrupted" in text) == (130, True)
     assert time.monotonic() - pressed < seconds(3)
-    assert len(state(laptop, "sessions")) == 2, "what was made stays"
+    assert len(state(logged_in, "sessions")) == 2, "what was made stays"
 
 
-def test_a_pattern_that_matches_nothing(laptop: Home) -> None:
-    done = laptop.awsv("ready", "prod-*")
+def test_a_pattern_that_matches_nothing(logged_in: Home) -> None:
+    done = logged_in.awsv("ready", "prod-*")
     assert (done.returncode, done.stdout) == (2, "")
     assert "no profile matches 'prod-*'" in done.stderr
 
 
-def test_a_name_that_looks_like_a_pattern(laptop: Home, front: Front) -> None:
-    done = laptop.awsv("ready", "[odd]", env=UNLOCKED)
+def test_a_name_that_looks_like_a_pattern(logged_in: Home, front: RecordingProxy) -> None:
+    done = logged_in.awsv("ready", "[odd]", env=UNLOCKED)
     assert (done.returncode, list(rows(done.stdout))) == (0, ["[odd]"])
 
 
-def test_a_stored_name_without_a_section_that_looks_like_a_pattern(laptop: Home, moto: MotoServer) -> None:
+def test_a_stored_name_without_a_section_that_looks_like_a_pattern(logged_in: Home, moto: MotoServer) -> None:
     """The key that is called so goes before the profile that matches."""
-    laptop.configure(laptop.config.read_text() + "[profile key1]\n")
-    add(laptop, moto.alice, "key[1]", "key*")
-    assert list(rows(laptop.awsv("ready", "key[1]", env=UNLOCKED).stdout)) == ["key[1]"]
+    logged_in.configure(logged_in.config.read_text() + "[profile key1]\n")
+    add(logged_in, moto.alice, "key[1]", "key*")
+    assert list(rows(logged_in.awsv("ready", "key[1]", env=UNLOCKED).stdout)) == ["key[1]"]
     # Its session is live now, so it is known while the store is locked.
-    assert list(rows(laptop.awsv("ready", "key[1]").stdout)) == ["key[1]"]
-    done = laptop.awsv("ready", "key*", env=UNLOCKED)  # a pattern, as it matches a profile
+    assert list(rows(logged_in.awsv("ready", "key[1]").stdout)) == ["key[1]"]
+    done = logged_in.awsv("ready", "key*", env=UNLOCKED)  # a pattern, as it matches a profile
     assert "'key1'" in done.stderr
-    done = laptop.awsv("ready", "k*", "*y[*]")
+    done = logged_in.awsv("ready", "k*", "*y[*]")
     assert (done.returncode, done.stdout) == (2, "")
     assert "no profile matches '*y[*]'" in done.stderr
 
 
-def test_each_profile_once(laptop: Home, front: Front) -> None:
-    done = laptop.awsv("ready", "plain-*", "plain-app", "pl*app", env=UNLOCKED)
+def test_each_profile_once(logged_in: Home, front: RecordingProxy) -> None:
+    done = logged_in.awsv("ready", "plain-*", "plain-app", "pl*app", env=UNLOCKED)
     assert list(rows(done.stdout)) == ["plain-app"]
     assert front.actions == ["AssumeRole"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.sites import Site
+from support.overlay_env import OverlayEnv
 from support.slot_plugins import KEYRING
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
 
 
 def test_a_backup_that_only_a_key_slot_opens(tmp_path: Path) -> None:
-    site, home = Site(tmp_path / "site"), offline(tmp_path)
+    site, home = OverlayEnv(tmp_path / "site"), offline(tmp_path)
     site.install(
         "vault-plugin-keyring", {"vault.passphrase.v1": {"keyring": "keyring_source"}}, {"keyring_source.py": KEYRING}
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front, deny
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
 from support.parts import need
+from support.recording_proxy import RecordingProxy, deny
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, ended, fill, store_path, stored
 
 ROLE = """
@@ -43,7 +43,9 @@ def session(home: Home, profile: str = "role") -> str:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_no_session_of_a_key_whose_removal_was_interrupted(alice: Home, front: Front, sent: signal.Signals) -> None:
+def test_no_session_of_a_key_whose_removal_was_interrupted(
+    alice: Home, front: RecordingProxy, sent: signal.Signals
+) -> None:
     strace = need(
         "strace", "/usr/bin/strace" if Path("/usr/bin/strace").exists() else None, how="apt-get install strace"
     )
@@ -75,13 +77,13 @@ def _failures(home: Home) -> Path:
     return next(path for path in folder.iterdir() if path.name.endswith(".failed"))
 
 
-def _failed_flight(home: Home, front: Front) -> Path:
+def _failed_flight(home: Home, front: RecordingProxy) -> Path:
     front.on("AssumeRole", deny(), times=1)
     assert home.awsv("exec", "-j", "role").returncode == 6
     return _failures(home)
 
 
-def test_a_failure_that_another_program_wrote_is_not_told(alice: Home, front: Front) -> None:
+def test_a_failure_that_another_program_wrote_is_not_told(alice: Home, front: RecordingProxy) -> None:
     failed = _failed_flight(alice, front)
     kept = failed.read_text()
     assert kept.count("check the role") == 1
@@ -195,7 +197,7 @@ def test_a_profile_orders_its_own_passphrase_sources(alice: Home) -> None:
 
 
 @pytest.fixture
-def changed(alice: Home, moto: MotoServer, front: Front, tmp_path: Path) -> tuple[str, bytes]:
+def changed(alice: Home, moto: MotoServer, front: RecordingProxy, tmp_path: Path) -> tuple[str, bytes]:
     """The key was exchanged, and a session made from the new one; that session, and the store as it was before."""
     key = moto.create_user(f"second-key-{os.urandom(4).hex()}")
     old = store_path(alice).read_bytes()
@@ -215,7 +217,7 @@ def aside(folder: Path) -> Iterator[None]:
 
 
 def test_after_a_restore_no_session_of_the_replaced_key_is_served(
-    alice: Home, changed: tuple[str, bytes], front: Front, tmp_path: Path
+    alice: Home, changed: tuple[str, bytes], front: RecordingProxy, tmp_path: Path
 ) -> None:
     live, old = changed
     (tmp_path / "backup.vlt").write_bytes(old)

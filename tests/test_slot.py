@@ -14,21 +14,21 @@ from pathlib import Path
 import pytest
 
 from support import parts
+from support.fork_server import fork_server
 from support.home import PROGRAM, Home
+from support.overlay_env import OverlayEnv
 from support.security import sample
-from support.sites import Site
 from support.slot_plugins import KEYRING, PLAIN, SHELF
 from support.vaults import KEY_ID, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
-from support.warm import warm
 from support.ways import answer, ended, finished, opens, recovers, sealed_entries, table, with_descriptors
 
 KEYS = {"work": (KEY_ID, SECRET)}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    site = Site(tmp_path_factory.mktemp("slots") / "site")
+def site(tmp_path_factory: pytest.TempPathFactory) -> OverlayEnv:
+    site = OverlayEnv(tmp_path_factory.mktemp("slots") / "site")
     site.install(
         "vault-plugin-keyring", {"vault.passphrase.v1": {"keyring": "keyring_source"}}, {"keyring_source.py": KEYRING}
     )
@@ -125,7 +125,7 @@ def test_both_of_two_sources(home: Home) -> None:
     assert ended(child)[0] == 0
     passphrase, composite = slots_of(home)
     assert (composite["type"], composite["sources"]) == ("composite", ["env", "prompt"])
-    assert [kdf["alg"] for kdf in composite["kdf"]] == ["argon2id", "argon2id"]
+    assert [kdf["alg"] for kdf in composite["kdf"]] == ["argon2id", "argon2id"]  # type: ignore[attr-defined]
     assert slots_of(home) == json.loads(home.awsv("file", "status", "--json").stdout)["slots"]
     child = home.spawn("slot", "remove", "--force", str(passphrase["id"]), env=UNLOCKED)
     answer(child, (OLD, "of the person"))
@@ -148,7 +148,7 @@ def test_both_of_two_sources(home: Home) -> None:
     assert (done.returncode, "no secret for store 'file' from its source env (not set)" in done.stderr) == (5, True)
 
 
-def test_a_key_that_a_source_keeps(home: Home, site: Site) -> None:
+def test_a_key_that_a_source_keeps(home: Home, site: OverlayEnv) -> None:
     done = home.run(site.awsv, "slot", "add", "--source", "keyring", "--label", "laptop", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (0, "")
     ((key_id, text),) = kept(home).items()
@@ -170,7 +170,7 @@ def test_a_key_that_a_source_keeps(home: Home, site: Site) -> None:
 
 
 @pytest.mark.parametrize(("number", "counts"), [(1, False), (2, True)], ids=["before", "after"])
-def test_a_key_whose_slot_may_be_there_stays_kept(home: Home, site: Site, number: int, counts: bool) -> None:
+def test_a_key_whose_slot_may_be_there_stays_kept(home: Home, site: OverlayEnv, number: int, counts: bool) -> None:
     """The disk fails before, or after, the new file is in its place."""
     strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     fault = (strace, "-f", "-o", "/dev/null", "-e", f"inject=fsync:error=EIO:when={number}")
@@ -179,7 +179,7 @@ def test_a_key_whose_slot_may_be_there_stays_kept(home: Home, site: Site, number
     assert (home.run(site.awsv, "list", "--unlock").returncode == 0) is counts
 
 
-def test_a_source_that_cannot_forget(home: Home, site: Site) -> None:
+def test_a_source_that_cannot_forget(home: Home, site: OverlayEnv) -> None:
     assert home.run(site.awsv, "slot", "add", "--source", "keyring", env=UNLOCKED).returncode == 0
     slot = table(home).slots[1]
     env = {**UNLOCKED, "KEYRING_MODE": "locked"}
@@ -191,7 +191,7 @@ def test_a_source_that_cannot_forget(home: Home, site: Site) -> None:
 @pytest.mark.parametrize(
     ("mode", "why"), [("refuses", "the keyring is locked"), ("loses", "does not deliver the secret that it was given")]
 )
-def test_a_source_that_does_not_keep_it(home: Home, site: Site, mode: str, why: str) -> None:
+def test_a_source_that_does_not_keep_it(home: Home, site: OverlayEnv, mode: str, why: str) -> None:
     before = store_path(home).read_bytes()
     done = home.run(site.awsv, "slot", "add", "--source", "keyring", env={**UNLOCKED, "KEYRING_MODE": mode})
     assert (done.returncode != 0, why in done.stderr) == (True, True), done.stderr
@@ -280,7 +280,7 @@ def test_removing_needs_the_store_opened_and_a_yes(home: Home) -> None:
 # -- other stores ------------------------------------------------------------------------------------------------------
 
 
-def test_the_core_keeps_the_slots_of_a_store_that_it_seals(home: Home, site: Site) -> None:
+def test_the_core_keeps_the_slots_of_a_store_that_it_seals(home: Home, site: OverlayEnv) -> None:
     env = {
         "AWS_VAULT_BACKEND": "shelf",
         "AWS_VAULT_SHELF_PASSPHRASE": "first",
@@ -324,7 +324,7 @@ def env_data(home: Home) -> str:
     return home.env["XDG_DATA_HOME"]
 
 
-def test_a_store_that_has_no_slots(home: Home, site: Site) -> None:
+def test_a_store_that_has_no_slots(home: Home, site: OverlayEnv) -> None:
     for words in (("slot", "list"), ("passwd",), ("slot", "add", "--passphrase")):
         done = home.run(site.awsv, "--backend", "plain", *words)
         assert (done.returncode, "store 'plain' has no key slots" in done.stderr) == (4, True)
@@ -345,7 +345,7 @@ def test_s10_killed_at_any_moment_no_way_in_is_lost(
     """Whatever happens to ``slot add`` and ``slot remove``, each acknowledged slot is there and opens."""
     draw, acknowledged = random.Random(7), 0
     add = ("slot", "add", "--passphrase")
-    with warm(home) as commands:
+    with fork_server(home) as commands:
         long = commands.timed(*add, env=UNLOCKED, new_passphrase="extra")
         added = {slot.id for slot in table(home).slots[1:]}
         short = commands.timed("slot", "remove", "--force", *added, env=UNLOCKED)

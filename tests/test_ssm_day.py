@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, REGION, Key, MotoServer
+from support.recording_proxy import RecordingProxy
 from support.vaults import KEY_ID, SECRET, fill, store_path
 
 PARAMETER = "/laptop/aws-vault/password"
@@ -49,7 +49,9 @@ def day(home: Home, moto: MotoServer, reader: Key) -> Mapping[str, str]:
 
 
 @pytest.mark.slow
-def test_the_day(home: Home, day: Mapping[str, str], moto: MotoServer, front: Front, reader: Key, aws_v1: Path) -> None:
+def test_the_day(
+    home: Home, day: Mapping[str, str], moto: MotoServer, front: RecordingProxy, reader: Key, aws_v1: Path
+) -> None:
     key = moto.client("kms").create_key()["KeyMetadata"]
     put = home.awsv(
         "ssm", "put-passphrase", "--kms-key", key["KeyId"], "--credentials", "profile:admin", "--json", env=day
@@ -95,7 +97,9 @@ def test_the_day(home: Home, day: Mapping[str, str], moto: MotoServer, front: Fr
     assert front.actions == ["GetParameter", "GetSessionToken", "GetCallerIdentity"]
 
 
-def test_one_read_opens_the_store_for_many(home: Home, day: Mapping[str, str], moto: MotoServer, front: Front) -> None:
+def test_one_read_opens_the_store_for_many(
+    home: Home, day: Mapping[str, str], moto: MotoServer, front: RecordingProxy
+) -> None:
     moto.client("ssm").put_parameter(Name=PARAMETER, Value="the passphrase", Type="SecureString")
     key = (moto.alice.access_key_id, moto.alice.secret_access_key)
     fill(home, {"work": key, "home": key}, passphrase="the passphrase")
@@ -105,7 +109,7 @@ def test_one_read_opens_the_store_for_many(home: Home, day: Mapping[str, str], m
     assert sorted(front.actions) == ["GetParameter", "GetSessionToken", "GetSessionToken"]
 
 
-def test_the_articles_loop_is_named_before_any_call(home: Home, day: Mapping[str, str], front: Front) -> None:
+def test_the_articles_loop_is_named_before_any_call(home: Home, day: Mapping[str, str], front: RecordingProxy) -> None:
     """Its wrapper reads the parameter as profile ``default``, whose key is in the vault that the wrapper opens."""
     wrapper = home.path / "call-aws-vault.sh"
     wrapper.write_text(

@@ -10,9 +10,9 @@ import pytest
 
 from support import documents, parts
 from support.documents import Answers
-from support.front import running
 from support.home import Home
 from support.moto import REGION, MotoServer
+from support.recording_proxy import running
 
 GUIDE = Path(__file__).parents[1] / "docs/ssm.md"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from support.front import Fault, Front, json_error
 from support.home import Home
 from support.moto import ACCOUNT, REGION, MotoServer
+from support.recording_proxy import Fault, RecordingProxy, json_error
 from support.vaults import ended
 
 _numbers = itertools.count(1)
@@ -47,7 +47,7 @@ def made(moto: MotoServer, name: str) -> dict[str, Any]:
     return found[0] if found else {}
 
 
-def test_the_table_for_programs(home: Home, env: dict[str, str], moto: MotoServer, front: Front) -> None:
+def test_the_table_for_programs(home: Home, env: dict[str, str], moto: MotoServer, front: RecordingProxy) -> None:
     name = env["AWS_VAULT_SSM_PARAMETER"]
     done = home.awsv("ssm", "put-passphrase", MANAGED, "--json", env=env)
     assert done.returncode == 0, done.stderr
@@ -126,7 +126,7 @@ def test_a_person_reads_the_policy_and_what_to_set(home: Home, env: dict[str, st
 
 @pytest.mark.parametrize("words", [(), (MANAGED, "--kms-key", "alias/x")])
 def test_who_can_read_it_is_said_before_a_key_is_taken(
-    home: Home, env: dict[str, str], front: Front, words: tuple[str, ...]
+    home: Home, env: dict[str, str], front: RecordingProxy, words: tuple[str, ...]
 ) -> None:
     done = home.awsv("ssm", "put-passphrase", *words, env=env)
     assert (done.returncode, done.stdout) == (2, "")
@@ -173,7 +173,7 @@ def test_keys_that_will_not_do(
     home: Home,
     env: dict[str, str],
     moto: MotoServer,
-    front: Front,
+    front: RecordingProxy,
     key: Callable[[MotoServer], str],
     code: int,
     words: str,
@@ -184,7 +184,7 @@ def test_keys_that_will_not_do(
 
 
 def test_a_key_that_may_not_be_looked_at_is_taken_by_its_arn(
-    home: Home, env: dict[str, str], moto: MotoServer, front: Front
+    home: Home, env: dict[str, str], moto: MotoServer, front: RecordingProxy
 ) -> None:
     key = moto.client("kms").create_key()["KeyMetadata"]
     front.on("DescribeKey", json_error("AccessDeniedException", "no"))
@@ -208,7 +208,7 @@ SETUPS: Mapping[str, tuple[dict[str, str | None], tuple[str, ...], int, str]] = 
 
 @pytest.mark.parametrize("name", SETUPS)
 def test_what_is_missing_is_named_before_anything_is_written(
-    home: Home, env: dict[str, str], front: Front, name: str
+    home: Home, env: dict[str, str], front: RecordingProxy, name: str
 ) -> None:
     changes, words, code, text = SETUPS[name]
     done = home.awsv("ssm", "put-passphrase", *words, MANAGED, env={**env, **changes})
@@ -216,14 +216,14 @@ def test_what_is_missing_is_named_before_anything_is_written(
     assert front.calls == []
 
 
-def test_the_loop_is_named_here_too(home: Home, env: dict[str, str], front: Front) -> None:
+def test_the_loop_is_named_here_too(home: Home, env: dict[str, str], front: RecordingProxy) -> None:
     home.configure(f"[profile admin]\nregion = {REGION}\ncredential_process = awsv exec -j admin\n")
     done = home.awsv("ssm", "put-passphrase", MANAGED, "--credentials", "profile:admin", env=env)
     assert (done.returncode, f"{home.config}:3: credential_process" in done.stderr) == (2, True), done.stderr
     assert front.calls == []
 
 
-def test_denied(home: Home, env: dict[str, str], front: Front) -> None:
+def test_denied(home: Home, env: dict[str, str], front: RecordingProxy) -> None:
     front.on("PutParameter", json_error("AccessDeniedException", "no"))
     done = home.awsv("ssm", "put-passphrase", MANAGED, env=env)
     assert (done.returncode, done.stdout) == (6, "")
@@ -231,7 +231,9 @@ def test_denied(home: Home, env: dict[str, str], front: Front) -> None:
     assert "its policy must allow ssm:PutParameter" in done.stderr
 
 
-def test_an_answer_that_is_lost_is_no_refusal(home: Home, env: dict[str, str], front: Front, moto: MotoServer) -> None:
+def test_an_answer_that_is_lost_is_no_refusal(
+    home: Home, env: dict[str, str], front: RecordingProxy, moto: MotoServer
+) -> None:
     """The parameter may hold a passphrase now that nobody has seen."""
     name = env["AWS_VAULT_SSM_PARAMETER"]
     front.on("PutParameter", Fault(drop=True))
@@ -243,7 +245,7 @@ def test_an_answer_that_is_lost_is_no_refusal(home: Home, env: dict[str, str], f
     assert "nobody knows" not in home.awsv("ssm", "put-passphrase", MANAGED, "--overwrite", env=env).stderr
 
 
-def test_what_aws_repeats_is_not_shown(home: Home, env: dict[str, str], front: Front) -> None:
+def test_what_aws_repeats_is_not_shown(home: Home, env: dict[str, str], front: RecordingProxy) -> None:
     front.on("PutParameter", json_error("ValidationException", "1 validation error: Value '{0}' at 'value'"))
     child = home.spawn("ssm", "put-passphrase", MANAGED, "--ask", env=env)
     for question in ("New passphrase: ", "Repeat passphrase: "):
@@ -272,7 +274,7 @@ def test_a_passphrase_of_ones_own_is_asked_twice(home: Home, env: dict[str, str]
     assert value(moto, env["AWS_VAULT_SSM_PARAMETER"]) == "my own passphrase"
 
 
-def test_nobody_to_ask(home: Home, env: dict[str, str], front: Front) -> None:
+def test_nobody_to_ask(home: Home, env: dict[str, str], front: RecordingProxy) -> None:
     done = home.awsv("ssm", "put-passphrase", MANAGED, "--ask", env=env)
     assert (done.returncode, done.stdout) == (5, "")
     assert front.calls == []

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from support.front import Front, json_error
 from support.home import PROGRAM, Home
 from support.moto import REGION, MotoServer
+from support.recording_proxy import RecordingProxy, json_error
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, store_path
 from support.ways import table
 
@@ -37,7 +37,7 @@ def only(source: str, aws: Mapping[str, str]) -> dict[str, str]:
 
 
 def test_a_source_that_keeps_no_key_opens_the_store_with_its_passphrase(
-    home: Home, aws: dict[str, str], front: Front
+    home: Home, aws: dict[str, str], front: RecordingProxy
 ) -> None:
     assert home.awsv(*SHOW, env=only("ssm", aws)).returncode == 125
     front.forget()
@@ -58,7 +58,7 @@ def test_a_source_that_keeps_no_key_opens_the_store_with_its_passphrase(
     assert store_path(home).read_bytes() == before
 
 
-def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], front: RecordingProxy) -> None:
     before = store_path(home).read_bytes()
     front.on("GetParameter", json_error("AccessDeniedException", "no"))
     done = home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED})
@@ -68,7 +68,9 @@ def test_nothing_changes_where_aws_says_no(home: Home, aws: dict[str, str], fron
     assert store_path(home).read_bytes() == before
 
 
-def test_both_factors_are_needed_and_the_last_other_way_is_told(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_both_factors_are_needed_and_the_last_other_way_is_told(
+    home: Home, aws: dict[str, str], front: RecordingProxy
+) -> None:
     both = only("ssm,env", {**aws, **UNLOCKED})
     done = home.awsv("slot", "add", "--composite", "ssm,env", env={**aws, **UNLOCKED})
     assert done.returncode == 0, done.stderr
@@ -129,7 +131,7 @@ def test_a_new_passphrase_is_a_persons(home: Home, aws: dict[str, str]) -> None:
     assert "hint: give --passphrase-source env,prompt, or --new-passphrase-fd" in done.stderr
 
 
-def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], front: Front) -> None:
+def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], front: RecordingProxy) -> None:
     assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
     home.configure(f"[profile work]\nregion = {REGION}\n")
     front.forget()
@@ -142,7 +144,7 @@ def test_listing_asks_neither_a_person_nor_aws(home: Home, aws: dict[str, str], 
 
 
 def test_a_profile_names_the_source_and_the_users_settings_say_where_it_looks(
-    home: Home, aws: dict[str, str], front: Front
+    home: Home, aws: dict[str, str], front: RecordingProxy
 ) -> None:
     assert home.awsv("slot", "add", "--source", "ssm", env={**aws, **UNLOCKED}).returncode == 0
     home.configure(f"[profile work]\nregion = {REGION}\nvault_passphrase_source = ssm\n")

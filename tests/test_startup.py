@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from support import parts
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline, store_path
+
+pytestmark = pytest.mark.unmeasured
 
 SDKS = {"boto3", "botocore", "hvac", "keyring", "requests", "urllib3", "s3transfer"}
 SLOW = {"importlib.metadata", "asyncio", "http.server", "http.client", "rich", "logging", "email", "ssl", "subprocess"}
@@ -106,7 +108,7 @@ def live(home: Home, moto: MotoServer) -> Home:
     return home
 
 
-def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: Front) -> None:
+def test_a_live_session_costs_no_sdk_and_no_network(live: Home, front: RecordingProxy) -> None:
     before = len(front.calls)
     modules = loaded(live, "exec", "-j", "work")
     assert len(front.calls) == before

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.front import Call, Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, Key, MotoServer
+from support.recording_proxy import Call, RecordingProxy
 from support.stored import CODE, MFA, UNLOCKED, add
 
 OTHER_MFA = f"arn:aws:iam::{ACCOUNT}:mfa/other"
@@ -88,7 +88,7 @@ credential_process = {PROGRAM} exec -j renamed
 role_arn = {arn("RoleA")}
 source_profile = work
 external_id = partner-7
-role_session_name = alice@laptop
+role_session_name = alice@logged_in
 source_identity = alice
 session_tags = team=blue, cost=a=b
 transitive_session_tags = team
@@ -101,7 +101,7 @@ def key(moto: MotoServer) -> Key:
 
 
 @pytest.fixture
-def laptop(home: Home, key: Key) -> Home:
+def logged_in(home: Home, key: Key) -> Home:
     home.configure(CONFIG)
     add(home, key, "work", "mfa", "self", "own-process", "bare")
     return home
@@ -111,11 +111,11 @@ Flow = Callable[..., list[Call]]
 
 
 @pytest.fixture
-def flow(laptop: Home, front: Front) -> Flow:
+def flow(logged_in: Home, front: RecordingProxy) -> Flow:
     """Runs ``awsv exec -j`` with more words; the calls that it made."""
 
     def run(*words: str, env: Mapping[str, str] | None = None) -> list[Call]:
-        done = laptop.awsv("exec", "-j", *words, "-t", CODE, env={**UNLOCKED, **(env or {})})
+        done = logged_in.awsv("exec", "-j", *words, "-t", CODE, env={**UNLOCKED, **(env or {})})
         assert done.returncode == 0, done.stderr
         run.answer = json.loads(done.stdout)  # type: ignore[attr-defined]  # what the last call printed
         run.stderr = done.stderr  # type: ignore[attr-defined]  # and what it told
@@ -222,21 +222,21 @@ def test_calls(flow: Flow, key: Key, words: list[str], env: dict[str, str], expe
     assert all(call.session_token for call in calls[1:])
 
 
-def test_each_role_is_assumed_with_the_session_before_it(flow: Flow, laptop: Home) -> None:
+def test_each_role_is_assumed_with_the_session_before_it(flow: Flow, logged_in: Home) -> None:
     _, role_a, role_b = flow("behind")
     assert role_a.access_key_id == MOTO_TOKEN_KEY
-    first = laptop.awsv("exec", "-j", "role-mfa")
+    first = logged_in.awsv("exec", "-j", "role-mfa")
     assert role_b.access_key_id == json.loads(first.stdout)["AccessKeyId"]
 
 
-def test_sts_is_asked_in_the_region_of_the_step(flow: Flow, front: Front) -> None:
+def test_sts_is_asked_in_the_region_of_the_step(flow: Flow, front: RecordingProxy) -> None:
     flow("role", "--region", "ap-south-1")
     flow("alias")
     flow("bare", env={"AWS_REGION": "sa-east-1"})
     assert [call.region for call in front.calls] == ["eu-central-1", "eu-west-1", "sa-east-1"]
 
 
-def test_the_session_name(flow: Flow, front: Front) -> None:
+def test_the_session_name(flow: Flow, front: RecordingProxy) -> None:
     flow("detailed")
     flow("role")
     flow("work", env={"AWS_ROLE_ARN": arn("R"), "AWS_ROLE_SESSION_NAME": "me"})
@@ -246,10 +246,10 @@ def test_the_session_name(flow: Flow, front: Front) -> None:
     assert named.parameters["RoleSessionName"] == "me"
 
 
-def test_one_code_serves_the_user_and_every_role(flow: Flow, laptop: Home, front: Front) -> None:
+def test_one_code_serves_the_user_and_every_role(flow: Flow, logged_in: Home, front: RecordingProxy) -> None:
     flow("role-mfa")
     for profile in ("mfa", "behind", "renamed", "role-mfa"):
-        done = laptop.awsv("exec", "-j", profile)
+        done = logged_in.awsv("exec", "-j", profile)
         assert done.returncode == 0, done.stderr
     assert [call.action for call in front.calls] == ["GetSessionToken", "AssumeRole", "AssumeRole"]
 
@@ -260,7 +260,7 @@ def test_a_shortened_role_is_told(flow: Flow) -> None:
     assert flow.stderr == told  # type: ignore[attr-defined]  # set by the fixture
 
 
-def test_the_stored_key_is_handed_out_only_without_a_session(flow: Flow, key: Key, front: Front) -> None:
+def test_the_stored_key_is_handed_out_only_without_a_session(flow: Flow, key: Key, front: RecordingProxy) -> None:
     flow("work", "--no-session")
     expected = {
         "Version": 1,
@@ -272,15 +272,15 @@ def test_the_stored_key_is_handed_out_only_without_a_session(flow: Flow, key: Ke
 
 
 @pytest.mark.parametrize("profile", ["work", "mfa", "role", "role-mfa", "behind"])
-def test_a_child_never_sees_the_stored_key(laptop: Home, key: Key, profile: str) -> None:
-    done = laptop.awsv("exec", profile, "-t", CODE, "--", "env", env=UNLOCKED)
+def test_a_child_never_sees_the_stored_key(logged_in: Home, key: Key, profile: str) -> None:
+    done = logged_in.awsv("exec", profile, "-t", CODE, "--", "env", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert f"AWS_VAULT={profile}\n" in done.stdout
     assert key.access_key_id not in done.stdout
     assert key.secret_access_key not in done.stdout
 
 
-def test_a_long_token_has_its_own_question(flow: Flow, front: Front) -> None:
+def test_a_long_token_has_its_own_question(flow: Flow, front: RecordingProxy) -> None:
     """A duration that somebody asks for is kept, though a session of another length is there."""
     flow("mfa")
     flow("mfa", "-d", "1h")
@@ -307,9 +307,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("config", "message"), BAD.values(), ids=BAD.keys())
-def test_a_profile_that_makes_no_sense(laptop: Home, front: Front, config: str, message: str) -> None:
-    laptop.configure(config)
-    done = laptop.awsv("exec", "-j", "a", env=UNLOCKED)
+def test_a_profile_that_makes_no_sense(logged_in: Home, front: RecordingProxy, config: str, message: str) -> None:
+    logged_in.configure(config)
+    done = logged_in.awsv("exec", "-j", "a", env=UNLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert front.calls == []
@@ -325,7 +325,7 @@ def test_a_profile_that_makes_no_sense(laptop: Home, front: Front, config: str, 
         ({"AWS_VAULT_SESSION_PROVIDER": "nobody"}, "no session provider named 'nobody' is installed"),
     ],
 )
-def test_a_variable_that_makes_no_sense(laptop: Home, env: dict[str, str], message: str) -> None:
-    done = laptop.awsv("exec", "work", "--", "true", env={**UNLOCKED, **env})
+def test_a_variable_that_makes_no_sense(logged_in: Home, env: dict[str, str], message: str) -> None:
+    done = logged_in.awsv("exec", "work", "--", "true", env={**UNLOCKED, **env})
     assert (done.returncode, done.stdout) == (125, "")
     assert message in done.stderr

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front, deny
 from support.home import Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy, deny
 
 ROOT = Path(__file__).parents[1]
 ASK_FOR_NOTHING = """
@@ -96,7 +96,12 @@ def test_a_test_that_needs_root_is_skipped_with_its_reason(tmp_path: Path) -> No
         text = test.read_text()
         test.write_text(text.replace("{}", str(user)))
         done = subprocess.run(
-            argv, env={"PYTHONPATH": str(ROOT / "tests")}, cwd=tmp_path, capture_output=True, text=True, check=False
+            argv,  # type: ignore[arg-type]
+            env={"PYTHONPATH": str(ROOT / "tests")},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         test.write_text(text)
         assert told in done.stdout
@@ -119,7 +124,7 @@ def test_a_home_without_terminal_and_with_one(home: Home) -> None:
     assert child.exitstatus == 0
 
 
-def test_the_front_records_and_lies_as_told(home: Home, front: Front, moto: MotoServer, aws_v1: Path) -> None:
+def test_the_front_records_and_lies_as_told(home: Home, front: RecordingProxy, moto: MotoServer, aws_v1: Path) -> None:
     key = {"AWS_ACCESS_KEY_ID": moto.alice.access_key_id, "AWS_SECRET_ACCESS_KEY": moto.alice.secret_access_key}
     front.on("GetCallerIdentity", deny("not today"), times=1)
     ask = (aws_v1, "sts", "get-caller-identity")

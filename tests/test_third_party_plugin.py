@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from support.drawer import DRAWER, NEW, THIRD_PARTY
-from support.sites import Site, failure, install
+from support.dict_plugin import DRAWER, NEW, THIRD_PARTY
+from support.overlay_env import OverlayEnv, failure, install
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline
 
 CANARY = "canary-in-a-message"
 
 
 @pytest.fixture
-def third_party(tmp_path: Path) -> Site:
+def third_party(tmp_path: Path) -> OverlayEnv:
     """An environment with a storage plugin of a stranger's, who wrote no cryptography."""
-    site = Site(tmp_path / "third")
+    site = OverlayEnv(tmp_path / "third")
     install(site, "drawer", THIRD_PARTY)
     return site
 
 
-def test_a_third_party_backend_works_end_to_end(third_party: Site, tmp_path: Path) -> None:
+def test_a_third_party_backend_works_end_to_end(third_party: OverlayEnv, tmp_path: Path) -> None:
     home = offline(tmp_path)
     env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
     added = home.run(third_party.awsv, "add", "--env", "wörk/…", env={**env, **NEW})
@@ -49,7 +49,7 @@ def test_a_third_party_backend_works_end_to_end(third_party: Site, tmp_path: Pat
 
 def test_value_above_the_limit_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
     """The original of the plain file is too long: the keys are copied, and the file stays as it is."""
-    site = Site(tmp_path / "third")
+    site = OverlayEnv(tmp_path / "third")
     limited = THIRD_PARTY.replace('summary="a drawer"', 'summary="a drawer", max_value=900')
     refusing = limited.replace("expect=ANY):\n", "expect=ANY):\n        assert len(value.reveal()) <= 900\n", 1)
     assert refusing.count("900") == 2
@@ -73,7 +73,7 @@ def test_value_above_the_limit_is_refused_and_nothing_is_changed(tmp_path: Path)
     assert (plain.read_text(), drawer.read_text()) == (written, kept)
 
 
-def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
+def test_it_works_as_a_named_store(third_party: OverlayEnv, tmp_path: Path) -> None:
     home = offline(tmp_path)
     config = Path(home.env["XDG_CONFIG_HOME"], "awsv/config.toml")
     config.parent.mkdir()
@@ -93,7 +93,7 @@ def test_it_works_as_a_named_store(third_party: Site, tmp_path: Path) -> None:
 
 
 def test_who_may_write_and_not_list_adds_a_key(tmp_path: Path) -> None:
-    site = Site(tmp_path / "third")
+    site = OverlayEnv(tmp_path / "third")
     told = THIRD_PARTY.replace(
         'summary="a drawer"', 'summary="a drawer", at_rest=AtRest.SERVICE, readers=lambda ctx: "all"'
     )
@@ -104,7 +104,7 @@ def test_who_may_write_and_not_list_adds_a_key(tmp_path: Path) -> None:
     assert "listing" not in done.stderr
 
 
-def test_its_options_are_flags_and_variables(third_party: Site, tmp_path: Path) -> None:
+def test_its_options_are_flags_and_variables(third_party: OverlayEnv, tmp_path: Path) -> None:
     home = offline(tmp_path)
     env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER}
     place = str(tmp_path / "a")
@@ -119,7 +119,7 @@ def test_its_options_are_flags_and_variables(third_party: Site, tmp_path: Path) 
     assert done.stdout == "--drawer-place x\n", done.stderr
 
 
-def test_its_secret_option_is_shown_to_nobody(third_party: Site, tmp_path: Path) -> None:
+def test_its_secret_option_is_shown_to_nobody(third_party: OverlayEnv, tmp_path: Path) -> None:
     home = offline(tmp_path)
     env = {"AWS_VAULT_BACKEND": "drawer", **DRAWER, "AWS_VAULT_DRAWER_PIN": "314159"}
     assert home.run(third_party.awsv, "add", "--env", "work", env={**env, **NEW}).returncode == 0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from packaging.requirements import Requirement
 
 from support.home import Home
 from support.moto import MotoServer
-from support.sites import failure
+from support.overlay_env import failure
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
 from support.wheels import PROJECTS, Environment, Wheelhouse, run, without_configuration
 from vault_core.plugins.discovery import GROUPS, normalise
@@ -45,6 +47,19 @@ def home(tmp_path: Path) -> Home:
     home.configure("[profile work]\nregion = eu-west-1\n")
     fill(home, {"work": (KEY_ID, SECRET)})
     return home
+
+
+@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+def test_wheel_for_users_holds_no_tests(folder: Path, wheelhouse: Wheelhouse) -> None:
+    name = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"].replace("-", "_")
+    [path] = wheelhouse.folder.glob(f"{name}-*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        names = wheel.namelist()
+        metadata = wheel.read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    assert [name for name in names if re.search(r"(^|/)(tests?|testing|conftest\.py|test_.*\.py)(/|$)", name)] == []
+    needed = [Requirement(line) for line in re.findall(r"(?m)^Requires-Dist: (.*)$", metadata)]
+    always = {one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})}
+    assert not always & {"pytest", "vault-testkit"}
 
 
 def hint(done: subprocess.CompletedProcess[str], *words: str) -> str:

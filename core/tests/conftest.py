@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,23 +18,23 @@ CHEAP = Argon2id(memory=19_456, passes=2, lanes=1)
 
 
 @pytest.fixture(scope="session")
-def independent():
+def independent() -> Any:
     """The second implementation of the format (``independent.py``)."""
     path = Path(__file__).parent / "vlt" / "independent.py"
     spec = importlib.util.spec_from_file_location("awsv_independent_format", path)
-    module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="session")
-def memos():
+def memos() -> Any:
     return {name: functools.cache(getattr(primitives, name)) for name in ("argon2id", "scrypt", "pbkdf2")}
 
 
 @pytest.fixture(autouse=True)
-def _cheap(monkeypatch, memos):
+def _cheap(monkeypatch: pytest.MonkeyPatch, memos: Any) -> None:
     monkeypatch.setattr(new_slot, "DEFAULT_COST", CHEAP)
     for name, memo in memos.items():
         monkeypatch.setattr(primitives, name, memo)

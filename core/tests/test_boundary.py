@@ -186,14 +186,14 @@ def test_create_only_backend_gets_no_version(action: str, tmp_path: Path) -> Non
     opened.put("work", KEY, expect="2")
     assert odd.got is ANY
     opened.put("work", KEY, expect=ABSENT)
-    assert odd.got is ABSENT
+    assert odd.got is ABSENT  # type: ignore[comparison-overlap]
 
 
 class Trap(Item):
     """Not even looking at it is safe."""
 
     @property
-    def value(self) -> Secret:  # type: ignore[override]  # as a plugin may have it
+    def value(self) -> Secret:
         raise KeyError(CANARY)
 
 
@@ -242,10 +242,10 @@ def test_passphrase_source_with_wrong_type_is_refused(method: str, answer: Any, 
     host = Host(Settings({"HOME": str(tmp_path), "AWS_VAULT_PASSPHRASE_SOURCE": "odd"}), Shelf(passphrase=spec))
     context: Context = host.context("storage", "any", ())
     use: Mapping[str, Callable[[], Any]] = {
-        "put": lambda: context.keep("odd", "id", Secret("k")),
-        "forget": lambda: context.forget("odd", "id"),
+        "put": lambda: context.keep("odd", "id", Secret("k")),  # type: ignore[attr-defined]
+        "forget": lambda: context.forget("odd", "id"),  # type: ignore[attr-defined]
     }
-    refused(use.get(method, lambda: context.unlock("id", lambda secret: secret)), "passphrase", method, what)
+    refused(use.get(method, lambda: context.unlock("id", lambda secret: secret)), "passphrase", method, what)  # type: ignore[attr-defined]
 
 
 class OddMfa(MfaSource):

@@ -18,6 +18,7 @@ def vault_storage_backends():
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("place", ["path", "environment"])
 def test_the_import_path_is_handed_on(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where awsv was installed with ``pip install --user``: an isolated interpreter alone would not look there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,12 @@ ROOT = Path(__file__).parents[2]
         (("-$(id)",), "awsv add -- '-$(id)'"),
     ],
 )
-def test_command_line_quotes_and_separates_operands(operands, line):
+def test_command_line_quotes_and_separates_operands(operands: Any, line: Any) -> None:
     assert command_line("awsv add", *operands) == line
     assert shlex.split(line)[-len(operands) or len(shlex.split(line)) :] == list(map(str, operands))
 
 
-def test_sources_build_command_lines_with_the_function():
+def test_sources_build_command_lines_with_the_function() -> None:
     own = re.compile(r"awsv(?: [a-z-]+)* \{shlex\.quote")
     sources = [*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
     assert len(sources) > 100

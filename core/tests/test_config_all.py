@@ -22,7 +22,11 @@ def test_which_keys_a_server_has_is_not_asked_of_it_and_that_is_told(
     machine = Machine(tmp_path, person=True)
     opened: list[Any] = []
     spec = StorageSpec(
-        name="far", summary="s", open=opened.append, at_rest=AtRest.SERVICE, capabilities=Capability.REMOTE
+        name="far",
+        summary="s",
+        open=opened.append,  # type: ignore[arg-type]
+        at_rest=AtRest.SERVICE,
+        capabilities=Capability.REMOTE,
     )
     machine.host.plugins._loaded["storage", "far"] = spec
     config = tmp_path / "config"

@@ -128,6 +128,7 @@ def test_check_raises_once_the_run_is_cancelled(host: Host) -> None:
         made.check()
 
 
+@pytest.mark.process
 def test_a_program_gets_no_variable_that_its_plugin_does_not_see(host: Host) -> None:
     made = context(host, AWS_VAULT_FILE_PASSPHRASE="canary", SEEN="yes")
     names = ("AWS_VAULT_FILE_PASSPHRASE", "SEEN")

@@ -21,7 +21,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
         function = {}
         exec(f"def {hook}(): return specs", {"specs": specs}, function)
         setattr(module, hook, hookimpl(function[hook]))
-    monkeypatch.setattr(loader.importlib, "import_module", lambda _: module)
+    monkeypatch.setattr(loader.importlib, "import_module", lambda _: module)  # type: ignore[attr-defined]
     plugins = Plugins()
     kinds = ("storage", "passphrase")
     plugins._offers = tuple(
@@ -60,7 +60,7 @@ def test_load_option_with_passphrase_variable_is_refused(option: str, monkeypatc
 
 def test_load_module_with_unknown_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     hooks = {"vault_storage_backends": [storage()], "vault_passphrase_sources": [passphrase()], "vault_unknown": []}
-    plugins = shelf(monkeypatch, hooks)
+    plugins = shelf(monkeypatch, hooks)  # type: ignore[arg-type]
     for kind in ("storage", "passphrase", "storage"):
         with pytest.raises(PluginLoadError, match="vault_unknown"):
-            plugins.load(kind, "box")  # type: ignore[call-overload]
+            plugins.load(kind, "box")

@@ -20,6 +20,8 @@ from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
 from vault_testkit import FakeContext
 
+pytestmark = pytest.mark.process
+
 ENVIRON = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "MINE": "1", "OTHERS": "2"}
 LONG = 45.0
 """Seconds that nothing here lasts."""

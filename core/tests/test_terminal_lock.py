@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def lock_of(folder: Path) -> Path:
 
 
 @contextmanager
-def taken(folder: Path):  # type: ignore[no-untyped-def]  # of a test
+def taken(folder: Path) -> Iterator[None]:
     """The lock, held as by another process."""
     with lock_of(folder).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

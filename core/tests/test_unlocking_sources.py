@@ -59,7 +59,7 @@ class Ring(PassphraseSource):
 def host(
     root: Path, ring: Ring, more: tuple[Option, ...] = (), environ: dict[str, str] | None = None, **how: bool
 ) -> Host:
-    spec = PassphraseSourceSpec(name="ring", summary="s", open=lambda _: ring, options=more, **how)
+    spec = PassphraseSourceSpec(name="ring", summary="s", open=lambda _: ring, options=more, **how)  # type: ignore[arg-type]
     settings = Settings({"HOME": str(root), "AWS_VAULT_PASSPHRASE_SOURCE": "ring"} | (environ or {}))
     return Host(settings, Shelf(passphrase=spec), terminal=There())
 
@@ -133,7 +133,7 @@ def test_derivation_waits_thirty_seconds_and_then_runs(tmp_path: Path, monkeypat
         calls.extend((path.name, timeout))
         raise TimeoutError
 
-    monkeypatch.setattr(passphrases.files, "held", busy)
+    monkeypatch.setattr(passphrases.files, "held", busy)  # type: ignore[attr-defined]
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     assert context.unlock("id", lambda secret: secret) == Secret("yes")
     assert calls == ["derive.lock", 30]

@@ -75,6 +75,7 @@ def test_context_environ_hides_secrets_of_other_plugins(tmp_path: Path) -> None:
         assert ("AWS_VAULT_FILE_PASSPHRASE" in environ) is everything
 
 
+@pytest.mark.process
 def test_run_environment_has_no_secret(tmp_path: Path) -> None:
     """Not even by naming it."""
     secrets = {name: text for name, text in SECRETS.items() if is_secret_variable(name)}

@@ -11,7 +11,7 @@ import pytest
 from support import parts
 from vault_testkit import Setup, children
 from vault_testkit.children import Stuck, Worker
-from vault_testkit.place import RAW, Place
+from vault_testkit.store_under_test import RAW, StoreUnderTest
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def counts() -> Counter[str]:
 
 @pytest.fixture
 def worker(tmp_path: Path, counts: Counter[str]) -> Iterator[Worker]:
-    worker = Worker(Place("file", Setup(), tmp_path, "ct0123456789-"), counts.update)
+    worker = Worker(StoreUnderTest("file", Setup(), tmp_path, "ct0123456789-"), counts.update)
     yield worker
     worker.close()
 
@@ -53,25 +53,25 @@ def test_a_process_that_does_not_end_is_told_and_ended(
 
 
 def test_what_was_done_before_a_death_is_counted(worker: Worker, counts: Counter[str]) -> None:
-    told = worker.do({"act": "put_and_die", "layer": RAW, "items": {"credentials/a": "1", "credentials/b": "2"}})
-    assert told.codes == [-9]
-    assert told.of("put") == ["credentials/a", "credentials/b"]
+    report = worker.do({"act": "put_and_die", "layer": RAW, "items": {"credentials/a": "1", "credentials/b": "2"}})
+    assert report.codes == [-9]
+    assert report.of("put") == ["credentials/a", "credentials/b"]
     assert counts == {"get": 0, "put": 2, "delete": 0, "keys": 0}
 
 
 def test_an_exception_in_a_process_is_told(worker: Worker) -> None:
-    told = worker.do(
+    report = worker.do(
         {"act": "get", "layer": RAW, "keys": ["credentials/a"]},
         {"act": "put", "layer": RAW, "items": {"Not a key": "x"}},
     )
-    assert told.codes == [0, 1]
-    assert told.of("got") == ["credentials/a"]
-    [error] = told.errors()
+    assert report.codes == [0, 1]
+    assert report.of("got") == ["credentials/a"]
+    [error] = report.errors()
     assert error.startswith("StorageError: Traceback")
 
 
 def test_a_worker_that_cannot_start_is_told(tmp_path: Path, counts: Counter[str]) -> None:
-    worker = Worker(Place("no-such-backend", Setup(), tmp_path, "ct0123456789-"), counts.update)
+    worker = Worker(StoreUnderTest("no-such-backend", Setup(), tmp_path, "ct0123456789-"), counts.update)
     try:
         with pytest.raises(Stuck, match="no storage backend named 'no-such-backend' is installed"):
             worker.do({"act": "get", "layer": RAW, "keys": []})

@@ -21,7 +21,7 @@ MEANT = {
     ("session", "no-zone"): {"Issuing"},
     ("session", "with-the-time"): {"Parameters"},
 }
-"""Every culprit, and the part that is there to catch it; all parts run."""
+"""Every faulty backend, and the part that is there to catch it; all parts run."""
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in GOOD.items() for name in names])
@@ -33,6 +33,6 @@ def test_a_good_plugin_passes(kind: str, name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), MEANT, ids=lambda text: text)
-def test_a_culprit_is_caught_by_its_part(kind: str, name: str, tmp_path: Path) -> None:
+def test_a_faulty_backend_is_caught_by_its_part(kind: str, name: str, tmp_path: Path) -> None:
     done, parts = Run(tmp_path, kind, name, "sources")()
     assert failed(parts) == MEANT[kind, name], done.stdout

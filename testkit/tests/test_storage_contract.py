@@ -1,4 +1,4 @@
-"""The kit against good backends, and against bad ones: each part catches the culprit that it is meant for.
+"""The kit against good backends, and against bad ones: each part catches the faulty backend that it is meant for.
 
 Every run is a real pytest in a process of its own, in which the backends of ``bad/`` are installed.
 """
@@ -44,7 +44,7 @@ MEANT = {
     "greedy": "Purity",
     "eager": "Purity",
 }
-"""Every culprit, and the part that is there to catch it."""
+"""Every faulty backend, and the part that is there to catch it."""
 ALSO = {
     "writes-later": {"Processes"},
     "writes-in-place": {"Processes"},
@@ -60,7 +60,7 @@ OWN_MODULE = ("greedy", "eager")
 
 def run_of(folder: Path, name: str) -> Run:
     """The contract of one of the backends."""
-    module = name if name in OWN_MODULE else "toy" if name in GOOD else "culprits"
+    module = name if name in OWN_MODULE else "toy" if name in GOOD else "faulty_backends"
     return Run(folder, "storage", name, module)
 
 
@@ -76,7 +76,7 @@ def test_a_good_backend_passes(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEANT)
-def test_a_culprit_is_caught_by_its_part(name: str, tmp_path: Path) -> None:
+def test_a_faulty_backend_is_caught_by_its_part(name: str, tmp_path: Path) -> None:
     """Under AWSV_DEEP=1 all parts run, and no other one complains; else its part alone, until it does."""
     done, parts = run_of(tmp_path, name)(*([] if DEEP else ["-x", "-k", names_of(MEANT[name])]))
     expected = {MEANT[name]} | (ALSO.get(name, set()) if DEEP else set())
@@ -113,7 +113,7 @@ def test_a_budget_shrinks_visibly(tmp_path: Path) -> None:
     done, small = run("-k", "test_keys or test_listing", "--contract-budget", "40")
     assert done.returncode == 0, done.stdout
     for part in ("Keys", "Listing"):
-        assert sum(small[part]["operations"].values()) < sum(whole[part]["operations"].values()) / 2
+        assert sum(small[part]["operations"].values()) < sum(whole[part]["operations"].values()) / 2  # type: ignore[attr-defined]
     assert "shrunk: keys 60 to 3" in table(done)
     assert small["Listing"]["shrunk"] == ["keys 60 to 3"]
     assert whole["Listing"]["shrunk"] == []

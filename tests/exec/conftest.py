@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.front import Front
 from support.home import Home
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from support.stored import MFA, UNLOCKED, Snapshot, add
 
 CONFIG = f"""
@@ -24,13 +24,15 @@ mfa_serial = {MFA}
 
 
 @pytest.fixture
-def front(module_front: Front) -> Front:
+def front(module_front: RecordingProxy) -> RecordingProxy:
     module_front.forget()
     return module_front
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
+) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("exec") / "machine", module_front.url)
     home.configure(CONFIG)
     add(home, moto.alice, "work", "other", "nowhere", "mfa", "-dash", "ünï codé/..")
@@ -39,8 +41,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: M
 
 
 @pytest.fixture
-def laptop(begun: tuple[Home, Snapshot], front: Front) -> Home:
+def logged_in(prepared: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """The session of ``work`` is live, so most tests ask nobody for anything."""
-    home, snapshot = begun
+    home, snapshot = prepared
     snapshot.restore()
     return home

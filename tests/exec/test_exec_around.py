@@ -15,19 +15,19 @@ import pytest
 
 from support import parts
 from support.busy import seconds
-from support.front import Front, slow
 from support.home import PROGRAM, Home
+from support.recording_proxy import RecordingProxy, slow
 from support.stored import CODE, PASSPHRASE, UNLOCKED, until
 
 # -- protection --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
-def test_the_child_is_an_ordinary_process(laptop: Home) -> None:
+def test_the_child_is_an_ordinary_process(logged_in: Home) -> None:
     """Readable by its owner (awsv itself is not), with the caller's limit on core files."""
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     soft = 4096 if hard == resource.RLIM_INFINITY else hard
-    process = laptop.start(
+    process = logged_in.start(
         *("exec", "work", "--", "sh", "-c", "ulimit -S -c; echo; read wait"),  # no exec: on its way in it has none
         stdin=subprocess.PIPE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (soft, hard)),
@@ -45,11 +45,11 @@ def test_the_child_is_an_ordinary_process(laptop: Home) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
-def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) -> None:
+def test_nobody_reads_awsv_while_it_holds_secrets(logged_in: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", slow(30))
     process = subprocess.Popen(
         [PROGRAM, "exec", "-j", "other"],
-        env=laptop.environment(UNLOCKED),
+        env=logged_in.environment(UNLOCKED),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -68,7 +68,7 @@ def test_nobody_reads_awsv_while_it_holds_secrets(laptop: Home, front: Front) ->
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
 @pytest.mark.root("test_nobody_reads_awsv_while_it_holds_secrets is this test for an ordinary user")
-def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> None:
+def test_an_ordinary_user_cannot_read_it_either(logged_in: Home, front: RecordingProxy) -> None:
     """As root, the test above proves little: another process of one ordinary user tries it here."""
     setpriv = parts.need("setpriv", shutil.which("setpriv"), how="apt-get install util-linux")
     user = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
@@ -95,15 +95,15 @@ def test_an_ordinary_user_cannot_read_it_either(laptop: Home, front: Front) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl are Linux's")
-def test_memory_is_closed_by_the_first_thing_that_awsv_does(laptop: Home) -> None:
+def test_memory_is_closed_by_the_first_thing_that_awsv_does(logged_in: Home) -> None:
     """Asked of the kernel, which answers everybody alike; root could read the memory all the same."""
     look = (
         "import ctypes, sys; sys.argv = ['awsv', 'exec', '-j', 'work']\nfrom vault_core.main import main\n"
         "main(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), open('/proc/self/comm').read(), file=sys.stderr)"
     )
-    done = laptop.run(sys.executable, "-c", look)
+    done = logged_in.run(sys.executable, "-c", look)
     assert (done.returncode, done.stderr.split()) == (0, ["0", "awsv"])
-    order = laptop.watched("list", flags=["-v"]).stderr
+    order = logged_in.watched("list", flags=["-v"]).stderr
     assert order.index("import 'vault_core.cli.harden'") < order.index("import 'vault_core.cli.commands'")
     assert order.index("import 'ctypes'") < order.index("import 'click'")
 
@@ -118,12 +118,12 @@ def strace() -> str:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 @pytest.mark.parametrize(("words", "code"), [(["-j", "work"], 2), (["work", "--", "true"], 125)])
 def test_a_program_that_was_attached_before_memory_was_closed_is_refused(
-    laptop: Home, strace: str, words: list[str], code: int
+    logged_in: Home, strace: str, words: list[str], code: int
 ) -> None:
     waits = f'read wait; exec "{PROGRAM}" exec {" ".join(words)}'
     pipe = subprocess.PIPE
     shell = subprocess.Popen(
-        ["/bin/sh", "-c", waits], env=laptop.environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        ["/bin/sh", "-c", waits], env=logged_in.environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
     )
     spy = subprocess.Popen([strace, "-qq", "-o", "/dev/null", "-p", str(shell.pid)])
     try:
@@ -142,17 +142,17 @@ def test_a_program_that_was_attached_before_memory_was_closed_is_refused(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_a_debugger_that_started_awsv_is_its_users(laptop: Home, strace: str) -> None:
+def test_a_debugger_that_started_awsv_is_its_users(logged_in: Home, strace: str) -> None:
     follow = (strace, "-f", "-qq", "-o", "/dev/null")
-    done = laptop.run(*follow, "/bin/sh", "-c", f'"{PROGRAM}" exec work -- printenv AWS_VAULT; true')
+    done = logged_in.run(*follow, "/bin/sh", "-c", f'"{PROGRAM}" exec work -- printenv AWS_VAULT; true')
     assert (done.stdout, done.stderr) == ("work\n", "")
 
 
 # -- shells and nesting ------------------------------------------------------------------------------------------------
 
 
-def test_a_shell(laptop: Home) -> None:
-    shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/sh", "PS1": "ready> "})
+def test_a_shell(logged_in: Home) -> None:
+    shell = logged_in.spawn("exec", "work", env={"SHELL": "/bin/sh", "PS1": "ready> "})
     shell.expect("awsv: starting /bin/sh for profile work; type 'exit' to leave it")
     shell.sendline("echo in=$AWS_VAULT=")
     shell.expect("in=work=")
@@ -162,23 +162,23 @@ def test_a_shell(laptop: Home) -> None:
     assert shell.exitstatus == 9
 
 
-def test_a_shell_without_a_banner(laptop: Home) -> None:
-    done = laptop.awsv("exec", "work", input="echo $AWS_VAULT", env={"SHELL": None})
+def test_a_shell_without_a_banner(logged_in: Home) -> None:
+    done = logged_in.awsv("exec", "work", input="echo $AWS_VAULT", env={"SHELL": None})
     assert (done.stdout, done.stderr) == ("work\n", "")
-    shell = laptop.spawn("exec", "work", env={"SHELL": "/bin/cat", "AWS_VAULT_DISABLE_HELP_MESSAGE": "1"})
+    shell = logged_in.spawn("exec", "work", env={"SHELL": "/bin/cat", "AWS_VAULT_DISABLE_HELP_MESSAGE": "1"})
     shell.sendeof()
     shell.expect(pexpect.EOF)
     assert "starting" not in shell.before
 
 
-def test_a_shell_in_a_shell(laptop: Home) -> None:
+def test_a_shell_in_a_shell(logged_in: Home) -> None:
     inside = {"AWS_VAULT": "work", "SHELL": "/bin/sh"}
-    done = laptop.awsv("exec", "other", env={**UNLOCKED, **inside})
+    done = logged_in.awsv("exec", "other", env={**UNLOCKED, **inside})
     assert done.returncode == 2
     assert done.stderr == (
         "awsv: you are already in an awsv shell for profile 'work'\nhint: type 'exit' to leave it, or use --nested\n"
     )
-    done = laptop.awsv("exec", "--nested", "other", input="echo $AWS_VAULT", env={**UNLOCKED, **inside})
+    done = logged_in.awsv("exec", "--nested", "other", input="echo $AWS_VAULT", env={**UNLOCKED, **inside})
     assert (done.returncode, done.stdout) == (0, "other\n")
 
 
@@ -193,29 +193,29 @@ NESTED = {
 
 
 @pytest.mark.parametrize("words", NESTED.values(), ids=NESTED.keys())
-def test_nesting_is_normal(laptop: Home, words: list[str]) -> None:
-    secret = laptop.root / "passphrase"
+def test_nesting_is_normal(logged_in: Home, words: list[str]) -> None:
+    secret = logged_in.root / "passphrase"
     secret.write_text(PASSPHRASE + "\n")
     secret.chmod(0o600)
     # A file and a command hold no secret themselves, and so reach the child.
     by_command = {"AWS_VAULT_FILE_PASSPHRASE_COMMAND": f"cat {secret}"}
     env = by_command if words[0] == "export" else {"AWS_VAULT_FILE_PASSPHRASE_FILE": str(secret)}
-    done = laptop.awsv("exec", "work", "--", PROGRAM, *words, env=env)
+    done = logged_in.awsv("exec", "work", "--", PROGRAM, *words, env=env)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("words", [["exec", "-j", "other"], ["ready", "other"]], ids=" ".join)
-def test_a_removed_passphrase_is_named(laptop: Home, words: list[str]) -> None:
-    done = laptop.awsv("exec", "work", "--", PROGRAM, "exec", "work", "--", PROGRAM, *words, env=UNLOCKED)
+def test_a_removed_passphrase_is_named(logged_in: Home, words: list[str]) -> None:
+    done = logged_in.awsv("exec", "work", "--", PROGRAM, "exec", "work", "--", PROGRAM, *words, env=UNLOCKED)
     assert (done.returncode, done.stdout) == (5, "")
     assert "awsv removed AWS_VAULT_FILE_PASSPHRASE from the environment of the program that it started" in done.stderr
     assert "hint: run this outside of 'awsv exec', or start that program with --keep-env AWS_VAULT_FILE" in done.stderr
     words = ["exec", "work", "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--", str(PROGRAM), *words]
-    assert laptop.awsv(*words, env=UNLOCKED).returncode == 0
+    assert logged_in.awsv(*words, env=UNLOCKED).returncode == 0
 
 
-def test_a_child_sees_itself_and_not_the_profile_around_it(laptop: Home) -> None:
-    done = laptop.awsv(
+def test_a_child_sees_itself_and_not_the_profile_around_it(logged_in: Home) -> None:
+    done = logged_in.awsv(
         *("exec", "mfa", "-t", CODE, "--keep-env", "AWS_VAULT_FILE_PASSPHRASE", "--"),
         *(PROGRAM, "exec", "work", "--", "printenv", "AWS_VAULT"),
         env=UNLOCKED,
@@ -223,9 +223,9 @@ def test_a_child_sees_itself_and_not_the_profile_around_it(laptop: Home) -> None
     assert done.stdout == "work\n"
 
 
-def test_ctrl_c_while_aws_is_asked(laptop: Home, front: Front) -> None:
+def test_ctrl_c_while_aws_is_asked(logged_in: Home, front: RecordingProxy) -> None:
     front.on("GetSessionToken", slow(30))
-    shell = laptop.spawn("exec", "other", "--", "true", env=UNLOCKED)
+    shell = logged_in.spawn("exec", "other", "--", "true", env=UNLOCKED)
     until(lambda: bool(front.calls), "a call")
     pressed = time.monotonic()
     shell.sendintr()

@@ -12,7 +12,7 @@ import pytest
 
 from support.busy import seconds
 from support.home import PROGRAM, Home
-from support.sites import HEADER, STORAGE, Site
+from support.overlay_env import HEADER, STORAGE, OverlayEnv
 from support.stored import PASSPHRASE, UNLOCKED
 
 FILE, FD = "AWS_VAULT_FILE_PASSPHRASE_FILE", "AWS_VAULT_FILE_PASSPHRASE_FD"
@@ -33,7 +33,7 @@ def passed(home: Home, script: str, *options: str, env: Mapping[str, str], profi
     try:
         done = subprocess.run(
             [
-                *(PROGRAM, "exec", profile, *(option.replace("N", str(reader)) for option in options)),
+                *(PROGRAM, "exec", profile, *(option.replace("N", str(reader)) for option in options)),  # type: ignore[list-item]
                 *("--", "/bin/bash", "-c", script.replace("N", str(reader))),
             ],
             env=home.environment({name: text.replace("N", str(reader)) for name, text in env.items()}),
@@ -47,7 +47,7 @@ def passed(home: Home, script: str, *options: str, env: Mapping[str, str], profi
         )
     finally:
         os.close(reader)
-    return done.stdout
+    return done.stdout  # type: ignore[no-any-return]
 
 
 # -- passphrases in open files -----------------------------------------------------------------------------------------
@@ -56,31 +56,31 @@ def passed(home: Home, script: str, *options: str, env: Mapping[str, str], profi
 @pytest.mark.parametrize("profile", ["work", "other"], ids=["live", "cold"])
 @pytest.mark.parametrize("env", AT_STDIN.values(), ids=AT_STDIN.keys())
 def test_a_passphrase_at_standard_input_does_not_reach_the_child(
-    laptop: Home, env: dict[str, str], profile: str
+    logged_in: Home, env: dict[str, str], profile: str
 ) -> None:
     script = 'cat; cat /dev/fd/0; cat <&0; cat /proc/$$/fd/0; env | grep -E "_(FD|FILE)="; echo over'
-    done = laptop.awsv("exec", profile, "--", "/bin/sh", "-c", script, input=PASSPHRASE, env=env)
+    done = logged_in.awsv("exec", profile, "--", "/bin/sh", "-c", script, input=PASSPHRASE, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["over"]
 
 
-def test_a_shell_does_not_run_a_passphrase_at_standard_input(laptop: Home) -> None:
-    done = laptop.awsv("exec", "work", input=PASSPHRASE, env={FD: "0", "SHELL": "/bin/sh"})
+def test_a_shell_does_not_run_a_passphrase_at_standard_input(logged_in: Home) -> None:
+    done = logged_in.awsv("exec", "work", input=PASSPHRASE, env={FD: "0", "SHELL": "/bin/sh"})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("text", ["/dev//fd/N", "/dev/fd/../fd/N", "/proc/thread-self/fd/N", "/proc/self/fd/N"])
-def test_a_passphrase_of_any_spelling_does_not_reach_the_child(laptop: Home, text: str) -> None:
-    said = passed(laptop, "cat /dev/fd/N; env", env={FILE: text})
+def test_a_passphrase_of_any_spelling_does_not_reach_the_child(logged_in: Home, text: str) -> None:
+    said = passed(logged_in, "cat /dev/fd/N; env", env={FILE: text})
     assert "AWS_VAULT=work\n" in said
     assert f"AWS_VAULT_REMOVED={FILE}\n" in said
     assert PASSPHRASE not in said
     assert f"{FILE}=" not in said
 
 
-def test_a_passphrase_that_two_variables_name_reaches_the_child_by_neither(laptop: Home) -> None:
+def test_a_passphrase_that_two_variables_name_reaches_the_child_by_neither(logged_in: Home) -> None:
     env = {FD: "N", "AWS_VAULT_OTHER_PASSPHRASE_FILE": "/dev/fd/N"}
-    said = passed(laptop, "cat /dev/fd/N; env", env=env)
+    said = passed(logged_in, "cat /dev/fd/N; env", env=env)
     assert "AWS_VAULT=work\n" in said
     assert PASSPHRASE not in said
 
@@ -94,47 +94,47 @@ NAMED = {
 
 @pytest.mark.parametrize(("options", "env"), NAMED.values(), ids=NAMED.keys())
 def test_a_secret_that_a_flag_names_does_not_reach_the_child(
-    laptop: Home, options: list[str], env: dict[str, str]
+    logged_in: Home, options: list[str], env: dict[str, str]
 ) -> None:
     """Nobody has read it, as the session is live; ``-o x.token-file=<(pass show x)`` leaves it at /dev/fd/63."""
-    said = passed(laptop, "echo begun; cat <&N; env", *options, env=env)
-    assert said.startswith("begun\n")
+    said = passed(logged_in, "echo prepared; cat <&N; env", *options, env=env)
+    assert said.startswith("prepared\n")
     assert "AWS_VAULT=work\n" in said
     assert PASSPHRASE not in said
     assert "AWS_VAULT_REMOVED=-" not in said
 
 
-def test_a_secret_that_the_settings_name_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
+def test_a_secret_that_the_settings_name_does_not_reach_the_child(logged_in: Home, tmp_path: Path) -> None:
     (tmp_path / "awsv").mkdir(mode=0o700)
     (tmp_path / "awsv/config.toml").write_text('[plugin.hashicorp]\nsecret-id-file = "/dev/stdin"\n')
     env = {"XDG_CONFIG_HOME": str(tmp_path)}
-    done = laptop.awsv("exec", "work", "--", "cat", input=PASSPHRASE, env=env)
+    done = logged_in.awsv("exec", "work", "--", "cat", input=PASSPHRASE, env=env)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_keep_env_keeps_the_descriptor_of_the_variable(laptop: Home) -> None:
-    assert passed(laptop, f"cat <&${FD}", "--keep-env", FD, env={FD: "N"}) == PASSPHRASE
+def test_keep_env_keeps_the_descriptor_of_the_variable(logged_in: Home) -> None:
+    assert passed(logged_in, f"cat <&${FD}", "--keep-env", FD, env={FD: "N"}) == PASSPHRASE
     kept = ("exec", "work", "--keep-env", FD, "--", "cat")
-    assert laptop.awsv(*kept, input=PASSPHRASE, env={FD: "0"}).stdout == PASSPHRASE
+    assert logged_in.awsv(*kept, input=PASSPHRASE, env={FD: "0"}).stdout == PASSPHRASE
 
 
-def test_a_named_file_and_its_variable_stay_for_the_child(laptop: Home) -> None:
+def test_a_named_file_and_its_variable_stay_for_the_child(logged_in: Home) -> None:
     """It holds the passphrase for whoever is this user; the child may have it at standard input on purpose."""
-    secret = laptop.root / "passphrase"
+    secret = logged_in.root / "passphrase"
     secret.write_text(PASSPHRASE)
     secret.chmod(0o600)
-    done = laptop.run(
+    done = logged_in.run(
         *("/bin/sh", "-c", f'exec "{PROGRAM}" exec work -- /bin/sh -c \'cat; echo " ${FILE}"\' < "{secret}"'),
         env={FILE: str(secret)},
     )
     assert done.stdout == f"{PASSPHRASE} {secret}\n"
 
 
-def test_a_passphrase_where_the_child_would_write_is_refused_before_anybody_is_asked(laptop: Home) -> None:
-    secret = laptop.root / "passphrase"
+def test_a_passphrase_where_the_child_would_write_is_refused_before_anybody_is_asked(logged_in: Home) -> None:
+    secret = logged_in.root / "passphrase"
     secret.write_text(PASSPHRASE)
     script = f'exec "{PROGRAM}" exec other -- /bin/true 1<> "{secret}"'
-    done = laptop.run("/bin/sh", "-c", script, env={FD: "1"})
+    done = logged_in.run("/bin/sh", "-c", script, env={FD: "1"})
     assert done.returncode == 125
     assert done.stderr.startswith(
         f"awsv: descriptor 1 has the secret of {FD}, and the command would write to it\nhint: "
@@ -160,20 +160,20 @@ def vault_storage_backends():
 """
 
 
-def test_what_a_plugin_leaves_open_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
-    site = Site(tmp_path / "site")
+def test_what_a_plugin_leaves_open_does_not_reach_the_child(logged_in: Home, tmp_path: Path) -> None:
+    site = OverlayEnv(tmp_path / "site")
     key = json.dumps({"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "x"})
     source = f"{HEADER}KEY = {key!r}\n{LEAVES_OPEN}"
     site.install("vault-plugin-leaks", {STORAGE: {"leaks": "leaks"}}, {"leaks.py": source})
     script = "ls /dev/fd/; cat; cat <&8; cat <&5; cat <&7; cat <&9"
     words = f'exec "{site.awsv}" --backend leaks exec -n work -- /bin/bash -c "{script}" 7</dev/null 8<<<given'
-    done = laptop.run("/bin/bash", "-c", words, input="stolen")
+    done = logged_in.run("/bin/bash", "-c", words, input="stolen")
     assert done.stdout.split() == ["0", "1", "2", "3", "8", "given"], done.stderr
     assert done.stderr.count("Bad file descriptor") == 3
 
 
-def test_what_a_plugin_opens_when_its_flag_is_read_does_not_reach_the_child(laptop: Home, tmp_path: Path) -> None:
-    site = Site(tmp_path / "site")
+def test_what_a_plugin_opens_when_its_flag_is_read_does_not_reach_the_child(logged_in: Home, tmp_path: Path) -> None:
+    site = OverlayEnv(tmp_path / "site")
     source = f"""{HEADER}
 os.dup2(os.open("/etc/passwd", os.O_RDONLY), 9)
 @hookimpl
@@ -182,9 +182,9 @@ def vault_storage_backends():
     return (StorageSpec(name="leaks", summary="x", open=print, at_rest=AtRest.SERVICE, options=options),)
 """
     site.install("vault-plugin-leaks", {STORAGE: {"leaks": "leaks"}}, {"leaks.py": source})
-    script = "echo begun; cat <&9"
-    done = laptop.run(site.awsv, "-o", "leaks.thing=x", "exec", "work", "--", "/bin/bash", "-c", script)
-    assert done.stdout == "begun\n", done.stderr
+    script = "echo prepared; cat <&9"
+    done = logged_in.run(site.awsv, "-o", "leaks.thing=x", "exec", "work", "--", "/bin/bash", "-c", script)
+    assert done.stdout == "prepared\n", done.stderr
     assert "9: Bad file descriptor" in done.stderr
 
 
@@ -192,20 +192,20 @@ def vault_storage_backends():
 
 
 @pytest.fixture
-def strange(tmp_path: Path) -> Site:
+def strange(tmp_path: Path) -> OverlayEnv:
     """An environment with a plugin that nobody named; it leaves a mark where it is imported."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     mark = f"raise SystemExit(open({str(tmp_path / 'imported')!r}, 'w'))"
     for name in ("strange", "file-more"):
         site.install(f"vault-plugin-{name}", {STORAGE: {name: "strange_one"}}, {"strange_one.py": mark})
     return site
 
 
-def test_a_variable_loads_no_plugin(laptop: Home, strange: Site, tmp_path: Path) -> None:
+def test_a_variable_loads_no_plugin(logged_in: Home, strange: OverlayEnv, tmp_path: Path) -> None:
     """Of one that the settings do not name nobody knows what is secret; of one that they name its options say it."""
-    kept = {"AWS_VAULT_FILE_DIR": str(laptop.path / ".local/share/awsv"), "AWS_VAULT_BACKEND": "file"}
+    kept = {"AWS_VAULT_FILE_DIR": str(logged_in.path / ".local/share/awsv"), "AWS_VAULT_BACKEND": "file"}
     hidden = {"AWS_VAULT_STRANGE_THING": "1", "AWS_VAULT_FILE_MORE_PIN": "1", "AWS_VAULT_NOBODYS": "1"}
-    done = laptop.run(strange.awsv, "exec", "work", "--", "/usr/bin/env", env=kept | hidden)
+    done = logged_in.run(strange.awsv, "exec", "work", "--", "/usr/bin/env", env=kept | hidden)
     assert (done.returncode, done.stderr) == (0, "")
     found = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert kept.items() <= found.items()
@@ -214,9 +214,9 @@ def test_a_variable_loads_no_plugin(laptop: Home, strange: Site, tmp_path: Path)
     assert not (tmp_path / "imported").exists()
 
 
-def test_what_the_child_gets_of_a_named_plugin_depends_on_no_live_session(laptop: Home) -> None:
+def test_what_the_child_gets_of_a_named_plugin_depends_on_no_live_session(logged_in: Home) -> None:
     """A script that runs awsv works alike in both."""
     env = {"AWS_VAULT_PASSPHRASE_SOURCE": "env,ssm", "AWS_VAULT_SSM_PARAMETER": "/p", **UNLOCKED}
     for profile in ("work", "other"):
-        done = laptop.awsv("exec", profile, "--", "printenv", "AWS_VAULT_SSM_PARAMETER", env=env)
+        done = logged_in.awsv("exec", profile, "--", "printenv", "AWS_VAULT_SSM_PARAMETER", env=env)
         assert (done.returncode, done.stdout) == (0, "/p\n"), done.stderr

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.front import Front
 from support.home import Home
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, Snapshot, add, key_of
 
 CONFIG = f"""
@@ -20,20 +20,22 @@ source_profile = work
 
 
 @pytest.fixture
-def front(module_front: Front) -> Front:
+def front(module_front: RecordingProxy) -> RecordingProxy:
     module_front.forget()
     return module_front
 
 
 @pytest.fixture
-def laptop(home: Home, moto: MotoServer) -> Home:
+def logged_in(home: Home, moto: MotoServer) -> Home:
     home.configure(CONFIG)
     add(home, moto.alice)
     return home
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: MotoServer) -> tuple[Home, Snapshot]:
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, module_front: RecordingProxy, moto: MotoServer
+) -> tuple[Home, Snapshot]:
     home = Home(tmp_path_factory.mktemp("cache") / "machine", module_front.url)
     home.configure(CONFIG)
     add(home, moto.alice)
@@ -42,8 +44,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory, module_front: Front, moto: M
 
 
 @pytest.fixture
-def live(begun: tuple[Home, Snapshot], front: Front) -> Home:
+def live(prepared: tuple[Home, Snapshot], front: RecordingProxy) -> Home:
     """A home where ``role`` has a live session."""
-    home, snapshot = begun
+    home, snapshot = prepared
     snapshot.restore()
     return home

@@ -15,15 +15,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.crowd import Crowd
-from support.front import Front, held
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT, MotoServer
-from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, store_file, until
+from support.processes import Processes
+from support.recording_proxy import RecordingProxy, held
+from support.stored import CODE, MFA, UNLOCKED, add, key_of, leaders, state, until
+from support.vaults import store_path
 from vault_core.api import Credentials, Secret
 from vault_core.sessions.cache import Cache, Session
 
-Start = Callable[..., Crowd]
+Start = Callable[..., Processes]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
 
 
@@ -48,21 +49,21 @@ def test_opening_the_store_would_be_seen(live: Home) -> None:
     assert f"{DERIVING}.argon2\n" in done.stderr
 
 
-def test_the_store_is_not_needed(live: Home, front: Front) -> None:
+def test_the_store_is_not_needed(live: Home, front: RecordingProxy) -> None:
     before = key_of(live)
-    store_file(live).unlink()
+    store_path(live).unlink()
     assert key_of(live) == before
     assert live.awsv("exec", "role", "--", "true").returncode == 0
     assert front.calls == []
 
 
-def test_a_session_without_a_home_folder_for_it(laptop: Home, front: Front) -> None:
+def test_a_session_without_a_home_folder_for_it(logged_in: Home, front: RecordingProxy) -> None:
     """``session_cache=off``: nothing is written, everything works."""
     off = {**UNLOCKED, "AWS_VAULT_SESSION_CACHE": "off"}
-    assert key_of(laptop, env=off) != key_of(laptop, env=off)
+    assert key_of(logged_in, env=off) != key_of(logged_in, env=off)
     assert front.actions == ["AssumeRole"] * 2
-    assert state(laptop, "sessions") == []
-    assert list(laptop.runtime.iterdir()) == []
+    assert state(logged_in, "sessions") == []
+    assert list(logged_in.runtime.iterdir()) == []
 
 
 def test_files_are_private_and_tell_nothing(live: Home) -> None:
@@ -121,7 +122,7 @@ def aged(live: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float]
 )
 def test_how_long_it_is_served(
     live: Home,
-    front: Front,
+    front: RecordingProxy,
     aged: Callable[[float, float], None],
     ago: float,
     left: float,
@@ -135,18 +136,18 @@ def test_how_long_it_is_served(
 
 
 def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(
-    laptop: Home, front: Front, start_crowd: Start
+    logged_in: Home, front: RecordingProxy, start_processes: Start
 ) -> None:
     """No session is ever long enough for this person; those who wait still share one."""
     env = {**UNLOCKED, "AWS_MIN_TTL": "20h"}
     everybody_waits = threading.Event()
     front.on("AssumeRole", held(everybody_waits), times=1)
-    crowd = start_crowd(laptop, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
-    crowd.wait_for(3, "waiting for process")
+    processes = start_processes(logged_in, [[PROGRAM, "exec", "-j", "role"]] * 4, terminal=False, env=env)
+    processes.wait_for(3, "waiting for process")
     everybody_waits.set()
-    assert len({json.loads(one.stdout)["AccessKeyId"] for one in crowd.ended()}) == 1
+    assert len({json.loads(one.stdout)["AccessKeyId"] for one in processes.ended()}) == 1
     assert front.actions == ["AssumeRole"]
-    key_of(laptop, env=env)
+    key_of(logged_in, env=env)
     assert front.actions == ["AssumeRole"] * 2
 
 
@@ -164,7 +165,9 @@ def test_a_session_shorter_than_wanted_serves_all_who_wait_for_it(
     ],
     ids=lambda change: change[1].strip().rpartition("\n")[2],
 )
-def test_another_config_is_another_session(live: Home, moto: MotoServer, front: Front, change: tuple[str, str]) -> None:
+def test_another_config_is_another_session(
+    live: Home, moto: MotoServer, front: RecordingProxy, change: tuple[str, str]
+) -> None:
     before = key_of(live)
     add(live, moto.alice, "second")
     config = live.config.read_text()
@@ -177,7 +180,7 @@ def test_another_config_is_another_session(live: Home, moto: MotoServer, front: 
     assert key_of(live) == before
 
 
-def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front: Front) -> None:
+def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front: RecordingProxy) -> None:
     before = key_of(live)
     fresh = moto.create_user(f"alice{time.time_ns()}")
     document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
@@ -189,36 +192,36 @@ def test_a_new_stored_key_makes_new_sessions(live: Home, moto: MotoServer, front
 
 @pytest.mark.parametrize("change", ["replaced", "removed"])
 def test_a_key_that_changes_during_a_flight(
-    laptop: Home, moto: MotoServer, front: Front, change: str, start_crowd: Start
+    logged_in: Home, moto: MotoServer, front: RecordingProxy, change: str, start_processes: Start
 ) -> None:
     """The session that is being made from the old key is nobody's any more when it is there."""
     changed = threading.Event()
     front.on("AssumeRole", held(changed), times=1)
-    flight = start_crowd(laptop, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
+    flight = start_processes(logged_in, [[PROGRAM, "exec", "-j", "role"]], terminal=False, env=UNLOCKED)
     until(lambda: bool(front.calls), "a call")
     if change == "replaced":
         fresh = moto.create_user(f"alice{time.time_ns()}")
         document = json.dumps({"AccessKeyId": fresh.access_key_id, "SecretAccessKey": fresh.secret_access_key})
-        done = laptop.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED)
+        done = logged_in.awsv("add", "work", "--overwrite", input=document, env=UNLOCKED)
     else:
-        done = laptop.awsv("remove", "-f", "work", env=UNLOCKED)
+        done = logged_in.awsv("remove", "-f", "work", env=UNLOCKED)
     assert done.returncode == 0, done.stderr
-    assert leaders(laptop), "the flight was over too soon"
+    assert leaders(logged_in), "the flight was over too soon"
     changed.set()
     [old] = flight.ended()
     assert old.code == 0
     if change == "removed":
-        done = laptop.awsv("exec", "-j", "role", env=UNLOCKED)
+        done = logged_in.awsv("exec", "-j", "role", env=UNLOCKED)
         assert (done.returncode, done.stdout) == (4, "")
         return
-    assert key_of(laptop, env=UNLOCKED) != json.loads(old.stdout)["AccessKeyId"]
+    assert key_of(logged_in, env=UNLOCKED) != json.loads(old.stdout)["AccessKeyId"]
     assert [call.access_key_id for call in front.calls] == [moto.alice.access_key_id, fresh.access_key_id]
 
 
 # -- clear and list ----------------------------------------------------------------------------------------------------
 
 
-def test_clear(live: Home, front: Front) -> None:
+def test_clear(live: Home, front: RecordingProxy) -> None:
     key_of(live, "work", env=UNLOCKED)
     add(live, SimpleNamespace(access_key_id="AKIAOTHER", secret_access_key="x"), "other")  # type: ignore[arg-type]  # a key
     key_of(live, "other", env=UNLOCKED)
@@ -233,7 +236,7 @@ def test_clear_of_a_user_takes_the_roles_behind_it(live: Home) -> None:
     assert state(live, "sessions") == []
 
 
-def test_clear_of_a_profile_that_is_served_from_anothers_session(live: Home, front: Front) -> None:
+def test_clear_of_a_profile_that_is_served_from_anothers_session(live: Home, front: RecordingProxy) -> None:
     """The same role, source and region: one session, whoever made it."""
     config = live.config.read_text()
     live.configure(config + "[profile same]" + config.partition("[profile role]")[2])
@@ -246,7 +249,7 @@ def test_clear_of_a_profile_that_is_served_from_anothers_session(live: Home, fro
 
 @pytest.mark.parametrize("login", ["another", "none that keeps sessions"])
 @pytest.mark.parametrize("words", [["clear", "role"], ["clear", "work"], ["clear"]], ids=" ".join)
-def test_clear_reaches_what_it_cannot_read(live: Home, front: Front, login: str, words: list[str]) -> None:
+def test_clear_reaches_what_it_cannot_read(live: Home, front: RecordingProxy, login: str, words: list[str]) -> None:
     before = key_of(live)
     (live.root / "other").mkdir(mode=0o700)
     other = {"XDG_RUNTIME_DIR": str(live.root / "other")} if login == "another" else {"AWS_VAULT_SESSION_CACHE": "off"}
@@ -259,7 +262,7 @@ def test_clear_reaches_what_it_cannot_read(live: Home, front: Front, login: str,
 
 @pytest.mark.parametrize("words", [["clear", "role"], ["clear"]], ids=" ".join)
 def test_clear_makes_a_session_stale_whose_file_is_written_afterwards(
-    live: Home, front: Front, words: list[str]
+    live: Home, front: RecordingProxy, words: list[str]
 ) -> None:
     """As by a process that was making it meanwhile."""
     before = key_of(live)
@@ -273,7 +276,7 @@ def test_clear_makes_a_session_stale_whose_file_is_written_afterwards(
 
 
 @pytest.mark.parametrize("config", ["[profile role\n", "", "[profile role]\nrole_arn = x\nsource_profile = role\n"])
-def test_clear_needs_no_config(live: Home, front: Front, config: str) -> None:
+def test_clear_needs_no_config(live: Home, front: RecordingProxy, config: str) -> None:
     before, whole = key_of(live), live.config.read_text()
     live.configure(config)
     assert live.awsv("clear", "role").stdout == "Cleared 1 sessions.\n"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from support.crowd import Crowd
-from support.front import Front
 from support.home import PROGRAM, Home
 from support.moto import ACCOUNT
+from support.processes import Processes
+from support.recording_proxy import RecordingProxy
 from support.stored import UNLOCKED, key_of, state
 
-Start = Callable[..., Crowd]
+Start = Callable[..., Processes]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
 
 
@@ -48,7 +48,7 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["empty", "truncated", "flipped", "foreign", "of another step", "symlink", "directory"])
-def test_a_damaged_session_is_none(live: Home, front: Front, how: str) -> None:
+def test_a_damaged_session_is_none(live: Home, front: RecordingProxy, how: str) -> None:
     before = key_of(live)
     [path] = state(live, "sessions")
     if how == "of another step":
@@ -60,14 +60,14 @@ def test_a_damaged_session_is_none(live: Home, front: Front, how: str) -> None:
     assert live.awsv("list").returncode == 0
 
 
-def test_a_new_key_makes_old_sessions_unreadable(live: Home, front: Front) -> None:
+def test_a_new_key_makes_old_sessions_unreadable(live: Home, front: RecordingProxy) -> None:
     (live.runtime / "awsv/session.key").write_bytes(b"short")
     key_of(live, env=UNLOCKED)
     key_of(live)
     assert front.actions == ["AssumeRole"]
 
 
-def test_two_logins_with_two_keys_keep_their_sessions(live: Home, front: Front) -> None:
+def test_two_logins_with_two_keys_keep_their_sessions(live: Home, front: RecordingProxy) -> None:
     """A login without the runtime folder has another key; each finds its own session again."""
     other = live.root / "other"
     other.mkdir(mode=0o700)
@@ -133,51 +133,51 @@ def hostile(home: Home, how: str) -> str:
         pytest.param("not mine", marks=pytest.mark.root("only root can give a folder away")),
     ],
 )
-def test_a_hostile_runtime_folder_is_not_used(laptop: Home, front: Front, how: str) -> None:
+def test_a_hostile_runtime_folder_is_not_used(logged_in: Home, front: RecordingProxy, how: str) -> None:
     if how == "read-only" and os.geteuid() == 0:
         pytest.skip("root may write everywhere")
-    named = hostile(laptop, how)
-    evil = sorted(laptop.root.glob("evil/*"))
+    named = hostile(logged_in, how)
+    evil = sorted(logged_in.root.glob("evil/*"))
     try:
-        done = laptop.awsv("exec", "-j", "role", env=UNLOCKED)
-        again = laptop.awsv("exec", "-j", "role")
+        done = logged_in.awsv("exec", "-j", "role", env=UNLOCKED)
+        again = logged_in.awsv("exec", "-j", "role")
     finally:
-        laptop.runtime.chmod(0o700)
+        logged_in.runtime.chmod(0o700)
     assert (done.returncode, again.returncode) == (0, 0), again.stderr
     assert done.stderr.startswith("awsv: the key of kept sessions is in ")
     assert named in done.stderr
     assert (again.stderr, again.stdout) == ("", done.stdout)
     assert front.actions == ["AssumeRole"]
-    assert sorted(laptop.root.glob("evil/*")) == evil
+    assert sorted(logged_in.root.glob("evil/*")) == evil
 
 
-def test_without_the_runtime_variable(laptop: Home, front: Front) -> None:
+def test_without_the_runtime_variable(logged_in: Home, front: RecordingProxy) -> None:
     env = {**UNLOCKED, "XDG_RUNTIME_DIR": None}
     if Path(f"/run/user/{os.geteuid()}").is_dir():
         pytest.skip("the machine has a runtime folder of its own, which belongs to whoever runs the tests")
-    assert key_of(laptop, env=env) == key_of(laptop, env={**env, "AWS_VAULT_FILE_PASSPHRASE": None})
+    assert key_of(logged_in, env=env) == key_of(logged_in, env={**env, "AWS_VAULT_FILE_PASSPHRASE": None})
     assert front.actions == ["AssumeRole"]
-    [key] = Path(laptop.env["TMPDIR"]).glob("runtime-*/awsv/session.key")
+    [key] = Path(logged_in.env["TMPDIR"]).glob("runtime-*/awsv/session.key")
     assert stat.S_IMODE(key.parent.parent.stat().st_mode) == 0o700
 
 
-def test_without_the_runtime_variable_and_somebody_was_first(laptop: Home) -> None:
+def test_without_the_runtime_variable_and_somebody_was_first(logged_in: Home) -> None:
     if Path(f"/run/user/{os.geteuid()}").is_dir():
         pytest.skip("the machine has a runtime folder of its own, which belongs to whoever runs the tests")
-    fallback = Path(laptop.env["TMPDIR"]) / f"runtime-{os.geteuid()}"
-    (laptop.root / "evil").mkdir()
-    fallback.symlink_to(laptop.root / "evil")
-    done = laptop.awsv("exec", "-j", "role", env={**UNLOCKED, "XDG_RUNTIME_DIR": None})
+    fallback = Path(logged_in.env["TMPDIR"]) / f"runtime-{os.geteuid()}"
+    (logged_in.root / "evil").mkdir()
+    fallback.symlink_to(logged_in.root / "evil")
+    done = logged_in.awsv("exec", "-j", "role", env={**UNLOCKED, "XDG_RUNTIME_DIR": None})
     assert done.returncode == 0, done.stderr
     assert "stays there after you log out" in done.stderr
-    assert list((laptop.root / "evil").iterdir()) == []
+    assert list((logged_in.root / "evil").iterdir()) == []
 
 
-def test_a_full_disk_keeps_nobody_from_their_credentials(laptop: Home, front: Front) -> None:
+def test_a_full_disk_keeps_nobody_from_their_credentials(logged_in: Home, front: RecordingProxy) -> None:
     done = subprocess.run(
         [PROGRAM, "exec", "-j", "role"],
-        env=laptop.environment(UNLOCKED),
-        cwd=laptop.cwd,
+        env=logged_in.environment(UNLOCKED),
+        cwd=logged_in.cwd,
         capture_output=True,
         text=True,
         check=False,
@@ -187,4 +187,4 @@ def test_a_full_disk_keeps_nobody_from_their_credentials(laptop: Home, front: Fr
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["AccessKeyId"].startswith("ASIA")
     assert "not kept" in done.stderr
-    assert [path for path in state(laptop, "sessions") if path.suffix != ".tmp"] == []
+    assert [path for path in state(logged_in, "sessions") if path.suffix != ".tmp"] == []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -14,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support import clients, parts
-from support.crowd import Crowd, crowds
-from support.front import Front, running
 from support.home import Home
 from support.moto import MotoServer
+from support.processes import Processes, started
+from support.recording_proxy import RecordingProxy, running
 from support.wheels import NoIndex, Wheelhouse
 
 # No database: the suite also runs where the work tree cannot be written. No time limits: other tests load the machine.
@@ -60,21 +61,21 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
 
 
 @pytest.fixture
-def front(moto: MotoServer) -> Iterator[Front]:
+def front(moto: MotoServer) -> Iterator[RecordingProxy]:
     """A recording front before moto, with an empty record."""
     with running(moto.url) as front:
         yield front
 
 
 @pytest.fixture(scope="module")
-def module_front(moto: MotoServer) -> Iterator[Front]:
+def module_front(moto: MotoServer) -> Iterator[RecordingProxy]:
     """A front for tests that share a home, and so its URL; each of them forgets the record of the one before."""
     with running(moto.url) as front:
         yield front
 
 
 @pytest.fixture
-def home(tmp_path: Path, front: Front) -> Home:
+def home(tmp_path: Path, front: RecordingProxy) -> Home:
     """An empty home whose AWS is the front."""
     return Home(tmp_path / "machine", front.url)
 
@@ -90,9 +91,9 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
 
 
 @pytest.fixture
-def start_crowd() -> Iterator[Callable[..., Crowd]]:
-    """Starts a :class:`~support.crowd.Crowd`, which ends with the test."""
-    with crowds() as start:
+def start_processes() -> Iterator[Callable[..., Processes]]:
+    """Starts a :class:`~support.processes.Processes`, which ends with the test."""
+    with started() as start:
         yield start
 
 
@@ -116,6 +117,12 @@ def node() -> clients.Node:
     if isinstance(found, str):
         return parts.need(name, None, how=found)
     return found
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests out of every later garbage collection: a third of a unit test's time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

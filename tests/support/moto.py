@@ -1,7 +1,7 @@
 """A real ``moto_server`` process as AWS, and the IAM things that tests need in it.
 
 Its traps: GetSessionToken returns one fixed credential (its identity is ``user/moto``), any MFA code is accepted,
-nothing is denied. What a test needs beyond that is told to the :mod:`support.front` before it.
+nothing is denied. What a test needs beyond that is told to the :mod:`support.recording_proxy` before it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from support.vaults import PASSPHRASE as PASSPHRASE
 from support.vaults import UNLOCKED as UNLOCKED
 from support.vaults import Snapshot as Snapshot
 from support.vaults import fill
-from support.vaults import store_path as store_file  # noqa: F401 - the name that tests of sessions know it by
 
 MFA = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
 CODE = "123456"

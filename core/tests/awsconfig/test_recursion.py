@@ -107,6 +107,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", GUILTY)
 def test_what_comes_back_is_named_with_file_and_line(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, name: str
@@ -121,6 +122,7 @@ def test_what_comes_back_is_named_with_file_and_line(
     assert found == f"{path}:{line}: {text}"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", INNOCENT)
 def test_what_does_not_come_back(machine: Machine, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     machine.write(*INNOCENT[name])

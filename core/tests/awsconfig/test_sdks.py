@@ -22,6 +22,8 @@ from vault_core.awsconfig.shared import AwsConfig
 from vault_core.awsconfig.write import save
 from vault_core.errors import ConfigError
 
+pytestmark = pytest.mark.process
+
 ODD_NAMES = [
     "plain",
     "my name",

@@ -28,7 +28,7 @@ CREDENTIALS = Path("/home/someone/.aws/credentials")
 
 def read(config: str | bytes, credentials: str | bytes = b"") -> AwsConfig:
     raw = [text.encode() if isinstance(text, str) else text for text in (config, credentials)]
-    return AwsConfig.parse(*raw, HERE, CREDENTIALS)
+    return AwsConfig.parse(*raw, HERE, CREDENTIALS)  # type: ignore[arg-type, call-arg]
 
 
 def plain(section: Section) -> dict[str, Any]:

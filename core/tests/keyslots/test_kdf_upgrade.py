@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary, after_next_read, rescue
+from support.memory_backend import BOTH, MemoryBackend, after_next_read, rescue
 from vault_core.api import Capability, Secret, StorageUnavailable, WrongSecret
 from vault_core.keyslots import new_slot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -23,34 +25,34 @@ LINE = (
 
 
 @pytest.fixture(autouse=True)
-def _today(monkeypatch, _cheap):
+def _today(monkeypatch: pytest.MonkeyPatch, _cheap: Any) -> None:
     monkeypatch.setattr(new_slot, "DEFAULT_COST", TODAY)
 
 
 @pytest.fixture
-def inner(tmp_path):
+def inner(tmp_path: Path) -> Any:
     """A sealed store of which the slot is weak, with one value."""
-    kept = Dictionary()
+    kept = MemoryBackend()
     SealedBackend(kept, FakeContext(tmp_path, passphrases=["right"]), BOTH, cost=WEAK).put(KEY, Secret("one"))
     return kept
 
 
 @pytest.fixture
-def opened(inner, tmp_path):
+def opened(inner: Any, tmp_path: Path) -> Any:
     """A function that opens it anew, with the passphrases that the sources have."""
 
-    def open_it(*said, able=BOTH):
+    def open_it(*said: Any, able: Any = BOTH) -> Any:
         context = FakeContext(tmp_path, passphrases=said or ("right",))
         return SealedBackend(inner, context, able), context
 
     return open_it
 
 
-def costs(inner):
+def costs(inner: Any) -> Any:
     return [(slot["kdf"]["m"], slot["kdf"]["t"]) for slot in json.loads(inner.kept[SLOTS_KEY])["slots"]]
 
 
-def test_a_read_warns_and_writes_nothing(inner, opened):
+def test_a_read_warns_and_writes_nothing(inner: Any, opened: Any) -> None:
     before = dict(inner.kept)
     store, context = opened("wrong", "right")
     for _ in range(2):
@@ -61,7 +63,7 @@ def test_a_read_warns_and_writes_nothing(inner, opened):
     assert inner.kept == before
 
 
-def test_the_next_write_mends_it_and_the_passphrase_still_opens(inner, opened):
+def test_the_next_write_mends_it_and_the_passphrase_still_opens(inner: Any, opened: Any) -> None:
     store, context = opened()
     store.get(KEY)
     old = json.loads(inner.kept[SLOTS_KEY])["slots"][0]
@@ -80,13 +82,13 @@ def test_the_next_write_mends_it_and_the_passphrase_still_opens(inner, opened):
         opened("wrong")[0].get(KEY)
 
 
-def test_a_change_of_the_slots_mends_it_too(inner, opened):
+def test_a_change_of_the_slots_mends_it_too(inner: Any, opened: Any) -> None:
     store, _ = opened()
     store.change_slots(lambda table, _: table)
     assert costs(inner) == [(19_456, 3)]
 
 
-def test_where_a_change_could_be_lost_people_are_told_how(inner, opened):
+def test_where_a_change_could_be_lost_people_are_told_how(inner: Any, opened: Any) -> None:
     store, context = opened(able=Capability.CREATE_ONLY)
     before = inner.kept[SLOTS_KEY]
     store.put("credentials/b", Secret("two"))
@@ -94,7 +96,7 @@ def test_where_a_change_could_be_lost_people_are_told_how(inner, opened):
     assert [note.partition("; ")[2] for note in context.notes] == ["to upgrade it: awsv passwd --backend test"]
 
 
-def test_a_slot_that_was_changed_meanwhile_stays_as_it_is(inner, opened):
+def test_a_slot_that_was_changed_meanwhile_stays_as_it_is(inner: Any, opened: Any) -> None:
     store, _ = opened()
     store.get(KEY)
     other, _ = opened()
@@ -105,7 +107,7 @@ def test_a_slot_that_was_changed_meanwhile_stays_as_it_is(inner, opened):
     assert json.loads(inner.kept[SLOTS_KEY])["slots"] == json.loads(mended)["slots"]
 
 
-def test_a_slot_that_was_removed_meanwhile_stays_so_and_fails_no_change(inner, opened):
+def test_a_slot_that_was_removed_meanwhile_stays_so_and_fails_no_change(inner: Any, opened: Any) -> None:
     store, _ = opened()
     other, _ = opened(able=Capability.CREATE_ONLY)  # it mends nothing by itself
     rescue(other)
@@ -116,12 +118,12 @@ def test_a_slot_that_was_removed_meanwhile_stays_so_and_fails_no_change(inner, o
     assert [slot.type for slot in store.slots().slots] == ["recovery", "recovery"]
 
 
-def test_too_little_memory_refuses_no_write(inner, opened, monkeypatch):
+def test_too_little_memory_refuses_no_write(inner: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     store, context = opened()
     store.get(KEY)
     real = primitives.argon2id
 
-    def little(secret, salt, cost):
+    def little(secret: Any, salt: Any, cost: Any) -> Any:
         if cost == TODAY:
             raise StorageUnavailable("not enough memory: the passphrase's key derivation needs 64 MiB")
         return real(secret, salt, cost)
@@ -133,7 +135,7 @@ def test_too_little_memory_refuses_no_write(inner, opened, monkeypatch):
     assert opened()[0].get("credentials/b").value == Secret("two")
 
 
-def test_the_passphrase_is_let_go(opened):
+def test_the_passphrase_is_let_go(opened: Any) -> None:
     store, _ = opened()
     store.get(KEY)
     assert store._slots.upgrade_pending

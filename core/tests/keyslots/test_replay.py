@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from vault_core.api import Secret
@@ -18,22 +21,22 @@ MINE = {"prompt": "mine", "ssm": "of the service"}
 OTHER = {"prompt": "another", "ssm": "of another service"}
 
 
-def context(tmp_path, factors):
+def context(tmp_path: Any, factors: Any) -> Any:
     return FakeContext(tmp_path, passphrases=["right"], factors={name: [text] for name, text in factors.items()})
 
 
-def composite(secrets):
+def composite(secrets: Any) -> Any:
     return new_slot.composite(
         STORE, lambda _key_id, derive, source: derive(Secret(secrets[source])), list(secrets), cost=CHEAP
     )
 
 
-def passphrase():
+def passphrase() -> Any:
     return new_slot.passphrase(STORE, lambda _key_id, derive, _source: derive(Secret("right")), cost=CHEAP)
 
 
 @pytest.mark.parametrize("make", [passphrase, lambda: composite(MINE)])
-def test_what_opened_the_store_is_repeated(tmp_path, make):
+def test_what_opened_the_store_is_repeated(tmp_path: Path, make: Any) -> None:
     ctx = context(tmp_path, MINE)
     table = SlotTable(STORE, (make().wrap(DEK),))
     recorder, replayer = record_secrets(ctx)
@@ -44,7 +47,7 @@ def test_what_opened_the_store_is_repeated(tmp_path, make):
     assert unlock.open_table(ctx, again, WHERE) == dek != DEK
 
 
-def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path):
+def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path: Path) -> None:
     one, other = context(tmp_path, MINE), context(tmp_path, OTHER)
     table = SlotTable(STORE, (composite(MINE).wrap(DEK), composite(OTHER).wrap(DEK)))
     recorder, replayer = record_secrets(one)
@@ -55,9 +58,9 @@ def test_of_another_slot_with_the_same_sources_it_is_asked(tmp_path):
     assert [note.partition(":")[0] for note in other.notes[:1]] == [f"for {table.slots[1].describe()}"]
 
 
-def test_a_wrong_secret_is_not_kept(tmp_path):
+def test_a_wrong_secret_is_not_kept(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path, passphrases=["wrong", "right"])
     table = SlotTable(STORE, (passphrase().wrap(DEK),))
     recorder, replayer = record_secrets(ctx)
     unlock.open_table(recorder, table, WHERE)
-    assert [secret.reveal_text() for _, secret in replayer._recorded] == ["right"]
+    assert [secret.reveal_text() for _, secret in replayer._recorded] == ["right"]  # type: ignore[attr-defined]

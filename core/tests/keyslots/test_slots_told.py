@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,12 +22,12 @@ STORE = bytes(16)
 TODAY = Argon2id(memory=20_000, passes=3, lanes=1)
 
 
-def slot(kind="passphrase", number=1, **further):
+def slot(kind: str = "passphrase", number: int = 1, **further: Any) -> Any:
     head = {"id": f"{number:016x}", "type": kind, "label": "", **further}
     return Slot(head, bytes(32), bytes(48))
 
 
-def argon2(memory, passes):
+def argon2(memory: Any, passes: Any) -> Any:
     return {"alg": "argon2id", "m": memory, "t": passes, "p": 1, "salt": ""}
 
 
@@ -42,7 +44,9 @@ def argon2(memory, passes):
     ],
 )
 @pytest.mark.parametrize("able", [True, False])
-def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(tmp_path, kdf, weak, able):
+def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(
+    tmp_path: Path, kdf: Any, weak: Any, able: Any
+) -> None:
     ctx = FakeContext(tmp_path, store="team")
     upgrade = KdfUpgrade(ctx, "it", cost=TODAY, able=able)
     upgrade.opened(STORE, slot(kdf=kdf), Secret("p"))
@@ -52,7 +56,7 @@ def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(tmp_path
     assert not upgrade.pending
 
 
-def test_what_derivations_cost():
+def test_what_derivations_cost() -> None:
     assert cost(argon2(20_000, 3)) == 60_000
     assert cost({"alg": "scrypt", "n": 2**15, "r": 8, "p": 2}) == 3 * 2**15 * 2
     assert cost({"alg": "pbkdf2-sha256", "rounds": 600_003}) == 150_000
@@ -63,7 +67,9 @@ def test_what_derivations_cost():
 
 
 @pytest.mark.parametrize(("store", "line"), [("", "awsv x"), ("file", "awsv x"), ("team", "awsv x --backend team")])
-def test_a_command_names_the_store_where_it_is_another_than_the_usual_one(tmp_path, store, line):
+def test_a_command_names_the_store_where_it_is_another_than_the_usual_one(
+    tmp_path: Path, store: Any, line: Any
+) -> None:
     assert hints.on_store(FakeContext(tmp_path, store=store), "x") == line
 
 
@@ -75,7 +81,7 @@ def test_a_command_names_the_store_where_it_is_another_than_the_usual_one(tmp_pa
         (("passphrase", "passphrase"), "no other way in exists"),
     ],
 )
-def test_the_way_out(tmp_path, kinds, hint):
+def test_the_way_out(tmp_path: Path, kinds: Any, hint: Any) -> None:
     further = {"key": {"source": "ssm"}, "passphrase": {"kdf": argon2(1, 1)}, "recovery": {}}
     table = SlotTable(STORE, tuple(slot(kind, number, **further[kind]) for number, kind in enumerate(kinds)))
     assert hints.other_ways(FakeContext(tmp_path, store="file"), table).startswith(hint)
@@ -85,12 +91,12 @@ def test_the_way_out(tmp_path, kinds, hint):
     ("typed", "good"),
     [("OIBA", True), ("oiba", True), ("018a", True), (" o-i b\ta ", True), ("OIBB", False), ("", False)],
 )
-def test_the_last_group_is_read_as_generously_as_a_key(typed, good):
+def test_the_last_group_is_read_as_generously_as_a_key(typed: Any, good: Any) -> None:
     assert same_group(Secret("OIBA"), Secret(typed)) is good
     assert not same_group(Secret("OIBA"), Secret(b"\xff"))
 
 
-def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
+def test_only_key_slots_have_keys_that_are_forgotten(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     keys = [slot("key", number, source="ssm") for number in (1, 2)]
     table = SlotTable(STORE, (*keys, slot(kdf=argon2(1, 1), number=3)))
@@ -100,13 +106,13 @@ def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
     assert list(ctx.kept) == [("ssm", f"{STORE.hex()}/{table.slots[1].id}")]
 
 
-def test_what_one_source_said_is_not_repeated_for_another():
+def test_what_one_source_said_is_not_repeated_for_another() -> None:
     said = [("ssm", Secret("1")), (None, Secret("2")), (None, Secret("3"))]
     again = replay._Replayer(SimpleNamespace(), said)
     assert again.unlock("k", lambda secret: secret) == Secret("2")
     assert again.unlock("k", lambda secret: secret, source="ssm") == Secret("1")
 
-    def second(secret):
+    def second(secret: Any) -> Any:
         if secret != Secret("3"):
             raise WrongSecret("x")
         return secret

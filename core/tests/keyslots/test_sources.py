@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary
+from support.memory_backend import BOTH, MemoryBackend
 from vault_core.api import NoSecret, Secret
 from vault_core.keyslots import new_slot, sources, unlock
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -20,34 +22,34 @@ pytestmark = pytest.mark.security("S5")
 class Watched(FakeContext):
     """Writes down every source that is asked by its name."""
 
-    def __init__(self, root, **options):
+    def __init__(self, root: Any, **options: Any) -> None:
         super().__init__(root, store="file", **{"sources": ("env", "prompt"), **options})
         self.asked = []
 
-    def unlock(self, key_id, derive, *, create=False, source=None):
+    def unlock(self, key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
         if source is not None:
             self.asked.append(source)
         return super().unlock(key_id, derive, create=create, source=source)
 
 
 @pytest.fixture
-def stranger(tmp_path):
+def stranger(tmp_path: Path) -> Any:
     """A function that makes the context of a machine that never saw the store."""
     return lambda **options: Watched(tmp_path / "stranger", **options)
 
 
 @pytest.fixture
-def here(tmp_path):
+def here(tmp_path: Path) -> Any:
     return Watched(tmp_path / "here", passphrases=["right"])
 
 
 @pytest.fixture
-def table(here):
+def table(here: Any) -> Any:
     """Slots: a passphrase, a kept key, two factors; and the data key."""
     table, dek = new_slot.table(here)
     here.factors = {"ssm": [Secret("one")], "vault": [Secret("two")]}
 
-    def choose(key_id, derive, source):
+    def choose(key_id: Any, derive: Any, source: Any) -> Any:
         return here.unlock(key_id, derive, create=True, source=source)
 
     both = new_slot.composite(table.store, choose, ["ssm", "vault"], cost=slots_cost())
@@ -56,23 +58,25 @@ def table(here):
     return table, dek
 
 
-def slots_cost():
+def slots_cost() -> Any:
     from vault_core.keyslots import new_slot
 
     return new_slot.DEFAULT_COST
 
 
-def without_passphrase(table):
+def without_passphrase(table: Any) -> Any:
     return SlotTable(table.store, tuple(slot for slot in table.slots if slot.type != "passphrase"))
 
 
-def test_what_nobody_named_is_not_asked_and_the_passphrase_opens(table, stranger):
+def test_what_nobody_named_is_not_asked_and_the_passphrase_opens(table: Any, stranger: Any) -> None:
     context = stranger(passphrases=["right"])
     assert unlock.open_table(context, table[0], "it") == table[1]
     assert (context.asked, context.notes) == ([], [])
 
 
-def test_where_nothing_else_opens_it_the_message_names_the_source_and_how_to_allow_it(table, stranger):
+def test_where_nothing_else_opens_it_the_message_names_the_source_and_how_to_allow_it(
+    table: Any, stranger: Any
+) -> None:
     context = stranger()
     with pytest.raises(NoSecret, match=r"was not tried, as no setting names keychain; .* names ssm or vault") as caught:
         unlock.open_table(context, without_passphrase(table[0]), "it")
@@ -81,7 +85,7 @@ def test_where_nothing_else_opens_it_the_message_names_the_source_and_how_to_all
     assert context.asked == []
 
 
-def test_where_the_passphrase_is_wrong_it_is_told(table, stranger):
+def test_where_the_passphrase_is_wrong_it_is_told(table: Any, stranger: Any) -> None:
     context = stranger(passphrases=["wrong"])
     with pytest.raises(Exception, match="wrong passphrase"):
         unlock.open_table(context, table[0], "it")
@@ -89,21 +93,21 @@ def test_where_the_passphrase_is_wrong_it_is_told(table, stranger):
     assert context.asked == []
 
 
-def test_one_factor_that_nobody_named_is_enough_to_ask_none(table, stranger):
+def test_one_factor_that_nobody_named_is_enough_to_ask_none(table: Any, stranger: Any) -> None:
     context = stranger(sources=("env", "ssm"))
     with pytest.raises(NoSecret):
         unlock.open_table(context, without_passphrase(table[0]), "it")
     assert context.asked == []
 
 
-def test_what_the_settings_name_is_asked(table, here, stranger):
+def test_what_the_settings_name_is_asked(table: Any, here: Any, stranger: Any) -> None:
     context = stranger(sources=("env", "keychain"))
     context.kept = here.kept
     assert unlock.open_table(context, without_passphrase(table[0]), "it") == table[1]
     assert context.asked == ["keychain"]
 
 
-def test_what_the_stores_own_slots_named_is_asked_without_settings(table, here):
+def test_what_the_stores_own_slots_named_is_asked_without_settings(table: Any, here: Any) -> None:
     only = without_passphrase(table[0])
     sources.remember(here, only)
     assert unlock.open_table(here, only, "it") == table[1]
@@ -112,7 +116,7 @@ def test_what_the_stores_own_slots_named_is_asked_without_settings(table, here):
     assert unlock.open_table(here, only, "it") == table[1]
 
 
-def test_what_an_older_copy_names_is_asked_after_the_store_has_named_another_source(table, here):
+def test_what_an_older_copy_names_is_asked_after_the_store_has_named_another_source(table: Any, here: Any) -> None:
     kept, both = table[0].of_type("key"), table[0].of_type("composite")
     sources.remember(here, SlotTable(table[0].store, kept))
     sources.remember(here, SlotTable(table[0].store, both))  # the key slot was replaced by one of another source
@@ -120,7 +124,7 @@ def test_what_an_older_copy_names_is_asked_after_the_store_has_named_another_sou
     assert here.asked == ["keychain"]
 
 
-def test_what_another_stores_slots_named_is_not(table, here):
+def test_what_another_stores_slots_named_is_not(table: Any, here: Any) -> None:
     sources.remember(here, table[0])
     other, dek = new_slot.table(here)
     other = without_passphrase(other.add(dek, new_slot.key(other.store, here, "keychain")))
@@ -130,7 +134,7 @@ def test_what_another_stores_slots_named_is_not(table, here):
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'"keychain"', b"[1, null]", b"[" * 5000, None])
-def test_a_damaged_memory_allows_nothing(table, here, damage):
+def test_a_damaged_memory_allows_nothing(table: Any, here: Any, damage: Any) -> None:
     sources.remember(here, table[0])
     (path,) = (here.state_dir / "sources").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -145,7 +149,7 @@ def test_a_damaged_memory_allows_nothing(table, here, damage):
     assert unlock.open_table(here, without_passphrase(table[0]), "it") == table[1]
 
 
-def test_a_memory_that_cannot_be_written_stops_nothing(table, here):
+def test_a_memory_that_cannot_be_written_stops_nothing(table: Any, here: Any) -> None:
     here.state_dir.parent.mkdir(exist_ok=True)
     here.state_dir.write_text("a file where the folder should be")
     sources.remember(here, table[0])
@@ -154,21 +158,21 @@ def test_a_memory_that_cannot_be_written_stops_nothing(table, here):
 # -- a store that the core seals ---------------------------------------------------------------------------------------
 
 
-def test_a_forged_table_of_a_sealed_store_has_nobody_asked(here):
-    inner = Dictionary()
+def test_a_forged_table_of_a_sealed_store_has_nobody_asked(here: Any) -> None:
+    inner = MemoryBackend()
     SealedBackend(inner, here, BOTH).put("a/b", Secret("value"))
     forged = json.loads(inner.kept[SLOTS_KEY])
     (slot,) = forged["slots"]
     del slot["kdf"]
     forged["slots"] = [{**slot, "type": "key", "source": "evil"}]
-    inner.kept[SLOTS_KEY] = canonical(forged)
+    inner.kept[SLOTS_KEY] = canonical(forged)  # type: ignore[assignment]
     with pytest.raises(NoSecret, match="no setting names evil"):
         SealedBackend(inner, here, BOTH).get("a/b")
     assert here.asked == []
 
 
-def test_a_key_slot_of_a_sealed_store_opens_on_the_machine_that_made_it(here, stranger):
-    inner = Dictionary()
+def test_a_key_slot_of_a_sealed_store_opens_on_the_machine_that_made_it(here: Any, stranger: Any) -> None:
+    inner = MemoryBackend()
     store = SealedBackend(inner, here, BOTH)
     store.put("a/b", Secret("value"))
     store.change_slots(lambda table, dek: table.add(dek, new_slot.key(table.store, here, "keychain")))

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import stat
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,27 +22,27 @@ STORE = bytes(range(16))
 
 
 @pytest.fixture
-def ctx(tmp_path):
+def ctx(tmp_path: Path) -> Any:
     return FakeContext(tmp_path, store="file", sources=("prompt",))
 
 
 @pytest.fixture
-def path(ctx):
+def path(ctx: FakeContext) -> Any:
     found = ctx.state_dir / "sources" / f"{STORE.hex()}.json"
     found.parent.mkdir(parents=True, mode=0o700)
     return found
 
 
-def table(*names, store=STORE):
+def table(*names: Any, store: Any = STORE) -> Any:
     heads = [{"id": f"{number:016x}", "type": "key", "label": "", "source": name} for number, name in enumerate(names)]
     return SlotTable(store, tuple(Slot(head, bytes(32), bytes(48)) for head in heads))
 
 
-def asked(ctx, store=STORE):
+def asked(ctx: Any, store: Any = STORE) -> Any:
     return sources.may_be_asked(ctx, store) - {"prompt"}
 
 
-def test_a_link_is_not_followed(ctx, path, tmp_path):
+def test_a_link_is_not_followed(ctx: FakeContext, path: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text('["keychain"]')
     path.symlink_to(other)
@@ -49,11 +51,11 @@ def test_a_link_is_not_followed(ctx, path, tmp_path):
     assert (asked(ctx), other.read_text()) == ({"ssm"}, '["keychain"]')
 
 
-def test_a_pipe_is_not_waited_for(ctx, path):
+def test_a_pipe_is_not_waited_for(ctx: FakeContext, path: Any) -> None:
     os.mkfifo(path)
     keeps = os.open(path, os.O_RDWR)
 
-    def late(*_):
+    def late(*_: Any) -> Any:
         raise AssertionError("it waits")
 
     before = signal.signal(signal.SIGALRM, late)
@@ -66,7 +68,7 @@ def test_a_pipe_is_not_waited_for(ctx, path):
         os.close(keeps)
 
 
-def test_file_above_limit_allows_nothing(ctx, path):
+def test_file_above_limit_allows_nothing(ctx: FakeContext, path: Any) -> None:
     path.write_text('["keychain"]'.ljust(4096))
     assert asked(ctx) == {"keychain"}
     path.write_text('["keychain"]'.ljust(4097))
@@ -76,17 +78,17 @@ def test_file_above_limit_allows_nothing(ctx, path):
 @pytest.mark.parametrize(
     "text", ['{"keychain": 1}', '"keychain"', "1", "null", "[1, null, [], {}]", "[" * 4000, "\xff"]
 )
-def test_what_is_no_list_of_names_allows_nothing(ctx, path, text):
+def test_what_is_no_list_of_names_allows_nothing(ctx: FakeContext, path: Any, text: Any) -> None:
     path.write_text(text, encoding="latin-1")
     assert asked(ctx) == frozenset()
 
 
-def test_names_among_other_things_count(ctx, path):
+def test_names_among_other_things_count(ctx: FakeContext, path: Any) -> None:
     path.write_text('["keychain", 1, null]')
     assert asked(ctx) == {"keychain"}
 
 
-def test_it_is_private_whole_and_leaves_nothing_beside(ctx):
+def test_it_is_private_whole_and_leaves_nothing_beside(ctx: FakeContext) -> None:
     mask = os.umask(0)
     try:
         sources.remember(ctx, table("keychain", "ssm"))
@@ -98,7 +100,7 @@ def test_it_is_private_whole_and_leaves_nothing_beside(ctx):
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_it_is_written_only_where_there_is_a_name_more(ctx):
+def test_it_is_written_only_where_there_is_a_name_more(ctx: FakeContext) -> None:
     sources.remember(ctx, table())
     assert not ctx.state_dir.joinpath("sources").exists()
     sources.remember(ctx, table("keychain", "ssm"))
@@ -111,7 +113,7 @@ def test_it_is_written_only_where_there_is_a_name_more(ctx):
     assert asked(ctx) == {"keychain", "ssm", "vault"}
 
 
-def test_each_store_has_a_file_of_its_own(ctx):
+def test_each_store_has_a_file_of_its_own(ctx: FakeContext) -> None:
     other = STORE[:8] + bytes(8)
     sources.remember(ctx, table("keychain"))
     sources.remember(ctx, table("ssm", store=other))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from vault_core import vlt
@@ -33,34 +36,34 @@ WHERE = "/the/store"
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path) -> Any:
     return new_slot.table(FakeContext(tmp_path, passphrases=["right"]))
 
 
 @pytest.fixture
-def nobody(tmp_path):
+def nobody(tmp_path: Path) -> Any:
     """Nobody says anything here."""
     return FakeContext(tmp_path)
 
 
-def saying(secrets):
+def saying(secrets: Any) -> Any:
     """Whoever chooses a secret says these: by source, None being the person."""
     return lambda _key_id, derive, source: derive(Secret(secrets[source]))
 
 
-def only(table, new, dek):
+def only(table: Any, new: Any, dek: Any) -> Any:
     """A table with this one slot."""
     return SlotTable(table.store, (new.wrap(dek),))
 
 
-def both(table, dek, secrets):
+def both(table: Any, dek: Any, secrets: Any) -> Any:
     return only(table, new_slot.composite(table.store, saying(secrets), list(secrets), cost=CHEAP), dek)
 
 
 # -- passphrases -------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_passphrase(made, tmp_path):
+def test_a_second_passphrase(made: Any, tmp_path: Path) -> None:
     table, dek = made
     new = new_slot.passphrase(table.store, saying({None: "second"}), cost=CHEAP, label="büro")
     table = table.add(dek, new)
@@ -71,7 +74,7 @@ def test_a_second_passphrase(made, tmp_path):
 
 
 @pytest.mark.parametrize("kdf", [SCRYPT, PBKDF2], ids=lambda kdf: kdf["alg"])
-def test_other_derivations_open(made, tmp_path, independent, kdf):
+def test_other_derivations_open(made: Any, tmp_path: Path, independent: Any, kdf: Any) -> None:
     table, dek = made
     slot = independent.make_slot(table.store, dek.reveal(), "pässword", type="passphrase", kdf=kdf)
     table = SlotTable.parse(vlt.to_base64(table.store), [slot])
@@ -83,7 +86,7 @@ def test_other_derivations_open(made, tmp_path, independent, kdf):
 # -- keys that a source keeps ------------------------------------------------------------------------------------------
 
 
-def test_a_kept_key_opens_and_nobody_is_asked(made, nobody, independent):
+def test_a_kept_key_opens_and_nobody_is_asked(made: Any, nobody: Any, independent: Any) -> None:
     table, dek = made
     new = new_slot.key(table.store, nobody, "keychain", label="laptop")
     table = table.add(dek, new)
@@ -97,7 +100,7 @@ def test_a_kept_key_opens_and_nobody_is_asked(made, nobody, independent):
 
 
 @pytest.mark.parametrize("delivered", ["no base64!", vlt.to_base64(bytes(31)), vlt.to_base64(bytes(32)), ""])
-def test_a_kept_key_that_is_wrong_or_none_is_passed_over(made, tmp_path, delivered):
+def test_a_kept_key_that_is_wrong_or_none_is_passed_over(made: Any, tmp_path: Path, delivered: Any) -> None:
     table, dek = made
     ctx = FakeContext(tmp_path, passphrases=["right"])
     table = table.add(dek, new_slot.key(table.store, ctx, "keychain"))
@@ -110,9 +113,9 @@ def test_a_kept_key_that_is_wrong_or_none_is_passed_over(made, tmp_path, deliver
     assert [note for note in ctx.notes if "key slot" in note and "(keychain) did not open" in note] == ctx.notes != []
 
 
-def test_a_source_that_is_locked_is_told_before_the_passphrase_is_asked_for_and_once(made, tmp_path):
+def test_a_source_that_is_locked_is_told_before_the_passphrase_is_asked_for_and_once(made: Any, tmp_path: Path) -> None:
     class Locked(FakeContext):
-        def unlock(self, key_id, derive, *, source=None, **how):
+        def unlock(self, key_id: Any, derive: Any, *, source: Any = None, **how: Any) -> Any:
             if source:
                 raise SourceUnavailable("it is locked")
             self.notes.append("asked")
@@ -134,7 +137,7 @@ def test_a_source_that_is_locked_is_told_before_the_passphrase_is_asked_for_and_
     assert ctx.notes == []
 
 
-def test_only_a_kept_key_and_it_is_gone(made, nobody):
+def test_only_a_kept_key_and_it_is_gone(made: Any, nobody: Any) -> None:
     table, dek = made
     table = only(table, new_slot.key(table.store, nobody, "keychain"), dek)
     nobody.kept.clear()
@@ -151,8 +154,8 @@ def test_only_a_kept_key_and_it_is_gone(made, nobody):
 FACTORS = {"ssm": "of the service", "prompt": "of the person"}
 
 
-def test_all_factors_open(made, tmp_path, independent):
-    table, dek = both(*made, FACTORS), made[1]
+def test_all_factors_open(made: Any, tmp_path: Path, independent: Any) -> None:
+    table, dek = both(*made, FACTORS), made[1]  # type: ignore[call-arg]
     ctx = FakeContext(tmp_path, factors={name: [text] for name, text in FACTORS.items()})
     assert unlock.open_table(ctx, table, WHERE) == dek
     base = f"{table.store.hex()}/{table.slots[0].id}"
@@ -162,8 +165,8 @@ def test_all_factors_open(made, tmp_path, independent):
 
 
 @pytest.mark.parametrize("wrong", FACTORS)
-def test_one_factor_wrong(made, tmp_path, independent, wrong):
-    table = both(*made, FACTORS)
+def test_one_factor_wrong(made: Any, tmp_path: Path, independent: Any, wrong: Any) -> None:
+    table = both(*made, FACTORS)  # type: ignore[call-arg]
     said = {name: [f"not {text}" if name == wrong else text] for name, text in FACTORS.items()}
     with pytest.raises(WrongSecret, match=r"one of its 2 factors is wrong"):
         unlock.open_table(FakeContext(tmp_path, factors=said), table, WHERE)
@@ -172,33 +175,33 @@ def test_one_factor_wrong(made, tmp_path, independent, wrong):
 
 
 @pytest.mark.parametrize("missing", FACTORS)
-def test_one_factor_missing(made, tmp_path, missing):
-    table = both(*made, FACTORS)
+def test_one_factor_missing(made: Any, tmp_path: Path, missing: Any) -> None:
+    table = both(*made, FACTORS)  # type: ignore[call-arg]
     said = {name: [text] for name, text in FACTORS.items() if name != missing}
     with pytest.raises(NoSecret, match="composite slot"):
         unlock.open_table(FakeContext(tmp_path, factors=said), table, WHERE)
 
 
-def test_exchanged_factors_do_not_open(made, tmp_path):
-    table = both(*made, FACTORS)
+def test_exchanged_factors_do_not_open(made: Any, tmp_path: Path) -> None:
+    table = both(*made, FACTORS)  # type: ignore[call-arg]
     said = {"ssm": [FACTORS["prompt"]], "prompt": [FACTORS["ssm"]]}
     with pytest.raises(WrongSecret):
         unlock.open_table(FakeContext(tmp_path, factors=said), table, WHERE)
 
 
-def test_a_person_who_was_asked_again_is_asked_no_more(made, tmp_path):
+def test_a_person_who_was_asked_again_is_asked_no_more(made: Any, tmp_path: Path) -> None:
     table, dek = made
     new = new_slot.composite(table.store, saying(FACTORS), list(FACTORS), cost=CHEAP)
     said = {"ssm": [FACTORS["ssm"]], "prompt": ["one", "two", "three"]}
     ctx = FakeContext(tmp_path, passphrases=["right"], factors=said)
     with pytest.raises(PassphraseError, match="one of its 2 factors") as caught:
         unlock.open_table(ctx, table.add(dek, new), WHERE)
-    assert "composite slot" in caught.value.hint
+    assert "composite slot" in caught.value.hint  # type: ignore[operator]
     ctx.factors["prompt"].append(Secret(FACTORS["prompt"]))
     assert unlock.open_table(ctx, table.add(dek, new), WHERE) == dek
 
 
-def test_a_factor_that_is_not_stretched_is_asked_first(made, tmp_path, independent):
+def test_a_factor_that_is_not_stretched_is_asked_first(made: Any, tmp_path: Path, independent: Any) -> None:
     table, dek = made
     factors = [{"kdf": CHEAP.to_json(), "source": "prompt"}, {"kdf": dict(NO_KDF), "source": "ssm"}]
     slot = independent.make_slot(table.store, dek.reveal(), FACTORS, type="composite", factors=factors)
@@ -209,7 +212,7 @@ def test_a_factor_that_is_not_stretched_is_asked_first(made, tmp_path, independe
 
 
 @pytest.mark.parametrize("sources", [["one"], ["one", "one"], ["a", "b", "c", "d", "e"]])
-def test_the_number_of_factors(made, sources):
+def test_the_number_of_factors(made: Any, sources: Any) -> None:
     with pytest.raises(UsageError, match="2 to 4 different sources"):
         new_slot.composite(made[0].store, saying({}), sources, cost=CHEAP)
 
@@ -217,7 +220,7 @@ def test_the_number_of_factors(made, sources):
 # -- recovery ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_recovery_key_opens_only_where_it_is_asked_for(made, nobody, independent):
+def test_a_recovery_key_opens_only_where_it_is_asked_for(made: Any, nobody: Any, independent: Any) -> None:
     table, dek = made
     new, text = new_slot.recovery(table.store)
     table = only(table, new, dek)
@@ -230,14 +233,14 @@ def test_a_recovery_key_opens_only_where_it_is_asked_for(made, nobody, independe
     assert nobody.unlocked == nobody.questions == []
 
 
-def test_a_recovery_key_as_people_type_it(made):
+def test_a_recovery_key_as_people_type_it(made: Any) -> None:
     table, dek = made
     new, text = new_slot.recovery(table.store)
     typed = text.reveal_text().lower().replace("-", " ").replace("o", "0").replace("i", "1").replace("b", "8")
     assert only(table, new, dek).open_by_recovery(Secret(f" {typed}\r\n"), WHERE)[1] == dek
 
 
-def test_every_typo_of_one_character_is_caught(independent):
+def test_every_typo_of_one_character_is_caught(independent: Any) -> None:
     text = recovery.text_of(bytes(range(0x40, 0x60))).reveal_text()
     tried = 0
     for position, right in enumerate(text):
@@ -255,7 +258,7 @@ def test_every_typo_of_one_character_is_caught(independent):
     assert tried == 56 * 31
 
 
-def test_a_key_of_which_a_typo_would_pass_is_never_made(monkeypatch):
+def test_a_key_of_which_a_typo_would_pass_is_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
     good, weak = recovery.text_of(bytes(range(0x40, 0x60))), recovery.text_of(bytes(32))
     assert recovery.notices_typos(good)
     other = bytes([0x08, *bytes(31)])  # one character of the text differs
@@ -263,14 +266,14 @@ def test_a_key_of_which_a_typo_would_pass_is_never_made(monkeypatch):
     monkeypatch.setattr(recovery, "_check", lambda key: honest(bytes(32) if key == other else key))
     assert not recovery.notices_typos(weak)
     drawn = iter([bytes(32), other, bytes(range(0x40, 0x60))])
-    monkeypatch.setattr(recovery.secrets, "token_bytes", lambda count: next(drawn))
+    monkeypatch.setattr(recovery.secrets, "token_bytes", lambda count: next(drawn))  # type: ignore[attr-defined]
     assert recovery.new() == good
 
 
-def test_every_missing_doubled_and_exchanged_character_is_caught():
+def test_every_missing_doubled_and_exchanged_character_is_caught() -> None:
     text = recovery.text_of(bytes(range(0x40, 0x60))).reveal_text()
     for position in range(len(text) - 1):
-        one, two = text[position : position + 2]
+        one, two = text[position : position + 2]  # type: ignore[str-unpack]
         if "-" in (one, two):
             continue
         changed = [text[:position] + text[position + 1 :], text[:position] + one + text[position:]]
@@ -284,12 +287,12 @@ def test_every_missing_doubled_and_exchanged_character_is_caught():
 @pytest.mark.parametrize(
     ("typed", "reason"), [("", "0 characters"), ("A" * 55 + "9", "no recovery key has"), (b"\xff" * 56, "not text")]
 )
-def test_what_is_no_recovery_key(typed, reason):
+def test_what_is_no_recovery_key(typed: Any, reason: Any) -> None:
     with pytest.raises(PassphraseError, match=reason):
         recovery.key_of(Secret(typed))
 
 
-def test_another_stores_recovery_key_is_wrong_and_not_mistyped(made):
+def test_another_stores_recovery_key_is_wrong_and_not_mistyped(made: Any) -> None:
     table, dek = made
     with pytest.raises(StorageLocked, match="has no recovery key"):
         table.open_by_recovery(recovery.new(), WHERE)
@@ -298,13 +301,13 @@ def test_another_stores_recovery_key_is_wrong_and_not_mistyped(made):
         table.open_by_recovery(recovery.new(), WHERE)
 
 
-def test_the_last_group():
+def test_the_last_group() -> None:
     group = recovery.last_group(Secret("AAAA-OIB7"))
     assert all(recovery.same_group(group, Secret(typed)) for typed in ("OIB7", " 0187 ", "-oib7", "o i b 7"))
     assert not any(recovery.same_group(group, Secret(typed)) for typed in ("OIB", "OIB2", "", b"\xff", "AAAA-OIB7"))
 
 
-def test_the_hint_after_a_wrong_passphrase(made, tmp_path):
+def test_the_hint_after_a_wrong_passphrase(made: Any, tmp_path: Path) -> None:
     table, dek = made
     ctx = FakeContext(tmp_path, store="file", passphrases=["wrong"])
     hints = []
@@ -321,7 +324,7 @@ def test_the_hint_after_a_wrong_passphrase(made, tmp_path):
 # -- changing ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_slot_in_place_of_another(made, tmp_path):
+def test_a_slot_in_place_of_another(made: Any, tmp_path: Path) -> None:
     table, dek = made
     table = table.add(dek, new_slot.recovery(table.store)[0])
     changed = table.replace(dek, table.slots[0].id, new_slot.passphrase(table.store, saying({None: "new"}), cost=CHEAP))
@@ -334,7 +337,7 @@ def test_a_slot_in_place_of_another(made, tmp_path):
         changed.replace(dek, table.slots[0].id, new_slot.recovery(table.store)[0])
 
 
-def test_the_last_way_in_stays(made):
+def test_the_last_way_in_stays(made: Any) -> None:
     table, dek = made
     with pytest.raises(StorageDenied, match="last way"):
         table.remove(table.slots[0].id)
@@ -345,7 +348,7 @@ def test_the_last_way_in_stays(made):
         left.remove(table.slots[0].id)
 
 
-def test_eight_slots_and_no_more(made):
+def test_eight_slots_and_no_more(made: Any) -> None:
     table, dek = made
     while len(table.slots) < MAX_SLOTS:
         table = table.add(dek, new_slot.recovery(table.store)[0])
@@ -354,7 +357,7 @@ def test_eight_slots_and_no_more(made):
         table.add(dek, new_slot.recovery(table.store)[0])
 
 
-def test_a_slot_for_another_store(made):
+def test_a_slot_for_another_store(made: Any) -> None:
     table, dek = made
     foreign = new_slot.recovery(bytes(16))[0]
     for change in (lambda: table.add(dek, foreign), lambda: table.replace(dek, table.slots[0].id, foreign)):
@@ -362,7 +365,7 @@ def test_a_slot_for_another_store(made):
             change()
 
 
-def test_finding_a_slot(made):
+def test_finding_a_slot(made: Any) -> None:
     table, dek = made
     table = table.add(dek, new_slot.recovery(table.store)[0])
     for slot in table.slots:
@@ -373,7 +376,7 @@ def test_finding_a_slot(made):
 
 
 @pytest.mark.parametrize("label", ["x" * 65, "a\nb", "\x9b0m", "\ud800"])
-def test_a_label_that_cannot_be_kept(made, label):
+def test_a_label_that_cannot_be_kept(made: Any, label: Any) -> None:
     with pytest.raises(UsageError, match="label"):
         new_slot.recovery(made[0].store, label=label)
 
@@ -381,7 +384,7 @@ def test_a_label_that_cannot_be_kept(made, label):
 # -- rekey -------------------------------------------------------------------------------------------------------------
 
 
-def full(table, dek, ctx):
+def full(table: Any, dek: Any, ctx: Any) -> Any:
     """The table with a slot of each type, and the text of its recovery key."""
     rescue, text = new_slot.recovery(table.store, label="safe")
     for new in (
@@ -393,9 +396,9 @@ def full(table, dek, ctx):
     return table, text
 
 
-def test_rekey_makes_every_slot_again(made, tmp_path):
+def test_rekey_makes_every_slot_again(made: Any, tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path, passphrases=["right"], factors={name: [text] for name, text in FACTORS.items()})
-    table, text = full(*made, ctx)
+    table, text = full(*made, ctx)  # type: ignore[call-arg]
     ctx.answers = [text.reveal_text()]
     again, dek, dropped = rekey(ctx, table, WHERE)
     assert dropped == ()
@@ -415,7 +418,7 @@ def test_rekey_makes_every_slot_again(made, tmp_path):
     assert unlock.open_table(ctx, table, WHERE) == made[1]  # the old slots know nothing of the new key
 
 
-def test_rekey_lets_a_person_try_a_recovery_key_three_times(made, tmp_path):
+def test_rekey_lets_a_person_try_a_recovery_key_three_times(made: Any, tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path, passphrases=["right"])
     _, wrong = new_slot.recovery(made[0].store)
     rescue, text = new_slot.recovery(made[0].store)
@@ -424,14 +427,14 @@ def test_rekey_lets_a_person_try_a_recovery_key_three_times(made, tmp_path):
     again, _, dropped = rekey(ctx, table, WHERE)
     assert ([slot.type for slot in again.slots], dropped) == (["passphrase", "recovery"], ())
     assert ctx.notes[-1] == "this is not the recovery key of this slot"
-    ctx.answers = ["mistyped"] * 3 + [text.reveal_text()]
+    ctx.answers = ["mistyped"] * 3 + [text.reveal_text()]  # type: ignore[assignment]
     assert [slot.id for slot in rekey(ctx, table, WHERE)[2]] == [rescue.id]
     assert ctx.answers == [text.reveal_text()]
 
 
-def test_rekey_drops_what_does_not_open(made, tmp_path, nobody):
+def test_rekey_drops_what_does_not_open(made: Any, tmp_path: Path, nobody: Any) -> None:
     ctx = FakeContext(tmp_path, passphrases=["right"])
-    table, _ = full(*made, ctx)
+    table, _ = full(*made, ctx)  # type: ignore[call-arg]
     ctx.answers = [None]
     again, dek, dropped = rekey(ctx, table, WHERE)
     assert [slot.type for slot in again.slots] == ["passphrase", "key"]
@@ -441,12 +444,12 @@ def test_rekey_drops_what_does_not_open(made, tmp_path, nobody):
         rekey(nobody, made[0], WHERE)
 
 
-def test_rekey_with_source_that_is_not_installed_drops_its_slot(made, tmp_path):
+def test_rekey_with_source_that_is_not_installed_drops_its_slot(made: Any, tmp_path: Path) -> None:
     class Uninstalled(FakeContext):
-        def keep(self, source, key_id, secret):
+        def keep(self, source: Any, key_id: Any, secret: Any) -> Any:
             raise PluginError(f"no passphrase source {source!r} is installed")
 
-    table, _ = full(*made, FakeContext(tmp_path, passphrases=["right"]))
+    table, _ = full(*made, FakeContext(tmp_path, passphrases=["right"]))  # type: ignore[call-arg]
     ctx = Uninstalled(tmp_path, passphrases=["right"])
     again, dek, dropped = rekey(ctx, table, WHERE)
     assert "key" not in [slot.type for slot in again.slots]

@@ -177,7 +177,7 @@ def test_a_failure_is_kept_for_others_if_somebody_was_asked(make: Make, asked: b
 def test_ctrl_c_while_a_session_is_made_is_a_cancellation(make: Make) -> None:
     machine = make()
     machine.provider.outcomes = [KeyboardInterrupt()]  # type: ignore[list-item]  # raised all the same
-    machine.provider.issue = _interrupted  # type: ignore[method-assign]  # as above
+    machine.provider.issue = _interrupted  # type: ignore[assignment, method-assign]  # as above
     with pytest.raises(Cancelled, match="interrupted"):
         machine.get("user")
 

@@ -169,6 +169,7 @@ REFUSED: dict[str, tuple[str, str, Answer]] = {
 """What awsv refuses by the name of a key; what botocore says. Nothing of it is answered with other credentials."""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_awsv_cannot_follow_is_refused_by_the_name_of_the_key(case: str, machine: Machine) -> None:
     text, told, answer = REFUSED[case]

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.dictionary import Dictionary
+from support.memory_backend import MemoryBackend
 from vault_core.api import Capability, Secret, StorageUnavailable, WrongSecret
 from vault_core.storage import sealed
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -58,7 +60,7 @@ else:
 """
 
 
-def start(root, number):
+def start(root: Any, number: Any) -> Any:
     return subprocess.Popen(
         [sys.executable, "-c", WORK, str(root), str(number)],
         env={"PATH": os.environ["PATH"]},
@@ -69,7 +71,7 @@ def start(root, number):
 
 
 @pytest.mark.slow
-def test_no_acknowledged_value_is_lost(tmp_path, figure):
+def test_no_acknowledged_value_is_lost(tmp_path: Path, figure: Any) -> None:
     for number in range(ROUNDS):
         root = tmp_path / str(number) / "store"
         root.mkdir(parents=True)
@@ -85,15 +87,15 @@ def test_no_acknowledged_value_is_lost(tmp_path, figure):
     figure(f"{ROUNDS} stores, each made by {PROCESSES} processes at once: {ROUNDS * PROCESSES} values, 0 lost")
 
 
-class Overtaken(Dictionary):
+class Overtaken(MemoryBackend):
     """Another machine's table arrives right after our first values."""
 
-    def __init__(self, other, times=1):
+    def __init__(self, other: Any, times: int = 1) -> None:
         super().__init__()
         self.other = other
         self.times = times
 
-    def put(self, key, value, **expect):
+    def put(self, key: Any, value: Any, **expect: Any) -> Any:
         version = super().put(key, value, **expect)
         if key != SLOTS_KEY and self.times:
             self.times -= 1
@@ -102,14 +104,14 @@ class Overtaken(Dictionary):
 
 
 @pytest.fixture
-def other(tmp_path):
+def other(tmp_path: Path) -> Any:
     """The table of another machine's store, with the passphrase ``right``."""
-    made = Dictionary()
+    made = MemoryBackend()
     SealedBackend(made, FakeContext(tmp_path, passphrases=["right"]), Capability.NONE).put("a/b", Secret("x"))
     return made.kept[SLOTS_KEY]
 
 
-def test_a_table_that_arrives_after_ours(tmp_path, other):
+def test_a_table_that_arrives_after_ours(tmp_path: Path, other: Any) -> None:
     inner = Overtaken(other)
     store = SealedBackend(inner, FakeContext(tmp_path, passphrases=["right"]), Capability.NONE)
     store.put("credentials/a", Secret("one"))
@@ -119,47 +121,47 @@ def test_a_table_that_arrives_after_ours(tmp_path, other):
     assert store.get("credentials/a").value == Secret("one")
 
 
-def test_with_another_passphrase_it_is_not_acknowledged(tmp_path, other):
+def test_with_another_passphrase_it_is_not_acknowledged(tmp_path: Path, other: Any) -> None:
     store = SealedBackend(Overtaken(other), FakeContext(tmp_path, passphrases=["mine"]), Capability.NONE)
     with pytest.raises(WrongSecret):
         store.put("credentials/a", Secret("one"))
 
 
-def test_who_has_to_wait_too_long_is_told(tmp_path, monkeypatch):
+def test_who_has_to_wait_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
     monkeypatch.setattr(sealed, "_PATIENCE", 0.2)
     context = FakeContext(tmp_path, passphrases=["right"])
     context.state_dir.mkdir()
-    inner = Dictionary()
+    inner = MemoryBackend()
     with FileLock(context.state_dir / "slots.lock"), pytest.raises(StorageUnavailable, match="making a store"):
         SealedBackend(inner, context, Capability.NONE).put("a/b", Secret("x"))
     assert inner.kept == {}
 
 
-def test_a_folder_that_cannot_be_locked_is_told_and_no_reason_to_refuse(tmp_path):
+def test_a_folder_that_cannot_be_locked_is_told_and_no_reason_to_refuse(tmp_path: Path) -> None:
     context = FakeContext(tmp_path, passphrases=["right"])
     context.state_dir.write_text("a file in the place of the folder")
-    store = SealedBackend(Dictionary(), context, Capability.NONE)
+    store = SealedBackend(MemoryBackend(), context, Capability.NONE)
     store.put("a/b", Secret("x"))
     assert store.get("a/b").value == Secret("x")
     assert ["cannot be locked" in note for note in context.notes] == [True]
 
 
-def test_a_backend_that_compares_needs_no_lock(tmp_path):
+def test_a_backend_that_compares_needs_no_lock(tmp_path: Path) -> None:
     context = FakeContext(tmp_path, passphrases=["right"])
-    SealedBackend(Dictionary(), context, Capability.CAS).put("a/b", Secret("x"))
+    SealedBackend(MemoryBackend(), context, Capability.CAS).put("a/b", Secret("x"))
     assert not context.state_dir.exists()
 
 
 @pytest.mark.parametrize("able", [Capability.CREATE_ONLY, Capability.CAS], ids=["create-only", "check-and-set"])
-def test_a_backend_that_knows_absent_lets_one_machine_win(tmp_path, able):
+def test_a_backend_that_knows_absent_lets_one_machine_win(tmp_path: Path, able: Any) -> None:
     """Our table arrives when another machine's, and its first value, are there."""
-    inner = Dictionary()
+    inner = MemoryBackend()
     theirs = SealedBackend(inner, FakeContext(tmp_path / "theirs", passphrases=["right"]), able)
 
-    class Late(Dictionary):
-        def put(self, key, value, **expect):
+    class Late(MemoryBackend):
+        def put(self, key: Any, value: Any, **expect: Any) -> Any:
             if key == SLOTS_KEY:
                 theirs.put("credentials/a", Secret("one"))
             return super().put(key, value, **expect)

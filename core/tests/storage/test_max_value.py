@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dictionary import Dictionary
+from support.memory_backend import MemoryBackend
 from vault_core.api import AtRest, Credentials, Secret, StorageError, StorageSpec, VaultError
 from vault_core.asking import Asking
 from vault_core.plugins.host import Host
@@ -20,7 +20,7 @@ SIZE = len(json.dumps({"access_key_id": "AKIAWORK", "secret_access_key": "s" * 4
 SEALED = len("vlt1:") + 4 * -(-(32 + SIZE + 16) // 3)
 
 
-def vault(root: Path, inner: Dictionary, at_rest: AtRest, most: int) -> Vault:
+def vault(root: Path, inner: MemoryBackend, at_rest: AtRest, most: int) -> Vault:
     spec = StorageSpec(name="odd", summary="s", open=lambda _: inner, at_rest=at_rest, max_value=most)
     host = Host(Settings({"HOME": str(root)}), Plugins(), asking=Asking(allowed=False))
     return Vault(host, Store("odd", spec, host.context("storage", "odd", (), store=host.settings.store("odd"))))
@@ -28,7 +28,7 @@ def vault(root: Path, inner: Dictionary, at_rest: AtRest, most: int) -> Vault:
 
 @pytest.mark.parametrize(("at_rest", "size"), [(AtRest.SERVICE, SIZE), (AtRest.CORE, SEALED)], ids=["plain", "sealed"])
 def test_put_above_the_limit_is_refused(at_rest: AtRest, size: int, tmp_path: Path) -> None:
-    inner = Dictionary()
+    inner = MemoryBackend()
     with pytest.raises(StorageError) as refused:
         vault(tmp_path, inner, at_rest, size - 1).put("work", KEY)
     wanted = f"the key of 'work' takes {size} bytes, and store 'odd' (odd) keeps at most {size - 1} in one item"
@@ -40,7 +40,7 @@ def test_put_above_the_limit_is_refused(at_rest: AtRest, size: int, tmp_path: Pa
 
 
 def test_put_at_the_limit_is_stored(tmp_path: Path) -> None:
-    opened = vault(tmp_path, Dictionary(), AtRest.SERVICE, SIZE)
+    opened = vault(tmp_path, MemoryBackend(), AtRest.SERVICE, SIZE)
     opened.put("work", KEY)
     stored = opened.get("work")
     assert stored is not None
@@ -50,11 +50,11 @@ def test_put_at_the_limit_is_stored(tmp_path: Path) -> None:
 def test_sealed_put_at_the_limit_asks_for_the_passphrase(tmp_path: Path) -> None:
     """The size is right, so the next step is the passphrase, and this host has none."""
     with pytest.raises(VaultError, match="passphrase"):
-        vault(tmp_path, Dictionary(), AtRest.CORE, SEALED).put("work", KEY)
+        vault(tmp_path, MemoryBackend(), AtRest.CORE, SEALED).put("work", KEY)
 
 
 def test_original_above_the_limit_is_refused(tmp_path: Path) -> None:
-    inner = Dictionary()
+    inner = MemoryBackend()
     opened = vault(tmp_path, inner, AtRest.SERVICE, 64)
     with pytest.raises(StorageError, match="the original of credentials takes 65 bytes, and store 'odd'"):
         opened.keep_original("credentials", Secret("x" * 65))

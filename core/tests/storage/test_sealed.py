@@ -6,10 +6,11 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary
+from support.memory_backend import BOTH, MemoryBackend
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -33,14 +34,14 @@ GOLDEN = Path(__file__).with_name("sealed-values.json")
 class Folder(StorageBackend):
     """One file a key, no ``expect`` but ABSENT."""
 
-    def __init__(self, root):
+    def __init__(self, root: Any) -> None:
         self.root = root
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         path = self.root / key.replace("/", "@")
         return Item(value=Secret(path.read_bytes()), version="") if path.exists() else None
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         path = self.root / key.replace("/", "@")
         if expect is ANY:
             path.write_bytes(value.reveal())
@@ -55,34 +56,34 @@ class Folder(StorageBackend):
             temp.unlink()
         return ""
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         path = self.root / key.replace("/", "@")
         there = path.exists()
         path.unlink(missing_ok=True)
         return there
 
-    def keys(self):
+    def keys(self) -> Any:
         return (path.name.replace("@", "/") for path in self.root.iterdir() if not path.name.startswith("."))
 
 
 @pytest.fixture
-def ctx(tmp_path):
+def ctx(tmp_path: Path) -> Any:
     return FakeContext(tmp_path, store="team", passphrases=["right"])
 
 
 @pytest.fixture(params=["dictionary", "folder"])
-def inner(request, tmp_path):
+def inner(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "dictionary":
-        return Dictionary()
+        return MemoryBackend()
     (tmp_path / "folder").mkdir()
     return Folder(tmp_path / "folder")
 
 
-def opened(inner, ctx, capabilities=BOTH):
+def opened(inner: Any, ctx: Any, capabilities: Any = BOTH) -> Any:
     return SealedBackend(inner, ctx, capabilities)
 
 
-def test_values_come_back_and_the_backend_sees_none_of_them(inner, ctx):
+def test_values_come_back_and_the_backend_sees_none_of_them(inner: Any, ctx: FakeContext) -> None:
     secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     opened(inner, ctx).put("credentials/a", Secret(secret))
     store = opened(inner, ctx)
@@ -98,8 +99,8 @@ def test_values_come_back_and_the_backend_sees_none_of_them(inner, ctx):
     assert store.get("credentials/a") is None
 
 
-def test_nothing_is_asked_before_the_first_value(ctx):
-    inner = Dictionary()
+def test_nothing_is_asked_before_the_first_value(ctx: FakeContext) -> None:
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     assert store.get("credentials/a") is None
     assert list(store.keys()) == []
@@ -116,8 +117,8 @@ def test_nothing_is_asked_before_the_first_value(ctx):
     assert len(ctx.unlocked) == 1
 
 
-def test_expectations_go_through(ctx):
-    inner = Dictionary()
+def test_expectations_go_through(ctx: FakeContext) -> None:
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     version = store.put("a/b", Secret("1"), expect=ABSENT)
     assert store.get("a/b").version == version
@@ -133,13 +134,15 @@ def test_expectations_go_through(ctx):
 
 
 @pytest.mark.parametrize(("capabilities", "expected"), [(BOTH, ABSENT), (Capability.NONE, ANY)])
-def test_the_table_is_created_only_with_what_the_backend_declares(ctx, capabilities, expected):
-    inner = Dictionary()
+def test_the_table_is_created_only_with_what_the_backend_declares(
+    ctx: FakeContext, capabilities: Any, expected: Any
+) -> None:
+    inner = MemoryBackend()
     opened(inner, ctx, capabilities).put("a/b", Secret("1"))
     assert inner.asked == [(SLOTS_KEY, expected), ("a/b", ANY)]
 
 
-def test_exchanged_values(inner, ctx):
+def test_exchanged_values(inner: Any, ctx: FakeContext) -> None:
     store = opened(inner, ctx)
     for key in ("credentials/dev", "credentials/prod"):
         store.put(key, Secret(f"value of {key}"))
@@ -152,8 +155,8 @@ def test_exchanged_values(inner, ctx):
     assert store.get("credentials/prod").value == Secret("value of credentials/prod")
 
 
-def test_a_value_of_another_store(ctx):
-    one, two = Dictionary(), Dictionary()
+def test_a_value_of_another_store(ctx: FakeContext) -> None:
+    one, two = MemoryBackend(), MemoryBackend()
     opened(one, ctx).put("a/b", Secret("1"))
     opened(two, ctx).put("a/b", Secret("2"))
     one.kept["a/b"] = two.kept["a/b"]
@@ -163,8 +166,8 @@ def test_a_value_of_another_store(ctx):
     assert opened(one, ctx).get("a/b").value == Secret("2")
 
 
-def test_every_changed_character_of_a_value(ctx):
-    inner = Dictionary()
+def test_every_changed_character_of_a_value(ctx: FakeContext) -> None:
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     store.put("a/b", Secret("value"))
     good = inner.kept["a/b"]
@@ -177,7 +180,7 @@ def test_every_changed_character_of_a_value(ctx):
     assert store.get("a/b").value == Secret("value")
 
 
-def test_wrong_passphrase(inner, ctx, tmp_path):
+def test_wrong_passphrase(inner: Any, ctx: FakeContext, tmp_path: Path) -> None:
     opened(inner, ctx).put("a/b", Secret("1"))
     wrong = opened(inner, FakeContext(tmp_path, store="team", passphrases=["wrong"]))
     for call in (lambda: wrong.get("a/b"), lambda: wrong.put("a/c", Secret("2"))):
@@ -187,13 +190,13 @@ def test_wrong_passphrase(inner, ctx, tmp_path):
     assert "a/c" not in list(inner.keys())
 
 
-def test_no_passphrase_creates_nothing(inner, tmp_path):
+def test_no_passphrase_creates_nothing(inner: Any, tmp_path: Path) -> None:
     with pytest.raises(PassphraseError):
         opened(inner, FakeContext(tmp_path)).put("a/b", Secret("1"))
     assert list(inner.keys()) == []
 
 
-def table_of(inner):
+def table_of(inner: Any) -> Any:
     return json.loads(inner.kept[SLOTS_KEY])
 
 
@@ -210,8 +213,8 @@ def table_of(inner):
         (lambda table: table["slots"][0].update(type="fido2"), "newer version"),
     ],
 )
-def test_a_changed_table(ctx, change, message):
-    inner = Dictionary()
+def test_a_changed_table(ctx: FakeContext, change: Any, message: Any) -> None:
+    inner = MemoryBackend()
     opened(inner, ctx).put("a/b", Secret("1"))
     table = table_of(inner)
     change(table)
@@ -224,13 +227,13 @@ def test_a_changed_table(ctx, change, message):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "null", "[]", '"x"', "{", "[" * 50_000, "é"])
-def test_a_table_that_is_none(ctx, text):
-    inner = Dictionary({SLOTS_KEY: text, "a/b": "vlt1:AAAA"})
+def test_a_table_that_is_none(ctx: FakeContext, text: Any) -> None:
+    inner = MemoryBackend({SLOTS_KEY: text, "a/b": "vlt1:AAAA"})
     with pytest.raises(StorageCorrupt, match="meta/slots in store team is damaged"):
         opened(inner, ctx).get("a/b")
 
 
-def test_a_missing_table_is_never_made_again(inner, ctx):
+def test_a_missing_table_is_never_made_again(inner: Any, ctx: FakeContext) -> None:
     opened(inner, ctx).put("a/b", Secret("1"))
     inner.delete(SLOTS_KEY)
     for call in (lambda: opened(inner, ctx).get("a/b"), lambda: opened(inner, ctx).put("a/b", Secret("2"))):
@@ -239,24 +242,24 @@ def test_a_missing_table_is_never_made_again(inner, ctx):
     assert list(inner.keys()) == ["a/b"]
 
 
-def test_the_reserved_key(inner, ctx):
+def test_the_reserved_key(inner: Any, ctx: FakeContext) -> None:
     store = opened(inner, ctx)
     for call in (store.get, store.delete, lambda key: store.put(key, Secret("x"))):
         with pytest.raises(StorageDenied, match="reserved"):
             call(SLOTS_KEY)
 
 
-def test_two_create_at_once(inner, tmp_path):
+def test_two_create_at_once(inner: Any, tmp_path: Path) -> None:
     """Both ask for the new passphrase before either has written the table; one table wins and nothing is lost."""
     barrier = threading.Barrier(4, timeout=20)
 
     class Together(FakeContext):
-        def unlock(self, key_id, derive, *, create=False, source=None):
+        def unlock(self, key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
             if create:
                 barrier.wait()
             return super().unlock(key_id, derive, create=create, source=source)
 
-    def work(number):
+    def work(number: Any) -> None:
         store = opened(inner, Together(tmp_path, store="team", passphrases=["right"]))
         store.put(f"credentials/{number}", Secret(f"value {number}"))
 
@@ -270,11 +273,11 @@ def test_two_create_at_once(inner, tmp_path):
     assert values == {f"credentials/{number}": f"value {number}" for number in range(4)}
 
 
-def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx, tmp_path):
-    inner = Dictionary()
+def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx: FakeContext, tmp_path: Path) -> None:
+    inner = MemoryBackend()
 
     class Slow(FakeContext):
-        def unlock(self, key_id, derive, *, create=False, source=None):
+        def unlock(self, key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
             if create:
                 opened(inner, ctx).put("a/first", Secret("1"))
             return super().unlock(key_id, derive, create=create, source=source)
@@ -284,17 +287,17 @@ def test_the_loser_of_a_race_needs_the_winners_passphrase(ctx, tmp_path):
     assert sorted(inner.kept) == ["a/first", SLOTS_KEY]
 
 
-def test_the_golden_store_opens_for_ever(independent, tmp_path):
+def test_the_golden_store_opens_for_ever(independent: Any, tmp_path: Path) -> None:
     golden = json.loads(GOLDEN.read_text("utf-8"))
-    store = opened(Dictionary(golden["kept"]), FakeContext(tmp_path, passphrases=[golden["passphrase"]]))
+    store = opened(MemoryBackend(golden["kept"]), FakeContext(tmp_path, passphrases=[golden["passphrase"]]))
     assert {key: store.get(key).value.reveal_text() for key in golden["entries"]} == golden["entries"]
     identity, dek = independent.open_table(golden["kept"][SLOTS_KEY].encode(), golden["passphrase"])
     for key, value in golden["entries"].items():
         assert independent.read_value(identity, dek, key, golden["kept"][key].encode()).decode() == value
 
 
-def test_a_new_store_opens_with_the_second_implementation(ctx, independent):
-    inner = Dictionary()
+def test_a_new_store_opens_with_the_second_implementation(ctx: FakeContext, independent: Any) -> None:
+    inner = MemoryBackend()
     opened(inner, ctx).put("credentials/a", Secret("value"))
     identity, dek = independent.open_table(inner.kept[SLOTS_KEY].encode(), "right")
     assert independent.read_value(identity, dek, "credentials/a", inner.kept["credentials/a"].encode()) == b"value"
@@ -302,8 +305,8 @@ def test_a_new_store_opens_with_the_second_implementation(ctx, independent):
         independent.open_table(inner.kept[SLOTS_KEY].encode(), "wrong")
 
 
-def test_close_forgets_the_key(ctx):
-    inner = Dictionary()
+def test_close_forgets_the_key(ctx: FakeContext) -> None:
+    inner = MemoryBackend()
     store = opened(inner, ctx)
     store.put("a/b", Secret("1"))
     store.close()

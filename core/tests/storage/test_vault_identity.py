@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.dictionary import Dictionary
+from support.memory_backend import MemoryBackend
 from vault_core.api import AtRest, Capability, Option, StorageSpec
 from vault_core.asking import Asking
 from vault_core.errors import StorageLocked
@@ -18,7 +18,7 @@ from vault_core.storage.vault import Store, Vault
 
 
 def store(root: Path, name: str = "odd", environ: dict[str, str] | None = None, **more: Any) -> Store:
-    declared: dict[str, Any] = {"at_rest": AtRest.SERVICE, "open": lambda _: Dictionary(), **more}
+    declared: dict[str, Any] = {"at_rest": AtRest.SERVICE, "open": lambda _: MemoryBackend(), **more}
     spec = StorageSpec(name=name, summary="s", **declared)
     host = Host(Settings({"HOME": str(root)} | (environ or {})), Plugins())
     return Store(name, spec, host.context("storage", name, spec.options, store=host.settings.store(name)))
@@ -58,9 +58,9 @@ def test_without_a_place_options_and_the_data_folder_tell_stores_apart_and_secre
 def test_a_store_that_becomes_another_while_it_is_opened_is_refused(tmp_path: Path) -> None:
     places = ["before"]
 
-    def moves(_: object) -> Dictionary:
+    def moves(_: object) -> MemoryBackend:
         places[0] = "after"
-        return Dictionary()
+        return MemoryBackend()
 
     moved = store(tmp_path, locate=lambda _: places[0], open=moves)
     with pytest.raises(StorageLocked, match="is not the store, or not the login"):
@@ -70,7 +70,7 @@ def test_a_store_that_becomes_another_while_it_is_opened_is_refused(tmp_path: Pa
 @pytest.mark.parametrize("capability", [Capability.REMOTE, Capability.NONE])
 def test_who_only_looks_opens_no_store_on_the_network(capability: Capability, tmp_path: Path) -> None:
     opened: list[object] = []
-    looked = store(tmp_path, capabilities=capability, open=lambda _: opened.append(1) or Dictionary())
+    looked = store(tmp_path, capabilities=capability, open=lambda _: opened.append(1) or MemoryBackend())
     offline = vault(tmp_path, looked, offline=True)
     if capability is Capability.REMOTE:
         with pytest.raises(StorageLocked, match="needs the network and was not asked"):

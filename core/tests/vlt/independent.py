@@ -17,6 +17,7 @@ import sys
 import unicodedata
 from getpass import getpass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,7 +36,7 @@ class Newer(Exception):
     """Written by a newer version (§6)."""
 
 
-def need(condition, why):
+def need(condition: Any, why: Any) -> None:
     if not condition:
         raise Damaged(why)
 
@@ -43,7 +44,7 @@ def need(condition, why):
 # §1 notation ----------------------------------------------------------------------------------------------------------
 
 
-def lp(*arguments):
+def lp(*arguments: Any) -> Any:
     out = b""
     for argument in arguments:
         if isinstance(argument, int):
@@ -52,7 +53,7 @@ def lp(*arguments):
     return out
 
 
-def unb64(text, least, most=None):
+def unb64(text: Any, least: Any, most: Any = None) -> Any:
     need(isinstance(text, str), "base64: a string")
     try:
         data = base64.b64decode(text, validate=True)
@@ -63,11 +64,11 @@ def unb64(text, least, most=None):
     return data
 
 
-def b64(data):
+def b64(data: Any) -> Any:
     return base64.b64encode(data).decode()
 
 
-def hkdf(key, salt, info, n):
+def hkdf(key: Any, salt: Any, info: Any, n: Any) -> Any:
     prk = hmac.new(salt, key, hashlib.sha256).digest()
     out, block, counter = b"", b"", 1
     while len(out) < n:
@@ -76,11 +77,11 @@ def hkdf(key, salt, info, n):
     return out[:n]
 
 
-def gcm(key, plaintext, aad):
+def gcm(key: Any, plaintext: Any, aad: Any) -> Any:
     return AESGCM(key).encrypt(b"\0" * 12, plaintext, aad)
 
 
-def ungcm(key, data, aad, why):
+def ungcm(key: Any, data: Any, aad: Any, why: Any) -> Any:
     need(len(data) >= 16, why)
     try:
         return AESGCM(key).decrypt(b"\0" * 12, data, aad)
@@ -88,7 +89,7 @@ def ungcm(key, data, aad, why):
         raise Damaged(why) from None
 
 
-def cjson(value):
+def cjson(value: Any) -> Any:
     """Canonical JSON, spelled out rather than left to a library's options."""
     if isinstance(value, dict):
         return "{" + ",".join(cjson(key) + ":" + cjson(value[key]) for key in sorted(value)) + "}"
@@ -100,7 +101,7 @@ def cjson(value):
     return str(value)
 
 
-def character(char):
+def character(char: Any) -> Any:
     if char in '"\\':
         return "\\" + char
     if " " <= char <= "~":
@@ -109,7 +110,7 @@ def character(char):
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
-def parse(data):
+def parse(data: Any) -> Any:
     try:
         value = json.loads(data.decode("ascii"))
         again = cjson(value).encode("ascii")
@@ -119,12 +120,12 @@ def parse(data):
     return value
 
 
-def only(value, *names):
+def only(value: Any, *names: Any) -> Any:
     need(isinstance(value, dict) and set(value) == set(names), f"fields {names}")
     return value
 
 
-def number(value, least, most):
+def number(value: Any, least: Any, most: Any) -> Any:
     need(type(value) is int and least <= value <= most, f"number from {least} to {most}")
     return value
 
@@ -132,7 +133,7 @@ def number(value, least, most):
 # §2 ------------------------------------------------------------------------------------------------------------------
 
 
-def unseal(dek, info, sealed):
+def unseal(dek: Any, info: Any, sealed: Any) -> Any:
     return ungcm(hkdf(dek, sealed[:32], info, 32), sealed[32:], info, "sealed value")
 
 
@@ -142,7 +143,7 @@ SOURCE = r"[a-z][a-z0-9-]{1,31}"
 FURTHER = {"passphrase": ["kdf"], "key": ["source"], "composite": ["factors"], "recovery": []}
 
 
-def check_kdf(kdf):
+def check_kdf(kdf: Any) -> None:
     need(isinstance(kdf, dict) and isinstance(kdf.get("alg"), str), "kdf: alg")
     if kdf["alg"] == "argon2id":
         only(kdf, "alg", "m", "p", "salt", "t")
@@ -163,7 +164,7 @@ def check_kdf(kdf):
     unb64(kdf["salt"], 16)
 
 
-def cost(kdf):
+def cost(kdf: Any) -> Any:
     if kdf["alg"] == "argon2id":
         return kdf["m"] * kdf["t"]
     if kdf["alg"] == "scrypt":
@@ -171,7 +172,7 @@ def cost(kdf):
     return kdf["rounds"] // 4 if kdf["alg"] == "pbkdf2-sha256" else 0
 
 
-def check_slot(slot):
+def check_slot(slot: Any) -> None:
     need(isinstance(slot, dict) and isinstance(slot.get("type"), str), "slot: type")
     if slot["type"] not in FURTHER:
         raise Newer(slot["type"])
@@ -198,13 +199,13 @@ def check_slot(slot):
         need(any(factor["kdf"] != {"alg": "none"} for factor in factors), "factors: one kdf at least")
 
 
-def passphrase_bytes(text):
+def passphrase_bytes(text: Any) -> Any:
     data = unicodedata.normalize("NFC", text).encode("utf-8")
     need(1 <= len(data) <= 1048576, "passphrase: length")
     return data
 
 
-def derive(kdf, passphrase):
+def derive(kdf: Any, passphrase: Any) -> Any:
     secret = passphrase_bytes(passphrase)
     if kdf["alg"] == "none":
         return secret
@@ -217,7 +218,7 @@ def derive(kdf, passphrase):
     return hashlib.pbkdf2_hmac("sha256", secret, salt, kdf["rounds"], 32)
 
 
-def recovery_bytes(text):
+def recovery_bytes(text: Any) -> Any:
     text = re.sub("[ \t\r\n-]", "", text).upper().translate(str.maketrans("018", "OIB"))
     need(re.fullmatch("[A-Z2-7]{56}", text), "recovery key: mistyped")
     data = base64.b32decode(text)
@@ -225,12 +226,12 @@ def recovery_bytes(text):
     return data[:32]
 
 
-def recovery_text(secret):
+def recovery_text(secret: Any) -> Any:
     text = base64.b32encode(secret + hashlib.sha256(b"vlt/v1/recovery" + secret).digest()[:3]).decode()
     return "-".join(text[i : i + 4] for i in range(0, 56, 4))
 
 
-def material(slot, secret):
+def material(slot: Any, secret: Any) -> Any:
     """``secret``: text; for a composite slot a dictionary from source to passphrase."""
     if slot["type"] == "passphrase":
         return derive(slot["kdf"], secret)
@@ -241,15 +242,15 @@ def material(slot, secret):
     return lp(*(derive(factor["kdf"], secret[factor["source"]]) for factor in slot["factors"]))
 
 
-def slot_head(slot):
+def slot_head(slot: Any) -> Any:
     return cjson({name: slot[name] for name in slot if name not in ("commit", "wrap")}).encode()
 
 
-def slot_key(store, slot, secret):
+def slot_key(store: Any, slot: Any, secret: Any) -> Any:
     return hkdf(material(slot, secret), store, b"vlt/v1/slot" + lp(slot_head(slot)), 64)
 
 
-def open_slots(store, slots, kind, secret):
+def open_slots(store: Any, slots: Any, kind: Any, secret: Any) -> Any:
     for slot in slots:
         if slot["type"] != kind:
             continue
@@ -259,7 +260,7 @@ def open_slots(store, slots, kind, secret):
     raise Wrong
 
 
-def make_slot(store, dek, secret, **head):
+def make_slot(store: Any, dek: Any, secret: Any, **head: Any) -> Any:
     """A whole slot around ``dek``; ``head`` are its fields but ``id``."""
     slot = {"id": os.urandom(8).hex(), "label": "", **head}
     key = slot_key(store, slot, secret)
@@ -269,7 +270,7 @@ def make_slot(store, dek, secret, **head):
 # §4 ------------------------------------------------------------------------------------------------------------------
 
 
-def check_table(store, slots):
+def check_table(store: Any, slots: Any) -> Any:
     need(isinstance(slots, list) and 1 <= len(slots) <= 8, "slots: number")
     for slot in slots:
         check_slot(slot)
@@ -279,7 +280,7 @@ def check_table(store, slots):
     return unb64(store, 16)
 
 
-def check_file(data):
+def check_file(data: Any) -> Any:
     """The form of a store file: the length of its header, the header, and its fields as bytes and numbers."""
     need(16 <= len(data) <= 16777216 and data[:8] == b"\x89VLT\r\n\x1a\n", "magic")
     version, flags, length = struct.unpack(">HHI", data[8:16])
@@ -293,7 +294,7 @@ def check_file(data):
     return length, header["slots"], store, number(header["epoch"], 1, 2**63 - 1), unb64(header["fsalt"], 32)
 
 
-def read_file(data, secret, kind="passphrase"):
+def read_file(data: Any, secret: Any, kind: str = "passphrase") -> Any:
     """Epoch and entries (name to value) of a store file."""
     length, slots, store, epoch, fsalt = check_file(data)
     dek = open_slots(store, slots, kind, secret)
@@ -309,7 +310,7 @@ def read_file(data, secret, kind="passphrase"):
     return epoch, {name: read_entry(dek, store, name, value) for name, value in entries.items()}
 
 
-def check_index(index, epoch):
+def check_index(index: Any, epoch: Any) -> Any:
     entries = parse(index)
     need(isinstance(entries, dict), "index")
     for name, value in entries.items():
@@ -320,7 +321,7 @@ def check_index(index, epoch):
     return entries
 
 
-def read_entry(dek, store, name, value):
+def read_entry(dek: Any, store: Any, name: Any, value: Any) -> Any:
     sealed = unb64(value["s"], 49, 16777216)
     return unseal(dek, b"vlt/v1/entry" + lp(store, name.encode(), value["v"]), sealed)
 
@@ -328,7 +329,7 @@ def read_entry(dek, store, name, value):
 # §5 ------------------------------------------------------------------------------------------------------------------
 
 
-def check_slot_table(text):
+def check_slot_table(text: Any) -> Any:
     """Identity and fields of the value of ``meta/slots``."""
     table = parse(text)
     if isinstance(table, dict) and type(table.get("format")) is int and table["format"] > 1:
@@ -339,7 +340,7 @@ def check_slot_table(text):
     return check_table(table["store"], table["slots"]), table
 
 
-def open_table(text, secret, kind="passphrase"):
+def open_table(text: Any, secret: Any, kind: str = "passphrase") -> Any:
     """Identity and DEK from the value of ``meta/slots``."""
     store, table = check_slot_table(text)
     dek = open_slots(store, table["slots"], kind, secret)
@@ -349,13 +350,13 @@ def open_table(text, secret, kind="passphrase"):
     return store, dek
 
 
-def read_value(store, dek, key, text):
+def read_value(store: Any, dek: Any, key: Any, text: Any) -> Any:
     need(text[:5] == b"vlt1:", "sealed value: prefix")
     sealed = unb64(text[5:].decode("ascii"), 49, len(text))
     return unseal(dek, b"vlt/v1/value" + lp(store, key.encode()), sealed)
 
 
-def ask(slots, kind):
+def ask(slots: Any, kind: Any) -> Any:
     """What :func:`material` takes for slots of this type."""
     if kind == "composite":
         sources = {factor["source"] for slot in slots if slot["type"] == kind for factor in slot["factors"]}
@@ -363,7 +364,7 @@ def ask(slots, kind):
     return getpass({"passphrase": "Passphrase: ", "key": "Key (base64): ", "recovery": "Recovery key: "}[kind])
 
 
-def main(path, kind="passphrase"):
+def main(path: Any, kind: str = "passphrase") -> None:
     data = Path(path).read_bytes()
     epoch, entries = read_file(data, ask(check_file(data)[1], kind), kind)
     print(json.dumps({"epoch": epoch, "entries": {name: value.decode() for name, value in entries.items()}}))  # noqa: T201 - a tool for people

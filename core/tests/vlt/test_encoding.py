@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,13 +20,13 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_what_is_written_is_read_back_and_both_implementations_write_the_same(independent, value):
+def test_what_is_written_is_read_back_and_both_implementations_write_the_same(independent: Any, value: Any) -> None:
     assert parse_canonical(canonical(value), "it") == value
     assert independent.cjson(value).encode() == canonical(value)
 
 
 @given(VALUES)
-def test_every_other_spelling_is_refused(value):
+def test_every_other_spelling_is_refused(value: Any) -> None:
     for other in (
         json.dumps(value, indent=1).encode() if isinstance(value, (dict, list)) and value else b" " + canonical(value),
         canonical(value) + b"\n",
@@ -58,13 +59,13 @@ def test_every_other_spelling_is_refused(value):
         '{"a":' + "9" * 60_000 + "}",
     ],
 )
-def test_spellings_that_json_allows_or_not(text):
+def test_spellings_that_json_allows_or_not(text: Any) -> None:
     with pytest.raises(ValueError):
         parse_canonical(text.encode(), "it")
 
 
 @given(st.binary(min_size=1, max_size=40), st.data())
-def test_base64_has_one_spelling(data, draw):
+def test_base64_has_one_spelling(data: Any, draw: Any) -> None:
     text = to_base64(data)
     assert from_base64(text, "it", least=len(data)) == data
     position = draw.draw(st.integers(0, len(text)))
@@ -74,18 +75,18 @@ def test_base64_has_one_spelling(data, draw):
 
 
 @pytest.mark.parametrize("text", ["AB==", "AA-_", "AA", "A===", "====", "é===", 5, None, ["AA=="]])
-def test_base64_other_bytes_than_the_canonical_ones(text):
+def test_base64_other_bytes_than_the_canonical_ones(text: Any) -> None:
     with pytest.raises(ValueError):
         from_base64(text, "it", least=1, most=3)
 
 
 @given(st.lists(st.binary(max_size=5), max_size=4), st.lists(st.binary(max_size=5), max_size=4))
-def test_lp_is_injective(one, other):
+def test_lp_is_injective(one: Any, other: Any) -> None:
     assert (lp(*one) == lp(*other)) == (one == other)
 
 
 @pytest.mark.parametrize("value", [True, False, 1.0, "1", None, [], -1, 11])
-def test_integers(value):
+def test_integers(value: Any) -> None:
     with pytest.raises(ValueError):
         integer(value, "it", least=0, most=10)
 
@@ -94,6 +95,6 @@ def test_integers(value):
     ("value", "reason"),
     [({"a": 1}, "no field 'b'"), ({"a": 1, "b": 2, "c": 3}, "unknown field 'c'"), ([], "not an object")],
 )
-def test_fields(value, reason):
+def test_fields(value: Any, reason: Any) -> None:
     with pytest.raises(ValueError, match=reason):
         fields(value, ("a", "b"), "it")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ EDGES = [
 
 
 @pytest.mark.parametrize(("name", "change"), BAD)
-def test_outside_the_limits(independent, name, change):
+def test_outside_the_limits(independent: Any, name: Any, change: Any) -> None:
     kdf = {**GOOD[name], **change}
     with pytest.raises(ValueError) as caught:
         parse_kdf(kdf, "kdf")
@@ -82,9 +83,9 @@ print(json.dumps([slowest, grown if sys.platform == "linux" else grown // 1024])
 """
 
 
-def test_s5_no_time_and_no_memory_are_spent(figure):
+def test_s5_no_time_and_no_memory_are_spent(figure: Any) -> None:
     """In a process of its own, whose peak is not that of other tests; no derivation can be called there."""
-    table = [{**GOOD[name], **change} for name, change in BAD]
+    table = [{**GOOD[name], **change} for name, change in BAD]  # type: ignore[dict-item]
     environ = {"PATH": os.environ["PATH"]}
     done = subprocess.run(
         [sys.executable, "-c", MEASURE], input=json.dumps(table), env=environ, capture_output=True, text=True
@@ -97,20 +98,20 @@ def test_s5_no_time_and_no_memory_are_spent(figure):
 
 
 @pytest.mark.parametrize(("name", "change"), EDGES)
-def test_on_the_limits(independent, name, change):
+def test_on_the_limits(independent: Any, name: Any, change: Any) -> None:
     kdf = {**GOOD[name], **change}
     assert parse_kdf(kdf, "kdf") == kdf
     independent.check_kdf(kdf)
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_missing_field(name):
+def test_a_missing_field(name: Any) -> None:
     for field in GOOD[name].keys() - {"alg"}:
         with pytest.raises(ValueError, match=f"no field '{field}'"):
             parse_kdf({key: value for key, value in GOOD[name].items() if key != field}, "kdf")
 
 
-def test_another_algorithm_is_from_a_newer_version():
+def test_another_algorithm_is_from_a_newer_version() -> None:
     with pytest.raises(NewerFormat, match="argon3"):
         parse_kdf({**GOOD["argon2id"], "alg": "argon3"}, "kdf")
     for value in ({}, {"alg": 1}, {"alg": None}, [], None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,19 +31,19 @@ PASSPHRASE_HEAD = {"id": "0011223344556677", "kdf": KDF, "label": "", "type": "p
 
 
 @pytest.fixture(scope="module")
-def known():
+def known() -> Any:
     """The blocks of §8: title to its lines joined."""
-    text = re.search(r"## 8 .*?```\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)[1]
+    text = re.search(r"## 8 .*?```\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)[1]  # type: ignore[index]
     blocks = (block.splitlines() for block in text.strip().split("\n\n"))
     return {lines[0]: [line.strip() for line in lines[1:]] for lines in blocks}
 
 
-def joined(known, start):
+def joined(known: Any, start: Any) -> Any:
     (lines,) = [lines for title, lines in known.items() if title.startswith(start)]
     return lines
 
 
-def test_encodings_and_keys(known, independent, monkeypatch):
+def test_encodings_and_keys(known: Any, independent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lp(b"a", b"", 258).hex() == independent.lp(b"a", b"", 258).hex() == joined(known, "lp(")[0]
     for hkdf in (primitives.hkdf, independent.hkdf):
         assert hkdf(DEK, STORE, b"vlt/v1/header-mac", 32).hex() == joined(known, "header MAC key")[0]
@@ -50,8 +51,8 @@ def test_encodings_and_keys(known, independent, monkeypatch):
         assert hkdf(DEK, SEAL_SALT, info, 32).hex() == joined(known, "payload key")[0]
 
 
-def test_sealed_values(known, independent, monkeypatch):
-    monkeypatch.setattr(primitives.os, "urandom", lambda count: SEAL_SALT[:count])
+def test_sealed_values(known: Any, independent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(primitives.os, "urandom", lambda count: SEAL_SALT[:count])  # type: ignore[attr-defined]
     entry_info, value_info = (
         b"vlt/v1/entry" + lp(STORE, b"credentials/a", 7),
         b"vlt/v1/value" + lp(STORE, b"credentials/a"),
@@ -64,14 +65,14 @@ def test_sealed_values(known, independent, monkeypatch):
     assert independent.read_value(STORE, DEK, "credentials/a", kept.encode()) == b"value"
 
 
-def test_recovery_text(known, independent):
+def test_recovery_text(known: Any, independent: Any) -> None:
     text = joined(known, "recovery key")[0]
     assert independent.recovery_text(R) == recovery.text_of(R).reveal_text() == text
     assert independent.recovery_bytes(text.lower().replace("O", "0").replace("-", " ")) == R
     assert recovery.key_of(Secret(text.lower().replace("o", "0").replace("-", " "))) == R
 
 
-def product_key(head, secret):
+def product_key(head: Any, secret: Any) -> Any:
     """The slot key as the product derives it."""
     if head["type"] != "composite":
         return derive.slot_key(STORE, head, Secret(secret))
@@ -88,7 +89,7 @@ def product_key(head, secret):
         ("composite slot", BOTH_HEAD, BOTH),
     ],
 )
-def test_slots(known, independent, title, head, secret):
+def test_slots(known: Any, independent: Any, title: Any, head: Any, secret: Any) -> None:
     text, wrap_key, commitment, wrap = joined(known, title)
     assert canonical(head).decode() == text
     theirs = independent.slot_key(STORE, head, secret)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.dictionary import BOTH, Dictionary, after_next_read, rescue
+from support.memory_backend import BOTH, MemoryBackend, after_next_read, rescue
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageUnavailable, WrongSecret
 from vault_core.keyslots import new_slot
 from vault_core.storage.sealed import SLOTS_KEY, SealedBackend
@@ -20,7 +21,7 @@ IDS = [f"{kind}-{number}" for number, (_, kind, _) in enumerate(GOLDEN["secrets"
 
 @pytest.mark.security("S19")
 @pytest.mark.parametrize(("slot_id", "kind", "secret"), GOLDEN["secrets"], ids=IDS)
-def test_second_implementation(independent, slot_id, kind, secret):
+def test_second_implementation(independent: Any, slot_id: Any, kind: Any, secret: Any) -> None:
     table = json.loads(GOLDEN["kept"][SLOTS_KEY])
     store = independent.check_table(table["store"], table["slots"])
     (slot,) = (slot for slot in table["slots"] if slot["id"] == slot_id)
@@ -32,8 +33,8 @@ def test_second_implementation(independent, slot_id, kind, secret):
 
 @pytest.mark.security("S19")
 @pytest.mark.parametrize(("slot_id", "kind", "secret"), GOLDEN["secrets"], ids=IDS)
-def test_product(tmp_path, slot_id, kind, secret):
-    inner = Dictionary(GOLDEN["kept"])
+def test_product(tmp_path: Path, slot_id: Any, kind: Any, secret: Any) -> None:
+    inner = MemoryBackend(GOLDEN["kept"])
     ctx = FakeContext(tmp_path, passphrases=[secret] if kind == "passphrase" else [])
     store = SealedBackend(inner, ctx, BOTH)
     table = store.slots()
@@ -51,32 +52,32 @@ def test_product(tmp_path, slot_id, kind, secret):
 
 
 @pytest.fixture
-def ctx(tmp_path):
+def ctx(tmp_path: Path) -> Any:
     return FakeContext(tmp_path, store="team", passphrases=["right"])
 
 
 @pytest.fixture
-def inner(ctx):
-    inner = Dictionary()
+def inner(ctx: FakeContext) -> Any:
+    inner = MemoryBackend()
     SealedBackend(inner, ctx, BOTH).put("a/b", Secret("value"))
     return inner
 
 
-def test_a_change_keeps_every_other_value(inner, ctx, independent):
+def test_a_change_keeps_every_other_value(inner: Any, ctx: FakeContext, independent: Any) -> None:
     store = SealedBackend(inner, ctx, BOTH)
     before = dict(inner.kept)
     text = rescue(store)
     assert {key: value for key, value in inner.kept.items() if key != SLOTS_KEY} == {"a/b": before["a/b"]}
     assert store.get("a/b").value == Secret("value")
-    identity, dek = independent.open_table(inner.kept[SLOTS_KEY].encode(), text.reveal_text(), "recovery")
+    identity, dek = independent.open_table(inner.kept[SLOTS_KEY].encode(), text.reveal_text(), "recovery")  # type: ignore[attr-defined]
     assert independent.read_value(identity, dek, "a/b", inner.kept["a/b"].encode()) == b"value"
 
 
-def test_a_data_key_at_hand_needs_nobody_and_is_checked(inner, ctx):
+def test_a_data_key_at_hand_needs_nobody_and_is_checked(inner: Any, ctx: FakeContext) -> None:
     text = rescue(SealedBackend(inner, ctx, BOTH))
     ctx.passphrases = []
     store = SealedBackend(inner, ctx, BOTH)
-    dek = store.slots().open_by_recovery(text, "it")[1]
+    dek = store.slots().open_by_recovery(text, "it")[1]  # type: ignore[arg-type]
     before = dict(inner.kept)
     with pytest.raises(StorageCorrupt, match="authentication code"):
         store.change_slots(lambda slots, _: slots, dek=Secret(bytes(32)))
@@ -87,35 +88,35 @@ def test_a_data_key_at_hand_needs_nobody_and_is_checked(inner, ctx):
     assert ctx.unlocked == []
 
 
-def test_somebody_else_changes_them_too(inner, ctx):
+def test_somebody_else_changes_them_too(inner: Any, ctx: FakeContext) -> None:
     """With check and set no change is lost; without it the loser learns of it."""
     store, other = (SealedBackend(inner, ctx, BOTH) for _ in range(2))
     texts = []
 
-    def change(slots, dek):
+    def change(slots: Any, dek: Any) -> Any:
         if not texts:
             texts.append(rescue(other))
         new, text = new_slot.recovery(slots.store)
-        texts.append(text)
+        texts.append(text)  # type: ignore[arg-type]
         return slots.add(dek, new)
 
     store.change_slots(change)
     assert len(texts) == 3  # it was done again on what was there then
     slots = store.slots()
     assert len(slots.slots) == 3
-    assert slots.open_by_recovery(texts[0], "it")
-    assert slots.open_by_recovery(texts[2], "it")
+    assert slots.open_by_recovery(texts[0], "it")  # type: ignore[arg-type]
+    assert slots.open_by_recovery(texts[2], "it")  # type: ignore[arg-type]
 
 
-def test_a_backend_that_does_not_keep_the_change(inner, ctx, monkeypatch):
+def test_a_backend_that_does_not_keep_the_change(inner: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SealedBackend(inner, ctx, BOTH)
     monkeypatch.setattr(inner, "put", lambda key, value, expect: "1")
     with pytest.raises(StorageConflict, match="the slots of store team"):
         rescue(store)
 
 
-def test_slots_before_the_store_exists_returns_none(ctx):
-    store = SealedBackend(Dictionary(), ctx, BOTH)
+def test_slots_before_the_store_exists_returns_none(ctx: FakeContext) -> None:
+    store = SealedBackend(MemoryBackend(), ctx, BOTH)
     assert store.slots() is None
     with pytest.raises(StorageUnavailable, match="does not exist yet"):
         store.change_slots(lambda slots, _: slots)
@@ -124,7 +125,7 @@ def test_slots_before_the_store_exists_returns_none(ctx):
 # -- S6: parts of slots exchanged --------------------------------------------------------------------------------------
 
 
-def exchanged(kept, field, one, two):
+def exchanged(kept: Any, field: Any, one: Any, two: Any) -> Any:
     table = json.loads(kept[SLOTS_KEY])
     slots = {slot["id"]: slot for slot in table["slots"]}
     slots[one][field], slots[two][field] = slots[two][field], slots[one][field]
@@ -132,12 +133,12 @@ def exchanged(kept, field, one, two):
 
 
 @pytest.mark.parametrize("field", ["commit", "wrap", "kdf", "label", "id"])
-def test_s6_exchanged_between_slots(tmp_path, field):
+def test_s6_exchanged_between_slots(tmp_path: Path, field: Any) -> None:
     """Nothing opens, and no write adopts what was changed."""
     one, two, *_ = (found for found in GOLDEN["secrets"] if found[1] == "passphrase")
     kept = exchanged(GOLDEN["kept"], field, one[0], two[0])
     assert kept != GOLDEN["kept"]
-    inner = Dictionary(kept)
+    inner = MemoryBackend(kept)
     store = SealedBackend(inner, FakeContext(tmp_path, passphrases=[one[2]]), BOTH)
     for call in (
         lambda: store.get("credentials/default"),
@@ -149,7 +150,9 @@ def test_s6_exchanged_between_slots(tmp_path, field):
     assert inner.kept == kept
 
 
-def test_s6_a_table_that_is_forged_between_unlocking_and_the_lock_gets_no_authentication_code(inner, ctx):
+def test_s6_a_table_that_is_forged_between_unlocking_and_the_lock_gets_no_authentication_code(
+    inner: Any, ctx: FakeContext
+) -> None:
     """Whoever can write the backend waits for a change of the slots: what is read under the lock is proven, too."""
     forged = json.loads(inner.kept[SLOTS_KEY])
     forged["slots"].append({**forged["slots"][0], "id": "0" * 16, "label": "theirs"})

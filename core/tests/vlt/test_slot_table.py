@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,20 +30,20 @@ KEY_TEXT = to_base64(bytes(range(32)))
 
 
 @pytest.fixture
-def ctx(tmp_path):
+def ctx(tmp_path: Path) -> Any:
     return FakeContext(tmp_path, passphrases=["right"])
 
 
 @pytest.fixture
-def made(ctx):
+def made(ctx: FakeContext) -> Any:
     return new_slot.table(ctx)
 
 
-def with_passphrase(tmp_path, *passphrases):
+def with_passphrase(tmp_path: Any, *passphrases: Any) -> Any:
     return FakeContext(tmp_path, passphrases=passphrases)
 
 
-def reparsed(table, **changes):
+def reparsed(table: Any, **changes: Any) -> Any:
     """The table after a trip through JSON, with fields of its first slot changed."""
     value = table.to_json()
     value["slots"][0].update(changes)
@@ -49,7 +51,7 @@ def reparsed(table, **changes):
     return SlotTable.parse(value["store"], value["slots"])
 
 
-def other_slots(independent, store, dek):
+def other_slots(independent: Any, store: Any, dek: Any) -> Any:
     """One slot of each kind, made by the second implementation, as (kind, secret, slot)."""
     recovery = independent.recovery_text(bytes(range(32)))
     factors = [{"kdf": ARGON2, "source": "prompt"}, {"kdf": {"alg": "none"}, "source": "ssm"}]
@@ -63,21 +65,23 @@ def other_slots(independent, store, dek):
     ]
 
 
-def test_what_is_created_opens(made, ctx):
+def test_what_is_created_opens(made: Any, ctx: FakeContext) -> None:
     table, dek = made
     assert unlock.open_table(ctx, reparsed(table), "x") == dek
     assert len(dek.reveal()) == 32
     assert ctx.unlocked == [f"{table.store.hex()}/{table.slots[0].id}"] * 2  # one lock, one name
 
 
-def test_two_stores_share_nothing(ctx):
+def test_two_stores_share_nothing(ctx: FakeContext) -> None:
     (one, first), (two, second) = (new_slot.table(ctx) for _ in range(2))
     assert first != second
     assert one.store != two.store
     assert one.slots[0].head["kdf"]["salt"] != two.slots[0].head["kdf"]["salt"]
 
 
-def test_the_default_cost_is_the_documented_one(ctx, monkeypatch, independent):
+def test_the_default_cost_is_the_documented_one(
+    ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, independent: Any
+) -> None:
     from vault_core.keyslots import new_slot
 
     monkeypatch.setattr(new_slot, "DEFAULT_COST", Argon2id())
@@ -87,22 +91,22 @@ def test_the_default_cost_is_the_documented_one(ctx, monkeypatch, independent):
     assert independent.open_slots(table.store, table.to_json()["slots"], "passphrase", "right") == dek.reveal()
 
 
-def test_a_weaker_legal_cost_opens(ctx):
+def test_a_weaker_legal_cost_opens(ctx: FakeContext) -> None:
     table, dek = new_slot.table(ctx, cost=Argon2id(47_104, 1, 1))
     assert unlock.open_table(ctx, reparsed(table), "x") == dek
 
 
-def test_wrong_passphrase(made, tmp_path):
+def test_wrong_passphrase(made: Any, tmp_path: Path) -> None:
     with pytest.raises(WrongSecret, match="wrong passphrase for /the/store") as caught:
         unlock.open_table(with_passphrase(tmp_path, "wrong", "Right", "right "), made[0], "/the/store")
     assert caught.value.exit_code == 5
 
 
-def test_the_right_one_among_several(made, tmp_path):
+def test_the_right_one_among_several(made: Any, tmp_path: Path) -> None:
     assert unlock.open_table(with_passphrase(tmp_path, "wrong", "right"), made[0], "x") == made[1]
 
 
-def test_a_damaged_wrap_is_not_a_wrong_passphrase(made, ctx, tmp_path):
+def test_a_damaged_wrap_is_not_a_wrong_passphrase(made: Any, ctx: FakeContext, tmp_path: Path) -> None:
     damaged = reparsed(made[0], wrap=to_base64(bytes(48)))
     with pytest.raises(StorageCorrupt, match="the passphrase is right, but slot"):
         unlock.open_table(ctx, damaged, "x")
@@ -120,20 +124,20 @@ def test_a_damaged_wrap_is_not_a_wrong_passphrase(made, ctx, tmp_path):
         {"kdf": "weaker"},
     ],
 )
-def test_any_change_of_the_head_shuts_the_slot(made, ctx, change):
+def test_any_change_of_the_head_shuts_the_slot(made: Any, ctx: FakeContext, change: Any) -> None:
     if change == {"kdf": "weaker"}:
         change = {"kdf": {**made[0].slots[0].head["kdf"], "m": 19_457}}
     with pytest.raises(WrongSecret):
         unlock.open_table(ctx, reparsed(made[0], **change), "x")
 
 
-def test_slots_of_another_store_do_not_open(ctx):
+def test_slots_of_another_store_do_not_open(ctx: FakeContext) -> None:
     (one, _), (two, _) = (new_slot.table(ctx) for _ in range(2))
     with pytest.raises(WrongSecret):
         unlock.open_table(ctx, SlotTable(one.store, two.slots), "x")
 
 
-def test_slots_of_every_type_are_kept_and_the_passphrase_opens(made, ctx, independent):
+def test_slots_of_every_type_are_kept_and_the_passphrase_opens(made: Any, ctx: FakeContext, independent: Any) -> None:
     table, dek = made
     value = table.to_json()
     others = other_slots(independent, table.store, dek.reveal())
@@ -146,7 +150,7 @@ def test_slots_of_every_type_are_kept_and_the_passphrase_opens(made, ctx, indepe
         assert independent.open_slots(table.store, [slot], kind, secret) == dek.reveal()
 
 
-def test_two_passphrase_slots(made, tmp_path, independent):
+def test_two_passphrase_slots(made: Any, tmp_path: Path, independent: Any) -> None:
     table, dek = made
     second = independent.make_slot(table.store, dek.reveal(), "second", type="passphrase", kdf=ARGON2)
     both = SlotTable.parse(to_base64(table.store), [*table.to_json()["slots"], second])
@@ -154,7 +158,7 @@ def test_two_passphrase_slots(made, tmp_path, independent):
         assert unlock.open_table(with_passphrase(tmp_path, passphrase), both, "x") == dek
 
 
-def test_a_remembered_key_that_does_not_fit(made, ctx, monkeypatch):
+def test_a_remembered_key_that_does_not_fit(made: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctx, "unlock", lambda *_, **__: Secret(bytes(64)))
     with pytest.raises(StorageLocked, match="remembered"):
         unlock.open_table(ctx, made[0], "x")
@@ -163,13 +167,13 @@ def test_a_remembered_key_that_does_not_fit(made, ctx, monkeypatch):
 # -- passphrases -------------------------------------------------------------------------------------------------------
 
 
-def test_composed_and_decomposed_are_one_passphrase(tmp_path):
+def test_composed_and_decomposed_are_one_passphrase(tmp_path: Path) -> None:
     table, dek = new_slot.table(with_passphrase(tmp_path, "pässword"))
     assert unlock.open_table(with_passphrase(tmp_path, "pa\u0308ssword"), table, "x") == dek
 
 
 @pytest.mark.parametrize("passphrase", ["nul\0nul", " spaces ", "line\n", "🔑", "x" * 1_048_576])
-def test_any_text_is_a_passphrase(tmp_path, passphrase):
+def test_any_text_is_a_passphrase(tmp_path: Path, passphrase: Any) -> None:
     table, dek = new_slot.table(with_passphrase(tmp_path, passphrase))
     assert unlock.open_table(with_passphrase(tmp_path, passphrase), table, "x") == dek
     for other in (
@@ -182,7 +186,7 @@ def test_any_text_is_a_passphrase(tmp_path, passphrase):
 
 
 @pytest.mark.parametrize(("secret", "reason"), [(b"", "empty"), (b"x" * 1_048_577, "longer"), (b"\xff\xfe", "UTF-8")])
-def test_what_is_no_passphrase(made, ctx, secret, reason):
+def test_what_is_no_passphrase(made: Any, ctx: FakeContext, secret: Any, reason: Any) -> None:
     ctx.passphrases = [Secret(secret)]
     for call in (lambda: unlock.open_table(ctx, made[0], "x"), lambda: new_slot.table(ctx)):
         with pytest.raises(PassphraseError, match=reason):
@@ -233,14 +237,14 @@ FORMS = {
 }
 
 
-def further(value, kind, **more):
+def further(value: Any, kind: Any, **more: Any) -> Any:
     slot = value["slots"][0]
     common = {name: slot[name] for name in ("commit", "label", "wrap")}
     return {**common, "id": "f" * 16, "type": kind, **more}
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_form(made, independent, name):
+def test_form(made: Any, independent: Any, name: Any) -> None:
     value = copy.deepcopy(made[0].to_json())
     SlotTable.parse(**value)
     FORMS[name](value)
@@ -251,7 +255,7 @@ def test_form(made, independent, name):
         independent.check_table(**value)
 
 
-def test_an_unknown_type_is_from_a_newer_version(made):
+def test_an_unknown_type_is_from_a_newer_version(made: Any) -> None:
     value = made[0].to_json()
     value["slots"].append(further(value, "fido2", credential="x"))
     with pytest.raises(NewerFormat, match="fido2"):
@@ -261,7 +265,7 @@ def test_an_unknown_type_is_from_a_newer_version(made):
 # -- machine -----------------------------------------------------------------------------------------------------------
 
 
-def test_too_little_memory_is_told(tmp_path):
+def test_too_little_memory_is_told(tmp_path: Path) -> None:
     script = (
         "import resource\n"
         "from vault_core.errors import StorageUnavailable\n"
@@ -279,10 +283,10 @@ def test_too_little_memory_is_told(tmp_path):
     assert done.stdout.strip() == "not enough memory: the passphrase's key derivation needs 1024 MiB"
 
 
-def test_a_build_without_argon2id_is_told(monkeypatch):
+def test_a_build_without_argon2id_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    def unsupported(**_):
+    def unsupported(**_: Any) -> Any:
         raise UnsupportedAlgorithm("no")
 
     monkeypatch.undo()
@@ -291,7 +295,7 @@ def test_a_build_without_argon2id_is_told(monkeypatch):
         primitives.argon2id(b"x", bytes(16), Argon2id())
 
 
-def test_the_api_costs_no_cryptography():
+def test_the_api_costs_no_cryptography() -> None:
     script = (
         "import sys, vault_core.api\n"
         "print([name for name in sys.modules if name.startswith(('cryptography', 'vault_core.vlt.'))])"
@@ -302,7 +306,7 @@ def test_the_api_costs_no_cryptography():
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_is_there() -> None:
     assert all(getattr(vlt, name) is not None for name in vlt.__all__)
     with pytest.raises(AttributeError, match="nothing"):
-        _ = vlt.nothing
+        _ = vlt.nothing  # type: ignore[attr-defined]

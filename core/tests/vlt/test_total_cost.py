@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vault_core.api import Secret, StorageError
 from vault_core.keyslots import new_slot
-from vault_core.keyslots.new_slot import NewSlot
-from vault_core.vlt import primitives
+from vault_core.vlt import NewSlot, primitives
 from vault_core.vlt.encoding import to_base64
 from vault_core.vlt.kdf import MAX_TOTAL, Argon2id
 from vault_core.vlt.slot_table import SlotTable
@@ -22,19 +23,19 @@ STORE = to_base64(bytes(16))
 NUMBERS = itertools.count()
 
 
-def argon(memory, passes):
+def argon(memory: Any, passes: Any) -> Any:
     return {"alg": "argon2id", "m": memory, "p": 1, "salt": SALT, "t": passes}
 
 
-def scrypt(n, lanes):
+def scrypt(n: Any, lanes: Any) -> Any:
     return {"alg": "scrypt", "n": n, "p": lanes, "r": 8, "salt": SALT}
 
 
-def pbkdf2(rounds):
+def pbkdf2(rounds: Any) -> Any:
     return {"alg": "pbkdf2-sha256", "rounds": rounds, "salt": SALT}
 
 
-def slot(*kdfs):
+def slot(*kdfs: Any) -> Any:
     """A passphrase slot of this derivation, or a composite one of these."""
     head = {"type": "passphrase", "kdf": kdfs[0]}
     if len(kdfs) > 1:
@@ -66,13 +67,13 @@ TOO_MUCH = [
 
 
 @pytest.mark.parametrize("slots", FIT)
-def test_fits(independent, slots):
+def test_fits(independent: Any, slots: Any) -> None:
     SlotTable.parse(STORE, slots)
     independent.check_table(STORE, slots)
 
 
 @pytest.mark.parametrize("slots", TOO_MUCH)
-def test_refused_before_anything_is_derived(independent, monkeypatch, slots):
+def test_refused_before_anything_is_derived(independent: Any, monkeypatch: pytest.MonkeyPatch, slots: Any) -> None:
     for name in ("argon2id", "scrypt", "pbkdf2"):
         monkeypatch.setattr(primitives, name, None)
     with pytest.raises(ValueError, match="together"):
@@ -81,7 +82,7 @@ def test_refused_before_anything_is_derived(independent, monkeypatch, slots):
         independent.check_table(STORE, slots)
 
 
-def test_no_slot_is_made_that_exceeds_it(tmp_path):
+def test_no_slot_is_made_that_exceeds_it(tmp_path: Path) -> None:
     full, dek = SlotTable.parse(STORE, [slot(LARGEST), slot(LARGEST)]), Secret(bytes(32))
     cheap = new_slot.passphrase(full.store, lambda *_: Secret(bytes(64)), cost=Argon2id(19_456, 2, 1))
     dear = NewSlot(full.store, {**slot(scrypt(2**20, 2)), "commit": "", "wrap": ""}, Secret(bytes(64)))

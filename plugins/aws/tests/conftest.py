@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Fault, Front
 from support.moto import MotoServer
+from support.recording_proxy import Fault, RecordingProxy
 from vault_core.api import CallerIdentity, Credentials, IdentifiesCaller, Profile, Secret, SessionRequest
 from vault_plugin_aws import client, sts
 from vault_plugin_aws.plugin import vault_session_providers
@@ -67,7 +67,7 @@ class Sts:
 
     def assume(self, **more: str) -> Credentials:
         """A session of ``RoleA``."""
-        return self.issue(role_arn=self.role, **more)
+        return self.issue(role_arn=self.role, **more)  # type: ignore[arg-type]
 
     def _answer(self) -> Secret:
         self.asked += 1
@@ -75,7 +75,7 @@ class Sts:
 
 
 @pytest.fixture
-def aws(tmp_path: Path, front: Front, moto: MotoServer) -> Sts:
+def aws(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> Sts:
     """The provider, with alice's stored key as its source."""
     key = Credentials(access_key_id=moto.alice.access_key_id, secret_access_key=Secret(moto.alice.secret_access_key))
     return Sts(root=tmp_path, endpoint=front.url, source=key, role=moto.role_a)
@@ -88,7 +88,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def expect(front: Front, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
+def expect(front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
     """Have every AssumeRole answered so; an answer that never comes is not waited for as long as one of moto's."""
 
     def answered(answer: Fault) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.front import Front
 from support.moto import MotoServer
+from support.recording_proxy import RecordingProxy
 from vault_core.api import Credentials, Secret, SessionError
 from vault_plugin_aws import boto3_session
 
@@ -52,7 +52,7 @@ def aws_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_session_signs_with_the_credentials_of_the_client(front: Front, moto: MotoServer) -> None:
+def test_session_signs_with_the_credentials_of_the_client(front: RecordingProxy, moto: MotoServer) -> None:
     key = Credentials(access_key_id=moto.alice.access_key_id, secret_access_key=Secret(moto.alice.secret_access_key))
     sts = boto3_session(Client(key), "work").client("sts", endpoint_url=front.url)
     assert sts.get_caller_identity()["Arn"].endswith(":user/alice")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from support.front import Front, deny_mfa, server_error, throttle
 from support.moto import Key, MotoServer
+from support.recording_proxy import RecordingProxy, deny_mfa, server_error, throttle
 from vault_core.api import Credentials, MfaRejected, Secret, SessionError
 
 
@@ -26,7 +27,7 @@ def identity(moto: MotoServer, found: Credentials) -> str:
     return arn
 
 
-def test_get_session_token(aws, front: Front, moto: MotoServer) -> None:
+def test_get_session_token(aws: Any, front: RecordingProxy, moto: MotoServer) -> None:
     found = aws.issue(duration_seconds="1800", region="eu-west-1")
     [call] = front.calls
     assert (call.action, call.service, call.region) == ("GetSessionToken", "sts", "eu-west-1")
@@ -36,7 +37,7 @@ def test_get_session_token(aws, front: Front, moto: MotoServer) -> None:
     assert found.session_token
 
 
-def test_assume_role(aws, front: Front, moto: MotoServer) -> None:
+def test_assume_role(aws: Any, front: RecordingProxy, moto: MotoServer) -> None:
     found = aws.assume(role_session_name="alice@laptop")
     [call] = front.calls
     assert (call.action, call.access_key_id) == ("AssumeRole", moto.alice.access_key_id)
@@ -45,7 +46,7 @@ def test_assume_role(aws, front: Front, moto: MotoServer) -> None:
     assert identity(moto, found) == "arn:aws:sts::123456789012:assumed-role/RoleA/alice@laptop"
 
 
-def test_everything_of_a_role_is_on_the_wire(aws, front: Front) -> None:
+def test_everything_of_a_role_is_on_the_wire(aws: Any, front: RecordingProxy) -> None:
     aws.assume(
         role_session_name="me",
         external_id="partner:7",
@@ -73,7 +74,7 @@ def test_everything_of_a_role_is_on_the_wire(aws, front: Front) -> None:
     }
 
 
-def test_a_role_behind_a_role(aws, front: Front, moto: MotoServer) -> None:
+def test_a_role_behind_a_role(aws: Any, front: RecordingProxy, moto: MotoServer) -> None:
     first = aws.assume()
     aws.source = first
     found = aws.issue(role_arn=moto.role_b)
@@ -82,7 +83,7 @@ def test_a_role_behind_a_role(aws, front: Front, moto: MotoServer) -> None:
     assert identity(moto, found).startswith("arn:aws:sts::123456789012:assumed-role/RoleB/awsv-")
 
 
-def test_session_names_of_our_own_differ(aws, front: Front) -> None:
+def test_session_names_of_our_own_differ(aws: Any, front: RecordingProxy) -> None:
     aws.assume()
     aws.assume()
     one, other = (call.parameters["RoleSessionName"] for call in front.calls)
@@ -90,7 +91,7 @@ def test_session_names_of_our_own_differ(aws, front: Front) -> None:
     assert len(one) <= 64
 
 
-def test_mfa_is_asked_once(aws, front: Front) -> None:
+def test_mfa_is_asked_once(aws: Any, front: RecordingProxy) -> None:
     aws.code = " 918 273\n"
     aws.issue(mfa_serial="GAHTPHONE")
     [call] = front.calls
@@ -98,13 +99,13 @@ def test_mfa_is_asked_once(aws, front: Front) -> None:
     assert aws.asked == 1
 
 
-def test_nobody_is_asked_without_mfa(aws) -> None:
+def test_nobody_is_asked_without_mfa(aws: Any) -> None:
     aws.assume()
     assert aws.asked == 0
 
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "abcdef", "١٢٣٤٥٦"])
-def test_what_is_no_code_is_not_sent(aws, front: Front, code: str) -> None:
+def test_what_is_no_code_is_not_sent(aws: Any, front: RecordingProxy, code: str) -> None:
     aws.code = code
     with pytest.raises(MfaRejected) as caught:
         aws.issue(mfa_serial="GAHTPHONE")
@@ -113,7 +114,7 @@ def test_what_is_no_code_is_not_sent(aws, front: Front, code: str) -> None:
     assert front.calls == []
 
 
-def test_a_rejected_code_is_one_call(aws, front: Front) -> None:
+def test_a_rejected_code_is_one_call(aws: Any, front: RecordingProxy) -> None:
     front.on("GetSessionToken", deny_mfa())
     with pytest.raises(MfaRejected, match="GAHTPHONE"):
         aws.issue(mfa_serial="GAHTPHONE")
@@ -121,7 +122,7 @@ def test_a_rejected_code_is_one_call(aws, front: Front) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_throttling_passes(aws, front: Front) -> None:
+def test_throttling_passes(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", throttle(), times=2)
     assert aws.assume(mfa_serial="GAHTPHONE").session_token
     assert front.actions == ["AssumeRole"] * 3
@@ -129,28 +130,28 @@ def test_throttling_passes(aws, front: Front) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_trouble_of_aws_passes_without_mfa(aws, front: Front) -> None:
+def test_a_trouble_of_aws_passes_without_mfa(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", server_error(), times=2)
     assert aws.assume().session_token
     assert front.actions == ["AssumeRole"] * 3
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_code_is_not_sent_twice_to_a_service_that_may_have_seen_it(aws, front: Front) -> None:
+def test_a_code_is_not_sent_twice_to_a_service_that_may_have_seen_it(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", server_error(), times=1)
     with pytest.raises(SessionError, match="503"):
         aws.assume(mfa_serial="GAHTPHONE")
     assert front.actions == ["AssumeRole"]
 
 
-def test_a_dozen_at_a_time(aws, front: Front) -> None:
+def test_a_dozen_at_a_time(aws: Any, front: RecordingProxy) -> None:
     with ThreadPoolExecutor(12) as pool:
         found = list(pool.map(lambda _: aws.assume(), range(12)))
     assert front.actions == ["AssumeRole"] * 12
     assert len({session.access_key_id for session in found}) == 12
 
 
-def test_the_key_that_signs_is_the_given_one(aws, front: Front, moto: MotoServer) -> None:
+def test_the_key_that_signs_is_the_given_one(aws: Any, front: RecordingProxy, moto: MotoServer) -> None:
     other = moto.create_key("alice")
     aws.source = Credentials(
         access_key_id=other.access_key_id,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from support import front as fault
+from support import recording_proxy as fault
 from support.busy import seconds
-from support.front import Fault, Front
+from support.recording_proxy import Fault, RecordingProxy
 from vault_core.api import AccessDenied, Cancelled, ConfigError, MfaRejected, SessionError, VaultError
 from vault_plugin_aws import sts
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 MFA = "arn:aws:iam::123456789012:mfa/phone"
 
 
-def failure(aws, **keys: str) -> VaultError:
+def failure(aws: Any, **keys: str) -> VaultError:
     with pytest.raises(VaultError) as caught:
         aws.assume(**keys)
     return caught.value
@@ -56,7 +57,7 @@ def failure(aws, **keys: str) -> VaultError:
     ],
 )
 def test_with_a_code_each_failure_is_one_call(
-    aws, front: Front, expect, answer: Fault, kind: type[VaultError], says: str, hint: str
+    aws: Any, front: RecordingProxy, expect: Any, answer: Fault, kind: type[VaultError], says: str, hint: str
 ) -> None:
     expect(answer)
     error = failure(aws, mfa_serial=MFA)
@@ -81,13 +82,15 @@ def test_with_a_code_each_failure_is_one_call(
         (fault.hang(), 3),
     ],
 )
-def test_what_is_denied_is_never_repeated(aws, front: Front, expect, answer: Fault, calls: int) -> None:
+def test_what_is_denied_is_never_repeated(
+    aws: Any, front: RecordingProxy, expect: Any, answer: Fault, calls: int
+) -> None:
     expect(answer)
     failure(aws)
     assert front.actions == ["AssumeRole"] * calls
 
 
-def test_a_session_that_is_unknown_to_aws_is_cleared(aws, front: Front) -> None:
+def test_a_session_that_is_unknown_to_aws_is_cleared(aws: Any, front: RecordingProxy) -> None:
     aws.source = aws.assume()
     front.on("AssumeRole", fault.unknown_key())
     assert "awsv clear" in (failure(aws).hint or "")
@@ -96,20 +99,20 @@ def test_a_session_that_is_unknown_to_aws_is_cleared(aws, front: Front) -> None:
     assert "awsv clear" in (failure(aws).hint or "")
 
 
-def test_a_denied_session_token_names_its_key(aws, front: Front) -> None:
+def test_a_denied_session_token_names_its_key(aws: Any, front: RecordingProxy) -> None:
     front.on("GetSessionToken", fault.deny("Cannot call GetSessionToken with session credentials"))
     with pytest.raises(AccessDenied) as caught:
         aws.issue()
     assert f"a session token to {aws.source.access_key_id}: Cannot call" in caught.value.message
 
 
-def test_a_role_without_mfa_serial_is_told_about_it(aws, front: Front) -> None:
+def test_a_role_without_mfa_serial_is_told_about_it(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", fault.deny())
     assert "mfa_serial" in (failure(aws).hint or "")
     assert "mfa_serial" not in (failure(aws, mfa_serial=MFA).hint or "")
 
 
-def test_an_answer_cannot_steer_the_terminal_or_flood_it(aws, front: Front) -> None:
+def test_an_answer_cannot_steer_the_terminal_or_flood_it(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", fault.deny("first\nsecond \u009b31m\u202e red " + "x" * 10_000))
     message = failure(aws).message
     assert "first second 31m red xxx" in message
@@ -126,20 +129,20 @@ def answer(*, secret: str = "s", expires: str = "2040-01-01T00:00:00Z") -> Fault
     return fault.garbage(body.encode())
 
 
-def test_a_session_that_has_expired_is_none(aws, front: Front) -> None:
+def test_a_session_that_has_expired_is_none(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", answer(expires="2020-01-01T00:00:00Z"))
     assert "a session that has expired" in failure(aws).message
 
 
 @pytest.mark.parametrize("secret", ["", "é", "a\nb"])
-def test_credentials_that_are_none(aws, front: Front, secret: str) -> None:
+def test_credentials_that_are_none(aws: Any, front: RecordingProxy, secret: str) -> None:
     front.on("AssumeRole", answer(), times=1)
     assert aws.assume().access_key_id == "ASIA"
     front.on("AssumeRole", answer(secret=secret))
     assert "did not answer as STS does" in failure(aws).message
 
 
-def test_nothing_listens(aws) -> None:
+def test_nothing_listens(aws: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -147,31 +150,31 @@ def test_nothing_listens(aws) -> None:
     assert error.message == f"127.0.0.1:{port} cannot be reached"
 
 
-def test_a_name_that_is_none(aws) -> None:
+def test_a_name_that_is_none(aws: Any) -> None:
     error = failure(aws, endpoint_url="https://sts.nowhere.invalid")
     assert error.message == "sts.nowhere.invalid cannot be reached"
     assert type(error) is SessionError
 
 
-def test_not_tls(aws, front: Front) -> None:
+def test_not_tls(aws: Any, front: RecordingProxy) -> None:
     error = failure(aws, endpoint_url=front.url.replace("http:", "https:"))
     assert "certificate" in error.message
     assert front.calls == []
 
 
 @pytest.mark.parametrize("path", ["~nosuchuser/ca.pem", f"/{'x' * 5000}", "/etc/passwd/ca.pem"])
-def test_a_ca_bundle_that_cannot_be_looked_at_is_none(aws, path: str) -> None:
+def test_a_ca_bundle_that_cannot_be_looked_at_is_none(aws: Any, path: str) -> None:
     with pytest.raises(ConfigError, match="no such CA bundle"):
         aws.assume(ca_bundle=path)
 
 
-def test_no_such_ca_bundle_is_said_before_a_code_is_asked(aws, front: Front) -> None:
+def test_no_such_ca_bundle_is_said_before_a_code_is_asked(aws: Any, front: RecordingProxy) -> None:
     with pytest.raises(ConfigError, match=r"no such CA bundle: /nowhere/ca\.pem"):
         aws.assume(mfa_serial=MFA, ca_bundle="/nowhere/ca.pem")
     assert (aws.asked, front.calls) == (0, [])
 
 
-def test_the_deadline_holds_while_the_network_does_not_answer(aws, front: Front) -> None:
+def test_the_deadline_holds_while_the_network_does_not_answer(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", fault.trickle(0.1))
     start = time.monotonic()
     with pytest.raises(SessionError, match="did not answer in time"):
@@ -179,7 +182,7 @@ def test_the_deadline_holds_while_the_network_does_not_answer(aws, front: Front)
     assert time.monotonic() - start < seconds(5)  # the whole answer would take half a minute at least
 
 
-def test_the_time_for_the_code_is_not_the_network_s(aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_for_the_code_is_not_the_network_s(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is put on an hour while somebody looks for the code: nobody waits here."""
     answer, late = aws._answer, [0.0]
 
@@ -194,7 +197,7 @@ def test_the_time_for_the_code_is_not_the_network_s(aws, monkeypatch: pytest.Mon
     assert late == [3600.0]
 
 
-def test_cancelled_while_waiting(aws, front: Front) -> None:
+def test_cancelled_while_waiting(aws: Any, front: RecordingProxy) -> None:
     front.on("AssumeRole", fault.slow(30))
     start = time.monotonic()
 
@@ -208,7 +211,7 @@ def test_cancelled_while_waiting(aws, front: Front) -> None:
     assert time.monotonic() - start < seconds(5)
 
 
-def test_who_gave_up_asks_no_more(aws, front: Front) -> None:
+def test_who_gave_up_asks_no_more(aws: Any, front: RecordingProxy) -> None:
     """The thread that is left behind does not go on to its second attempt."""
     front.on("AssumeRole", fault.hang(0.4))
 

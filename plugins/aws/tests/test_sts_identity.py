@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from support.front import Front, deny
 from support.moto import ACCOUNT, MotoServer
+from support.recording_proxy import RecordingProxy, deny
 from vault_core.api import AccessDenied, Credentials, IdentifiesCaller, Profile, Secret, SessionError, SessionRequest
 from vault_plugin_aws.plugin import vault_session_providers
 from vault_testkit.context import FakeContext
@@ -31,7 +31,7 @@ def identify(root: Path, endpoint: str, moto: MotoServer) -> Any:
     return provider.identify(request)
 
 
-def test_the_identity_of_a_key(tmp_path: Path, front: Front, moto: MotoServer) -> None:
+def test_the_identity_of_a_key(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> None:
     found = identify(tmp_path, front.url, moto)
     assert (found.account, found.arn) == (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice")
     [call] = front.calls
@@ -39,7 +39,7 @@ def test_the_identity_of_a_key(tmp_path: Path, front: Front, moto: MotoServer) -
     assert call.session_token == ""
 
 
-def test_a_key_that_aws_refuses(tmp_path: Path, front: Front, moto: MotoServer) -> None:
+def test_a_key_that_aws_refuses(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> None:
     front.on("GetCallerIdentity", deny("no"))
     with pytest.raises(AccessDenied, match=f"to say whose {moto.alice.access_key_id} is"):
         identify(tmp_path, front.url, moto)

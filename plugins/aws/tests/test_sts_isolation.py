@@ -9,14 +9,15 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support import certificates, proxies
-from support import front as fault
+from support import recording_proxy as fault
 from support.endless import endless
-from support.front import Fault, Front, running
 from support.moto import MotoServer
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, SessionError, VaultError
 from vault_plugin_aws import client
 
@@ -81,7 +82,7 @@ SECRET_ANSWER = (
         ),
     ],
 )
-def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[str], answer: Fault) -> None:
+def test_no_secret_in_logs_or_exceptions(aws: Any, expect: Any, everything_logged: list[str], answer: Fault) -> None:
     session = aws.assume()
     aws.source = session
     secrets = [session.secret_access_key.reveal_text(), session.session_token.reveal_text(), aws.code]
@@ -98,7 +99,9 @@ def test_no_secret_in_logs_or_exceptions(aws, expect, everything_logged: list[st
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
-def test_no_sdk_says_anything_by_itself(everything_logged: list[str], capsys, level: int) -> None:
+def test_no_sdk_says_anything_by_itself(
+    everything_logged: list[str], capsys: pytest.CaptureFixture[str], level: int
+) -> None:
     """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
     with client.silenced():
         for name in SDKS:
@@ -129,7 +132,7 @@ def test_loggers_of_the_host_program_are_restored_after_the_last_call(everything
     assert everything_logged == ["botocore of the program"]
 
 
-def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
+def test_aws_repeats_what_was_signed_and_we_do_not(aws: Any, front: RecordingProxy) -> None:
     aws.source = aws.assume()
     token = aws.source.session_token.reveal_text()
     for answer in (fault.bad_signature(token), fault.deny(f"token {token}, code {aws.code}, account 1{aws.code}")):
@@ -142,7 +145,7 @@ def test_aws_repeats_what_was_signed_and_we_do_not(aws, front: Front) -> None:
 
 
 def test_a_hostile_environment_changes_nothing(
-    aws, front: Front, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    aws: Any, front: RecordingProxy, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.write_text("[[[ not a config\n")
@@ -197,7 +200,7 @@ def test_a_model_of_the_machine_does_not_redefine_sts(tmp_path: Path, variable: 
     assert (done.stdout, done.stderr) == ("2011-06-15\n", "")
 
 
-def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.plugin", None)
     with pytest.raises(SessionError, match=r"the AWS SDK lacks botocore\.plugin"):
         aws.issue()
@@ -222,7 +225,9 @@ def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws, monkeypatc
         ({"region": "mars-1", "endpoint_url": "https://sts.test:1/x"}, "https://sts.test:1/x", "mars-1"),
     ],
 )
-def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_endpoint(
+    aws: Any, keys: dict[str, object], url: str, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seen in the request as it would be sent: nothing reaches the network."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_REGION", "hostile-1")
@@ -232,7 +237,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str, monke
     class Stop(Exception):
         pass
 
-    def keep(request, **_: object) -> None:
+    def keep(request: Any, **_: object) -> None:
         sent.append((request.url.rstrip("/"), request.headers["Authorization"].decode().split("/")[2]))
         raise Stop
 
@@ -244,7 +249,7 @@ def test_the_endpoint(aws, keys: dict[str, object], url: str, region: str, monke
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
-def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
+def test_a_proxy_of_the_context_is_used(aws: Any, front: RecordingProxy, name: str) -> None:
     aws.environ = {name: front.url} | OPTED_IN
     assert aws.assume(endpoint_url="http://sts.corp.invalid").session_token
     assert front.actions == ["AssumeRole"]
@@ -252,7 +257,7 @@ def test_a_proxy_of_the_context_is_used(aws, front: Front, name: str) -> None:
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("exempt", ["sts.corp.invalid", "CORP.invalid", "x, .invalid", "*", "sts.corp.invalid:80"])
-def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
+def test_no_proxy_is_honoured(aws: Any, front: RecordingProxy, exempt: str) -> None:
     aws.environ = {"http_proxy": front.url, "NO_PROXY": exempt} | OPTED_IN
     with pytest.raises(SessionError, match="cannot be reached"):
         aws.assume(endpoint_url="http://sts.corp.invalid:80", mfa_serial=MFA)
@@ -260,13 +265,13 @@ def test_no_proxy_is_honoured(aws, front: Front, exempt: str) -> None:
 
 
 @pytest.mark.parametrize("exempt", ["", "orp.invalid", "127.0.0.1", ",", "other.invalid"])
-def test_no_proxy_of_others_is_not_ours(aws, front: Front, exempt: str) -> None:
+def test_no_proxy_of_others_is_not_ours(aws: Any, front: RecordingProxy, exempt: str) -> None:
     aws.environ = {"http_proxy": front.url, "no_proxy": exempt} | OPTED_IN
     assert aws.assume(endpoint_url="http://sts.corp.invalid:80").session_token
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_proxy_that_is_away(aws) -> None:
+def test_a_proxy_that_is_away(aws: Any) -> None:
     aws.environ = {"https_proxy": "http://me:hunter2@127.0.0.1:9"}
     with pytest.raises(SessionError, match="through the proxy") as caught:
         aws.assume(endpoint_url="https://sts.corp.invalid")
@@ -274,14 +279,18 @@ def test_a_proxy_that_is_away(aws) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::ffff:127.0.0.1]"])
-def test_what_is_for_this_machine_goes_to_no_proxy(aws, front: Front, moto: MotoServer, host: str) -> None:
+def test_what_is_for_this_machine_goes_to_no_proxy(
+    aws: Any, front: RecordingProxy, moto: MotoServer, host: str
+) -> None:
     with running(moto.url) as proxy:
         aws.environ = proxies.everywhere(proxy.url)
         assert aws.assume(endpoint_url=front.url.replace("127.0.0.1", host)).session_token
         assert (front.actions, proxy.calls) == (["AssumeRole"], [])
 
 
-def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(aws, moto: MotoServer, certificate: Path) -> None:
+def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(
+    aws: Any, moto: MotoServer, certificate: Path
+) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     with running(moto.url) as proxy, running(moto.url, tls=tls) as front:
@@ -291,7 +300,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(aws, moto: Mo
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws, front: Front, moto: MotoServer) -> None:
+def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws: Any, front: RecordingProxy, moto: MotoServer) -> None:
     """In a CGI program HTTP_PROXY is the header ``Proxy``, so anybody's ("httpoxy")."""
     with running(moto.url) as evil:
         aws.environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": evil.url, "http_proxy": front.url} | OPTED_IN
@@ -306,7 +315,7 @@ def test_a_proxy_that_a_request_of_the_web_names_is_not_used(aws, front: Front, 
 @pytest.mark.parametrize(
     "endpoint", ["http://sts.example", "http://10.1.2.3:4566", "http://127.0.0.1.example", "http://127.1"]
 )
-def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endpoint: str) -> None:
+def test_no_session_in_the_clear_and_no_code_used_for_it(aws: Any, front: RecordingProxy, endpoint: str) -> None:
     aws.environ = {"http_proxy": front.url}
     for call in (
         lambda: aws.assume(endpoint_url=endpoint, mfa_serial=MFA),
@@ -319,7 +328,7 @@ def test_no_session_in_the_clear_and_no_code_used_for_it(aws, front: Front, endp
     assert (front.calls, aws.asked) == ([], 0)
 
 
-def test_no_session_in_the_clear_unless_the_user_names_the_host(aws, front: Front) -> None:
+def test_no_session_in_the_clear_unless_the_user_names_the_host(aws: Any, front: RecordingProxy) -> None:
     aws.environ = {"http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "localstack"}
     assert aws.assume(endpoint_url="http://localstack:4566").session_token
     with pytest.raises(ConfigError, match="in the clear"):
@@ -329,7 +338,7 @@ def test_no_session_in_the_clear_unless_the_user_names_the_host(aws, front: Fron
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
 @pytest.mark.parametrize("status", [200, 307, 403, 500])
-def test_an_answer_without_an_end_is_cut(aws, status: int, chunked: bool) -> None:
+def test_an_answer_without_an_end_is_cut(aws: Any, status: int, chunked: bool) -> None:
     with endless(
         status, chunked=chunked, headers="Location: http://127.0.0.1:9/\r\n" if status == 307 else ""
     ) as server:
@@ -342,14 +351,16 @@ def test_an_answer_without_an_end_is_cut(aws, status: int, chunked: bool) -> Non
     "body", [b"<a>" * 200_000, b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 20_000], ids=["deep", "entities"]
 )
 @pytest.mark.parametrize("status", [200, 403])
-def test_an_answer_that_would_blow_up_is_none_of_stss(aws, front: Front, status: int, body: bytes) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_stss(
+    aws: Any, front: RecordingProxy, status: int, body: bytes
+) -> None:
     front.on("AssumeRole", fault.garbage(body, status))
     with pytest.raises(SessionError, match="did not answer as STS does"):
         aws.assume(mfa_serial=MFA)
 
 
 @pytest.mark.parametrize("length", ["-1", "-ffff"])
-def test_a_chunk_of_negative_length_has_the_same_limit(aws, length: str) -> None:
+def test_a_chunk_of_negative_length_has_the_same_limit(aws: Any, length: str) -> None:
     """http.client reads such a one to the end of the connection, all at once."""
     with endless(length=length) as server:
         with pytest.raises(SessionError, match="answers with more than 1 MiB"):
@@ -357,7 +368,7 @@ def test_a_chunk_of_negative_length_has_the_same_limit(aws, length: str) -> None
         assert server.sent < 32 * 2**20
 
 
-def test_the_length_of_a_chunk_without_an_end_is_cut(aws) -> None:
+def test_the_length_of_a_chunk_without_an_end_is_cut(aws: Any) -> None:
     with endless(line=True) as server:
         with pytest.raises(SessionError, match="broke the connection"):
             aws.assume(endpoint_url=server.url, mfa_serial=MFA)
@@ -371,7 +382,9 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("named", ["ca_bundle", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", ""])
-def test_a_ca_bundle(aws, moto: MotoServer, certificate: Path, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ca_bundle(
+    aws: Any, moto: MotoServer, certificate: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(variable, str(certificate))  # of the process, not of the context: not looked at
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

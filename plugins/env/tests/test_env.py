@@ -373,12 +373,14 @@ def script(tmp_path: Path, body: str) -> str:
     return f"'{path}'"
 
 
+@pytest.mark.process
 def test_command_is_split_without_shell(tmp_path: Path) -> None:
     command = script(tmp_path, "print('|'.join(sys.argv[1:]))")
     asked = context(tmp_path, {NAME + "_COMMAND": f"{command} 'two words' $HOME ';' *"})
     assert get(asked) == Secret("two words|$HOME|;|*")
 
 
+@pytest.mark.process
 def test_command_gets_environment_without_passphrase(tmp_path: Path) -> None:
     command = script(tmp_path, "print(' '.join(sorted(os.environ)))")
     environ = {"GNUPGHOME": "/x", "AWS_VAULT_OTHER_PASSPHRASE": CANARY, EVERY: CANARY, "AWS_VAULT_BACKEND": "file"}
@@ -389,18 +391,21 @@ def test_command_gets_environment_without_passphrase(tmp_path: Path) -> None:
     assert not [name for name in seen if "PASSPHRASE" in name]
 
 
+@pytest.mark.process
 def test_failed_command_is_unavailable(tmp_path: Path) -> None:
     command = script(tmp_path, f"print({CANARY!r}); print({CANARY!r}, file=sys.stderr); sys.exit(3)")
     message = refusal(tmp_path, {NAME + "_COMMAND": f"{command} '{CANARY}'"}, SourceUnavailable)
     assert message == f"{NAME}_COMMAND: {command[1:-1]} ended with exit code 3"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("output", ["", "\\n"])
 def test_command_without_output_is_refused(tmp_path: Path, output: str) -> None:
     command = script(tmp_path, f"sys.stdout.write('{output}')")
     assert refusal(tmp_path, {NAME + "_COMMAND": command}) == f"{NAME}_COMMAND is set but empty"
 
 
+@pytest.mark.process
 def test_command_that_cannot_run_is_reported(tmp_path: Path) -> None:
     name = f"{NAME}_COMMAND"
     message = refusal(tmp_path, {name: f"echo '{CANARY}"})
@@ -408,6 +413,7 @@ def test_command_that_cannot_run_is_reported(tmp_path: Path) -> None:
     refusal(tmp_path, {name: f"/nonexistent/command '{CANARY}'"}, SourceUnavailable)
 
 
+@pytest.mark.process
 def test_command_is_limited_by_deadline(tmp_path: Path) -> None:
     asked = context(tmp_path, {NAME + "_COMMAND": "sleep 20"})
     start = time.monotonic()

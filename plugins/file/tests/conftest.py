@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,34 +26,34 @@ INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "vlt" / "independen
 
 
 @pytest.fixture(scope="session")
-def independent():
+def independent() -> Any:
     """The second implementation of the format."""
     spec = importlib.util.spec_from_file_location("awsv_independent_format_for_files", INDEPENDENT)
-    module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="session")
-def memo():
+def memo() -> Any:
     return functools.cache(primitives.argon2id)
 
 
 @pytest.fixture(autouse=True)
-def _cheap(monkeypatch, memo):
+def _cheap(monkeypatch: pytest.MonkeyPatch, memo: Any) -> None:
     monkeypatch.setattr(new_slot, "DEFAULT_COST", CHEAP)
     monkeypatch.setattr(primitives, "argon2id", memo)
 
 
 @pytest.fixture(scope="session")
-def values():
+def values() -> Any:
     """What the store ``made`` holds."""
     return STORED
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory, independent):
+def made(tmp_path_factory: pytest.TempPathFactory, independent: Any) -> Any:
     """A store with two slots and three entries: its bytes, table, DEK and entries."""
     context = FakeContext(tmp_path_factory.mktemp("made"), passphrases=["right"])
     table, dek = new_slot.table(context, cost=CHEAP)
@@ -68,37 +69,37 @@ def made(tmp_path_factory, independent):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     """The folder of the store; it does not exist yet."""
     return tmp_path / "store"
 
 
 @pytest.fixture
-def path(folder):
+def path(folder: Path) -> Path:
     """The path of the store's file."""
     return folder / "store.vlt"
 
 
 @pytest.fixture
-def ctx(tmp_path):
+def ctx(tmp_path: Path) -> Any:
     return FakeContext(tmp_path, store="file", passphrases=["right"], environ={"HOME": str(tmp_path / "home")})
 
 
 @pytest.fixture
-def opened(folder, ctx):
+def opened(folder: Any, ctx: FakeContext) -> Any:
     """A function that opens the store again, with this context or another."""
     return lambda context=ctx, where=folder: FileBackend(context, where)
 
 
 @pytest.fixture
-def one_entry(opened, path):
+def one_entry(opened: Any, path: Path) -> Any:
     """A store with one entry; its path."""
     opened().put("credentials/dev", Secret("x"))
     return path
 
 
 @pytest.fixture
-def first_write(opened, path):
+def first_write(opened: Any, path: Path) -> Any:
     """A store that was written twice; the bytes of the first write."""
     store = opened()
     store.put("credentials/dev", Secret("1"))
@@ -108,10 +109,10 @@ def first_write(opened, path):
 
 
 @pytest.fixture
-def snapshot(folder):
+def snapshot(folder: Any) -> Any:
     """A function that describes everything in the folder: names, bytes, modes and times."""
 
-    def look():
+    def look() -> Any:
         found = {}
         for path in sorted(folder.rglob("*")):
             status = path.lstat()
@@ -122,7 +123,7 @@ def snapshot(folder):
     return look
 
 
-def in_child(work, *, user=None, umask=None):
+def in_child(work: Any, *, user: Any = None, umask: Any = None) -> Any:
     """Run ``work()`` in a forked child, as another user if we are root; its exit status is 0 if it returned True."""
     child = os.fork()
     if child == 0:
@@ -141,6 +142,6 @@ def in_child(work, *, user=None, umask=None):
 
 
 @pytest.fixture
-def child():
+def child() -> Any:
     """The function :func:`in_child`."""
     return in_child

@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,22 +23,22 @@ LIMIT = 64
 
 
 @pytest.fixture
-def file(folder):
+def file(folder: Any) -> Any:
     folder.mkdir(mode=0o700)
     return AtomicFile(folder, "it", limit=LIMIT, patience=0.0)
 
 
-def written(file, data=b"data", check=lambda: None):
+def written(file: Any, data: bytes = b"data", check: Any = lambda: None) -> None:
     with file.locked(check) as locked:
         locked.replace(data)
 
 
-def descriptors():
+def descriptors() -> Any:
     return len(list(Path("/dev/fd").iterdir()))
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o610, 0o620, 0o640, 0o601, 0o602, 0o604])
-def test_read_refuses_file_with_any_permission_of_others(file, mode):
+def test_read_refuses_file_with_any_permission_of_others(file: Any, mode: Any) -> None:
     written(file)
     file.path.chmod(mode)
     if mode == 0o700:
@@ -47,7 +49,7 @@ def test_read_refuses_file_with_any_permission_of_others(file, mode):
 
 
 @pytest.mark.parametrize("mode", [0o710, 0o720, 0o740, 0o701, 0o702, 0o704])
-def test_folder_with_any_permission_of_others_is_refused(file, mode):
+def test_folder_with_any_permission_of_others_is_refused(file: Any, mode: Any) -> None:
     written(file)
     file.folder.chmod(mode)
     for use in (file.read, lambda: written(file)):
@@ -55,7 +57,7 @@ def test_folder_with_any_permission_of_others_is_refused(file, mode):
             use()
 
 
-def test_folder_that_is_a_symlink_is_refused(file, tmp_path):
+def test_folder_that_is_a_symlink_is_refused(file: Any, tmp_path: Path) -> None:
     written(file)
     link = tmp_path / "link"
     link.symlink_to(file.folder)
@@ -64,7 +66,7 @@ def test_folder_that_is_a_symlink_is_refused(file, tmp_path):
             use()
 
 
-def test_symlink_is_refused_by_read_and_replaced_by_write(file, tmp_path):
+def test_symlink_is_refused_by_read_and_replaced_by_write(file: Any, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"other")
     target.chmod(0o600)
@@ -75,14 +77,14 @@ def test_symlink_is_refused_by_read_and_replaced_by_write(file, tmp_path):
     assert (file.read(), target.read_bytes()) == (b"data", b"other")
 
 
-def test_read_of_named_pipe_does_not_block(file, alarm):
+def test_read_of_named_pipe_does_not_block(file: Any, alarm: Any) -> None:
     os.mkfifo(file.path, 0o600)
     with alarm(), pytest.raises(StorageDenied, match="is a named pipe"):
         file.read()
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_file_or_folder_of_another_user_is_refused(file, monkeypatch, what):
+def test_file_or_folder_of_another_user_is_refused(file: Any, monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
     written(file)
     if what == "file":
         monkeypatch.setattr(atomic_file.AtomicFile, "_open_folder", _unchecked(file))
@@ -91,9 +93,9 @@ def test_file_or_folder_of_another_user_is_refused(file, monkeypatch, what):
         file.read()
 
 
-def _unchecked(file):
+def _unchecked(file: Any) -> Any:
     @contextmanager
-    def opened(_self):
+    def opened(_self: Any) -> Iterator[Any]:
         fd = os.open(file.folder, os.O_RDONLY)
         try:
             yield fd
@@ -103,14 +105,14 @@ def _unchecked(file):
     return opened
 
 
-def test_file_with_hard_link_is_refused(file):
+def test_file_with_hard_link_is_refused(file: Any) -> None:
     written(file)
     os.link(file.path, file.folder / "other")
     with pytest.raises(StorageDenied, match="a second name"):
         file.read()
 
 
-def test_read_accepts_limit_and_refuses_one_byte_more(file):
+def test_read_accepts_limit_and_refuses_one_byte_more(file: Any) -> None:
     written(file, b"x" * LIMIT)
     assert file.read() == b"x" * LIMIT
     written(file, b"x" * (LIMIT + 1))
@@ -118,14 +120,14 @@ def test_read_accepts_limit_and_refuses_one_byte_more(file):
         file.read()
 
 
-def test_read_of_far_too_large_file_reads_nothing(file, monkeypatch):
+def test_read_of_far_too_large_file_reads_nothing(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written(file, b"x" * (3 * 2**20))
     monkeypatch.setattr(os, "read", lambda fd, size: pytest.fail("it was read"))
     with pytest.raises(StorageCorrupt, match=f"{3 * 2**20} bytes"):
         file.read()
 
 
-def test_read_limits_file_that_grows_meanwhile(file, monkeypatch):
+def test_read_limits_file_that_grows_meanwhile(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written(file)
     parts = [b"x" * 40, b"x" * 40, b"x" * 40, b""]
     monkeypatch.setattr(os, "read", lambda fd, size: parts.pop(0))
@@ -134,7 +136,7 @@ def test_read_limits_file_that_grows_meanwhile(file, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe", "socket"])
-def test_lock_that_is_not_a_regular_file_is_refused_and_kept(file, tmp_path, kind):
+def test_lock_that_is_not_a_regular_file_is_refused_and_kept(file: Any, tmp_path: Path, kind: Any) -> None:
     lock, target = file.folder / "it.lock", tmp_path / "target"
     match kind:
         case "link":
@@ -156,7 +158,7 @@ def test_lock_that_is_not_a_regular_file_is_refused_and_kept(file, tmp_path, kin
     assert not file.path.exists()
 
 
-def test_lock_file_is_private_and_names_last_holder(file):
+def test_lock_file_is_private_and_names_last_holder(file: Any) -> None:
     lock = file.folder / "it.lock"
     lock.write_text("123456789012\n")
     lock.chmod(0o600)
@@ -168,7 +170,7 @@ def test_lock_file_is_private_and_names_last_holder(file):
 
 
 @pytest.mark.parametrize(("text", "holder"), [("", "another process"), ("12 3", "another process"), ("77\n", "77")])
-def test_lock_timeout_names_holder_and_calls_check(file, text, holder):
+def test_lock_timeout_names_holder_and_calls_check(file: Any, text: Any, holder: Any) -> None:
     looked = []
     with file.locked(lambda: None):
         (file.folder / "it.lock").write_text(text)
@@ -177,7 +179,7 @@ def test_lock_timeout_names_holder_and_calls_check(file, text, holder):
     assert looked
 
 
-def test_lock_is_released_and_descriptors_are_closed(file):
+def test_lock_is_released_and_descriptors_are_closed(file: Any) -> None:
     written(file)
     before = descriptors()
     for _ in range(3):
@@ -191,7 +193,7 @@ def test_lock_is_released_and_descriptors_are_closed(file):
     assert descriptors() == before
 
 
-def test_sweep_removes_only_temporary_files_of_this_file(file):
+def test_sweep_removes_only_temporary_files_of_this_file(file: Any) -> None:
     stale = ".it.12.0123456789abcdef.tmp"
     others = [f"x{stale}", f"{stale}x", ".it.12.0123456789ABCDEF.tmp", ".other.12.0123456789abcdef.tmp", ".it.12.tmp"]
     for name in (stale, *others):
@@ -201,10 +203,12 @@ def test_sweep_removes_only_temporary_files_of_this_file(file):
 
 
 @pytest.mark.parametrize("at", ["write", "rename"])
-def test_failed_write_keeps_old_content_and_no_temporary_file(file, monkeypatch, at):
+def test_failed_write_keeps_old_content_and_no_temporary_file(
+    file: Any, monkeypatch: pytest.MonkeyPatch, at: Any
+) -> None:
     written(file, b"old")
 
-    def fail(*_args, **_kwargs):
+    def fail(*_args: Any, **_kwargs: Any) -> Any:
         raise OSError(5, "broken")
 
     with monkeypatch.context() as patch:
@@ -217,7 +221,7 @@ def test_failed_write_keeps_old_content_and_no_temporary_file(file, monkeypatch,
     assert names(file.folder) == ["it", "it.lock"]
 
 
-def test_short_write_is_continued(file, monkeypatch):
+def test_short_write_is_continued(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:3]))
     written(file, b"0123456789")
@@ -225,11 +229,11 @@ def test_short_write_is_continued(file, monkeypatch):
 
 
 @pytest.fixture
-def order(monkeypatch):
+def order(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The calls that sync, rename and remove, in order."""
     seen = []
 
-    def durable(fd):
+    def durable(fd: Any) -> None:
         mode = os.fstat(fd).st_mode
         seen.append("folder" if stat.S_ISDIR(mode) else f"file of {os.fstat(fd).st_size}")
 
@@ -241,12 +245,12 @@ def order(monkeypatch):
     return seen
 
 
-def test_replace_syncs_content_before_and_folder_after_rename(file, order):
+def test_replace_syncs_content_before_and_folder_after_rename(file: Any, order: Any) -> None:
     written(file)
     assert order == ["file of 4", "rename", "folder"]
 
 
-def test_remove_syncs_folder(file, order):
+def test_remove_syncs_folder(file: Any, order: Any) -> None:
     written(file)
     order.clear()
     with file.locked(lambda: None) as locked:
@@ -255,7 +259,7 @@ def test_remove_syncs_folder(file, order):
     assert order == ["unlink", "folder"] * 2
 
 
-def test_new_folders_are_private_and_synced_in_parent(tmp_path, order):
+def test_new_folders_are_private_and_synced_in_parent(tmp_path: Path, order: Any) -> None:
     file = AtomicFile(tmp_path / "a/b/c", "it", limit=LIMIT)
     mask = os.umask(0)
     try:
@@ -267,10 +271,10 @@ def test_new_folders_are_private_and_synced_in_parent(tmp_path, order):
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")} == {0o700}
 
 
-def test_sync_folder_returns_false_on_error(file, monkeypatch):
+def test_sync_folder_returns_false_on_error(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert file.sync_folder()
 
-    def fail(_fd):
+    def fail(_fd: Any) -> Any:
         raise OSError(5, "broken")
 
     monkeypatch.setattr(atomic_file, "make_durable", fail)
@@ -281,7 +285,7 @@ def test_sync_folder_returns_false_on_error(file, monkeypatch):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_write_copy_is_private_synced_and_leaves_no_temporary_file(tmp_path, order, overwrite):
+def test_write_copy_is_private_synced_and_leaves_no_temporary_file(tmp_path: Path, order: Any, overwrite: Any) -> None:
     target = tmp_path / "out" / "b"
     target.parent.mkdir()
     before = descriptors()
@@ -296,8 +300,10 @@ def test_write_copy_is_private_synced_and_leaves_no_temporary_file(tmp_path, ord
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_write_copy_without_hard_links_refuses_dangling_symlink(tmp_path, monkeypatch, overwrite):
-    def none(*_args, **_kwargs):
+def test_write_copy_without_hard_links_refuses_dangling_symlink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: Any
+) -> None:
+    def none(*_args: Any, **_kwargs: Any) -> Any:
         raise OSError(95, "no links here")
 
     monkeypatch.setattr(os, "link", none)
@@ -315,7 +321,7 @@ def test_write_copy_without_hard_links_refuses_dangling_symlink(tmp_path, monkey
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_read_copy_of_named_pipe_does_not_block(tmp_path, alarm, written):
+def test_read_copy_of_named_pipe_does_not_block(tmp_path: Path, alarm: Any, written: Any) -> None:
     os.mkfifo(tmp_path / "b")
     keeps = os.open(tmp_path / "b", os.O_RDWR) if written else None
     with alarm():
@@ -324,21 +330,21 @@ def test_read_copy_of_named_pipe_does_not_block(tmp_path, alarm, written):
         os.close(keeps)
 
 
-def test_read_copy_reads_at_most_one_byte_over_limit(tmp_path, monkeypatch):
+def test_read_copy_reads_at_most_one_byte_over_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault_plugin_file.vlt_file.MAX_FILE", 10)
     (tmp_path / "b").write_bytes(b"x" * 50)
     assert len(read_copy(tmp_path / "b")) == 11
 
 
 @pytest.fixture
-def alarm():
+def alarm() -> Any:
     """A context in which a wait of a second fails the test."""
 
-    def late(*_):
+    def late(*_: Any) -> Any:
         raise AssertionError("it waits")
 
     @contextmanager
-    def limited():
+    def limited() -> Iterator[None]:
         before = signal.signal(signal.SIGALRM, late)
         signal.setitimer(signal.ITIMER_REAL, 2.0)
         try:

@@ -12,7 +12,9 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +47,7 @@ with AtomicFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(la
 
 
 @pytest.fixture
-def holder(one_entry, folder):
+def holder(one_entry: Any, folder: Any) -> Iterator[Any]:
     """A process that holds the lock."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"]}
@@ -57,32 +59,34 @@ def holder(one_entry, folder):
     process.stdout.close()
 
 
-def test_s12_lock_timeout_names_stopped_holder(holder, opened, monkeypatch):
+def test_s12_lock_timeout_names_stopped_holder(holder: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.3)
     holder.send_signal(signal.SIGSTOP)
     assert opened().get(KEY).value == Secret("x")  # readers need no lock
     with pytest.raises(StorageUnavailable, match=f"has been locked by process {holder.pid} for") as caught:
         opened().put(KEY, Secret("y"))
-    assert f"process {holder.pid}" in caught.value.hint
+    assert f"process {holder.pid}" in caught.value.hint  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_s14_file_system_without_locks_is_refused_with_hint(one_entry, opened, snapshot, monkeypatch, error):
+def test_s14_file_system_without_locks_is_refused_with_hint(
+    one_entry: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
     """As on some network file systems: reads work, a write reports the reason and changes nothing."""
 
-    def fail(fd, operation):
+    def fail(fd: Any, operation: Any) -> Any:
         raise OSError(error, os.strerror(error))
 
     before = snapshot()
-    monkeypatch.setattr(atomic_file.fcntl, "flock", fail)
+    monkeypatch.setattr(atomic_file.fcntl, "flock", fail)  # type: ignore[attr-defined]
     with pytest.raises(StorageUnavailable, match=f"store cannot be locked: {os.strerror(error).lower()}") as caught:
         opened().put(KEY, Secret("y"))
-    assert "on a network file system without locks, set AWS_VAULT_FILE_DIR" in caught.value.hint
+    assert "on a network file system without locks, set AWS_VAULT_FILE_DIR" in caught.value.hint  # type: ignore[operator]
     assert opened().get(KEY).value == Secret("x")
     assert snapshot() == before
 
 
-def test_lock_is_released_when_holder_is_killed(holder, opened):
+def test_lock_is_released_when_holder_is_killed(holder: Any, opened: Any) -> None:
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -90,8 +94,10 @@ def test_lock_is_released_when_holder_is_killed(holder, opened):
     assert time.monotonic() - started < seconds(2)
 
 
-def test_wait_for_lock_can_be_cancelled(holder, opened, ctx, monkeypatch):
-    def cancel():
+def test_wait_for_lock_can_be_cancelled(
+    holder: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel() -> Any:
         raise Cancelled("interrupted")
 
     monkeypatch.setattr(ctx, "check", cancel)
@@ -99,7 +105,7 @@ def test_wait_for_lock_can_be_cancelled(holder, opened, ctx, monkeypatch):
         opened().put(KEY, Secret("y"))
 
 
-def test_lock_timeout_is_ten_seconds():
+def test_lock_timeout_is_ten_seconds() -> None:
     assert atomic_file.LOCK_SECONDS == 10
 
 
@@ -108,7 +114,7 @@ def test_lock_timeout_is_ten_seconds():
 STALE = ".store.vlt.1234.0123456789abcdef.tmp"
 
 
-def test_write_sweeps_only_stale_temporary_files(one_entry, opened, folder):
+def test_write_sweeps_only_stale_temporary_files(one_entry: Any, opened: Any, folder: Any) -> None:
     (folder / STALE).write_bytes(b"left by a killed writer")
     others = [".store.vlt.1234.tmp", "notes.txt", ".store.vlt.12.0123456789ABCDEF.tmp", STALE + "~"]
     for name in others:
@@ -121,10 +127,12 @@ def test_write_sweeps_only_stale_temporary_files(one_entry, opened, folder):
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "close"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
-def test_s9_error_before_rename_changes_nothing(one_entry, opened, folder, snapshot, monkeypatch, call, error):
+def test_s9_error_before_rename_changes_nothing(
+    one_entry: Any, opened: Any, folder: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, call: Any, error: Any
+) -> None:
     before, real, failed = snapshot(), getattr(os, call), []
 
-    def fail(*args, **more):
+    def fail(*args: Any, **more: Any) -> Any:
         first = args[0]
         ours = ".tmp" in str(first) if call == "open" else _is_temp(first)
         if ours and not failed:
@@ -145,7 +153,7 @@ def test_s9_error_before_rename_changes_nothing(one_entry, opened, folder, snaps
     assert names(folder) == ["store.vlt", "store.vlt.lock"]
 
 
-def _is_temp(fd):
+def _is_temp(fd: Any) -> Any:
     try:
         return Path(f"/proc/self/fd/{fd}").readlink().suffix == ".tmp"
     except OSError:
@@ -153,12 +161,12 @@ def _is_temp(fd):
 
 
 @pytest.fixture(autouse=True)
-def _needs_proc(request):
+def _needs_proc(request: pytest.FixtureRequest) -> None:
     if "s9_errors_before" in request.node.name and not Path("/proc/self/fd").exists():
         pytest.skip("needs /proc to tell descriptors apart")
 
 
-def test_s9_short_writes_are_continued(one_entry, opened, monkeypatch):
+def test_s9_short_writes_are_continued(one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:100]))
     opened().put(KEY, Secret("y" * 5000))
@@ -166,13 +174,13 @@ def test_s9_short_writes_are_continued(one_entry, opened, monkeypatch):
     assert opened().get(KEY).value == Secret("y" * 5000)
 
 
-def test_s9_write_makes_system_calls_in_order(one_entry, opened, monkeypatch):
+def test_s9_write_makes_system_calls_in_order(one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write, fsync of the file, rename, fsync of the folder: a durable write needs them in this order."""
     log = []
     for name in ("write", "fsync", "rename", "unlink"):
         real = getattr(os, name)
 
-        def noted(*args, _name=name, _real=real, **more):
+        def noted(*args: Any, _name: Any = name, _real: Any = real, **more: Any) -> Any:
             kind = stat.S_ISDIR(os.fstat(args[0]).st_mode) if _name == "fsync" else None
             log.append({True: "fsync folder", False: "fsync file", None: _name}[kind])
             return _real(*args, **more)
@@ -183,10 +191,12 @@ def test_s9_write_makes_system_calls_in_order(one_entry, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EROFS, errno.EIO])
-def test_s9_failed_rename_reports_state_on_disk(one_entry, opened, snapshot, monkeypatch, error):
+def test_s9_failed_rename_reports_state_on_disk(
+    one_entry: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
     before = snapshot()
 
-    def fail(*args, **more):
+    def fail(*args: Any, **more: Any) -> Any:
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(os, "rename", fail)
@@ -195,10 +205,12 @@ def test_s9_failed_rename_reports_state_on_disk(one_entry, opened, snapshot, mon
     assert snapshot() == before
 
 
-def test_s9_failed_folder_fsync_reports_state_on_disk(one_entry, opened, monkeypatch):
+def test_s9_failed_folder_fsync_reports_state_on_disk(
+    one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.fsync
 
-    def fail(fd):
+    def fail(fd: Any) -> Any:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(fd)
@@ -210,10 +222,12 @@ def test_s9_failed_folder_fsync_reports_state_on_disk(one_entry, opened, monkeyp
     assert one_entry.exists()
 
 
-def test_s9_interrupted_write_leaves_no_temporary_file(one_entry, opened, snapshot, monkeypatch):
+def test_s9_interrupted_write_leaves_no_temporary_file(
+    one_entry: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = snapshot()
 
-    def interrupt(fd):
+    def interrupt(fd: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", interrupt)
@@ -222,7 +236,7 @@ def test_s9_interrupted_write_leaves_no_temporary_file(one_entry, opened, snapsh
     assert snapshot() == before
 
 
-def fill(store):
+def fill(store: Any) -> Any:
     """Put entries until the disk is full; return their number and the error."""
     for count in range(100):
         try:
@@ -232,7 +246,7 @@ def fill(store):
     return pytest.fail("it never was full")
 
 
-def passwd(store, passphrase):
+def passwd(store: Any, passphrase: Any) -> None:
     """Change the passphrase, as the command does."""
     chosen = FakeContext(store.store.file.folder.parent, passphrases=[passphrase])
     new = new_slot.passphrase(
@@ -241,7 +255,7 @@ def passwd(store, passphrase):
     store.change_slots(lambda slots, dek: slots.replace(dek, slots.slots[0].id, new))
 
 
-def full_disk(folder, root):
+def full_disk(folder: Any, root: Any) -> Any:
     """On a disk that lacks one block for the next entry, whichever limit is reached.
 
     :returns: the figure.
@@ -263,10 +277,10 @@ def full_disk(folder, root):
     return f"full after {count} entries; {count} deletions and passwd went through, no temporary file left"
 
 
-def test_s11_file_size_limit_keeps_store_usable(folder, tmp_path, child, figure):
+def test_s11_file_size_limit_keeps_store_usable(folder: Any, tmp_path: Path, child: Any, figure: Any) -> None:
     """A stand-in for a full disk that does not need root."""
 
-    def work():
+    def work() -> Any:
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
         return bool(full_disk(folder, tmp_path))
 
@@ -278,15 +292,15 @@ root = pytest.mark.root("only root can mount a file system")
 
 
 @pytest.fixture
-def mounted(tmp_path):
+def mounted(tmp_path: Path) -> Iterator[Any]:
     """A function that mounts a small file system with these options at a folder, until the end of the test."""
     one_entry = []
 
-    def mount(options):
+    def mount(options: Any) -> Any:
         place = tmp_path / f"mount-{len(one_entry)}"
         place.mkdir(mode=0o700)
         words = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "tmpfs", place]
-        if subprocess.run(words, capture_output=True).returncode:
+        if subprocess.run(words, capture_output=True).returncode:  # type: ignore[arg-type]
             pytest.skip("root may not mount a tmpfs here")
         one_entry.append(place)
         return place
@@ -297,12 +311,12 @@ def mounted(tmp_path):
 
 
 @root
-def test_s11_full_small_file_system_keeps_store_usable(mounted, tmp_path, figure):
+def test_s11_full_small_file_system_keeps_store_usable(mounted: Any, tmp_path: Path, figure: Any) -> None:
     figure(full_disk(mounted("size=24k"), tmp_path))
 
 
 @root
-def test_s11_full_disk_fails_write_and_keeps_store(mounted, tmp_path, ctx):
+def test_s11_full_disk_fails_write_and_keeps_store(mounted: Any, tmp_path: Path, ctx: FakeContext) -> None:
     """No new file fits, and even a deletion needs one. It is an error, and the store can be read."""
     place = mounted("size=24k")
     store = FileBackend(ctx, place)
@@ -321,7 +335,7 @@ def test_s11_full_disk_fails_write_and_keeps_store(mounted, tmp_path, ctx):
 
 
 @root
-def test_s11_backup_to_full_disk_fails_without_partial_file(mounted, one_entry):
+def test_s11_backup_to_full_disk_fails_without_partial_file(mounted: Any, one_entry: Any) -> None:
     place = mounted("size=24k")
     (place / "film").write_bytes(bytes(20_000))
     (place / "older.vlt").write_bytes(b"older")
@@ -334,7 +348,7 @@ def test_s11_backup_to_full_disk_fails_without_partial_file(mounted, one_entry):
 
 
 @root
-def test_s14_read_only_file_system_is_readable_and_refuses_writes(mounted, opened, ctx):
+def test_s14_read_only_file_system_is_readable_and_refuses_writes(mounted: Any, opened: Any, ctx: FakeContext) -> None:
     """Reads work, writes report the reason; the anchor, on another file system, is written."""
     place = mounted("size=1m")
     FileBackend(ctx, place).put(KEY, Secret("x"))

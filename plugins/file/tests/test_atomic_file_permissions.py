@@ -7,6 +7,7 @@ import socket
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,8 @@ NOBODY = 65_534
         pytest.param(0o777, marks=pytest.mark.root("under umask 0777 only root can go on with what it makes")),
     ],
 )
-def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
-    def work():
+def test_s13_created_modes_are_exact(child: Any, folder: Any, tmp_path: Path, umask: Any) -> None:
+    def work() -> Any:
         FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder / "deep").put(KEY, Secret("x"))
         return True
 
@@ -47,7 +48,7 @@ def test_s13_created_modes_are_exact(child, folder, tmp_path, umask):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o601, 0o620])
-def test_s13_file_accessible_to_others_is_refused(one_entry, opened, mode, snapshot):
+def test_s13_file_accessible_to_others_is_refused(one_entry: Any, opened: Any, mode: Any, snapshot: Any) -> None:
     one_entry.chmod(mode)
     before = snapshot()
     for call in read_and_write(opened()):
@@ -59,7 +60,7 @@ def test_s13_file_accessible_to_others_is_refused(one_entry, opened, mode, snaps
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])
-def test_s13_folder_accessible_to_others_is_refused(one_entry, opened, folder, mode):
+def test_s13_folder_accessible_to_others_is_refused(one_entry: Any, opened: Any, folder: Any, mode: Any) -> None:
     folder.chmod(mode)
     for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match=f"{folder} is accessible to .* \\(mode {mode:04o}\\)") as caught:
@@ -69,7 +70,7 @@ def test_s13_folder_accessible_to_others_is_refused(one_entry, opened, folder, m
 
 @pytest.mark.root("only root can give a file away")
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_s13_file_or_folder_of_another_owner_is_refused(one_entry, opened, folder, which):
+def test_s13_file_or_folder_of_another_owner_is_refused(one_entry: Any, opened: Any, folder: Any, which: Any) -> None:
     path = one_entry if which == "file" else folder
     os.chown(path, NOBODY, -1)
     for call in read_and_write(opened()):
@@ -78,11 +79,13 @@ def test_s13_file_or_folder_of_another_owner_is_refused(one_entry, opened, folde
 
 
 @pytest.mark.root("only root can become another user")
-def test_s13_store_is_unreadable_for_another_user(one_entry, tmp_path, child, monkeypatch):
+def test_s13_store_is_unreadable_for_another_user(
+    one_entry: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # so that only the store's own folder can be what stops the other user
 
-    def work():
+    def work() -> Any:
         try:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), Path("store")).get(KEY)
         except StorageDenied as error:
@@ -92,7 +95,7 @@ def test_s13_store_is_unreadable_for_another_user(one_entry, tmp_path, child, mo
     assert child(work, user=NOBODY) == 0
 
 
-def test_s13_symlinked_file_is_refused(one_entry, opened, folder, tmp_path):
+def test_s13_symlinked_file_is_refused(one_entry: Any, opened: Any, folder: Any, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles"
     real.mkdir()
     one_entry.rename(real / "store.vlt")
@@ -104,7 +107,7 @@ def test_s13_symlinked_file_is_refused(one_entry, opened, folder, tmp_path):
     assert one_entry.is_symlink()
 
 
-def test_s13_dangling_symlink_is_refused(folder, opened):
+def test_s13_dangling_symlink_is_refused(folder: Any, opened: Any) -> None:
     folder.mkdir(mode=0o700)
     (folder / "store.vlt").symlink_to(folder / "nowhere")
     for call in read_and_write(opened()):
@@ -113,7 +116,7 @@ def test_s13_dangling_symlink_is_refused(folder, opened):
     assert not (folder / "nowhere").exists()
 
 
-def test_s13_symlinked_folder_is_refused(one_entry, ctx, folder, tmp_path):
+def test_s13_symlinked_folder_is_refused(one_entry: Any, ctx: FakeContext, folder: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder)
     for call in read_and_write(FileBackend(ctx, link)):
@@ -122,7 +125,9 @@ def test_s13_symlinked_folder_is_refused(one_entry, ctx, folder, tmp_path):
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={folder}")
 
 
-def test_s13_lock_that_is_not_a_regular_file_is_refused(one_entry, opened, folder, tmp_path):
+def test_s13_lock_that_is_not_a_regular_file_is_refused(
+    one_entry: Any, opened: Any, folder: Any, tmp_path: Path
+) -> None:
     lock, target = folder / "store.vlt.lock", tmp_path / "target"
     target.write_text("precious")
     for make in (lambda: lock.symlink_to(target), lock.mkdir, lambda: os.mkfifo(lock)):
@@ -134,7 +139,9 @@ def test_s13_lock_that_is_not_a_regular_file_is_refused(one_entry, opened, folde
     assert target.read_text() == "precious"
 
 
-def test_s13_symlinked_temporary_file_is_not_followed(one_entry, opened, folder, tmp_path, monkeypatch):
+def test_s13_symlinked_temporary_file_is_not_followed(
+    one_entry: Any, opened: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An attacker guesses its name and creates a symlink there: the target is not written."""
     target = tmp_path / "target"
     target.write_text("precious")
@@ -144,7 +151,7 @@ def test_s13_symlinked_temporary_file_is_not_followed(one_entry, opened, folder,
     store.get(KEY)
     real_open = os.open
 
-    def planted(path, flags, *rest, **more):
+    def planted(path: Any, flags: Any, *rest: Any, **more: Any) -> Any:
         if str(path).endswith(".tmp") and str(path).startswith(".store"):
             (folder / path).symlink_to(target)  # after old ones were swept away
         return real_open(path, flags, *rest, **more)
@@ -156,14 +163,14 @@ def test_s13_symlinked_temporary_file_is_not_followed(one_entry, opened, folder,
     assert opened().get(KEY).value == Secret("x")
 
 
-def test_s13_hard_linked_file_is_refused(one_entry, opened, tmp_path):
+def test_s13_hard_linked_file_is_refused(one_entry: Any, opened: Any, tmp_path: Path) -> None:
     os.link(one_entry, tmp_path / "second")
     for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="has a second name"):
             call()
 
 
-def listen(path):
+def listen(path: Any) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path.name)
 
@@ -182,7 +189,9 @@ def listen(path):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_s13_file_of_other_kind_is_refused(opened, folder, monkeypatch, make, kind):
+def test_s13_file_of_other_kind_is_refused(
+    opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch, make: Any, kind: Any
+) -> None:
     folder.mkdir(mode=0o700)
     monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
     make(folder / "store.vlt")
@@ -191,7 +200,7 @@ def test_s13_file_of_other_kind_is_refused(opened, folder, monkeypatch, make, ki
             call()
 
 
-def test_s13_too_large_file_is_refused(one_entry, opened):
+def test_s13_too_large_file_is_refused(one_entry: Any, opened: Any) -> None:
     with one_entry.open("r+b") as file:
         file.truncate(10 * 2**30)
     for call in read_and_write(opened()):
@@ -205,11 +214,13 @@ def test_s13_too_large_file_is_refused(one_entry, opened):
         opened().get(KEY)
 
 
-def test_s13_read_of_file_replaced_after_open_succeeds(one_entry, opened, monkeypatch):
+def test_s13_read_of_file_replaced_after_open_succeeds(
+    one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is replaced between open and fstat: the opened one has no name any more, and is still valid."""
     real, seen = os.fstat, []
 
-    def late(fd):
+    def late(fd: Any) -> Any:
         if not seen and os.path.samestat(real(fd), before):
             seen.append(fd)
             opened().put(KEY, Secret("newer"))
@@ -227,7 +238,7 @@ def test_s13_read_of_file_replaced_after_open_succeeds(one_entry, opened, monkey
 # -- S14: where it cannot write ----------------------------------------------------------------------------------------
 
 
-def test_s14_missing_folder_is_created_by_write_only(ctx, tmp_path):
+def test_s14_missing_folder_is_created_by_write_only(ctx: FakeContext, tmp_path: Path) -> None:
     """A read or a deletion creates nothing."""
     folder = tmp_path / "no" / "such"
     store = FileBackend(ctx, folder)
@@ -237,14 +248,16 @@ def test_s14_missing_folder_is_created_by_write_only(ctx, tmp_path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)] == [0o700, 0o700]
 
 
-def test_s14_folder_that_is_a_file_is_refused(tmp_path, ctx):
+def test_s14_folder_that_is_a_file_is_refused(tmp_path: Path, ctx: FakeContext) -> None:
     (tmp_path / "file").write_text("x")
     for call in read_and_write(FileBackend(ctx, tmp_path / "file")):
         with pytest.raises(StorageDenied, match="file is not a folder"):
             call()
 
 
-def test_s14_read_only_folder_is_readable_and_refuses_writes(one_entry, folder, tmp_path, child, monkeypatch):
+def test_s14_read_only_folder_is_readable_and_refuses_writes(
+    one_entry: Any, folder: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reads work, writes report the reason; as an ordinary user, because permissions do not bind root."""
     user = None
     if os.geteuid() == 0:
@@ -257,7 +270,7 @@ def test_s14_read_only_folder_is_readable_and_refuses_writes(one_entry, folder, 
 
     monkeypatch.chdir(tmp_path)  # the folders above may be closed to the other user
 
-    def work():
+    def work() -> Any:
         store = FileBackend(FakeContext(tmp_path, passphrases=["right"]), Path("store"))
         read = store.get(KEY).value == Secret("x")
         try:
@@ -271,11 +284,13 @@ def test_s14_read_only_folder_is_readable_and_refuses_writes(one_entry, folder, 
     assert status == 0
 
 
-def test_s14_folder_removed_while_waiting_is_an_error(one_entry, opened, folder, monkeypatch):
+def test_s14_folder_removed_while_waiting_is_an_error(
+    one_entry: Any, opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The folder is removed between the lock and the rename: an error, and no file elsewhere."""
     real = os.rename
 
-    def late(*args, **more):
+    def late(*args: Any, **more: Any) -> Any:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

@@ -9,6 +9,7 @@ import os
 import tarfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Any:
     root = tmp_path_factory.mktemp("aws-vault")
     with tarfile.open(ARCHIVE) as archive:
         for member in archive.getmembers():
@@ -35,13 +36,13 @@ def stores(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["store", "store-with-sessions"])
-def test_count_items_counts_every_real_item(stores, name):
+def test_count_items_counts_every_real_item(stores: Any, name: Any) -> None:
     keys = stores / name / "keys"
     assert count_items(keys) == len(list(keys.iterdir())) >= 12
     assert count_items(stores / name) == 0
 
 
-def test_count_items_ignores_other_files(tmp_path, stores):
+def test_count_items_ignores_other_files(tmp_path: Path, stores: Any) -> None:
     item = (stores / "store" / "keys" / "default").read_bytes()
     other = b"eyJraWQiOiJ4In0." + item.partition(b".")[2]  # {"kid":"x"}
     for number, data in enumerate([b"", b"eyJ", b"[default]\n", item[:17], b"eyJ!" + item, b"x" + item, other]):
@@ -55,7 +56,7 @@ def test_count_items_ignores_other_files(tmp_path, stores):
     assert count_items(tmp_path / "f1") == 0
 
 
-def test_a_named_pipe_among_items_is_not_read_and_not_waited_for(tmp_path, stores):
+def test_a_named_pipe_among_items_is_not_read_and_not_waited_for(tmp_path: Path, stores: Any) -> None:
     item = (stores / "store" / "keys" / "default").read_bytes()
     for name in ("empty", "full"):
         os.mkfifo(tmp_path / name)
@@ -69,7 +70,7 @@ def test_a_named_pipe_among_items_is_not_read_and_not_waited_for(tmp_path, store
     assert counted == [0]
 
 
-def test_write_into_a_folder_of_aws_vault_is_refused(stores, tmp_path, ctx):
+def test_write_into_a_folder_of_aws_vault_is_refused(stores: Any, tmp_path: Path, ctx: FakeContext) -> None:
     keys = stores / "store" / "keys"
     before = {path.name: path.read_bytes() for path in keys.iterdir()}
     with pytest.raises(StorageDenied) as caught:
@@ -83,7 +84,7 @@ def test_write_into_a_folder_of_aws_vault_is_refused(stores, tmp_path, ctx):
     assert ctx.unlocked == []
 
 
-def test_write_into_a_store_with_items_beside_it_is_refused(stores, folder, ctx):
+def test_write_into_a_store_with_items_beside_it_is_refused(stores: Any, folder: Any, ctx: FakeContext) -> None:
     FileBackend(ctx, folder).put(KEY, Secret("x"))
     (folder / "default").write_bytes((stores / "store" / "keys" / "default").read_bytes())
     names = sorted(path.name for path in folder.iterdir())
@@ -95,7 +96,7 @@ def test_write_into_a_store_with_items_beside_it_is_refused(stores, folder, ctx)
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
-def test_read_of_a_folder_of_aws_vault_notifies_once(stores, tmp_path, ctx):
+def test_read_of_a_folder_of_aws_vault_notifies_once(stores: Any, tmp_path: Path, ctx: FakeContext) -> None:
     keys = stores / "store" / "keys"
     store = FileBackend(ctx, keys)
     assert store.get(KEY) is None
@@ -109,7 +110,7 @@ def test_read_of_a_folder_of_aws_vault_notifies_once(stores, tmp_path, ctx):
     )
 
 
-def test_read_notifies_of_the_default_folder_of_aws_vault(stores, tmp_path, folder):
+def test_read_notifies_of_the_default_folder_of_aws_vault(stores: Any, tmp_path: Path, folder: Any) -> None:
     home = tmp_path / "home"
     (home / ".awsvault").mkdir(parents=True)
     (home / ".awsvault" / "keys").symlink_to(stores / "store" / "keys")
@@ -124,11 +125,11 @@ def test_read_notifies_of_the_default_folder_of_aws_vault(stores, tmp_path, fold
     assert len(context.notes) == 1
 
 
-def test_read_without_items_does_not_notify(ctx, folder):
+def test_read_without_items_does_not_notify(ctx: FakeContext, folder: Any) -> None:
     assert FileBackend(ctx, folder).get(KEY) is None
     assert ctx.notes == []
 
 
-def test_count_items_ignores_our_own_store(ctx, folder):
+def test_count_items_ignores_our_own_store(ctx: FakeContext, folder: Any) -> None:
     FileBackend(ctx, folder).put(KEY, Secret("x"))
     assert count_items(folder) == 0

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -41,12 +42,12 @@ for number in range(count):
 """
 
 
-def start(script, *arguments):
+def start(script: Any, *arguments: Any) -> Any:
     return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env={"PATH": os.environ["PATH"]})
 
 
 @pytest.mark.slow
-def test_s12_concurrent_writers_lose_no_write(opened, folder, figure):
+def test_s12_concurrent_writers_lose_no_write(opened: Any, folder: Any, figure: Any) -> None:
     opened().put(KEY, Secret("0"))
     processes = [start(WORKER, folder, 10, number) for number in range(8)]
     reader, seen, reads = opened(), 0, 0
@@ -80,7 +81,7 @@ except StorageConflict:
 """
 
 
-def test_concurrent_creation_makes_one_store(opened, folder):
+def test_concurrent_creation_makes_one_store(opened: Any, folder: Any) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", CREATOR, str(folder), str(number)],
@@ -98,7 +99,7 @@ def test_concurrent_creation_makes_one_store(opened, folder):
     assert store.get("one/winner").value == Secret(str(said.index("won")))
 
 
-def write_until_killed(folder, report):
+def write_until_killed(folder: Any, report: Any) -> None:
     """In a child: count up, and print each number after its write was acknowledged."""
     store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
     number = int(store.get(KEY).value.reveal())
@@ -108,7 +109,7 @@ def write_until_killed(folder, report):
         os.write(report, f"{number}\n".encode())
 
 
-def test_s10_killed_writer_loses_no_acknowledged_write(opened, folder, figure):
+def test_s10_killed_writer_loses_no_acknowledged_write(opened: Any, folder: Any, figure: Any) -> None:
     opened().put(KEY, Secret("0"))
     chance, acknowledged, commits = random.Random(7), 0, 0
     rounds = sample(40, 300)
@@ -139,7 +140,7 @@ def test_s10_killed_writer_loses_no_acknowledged_write(opened, folder, figure):
     figure(f"put: {rounds} times kill -9, {commits} commits acknowledged, 0 lost, no lock and no temporary file left")
 
 
-def test_lock_excludes_second_object_in_same_process(opened, monkeypatch):
+def test_lock_excludes_second_object_in_same_process(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flock belongs to the open file, not to the process."""
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.1)
     one, two = opened(), opened()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ KEY = "credentials/dev"
 # -- the four methods --------------------------------------------------------------------------------------------------
 
 
-def test_missing_store_never_prompts(opened, ctx, folder):
+def test_missing_store_never_prompts(opened: Any, ctx: FakeContext, folder: Any) -> None:
     store = opened()
     assert store.get(KEY) is None
     assert list(store.keys()) == []
@@ -44,7 +46,7 @@ def test_missing_store_never_prompts(opened, ctx, folder):
     assert not folder.exists()
 
 
-def test_put_get_keys_delete_round_trip(opened):
+def test_put_get_keys_delete_round_trip(opened: Any) -> None:
     store = opened()
     store.put("credentials/b", Secret("two"))
     store.put("credentials/a", Secret("one"), expect=ABSENT)
@@ -57,7 +59,7 @@ def test_put_get_keys_delete_round_trip(opened):
     assert list(store.keys()) == ["credentials/b"]
 
 
-def test_versions_differ_for_each_write(opened):
+def test_versions_differ_for_each_write(opened: Any) -> None:
     store = opened()
     versions = [store.put(KEY, Secret("same")) for _ in range(3)]
     store.delete(KEY)
@@ -68,7 +70,7 @@ def test_versions_differ_for_each_write(opened):
     assert opened().get(KEY).version == versions[-1] != other
 
 
-def test_expect_is_checked_by_put_and_delete(opened, snapshot):
+def test_expect_is_checked_by_put_and_delete(opened: Any, snapshot: Any) -> None:
     store = opened()
     first = store.put(KEY, Secret("1"), expect=ABSENT)
     second = opened().put(KEY, Secret("2"), expect=first)
@@ -87,7 +89,7 @@ def test_expect_is_checked_by_put_and_delete(opened, snapshot):
     assert store.delete(KEY, expect=second) is True
 
 
-def test_backend_asks_for_passphrase_once(opened, ctx):
+def test_backend_asks_for_passphrase_once(opened: Any, ctx: FakeContext) -> None:
     store = opened()
     store.put("a/1", Secret("1"))
     store.put("a/2", Secret("2"))
@@ -100,7 +102,7 @@ def test_backend_asks_for_passphrase_once(opened, ctx):
     assert len(ctx.unlocked) == 3
 
 
-def test_creation_asks_for_new_passphrase(opened, ctx, monkeypatch):
+def test_creation_asks_for_new_passphrase(opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     real = ctx.unlock
     monkeypatch.setattr(
@@ -113,13 +115,13 @@ def test_creation_asks_for_new_passphrase(opened, ctx, monkeypatch):
     assert seen == [True, False]
 
 
-def test_missing_passphrase_is_an_error(opened, folder, tmp_path):
+def test_missing_passphrase_is_an_error(opened: Any, folder: Any, tmp_path: Path) -> None:
     with pytest.raises(PassphraseError):
         opened(FakeContext(tmp_path)).put(KEY, Secret("x"))
     assert not folder.exists()
 
 
-def test_wrong_passphrase_changes_no_file(opened, tmp_path, snapshot):
+def test_wrong_passphrase_changes_no_file(opened: Any, tmp_path: Path, snapshot: Any) -> None:
     opened().put(KEY, Secret("x"))
     before = snapshot()
     wrong = opened(FakeContext(tmp_path, passphrases=["wrong"]))
@@ -135,11 +137,13 @@ def test_wrong_passphrase_changes_no_file(opened, tmp_path, snapshot):
     assert snapshot() == before
 
 
-def test_passphrase_is_never_asked_for_under_lock(opened, ctx, folder, monkeypatch):
+def test_passphrase_is_never_asked_for_under_lock(
+    opened: Any, ctx: FakeContext, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another process can write while the user types a passphrase."""
     real = ctx.unlock
 
-    def slow(key_id, derive, **more):
+    def slow(key_id: Any, derive: Any, **more: Any) -> Any:
         if len(ctx.unlocked) == 0:
             ctx.unlocked.append("asking")
             FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder).put("credentials/other", Secret("o"))
@@ -150,10 +154,12 @@ def test_passphrase_is_never_asked_for_under_lock(opened, ctx, folder, monkeypat
     assert list(opened().keys()) == [KEY, "credentials/other"]
 
 
-def test_concurrent_creation_keeps_one_passphrase(opened, ctx, folder, monkeypatch, tmp_path):
+def test_concurrent_creation_keeps_one_passphrase(
+    opened: Any, ctx: FakeContext, folder: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, source=None):
+    def late(key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["first"]), folder).put("a/first", Secret("1"))
         return real(key_id, derive, create=create, source=source)
@@ -164,11 +170,13 @@ def test_concurrent_creation_keeps_one_passphrase(opened, ctx, folder, monkeypat
     assert list(opened(FakeContext(tmp_path, passphrases=["first"])).keys()) == ["a/first"]
 
 
-def test_lock_is_free_during_every_prompt(opened, ctx, folder, monkeypatch, tmp_path):
+def test_lock_is_free_during_every_prompt(
+    opened: Any, ctx: FakeContext, folder: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Also if another process created the store between the prompt and the lock."""
     real, asked = ctx.unlock, []
 
-    def noted(key_id, derive, *, create=False, source=None):
+    def noted(key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
         with (folder / "store.vlt.lock").open("r+") as lock:
@@ -182,7 +190,9 @@ def test_lock_is_free_during_every_prompt(opened, ctx, folder, monkeypatch, tmp_
     assert list(opened().keys()) == ["a/first", "a/second"]
 
 
-def test_new_data_key_with_same_identity_is_unlocked_again(opened, folder, independent, ctx):
+def test_new_data_key_with_same_identity_is_unlocked_again(
+    opened: Any, folder: Any, independent: Any, ctx: FakeContext
+) -> None:
     """After a change of the data key, a backend that has the old key unlocks the slots again."""
     store = opened()
     store.put(KEY, Secret("old"))
@@ -197,7 +207,7 @@ def test_new_data_key_with_same_identity_is_unlocked_again(opened, folder, indep
     assert list(opened().keys()) == ["a/b", KEY]
 
 
-def test_get_decrypts_index_once_and_no_other_entry(opened, monkeypatch):
+def test_get_decrypts_index_once_and_no_other_entry(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened().put("a/1", Secret("1"))
     opened().put("a/2", Secret("2"))
     seen = []
@@ -219,9 +229,9 @@ def test_get_decrypts_index_once_and_no_other_entry(opened, monkeypatch):
     assert len(seen) == 1
 
 
-def test_entry_of_old_data_key_is_refused(opened, folder, ctx):
+def test_entry_of_old_data_key_is_refused(opened: Any, folder: Any, ctx: FakeContext) -> None:
     """A different store in the same place is detected even without an anchor: its own passphrase is asked for."""
-    ctx.options["anchor"] = False
+    ctx.options["anchor"] = False  # type: ignore[index]
     store = opened()
     store.put(KEY, Secret("old"))
     (folder / "store.vlt").unlink()
@@ -250,14 +260,14 @@ def test_entry_of_old_data_key_is_refused(opened, folder, ctx):
     ],
     ids=lambda key: ascii(key[:8]),
 )
-def test_s21_invalid_key_is_refused(opened, folder, key):
+def test_s21_invalid_key_is_refused(opened: Any, folder: Any, key: Any) -> None:
     with pytest.raises(StorageError, match="invalid key"):
         opened().put(key, Secret("x"))
     assert opened().get(key) is None
     assert not folder.exists()
 
 
-def test_longest_key_is_accepted_and_empty_value_is_refused(opened):
+def test_longest_key_is_accepted_and_empty_value_is_refused(opened: Any) -> None:
     store = opened()
     store.put("a/" + "b" * 898, Secret("x"))
     assert list(opened().keys()) == ["a/" + "b" * 898]
@@ -265,7 +275,7 @@ def test_longest_key_is_accepted_and_empty_value_is_refused(opened):
         store.put(KEY, Secret(""))
 
 
-def test_write_to_full_store_is_refused_and_changes_nothing(opened, snapshot):
+def test_write_to_full_store_is_refused_and_changes_nothing(opened: Any, snapshot: Any) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     before = snapshot()
@@ -276,7 +286,7 @@ def test_write_to_full_store_is_refused_and_changes_nothing(opened, snapshot):
 
 
 @pytest.mark.slow
-def test_s21_store_holds_ten_thousand_entries(opened, figure):
+def test_s21_store_holds_ten_thousand_entries(opened: Any, figure: Any) -> None:
     store = opened()
     store.put("a/0", Secret("x"))
     table, dek, entries = store.store._seen.table, store.store._seen.dek, dict(store.store._seen.entries)
@@ -295,14 +305,14 @@ def test_s21_store_holds_ten_thousand_entries(opened, figure):
     figure(f"10,000 entries: {store.store.file.path.stat().st_size:,} bytes, each as it was put")
 
 
-def test_weaker_allowed_kdf_opens_and_is_kept(folder, ctx, opened):
+def test_weaker_allowed_kdf_opens_and_is_kept(folder: Any, ctx: FakeContext, opened: Any) -> None:
     FileBackend(ctx, folder, cost=vlt.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
     header = vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json()
     opened().put(KEY, Secret("y"))
     assert vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
 
 
-def test_write_keeps_slots_of_other_types(opened, folder, independent):
+def test_write_keeps_slots_of_other_types(opened: Any, folder: Any, independent: Any) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -317,7 +327,9 @@ def test_write_keeps_slots_of_other_types(opened, folder, independent):
         assert independent.read_file(data, secret, kind) == (3, {KEY: b"x", "credentials/b": b"y"})
 
 
-def test_store_with_unavailable_key_slot_only_is_an_error(opened, folder, independent, ctx):
+def test_store_with_unavailable_key_slot_only_is_an_error(
+    opened: Any, folder: Any, independent: Any, ctx: FakeContext
+) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -331,7 +343,7 @@ def test_store_with_unavailable_key_slot_only_is_an_error(opened, folder, indepe
     assert not isinstance(caught.value, StorageCorrupt)
 
 
-def test_write_after_last_epoch_is_refused(opened, folder):
+def test_write_after_last_epoch_is_refused(opened: Any, folder: Any) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -341,7 +353,7 @@ def test_write_after_last_epoch_is_refused(opened, folder):
         opened().put(KEY, Secret("y"))
 
 
-def test_output_contains_no_secret(opened, tmp_path):
+def test_output_contains_no_secret(opened: Any, tmp_path: Path) -> None:
     canary = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     store = opened()
     store.put(KEY, Secret(canary))
@@ -351,7 +363,7 @@ def test_output_contains_no_secret(opened, tmp_path):
     assert str(store.store._seen.dek.reveal()) not in shown
 
 
-def test_source_of_known_store_may_be_asked(opened, ctx, folder, tmp_path):
+def test_source_of_known_store_may_be_asked(opened: Any, ctx: FakeContext, folder: Any, tmp_path: Path) -> None:
     """On another machine, which has written nothing; before that, an attacker may have written the slots."""
     opened().put(KEY, Secret("1"))
     opened().change_slots(lambda table, _dek: table.add(_dek, new_slot.key(table.store, ctx, "keychain")))

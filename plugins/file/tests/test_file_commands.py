@@ -6,6 +6,8 @@ import json
 import shlex
 import stat
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path: Path) -> Any:
     """A machine with a store of two keys."""
     home = offline(tmp_path)
     fill(home, KEYS)
@@ -40,11 +42,11 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def path(home):
+def path(home: Any) -> Any:
     return store_path(home)
 
 
-def done(process, *, code=0):
+def done(process: Any, *, code: int = 0) -> Any:
     assert process.returncode == code, process.stderr
     assert "Traceback" not in process.stderr
     assert PASSPHRASE not in process.stdout + process.stderr
@@ -54,13 +56,13 @@ def done(process, *, code=0):
     return process.stdout if code == 0 else process.stderr
 
 
-def told(process):
+def told(process: Any) -> Any:
     """The standard error of a command that succeeded."""
     done(process)
     return process.stderr
 
 
-def folder_of(path):
+def folder_of(path: Any) -> Any:
     return sorted(found.name for found in path.parent.iterdir() if not found.name.endswith(".lock"))
 
 
@@ -68,7 +70,7 @@ def folder_of(path):
 
 
 @pytest.mark.parametrize("name", command.commands)
-def test_help_of_each_command_has_example(tmp_path, name):
+def test_help_of_each_command_has_example(tmp_path: Path, name: Any) -> None:
     shown = done(offline(tmp_path).awsv("file", name, "--help"))
     assert f"  awsv file {name}" in shown.partition("Example")[2]
 
@@ -76,7 +78,7 @@ def test_help_of_each_command_has_example(tmp_path, name):
 # -- init and status ---------------------------------------------------------------------------------------------------
 
 
-def test_init_creates_store_once(tmp_path):
+def test_init_creates_store_once(tmp_path: Path) -> None:
     home = offline(tmp_path)
     path = store_path(home)
     assert "set AWS_VAULT_FILE_PASSPHRASE_FILE" in done(home.awsv("file", "init"), code=5)
@@ -89,7 +91,7 @@ def test_init_creates_store_once(tmp_path):
     assert done(home.awsv("list", "--credentials", env=UNLOCKED)) == ""
 
 
-def test_init_at_terminal_asks_twice_and_offers_recovery_key(tmp_path):
+def test_init_at_terminal_asks_twice_and_offers_recovery_key(tmp_path: Path) -> None:
     home = offline(tmp_path)
     child = home.spawn("file", "init")
     for question in ("assphrase .*: $", "Repeat passphrase: $"):
@@ -106,7 +108,7 @@ def test_init_at_terminal_asks_twice_and_offers_recovery_key(tmp_path):
     assert (facts["ways_in"], facts["recovery"]) == (1, False)
 
 
-def test_status_never_prompts(home, path):
+def test_status_never_prompts(home: Any, path: Any) -> None:
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
     shown = done(home.awsv("file", "status", env=nobody))
     assert f"Store:        {path}" in shown
@@ -130,7 +132,7 @@ def test_status_never_prompts(home, path):
     assert (facts["path"], facts["exists"], facts["bytes"]) == (str(path), True, path.stat().st_size)
 
 
-def test_status_without_store_reports_it(tmp_path):
+def test_status_without_store_reports_it(tmp_path: Path) -> None:
     home = offline(tmp_path)
     assert "the file does not exist" in done(home.awsv("file", "status"))
     assert json.loads(done(home.awsv("file", "status", "--json")))["exists"] is False
@@ -140,7 +142,7 @@ def test_status_without_store_reports_it(tmp_path):
     assert not store_path(home).parent.exists()
 
 
-def test_commands_work_on_named_store(home, tmp_path):
+def test_commands_work_on_named_store(home: Any, tmp_path: Path) -> None:
     """The commands work on the store that the settings name, if it is a file store."""
     config = home.path / ".config/awsv"
     config.mkdir(parents=True)
@@ -152,7 +154,7 @@ def test_commands_work_on_named_store(home, tmp_path):
     assert str(store_path(home)) in done(home.awsv("file", "status"))
 
 
-def test_command_refuses_store_of_other_backend(home):
+def test_command_refuses_store_of_other_backend(home: Any) -> None:
     """A backend named by an option must be a file store; one from a setting is ignored."""
     assert "did you mean 'file'?" in done(home.awsv("file", "rekey", "--backend", "fiel"), code=3)
     said = done(home.awsv("file", "rekey", "--backend", "hashicorp"), code=2)
@@ -163,7 +165,7 @@ def test_command_refuses_store_of_other_backend(home):
 # -- verify, rekey -----------------------------------------------------------------------------------------------------
 
 
-def test_verify_reports_damage(home, path, tmp_path):
+def test_verify_reports_damage(home: Any, path: Any, tmp_path: Path) -> None:
     assert done(home.awsv("file", "verify")) == f"{path} is intact: 2 entries, 1 slot, 2 writes\n"
     good = path.read_bytes()
     for damage, code, words in (
@@ -183,7 +185,7 @@ def test_verify_reports_damage(home, path, tmp_path):
     assert "does not open store 'file'" in done(wrong, code=5)
 
 
-def test_rekey_keeps_entries_readable(home, path):
+def test_rekey_keeps_entries_readable(home: Any, path: Any) -> None:
     before = path.read_bytes()
     assert "2 entries encrypted again" in done(home.awsv("file", "rekey"))
     assert path.read_bytes() != before
@@ -192,7 +194,7 @@ def test_rekey_keeps_entries_readable(home, path):
     assert "older copy" in told(home.awsv("list", "--credentials"))
 
 
-def test_rekey_at_terminal_asks_once(home, path):
+def test_rekey_at_terminal_asks_once(home: Any, path: Any) -> None:
     before = path.read_bytes()
     child = home.spawn("file", "rekey", env={"AWS_VAULT_FILE_PASSPHRASE": None})
     child.expect("assphrase .*: $")
@@ -205,7 +207,7 @@ def test_rekey_at_terminal_asks_once(home, path):
     assert path.read_bytes() != before
 
 
-def test_rekey_drops_unopened_slot_only_after_confirmation(home, path):
+def test_rekey_drops_unopened_slot_only_after_confirmation(home: Any, path: Any) -> None:
     added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of another user\n")
     assert "opens store 'file'" in told(added)
     before = path.read_bytes()
@@ -221,7 +223,7 @@ def test_rekey_drops_unopened_slot_only_after_confirmation(home, path):
 # -- backup and restore ------------------------------------------------------------------------------------------------
 
 
-def test_backup_and_restore_round_trip(home, path, tmp_path):
+def test_backup_and_restore_round_trip(home: Any, path: Any, tmp_path: Path) -> None:
     target = tmp_path / "backups of mine" / "awsv.vlt"
     target.parent.mkdir()
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
@@ -246,7 +248,7 @@ def test_backup_and_restore_round_trip(home, path, tmp_path):
     assert told(home.awsv("list", "--credentials")) == ""
 
 
-def test_restore_creates_store_on_new_machine(home, path, tmp_path):
+def test_restore_creates_store_on_new_machine(home: Any, path: Any, tmp_path: Path) -> None:
     target = tmp_path / "awsv.vlt"
     done(home.awsv("file", "backup", target))
     new = offline(tmp_path / "new")
@@ -256,7 +258,7 @@ def test_restore_creates_store_on_new_machine(home, path, tmp_path):
     assert folder_of(store_path(new)) == ["store.vlt"]
 
 
-def test_backup_at_terminal_asks_before_overwrite(home, path, tmp_path):
+def test_backup_at_terminal_asks_before_overwrite(home: Any, path: Any, tmp_path: Path) -> None:
     target = tmp_path / "b.vlt"
     target.write_bytes(b"another")
     for answer, code in (("n", 130), ("y", 0)):
@@ -270,7 +272,7 @@ def test_backup_at_terminal_asks_before_overwrite(home, path, tmp_path):
     assert target.read_bytes() == path.read_bytes()
 
 
-def test_restore_at_terminal_asks_before_replacing(home, path, tmp_path):
+def test_restore_at_terminal_asks_before_replacing(home: Any, path: Any, tmp_path: Path) -> None:
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for answer, code in (("n", 130), ("y", 0)):
         child = home.spawn("file", "restore", tmp_path / "b.vlt")
@@ -282,13 +284,13 @@ def test_restore_at_terminal_asks_before_replacing(home, path, tmp_path):
     assert len([name for name in folder_of(path) if name.endswith(".old")]) == 1
 
 
-def test_folder_as_backup_is_refused(home, path, tmp_path):
+def test_folder_as_backup_is_refused(home: Any, path: Any, tmp_path: Path) -> None:
     for words in ((), ("--overwrite",)):
         stderr = done(home.awsv("file", "backup", tmp_path, *words), code=4)
         assert f"hint: name a file in it: awsv file backup {tmp_path}/store.vlt" in stderr
 
 
-def test_printed_verify_command_runs_as_printed(home, path, tmp_path):
+def test_printed_verify_command_runs_as_printed(home: Any, path: Any, tmp_path: Path) -> None:
     for name in (tmp_path / "my backup.vlt", "-x.vlt"):
         made = home.awsv("file", "backup", "--", name)
         assert made.returncode == 0, made.stderr
@@ -296,7 +298,7 @@ def test_printed_verify_command_runs_as_printed(home, path, tmp_path):
         assert "is intact" in done(home.awsv(*shlex.split(told)[1:]))
 
 
-def test_damaged_backup_has_hint_to_try_another(home, path, tmp_path):
+def test_damaged_backup_has_hint_to_try_another(home: Any, path: Any, tmp_path: Path) -> None:
     spoil(FileBackend(FakeContext(tmp_path, passphrases=[PASSPHRASE]), path.parent), "credentials/work")
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for words in (("verify",), ("restore", "-y")):
@@ -306,7 +308,7 @@ def test_damaged_backup_has_hint_to_try_another(home, path, tmp_path):
 
 
 @pytest.mark.parametrize("words", [("verify", "nowhere"), ("restore", "nowhere"), ("backup", "nowhere/b.vlt")])
-def test_missing_file_is_reported(home, words, path):
+def test_missing_file_is_reported(home: Any, words: Any, path: Any) -> None:
     before = path.read_bytes()
     stderr = done(home.awsv("file", *words), code=4)
     assert words[1] in stderr
@@ -318,7 +320,7 @@ def test_missing_file_is_reported(home, words, path):
 
 
 @pytest.fixture
-def older(home, path):
+def older(home: Any, path: Any) -> Any:
     """An older copy in place of the store: the keys of 'other' were removed after it was made."""
     old = path.read_bytes()
     done(home.awsv("remove", "--force", "other"))
@@ -329,7 +331,7 @@ def older(home, path):
 PRINT = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
 
 
-def test_s8_older_copy_is_refused_without_terminal(home, older, path):
+def test_s8_older_copy_is_refused_without_terminal(home: Any, older: Any, path: Any) -> None:
     """An SDK does not show the standard error of its credential_process."""
     for words, code in (
         (("exec", "-n", "-j", "other"), 4),
@@ -343,7 +345,7 @@ def test_s8_older_copy_is_refused_without_terminal(home, older, path):
     assert json.loads(done(home.awsv("exec", "-n", "-j", "other")))["AccessKeyId"] == OTHER_ID
 
 
-def test_s8_older_copy_warns_once_at_terminal(home, older, path):
+def test_s8_older_copy_warns_once_at_terminal(home: Any, older: Any, path: Any) -> None:
     child = home.spawn("exec", "-n", "other", "--", *PRINT)
     child.expect_exact(f"awsv: {path} is an older copy than this machine has seen: you can read it, and programs")
     child.expect_exact("cannot (awsv file accept --older)")
@@ -354,7 +356,7 @@ def test_s8_older_copy_warns_once_at_terminal(home, older, path):
     assert ended(machine) == 4
 
 
-def test_s8_older_copy_is_written_only_after_accept(home, older, path):
+def test_s8_older_copy_is_written_only_after_accept(home: Any, older: Any, path: Any) -> None:
     for words in (("remove", "--force", "work"), ("file", "rekey")):
         stderr = done(home.awsv(*words), code=4)
         assert "older copy" in stderr
@@ -368,7 +370,7 @@ def test_s8_older_copy_is_written_only_after_accept(home, older, path):
     assert set(stored(home)) == {"other"}
 
 
-def test_s8_different_store_is_refused_until_accepted(home, path, tmp_path):
+def test_s8_different_store_is_refused_until_accepted(home: Any, path: Any, tmp_path: Path) -> None:
     done(home.awsv("file", "verify"))
     new = offline(tmp_path / "new")
     fill(new, {"work": KEYS["other"]})
@@ -382,7 +384,7 @@ def test_s8_different_store_is_refused_until_accepted(home, path, tmp_path):
     assert done(home.awsv("list", "--credentials")) == "work\n"
 
 
-def test_s8_missing_recorded_store_is_not_recreated(home, path, tmp_path):
+def test_s8_missing_recorded_store_is_not_recreated(home: Any, path: Any, tmp_path: Path) -> None:
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     done(home.awsv("file", "verify"))
     path.unlink()
@@ -401,7 +403,7 @@ def test_s8_missing_recorded_store_is_not_recreated(home, path, tmp_path):
     assert done(home.awsv("list", "--credentials")) == "third\n"
 
 
-def test_s8_anchor_off_records_nothing(home, older):
+def test_s8_anchor_off_records_nothing(home: Any, older: Any) -> None:
     off = {"AWS_VAULT_FILE_ANCHOR": "off"}
     assert told(home.awsv("list", "--credentials", env=off)) == ""
     done(home.awsv("remove", "--force", "work", env=off))
@@ -409,7 +411,7 @@ def test_s8_anchor_off_records_nothing(home, older):
     assert "not true or false" in done(home.awsv("list", "--unlock", env={"AWS_VAULT_FILE_ANCHOR": "maybe"}), code=2)
 
 
-def test_accept_without_option_is_usage_error(home):
+def test_accept_without_option_is_usage_error(home: Any) -> None:
     assert "--older, --fork or --replaced" in done(home.awsv("file", "accept"), code=2)
 
 
@@ -417,7 +419,7 @@ def test_accept_without_option_is_usage_error(home):
 
 
 @pytest.mark.parametrize("words", ["init", "verify", "rekey", "restore b.vlt", "accept --older"])
-def test_interrupt_at_prompt_changes_nothing(home, path, words, tmp_path):
+def test_interrupt_at_prompt_changes_nothing(home: Any, path: Any, words: Any, tmp_path: Path) -> None:
     """Ctrl-C at the prompt changes nothing and releases the lock."""
     done(home.awsv("file", "backup", home.cwd / "b.vlt"))
     if words == "init":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from vault_core import vlt
@@ -16,19 +19,19 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def weak(folder, ctx, _cheap, monkeypatch):
+def weak(folder: Any, ctx: FakeContext, _cheap: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The path of the store."""
     monkeypatch.setattr(new_slot, "DEFAULT_COST", TODAY)
     FileBackend(ctx, folder, cost=WEAK).put(KEY, Secret("one"))
     return folder / "store.vlt"
 
 
-def costs(path):
+def costs(path: Any) -> Any:
     table = vlt_file.parse(path.read_bytes()).table
     return [(slot.head["kdf"]["t"], slot.label) for slot in table.slots]
 
 
-def test_read_of_weak_slot_warns_and_changes_nothing(weak, opened, ctx):
+def test_read_of_weak_slot_warns_and_changes_nothing(weak: Any, opened: Any, ctx: FakeContext) -> None:
     before = weak.read_bytes()
     store = opened()
     store.get(KEY)
@@ -45,7 +48,7 @@ def test_read_of_weak_slot_warns_and_changes_nothing(weak, opened, ctx):
 
 
 @pytest.mark.parametrize("act", [lambda store: store.put("credentials/b", Secret("y")), lambda s: s.delete(KEY)])
-def test_write_upgrades_weak_slot(weak, opened, tmp_path, act):
+def test_write_upgrades_weak_slot(weak: Any, opened: Any, tmp_path: Path, act: Any) -> None:
     state = FileBackend(FakeContext(tmp_path, passphrases=["right"]), weak.parent, cost=WEAK).store.read()
     act(opened())
     assert costs(weak) == [(3, "")]
@@ -57,7 +60,7 @@ def test_write_upgrades_weak_slot(weak, opened, tmp_path, act):
         opened(FakeContext(tmp_path, passphrases=["other"])).get(KEY)
 
 
-def test_passphrase_is_forgotten_after_upgrade(weak, opened):
+def test_passphrase_is_forgotten_after_upgrade(weak: Any, opened: Any) -> None:
     backend = opened()
     backend.get(KEY)
     assert backend.store.key_slots.upgrade_pending
@@ -65,7 +68,7 @@ def test_passphrase_is_forgotten_after_upgrade(weak, opened):
     assert not backend.store.key_slots.upgrade_pending
 
 
-def test_only_opened_slot_is_upgraded(weak, opened, ctx, tmp_path):
+def test_only_opened_slot_is_upgraded(weak: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     """The passphrase of another slot is not known; a slot that the same write removes is not added again."""
     other = FakeContext(tmp_path, passphrases=["other"])
     store = FileBackend(ctx, weak.parent, cost=WEAK)
@@ -80,7 +83,7 @@ def test_only_opened_slot_is_upgraded(weak, opened, ctx, tmp_path):
     assert costs(weak) == [(3, "second")]
 
 
-def test_rekey_or_current_kdf_does_not_warn(weak, opened, ctx):
+def test_rekey_or_current_kdf_does_not_warn(weak: Any, opened: Any, ctx: FakeContext) -> None:
     from vault_plugin_file import maintenance
 
     state, _ = maintenance.rekey(opened().store, lambda _: True)

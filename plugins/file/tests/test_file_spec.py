@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,12 @@ from vault_testkit.context import FakeContext
 KEY = "credentials/dev"
 
 
-def spec():
+def spec() -> Any:
     (only,) = vault_storage_backends()
     return only
 
 
-def test_spec_declares_file_backend():
+def test_spec_declares_file_backend() -> None:
     assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
     assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS
 
@@ -40,7 +41,7 @@ def test_spec_declares_file_backend():
         ("/x/y/", None, "/x/y/store.vlt"),
     ],
 )
-def test_locate_returns_path(tmp_path, chosen, home, expected):
+def test_locate_returns_path(tmp_path: Path, chosen: Any, home: Any, expected: Any) -> None:
     context = FakeContext(
         tmp_path,
         declared=spec().options,
@@ -51,8 +52,8 @@ def test_locate_returns_path(tmp_path, chosen, home, expected):
     assert not context.data_dir.exists()
 
 
-def test_folder_in_unknown_home_is_refused(tmp_path, monkeypatch):
-    def unknown(path):
+def test_folder_in_unknown_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Any) -> Any:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "expanduser", unknown)
@@ -60,7 +61,8 @@ def test_folder_in_unknown_home_is_refused(tmp_path, monkeypatch):
         spec().locate(FakeContext(tmp_path, options={"dir": "~/v"}))
 
 
-def test_spec_imports_nothing_heavy():
+@pytest.mark.unmeasured
+def test_spec_imports_nothing_heavy() -> None:
     script = (
         "import sys, vault_plugin_file.plugin as plugin\n"
         "plugin.vault_storage_backends()\n"
@@ -73,12 +75,12 @@ def test_spec_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])
-def test_relative_folder_is_refused(text):
+def test_relative_folder_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match="not an absolute path"):
         spec().options[0].parse(text)
 
 
-def test_spec_open_returns_working_backend(tmp_path):
+def test_spec_open_returns_working_backend(tmp_path: Path) -> None:
     context = FakeContext(tmp_path, declared=spec().options, passphrases=["right"])
     spec().open(context).put(KEY, Secret("x"))
     assert (context.data_dir / "store.vlt").is_file()

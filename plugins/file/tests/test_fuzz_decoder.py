@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,20 +21,20 @@ SEEDS = sorted((FUZZ / "corpus").iterdir())
 
 
 @pytest.fixture(scope="module")
-def decoder():
+def decoder() -> Any:
     spec = importlib.util.spec_from_file_location("awsv_fuzz_decoder", FUZZ / "decoder.py")
-    module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
-def test_s20_corpus_decodes_without_fault(decoder, seed):
+def test_s20_corpus_decodes_without_fault(decoder: Any, seed: Any) -> None:
     """Seeds are accepted; inputs that once triggered a fault (``refused-…``) are refused."""
     assert decoder.target(seed.read_bytes()) is not seed.name.startswith("refused-")
 
 
-def test_s20_mutations_decode_without_fault(decoder, figure):
+def test_s20_mutations_decode_without_fault(decoder: Any, figure: Any) -> None:
     rng = random.Random(os.urandom(8)) if DEEP else random.Random(20)
     inputs = [seed.read_bytes() for seed in SEEDS]
     count, accepted = sample(4000, 400_000), 0
@@ -47,7 +48,7 @@ def test_s20_mutations_decode_without_fault(decoder, figure):
     figure(f"{count} mutations of {len(inputs)} inputs, {accepted} of them of the format; 0 faults")
 
 
-def test_s20_atheris_finds_no_fault(tmp_path, figure):
+def test_s20_atheris_finds_no_fault(tmp_path: Path, figure: Any) -> None:
     """Coverage-guided; its corpus grows in a folder of the test."""
     need(
         "atheris",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,11 @@ GOLDEN = Path(__file__).with_name("golden")
 
 
 @pytest.fixture(scope="module")
-def expected():
+def expected() -> Any:
     return json.loads((GOLDEN / "passphrase.json").read_text("utf-8"))
 
 
-def test_second_implementation_opens_golden_file(independent, expected):
+def test_second_implementation_opens_golden_file(independent: Any, expected: Any) -> None:
     epoch, entries = independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), expected["passphrase"])
     assert epoch == expected["epoch"]
     assert {name: value.decode() for name, value in entries.items()} == expected["entries"]
@@ -30,7 +31,7 @@ def test_second_implementation_opens_golden_file(independent, expected):
         independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), "wrong")
 
 
-def test_golden_file_opens_and_can_be_written(independent, expected, folder):
+def test_golden_file_opens_and_can_be_written(independent: Any, expected: Any, folder: Any) -> None:
     folder.mkdir(mode=0o700)
     path = Path(shutil.copyfile(GOLDEN / "passphrase.vlt", folder / "store.vlt"))
     path.chmod(0o600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,12 @@ KINDS = ["key", "composite", "composite-unstretched", "recovery", "passphrase-sc
 
 
 @pytest.fixture(params=KINDS)
-def golden(request):
+def golden(request: pytest.FixtureRequest) -> Any:
     """The bytes of a file, its secret and its values."""
     return (GOLDEN / f"{request.param}.vlt").read_bytes(), json.loads((GOLDEN / f"{request.param}.json").read_text())
 
 
-def context(folder, kind, secret, table):
+def context(folder: Any, kind: Any, secret: Any, table: Any) -> Any:
     """A context that provides this secret to a slot of this type."""
     if kind == "composite":
         return FakeContext(folder, factors={source: [text] for source, text in secret.items()})
@@ -35,13 +36,13 @@ def context(folder, kind, secret, table):
     return ctx
 
 
-def other_than(secret):
+def other_than(secret: Any) -> Any:
     if isinstance(secret, dict):
         return {**secret, "prompt": "wrong"}
     return "wrong" if " " in secret else "A" * len(secret)
 
 
-def test_second_implementation_opens_each_slot_type(independent, golden):
+def test_second_implementation_opens_each_slot_type(independent: Any, golden: Any) -> None:
     data, expected = golden
     kind, secret = expected["type"], expected["secret"]
     epoch, entries = independent.read_file(data, secret, kind)
@@ -51,7 +52,7 @@ def test_second_implementation_opens_each_slot_type(independent, golden):
         independent.read_file(data, other_than(secret), kind)
 
 
-def test_store_opens_each_slot_type(golden, folder):
+def test_store_opens_each_slot_type(golden: Any, folder: Any) -> None:
     data, expected = golden
     kind, secret = expected["type"], expected["secret"]
     folder.mkdir(mode=0o700)

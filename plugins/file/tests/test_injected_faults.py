@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +66,7 @@ OF_RENAME = ("error=EXDEV", "error=EROFS")
 DECISIVE = ("write", "fsync", "rename", "renameat", "renameat2")
 
 
-def strace(options, folder, script):
+def strace(options: Any, folder: Any, script: Any) -> Any:
     return subprocess.run(
         ["strace", *options, sys.executable, "-c", script, str(folder)],
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -73,7 +75,7 @@ def strace(options, folder, script):
     )
 
 
-def points_of(log):
+def points_of(log: Any) -> Any:
     """(system call, its number since the start, its line) of the calls after the marker, up to the acknowledgement."""
     seen, points, after = Counter(), [], False
     for line in log.splitlines():
@@ -88,11 +90,11 @@ def points_of(log):
     return pytest.fail("the write was not acknowledged:\n" + log[-2000:])
 
 
-def faults_for(call):
+def faults_for(call: Any) -> Any:
     return (*FAULTS, *OF_RENAME) if call.startswith("rename") else FAULTS
 
 
-def sampled(points, durable):
+def sampled(points: Any, durable: Any) -> Any:
     """The last call of each kind, before and after the write is durable; more calls of the decisive kinds."""
     tried = []
     for part in (points[:durable], points[durable:]):
@@ -104,14 +106,14 @@ def sampled(points, durable):
 
 
 @pytest.fixture
-def kept(opened, folder, tmp_path):
+def kept(opened: Any, folder: Any, tmp_path: Path) -> Any:
     """A store and its anchor, and a function that restores both to their present state."""
     opened().put(KEY, Secret("old"))
     places = (folder, folder.parent / "state")
     for place in places:
         shutil.copytree(place, tmp_path / "good" / place.name)
 
-    def again():
+    def again() -> None:
         for place in places:
             shutil.rmtree(place)
             shutil.copytree(tmp_path / "good" / place.name, place)
@@ -119,7 +121,7 @@ def kept(opened, folder, tmp_path):
     return again
 
 
-def traced(folder, log, script):
+def traced(folder: Any, log: Any, script: Any) -> Any:
     """The system calls of a script at which a fault can be injected."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     if strace(["-o", str(log)], folder, script).returncode:
@@ -128,7 +130,9 @@ def traced(folder, log, script):
 
 
 @pytest.mark.parametrize("work", WORKS if DEEP else ["put"])
-def test_s9_fault_at_each_system_call_keeps_old_or_new_state(opened, folder, tmp_path, kept, work, figure):
+def test_s9_fault_at_each_system_call_keeps_old_or_new_state(
+    opened: Any, folder: Any, tmp_path: Path, kept: Any, work: Any, figure: Any
+) -> None:
     script = WRITER.replace("WORK", WORKS[work])
     points = traced(folder, tmp_path / "log", script)
     renamed = next(n for n, (call, _, _) in enumerate(points) if call.startswith("rename"))
@@ -152,7 +156,7 @@ def test_s9_fault_at_each_system_call_keeps_old_or_new_state(opened, folder, tmp
     figure(f"{len(tried)} faults at {len(points)} system calls: {counted} on disk; 0 bad")
 
 
-def check(opened, folder, done, what, *, value):
+def check(opened: Any, folder: Any, done: Any, what: Any, *, value: Any) -> Any:
     """The store opens in the old or new state, the message is true, and the next write leaves no temporary file.
 
     :param value: what the new state has at ``KEY``.
@@ -180,7 +184,7 @@ def check(opened, folder, done, what, *, value):
         ("rename", "signal=KILL", 1),
     ],
 )
-def test_s9_exit_code_matches_state_on_disk(tmp_path, call, fault, first, figure):
+def test_s9_exit_code_matches_state_on_disk(tmp_path: Path, call: Any, fault: Any, first: Any, figure: Any) -> None:
     """Exit code 0 only if the new key is stored, else 4 with the state on disk; the next command works."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     codes = Counter()
@@ -225,7 +229,9 @@ except VaultError as error:
 """
 
 
-def test_s9_fault_during_restore_of_different_store_raises_no_alarm(opened, folder, tmp_path, ctx, figure):
+def test_s9_fault_during_restore_of_different_store_raises_no_alarm(
+    opened: Any, folder: Any, tmp_path: Path, ctx: FakeContext, figure: Any
+) -> None:
     """The anchor is removed, then the old file, the store and the anchor are written. No crash raises an alarm."""
     FileBackend(FakeContext(tmp_path / "other", passphrases=["right"]), tmp_path / "there").put(KEY, Secret("new"))
     shutil.copyfile(tmp_path / "there/store.vlt", tmp_path / "backup.vlt")

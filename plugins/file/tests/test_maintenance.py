@@ -9,6 +9,8 @@ import signal
 import stat
 import time
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +39,7 @@ KILLS = sample(15, 300)
 
 
 @pytest.fixture
-def made(opened, path):
+def made(opened: Any, path: Any) -> Any:
     """A store with three entries; its backend."""
     store = opened()
     for key, value in ENTRIES.items():
@@ -46,25 +48,25 @@ def made(opened, path):
 
 
 @pytest.fixture
-def backup(made, path, tmp_path):
+def backup(made: Any, path: Any, tmp_path: Path) -> Any:
     """A backup of it."""
     target = tmp_path / "backup.vlt"
     write_copy(target, path.read_bytes(), overwrite=False)
     return target
 
 
-def yes(*_):
+def yes(*_: Any) -> Any:
     return True
 
 
-def no(*_):
+def no(*_: Any) -> Any:
     return False
 
 
 # -- init --------------------------------------------------------------------------------------------------------------
 
 
-def test_create_makes_empty_store_once(opened, path, snapshot, ctx):
+def test_create_makes_empty_store_once(opened: Any, path: Any, snapshot: Any, ctx: FakeContext) -> None:
     state = maintenance.create(opened().store)
     assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
     assert content(opened()) == {}
@@ -76,11 +78,13 @@ def test_create_makes_empty_store_once(opened, path, snapshot, ctx):
     assert len(ctx.unlocked) == asked
 
 
-def test_create_loses_race_with_conflict(opened, folder, ctx, monkeypatch, tmp_path):
+def test_create_loses_race_with_conflict(
+    opened: Any, folder: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Another process creates the store while the user types a passphrase: that store is kept."""
     real = ctx.unlock
 
-    def late(key_id, derive, *, create=False, source=None):
+    def late(key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
         if create:
             FileBackend(FakeContext(tmp_path, passphrases=["right"]), folder).put("a/first", Secret("1"))
         return real(key_id, derive, create=create, source=source)
@@ -91,7 +95,7 @@ def test_create_loses_race_with_conflict(opened, folder, ctx, monkeypatch, tmp_p
     assert content(opened()) == {"a/first": "1"}
 
 
-def test_create_refuses_folder_of_aws_vault(opened, folder):
+def test_create_refuses_folder_of_aws_vault(opened: Any, folder: Any) -> None:
     folder.mkdir(mode=0o700)
     (folder / "item").write_bytes(b"eyJhbGciOiJQQkVTMi1IUzI1NiIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d")
     with pytest.raises(StorageDenied, match="of aws-vault"):
@@ -102,7 +106,7 @@ def test_create_refuses_folder_of_aws_vault(opened, folder):
 # -- verify ------------------------------------------------------------------------------------------------------------
 
 
-def test_s7_verify_names_every_damaged_entry(made, path):
+def test_s7_verify_names_every_damaged_entry(made: Any, path: Any) -> None:
     assert maintenance.damaged_entries(made.store.read()) == []
     maintenance.require_whole(made.store.read(), "it", "a hint")
     spoil(made, "credentials/b")
@@ -113,7 +117,7 @@ def test_s7_verify_names_every_damaged_entry(made, path):
     assert made.get("credentials/a").value == Secret("one")
 
 
-def test_open_copy_verifies_backup(made, backup, ctx):
+def test_open_copy_verifies_backup(made: Any, backup: Any, ctx: FakeContext) -> None:
     assert maintenance.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
     wrap = vlt.to_base64(made.slots().slots[0].wrap).encode()
@@ -133,7 +137,7 @@ def test_open_copy_verifies_backup(made, backup, ctx):
 # -- backup ------------------------------------------------------------------------------------------------------------
 
 
-def test_backup_has_bytes_of_store_and_is_private(made, path, child, tmp_path):
+def test_backup_has_bytes_of_store_and_is_private(made: Any, path: Any, child: Any, tmp_path: Path) -> None:
     target = tmp_path / "backup.vlt"
     assert child(lambda: write_copy(target, path.read_bytes(), overwrite=False) is None, umask=0) == 0
     assert target.read_bytes() == path.read_bytes()
@@ -141,7 +145,9 @@ def test_backup_has_bytes_of_store_and_is_private(made, path, child, tmp_path):
     assert target.stat().st_nlink == 1
 
 
-def test_backup_replaces_file_only_with_overwrite(backup, tmp_path, path, monkeypatch):
+def test_backup_replaces_file_only_with_overwrite(
+    backup: Any, tmp_path: Path, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = backup.read_bytes()
     link = tmp_path / "link"
     link.symlink_to(backup)
@@ -159,12 +165,12 @@ def test_backup_replaces_file_only_with_overwrite(backup, tmp_path, path, monkey
     assert sorted(found.name for found in tmp_path.glob(".*")) == []
 
 
-def no_links(*_, **__):
+def no_links(*_: Any, **__: Any) -> Any:
     raise PermissionError(1, "Operation not permitted")
 
 
 @pytest.mark.parametrize("where", ["missing/backup.vlt", "store", "store/store.vlt/backup.vlt"])
-def test_backup_to_invalid_path_is_refused(made, tmp_path, where, snapshot):
+def test_backup_to_invalid_path_is_refused(made: Any, tmp_path: Path, where: Any, snapshot: Any) -> None:
     before = snapshot()
     with pytest.raises(StorageError) as caught:
         write_copy(tmp_path / where, b"data", overwrite=True)
@@ -174,14 +180,14 @@ def test_backup_to_invalid_path_is_refused(made, tmp_path, where, snapshot):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_backup_over_store_is_refused(made, path, tmp_path):
+def test_backup_over_store_is_refused(made: Any, path: Any, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     for target in (path, tmp_path / "link"):
         with pytest.raises(StorageError, match="is the store itself"):
             maintenance.check_backup_target(made.store, target)
 
 
-def test_backup_to_folder_has_hint_with_file_name(made, tmp_path):
+def test_backup_to_folder_has_hint_with_file_name(made: Any, tmp_path: Path) -> None:
     target = tmp_path / "my backups"
     target.mkdir()
     with pytest.raises(StorageError, match="my backups is a folder") as caught:
@@ -189,8 +195,10 @@ def test_backup_to_folder_has_hint_with_file_name(made, tmp_path):
     assert caught.value.hint == f"name a file in it: awsv file backup '{target}/store.vlt'"
 
 
-def test_backup_on_failing_disk_leaves_no_partial_file(made, path, tmp_path, monkeypatch):
-    def broken(fd):
+def test_backup_on_failing_disk_leaves_no_partial_file(
+    made: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(fd: Any) -> Any:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_file, "make_durable", broken)
@@ -200,7 +208,7 @@ def test_backup_on_failing_disk_leaves_no_partial_file(made, path, tmp_path, mon
     assert not list(tmp_path.glob(".*"))
 
 
-def test_read_copy_refuses_missing_file_and_folder(tmp_path):
+def test_read_copy_refuses_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match=re.escape(f"there is no file {tmp_path}/")):
         read_copy(tmp_path / "none")
     with pytest.raises(StorageError, match="cannot be read: is a directory"):
@@ -215,7 +223,9 @@ def test_read_copy_refuses_missing_file_and_folder(tmp_path):
 # -- restore -----------------------------------------------------------------------------------------------------------
 
 
-def test_restore_is_newest_write_and_keeps_old_file(made, backup, opened, path, ctx, folder):
+def test_restore_is_newest_write_and_keeps_old_file(
+    made: Any, backup: Any, opened: Any, path: Any, ctx: FakeContext, folder: Any
+) -> None:
     made.put("credentials/a", Secret("changed"))
     made.delete("seeds/c")
     old = path.read_bytes()
@@ -229,7 +239,7 @@ def test_restore_is_newest_write_and_keeps_old_file(made, backup, opened, path, 
     assert {found.name for found in folder.iterdir()} == {"store.vlt", "store.vlt.lock", kept.name}
 
 
-def test_restore_declined_changes_nothing(made, backup, opened, snapshot):
+def test_restore_declined_changes_nothing(made: Any, backup: Any, opened: Any, snapshot: Any) -> None:
     made.put("credentials/a", Secret("changed"))
     before = snapshot()
     with pytest.raises(Cancelled):
@@ -238,7 +248,9 @@ def test_restore_declined_changes_nothing(made, backup, opened, snapshot):
 
 
 @pytest.mark.parametrize("gone", ["file", "folder"])
-def test_restore_recreates_missing_store(made, backup, opened, path, folder, gone, ctx):
+def test_restore_recreates_missing_store(
+    made: Any, backup: Any, opened: Any, path: Any, folder: Any, gone: Any, ctx: FakeContext
+) -> None:
     import shutil
 
     path.unlink() if gone == "file" else shutil.rmtree(folder)
@@ -248,7 +260,7 @@ def test_restore_recreates_missing_store(made, backup, opened, path, folder, gon
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
-def test_restore_replaces_damaged_store(made, backup, opened, path, damage):
+def test_restore_replaces_damaged_store(made: Any, backup: Any, opened: Any, path: Any, damage: Any) -> None:
     made.put("credentials/a", Secret("changed"))
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     old = path.read_bytes()
@@ -257,7 +269,9 @@ def test_restore_replaces_damaged_store(made, backup, opened, path, damage):
     assert kept.read_bytes() == old
 
 
-def test_restore_of_damaged_backup_changes_nothing(made, backup, opened, path, snapshot):
+def test_restore_of_damaged_backup_changes_nothing(
+    made: Any, backup: Any, opened: Any, path: Any, snapshot: Any
+) -> None:
     good = path.read_bytes()
     spoil(made, "credentials/b")
     half = path.read_bytes()
@@ -271,19 +285,23 @@ def test_restore_of_damaged_backup_changes_nothing(made, backup, opened, path, s
     assert snapshot() == before
 
 
-def test_restore_with_wrong_passphrase_changes_nothing(made, backup, opened, tmp_path, snapshot):
+def test_restore_with_wrong_passphrase_changes_nothing(
+    made: Any, backup: Any, opened: Any, tmp_path: Path, snapshot: Any
+) -> None:
     before = snapshot()
     with pytest.raises(WrongSecret):
         maintenance.restore(opened(FakeContext(tmp_path, passphrases=["wrong"])).store, backup, yes, nullcontext())
     assert snapshot() == before
 
 
-def test_restore_of_different_store_raises_no_alarm(made, backup, tmp_path, opened, ctx, monkeypatch):
+def test_restore_of_different_store_raises_no_alarm(
+    made: Any, backup: Any, tmp_path: Path, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on a new machine, on which 'awsv add' ran first: the restored store is recorded. No crash raises an alarm."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
-        (maintenance.StoreFile, "write", {"credentials/z": "new"}),
+        (maintenance.StoreFile, "write", {"credentials/z": "new"}),  # type: ignore[attr-defined]
         (rollback_guard.RollbackGuard, "pin", ENTRIES),
     ):
         with monkeypatch.context() as patch:
@@ -294,14 +312,16 @@ def test_restore_of_different_store_raises_no_alarm(made, backup, tmp_path, open
     assert ctx.notes == []
 
 
-def test_restore_of_different_store_during_read_raises_no_alarm(made, backup, tmp_path, ctx, monkeypatch):
+def test_restore_of_different_store_during_read_raises_no_alarm(
+    made: Any, backup: Any, tmp_path: Path, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reader has read the anchor of the old store and then reads the new file: it reads both again."""
     there = tmp_path / "there"
     reader = FileBackend(ctx, there)
     reader.put("credentials/z", Secret("new"))
     real = reader.store.file.read
 
-    def late():
+    def late() -> Any:
         monkeypatch.setattr(reader.store.file, "read", real)
         maintenance.restore(FileBackend(ctx, there).store, backup, yes, nullcontext())
         return real()
@@ -311,21 +331,23 @@ def test_restore_of_different_store_during_read_raises_no_alarm(made, backup, tm
     assert ctx.notes == []
 
 
-def interrupted(*_):
+def interrupted(*_: Any) -> Any:
     raise KeyboardInterrupt
 
 
-def test_restore_twice_keeps_both_old_files(made, backup, opened, monkeypatch):
-    monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")
+def test_restore_twice_keeps_both_old_files(
+    made: Any, backup: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")  # type: ignore[attr-defined]
     kept = {maintenance.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
-    assert all(maintenance.open_copy(made.store, path).entries for path in kept)
+    assert all(maintenance.open_copy(made.store, path).entries for path in kept)  # type: ignore[arg-type]
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 
-def in_a_loop(folder, work, report):
+def in_a_loop(folder: Any, work: Any, report: Any) -> None:
     """In a child: repeat the work, and print a line each time."""
     while True:
         work()
@@ -333,7 +355,9 @@ def in_a_loop(folder, work, report):
 
 
 @pytest.mark.parametrize("what", ["rekey", "restore", "backup"])
-def test_s10_killed_operation_keeps_old_or_new_state(made, opened, folder, tmp_path, backup, what, figure):
+def test_s10_killed_operation_keeps_old_or_new_state(
+    made: Any, opened: Any, folder: Any, tmp_path: Path, backup: Any, what: Any, figure: Any
+) -> None:
     target = tmp_path / "copy.vlt"
     works = {
         "rekey": lambda: maintenance.rekey(opened().store, no),

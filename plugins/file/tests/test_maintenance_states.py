@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,14 +33,14 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def store(opened):
+def store(opened: Any) -> Any:
     backend = opened()
     backend.put(KEY, Secret("1"))
     return backend
 
 
 @pytest.fixture
-def backup(store, path, tmp_path):
+def backup(store: Any, path: Any, tmp_path: Path) -> Any:
     """A backup of the first write; two more follow it."""
     target = tmp_path / "backup.vlt"
     write_copy(target, path.read_bytes(), overwrite=False)
@@ -47,15 +50,15 @@ def backup(store, path, tmp_path):
 
 
 @pytest.fixture
-def changing(path):
+def changing(path: Any) -> Any:
     """A context that records the file's bytes when it is entered and left."""
     seen = []
 
-    def look():
+    def look() -> Any:
         return path.read_bytes() if path.exists() else None
 
     @contextmanager
-    def around():
+    def around() -> Iterator[None]:
         seen.append(look())
         yield
         seen.append(look())
@@ -63,15 +66,15 @@ def changing(path):
     return around, seen
 
 
-def epoch(path):
+def epoch(path: Any) -> Any:
     return vlt_file.parse(path.read_bytes()).epoch
 
 
-def restored(store, backup, changing=nullcontext):
+def restored(store: Any, backup: Any, changing: Any = nullcontext) -> Any:
     return maintenance.restore(store.store, backup, lambda: True, changing())
 
 
-def test_restore_epoch_exceeds_current_file(store, backup, path, changing):
+def test_restore_epoch_exceeds_current_file(store: Any, backup: Any, path: Any, changing: Any) -> None:
     around, seen = changing
     before = path.read_bytes()
     state, kept = restored(store, backup, around)
@@ -80,19 +83,21 @@ def test_restore_epoch_exceeds_current_file(store, backup, path, changing):
     assert seen == [before, path.read_bytes()]
 
 
-def test_restore_epoch_exceeds_anchor_without_valid_file(store, backup, path):
+def test_restore_epoch_exceeds_anchor_without_valid_file(store: Any, backup: Any, path: Any) -> None:
     path.unlink()
     assert restored(store, backup)[0].epoch == 4
     path.write_bytes(b"damaged")
     assert restored(store, backup)[0].epoch == 5
 
 
-def test_restore_epoch_exceeds_file_without_anchor(store, backup, path, ctx, tmp_path):
+def test_restore_epoch_exceeds_file_without_anchor(
+    store: Any, backup: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     other = FileBackend(FakeContext(tmp_path / "new", store="file", passphrases=["right"]), path.parent)
     assert restored(other, backup)[0].epoch == 4
 
 
-def test_restore_epoch_ignores_different_store(backup, opened, path, tmp_path, store):
+def test_restore_epoch_ignores_different_store(backup: Any, opened: Any, path: Any, tmp_path: Path, store: Any) -> None:
     path.unlink()
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), path.parent)
     for number in range(9):
@@ -102,13 +107,13 @@ def test_restore_epoch_ignores_different_store(backup, opened, path, tmp_path, s
     assert opened().get(KEY).value == Secret("1")
 
 
-def test_restore_without_store_never_asks(store, backup, path):
+def test_restore_without_store_never_asks(store: Any, backup: Any, path: Any) -> None:
     path.unlink()
     maintenance.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
     assert path.exists()
 
 
-def test_accept_runs_inside_store_change(store, backup, path, opened, changing):
+def test_accept_runs_inside_store_change(store: Any, backup: Any, path: Any, opened: Any, changing: Any) -> None:
     path.write_bytes(backup.read_bytes())
     around, seen = changing
     for wrong in (RollbackStatus.FORK, RollbackStatus.REPLACED):
@@ -126,7 +131,7 @@ def test_accept_runs_inside_store_change(store, backup, path, opened, changing):
     assert opened().get(KEY) is None
 
 
-def test_accept_repairs_damaged_anchor(store, opened, ctx, path):
+def test_accept_repairs_damaged_anchor(store: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     file = opened().store.rollback_guard._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
     good = file.read_bytes()
     file.write_bytes(b"{}")
@@ -134,7 +139,7 @@ def test_accept_repairs_damaged_anchor(store, opened, ctx, path):
     assert file.read_bytes() == good
 
 
-def test_backup_target_must_not_be_store_or_folder(store, path, tmp_path):
+def test_backup_target_must_not_be_store_or_folder(store: Any, path: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     os.link(path, link)
     for target, says in ((path, "is the store itself"), (link, "is the store itself"), (tmp_path, "is a folder")):
@@ -144,7 +149,7 @@ def test_backup_target_must_not_be_store_or_folder(store, path, tmp_path):
     maintenance.check_backup_target(store.store, link)
 
 
-def test_damaged_backup_hint_does_not_suggest_restore(store, backup, path):
+def test_damaged_backup_hint_does_not_suggest_restore(store: Any, backup: Any, path: Any) -> None:
     data = backup.read_bytes()
     backup.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     before = path.read_bytes()
@@ -158,7 +163,7 @@ def test_damaged_backup_hint_does_not_suggest_restore(store, backup, path):
 # -- the store itself --------------------------------------------------------------------------------------------------
 
 
-def test_open_with_wrong_key_is_refused(store, opened):
+def test_open_with_wrong_key_is_refused(store: Any, opened: Any) -> None:
     table = store.slots()
     with pytest.raises(StorageCorrupt, match="the known data key does not open"):
         opened().store.open_with(Secret(bytes(32)))
@@ -167,7 +172,7 @@ def test_open_with_wrong_key_is_refused(store, opened):
     assert unlocked.get(KEY).value == Secret("1")
 
 
-def test_other_content_of_same_epoch_is_decrypted_again(store, opened, path, tmp_path):
+def test_other_content_of_same_epoch_is_decrypted_again(store: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     one = opened()
     assert one.get(KEY).value == Secret("1")
     fork = path.read_bytes()
@@ -186,7 +191,7 @@ def test_other_content_of_same_epoch_is_decrypted_again(store, opened, path, tmp
     assert reader.get(KEY).value == Secret("other")
 
 
-def test_write_after_last_epoch_is_refused(store, monkeypatch):
+def test_write_after_last_epoch_is_refused(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vlt_file, "MAX_EPOCH", 3)
     store.put(KEY, Secret("2"))
     store.put(KEY, Secret("3"))
@@ -196,10 +201,12 @@ def test_write_after_last_epoch_is_refused(store, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_unconfirmed_write_reports_state_on_disk(store, path, monkeypatch, kept):
+def test_unconfirmed_write_reports_state_on_disk(
+    store: Any, path: Any, monkeypatch: pytest.MonkeyPatch, kept: Any
+) -> None:
     real = AtomicFile._replace
 
-    def unconfirmed(self, folder, data, name=None):
+    def unconfirmed(self: Any, folder: Any, data: Any, name: Any = None) -> None:
         if kept:
             real(self, folder, data, name)
         raise Unconfirmed("Broken")
@@ -210,11 +217,11 @@ def test_unconfirmed_write_reports_state_on_disk(store, path, monkeypatch, kept)
     assert "(broken)" in caught.value.message
 
 
-def exchanged_under_the_lock(monkeypatch, path, data):
+def exchanged_under_the_lock(monkeypatch: Any, path: Any, data: Any) -> None:
     """Put another file in place as soon as the lock is held."""
     real = LockedFile.read
 
-    def read(self):
+    def read(self: Any) -> Any:
         if self._file.path == path:
             path.write_bytes(data)
         return real(self)
@@ -222,7 +229,9 @@ def exchanged_under_the_lock(monkeypatch, path, data):
     monkeypatch.setattr(LockedFile, "read", read)
 
 
-def test_older_file_found_under_lock_is_not_overwritten(store, backup, path, monkeypatch):
+def test_older_file_found_under_lock_is_not_overwritten(
+    store: Any, backup: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = backup.read_bytes()
     exchanged_under_the_lock(monkeypatch, path, old)
     for change in (lambda: store.put(KEY, Secret("4")), lambda: store.delete(KEY)):
@@ -231,7 +240,9 @@ def test_older_file_found_under_lock_is_not_overwritten(store, backup, path, mon
     assert path.read_bytes() == old
 
 
-def test_different_store_found_under_lock_is_not_overwritten(store, path, tmp_path, monkeypatch):
+def test_different_store_found_under_lock_is_not_overwritten(
+    store: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), tmp_path / "other")
     stranger.put(KEY, Secret("x"))
     data = (tmp_path / "other/store.vlt").read_bytes()
@@ -241,11 +252,13 @@ def test_different_store_found_under_lock_is_not_overwritten(store, path, tmp_pa
     assert path.read_bytes() == data
 
 
-def test_store_created_meanwhile_is_kept(opened, tmp_path, monkeypatch, path):
+def test_store_created_meanwhile_is_kept(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Any
+) -> None:
     real = StoreKeySlots.create
     made = []
 
-    def create(self):
+    def create(self: Any) -> Any:
         if not made:
             made.append(1)
             maintenance.create(opened().store)
@@ -257,12 +270,14 @@ def test_store_created_meanwhile_is_kept(opened, tmp_path, monkeypatch, path):
     assert epoch(path) == 1
 
 
-def test_store_created_and_removed_meanwhile_is_not_recreated(opened, monkeypatch, path):
+def test_store_created_and_removed_meanwhile_is_not_recreated(
+    opened: Any, monkeypatch: pytest.MonkeyPatch, path: Any
+) -> None:
     """Its disk may have been unmounted: this machine has recorded the store by then."""
     real = StoreKeySlots.create
     made = []
 
-    def create(self):
+    def create(self: Any) -> Any:
         if not made:
             made.append(1)
             maintenance.create(opened().store)
@@ -275,14 +290,16 @@ def test_store_created_and_removed_meanwhile_is_not_recreated(opened, monkeypatc
     assert not path.exists()
 
 
-def test_state_without_folder_sync_is_not_recorded(store, path, tmp_path, monkeypatch):
+def test_state_without_folder_sync_is_not_recorded(
+    store: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
     monkeypatch.setattr(AtomicFile, "sync_folder", lambda _self: False)
     assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
     assert not reader.state_dir.joinpath("anchors").exists()
 
 
-def test_backend_unlocks_again_after_rekey_by_another_process(store, opened, path):
+def test_backend_unlocks_again_after_rekey_by_another_process(store: Any, opened: Any, path: Any) -> None:
     reader, writer = opened(), opened()
     for one in (reader, writer):
         assert one.get(KEY).value == Secret("1")
@@ -295,13 +312,13 @@ def test_backend_unlocks_again_after_rekey_by_another_process(store, opened, pat
     assert reader.get(KEY).value == Secret("2")
 
 
-def test_close_forgets_key(store):
+def test_close_forgets_key(store: Any) -> None:
     assert store.store._key
     store.close()
     assert (store.store._key, store.store._seen) == (None, None)
 
 
-def test_entry_versions_differ_even_after_fork(store, path, tmp_path):
+def test_entry_versions_differ_even_after_fork(store: Any, path: Any, tmp_path: Path) -> None:
     first = path.read_bytes()
     one = store.put(KEY, Secret("2"))
     path.write_bytes(first)
@@ -316,13 +333,15 @@ def test_entry_versions_differ_even_after_fork(store, path, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["put", "delete"])
-def test_expected_version_without_store_creates_nothing(opened, path, change):
+def test_expected_version_without_store_creates_nothing(opened: Any, path: Any, change: Any) -> None:
     with pytest.raises(StorageConflict, match="no longer exists"):
         opened().put(KEY, Secret("1"), expect="1-x") if change == "put" else opened().delete(KEY, expect="1-x")
     assert not path.parent.exists()
 
 
-def test_each_rollback_status_is_reported_once(store, backup, path, opened, ctx):
+def test_each_rollback_status_is_reported_once(
+    store: Any, backup: Any, path: Any, opened: Any, ctx: FakeContext
+) -> None:
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
@@ -334,13 +353,15 @@ def test_each_rollback_status_is_reported_once(store, backup, path, opened, ctx)
         opened(blind).get(KEY)
 
 
-def test_state_accepted_during_compare_is_not_suspected(store, backup, path, opened, ctx, monkeypatch):
+def test_state_accepted_during_compare_is_not_suspected(
+    store: Any, backup: Any, path: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
     real, looks = one.store.rollback_guard.read, []
 
-    def read(identity=None):
+    def read(identity: Any = None) -> Any:
         memory = real(identity)
         looks.append(identity)
         if looks == [None]:
@@ -352,7 +373,7 @@ def test_state_accepted_during_compare_is_not_suspected(store, backup, path, ope
     assert not any("older copy" in note for note in ctx.notes)
 
 
-def test_store_state_has_identity_epoch_and_mac(store, path):
+def test_store_state_has_identity_epoch_and_mac(store: Any, path: Any) -> None:
     state = store.store.read()
     envelope = vlt_file.parse(path.read_bytes())
     assert state.store_state == StoreState(envelope.table.store, envelope.epoch, envelope.mac)

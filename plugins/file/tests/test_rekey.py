@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from support.file_store import content, spoil
@@ -15,7 +18,7 @@ ENTRIES = {"credentials/a": "one", "credentials/b": "two", "seeds/c": "three"}
 
 
 @pytest.fixture
-def made(opened):
+def made(opened: Any) -> Any:
     """A store with three entries; its backend."""
     store = opened()
     for key, value in ENTRIES.items():
@@ -23,15 +26,15 @@ def made(opened):
     return store
 
 
-def yes(*_):
+def yes(*_: Any) -> Any:
     return True
 
 
-def no(*_):
+def no(*_: Any) -> Any:
     return False
 
 
-def test_s16_rekey_encrypts_all_entries_again(made, opened, ctx):
+def test_s16_rekey_encrypts_all_entries_again(made: Any, opened: Any, ctx: FakeContext) -> None:
     old = made.store.read()
     new, before = maintenance.rekey(opened().store, no)
     assert before == old.table
@@ -47,7 +50,7 @@ def test_s16_rekey_encrypts_all_entries_again(made, opened, ctx):
     assert all("did not open" not in note and "older" not in note for note in ctx.notes)
 
 
-def test_rekey_asks_for_each_secret_once(made, opened, ctx):
+def test_rekey_asks_for_each_secret_once(made: Any, opened: Any, ctx: FakeContext) -> None:
     ctx.unlocked.clear()
     maintenance.rekey(opened().store, no)
     assert len(ctx.unlocked) == 1
@@ -55,7 +58,7 @@ def test_rekey_asks_for_each_secret_once(made, opened, ctx):
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_asks_only_for_secret_of_other_slot(two_ways, made, opened, tmp_path):
+def test_rekey_asks_only_for_secret_of_other_slot(two_ways: Any, made: Any, opened: Any, tmp_path: Path) -> None:
     both = FakeContext(tmp_path, passphrases=["right", "other"])
     new, _ = maintenance.rekey(opened(both).store, no)
     assert len(both.unlocked) == 2
@@ -66,7 +69,7 @@ def test_rekey_asks_only_for_secret_of_other_slot(two_ways, made, opened, tmp_pa
 
 
 @pytest.fixture
-def two_ways(made):
+def two_ways(made: Any) -> Any:
     """The slot of a second passphrase, which no source provides."""
     other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
     slot = new_slot.passphrase(
@@ -79,7 +82,9 @@ def two_ways(made):
 CHEAP = vlt.Argon2id(memory=19_456, passes=2, lanes=1)
 
 
-def test_s16_rekey_drops_unopened_slot_only_if_allowed(two_ways, made, opened, tmp_path, snapshot):
+def test_s16_rekey_drops_unopened_slot_only_if_allowed(
+    two_ways: Any, made: Any, opened: Any, tmp_path: Path, snapshot: Any
+) -> None:
     asked = []
     before = snapshot()
     with pytest.raises(Cancelled):
@@ -93,7 +98,7 @@ def test_s16_rekey_drops_unopened_slot_only_if_allowed(two_ways, made, opened, t
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_leaves_only_new_key_in_source(two_ways, made, opened, ctx):
+def test_rekey_leaves_only_new_key_in_source(two_ways: Any, made: Any, opened: Any, ctx: FakeContext) -> None:
     made.change_slots(lambda table, dek: table.add(dek, new_slot.key(table.store, ctx, "keychain")))
     before = dict(ctx.kept)
     with pytest.raises(Cancelled):
@@ -104,8 +109,8 @@ def test_rekey_leaves_only_new_key_in_source(two_ways, made, opened, ctx):
     assert ctx.kept.keys().isdisjoint(before)
 
 
-def test_rekey_keeps_concurrent_write(two_ways, made, opened):
-    def meanwhile(slots):
+def test_rekey_keeps_concurrent_write(two_ways: Any, made: Any, opened: Any) -> None:
+    def meanwhile(slots: Any) -> Any:
         made.put("credentials/d", Secret("four"))
         return True
 
@@ -113,8 +118,8 @@ def test_rekey_keeps_concurrent_write(two_ways, made, opened):
     assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
 
 
-def test_rekey_refuses_concurrent_slot_change(two_ways, made, opened):
-    def meanwhile(slots):
+def test_rekey_refuses_concurrent_slot_change(two_ways: Any, made: Any, opened: Any) -> None:
+    def meanwhile(slots: Any) -> Any:
         made.change_slots(lambda table, dek: table.remove(two_ways.id))
         return True
 
@@ -123,7 +128,7 @@ def test_rekey_refuses_concurrent_slot_change(two_ways, made, opened):
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_of_damaged_store_changes_nothing(made, opened, snapshot):
+def test_rekey_of_damaged_store_changes_nothing(made: Any, opened: Any, snapshot: Any) -> None:
     spoil(made, "credentials/b")
     before = snapshot()
     with pytest.raises(StorageCorrupt, match="credentials/b"):

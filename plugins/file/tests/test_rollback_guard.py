@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,26 +23,26 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Any:
     """A function that makes the context of another machine that shares the file."""
     return lambda name, passphrase="right": FakeContext(tmp_path / name, store="file", passphrases=[passphrase])
 
 
-def anchors(tmp_path):
+def anchors(tmp_path: Any) -> Any:
     """The anchors of stores."""
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
-def places(tmp_path):
+def places(tmp_path: Any) -> Any:
     """The anchors of places."""
     return sorted(set((tmp_path / "state/anchors").glob("*.json")) - set(anchors(tmp_path)))
 
 
-def reads(store):
+def reads(store: Any) -> Any:
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def writes(store):
+def writes(store: Any) -> Any:
     return (
         lambda: store.put(KEY, Secret("x")),
         lambda: store.delete(KEY),
@@ -51,7 +53,9 @@ def writes(store):
 # -- no alarm ----------------------------------------------------------------------------------------------------------
 
 
-def test_s8_unknown_store_is_recorded_without_warning(first_write, opened, machine, path, tmp_path):
+def test_s8_unknown_store_is_recorded_without_warning(
+    first_write: Any, opened: Any, machine: Any, path: Any, tmp_path: Path
+) -> None:
     other = machine("other")
     assert opened(other).get(KEY).value == Secret("2")
     assert other.notes == []
@@ -60,7 +64,9 @@ def test_s8_unknown_store_is_recorded_without_warning(first_write, opened, machi
     assert len(other.notes) == 1  # what it read it remembers
 
 
-def test_s8_write_of_another_machine_raises_no_alarm(first_write, opened, machine, ctx):
+def test_s8_write_of_another_machine_raises_no_alarm(
+    first_write: Any, opened: Any, machine: Any, ctx: FakeContext
+) -> None:
     for number in range(3):
         for context in (machine("other"), ctx):
             opened(context).put(KEY, Secret(f"{number}"))
@@ -68,7 +74,9 @@ def test_s8_write_of_another_machine_raises_no_alarm(first_write, opened, machin
     assert opened().get(KEY).value == Secret("2")
 
 
-def test_s8_crash_before_anchor_write_raises_no_alarm(first_write, opened, ctx, monkeypatch, tmp_path):
+def test_s8_crash_before_anchor_write_raises_no_alarm(
+    first_write: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     with monkeypatch.context() as patch:
@@ -82,7 +90,7 @@ def test_s8_crash_before_anchor_write_raises_no_alarm(first_write, opened, ctx, 
     assert anchor.read_bytes() != before
 
 
-def test_s8_late_reader_does_not_lower_anchor(first_write, opened, ctx, tmp_path):
+def test_s8_late_reader_does_not_lower_anchor(first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     store = opened()
     old = store.store.read().store_state
     opened().put(KEY, Secret("3"))
@@ -92,13 +100,15 @@ def test_s8_late_reader_does_not_lower_anchor(first_write, opened, ctx, tmp_path
     assert anchor.read_bytes() == newest
 
 
-def test_s8_write_between_two_reads_raises_no_alarm(first_write, opened, ctx, monkeypatch):
+def test_s8_write_between_two_reads_raises_no_alarm(
+    first_write: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both the anchor and the file are replaced between the reader's two reads, in either order."""
     reader = opened()
     for name, owner in (("read", reader.store.file), ("read", reader.store.rollback_guard)):
         real = getattr(owner, name)
 
-        def late(*given, _owner=owner, _name=name, _real=real):
+        def late(*given: Any, _owner: Any = owner, _name: Any = name, _real: Any = real) -> Any:
             found = _real(*given)
             monkeypatch.setattr(_owner, _name, _real)
             opened().put(KEY, Secret("3"))
@@ -110,7 +120,7 @@ def test_s8_write_between_two_reads_raises_no_alarm(first_write, opened, ctx, mo
     assert ctx.notes == []
 
 
-def test_s8_forged_epoch_is_not_recorded(first_write, opened, path, tmp_path):
+def test_s8_forged_epoch_is_not_recorded(first_write: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     good = path.read_bytes()
@@ -122,7 +132,9 @@ def test_s8_forged_epoch_is_not_recorded(first_write, opened, path, tmp_path):
     assert opened().put(KEY, Secret("3"))
 
 
-def test_s8_folder_by_another_path_is_recognised(first_write, folder, ctx, tmp_path, path):
+def test_s8_folder_by_another_path_is_recognised(
+    first_write: Any, folder: Any, ctx: FakeContext, tmp_path: Path, path: Any
+) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     store = FileBackend(ctx, tmp_path / "link" / folder.name)
     path.write_bytes(first_write)
@@ -134,7 +146,9 @@ def test_s8_folder_by_another_path_is_recognised(first_write, folder, ctx, tmp_p
 # -- older, forked -----------------------------------------------------------------------------------------------------
 
 
-def test_s8_older_copy_is_read_with_warning_and_not_written(first_write, opened, ctx, path):
+def test_s8_older_copy_is_read_with_warning_and_not_written(
+    first_write: Any, opened: Any, ctx: FakeContext, path: Any
+) -> None:
     path.write_bytes(first_write)
     store = opened()
     for _ in range(2):
@@ -149,12 +163,12 @@ def test_s8_older_copy_is_read_with_warning_and_not_written(first_write, opened,
         with pytest.raises(StorageDenied, match=r"older copy .* nothing was changed") as caught:
             write()
         assert caught.value.exit_code == 4
-        assert "awsv file accept --older" in caught.value.hint
+        assert "awsv file accept --older" in caught.value.hint  # type: ignore[operator]
     assert path.read_bytes() == first_write
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_hint_names_store(first_write, opened, ctx, path):
+def test_s8_hint_names_store(first_write: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     path.write_bytes(first_write)
     ctx.store = "office"
     with pytest.raises(StorageDenied) as caught:
@@ -162,12 +176,14 @@ def test_s8_hint_names_store(first_write, opened, ctx, path):
     assert caught.value.hint.endswith("awsv file accept --older --backend office")
 
 
-def test_s8_older_copy_found_under_lock_is_not_written(first_write, opened, path, monkeypatch):
+def test_s8_older_copy_found_under_lock_is_not_written(
+    first_write: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = opened()
     store.get(KEY)
     real = store.store.file.locked
 
-    def late(check):
+    def late(check: Any) -> Any:
         path.write_bytes(first_write)
         return real(check)
 
@@ -177,7 +193,7 @@ def test_s8_older_copy_found_under_lock_is_not_written(first_write, opened, path
     assert path.read_bytes() == first_write
 
 
-def test_s8_accepted_older_copy_is_written(first_write, opened, ctx, path):
+def test_s8_accepted_older_copy_is_written(first_write: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     path.write_bytes(first_write)
     assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
@@ -186,7 +202,7 @@ def test_s8_accepted_older_copy_is_written(first_write, opened, ctx, path):
 
 
 @pytest.fixture
-def forked(first_write, opened, machine, path, ctx):
+def forked(first_write: Any, opened: Any, machine: Any, path: Any, ctx: FakeContext) -> Any:
     """Two machines wrote the same file at the same time, and the write of the other machine won."""
     before = path.read_bytes()
     other = machine("other")
@@ -197,7 +213,7 @@ def forked(first_write, opened, machine, path, ctx):
     return other
 
 
-def test_s8_fork_is_read_with_warning_and_not_written(forked, opened, ctx, path):
+def test_s8_fork_is_read_with_warning_and_not_written(forked: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     data = path.read_bytes()
     store = opened()
     for read in reads(store):
@@ -214,7 +230,7 @@ def test_s8_fork_is_read_with_warning_and_not_written(forked, opened, ctx, path)
     assert forked.notes == []
 
 
-def test_s8_accepted_fork_is_written(forked, opened, ctx):
+def test_s8_accepted_fork_is_written(forked: Any, opened: Any, ctx: FakeContext) -> None:
     with pytest.raises(StorageConflict, match="but fork") as caught:
         maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
@@ -227,14 +243,14 @@ def test_s8_accepted_fork_is_written(forked, opened, ctx):
 
 
 @pytest.fixture
-def replaced(first_write, opened, ctx, path, tmp_path, machine):
+def replaced(first_write: Any, opened: Any, ctx: FakeContext, path: Any, tmp_path: Path, machine: Any) -> None:
     """A different store, with its own passphrase, in place of the recorded one."""
     other = tmp_path / "elsewhere"
     FileBackend(machine("other", "theirs"), other).put(KEY, Secret("theirs"))
     shutil.copyfile(other / "store.vlt", path)
 
 
-def test_s8_different_store_is_not_touched(replaced, opened, ctx, path):
+def test_s8_different_store_is_not_touched(replaced: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     data, asked = path.read_bytes(), len(ctx.unlocked)
     store = opened()
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.need(store.store)):
@@ -246,7 +262,9 @@ def test_s8_different_store_is_not_touched(replaced, opened, ctx, path):
     assert (len(ctx.unlocked), ctx.notes) == (asked, [])  # our passphrase is not tried on it
 
 
-def test_s8_accepted_different_store_is_used(replaced, opened, machine, tmp_path, ctx):
+def test_s8_accepted_different_store_is_used(
+    replaced: Any, opened: Any, machine: Any, tmp_path: Path, ctx: FakeContext
+) -> None:
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
         maintenance.accept(opened(theirs).store, RollbackStatus.FORK, nullcontext())
@@ -255,7 +273,7 @@ def test_s8_accepted_different_store_is_used(replaced, opened, machine, tmp_path
     assert opened(theirs).put(KEY, Secret("x"))
 
 
-def test_s8_accept_requires_right_passphrase(replaced, opened, ctx):
+def test_s8_accept_requires_right_passphrase(replaced: Any, opened: Any, ctx: FakeContext) -> None:
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
@@ -265,21 +283,25 @@ def test_s8_accept_requires_right_passphrase(replaced, opened, ctx):
 
 
 @pytest.mark.parametrize("whole_folder", [False, True])
-def test_s8_missing_recorded_store_is_not_recreated(first_write, opened, ctx, folder, path, whole_folder):
+def test_s8_missing_recorded_store_is_not_recreated(
+    first_write: Any, opened: Any, ctx: FakeContext, folder: Any, path: Any, whole_folder: Any
+) -> None:
     shutil.rmtree(folder) if whole_folder else path.unlink()
     store, asked = opened(), len(ctx.unlocked)
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.create(store.store)):
         with pytest.raises(StorageUnavailable, match=r"store.vlt is gone") as caught:
             call()
         assert caught.value.exit_code == 4
-        assert "awsv file restore" in caught.value.hint
-        assert "awsv file accept --replaced" in caught.value.hint
+        assert "awsv file restore" in caught.value.hint  # type: ignore[operator]
+        assert "awsv file accept --replaced" in caught.value.hint  # type: ignore[operator]
     assert not path.exists()
     assert folder.exists() != whole_folder
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_store_removed_during_wait_is_not_recreated(first_write, opened, path, monkeypatch):
+def test_s8_store_removed_during_wait_is_not_recreated(
+    first_write: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = opened()
     real = store.store.file.locked
     monkeypatch.setattr(store.store.file, "locked", lambda check: (path.unlink(), real(check))[1])
@@ -288,7 +310,9 @@ def test_s8_store_removed_during_wait_is_not_recreated(first_write, opened, path
     assert not path.exists()
 
 
-def test_s8_accepted_missing_store_is_forgotten(first_write, opened, path, tmp_path, ctx):
+def test_s8_accepted_missing_store_is_forgotten(
+    first_write: Any, opened: Any, path: Any, tmp_path: Path, ctx: FakeContext
+) -> None:
     path.unlink()
     assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     assert places(tmp_path) == []
@@ -297,7 +321,7 @@ def test_s8_accepted_missing_store_is_forgotten(first_write, opened, path, tmp_p
     assert opened().get(KEY).value == Secret("new")
 
 
-def test_accept_of_recorded_state_does_nothing(first_write, opened, ctx, tmp_path):
+def test_accept_of_recorded_state_does_nothing(first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     for flag in (RollbackStatus.OLDER, RollbackStatus.FORK, RollbackStatus.REPLACED):
@@ -325,13 +349,13 @@ def test_accept_of_recorded_state_does_nothing(first_write, opened, ctx, tmp_pat
         ("", (b"a", 5, b"m"), None, RollbackStatus.UNKNOWN),
     ],
 )
-def test_memory_compare_returns_status(here, newest, found, status):
+def test_memory_compare_returns_status(here: Any, newest: Any, found: Any, status: Any) -> None:
     stores = frozenset(name.encode() for name in here)
     memory = Memory(stores, None, StoreState(*newest) if newest else None, complete=True)
     assert memory.compare(StoreState(*found) if found else None) is status
 
 
-def test_store_state_round_trips_largest_epoch():
+def test_store_state_round_trips_largest_epoch() -> None:
     mark = StoreState(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
     assert StoreState.parse(mark.to_bytes()) == mark
 
@@ -360,7 +384,7 @@ print(*context.notes)
 
 
 @pytest.mark.slow
-def test_s12_sixteen_writers_raise_no_alarm(opened, folder, ctx, figure):
+def test_s12_sixteen_writers_raise_no_alarm(opened: Any, folder: Any, ctx: FakeContext, figure: Any) -> None:
     opened().put("counters/one", Secret("0"))
     count = sample(5, 25)
     processes = [

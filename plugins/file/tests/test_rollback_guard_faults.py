@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +22,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # t
 KEY = "credentials/dev"
 
 
-def anchors(tmp_path):
+def anchors(tmp_path: Any) -> Any:
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
-def reads(store):
+def reads(store: Any) -> Any:
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def test_s8_anchor_off_records_nothing(first_write, opened, path, tmp_path):
+def test_s8_anchor_off_records_nothing(first_write: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     home = tmp_path / "ephemeral"
     context = FakeContext(home, store="file", passphrases=["right"], options={"anchor": False})
     assert opened(context).put(KEY, Secret("3"))
@@ -44,10 +46,12 @@ def test_s8_anchor_off_records_nothing(first_write, opened, path, tmp_path):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_repeated_read_syncs_once(first_write, opened, ctx, tmp_path, monkeypatch, enabled):
+def test_repeated_read_syncs_once(
+    first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: Any
+) -> None:
     """Also if the anchor is off or cannot be written."""
     shutil.rmtree(tmp_path / "state")
-    ctx.options["anchor"] = enabled
+    ctx.options["anchor"] = enabled  # type: ignore[index]
     if enabled:
         monkeypatch.setattr(atomic_file.AtomicFile, "locked", refused)
     synced = []
@@ -59,17 +63,17 @@ def test_repeated_read_syncs_once(first_write, opened, ctx, tmp_path, monkeypatc
     assert len(synced) == (1 if enabled else 0)
 
 
-def refused(*_):
+def refused(*_: Any) -> Any:
     raise StorageDenied("read-only")
 
 
-def test_anchor_option_is_boolean():
+def test_anchor_option_is_boolean() -> None:
     (spec,) = vault_storage_backends()
     option = spec.options[1]
     assert (option.name, option.default, option.parse("off"), option.parse("on")) == ("anchor", True, False, True)
 
 
-def spoil_with(data):
+def spoil_with(data: Any) -> Any:
     return lambda anchor: anchor.write_bytes(data)
 
 
@@ -85,7 +89,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_s8_damaged_anchor_warns_and_blocks_nothing(first_write, opened, ctx, tmp_path, how, path):
+def test_s8_damaged_anchor_warns_and_blocks_nothing(
+    first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path, how: Any, path: Any
+) -> None:
     (anchor,) = anchors(tmp_path)
     DAMAGE[how](anchor)
     store = opened()
@@ -104,7 +110,9 @@ def test_s8_damaged_anchor_warns_and_blocks_nothing(first_write, opened, ctx, tm
 
 
 @pytest.mark.parametrize("damaged", ["newest state", "place"])
-def test_s8_read_with_damaged_anchor_records_nothing(first_write, opened, tmp_path, damaged):
+def test_s8_read_with_damaged_anchor_records_nothing(
+    first_write: Any, opened: Any, tmp_path: Path, damaged: Any
+) -> None:
     """The file may be an older copy or a different store: only a write or the user can decide that."""
     folder = tmp_path / "state/anchors"
     for file in folder.glob("*.json"):
@@ -119,7 +127,9 @@ def test_s8_read_with_damaged_anchor_records_nothing(first_write, opened, tmp_pa
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
-def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(first_write, opened, ctx, tmp_path, kind):
+def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(
+    first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path, kind: Any
+) -> None:
     (anchor,) = anchors(tmp_path)
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -132,7 +142,7 @@ def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(first_write, opened, c
     assert precious.read_text() == "precious"
 
 
-def test_s8_accept_repairs_damaged_anchor(first_write, opened, ctx, tmp_path):
+def test_s8_accept_repairs_damaged_anchor(first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
     maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
@@ -141,7 +151,7 @@ def test_s8_accept_repairs_damaged_anchor(first_write, opened, ctx, tmp_path):
     assert ctx.notes == []
 
 
-def test_s8_unwritable_state_folder_fails_no_write(opened, ctx, tmp_path, path):
+def test_s8_unwritable_state_folder_fails_no_write(opened: Any, ctx: FakeContext, tmp_path: Path, path: Any) -> None:
     ctx.state_dir.write_text("a file where the folder should be")
     opened().put(KEY, Secret("1"))
     store = opened()
@@ -152,7 +162,9 @@ def test_s8_unwritable_state_folder_fails_no_write(opened, ctx, tmp_path, path):
     assert opened().get(KEY).value == Secret("3")
 
 
-def test_s8_read_only_state_folder_fails_no_write(first_write, child, folder, tmp_path, monkeypatch):
+def test_s8_read_only_state_folder_fails_no_write(
+    first_write: Any, child: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reads do not warn; writes work and warn."""
     user = None
     shutil.rmtree(tmp_path / "state")
@@ -165,7 +177,7 @@ def test_s8_read_only_state_folder_fails_no_write(first_write, child, folder, tm
     (tmp_path / "state").chmod(0o500)
     monkeypatch.chdir(tmp_path)  # the folders above may be closed to the other user
 
-    def work():
+    def work() -> Any:
         from pathlib import Path
 
         context = FakeContext(Path(), passphrases=["right"])
@@ -179,7 +191,7 @@ def test_s8_read_only_state_folder_fails_no_write(first_write, child, folder, tm
     assert status == 0
 
 
-def test_anchors_are_private(first_write, tmp_path):
+def test_anchors_are_private(first_write: Any, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     assert anchor.stat().st_mode & 0o777 == 0o600
     assert anchor.parent.stat().st_mode & 0o777 == 0o700

@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,24 +22,24 @@ KEY = "credentials/dev"
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path: Path) -> Any:
     """The folder of the store, in a folder that can be moved."""
     return tmp_path / "sync/sub/vault"
 
 
 @pytest.fixture
-def path(home):
+def path(home: Any) -> Any:
     return home / "store.vlt"
 
 
 @pytest.fixture
-def at(ctx):
+def at(ctx: FakeContext) -> Any:
     """A function that opens the store in a folder, with this context or another."""
     return lambda folder, context=ctx: FileBackend(context, folder)
 
 
 @pytest.fixture
-def made(at, home, path):
+def made(at: Any, home: Any, path: Any) -> Any:
     """A store that was written three times; the bytes of the first write."""
     store = at(home)
     store.put(KEY, Secret("1"))
@@ -47,11 +49,11 @@ def made(at, home, path):
     return first
 
 
-def anchors(tmp_path):
+def anchors(tmp_path: Any) -> Any:
     return tmp_path / "state/anchors"
 
 
-def told_and_not_written(store, ctx):
+def told_and_not_written(store: Any, ctx: Any) -> Any:
     """It is an older copy: one warning, and a write is refused."""
     assert store.get(KEY).value == Secret("1")
     (note,) = ctx.notes
@@ -61,7 +63,7 @@ def told_and_not_written(store, ctx):
     return True
 
 
-def copied(path, folder):
+def copied(path: Any, folder: Any) -> Any:
     folder.mkdir(mode=0o700, parents=True)
     shutil.copyfile(path, folder / "store.vlt")
     (folder / "store.vlt").chmod(0o600)
@@ -71,25 +73,33 @@ def copied(path, folder):
 # -- wherever it lies --------------------------------------------------------------------------------------------------
 
 
-def test_s8_rollback_is_detected_behind_symlinked_parent(made, at, home, path, ctx, tmp_path):
+def test_s8_rollback_is_detected_behind_symlinked_parent(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     path.write_bytes(made)
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
     (tmp_path / "sync/sub").symlink_to("sub2")
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_rollback_is_detected_in_renamed_folder(made, at, path, ctx, tmp_path):
+def test_s8_rollback_is_detected_in_renamed_folder(
+    made: Any, at: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     path.write_bytes(made)
     (tmp_path / "sync").rename(tmp_path / "drive")
     assert told_and_not_written(at(tmp_path / "drive/sub/vault"), ctx)
 
 
-def test_s8_rollback_is_detected_in_copied_folder(made, at, path, ctx, tmp_path):
+def test_s8_rollback_is_detected_in_copied_folder(
+    made: Any, at: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     path.write_bytes(made)
     assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
 
 
-def test_s8_newest_copy_in_another_folder_is_recorded_without_warning(made, at, path, ctx, tmp_path):
+def test_s8_newest_copy_in_another_folder_is_recorded_without_warning(
+    made: Any, at: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     copy = copied(path, tmp_path / "copy")
     assert at(copy).get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -98,7 +108,9 @@ def test_s8_newest_copy_in_another_folder_is_recorded_without_warning(made, at, 
         at(copy).get(KEY)
 
 
-def test_s8_symlink_to_different_store_is_detected(made, at, home, ctx, tmp_path):
+def test_s8_symlink_to_different_store_is_detected(
+    made: Any, at: Any, home: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     """Also if that store is recorded for the place to which the link leads."""
     at(tmp_path / "theirs/vault").put(KEY, Secret("theirs"))
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
@@ -109,7 +121,9 @@ def test_s8_symlink_to_different_store_is_detected(made, at, home, ctx, tmp_path
     assert at(home).get(KEY).value == Secret("theirs")
 
 
-def test_s8_older_copy_of_forgotten_store_is_detected(made, at, home, path, ctx):
+def test_s8_older_copy_of_forgotten_store_is_detected(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext
+) -> None:
     path.unlink()
     maintenance.accept(at(home).store, RollbackStatus.REPLACED, nullcontext())
     path.write_bytes(made)
@@ -120,7 +134,9 @@ def test_s8_older_copy_of_forgotten_store_is_detected(made, at, home, path, ctx)
 # -- copies that are meant ---------------------------------------------------------------------------------------------
 
 
-def test_s8_accepted_copy_is_written_and_first_copy_raises_no_alarm(made, at, home, path, ctx, tmp_path):
+def test_s8_accepted_copy_is_written_and_first_copy_raises_no_alarm(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     newest = path.read_bytes()
     path.write_bytes(made)
     copy = copied(path, tmp_path / "copy")
@@ -133,7 +149,9 @@ def test_s8_accepted_copy_is_written_and_first_copy_raises_no_alarm(made, at, ho
         at(copy).put("credentials/other", Secret("y"))
 
 
-def test_s8_accepted_different_store_may_be_older(made, at, home, path, ctx, tmp_path):
+def test_s8_accepted_different_store_may_be_older(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     there = tmp_path / "there"
     at(there).put(KEY, Secret("theirs"))
     (there / "store.vlt").write_bytes(made)
@@ -145,7 +163,9 @@ def test_s8_accepted_different_store_may_be_older(made, at, home, path, ctx, tmp
     assert len(ctx.notes) == 1
 
 
-def test_s8_verify_of_backup_changes_no_anchor(made, at, home, path, ctx, tmp_path):
+def test_s8_verify_of_backup_changes_no_anchor(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     write_copy(tmp_path / "backup", made, overwrite=False)
     assert maintenance.open_copy(at(home).store, tmp_path / "backup").entries.keys() == {KEY}
     path.write_bytes(made)
@@ -154,7 +174,9 @@ def test_s8_verify_of_backup_changes_no_anchor(made, at, home, path, ctx, tmp_pa
 
 
 @pytest.mark.parametrize("how", ["gone", "folder gone", "damaged", "elsewhere"])
-def test_restored_store_is_newer_than_every_anchor(made, at, home, path, ctx, tmp_path, how):
+def test_restored_store_is_newer_than_every_anchor(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path, how: Any
+) -> None:
     """A damaged file has no epoch; no other machine may take the restored store for an older copy."""
     write_copy(tmp_path / "backup", made, overwrite=False)
     folder = tmp_path / "elsewhere" if how == "elsewhere" else home
@@ -173,7 +195,9 @@ def test_restored_store_is_newer_than_every_anchor(made, at, home, path, ctx, tm
 # -- the two kinds of files --------------------------------------------------------------------------------------------
 
 
-def test_s8_kill_between_anchor_writes_raises_no_alarm_and_hides_no_rollback(made, at, home, path, ctx, tmp_path):
+def test_s8_kill_between_anchor_writes_raises_no_alarm_and_hides_no_rollback(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     """Whichever of the two was not written."""
     for pattern in ("store-*.json", "[!s]*.json"):
         for found in anchors(tmp_path).glob(pattern):
@@ -187,7 +211,9 @@ def test_s8_kill_between_anchor_writes_raises_no_alarm_and_hides_no_rollback(mad
 
 @pytest.mark.parametrize("pattern", ["store-*.json", "[!s]*.json"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 5000])
-def test_s8_damaged_anchor_warns_and_write_repairs_it(made, at, home, path, ctx, tmp_path, pattern, damage):
+def test_s8_damaged_anchor_warns_and_write_repairs_it(
+    made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path, pattern: Any, damage: Any
+) -> None:
     (found,) = anchors(tmp_path).glob(pattern)
     found.write_bytes(damage)
     store = at(home)
@@ -201,7 +227,7 @@ def test_s8_damaged_anchor_warns_and_write_repairs_it(made, at, home, path, ctx,
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_late_writer_does_not_lower_anchor(made, at, home, tmp_path, path):
+def test_s8_late_writer_does_not_lower_anchor(made: Any, at: Any, home: Any, tmp_path: Path, path: Any) -> None:
     """Two copies have two locks, so the writer with fewer writes may be the last to record its state."""
     late = at(home).store
     mark = late.read().store_state
@@ -212,7 +238,9 @@ def test_s8_late_writer_does_not_lower_anchor(made, at, home, tmp_path, path):
     assert anchor.read_bytes() == newest
 
 
-def test_s8_anchor_of_place_is_not_anchor_of_store(made, at, home, ctx, tmp_path):
+def test_s8_anchor_of_place_is_not_anchor_of_store(
+    made: Any, at: Any, home: Any, ctx: FakeContext, tmp_path: Path
+) -> None:
     """Before a file is authenticated, an attacker chooses its identity, which may be the name of another file."""
     (place,) = anchors(tmp_path).glob("[!s]*.json")
     before = place.read_bytes()
@@ -225,7 +253,7 @@ def test_s8_anchor_of_place_is_not_anchor_of_store(made, at, home, ctx, tmp_path
 
 
 @pytest.fixture
-def as_before(made, at, home, tmp_path):
+def as_before(made: Any, at: Any, home: Any, tmp_path: Path) -> None:
     """The state folder as version 0.1.0 left it: one file, by the path, with the newest state."""
     mark = at(home).store.read().store_state
     shutil.rmtree(anchors(tmp_path))
@@ -235,17 +263,21 @@ def as_before(made, at, home, tmp_path):
     (anchors(tmp_path) / f"{name}.json").chmod(0o600)
 
 
-def test_s8_anchor_of_0_1_0_is_used(as_before, at, home, path, ctx, made):
+def test_s8_anchor_of_0_1_0_is_used(as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any) -> None:
     path.write_bytes(made)
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_anchor_of_0_1_0_is_used_at_other_path(as_before, at, path, ctx, made, tmp_path):
+def test_s8_anchor_of_0_1_0_is_used_at_other_path(
+    as_before: Any, at: Any, path: Any, ctx: FakeContext, made: Any, tmp_path: Path
+) -> None:
     path.write_bytes(made)
     assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
 
 
-def test_s8_anchor_of_0_1_0_is_migrated_by_read(as_before, at, home, path, ctx, made, tmp_path):
+def test_s8_anchor_of_0_1_0_is_migrated_by_read(
+    as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any, tmp_path: Path
+) -> None:
     assert at(home).get(KEY).value == Secret("3")
     assert len(list(anchors(tmp_path).glob("store-*.json"))) == 1
     at(home).put(KEY, Secret("4"))
@@ -254,7 +286,9 @@ def test_s8_anchor_of_0_1_0_is_migrated_by_read(as_before, at, home, path, ctx, 
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_anchor_of_0_1_0_can_be_replaced_by_accept(as_before, at, home, path, ctx, made):
+def test_s8_anchor_of_0_1_0_can_be_replaced_by_accept(
+    as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any
+) -> None:
     path.write_bytes(made)
     maintenance.accept(at(home).store, RollbackStatus.OLDER, nullcontext())
     at(home).put(KEY, Secret("2"))
@@ -265,7 +299,9 @@ def test_s8_anchor_of_0_1_0_can_be_replaced_by_accept(as_before, at, home, path,
 
 
 @pytest.mark.parametrize("fork", [False, True])
-def test_s8_older_copy_is_refused_without_terminal(made, at, home, path, tmp_path, fork):
+def test_s8_older_copy_is_refused_without_terminal(
+    made: Any, at: Any, home: Any, path: Any, tmp_path: Path, fork: Any
+) -> None:
     context = FakeContext(tmp_path, store="office", passphrases=["right"], attended=False)
     if fork:
         other = FakeContext(tmp_path / "other", store="file", passphrases=["right"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,17 +17,17 @@ from vault_testkit.context import FakeContext
 A, B = b"a" * 16, b"b" * 16
 
 
-def mark(epoch, store=A, mac=b"m" * 32):
+def mark(epoch: Any, store: Any = A, mac: Any = b"m" * 32) -> Any:
     return StoreState(store, epoch, mac)
 
 
-def fields(**changes):
+def fields(**changes: Any) -> Any:
     value = {"epoch": 1, "format": 1, "mac": vlt.to_base64(b"m" * 32), "store": vlt.to_base64(A)}
     return vlt.canonical({**value, **changes})
 
 
 @pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
-def test_store_state_round_trips(epoch):
+def test_store_state_round_trips(epoch: Any) -> None:
     assert StoreState.parse(mark(epoch).to_bytes()) == mark(epoch)
 
 
@@ -47,12 +49,12 @@ def test_store_state_round_trips(epoch):
     ],
     ids=str,
 )
-def test_parse_refuses_field_out_of_range(changes):
+def test_parse_refuses_field_out_of_range(changes: Any) -> None:
     with pytest.raises(ValueError):
         StoreState.parse(fields(**changes))
 
 
-def test_compare_with_newest_state_returns_status():
+def test_compare_with_newest_state_returns_status() -> None:
     assert compare(None, mark(5)) is RollbackStatus.UNKNOWN
     assert compare(mark(5), mark(4)) is RollbackStatus.OLDER
     assert compare(mark(5), mark(5)) is RollbackStatus.SAME
@@ -77,7 +79,7 @@ def test_compare_with_newest_state_returns_status():
     ],
     ids=str,
 )
-def test_compare_checks_place_first(here, found, status):
+def test_compare_checks_place_first(here: Any, found: Any, status: Any) -> None:
     assert Memory(frozenset(here), A, mark(5), complete=True).compare(found) is status
 
 
@@ -85,23 +87,23 @@ def test_compare_checks_place_first(here, found, status):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     made = tmp_path / "real"
     made.mkdir(mode=0o700)
     return made
 
 
 @pytest.fixture
-def anchored(ctx, folder):
+def anchored(ctx: FakeContext, folder: Any) -> Any:
     """A function that makes the anchor of a store in a folder."""
     return lambda where=folder, context=ctx: RollbackGuard(context, where / "store.vlt")
 
 
-def files(ctx):
+def files(ctx: Any) -> Any:
     return {path.name: json.loads(path.read_bytes()) for path in (ctx.state_dir / "anchors").glob("*.json")}
 
 
-def old_style(ctx, name, value):
+def old_style(ctx: Any, name: Any, value: Any) -> None:
     """The anchor of a place with the newest state, as version 0.1.0 wrote it."""
     path = ctx.state_dir / "anchors" / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,14 +111,14 @@ def old_style(ctx, name, value):
     path.chmod(0o600)
 
 
-def test_newest_state_at_any_place_of_same_store_is_used(ctx, anchored):
+def test_newest_state_at_any_place_of_same_store_is_used(ctx: FakeContext, anchored: Any) -> None:
     for number, (epoch, store) in enumerate([(3, A), (7, A), (5, A), (9, B)]):
         old_style(ctx, f"{number}.json", mark(epoch, store))
     found = anchored().read(A)
     assert (found.newest, found.complete, found.here) == (mark(7), False, frozenset())
 
 
-def test_each_place_and_store_has_its_own_anchor(ctx, anchored, tmp_path):
+def test_each_place_and_store_has_its_own_anchor(ctx: FakeContext, anchored: Any, tmp_path: Path) -> None:
     for number in range(40):
         where = tmp_path / str(number)
         where.mkdir()
@@ -125,7 +127,7 @@ def test_each_place_and_store_has_its_own_anchor(ctx, anchored, tmp_path):
     assert all(anchored(tmp_path / str(number)).read().here for number in range(40))
 
 
-def test_linked_place_is_recorded_by_both_paths(ctx, anchored, folder, tmp_path):
+def test_linked_place_is_recorded_by_both_paths(ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder.parent)
     anchored(link / "real").pin(mark(1))
@@ -136,7 +138,9 @@ def test_linked_place_is_recorded_by_both_paths(ctx, anchored, folder, tmp_path)
     assert anchored(link / "real").read().here == {A}
 
 
-def test_memory_is_complete_if_every_path_has_anchor(ctx, anchored, folder, tmp_path):
+def test_memory_is_complete_if_every_path_has_anchor(
+    ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path
+) -> None:
     anchored().pin(mark(1))
     assert anchored().read(A).complete
     link = tmp_path / "link"
@@ -146,10 +150,10 @@ def test_memory_is_complete_if_every_path_has_anchor(ctx, anchored, folder, tmp_
     assert anchored(link).read(A).complete
 
 
-def test_advance_without_change_takes_no_lock(ctx, anchored, monkeypatch):
+def test_advance_without_change_takes_no_lock(ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     anchored().pin(mark(2))
 
-    def refuse(*_args):
+    def refuse(*_args: Any) -> Any:
         raise AssertionError("locked")
 
     monkeypatch.setattr(atomic_file.AtomicFile, "locked", refuse)
@@ -158,7 +162,7 @@ def test_advance_without_change_takes_no_lock(ctx, anchored, monkeypatch):
     assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
 
 
-def test_advance_never_lowers_state_or_changes_place(ctx, anchored):
+def test_advance_never_lowers_state_or_changes_place(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(2))
     anchored().advance(mark(1))
     anchored().advance(mark(2, mac=b"x" * 32))
@@ -169,11 +173,13 @@ def test_advance_never_lowers_state_or_changes_place(ctx, anchored):
     assert (found.here, found.newest) == ({A}, mark(3))
 
 
-def test_advance_keeps_state_written_during_wait(ctx, anchored, monkeypatch):
+def test_advance_keeps_state_written_during_wait(
+    ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchored().pin(mark(2))
     real = atomic_file.AtomicFile.locked
 
-    def late(self, check):
+    def late(self: Any, check: Any) -> Any:
         monkeypatch.setattr(atomic_file.AtomicFile, "locked", real)
         anchored().pin(mark(9))
         return real(self, check)
@@ -183,7 +189,7 @@ def test_advance_keeps_state_written_during_wait(ctx, anchored, monkeypatch):
     assert anchored().read(A).newest == mark(9)
 
 
-def test_accept_replaced_keeps_newest_state(ctx, anchored):
+def test_accept_replaced_keeps_newest_state(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(5))
     anchored().accept(mark(3), RollbackStatus.REPLACED)
     assert anchored().read(A).newest == mark(5)
@@ -194,7 +200,7 @@ def test_accept_replaced_keeps_newest_state(ctx, anchored):
     assert (found.here, found.newest) == ({B}, mark(1, B))
 
 
-def test_pin_never_records_older_state(ctx, anchored):
+def test_pin_never_records_older_state(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(5))
     anchored().pin(mark(4))
     assert anchored().read(A).newest == mark(5)
@@ -202,7 +208,7 @@ def test_pin_never_records_older_state(ctx, anchored):
     assert anchored().read(A).newest == mark(5, mac=b"x" * 32)
 
 
-def test_damaged_flag_lasts_until_next_read_and_warns_once(ctx, anchored):
+def test_damaged_flag_lasts_until_next_read_and_warns_once(ctx: FakeContext, anchored: Any) -> None:
     one = anchored()
     one.pin(mark(1))
     path = ctx.state_dir / "anchors" / f"store-{A.hex()}.json"
@@ -219,7 +225,7 @@ def test_damaged_flag_lasts_until_next_read_and_warns_once(ctx, anchored):
     assert not one.damaged
 
 
-def test_advance_with_damaged_place_records_nothing(ctx, anchored):
+def test_advance_with_damaged_place_records_nothing(ctx: FakeContext, anchored: Any) -> None:
     one = anchored()
     one.pin(mark(1))
     one.path.write_bytes(b"{}")
@@ -230,7 +236,7 @@ def test_advance_with_damaged_place_records_nothing(ctx, anchored):
     assert one.read(A).newest == mark(1)
 
 
-def test_pin_warns_if_place_cannot_be_written(ctx, anchored, monkeypatch):
+def test_pin_warns_if_place_cannot_be_written(ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = anchored()
     one.path.with_name(f"{one.path.name}.lock").mkdir(parents=True)
     one.path.parent.chmod(0o700)
@@ -241,7 +247,7 @@ def test_pin_warns_if_place_cannot_be_written(ctx, anchored, monkeypatch):
         one.accept(mark(1), RollbackStatus.OLDER)
 
 
-def test_forget_removes_place_and_keeps_store(ctx, anchored):
+def test_forget_removes_place_and_keeps_store(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(4))
     anchored().forget()
     assert list(files(ctx)) == [f"store-{A.hex()}.json"]
@@ -249,7 +255,7 @@ def test_forget_removes_place_and_keeps_store(ctx, anchored):
     assert anchored().read(A).newest == mark(4)
 
 
-def test_forget_removes_symlink(ctx, anchored, tmp_path):
+def test_forget_removes_symlink(ctx: FakeContext, anchored: Any, tmp_path: Path) -> None:
     one = anchored()
     one.pin(mark(4))
     one.path.unlink()
@@ -258,7 +264,7 @@ def test_forget_removes_symlink(ctx, anchored, tmp_path):
     assert not one.path.is_symlink()
 
 
-def test_disabled_guard_reads_and_writes_nothing(tmp_path, folder, anchored):
+def test_disabled_guard_reads_and_writes_nothing(tmp_path: Path, folder: Any, anchored: Any) -> None:
     off = FakeContext(tmp_path / "off", store="file", options={"anchor": False})
     one = anchored(context=off)
     one.pin(mark(1))
@@ -269,6 +275,6 @@ def test_disabled_guard_reads_and_writes_nothing(tmp_path, folder, anchored):
     assert not off.state_dir.exists()
 
 
-def test_lock_of_anchor_has_short_timeout():
+def test_lock_of_anchor_has_short_timeout() -> None:
     assert rollback_guard._PATIENCE <= 2
     assert rollback_guard._LIMIT <= 65_536

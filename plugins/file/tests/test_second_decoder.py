@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -16,7 +17,7 @@ QUESTIONS = {"passphrase": "Passphrase: ", "key": "Key .base64.: ", "recovery": 
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_s19_second_decoder_opens_golden_files_by_command_line(path):
+def test_s19_second_decoder_opens_golden_files_by_command_line(path: Any) -> None:
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     secret = expected.get("secret", expected.get("passphrase"))
     kind = expected.get("type", "passphrase")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from vault_core import vlt
@@ -11,7 +14,7 @@ from vault_plugin_file.status import lines, row, status
 
 
 @pytest.fixture
-def made(opened):
+def made(opened: Any) -> Any:
     """A store that was written three times; its backend."""
     store = opened()
     for number in range(3):
@@ -19,7 +22,7 @@ def made(opened):
     return store
 
 
-def test_status_never_prompts_and_shows_no_secret(made, opened, ctx, path):
+def test_status_never_prompts_and_shows_no_secret(made: Any, opened: Any, ctx: Any, path: Any) -> None:
     asked = len(ctx.unlocked)
     facts = status(opened().store)
     assert len(ctx.unlocked) == asked
@@ -33,21 +36,21 @@ def test_status_never_prompts_and_shows_no_secret(made, opened, ctx, path):
     assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots)"
 
 
-def test_counted_uses_singular_for_one(opened):
+def test_counted_uses_singular_for_one(opened: Any) -> None:
     store = opened()
     store.put("credentials/a", Secret("x"))
     assert any(line.endswith(" bytes, 1 write") for line in lines(status(store.store)))
 
 
-def test_cost_of_current_kdf_is_not_called_less(ctx, folder):
+def test_cost_of_current_kdf_is_not_called_less(ctx: Any, folder: Any) -> None:
     store = FileBackend(ctx, folder, cost=vlt.Argon2id())
     store.put("credentials/a", Secret("x"))
     (slot,) = status(store.store)["slots"]
     assert row(slot)[-1] == "argon2id 64 MiB, 3 passes, 4 lanes"
 
 
-def test_status_shows_each_anchor_state(made, opened, path, ctx, tmp_path):
-    def state():
+def test_status_shows_each_anchor_state(made: Any, opened: Any, path: Any, ctx: Any, tmp_path: Path) -> None:
+    def state() -> Any:
         facts = status(opened().store)
         return facts["anchor"]["state"], "\n".join(lines(facts))
 
@@ -72,7 +75,7 @@ def test_status_shows_each_anchor_state(made, opened, path, ctx, tmp_path):
     assert state()[0] == "off"
 
 
-def test_status_without_store_reports_it(opened, folder):
+def test_status_without_store_reports_it(opened: Any, folder: Any) -> None:
     facts = status(opened().store)
     assert (facts["exists"], facts["anchor"]["state"]) == (False, "none")
     assert "the file does not exist" in "\n".join(lines(facts))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,20 +23,20 @@ from vault_testkit.context import FakeContext
 HEAD = 16
 
 
-def read(data, dek):
+def read(data: Any, dek: Any) -> Any:
     """Everything that a reader verifies, except for the derivation of the slot key."""
     envelope = vlt_file.parse(data)
     entries = vlt_file.decrypt(envelope, dek)
     return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
 
 
-def refused(data, dek):
+def refused(data: Any, dek: Any) -> Any:
     with pytest.raises(ValueError):
         read(data, dek)
     return True
 
 
-def test_decode_returns_values(made, folder, values):
+def test_decode_returns_values(made: Any, folder: Any, values: Any) -> None:
     data, _, dek, _ = made
     assert {name: value.reveal_text() for name, value in read(data, dek).items()} == values
     assert through_backend(folder, data) is None
@@ -44,7 +46,7 @@ def test_decode_returns_values(made, folder, values):
 
 
 @pytest.mark.slow
-def test_s1_flipped_bit_is_refused(made, figure):
+def test_s1_flipped_bit_is_refused(made: Any, figure: Any) -> None:
     data, _, dek, _ = made
     changed = bytearray(data)
     for bit in range(len(data) * 8):
@@ -56,7 +58,7 @@ def test_s1_flipped_bit_is_refused(made, figure):
 
 
 @pytest.fixture
-def keyed(made, tmp_path):
+def keyed(made: Any, tmp_path: Path) -> Any:
     """A store with a key slot and a passphrase slot, and a context that has both secrets."""
     _, table, dek, entries = made
     context = FakeContext(tmp_path, passphrases=["right"], options={"anchor": False})
@@ -65,14 +67,14 @@ def keyed(made, tmp_path):
     return vlt_file.encode(table, dek, 3, entries), context
 
 
-def bits_of_the_id(data):
+def bits_of_the_id(data: Any) -> Any:
     """Where the store's id is, as text: of each character a bit makes another one that is as good."""
     text = header_of(data)["store"].encode()
     start = data.index(text)
     return list(range(start * 8, (start + len(text)) * 8))
 
 
-def test_s1_flipped_bit_is_refused_by_backend(keyed, folder, figure):
+def test_s1_flipped_bit_is_refused_by_backend(keyed: Any, folder: Any, figure: Any) -> None:
     """The errors are typed and name the file. (5: the store's id is in every slot's key, so none of them opens.)"""
     data, context = keyed
     assert through_backend(folder, data, context) is None
@@ -91,13 +93,13 @@ def test_s1_flipped_bit_is_refused_by_backend(keyed, folder, figure):
     )
 
 
-def test_s2_truncated_file_is_refused(made, figure):
+def test_s2_truncated_file_is_refused(made: Any, figure: Any) -> None:
     data, _, dek, _ = made
     assert all(refused(data[:length], dek) for length in range(len(data)))
     figure(f"{len(data)} truncations, 0 accepted")
 
 
-def test_s2_inserted_or_deleted_bytes_are_refused(made, figure):
+def test_s2_inserted_or_deleted_bytes_are_refused(made: Any, figure: Any) -> None:
     data, _, dek, _ = made
     for position in range(len(data)):
         assert refused(data[:position] + data[position + 1 :], dek)
@@ -110,7 +112,7 @@ def test_s2_inserted_or_deleted_bytes_are_refused(made, figure):
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 15, 16, 100, 1200, 4000])
-def test_truncated_file_is_reported_as_truncated(made, folder, length):
+def test_truncated_file_is_reported_as_truncated(made: Any, folder: Any, length: Any) -> None:
     error = through_backend(folder, made[0][:length])
     assert isinstance(error, StorageCorrupt)
     assert "store.vlt is damaged: it is truncated" in error.message
@@ -118,14 +120,14 @@ def test_truncated_file_is_reported_as_truncated(made, folder, length):
 
 
 @given(st.binary(max_size=300))
-def test_arbitrary_bytes_are_refused(made, tail):
+def test_arbitrary_bytes_are_refused(made: Any, tail: Any) -> None:
     data, _, dek, _ = made
     for candidate in (tail, vlt_file.MAGIC + tail, data[:HEAD] + tail, data[: len(data) // 2] + tail):
         assert refused(candidate, dek)
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04" + bytes(100), b"not a store\n", b"\x89PNG\r\n\x1a\n" + bytes(99)])
-def test_foreign_file_is_reported_as_not_a_store(folder, data):
+def test_foreign_file_is_reported_as_not_a_store(folder: Any, data: Any) -> None:
     error = through_backend(folder, data)
     assert isinstance(error, StorageCorrupt)
     assert "is not an awsv store" in error.message
@@ -136,7 +138,7 @@ def test_foreign_file_is_reported_as_not_a_store(folder, data):
     "break_",
     [lambda d: d.replace(b"\r\n", b"\n"), lambda d: d.replace(b"\n", b"\r\n"), lambda d: bytes(b & 127 for b in d)],
 )
-def test_text_mode_damage_is_refused_by_signature(made, break_):
+def test_text_mode_damage_is_refused_by_signature(made: Any, break_: Any) -> None:
     with pytest.raises(ValueError):
         vlt_file.parse(break_(made[0]))
 
@@ -184,7 +186,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_s3_header_with_invalid_json_is_refused(made, independent, name, folder):
+def test_s3_header_with_invalid_json_is_refused(made: Any, independent: Any, name: Any, folder: Any) -> None:
     data, _, dek, _ = made
     length = int.from_bytes(data[12:16], "big")
     text = TEXTS[name](data[16 : 16 + length])
@@ -197,10 +199,10 @@ def test_s3_header_with_invalid_json_is_refused(made, independent, name, folder)
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_s3_header_with_invalid_field_is_refused(made, independent, name, folder):
+def test_s3_header_with_invalid_field_is_refused(made: Any, independent: Any, name: Any, folder: Any) -> None:
     """Refused because of its form, before the authentication code is checked."""
     data = made[0]
-    changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))
+    changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))  # type: ignore[dict-item]
     with pytest.raises(ValueError):
         vlt_file.parse(changed)
     untouched(folder, changed)
@@ -209,7 +211,7 @@ def test_s3_header_with_invalid_field_is_refused(made, independent, name, folder
 
 
 @pytest.mark.parametrize("field", ["epoch", "fsalt", "slots", "store"])
-def test_s3_header_without_field_is_refused(made, field, folder):
+def test_s3_header_without_field_is_refused(made: Any, field: Any, folder: Any) -> None:
     header = header_of(made[0])
     del header[field]
     changed = with_header(made[0], vlt.canonical(header))
@@ -218,7 +220,7 @@ def test_s3_header_without_field_is_refused(made, field, folder):
     untouched(folder, changed)
 
 
-def test_s3_too_many_or_duplicate_slots_are_refused(made, folder):
+def test_s3_too_many_or_duplicate_slots_are_refused(made: Any, folder: Any) -> None:
     header = header_of(made[0])
     for slots in ([{**header["slots"][0], "id": f"{n:016x}"} for n in range(9)], [header["slots"][0]] * 2):
         changed = with_header(made[0], vlt.canonical({**header, "slots": slots}))
@@ -228,7 +230,7 @@ def test_s3_too_many_or_duplicate_slots_are_refused(made, folder):
 
 
 @pytest.mark.parametrize("length", [0, 65_537, 2**32 - 1])
-def test_invalid_header_length_is_refused(made, length):
+def test_invalid_header_length_is_refused(made: Any, length: Any) -> None:
     data = made[0]
     with pytest.raises(ValueError, match=f"header length is {length}"):
         vlt_file.parse(data[:12] + length.to_bytes(4, "big") + data[16:])
@@ -239,7 +241,7 @@ def test_invalid_header_length_is_refused(made, length):
 
 @pytest.mark.parametrize("version", [0, 2, 65_535])
 @pytest.mark.parametrize("write", [False, True])
-def test_s4_newer_version_is_reported(made, folder, snapshot, version, write):
+def test_s4_newer_version_is_reported(made: Any, folder: Any, snapshot: Any, version: Any, write: Any) -> None:
     data = made[0][:8] + version.to_bytes(2, "big") + made[0][10:]
     error = through_backend(folder, data)
     before = snapshot()
@@ -247,7 +249,7 @@ def test_s4_newer_version_is_reported(made, folder, snapshot, version, write):
     store = FileBackend(context, folder)
     calls = [lambda: store.get("a/b"), lambda: list(store.keys())]
     if write:
-        calls = [lambda: store.put("a/b", Secret("x")), lambda: store.delete("a/b")]
+        calls = [lambda: store.put("a/b", Secret("x")), lambda: store.delete("a/b")]  # type: ignore[list-item, return-value]
     for call in calls:
         with pytest.raises(StorageCorrupt, match="was written by a newer version of awsv") as caught:
             call()
@@ -257,7 +259,7 @@ def test_s4_newer_version_is_reported(made, folder, snapshot, version, write):
     assert snapshot() == before
 
 
-def test_unknown_flags_are_refused(made, folder):
+def test_unknown_flags_are_refused(made: Any, folder: Any) -> None:
     error = through_backend(folder, made[0][:10] + b"\x80\0" + made[0][12:])
     assert "newer version of awsv: unknown flags 0x8000" in error.message
 
@@ -265,7 +267,7 @@ def test_unknown_flags_are_refused(made, folder):
 # -- S7: exchanges -----------------------------------------------------------------------------------------------------
 
 
-def test_s7_parts_of_old_and_new_file_do_not_mix(made):
+def test_s7_parts_of_old_and_new_file_do_not_mix(made: Any) -> None:
     data, table, dek, entries = made
     other = vlt_file.encode(table, dek, 3, entries)
     assert len(other) == len(data)

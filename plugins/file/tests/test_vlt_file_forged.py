@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from vault_testkit.context import FakeContext
 # -- S5, S6: parameters ------------------------------------------------------------------------------------------------
 
 
-def with_slot(data, **changes):
+def with_slot(data: Any, **changes: Any) -> Any:
     header = header_of(data)
     kdf = changes.pop("kdf", {})
     header["slots"] = [copy.deepcopy(header["slots"][0])]
@@ -37,7 +39,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("kdf", HOSTILE, ids=str)
-def test_s5_hostile_kdf_parameters_are_refused_without_prompt(made, folder, kdf, monkeypatch):
+def test_s5_hostile_kdf_parameters_are_refused_without_prompt(
+    made: Any, folder: Any, kdf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is no prompt, no key derivation and no write."""
     derived = []
     monkeypatch.setattr(primitives, "argon2id", lambda *args, **more: derived.append(args))
@@ -57,7 +61,7 @@ def test_s5_hostile_kdf_parameters_are_refused_without_prompt(made, folder, kdf,
         {"commit": vlt.to_base64(bytes(32))},
     ],
 )
-def test_s6_changed_kdf_parameters_are_refused(made, folder, change):
+def test_s6_changed_kdf_parameters_are_refused(made: Any, folder: Any, change: Any) -> None:
     data = with_slot(made[0], **change)
     assert isinstance(through_backend(folder, data), WrongSecret)
     with pytest.raises(WrongSecret):
@@ -67,7 +71,7 @@ def test_s6_changed_kdf_parameters_are_refused(made, folder, change):
 
 @pytest.mark.parametrize("field", ["wrap", "commit", "salt"])
 @pytest.mark.parametrize("between", ["slots", "stores"])
-def test_s6_exchanged_slot_parts_are_refused(made, folder, tmp_path, field, between):
+def test_s6_exchanged_slot_parts_are_refused(made: Any, folder: Any, tmp_path: Path, field: Any, between: Any) -> None:
     """Between the slots of one store, and between two stores with the same passphrase."""
     header = header_of(made[0])
     if between == "stores":
@@ -90,13 +94,13 @@ def test_s6_exchanged_slot_parts_are_refused(made, folder, tmp_path, field, betw
     assert (folder / "store.vlt").read_bytes() == data
 
 
-def test_s6_damaged_slot_with_right_passphrase_is_corrupt(made, folder):
+def test_s6_damaged_slot_with_right_passphrase_is_corrupt(made: Any, folder: Any) -> None:
     error = through_backend(folder, with_slot(made[0], wrap=vlt.to_base64(bytes(48))))
     assert isinstance(error, StorageCorrupt)
     assert "the passphrase is right" in error.message
 
 
-def test_s6_changed_slot_table_is_refused(made, folder):
+def test_s6_changed_slot_table_is_refused(made: Any, folder: Any) -> None:
     header = header_of(made[0])
     for slots in (
         header["slots"][:1],
@@ -112,7 +116,7 @@ def test_s6_changed_slot_table_is_refused(made, folder):
 # -- S7: exchanges -----------------------------------------------------------------------------------------------------
 
 
-def test_s7_exchanged_entries_are_refused(made, folder):
+def test_s7_exchanged_entries_are_refused(made: Any, folder: Any) -> None:
     _, table, dek, entries = made
     a, b = entries["credentials/a"], entries["credentials/b"]
     older = vlt_file.seal_entry(table, dek, "seeds/c", 2, Secret("older"))

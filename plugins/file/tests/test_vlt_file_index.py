@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,12 +17,12 @@ NAMES = st.tuples(TEXT, TEXT).map("/".join)
 SEALED = st.binary(max_size=40).map(vlt.to_base64)
 
 
-def index(entries, epoch=9):
+def index(entries: Any, epoch: int = 9) -> Any:
     return vlt_file.Index(vlt.canonical(entries), epoch)
 
 
 @given(st.dictionaries(NAMES, st.tuples(SEALED, st.integers(1, 9))), st.lists(NAMES, max_size=5))
-def test_index_finds_each_name_and_no_other(entries, others):
+def test_index_finds_each_name_and_no_other(entries: Any, others: Any) -> None:
     made = index({name: {"s": sealed, "v": version} for name, (sealed, version) in entries.items()})
     expected = {name: vlt_file.Entry(version, sealed) for name, (sealed, version) in entries.items()}
     assert {name: made[name] for name in entries} == expected
@@ -30,19 +32,19 @@ def test_index_finds_each_name_and_no_other(entries, others):
 
 
 @pytest.mark.parametrize("name", ["", "a", "a/b:", 'a/b":{"s":"', "a/B", "\xe9/x", "a/b,", "?/x"])
-def test_index_does_not_find_invalid_name(name):
+def test_index_does_not_find_invalid_name(name: Any) -> None:
     assert name not in index({"a/b": {"s": "AAAA", "v": 1}, "a/c": {"s": "AAAA", "v": 2}})
 
 
 @pytest.mark.parametrize("field", [{"v": 0}, {"v": 10}, {"v": 10**20}, {"v": -1}, {"v": "1"}, {"s": 1}, {"x": 1}])
-def test_malformed_entry_is_refused(field):
+def test_malformed_entry_is_refused(field: Any) -> None:
     made = index({"a/a": {"s": "AAAA", "v": 1}, "a/b": {"s": "AAAA", "v": 1, **field}, "a/c": {"s": "AAAA", "v": 1}})
     for look in (lambda: made["a/b"], made.whole):
         with pytest.raises((KeyError, ValueError)):
             look()
 
 
-def many(opened, number):
+def many(opened: Any, number: Any) -> None:
     """A store with this number of entries."""
     opened().put("a/0", Secret("x"))
     store = opened()
@@ -54,12 +56,12 @@ def many(opened, number):
     store.store.file.path.write_bytes(vlt_file.encode(state.table, state.dek, 3, entries))
 
 
-def test_get_parses_few_rows(opened, monkeypatch, figure):
+def test_get_parses_few_rows(opened: Any, monkeypatch: pytest.MonkeyPatch, figure: Any) -> None:
     """One entry is decoded, in a store of any size. Times are not checked, as they depend on the machine."""
     real, decoded, rows = vlt_file.Entry, [], []
 
     class Rows:
-        def search(self, text, start, pattern=vlt_file._ROW):
+        def search(self, text: Any, start: Any, pattern: Any = vlt_file._ROW) -> Any:
             rows.append(start)
             return pattern.search(text, start)
 
@@ -77,7 +79,7 @@ def test_get_parses_few_rows(opened, monkeypatch, figure):
     figure(f"get among 1,000 entries: {looked} rows looked at, 1 entry decoded; list: 1,000")
 
 
-def test_list_or_write_refuses_malformed_entry(opened):
+def test_list_or_write_refuses_malformed_entry(opened: Any) -> None:
     """Only a process with the key can write one, so a get of another entry does not check for it."""
     many(opened, 3)
     store = opened()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.security import sample
@@ -10,14 +12,14 @@ from vault_core.api import Secret
 from vault_plugin_file import vlt_file
 
 
-def read(data, dek):
+def read(data: Any, dek: Any) -> Any:
     """All entries in these bytes."""
     envelope = vlt_file.parse(data)
     entries = vlt_file.decrypt(envelope, dek)
     return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
 
 
-def rebuilt(made, plaintext):
+def rebuilt(made: Any, plaintext: Any) -> Any:
     """The store with another plaintext, encrypted with the right keys."""
     data, table, dek, _ = made
     envelope = vlt_file.parse(data)
@@ -26,7 +28,7 @@ def rebuilt(made, plaintext):
     return head + vlt.encrypt(key, plaintext, head)
 
 
-def framed(index, size=None, fill=b"\0"):
+def framed(index: Any, size: Any = None, fill: bytes = b"\0") -> Any:
     text = (len(index) if size is None else size).to_bytes(4, "big") + index
     return text + fill * (-len(text) % 4096)
 
@@ -58,7 +60,7 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
         framed(vlt.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
     ],
 )
-def test_payload_of_invalid_form_is_refused(made, independent, plaintext):
+def test_payload_of_invalid_form_is_refused(made: Any, independent: Any, plaintext: Any) -> None:
     data = rebuilt(made, plaintext)
     with pytest.raises(ValueError):
         vlt_file.decrypt(vlt_file.parse(data), made[2]).whole()
@@ -66,7 +68,7 @@ def test_payload_of_invalid_form_is_refused(made, independent, plaintext):
         independent.read_file(data, "right")
 
 
-def test_empty_index_and_full_block_round_trip(made):
+def test_empty_index_and_full_block_round_trip(made: Any) -> None:
     dek = made[2]
     assert read(rebuilt(made, framed(b"{}")), dek) == {}
     assert len(framed(FULL)) == 4096
@@ -81,7 +83,7 @@ def test_empty_index_and_full_block_round_trip(made):
 # -- S17: fresh keys ---------------------------------------------------------------------------------------------------
 
 
-def test_s17_two_writes_of_same_content_share_no_bytes(made):
+def test_s17_two_writes_of_same_content_share_no_bytes(made: Any) -> None:
     _, table, dek, entries = made
     one, two = (vlt_file.parse(vlt_file.encode(table, dek, 3, entries)) for _ in range(2))
     blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
@@ -89,7 +91,7 @@ def test_s17_two_writes_of_same_content_share_no_bytes(made):
     assert one.fsalt != two.fsalt
 
 
-def test_s17_salts_are_never_reused(made, figure):
+def test_s17_salts_are_never_reused(made: Any, figure: Any) -> None:
     """Of the file and of an entry: 32 bytes each, 31 of them in the first 42 characters of base64."""
     _, table, dek, entries = made
     count = sample(1000, 10_000)
@@ -102,7 +104,7 @@ def test_s17_salts_are_never_reused(made, figure):
     figure(f"{count} writes of one content, {len(files)} different salts of the file, {len(sealed)} of the entry")
 
 
-def test_file_contains_no_name_or_value(made, values):
+def test_file_contains_no_name_or_value(made: Any, values: Any) -> None:
     data = made[0]
     for text in (*values, *values.values(), "credentials", "seeds"):
         assert text.encode() not in data[16:]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.lossy import LossyFront, lossy
+from support.lossy_proxy import LossyProxy, lossy
 from support.openbao import Server
 from vault_plugin_hashicorp.plugin import vault_passphrase_sources, vault_storage_backends
 from vault_plugin_hashicorp.store import Store
@@ -51,7 +51,7 @@ def open_store(context: Callable[..., FakeContext]) -> Iterator[Open]:
 
 
 @pytest.fixture
-def front(openbao: Server) -> Iterator[LossyFront]:
+def front(openbao: Server) -> Iterator[LossyProxy]:
     """A recording proxy before the server, which is also a plain HTTP proxy."""
     with lossy(openbao.url) as front:
         yield front

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.lossy import lossy
+from support.lossy_proxy import lossy
 from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_hashicorp import client
@@ -105,11 +105,11 @@ def test_response_with_wrong_types_is_an_error(
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
     for place, whole in answers.items():
-        for field in whole:
+        for field in whole:  # type: ignore[attr-defined]
 
             def answer(path: str, place: str = place, field: str = field) -> Answer:
                 found = next(at for at in answers if at in path)
-                data = answers[found] | ({field: odd} if found == place else {})
+                data = answers[found] | ({field: odd} if found == place else {})  # type: ignore[operator]
                 if "list=true" in path:
                     data = {"keys": odd if odd is not None else ["a"]}
                 return 200, {}, json.dumps({"data": data}).encode()

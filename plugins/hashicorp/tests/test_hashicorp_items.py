@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.lossy import LossyFront, first
+from support.lossy_proxy import LossyProxy, first
 from support.openbao import Refused, Server
 from vault_core.api import (
     ABSENT,
@@ -37,13 +37,13 @@ def person(openbao: Server) -> str:
 
 @pytest.fixture
 def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store:
-    return open_store(openbao.environ(person))[0]
+    return open_store(openbao.environ(person))[0]  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def behind(front: LossyFront, person: str, open_store: Callable[..., Any]) -> Store:
+def behind(front: LossyProxy, person: str, open_store: Callable[..., Any]) -> Store:
     """The user's store, through the recording proxy."""
-    return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
+    return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]  # type: ignore[no-any-return]
 
 
 def at(store: Store, key: str, *, kind: str = "data") -> str:
@@ -181,7 +181,7 @@ def test_item_written_by_hand_is_read(openbao: Server, store: Store) -> None:
 # -- lost answers ------------------------------------------------------------------------------------------------------
 
 
-def test_put_with_lost_response_is_not_repeated(front: LossyFront, behind: Store) -> None:
+def test_put_with_lost_response_is_not_repeated(front: LossyProxy, behind: Store) -> None:
     front.lose_answer = first(2, "POST", "/data/")
     version = behind.put("test/key", ONE, expect=ABSENT)
     assert version.startswith("1@")
@@ -190,7 +190,7 @@ def test_put_with_lost_response_is_not_repeated(front: LossyFront, behind: Store
     assert (item.version, item.value) == (version, ONE)
 
 
-def test_put_with_lost_response_is_recognised_after_replacement(front: LossyFront, behind: Store, store: Store) -> None:
+def test_put_with_lost_response_is_recognised_after_replacement(front: LossyProxy, behind: Store, store: Store) -> None:
     """Our write was version 1, another client's is version 2: ours is not repeated over theirs."""
 
     def lose_and_replace(method: str, path: str) -> bool:
@@ -208,7 +208,7 @@ def test_put_with_lost_response_is_recognised_after_replacement(front: LossyFron
     assert item.value == TWO
 
 
-def test_put_with_lost_response_is_unknown_after_deletion(front: LossyFront, behind: Store, store: Store) -> None:
+def test_put_with_lost_response_is_unknown_after_deletion(front: LossyProxy, behind: Store, store: Store) -> None:
     """It cannot be decided whose version was destroyed, so the outcome is reported as unknown."""
 
     def lose_and_delete(method: str, path: str) -> bool:
@@ -227,7 +227,7 @@ def test_put_with_lost_response_is_unknown_after_deletion(front: LossyFront, beh
 
 @pytest.mark.parametrize("expect", [ABSENT, ANY], ids=["if there is none", "in any case"])
 def test_write_of_another_process_is_not_taken_for_lost_one(
-    expect: Any, front: LossyFront, behind: Store, store: Store
+    expect: Any, front: LossyProxy, behind: Store, store: Store
 ) -> None:
     """The request is lost, another client writes that version, and the retry is refused."""
     lose = first(1, "POST", "/data/")
@@ -249,7 +249,7 @@ def test_write_of_another_process_is_not_taken_for_lost_one(
     assert item.value == (TWO if expect is ABSENT else ONE)
 
 
-def test_lagging_standby_is_waited_for(front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lagging_standby_is_waited_for(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our version, whose response was lost, is not visible at first: it is not taken for another process's."""
     read, late = behind.service.read, [3]
 
@@ -265,7 +265,7 @@ def test_lagging_standby_is_waited_for(front: LossyFront, behind: Store, monkeyp
     assert late == [0]
 
 
-def test_delete_with_lost_response_is_recognised(front: LossyFront, behind: Store) -> None:
+def test_delete_with_lost_response_is_recognised(front: LossyProxy, behind: Store) -> None:
     version = behind.put("test/key", ONE)
     front.lose_answer = first(1, "POST", "/data/")
     assert behind.delete("test/key", expect=version) is True
@@ -274,7 +274,7 @@ def test_delete_with_lost_response_is_recognised(front: LossyFront, behind: Stor
 
 @pytest.mark.parametrize("expect", [ANY, ABSENT], ids=["any", "absent"])
 def test_put_with_unknown_outcome_is_an_error(
-    front: LossyFront, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
+    front: LossyProxy, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.5)
     front.lose_answer = lambda method, path: method == "POST" and "/data/" in path
@@ -282,7 +282,7 @@ def test_put_with_unknown_outcome_is_an_error(
         behind.put("test/key", ONE, expect=expect)
 
 
-def test_retry_can_be_cancelled(front: LossyFront, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_can_be_cancelled(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def enough() -> None:
         raise Cancelled("the time for this is over")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.busy import seconds
-from support.lossy import LossyFront
+from support.lossy_proxy import LossyProxy
 from support.openbao import Refused, Server, free_port, initialise, unseal, wait_for
 from vault_core.api import (
     ABSENT,
@@ -295,7 +295,7 @@ def test_namespaces_are_separate(openbao: Server, open_store: Open) -> None:
 
 
 def test_netrc_is_not_read(
-    openbao: Server, front: LossyFront, tmp_path: Path, open_store: Open, monkeypatch: pytest.MonkeyPatch
+    openbao: Server, front: LossyProxy, tmp_path: Path, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login canary password canary\n")
     (tmp_path / ".netrc").chmod(0o600)

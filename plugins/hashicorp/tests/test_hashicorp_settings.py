@@ -75,7 +75,7 @@ def trying(answer: Answer | Exception) -> Any:
             raise answer
         return answer
 
-    made._wait = lambda function: function()
+    made._wait = lambda function: function()  # type: ignore[assignment, method-assign]
     return made._try(ask)
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from support import proxies
 from support.endless import endless
-from support.lossy import LossyFront
+from support.lossy_proxy import LossyProxy
 from support.openbao import Server
 from vault_core.api import Cancelled, ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
 from vault_plugin_hashicorp import client
@@ -44,7 +44,7 @@ Open = Callable[..., Any]
     ],
 )
 def test_proxies_follow_settings(
-    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyFront, context: Callable[..., FakeContext]
+    environ: dict[str, str], is_used: bool, openbao: Server, front: LossyProxy, context: Callable[..., FakeContext]
 ) -> None:
     """For a reserved address (RFC 5737): a request to it can only arrive through the proxy."""
     told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
@@ -60,7 +60,7 @@ def test_proxies_follow_settings(
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_loopback_never_uses_proxy(
-    scheme: str, name: str, openbao: Server, front: LossyFront, context: Callable[..., FakeContext], open_store: Open
+    scheme: str, name: str, openbao: Server, front: LossyProxy, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
     """It would be sent to the network unencrypted; Vault's own programs do not use a proxy here, either."""
     environ = proxies.everywhere(front.url) | {"VAULT_TOKEN": openbao.token, "VAULT_PROXY_ADDR": front.url}
@@ -74,14 +74,14 @@ def test_loopback_never_uses_proxy(
 @pytest.mark.parametrize(
     "address", ["http://vault.example.com:8200", "http://127.1:8200", "http://vault\\.localhost", "https://a,http://b"]
 )
-def test_plain_http_is_refused(address: str, front: LossyFront, open_store: Open) -> None:
+def test_plain_http_is_refused(address: str, front: LossyProxy, open_store: Open) -> None:
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server") as refused:
         open_store({"VAULT_TOKEN": "canary", "http_proxy": front.url}, address=address)
     assert refused.value.exit_code == 2
     assert front.seen == []
 
 
-def test_plain_http_is_allowed_by_setting(openbao: Server, front: LossyFront, open_store: Open) -> None:
+def test_plain_http_is_allowed_by_setting(openbao: Server, front: LossyProxy, open_store: Open) -> None:
     environ = {"VAULT_TOKEN": openbao.token, "http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "vault"}
     store, host = open_store(environ, address="http://vault:8200")
     store.put("test/key", Secret("value"))
@@ -110,7 +110,7 @@ def test_loopback_check_matches_url_library(rest: str) -> None:
     try:
         refuse_plain_http(url, {})
         prepared = requests.Request("GET", url).prepare().url
-        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]
+        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]  # type: ignore[arg-type]
     except (ConfigError, requests.exceptions.RequestException, urllib3.exceptions.LocationParseError):
         return
     assert all(is_loopback(str(host).strip("[]")) for host in hosts)

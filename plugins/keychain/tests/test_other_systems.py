@@ -152,7 +152,7 @@ def test_kwallet_without_library_is_unavailable(
 ) -> None:
     """``keyring`` uses dbus-python for KWallet, but does not depend on it."""
     try:
-        import dbus  # noqa: F401 - whether it is there
+        import dbus  # type: ignore[import-not-found]  # noqa: F401 - whether it is there
     except ImportError:
         pass
     else:

@@ -221,6 +221,7 @@ def test_many_short_clients_do_not_crash_daemon(
 # -- what can be wrong -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_missing_bus_is_unavailable(store: Callable[..., KeychainStore], tmp_path: Path) -> None:
     refused(store({}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
     refused(store({"XDG_RUNTIME_DIR": str(tmp_path)}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
@@ -228,6 +229,7 @@ def test_missing_bus_is_unavailable(store: Callable[..., KeychainStore], tmp_pat
         refused(store({"DBUS_SESSION_BUS_ADDRESS": address}), StorageUnavailable, address)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("answers", [[], [b"OK 0123456789abcdef0123456789abcdef\r\n"]], ids=["silent", "half"])
 def test_unresponsive_bus_is_unavailable(
     answers: list[bytes], store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch

@@ -11,8 +11,8 @@ import pytest
 from support import secret_service
 from support.dbus_services import KWALLET as KWALLET_SERVICE
 from support.home import PROGRAM
+from support.overlay_env import OverlayEnv, failure
 from support.secret_service import desktop
-from support.sites import Site, failure
 from support.vaults import offline
 from vault_core.api import Context, StorageUnavailable
 from vault_plugin_keychain import plugin as offered
@@ -47,7 +47,7 @@ def test_keychain_is_keychain_of_platform(platform: str, kind: Kind, monkeypatch
     on(monkeypatch, platform)
     specs = {spec.name: spec for spec in offered.vault_storage_backends()}
     assert tuple(specs) == NAMES
-    assert offered.own() is kind
+    assert offered.own() is kind  # type: ignore[attr-defined]
     assert specs["keychain"].readers is not None
     assert {option.name for option in specs["keychain"].options} == (
         {"name", "collection-name"} if kind is SECRET_SERVICE else {"name"}
@@ -155,7 +155,7 @@ class K(KeyringBackend):
 @pytest.mark.parametrize("attack", ["variable", "keyringrc.cfg", "entry point", "null", "properties"])
 def test_keyring_settings_do_not_choose_keychain(attack: str, tmp_path: Path) -> None:
     """An attacker who sets variables, writes keyring's configuration or installs a backend of keyring gets no key."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     site.install("evil", {"keyring.backends": {"evil": "evil"}} if attack == "entry point" else {}, {"evil.py": EVIL})
     home = offline(tmp_path)
     mark = tmp_path / "mark"
@@ -192,7 +192,7 @@ def test_keyring_settings_do_not_choose_keychain(attack: str, tmp_path: Path) ->
 
 def test_keyring_settings_attack_plain_keyring(tmp_path: Path) -> None:
     """The effect of the same variable on plain ``keyring``."""
-    site = Site(tmp_path / "site")
+    site = OverlayEnv(tmp_path / "site")
     site.install("evil", {}, {"evil.py": EVIL})
     home, mark = offline(tmp_path), tmp_path / "mark"
     env = {"EVIL_MARK": str(mark), "PYTHON_KEYRING_BACKEND": "evil.K"}

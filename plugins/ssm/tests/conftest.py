@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.front import Front
 from support.moto import REGION, MotoServer
+from support.recording_proxy import RecordingProxy
 from vault_core.api import PassphraseRequest, Secret
 from vault_plugin_ssm.choices import identity
 from vault_plugin_ssm.plugin import vault_passphrase_sources
@@ -65,7 +65,7 @@ class Ssm:
 
 
 @pytest.fixture
-def ssm(tmp_path: Path, front: Front, moto: MotoServer) -> Ssm:
+def ssm(tmp_path: Path, front: RecordingProxy, moto: MotoServer) -> Ssm:
     """The source, as alice by the keys in the environment, with a parameter that is there."""
     environ = {
         "HOME": str(tmp_path),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vault_testkit import PassphraseContract, Setup
@@ -13,7 +15,7 @@ class TestByTheEnvironment(PassphraseContract):
     entry_point = "ssm"
 
     @pytest.fixture
-    def setup(self, ssm) -> Setup:
+    def setup(self, ssm: Any) -> Setup:
         return Setup(options={"parameter": ssm.options["parameter"], "credentials": "environment"}, environ=ssm.environ)
 
     @pytest.fixture
@@ -23,7 +25,7 @@ class TestByTheEnvironment(PassphraseContract):
 
 class TestByAProfile(TestByTheEnvironment):
     @pytest.fixture
-    def setup(self, ssm) -> Setup:
+    def setup(self, ssm: Any) -> Setup:
         ssm.profile(f"[profile reader]\n{ssm.keys()}")
         return Setup(
             options={"parameter": ssm.options["parameter"], "credentials": "profile:reader"}, environ=ssm.environ
@@ -34,6 +36,6 @@ class TestWithoutAws(PassphraseContract):
     entry_point = "ssm"
 
     @pytest.fixture
-    def setup(self, ssm) -> Setup:
+    def setup(self, ssm: Any) -> Setup:
         environ = {**ssm.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
         return Setup(options={"parameter": "/laptop/vault", "credentials": "environment"}, environ=environ)

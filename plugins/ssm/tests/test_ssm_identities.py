@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support import front as fault
+from support import recording_proxy as fault
 from support.busy import seconds
-from support.front import Front, running
 from support.moto import REGION
+from support.recording_proxy import RecordingProxy, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable, VaultError
 from vault_plugin_ssm.choices import identity
 
@@ -19,7 +20,7 @@ PASSPHRASE = "correct horse battery staple, canary"
 NOBODY = {"AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_SESSION_TOKEN": "nobody"}
 
 
-def refused(ssm, kind: type[VaultError], words: str) -> VaultError:
+def refused(ssm: Any, kind: type[VaultError], words: str) -> VaultError:
     with pytest.raises(kind, match=words) as caught:
         ssm.get()
     return caught.value
@@ -28,7 +29,7 @@ def refused(ssm, kind: type[VaultError], words: str) -> VaultError:
 # -- environment -------------------------------------------------------------------------------------------------------
 
 
-def test_the_environment_with_a_session(ssm, front: Front) -> None:
+def test_the_environment_with_a_session(ssm: Any, front: RecordingProxy) -> None:
     session = ssm.moto.client("sts", ssm.moto.alice).assume_role(RoleArn=ssm.moto.role_a, RoleSessionName="shell")
     keys = session["Credentials"]
     ssm.environ |= {
@@ -41,7 +42,7 @@ def test_the_environment_with_a_session(ssm, front: Front) -> None:
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_the_environment_without_a_key_falls_back_to_nothing(ssm, front: Front, name: str) -> None:
+def test_the_environment_without_a_key_falls_back_to_nothing(ssm: Any, front: RecordingProxy, name: str) -> None:
     ssm.environ[name] = ""
     (Path(ssm.environ["AWS_SHARED_CREDENTIALS_FILE"])).write_text(f"[default]\n{ssm.keys()}")
     refused(ssm, PassphraseError, f"names the environment, and {name} is not set")
@@ -51,14 +52,14 @@ def test_the_environment_without_a_key_falls_back_to_nothing(ssm, front: Front, 
 # -- profile:NAME ------------------------------------------------------------------------------------------------------
 
 
-def test_a_profiles_plain_key_and_not_the_environments(ssm, front: Front) -> None:
+def test_a_profiles_plain_key_and_not_the_environments(ssm: Any, front: RecordingProxy) -> None:
     ssm.environ |= NOBODY | {"AWS_PROFILE": "somebody", "AWS_DEFAULT_PROFILE": "somebody"}
     ssm.profile(f"[profile reader]\nregion = {REGION}\n", f"[reader]\n{ssm.keys()}")
     assert ssm.get().reveal_text() == PASSPHRASE
     assert [call.access_key_id for call in front.calls] == [ssm.moto.alice.access_key_id]
 
 
-def test_a_role_behind_a_role(ssm, front: Front) -> None:
+def test_a_role_behind_a_role(ssm: Any, front: RecordingProxy) -> None:
     ssm.environ |= NOBODY
     ssm.profile(
         f"[profile reader]\nrole_arn = {ssm.moto.role_b}\nsource_profile = middle\n"
@@ -70,7 +71,7 @@ def test_a_role_behind_a_role(ssm, front: Front) -> None:
     assert front.calls[2].access_key_id.startswith("ASIA")
 
 
-def test_the_program_of_somebody_else(ssm, front: Front, tmp_path: Path) -> None:
+def test_the_program_of_somebody_else(ssm: Any, front: RecordingProxy, tmp_path: Path) -> None:
     script = tmp_path / "other.py"
     alice = ssm.moto.alice
     answer = {"Version": 1, "AccessKeyId": alice.access_key_id, "SecretAccessKey": alice.secret_access_key}
@@ -82,7 +83,7 @@ def test_the_program_of_somebody_else(ssm, front: Front, tmp_path: Path) -> None
     assert "process-canary" not in error.message
 
 
-def test_a_program_may_take_longer_than_aws(ssm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_may_take_longer_than_aws(ssm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault_plugin_ssm.source.LIMIT_SECONDS", 0.5)
     monkeypatch.setattr("vault_plugin_ssm.aws_call.PROGRAM_SECONDS", 1.0)
     script = tmp_path / "other.py"
@@ -99,7 +100,7 @@ def test_a_program_may_take_longer_than_aws(ssm, tmp_path: Path, monkeypatch: py
 
 
 def test_a_profile_with_nothing_falls_back_to_nothing(
-    ssm, front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "boto").write_text("[Credentials]\naws_access_key_id = AKIABOTO\naws_secret_access_key = boto\n")
     machine = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": front.url, "BOTO_CONFIG": str(tmp_path / "boto")}
@@ -111,7 +112,7 @@ def test_a_profile_with_nothing_falls_back_to_nothing(
     assert front.calls == []
 
 
-def test_no_such_profile(ssm, front: Front) -> None:
+def test_no_such_profile(ssm: Any, front: RecordingProxy) -> None:
     ssm.profile("[profile other]\n")
     refused(ssm, ConfigError, "no profile 'reader' in .*/config")
     assert front.calls == []
@@ -124,14 +125,14 @@ def test_no_such_profile(ssm, front: Front) -> None:
         ("[profile reader]\nrole_arn = arn:aws:iam::1:role/a\nsource_profile = gone\n", "cannot be used: .*gone"),
     ],
 )
-def test_a_profile_that_makes_no_sense(ssm, front: Front, config: str, words: str) -> None:
+def test_a_profile_that_makes_no_sense(ssm: Any, front: RecordingProxy, config: str, words: str) -> None:
     ssm.profile(config)
     refused(ssm, PassphraseError, words)
     assert front.calls == []
 
 
 @pytest.mark.parametrize("where", ["reader", "base"])
-def test_nobody_is_asked_for_a_code(ssm, front: Front, where: str) -> None:
+def test_nobody_is_asked_for_a_code(ssm: Any, front: RecordingProxy, where: str) -> None:
     mfa = {where: "mfa_serial = arn:aws:iam::123456789012:mfa/phone\n"}
     ssm.profile(
         f"[profile reader]\nrole_arn = {ssm.moto.role_b}\nsource_profile = base\n{mfa.get('reader', '')}"
@@ -142,7 +143,7 @@ def test_nobody_is_asked_for_a_code(ssm, front: Front, where: str) -> None:
     assert front.calls == []
 
 
-def test_an_sso_profile_without_a_login(ssm, front: Front) -> None:
+def test_an_sso_profile_without_a_login(ssm: Any, front: RecordingProxy) -> None:
     ssm.profile(
         "[profile reader]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Reader\n"
         f"[sso-session corp]\nsso_region = {REGION}\nsso_start_url = https://corp.example/start\n"
@@ -151,7 +152,7 @@ def test_an_sso_profile_without_a_login(ssm, front: Front) -> None:
     assert front.calls == []
 
 
-def test_a_role_that_may_not_be_assumed(ssm, front: Front) -> None:
+def test_a_role_that_may_not_be_assumed(ssm: Any, front: RecordingProxy) -> None:
     ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
     front.on("AssumeRole", fault.deny("alice may not"))
     refused(ssm, SourceUnavailable, "profile 'reader' did not get keys: AWS refused AssumeRole: alice may not")
@@ -161,7 +162,7 @@ def test_a_role_that_may_not_be_assumed(ssm, front: Front) -> None:
 # -- imds --------------------------------------------------------------------------------------------------------------
 
 
-def test_the_instances_role(ssm, front: Front) -> None:
+def test_the_instances_role(ssm: Any, front: RecordingProxy) -> None:
     ssm.environ |= NOBODY | {"AWS_EC2_METADATA_SERVICE_ENDPOINT": front.url}
     ssm.options["credentials"] = identity("imds")
     assert ssm.get().reveal_text() == PASSPHRASE
@@ -170,7 +171,9 @@ def test_the_instances_role(ssm, front: Front) -> None:
     assert (last.action, last.access_key_id) == ("GetParameter", "test-key")
 
 
-def test_no_proxy_is_asked_for_the_instances_role(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_asked_for_the_instances_role(
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would answer with the role of the machine that it runs on."""
     with running(front.url) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
@@ -181,7 +184,7 @@ def test_no_proxy_is_asked_for_the_instances_role(ssm, front: Front, monkeypatch
         assert proxy.calls == []
 
 
-def test_no_instance(ssm, front: Front) -> None:
+def test_no_instance(ssm: Any, front: RecordingProxy) -> None:
     ssm.options["credentials"] = identity("imds")
     ssm.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     refused(ssm, PassphraseError, "this machine's instance role has no keys")
@@ -193,7 +196,7 @@ def test_no_instance(ssm, front: Front) -> None:
 # -- web-identity ------------------------------------------------------------------------------------------------------
 
 
-def test_a_web_identity(ssm, front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_identity(ssm: Any, front: RecordingProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", front.url)  # nobody else is asked to sign
     (tmp_path / "token").write_text("eyJhbGciOiJub25lIn0.e30.\n")
     ssm.environ |= NOBODY | {
@@ -210,7 +213,7 @@ def test_a_web_identity(ssm, front: Front, tmp_path: Path, monkeypatch: pytest.M
     assert dict(sts.parameters)["WebIdentityToken"] == "eyJhbGciOiJub25lIn0.e30."
 
 
-def test_a_web_identity_that_is_not_there(ssm, front: Front, tmp_path: Path) -> None:
+def test_a_web_identity_that_is_not_there(ssm: Any, front: RecordingProxy, tmp_path: Path) -> None:
     ssm.options["credentials"] = identity("web-identity")
     refused(ssm, PassphraseError, "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN is not set")
     ssm.environ |= {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "gone"), "AWS_ROLE_ARN": ssm.moto.role_a}

@@ -7,13 +7,14 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support import certificates, proxies
 from support.endless import endless
-from support.front import Fault, Front, running
 from support.moto import REGION, MotoServer
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
 from vault_plugin_ssm import isolated
 from vault_plugin_ssm.choices import identity
@@ -22,7 +23,7 @@ PASSPHRASE = "correct horse battery staple, canary"
 
 
 def test_a_hostile_process_environment_changes_nothing(
-    ssm, front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The context's environment is a copy from the start: what a library sets later does not count."""
     hostile = tmp_path / "hostile"
@@ -58,19 +59,19 @@ def test_a_hostile_process_environment_changes_nothing(
     assert "hostile" not in sys.modules
 
 
-def test_config_files_count_for_a_profile_only(ssm, front: Front) -> None:
+def test_config_files_count_for_a_profile_only(ssm: Any, front: RecordingProxy) -> None:
     ssm.root.joinpath("config").write_text("[[[ not a config\n")
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.calls[0].region == REGION
 
 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
-def test_endpoints_that_are_set(ssm, front: Front, setting: str) -> None:
+def test_endpoints_that_are_set(ssm: Any, front: RecordingProxy, setting: str) -> None:
     name_endpoint(ssm, setting, front.url)
     assert ssm.get().reveal_text() == PASSPHRASE
 
 
-def name_endpoint(ssm, setting: str, url: str) -> None:
+def name_endpoint(ssm: Any, setting: str, url: str) -> None:
     """Set an endpoint in one of the places that the SDKs know."""
     ssm.profile(f"[profile reader]\n{ssm.keys()}")
     del ssm.environ["AWS_ENDPOINT_URL"]
@@ -87,7 +88,7 @@ def name_endpoint(ssm, setting: str, url: str) -> None:
             )
 
 
-def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoints_that_are_not_set_here(ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the process, and one that the user said to ignore; AWS itself cannot be reached from this test."""
     ssm.environ["https_proxy"] = "http://127.0.0.1:9"
     ssm.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
@@ -104,14 +105,14 @@ def test_endpoints_that_are_not_set_here(ssm, front: Front, monkeypatch: pytest.
     "endpoint",
     ["http://ssm.example", "http://127.0.0.1.example:80", "http://[2001:db8::1]", "http://evil.example\\@localhost"],
 )
-def test_no_passphrase_in_the_clear(ssm, front: Front, endpoint: str) -> None:
+def test_no_passphrase_in_the_clear(ssm: Any, front: RecordingProxy, endpoint: str) -> None:
     ssm.environ |= {"AWS_ENDPOINT_URL": endpoint, "HTTP_PROXY": front.url}
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server"):
         ssm.get()
     assert front.calls == []
 
 
-def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
+def test_no_keys_in_the_clear_either(ssm: Any, front: RecordingProxy, tmp_path: Path) -> None:
     """The endpoint of STS, on the way to the parameter."""
     (tmp_path / "token").write_text("token")
     ssm.environ |= {
@@ -129,7 +130,7 @@ def test_no_keys_in_the_clear_either(ssm, front: Front, tmp_path: Path) -> None:
     assert front.calls == []
 
 
-def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -> None:
+def test_proxies_are_those_of_the_context(ssm: Any, front: RecordingProxy, moto: MotoServer) -> None:
     """For a host that nobody has: what reaches it went through the proxy."""
     ssm.environ |= {"AWS_ENDPOINT_URL": "http://ssm.invalid", "AWS_VAULT_PLAIN_HTTP": "ssm.invalid"}
     for spelt in proxies.VARIABLES:
@@ -146,7 +147,7 @@ def test_proxies_are_those_of_the_context(ssm, front: Front, moto: MotoServer) -
     assert len(front.calls) == 4
 
 
-def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm, front: Front) -> None:
+def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm: Any, front: RecordingProxy) -> None:
     """In a CGI program HTTP_PROXY is the header ``Proxy``, so anybody's ("httpoxy")."""
     ssm.environ |= {"AWS_ENDPOINT_URL": "http://ssm.invalid", "AWS_VAULT_PLAIN_HTTP": "*"}
     ssm.environ |= {"REQUEST_METHOD": "GET", "HTTP_PROXY": front.url}
@@ -158,7 +159,7 @@ def test_a_proxy_that_a_request_of_the_web_names_is_not_used(ssm, front: Front) 
 @pytest.mark.parametrize("setting", ["variable", "service variable", "profile", "services"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_what_is_for_this_machine_goes_to_no_proxy(
-    ssm, front: Front, moto: MotoServer, setting: str, host: str
+    ssm: Any, front: RecordingProxy, moto: MotoServer, setting: str, host: str
 ) -> None:
     url = front.url.replace("127.0.0.1", host)
     name_endpoint(ssm, setting, url)
@@ -168,7 +169,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy(
         assert (front.actions, proxy.calls) == (["GetParameter"], [])
 
 
-def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(ssm, moto: MotoServer, tmp_path: Path) -> None:
+def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(ssm: Any, moto: MotoServer, tmp_path: Path) -> None:
     authority = certificates.of_loopback(tmp_path / "certificate.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority)
@@ -178,7 +179,7 @@ def test_what_is_for_this_machine_goes_to_no_proxy_with_tls_either(ssm, moto: Mo
         assert (front.actions, proxy.calls) == (["GetParameter"], [])
 
 
-def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: Front, moto: MotoServer) -> None:
+def test_the_keys_of_a_role_go_to_no_proxy_either(ssm: Any, front: RecordingProxy, moto: MotoServer) -> None:
     """Clients that botocore makes by itself: STS, on the way to the parameter."""
     ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\nsource_profile = base\n[profile base]\n{ssm.keys()}")
     with running(moto.url) as proxy:
@@ -189,7 +190,7 @@ def test_the_keys_of_a_role_go_to_no_proxy_either(ssm, front: Front, moto: MotoS
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
 @pytest.mark.parametrize("status", [200, 400, 500])
-def test_an_answer_without_an_end_is_cut(ssm, status: int, chunked: bool) -> None:
+def test_an_answer_without_an_end_is_cut(ssm: Any, status: int, chunked: bool) -> None:
     with endless(status, chunked=chunked) as server:
         ssm.environ["AWS_ENDPOINT_URL"] = server.url
         with pytest.raises(SourceUnavailable, match="answers with more than 1 MiB"):
@@ -197,7 +198,7 @@ def test_an_answer_without_an_end_is_cut(ssm, status: int, chunked: bool) -> Non
         assert server.sent < 32 * 2**20
 
 
-def test_a_chunk_of_negative_length_has_the_same_limit(ssm) -> None:
+def test_a_chunk_of_negative_length_has_the_same_limit(ssm: Any) -> None:
     """http.client reads such a one to the end of the connection, all at once."""
     with endless(length="-1") as server:
         ssm.environ["AWS_ENDPOINT_URL"] = server.url
@@ -207,14 +208,14 @@ def test_a_chunk_of_negative_length_has_the_same_limit(ssm) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm, front: Front, status: int) -> None:
+def test_an_answer_that_would_blow_up_is_none_of_ssms(ssm: Any, front: RecordingProxy, status: int) -> None:
     front.on("GetParameter", Fault(status, b"[" * 200_000, {"Content-Type": "application/x-amz-json-1.1"}))
     with pytest.raises((SourceUnavailable, PassphraseError)) as refused:
         ssm.get()
     assert "[[" not in refused.value.message
 
 
-def test_a_redirection_is_not_followed(ssm, front: Front, moto: MotoServer) -> None:
+def test_a_redirection_is_not_followed(ssm: Any, front: RecordingProxy, moto: MotoServer) -> None:
     with running(moto.url) as elsewhere:
         front.on("GetParameter", Fault(307, b"", {"Location": elsewhere.url}))
         with pytest.raises((SourceUnavailable, PassphraseError)):
@@ -223,7 +224,7 @@ def test_a_redirection_is_not_followed(ssm, front: Front, moto: MotoServer) -> N
 
 
 def test_a_certificate_that_nobody_vouches_for(
-    ssm, moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ssm: Any, moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = certificates.of_loopback(tmp_path / "certificate.pem")
     for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
@@ -246,7 +247,9 @@ def test_a_certificate_that_nobody_vouches_for(
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, logging.CRITICAL])
-def test_no_sdk_says_anything_by_itself(capsys, caplog, level: int) -> None:
+def test_no_sdk_says_anything_by_itself(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, level: int
+) -> None:
     """Where no handler is found on the way, Python prints warnings to standard error by its last resort."""
     isolated.silence()
     for name in ("botocore", "boto3", "urllib3", "s3transfer"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.front import Fault, Front, running
+from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
 from vault_plugin_ssm import source
 
@@ -102,7 +102,7 @@ def test_a_program_does_not_read_what_is_for_the_child_of_exec(ssm: Any, program
     assert (tmp_path / "read").read_bytes() == b""
 
 
-def test_awsv_knows_itself_in_a_program(ssm: Any, front: Front, program: Path, tmp_path: Path) -> None:
+def test_awsv_knows_itself_in_a_program(ssm: Any, front: RecordingProxy, program: Path, tmp_path: Path) -> None:
     """A way back to awsv that no line of the config shows ends there: else each would start the next, for ever."""
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.actions == ["AssumeRole", "GetParameter"]
@@ -113,7 +113,7 @@ def test_awsv_knows_itself_in_a_program(ssm: Any, front: Front, program: Path, t
 
 
 @pytest.mark.parametrize("says", ["<html>canary</html>", "[]", '{"Version": 1', "'\\377\\376canary'"])
-def test_a_program_that_gives_no_keys(ssm: Any, front: Front, program: Path, says: str) -> None:
+def test_a_program_that_gives_no_keys(ssm: Any, front: RecordingProxy, program: Path, says: str) -> None:
     program.write_text(f"#!/bin/sh\nprintf '%b' '{says}'\n")
     with pytest.raises(SourceUnavailable, match="the program of profile 'base' gives no keys") as error:
         ssm.get()
@@ -121,7 +121,7 @@ def test_a_program_that_gives_no_keys(ssm: Any, front: Front, program: Path, say
     assert front.calls == []
 
 
-def test_a_program_that_cannot_be_started(ssm: Any, front: Front, program: Path) -> None:
+def test_a_program_that_cannot_be_started(ssm: Any, front: RecordingProxy, program: Path) -> None:
     program.unlink()
     with pytest.raises(PassphraseError, match="the program of profile 'base' cannot be started: No such file") as error:
         ssm.get()
@@ -146,7 +146,7 @@ def test_a_program_that_cannot_be_started(ssm: Any, front: Front, program: Path)
     ids=["no text", "expired"],
 )
 def test_keys_that_are_of_no_use_are_no_answer_of_aws(
-    ssm: Any, front: Front, program: Path, keys: dict[str, Any], told: str
+    ssm: Any, front: RecordingProxy, program: Path, keys: dict[str, Any], told: str
 ) -> None:
     program.write_text(f"#!/bin/sh\necho '{json.dumps({'Version': 1, **keys})}'\n")
     ssm.profile(f"[profile reader]\ncredential_process = {program}\n")
@@ -156,7 +156,7 @@ def test_keys_that_are_of_no_use_are_no_answer_of_aws(
     assert front.calls == []
 
 
-def test_a_web_identity_of_a_profile_whose_token_is_gone(ssm: Any, front: Front, tmp_path: Path) -> None:
+def test_a_web_identity_of_a_profile_whose_token_is_gone(ssm: Any, front: RecordingProxy, tmp_path: Path) -> None:
     file = f"web_identity_token_file = {tmp_path}/gone"
     ssm.profile(f"[profile reader]\nrole_arn = {ssm.moto.role_a}\n{file}\n")
     with pytest.raises(PassphraseError, match=r"profile 'reader' cannot be used: .*/gone: No such file"):
@@ -165,7 +165,7 @@ def test_a_web_identity_of_a_profile_whose_token_is_gone(ssm: Any, front: Front,
 
 
 def test_keys_of_the_environment_are_those_of_the_context(
-    ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "HOSTILE")
@@ -177,7 +177,9 @@ def test_keys_of_the_environment_are_those_of_the_context(
         ssm.get()
 
 
-def test_keys_of_the_machine_are_asked_of_the_machine(ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_of_the_machine_are_asked_of_the_machine(
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Through the proxy of the process it would be another machine's role."""
     with running(front.url) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
@@ -192,7 +194,7 @@ def test_keys_of_the_machine_are_asked_of_the_machine(ssm: Any, front: Front, mo
 
 
 def test_keys_of_a_container_are_asked_where_the_context_says(
-    ssm: Any, front: Front, monkeypatch: pytest.MonkeyPatch
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/")
     alice = ssm.moto.alice

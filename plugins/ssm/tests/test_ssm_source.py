@@ -6,13 +6,14 @@ import json
 import threading
 import time
 import traceback
+from typing import Any
 
 import pytest
 
-from support import front as fault
+from support import recording_proxy as fault
 from support.busy import seconds
-from support.front import Front, json_error
 from support.moto import ACCOUNT, REGION
+from support.recording_proxy import RecordingProxy, json_error
 from vault_core.api import Cancelled, ConfigError, PassphraseError, SourceUnavailable
 from vault_plugin_ssm import aws_call, isolated, source
 from vault_plugin_ssm.choices import identity, parameter_name, region_name
@@ -32,7 +33,7 @@ def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- what it answers ---------------------------------------------------------------------------------------------------
 
 
-def test_the_value_of_a_secure_string_by_one_call(ssm, front: Front) -> None:
+def test_the_value_of_a_secure_string_by_one_call(ssm: Any, front: RecordingProxy) -> None:
     found = ssm.get()
     assert found is not None
     assert found.reveal_text() == PASSPHRASE
@@ -44,12 +45,12 @@ def test_the_value_of_a_secure_string_by_one_call(ssm, front: Front) -> None:
 @pytest.mark.parametrize(
     ("value", "passphrase"), [("two words\n", "two words"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" ä ", " ä ")]
 )
-def test_one_line_end_is_removed_and_nothing_else(ssm, value: str, passphrase: str) -> None:
+def test_one_line_end_is_removed_and_nothing_else(ssm: Any, value: str, passphrase: str) -> None:
     ssm.put(value)
     assert ssm.get().reveal_text() == passphrase
 
 
-def test_an_arn_and_a_version(ssm, front: Front) -> None:
+def test_an_arn_and_a_version(ssm: Any, front: RecordingProxy) -> None:
     name = ssm.options["parameter"]
     ssm.moto.client("ssm").put_parameter(Name=name, Value="the second", Type="SecureString", Overwrite=True)
     del ssm.environ["AWS_REGION"]  # the ARN says it
@@ -60,7 +61,7 @@ def test_an_arn_and_a_version(ssm, front: Front) -> None:
     assert ssm.get().reveal_text() == PASSPHRASE
 
 
-def test_the_region_that_counts(ssm, front: Front) -> None:
+def test_the_region_that_counts(ssm: Any, front: RecordingProxy) -> None:
     ssm.profile(f"[profile reader]\nregion = eu-central-1\n{ssm.keys()}")
     ssm.environ |= {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-2"}
     ssm.options["region"] = "us-west-1"
@@ -76,7 +77,9 @@ def test_the_region_that_counts(ssm, front: Front) -> None:
 _VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-def test_the_region_of_an_arn_counts_after_the_setting_and_before_the_environment(ssm, front: Front) -> None:
+def test_the_region_of_an_arn_counts_after_the_setting_and_before_the_environment(
+    ssm: Any, front: RecordingProxy
+) -> None:
     ssm.options |= {"parameter": parameter_name(f"arn:aws:ssm:eu-west-2:{ACCOUNT}:parameter/none")}
     ssm.options |= {"region": "us-west-1"}
     ssm.environ |= {"AWS_REGION": "us-east-1"}
@@ -87,7 +90,7 @@ def test_the_region_of_an_arn_counts_after_the_setting_and_before_the_environmen
     assert [call.region for call in front.calls] == ["us-west-1", "eu-west-2"]
 
 
-def test_no_region_is_an_error_and_no_guess(ssm, front: Front) -> None:
+def test_no_region_is_an_error_and_no_guess(ssm: Any, front: RecordingProxy) -> None:
     del ssm.environ["AWS_REGION"]
     with pytest.raises(ConfigError, match="no region is set") as caught:
         ssm.get()
@@ -98,7 +101,7 @@ def test_no_region_is_an_error_and_no_guess(ssm, front: Front) -> None:
 # -- how it is set up --------------------------------------------------------------------------------------------------
 
 
-def test_without_a_parameter_the_next_source_has_its_turn(ssm, front: Front) -> None:
+def test_without_a_parameter_the_next_source_has_its_turn(ssm: Any, front: RecordingProxy) -> None:
     del ssm.options["parameter"]
     assert ssm.get() is None
     assert ssm.context.notes == ["passphrase source 'ssm': AWS_VAULT_SSM_PARAMETER names no parameter"]
@@ -108,7 +111,7 @@ def test_without_a_parameter_the_next_source_has_its_turn(ssm, front: Front) -> 
     assert front.calls == []
 
 
-def test_who_reads_it_is_never_guessed(ssm, front: Front) -> None:
+def test_who_reads_it_is_never_guessed(ssm: Any, front: RecordingProxy) -> None:
     del ssm.options["credentials"]
     with pytest.raises(PassphraseError, match="nothing says who reads") as caught:
         ssm.get()
@@ -117,7 +120,7 @@ def test_who_reads_it_is_never_guessed(ssm, front: Front) -> None:
     assert front.calls == []
 
 
-def test_a_profile_that_comes_back_is_named_before_any_call(ssm, front: Front) -> None:
+def test_a_profile_that_comes_back_is_named_before_any_call(ssm: Any, front: RecordingProxy) -> None:
     ssm.profile("[profile reader]\ncredential_process = awsv exec -j reader\n")
     ssm.loops["reader"] = "/config:2: credential_process = awsv exec -j reader"
     with pytest.raises(ConfigError, match="would run awsv again: /config:2: credential_process = awsv exec"):
@@ -151,20 +154,20 @@ def test_names_that_no_region_has() -> None:
 
 
 @pytest.mark.parametrize("type", ["String", "StringList"])
-def test_what_is_kept_in_the_clear_is_refused(ssm, type: str) -> None:
+def test_what_is_kept_in_the_clear_is_refused(ssm: Any, type: str) -> None:
     ssm.put("a,b", type=type)
     with pytest.raises(PassphraseError, match=f"is a {type}, which is kept in the clear") as caught:
         ssm.get()
     assert "makes a SecureString" in (caught.value.hint or "")
 
 
-def test_an_empty_value_is_refused(ssm) -> None:
+def test_an_empty_value_is_refused(ssm: Any) -> None:
     ssm.put("\n")
     with pytest.raises(PassphraseError, match="is empty"):
         ssm.get()
 
 
-def test_no_such_parameter(ssm) -> None:
+def test_no_such_parameter(ssm: Any) -> None:
     ssm.options["parameter"] = "/laptop/nothing"
     with pytest.raises(PassphraseError, match=r"there is no parameter /laptop/nothing in eu-west-1") as caught:
         ssm.get()
@@ -174,7 +177,7 @@ def test_no_such_parameter(ssm) -> None:
 # -- what AWS refuses --------------------------------------------------------------------------------------------------
 
 
-def test_denied_comes_with_the_policy_that_is_enough(ssm, front: Front) -> None:
+def test_denied_comes_with_the_policy_that_is_enough(ssm: Any, front: RecordingProxy) -> None:
     name = ssm.options["parameter"]
     arn = f"arn:aws:ssm:{REGION}:210987654321:parameter{name}"  # another account's, shared
     text = f"User: {USER} is not authorized to perform: ssm:GetParameter on resource: {arn} because no policy allows it"
@@ -191,7 +194,7 @@ def test_denied_comes_with_the_policy_that_is_enough(ssm, front: Front) -> None:
     assert front.actions == ["GetParameter"]
 
 
-def test_where_aws_does_not_say_the_arn_the_policy_still_names_the_parameter(ssm, front: Front) -> None:
+def test_where_aws_does_not_say_the_arn_the_policy_still_names_the_parameter(ssm: Any, front: RecordingProxy) -> None:
     ssm.options["parameter"] = "flat"
     front.on("GetParameter", json_error("AccessDeniedException", f"{USER} may not"))
     with pytest.raises(SourceUnavailable):
@@ -208,7 +211,7 @@ NO_KEY = (
 
 
 @pytest.mark.parametrize(("text", "key"), [(NO_DECRYPT, KEY), (NO_KEY, "*")])
-def test_a_key_that_may_not_be_used(ssm, front: Front, text: str, key: str) -> None:
+def test_a_key_that_may_not_be_used(ssm: Any, front: RecordingProxy, text: str, key: str) -> None:
     front.on("GetParameter", json_error("AccessDeniedException", text))
     with pytest.raises(SourceUnavailable, match=r"may not use the KMS key of parameter .* must allow kms:Decrypt"):
         ssm.get()
@@ -234,7 +237,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_cannot_be_had_now_leaves_the_turn_to_the_next_source(ssm, front: Front, name: str) -> None:
+def test_what_cannot_be_had_now_leaves_the_turn_to_the_next_source(ssm: Any, front: RecordingProxy, name: str) -> None:
     answer, words = REFUSALS[name]
     front.on("GetParameter", answer)
     with pytest.raises(SourceUnavailable, match=words) as caught:
@@ -243,7 +246,7 @@ def test_what_cannot_be_had_now_leaves_the_turn_to_the_next_source(ssm, front: F
     assert front.actions == ["GetParameter"], "only throttling is tried again"
 
 
-def test_throttling_is_tried_once_more(ssm, front: Front) -> None:
+def test_throttling_is_tried_once_more(ssm: Any, front: RecordingProxy) -> None:
     front.on("GetParameter", json_error("ThrottlingException", "Rate exceeded"), times=1)
     assert ssm.get().reveal_text() == PASSPHRASE
     assert front.actions == ["GetParameter"] * 2
@@ -257,15 +260,15 @@ def test_throttling_is_tried_once_more(ssm, front: Front) -> None:
 # -- how long it takes -------------------------------------------------------------------------------------------------
 
 
-def test_nobody_listens(ssm) -> None:
+def test_nobody_listens(ssm: Any) -> None:
     ssm.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     with pytest.raises(SourceUnavailable, match="cannot be reached"):
         ssm.get()
 
 
 @pytest.mark.slow
-def test_five_seconds_in_all(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isolated.LIMIT_SECONDS == source.LIMIT_SECONDS == 5
+def test_five_seconds_in_all(ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isolated.LIMIT_SECONDS == source.LIMIT_SECONDS == 5  # type: ignore[attr-defined]
     monkeypatch.setattr(isolated, "LIMIT_SECONDS", 0.5)
     monkeypatch.setattr(source, "LIMIT_SECONDS", 0.5)
     front.on("GetParameter", fault.hang())
@@ -276,14 +279,16 @@ def test_five_seconds_in_all(ssm, front: Front, monkeypatch: pytest.MonkeyPatch)
     assert front.actions == ["GetParameter"]
 
 
-def test_an_answer_that_trickles_does_not_win_time(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_trickles_does_not_win_time(
+    ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vault_plugin_ssm.source.LIMIT_SECONDS", 0.6)
     front.on("GetParameter", fault.trickle(0.1))
     with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.6 s"):
         ssm.get()
 
 
-def test_the_hosts_deadline_counts_where_it_is_earlier(ssm, front: Front) -> None:
+def test_the_hosts_deadline_counts_where_it_is_earlier(ssm: Any, front: RecordingProxy) -> None:
     front.on("GetParameter", fault.hang())
     started = time.monotonic()
     with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.\d+ s"):
@@ -291,7 +296,7 @@ def test_the_hosts_deadline_counts_where_it_is_earlier(ssm, front: Front) -> Non
     assert time.monotonic() - started < seconds(4)
 
 
-def test_what_was_given_up_is_not_sent_again(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_given_up_is_not_sent_again(ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_call, "PAUSE", 1.0)
     front.on("GetParameter", json_error("ThrottlingException", "Rate exceeded"))
 
@@ -308,7 +313,7 @@ def test_what_was_given_up_is_not_sent_again(ssm, front: Front, monkeypatch: pyt
     assert front.actions == ["GetParameter"]
 
 
-def test_ctrl_c_is_obeyed_within_a_second(ssm, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_obeyed_within_a_second(ssm: Any, front: RecordingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     front.on("GetParameter", fault.hang())
     ends = time.monotonic() + 0.5
 
@@ -326,7 +331,9 @@ def test_ctrl_c_is_obeyed_within_a_second(ssm, front: Front, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", ["none", *REFUSALS])
-def test_the_passphrase_is_in_no_log_and_no_exception(ssm, front: Front, caplog, name: str) -> None:
+def test_the_passphrase_is_in_no_log_and_no_exception(
+    ssm: Any, front: RecordingProxy, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     import logging
 
     for logger in ("botocore", "boto3", "urllib3"):

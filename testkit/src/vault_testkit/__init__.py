@@ -11,7 +11,7 @@ and, once in the project's root ``conftest.py``, ``pytest_plugins = ["vault_test
 ``--contract-budget``, the table at the end of the run and the fixtures. Where the store must be reached first, the
 class has a fixture ``setup`` that returns a :class:`Setup`.
 
-The contracts need pytest (``pip install 'vault-testkit'``); the fakes and :class:`Setup` do not.
+A contract is imported when it is first named: the processes that a test starts at a store need none, nor pytest.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
     "StorageContract",
 ]
 
-_NEED_PYTEST = {
+_CONTRACTS = {
     "MfaContract": "vault_testkit.mfa",
     "PassphraseContract": "vault_testkit.passphrase",
     "SessionContract": "vault_testkit.session",
@@ -50,12 +50,6 @@ _NEED_PYTEST = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEED_PYTEST:
+    if name not in _CONTRACTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = importlib.import_module(_NEED_PYTEST[name])
-    except ModuleNotFoundError as error:
-        if error.name != "pytest":
-            raise
-        raise ImportError(f"{name} needs pytest: pip install 'vault-testkit'", name="pytest") from error
-    return getattr(module, name)
+    return getattr(importlib.import_module(_CONTRACTS[name]), name)

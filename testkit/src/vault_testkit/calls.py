@@ -12,8 +12,8 @@ from typing import Any
 
 from vault_core.api import VaultError
 from vault_testkit import canary
+from vault_testkit.case import check, fail
 from vault_testkit.context import FakeContext
-from vault_testkit.trial import check, fail
 
 PATIENCE = 20.0
 """Seconds that any call may take, for a slow machine. A plugin that keeps its deadline needs far less."""

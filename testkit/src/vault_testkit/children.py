@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vault_testkit.place import Place
+from vault_testkit.store_under_test import StoreUnderTest
 
 PATIENCE = 60.0
 """Seconds that a job may take."""
@@ -25,11 +25,11 @@ class Stuck(Exception):
 
 
 @dataclass(frozen=True)
-class Told:
+class Report:
     """What became of one job."""
 
     said: list[dict[str, Any]]
-    """Everything, in order; ``hand`` is the number of the task."""
+    """Everything, in order; ``task`` is the number of the task."""
     codes: list[int]
     """Exit status of each task's process; -9 where it was killed."""
 
@@ -48,28 +48,28 @@ class Worker:
     :param count: called with how often which operation was done.
     """
 
-    def __init__(self, place: Place, count: Callable[[Mapping[str, int]], None]) -> None:
+    def __init__(self, target: StoreUnderTest, count: Callable[[Mapping[str, int]], None]) -> None:
         self._count = count
-        self.stderr = place.root / "worker.stderr"
-        environ = {**place.setup.environ}
-        for name, folder in (("TMPDIR", place.root / "tmp"), ("HOME", place.root / "home")):
+        self.stderr = target.root / "worker.stderr"
+        environ = {**target.setup.environ}
+        for name, folder in (("TMPDIR", target.root / "tmp"), ("HOME", target.root / "home")):
             if name not in environ:
                 folder.mkdir(exist_ok=True)
                 environ[name] = str(folder)
         with self.stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [*place.setup.before_child, sys.executable, "-P", "-m", "vault_testkit.worker"],
+                [*target.setup.before_child, sys.executable, "-P", "-m", "vault_testkit.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=environ,
-                cwd=place.root,
+                cwd=target.root,
             )
         self._rest = b""
         self._at_work = False
-        self._write(place.to_json())
+        self._write(target.to_json())
 
-    def do(self, *tasks: Mapping[str, Any]) -> Told:
+    def do(self, *tasks: Mapping[str, Any]) -> Report:
         """Do the tasks at the same time, each in a process of its own.
 
         :raises Stuck: see there.
@@ -83,7 +83,7 @@ class Worker:
             if "over" in line:
                 self._at_work = False
                 self._count(line["counts"])
-                return Told(said, line["over"])
+                return Report(said, line["over"])
             said.append(line)
 
     def close(self) -> None:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from vault_testkit.place import Place
+from vault_testkit.case import Case, contract_property, new_prefix
 from vault_testkit.setup import Setup
-from vault_testkit.trial import Trial, new_prefix, report
+from vault_testkit.store_under_test import StoreUnderTest
 
 BUDGET = "--contract-budget"
 
@@ -61,12 +61,12 @@ class StoragePart(Part):
     kind = "storage"
 
     @pytest.fixture
-    def trial(self, request: pytest.FixtureRequest, tmp_path: Path, setup: Setup) -> Iterator[Trial]:
+    def case(self, request: pytest.FixtureRequest, tmp_path: Path, setup: Setup) -> Iterator[Case]:
         """The test's own corner of the store."""
         name = part_of(type(self), request.function.__name__)
         budget: Any = request.config.getoption(BUDGET, None) or self.budget
         share = None if budget is None else budget // tests_of(type(self), name)
-        trial = Trial(Place(self.entry_point, setup, tmp_path, new_prefix()), share)
-        yield trial
-        request.node.user_properties.append(report(self.kind, self.entry_point, name, trial))
-        trial.over()
+        case = Case(StoreUnderTest(self.entry_point, setup, tmp_path, new_prefix()), share)
+        yield case
+        request.node.user_properties.append(contract_property(self.kind, self.entry_point, name, case))
+        case.over()

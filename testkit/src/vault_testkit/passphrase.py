@@ -22,12 +22,12 @@ from vault_core.api import (
 )
 from vault_testkit import canary
 from vault_testkit.calls import Listener, Outcome, call, nowhere
+from vault_testkit.case import check
 from vault_testkit.context import FakeContext
 from vault_testkit.part import Part
-from vault_testkit.place import load, parsed, shown
 from vault_testkit.purity import Purity
 from vault_testkit.setup import Setup
-from vault_testkit.trial import check
+from vault_testkit.store_under_test import load, parsed, shown
 
 STORE = "contract"
 """The name of the store for which a passphrase is wanted."""

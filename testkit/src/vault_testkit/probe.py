@@ -56,14 +56,14 @@ def main() -> None:
     specs = list(getattr(module, given["hook"])())
     watch.on = False
     new = {name.partition(".")[0] for name in set(sys.modules) - before}
-    told = {
+    report = {
         "modules": sorted(new - sys.stdlib_module_names),
         "events": watch.heard,
         "names": [[type(spec).__name__, spec.name] for spec in specs],
         "threads": threading.active_count(),
         "path_changed": sys.path != path,
     }
-    os.write(given["fd"], json.dumps(told).encode())
+    os.write(given["fd"], json.dumps(report).encode())
 
 
 if __name__ == "__main__":

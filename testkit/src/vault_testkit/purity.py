@@ -11,8 +11,8 @@ from typing import Any
 
 from vault_core.plugins.discovery import GROUPS, scan
 from vault_core.plugins.loader import _HOOKS
+from vault_testkit.case import check, fail
 from vault_testkit.part import Part
-from vault_testkit.trial import check, fail
 
 SECONDS = 10
 PROBE = Path(__file__).with_name("probe.py")

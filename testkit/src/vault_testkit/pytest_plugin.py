@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from vault_testkit.case import contract_property
 from vault_testkit.clock import FakeClock
 from vault_testkit.context import FakeContext
 from vault_testkit.part import BUDGET, Part, part_of, position_of
 from vault_testkit.summary import Summary
 from vault_testkit.terminal import FakeTerminal
-from vault_testkit.trial import report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, Part):
             name = part_of(item.cls, item.originalname)
             where = position_of(item.cls, name)
-            item.user_properties.append(report(item.cls.kind, item.cls.entry_point, name, position=where))
+            item.user_properties.append(contract_property(item.cls.kind, item.cls.entry_point, name, position=where))
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ from vault_core.api import (
 )
 from vault_testkit import canary
 from vault_testkit.calls import Listener, Outcome, call, nowhere
+from vault_testkit.case import check
 from vault_testkit.context import FakeContext
 from vault_testkit.part import Part
-from vault_testkit.place import load, parsed, shown
 from vault_testkit.purity import Purity
 from vault_testkit.setup import Setup
-from vault_testkit.trial import check
+from vault_testkit.store_under_test import load, parsed, shown
 
 MFA_CODE = "135792"
 """What the person's device shows in these tests."""

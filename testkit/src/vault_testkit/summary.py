@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vault_testkit.case import PROPERTY
 from vault_testkit.counting import OPERATIONS
-from vault_testkit.trial import PROPERTY
 
 if TYPE_CHECKING:
     import pytest

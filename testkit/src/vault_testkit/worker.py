@@ -26,8 +26,8 @@ from typing import Any, NoReturn
 
 from vault_core.api import VaultError
 from vault_testkit.counting import OPERATIONS
-from vault_testkit.hands import Hand, Say
-from vault_testkit.place import Place
+from vault_testkit.store_under_test import StoreUnderTest
+from vault_testkit.tasks import Say, Task
 
 _WIDTH = 8 * len(OPERATIONS)
 
@@ -35,8 +35,8 @@ _WIDTH = 8 * len(OPERATIONS)
 class Crew:
     """The processes of one job."""
 
-    def __init__(self, place: Place, say: Say) -> None:
-        self._place = place
+    def __init__(self, target: StoreUnderTest, say: Say) -> None:
+        self._target = target
         self._say = say
         self._modules = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as this process lives
         self._learned = False
@@ -104,19 +104,19 @@ class Crew:
         status = 1
 
         def say(**words: Any) -> None:
-            self._say(hand=number, **words)
+            self._say(task=number, **words)
 
         try:
             os.setpgid(0, 0)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             task["observe"] = [_counter(counts, number * _WIDTH)]
-            store = self._place.open(task["layer"], _all(task["observe"]))
+            store = self._target.open(task["layer"], _all(task["observe"]))
             if "warm" in task:  # unlock now, not among what is observed
                 store.get(task["warm"])
             os.close(ready[1])
             os.close(ready[0])
             os.read(gate[0], 1)
-            getattr(Hand(store, task, say, stop[0]), task["act"])()
+            getattr(Task(store, task, say, stop[0]), task["act"])()
             store.close()
             if number == 0 and not self._learned:
                 self._modules.write("\n".join(name for name in [*sys.modules] if name != "__main__").encode())
@@ -157,14 +157,14 @@ def main() -> None:
             data = data[os.write(out, data[:4096]) :]
 
     given = json.loads(sys.stdin.readline())
-    place = Place.from_json(given)
+    target = StoreUnderTest.from_json(given)
     sys.path[:] = given["path"]  # where the test found the plugin
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-    os.chdir(place.root)
-    sys.addaudithook(_tell_commands(Path(place.root) / "commands"))
-    _ = place.spec  # imported once, before the processes divide
+    os.chdir(target.root)
+    sys.addaudithook(_tell_commands(Path(target.root) / "commands"))
+    _ = target.spec  # imported once, before the processes divide
     os.dup2(2, 1)  # loading has given it back
-    crew = Crew(place, say)
+    crew = Crew(target, say)
     signal.signal(signal.SIGTERM, crew.end)
     for line in sys.stdin:
         say(**crew.work(json.loads(line)))

@@ -13,7 +13,7 @@ from vault_core.errors import VaultError
 def to_json(value: Any) -> Any:
     """A result as values that :mod:`json` knows: the fields of a dataclass in their order, times in UTC.
 
-    A field's metadata can name its key (``json``), or say that its own members stand in its place (``inline``).
+    A field's metadata can name its key (``json``), or say that its own members replace it (``inline``).
     """
     match value:
         case datetime():

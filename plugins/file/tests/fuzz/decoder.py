@@ -28,19 +28,20 @@ def _instrumented() -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
     import atheris
 
-    return atheris.instrument_imports(include=["vault_core.vlt", "vault_plugin_file.vlt_file", "json"])
+    return atheris.instrument_imports(include=["vault_core.vlt", "vault_plugin_file.vlt_file", "json"])  # type: ignore[no-any-return]
 
 
 with _instrumented():
     from vault_core import vlt
     from vault_core.api import Capability, Item, Secret, StorageBackend, StorageCorrupt
     from vault_core.storage.sealed import SealedBackend
-    from vault_core.vlt import encoding, kdf, slot, slot_table  # noqa: F401 - imported here, so that they are instrumented
+    from vault_core.vlt import encoding, kdf, slot  # noqa: F401 - imported here, so that they are instrumented
+    from vault_core.vlt import slot_table as _slot_table  # noqa: F401 - likewise
     from vault_plugin_file import vlt_file
     from vault_testkit.context import FakeContext
 
 _spec = importlib.util.spec_from_file_location("awsv_independent_format_for_fuzzing", INDEPENDENT)
-independent = importlib.util.module_from_spec(_spec)
+independent = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
 sys.modules[_spec.name] = independent
 _spec.loader.exec_module(independent)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from vault_testkit.purity import Purity
 from vault_testkit.storage.basic import Basic, Deletion, Listing
+from vault_testkit.storage.concurrency import Processes
 from vault_testkit.storage.conditions import CheckAndSet, CreateOnly
 from vault_testkit.storage.content import Keys, Values
-from vault_testkit.storage.crowds import Processes
 from vault_testkit.storage.durability import Durability
 from vault_testkit.storage.sealed import Sealed
 from vault_testkit.storage.secrecy import Secrecy

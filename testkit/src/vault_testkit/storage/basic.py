@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vault_core.api import Item, Secret, StorageBackend
+from vault_testkit.case import Case, check, fail, is_ours
 from vault_testkit.part import StoragePart
-from vault_testkit.place import LEAST_LIMIT
-from vault_testkit.trial import Trial, check, fail, is_ours
+from vault_testkit.store_under_test import LEAST_LIMIT
 
 KEY = "credentials/one"
 OTHER = "credentials/two"
@@ -61,9 +61,9 @@ class Basic(StoragePart):
 
     part = "Basic"
 
-    def test_basic_describes_itself(self, trial: Trial) -> None:
+    def test_basic_describes_itself(self, case: Case) -> None:
         """What the spec tells of a place is text, and where the tests run the backend can run."""
-        spec, context = trial.spec, trial.place.context()
+        spec, context = case.spec, case.target.context()
         for what, describe in (("locate", spec.locate), ("readers", spec.readers)):
             said: object = describe(context) if describe else "nothing"
             check(isinstance(said, str) and said, f"{what}() returned {said!r} in place of text")
@@ -72,47 +72,47 @@ class Basic(StoragePart):
         least = spec.max_value is None or spec.max_value >= LEAST_LIMIT
         check(least, f"max_value is {spec.max_value}; {LEAST_LIMIT} is the least")
 
-    def test_basic_what_was_put_is_there(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_basic_what_was_put_is_there(self, case: Case) -> None:
+        store = case.open()
         version = store.put(KEY, Secret("first"))
         check(isinstance(version, str) and version, f"put() returned {version!r} in place of a version")
         holds(store, KEY, "first")
-        holds(trial.open(), KEY, "first")
+        holds(case.open(), KEY, "first")
 
-    def test_basic_nothing_is_none(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_basic_nothing_is_none(self, case: Case) -> None:
+        store = case.open()
         check(store.get(KEY) is None, "get() of a key that was never put is not None")
         store.put(KEY, Secret("first"))
         check(store.get(OTHER) is None, "get() of a key that was never put is not None, as another key is there")
 
-    def test_basic_put_replaces(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_basic_put_replaces(self, case: Case) -> None:
+        store = case.open()
         for value in ("a longer first value", "short", "short", "and a much longer value than it was before"):
             store.put(KEY, Secret(value))
             holds(store, KEY, value)
-        holds(trial.open(), KEY, "and a much longer value than it was before")
+        holds(case.open(), KEY, "and a much longer value than it was before")
 
-    def test_basic_items_are_independent(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_basic_items_are_independent(self, case: Case) -> None:
+        store = case.open()
         store.put(KEY, Secret("first"))
         store.put(OTHER, Secret("second"))
         holds(store, KEY, "first")
         store.put(KEY, Secret("third"))
         holds(store, OTHER, "second")
 
-    def test_basic_every_put_makes_a_version(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_basic_every_put_makes_a_version(self, case: Case) -> None:
+        store = case.open()
         versions = []
         for value in ("one", "two", "two"):
             versions.append(store.put(KEY, Secret(value)))
             version = item_of(store, KEY).version
             check(version == versions[-1], f"put() returned version {versions[-1]!r}, and get() says {version!r}")
-        again = item_of(trial.open(), KEY).version
+        again = item_of(case.open(), KEY).version
         check(again == versions[-1], f"opened anew, the store has version {again!r} in place of {versions[-1]!r}")
         check(len(set(versions)) == len(versions), f"two puts made the same version: {versions}")
 
-    def test_basic_two_open_stores_see_each_other(self, trial: Trial) -> None:
-        first, second = trial.open(), trial.open()
+    def test_basic_two_open_stores_see_each_other(self, case: Case) -> None:
+        first, second = case.open(), case.open()
         first.put(KEY, Secret("of the first"))
         holds(second, KEY, "of the first")
         second.put(KEY, Secret("of the second"))
@@ -124,41 +124,41 @@ class Listing(StoragePart):
 
     part = "Listing"
 
-    def test_listing_is_exact(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_listing_is_exact(self, case: Case) -> None:
+        store = case.open()
         lists(store, [])
         store.put(KEY, Secret("1"))
         lists(store, [KEY])
         store.put(OTHER, Secret("2"))
         store.put(KEY, Secret("3"))
         lists(store, [KEY, OTHER])
-        lists(trial.open(), [KEY, OTHER])
+        lists(case.open(), [KEY, OTHER])
 
-    def test_listing_forgets_what_is_deleted(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_listing_forgets_what_is_deleted(self, case: Case) -> None:
+        store = case.open()
         for key in (KEY, OTHER):
             store.put(key, Secret("1"))
         store.delete(KEY)
         lists(store, [OTHER])
-        lists(trial.open(), [OTHER])
+        lists(case.open(), [OTHER])
         store.put(KEY, Secret("2"))
         lists(store, [KEY, OTHER])
 
-    def test_listing_has_no_phantoms(self, trial: Trial) -> None:
+    def test_listing_has_no_phantoms(self, case: Case) -> None:
         """Over the whole store: nothing appears that was not put, and what is listed can be read."""
-        whole, store = trial.foreign(), trial.open()
+        whole, store = case.foreign(), case.open()
         before = set(listing(whole))
         store.put(KEY, Secret("1"))
         store.delete(KEY)
         after = [key for key in listing(whole) if not is_ours(key)]
         appeared = sorted(set(after) - before)
         check(not appeared, f"a put and a delete made keys() give {shown(appeared)}, which nobody put")
-        for key in after[: trial.afford(5, "foreign keys", cost=1)]:
+        for key in after[: case.afford(5, "foreign keys", cost=1)]:
             check(whole.get(key) is not None, f"keys() gives {key!r}, and get() says that it is not there")
 
-    def test_listing_of_many_keys(self, trial: Trial) -> None:
-        store = trial.open()
-        number = trial.afford(60, "keys", cost=4, least=3)
+    def test_listing_of_many_keys(self, case: Case) -> None:
+        store = case.open()
+        number = case.afford(60, "keys", cost=4, least=3)
         keys = [f"{'credentials' if n % 2 else 'seeds'}/key-{n:03}" for n in range(number)]
         for key in keys:
             store.put(key, Secret(key))
@@ -174,8 +174,8 @@ class Deletion(StoragePart):
 
     part = "Deletion"
 
-    def test_deletion_says_whether_it_was_there(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_deletion_says_whether_it_was_there(self, case: Case) -> None:
+        store = case.open()
         said: object = store.delete(KEY)
         check(said is False, f"delete() of a key that was never put returned {said!r} in place of False")
         store.put(KEY, Secret("1"))
@@ -184,16 +184,16 @@ class Deletion(StoragePart):
         said = store.delete(KEY)
         check(said is False, f"delete() of a key that was just deleted returned {said!r} in place of False")
 
-    def test_deletion_is_for_everybody(self, trial: Trial) -> None:
-        store, other = trial.open(), trial.open()
+    def test_deletion_is_for_everybody(self, case: Case) -> None:
+        store, other = case.open(), case.open()
         store.put(KEY, Secret("1"))
         holds(other, KEY, "1")
         store.delete(KEY)
-        for who in (store, other, trial.open()):
+        for who in (store, other, case.open()):
             check(who.get(KEY) is None, "get() of a deleted key is not None")
 
-    def test_deletion_spares_the_others(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_deletion_spares_the_others(self, case: Case) -> None:
+        store = case.open()
         names = (KEY, OTHER, f"{KEY}-more", "seeds/one")
         for key in names:
             store.put(key, Secret(key))
@@ -201,10 +201,10 @@ class Deletion(StoragePart):
         for key in names[1:]:
             holds(store, key, key)
 
-    def test_deletion_and_a_new_beginning(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_deletion_and_a_new_beginning(self, case: Case) -> None:
+        store = case.open()
         store.put(KEY, Secret("old"))
         store.delete(KEY)
         store.put(KEY, Secret("new"))
         holds(store, KEY, "new")
-        holds(trial.open(), KEY, "new")
+        holds(case.open(), KEY, "new")

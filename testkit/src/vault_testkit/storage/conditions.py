@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vault_core.api import ABSENT, Capability, Secret, StorageBackend, StorageConflict
+from vault_testkit.case import Case, check, fail
 from vault_testkit.part import StoragePart
-from vault_testkit.place import RAW
 from vault_testkit.storage.basic import KEY, OTHER, holds, item_of
-from vault_testkit.trial import Trial, check, fail
+from vault_testkit.store_under_test import RAW
 
 RACERS = 4
 
@@ -23,15 +23,15 @@ def refused(action: Callable[[], object], what: str) -> None:
     fail(f"{what} did not raise StorageConflict")
 
 
-def one_winner(trial: Trial, store: StorageBackend, before: str | None, expect: str, worker: object) -> None:
+def one_winner(case: Case, store: StorageBackend, before: str | None, expect: str, worker: object) -> None:
     """Several processes put at the same time with the same expectation: exactly one succeeds, and its value stays."""
     __tracebackhide__ = True
-    values = {hand: f"of process {hand}" for hand in range(RACERS)}
-    told = trial.do(
+    values = {task: f"of process {task}" for task in range(RACERS)}
+    report = case.do(
         *({"act": "put", "layer": RAW, "items": {KEY: value}, "expect": expect} for value in values.values()),
-        worker=worker,  # type: ignore[arg-type]  # it is the trial's own
+        worker=worker,  # type: ignore[arg-type]  # it is the case's own
     )
-    winners = [line["hand"] for line in told.said if "put" in line]
+    winners = [line["task"] for line in report.said if "put" in line]
     state = "no item" if before is None else "the same version"
     check(len(winners) == 1, f"{RACERS} processes expected {state} at the same time, and {len(winners)} were told yes")
     holds(store, KEY, values[winners[0]])
@@ -42,31 +42,31 @@ class CreateOnly(StoragePart):
 
     part = "CreateOnly"
 
-    def test_create_only_creates(self, trial: Trial) -> None:
-        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
-        store = trial.open()
+    def test_create_only_creates(self, case: Case) -> None:
+        case.needs(Capability.CREATE_ONLY, Capability.CAS)
+        store = case.open()
         version = store.put(KEY, Secret("first"), expect=ABSENT)
         check(item_of(store, KEY).version == version, "put(expect=ABSENT) returned a version that get() does not know")
         store.put(OTHER, Secret("second"), expect=ABSENT)
         store.delete(KEY)
         store.put(KEY, Secret("third"), expect=ABSENT)
-        holds(trial.open(), KEY, "third")
+        holds(case.open(), KEY, "third")
 
-    def test_create_only_refuses_to_replace(self, trial: Trial) -> None:
-        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
-        store = trial.open()
+    def test_create_only_refuses_to_replace(self, case: Case) -> None:
+        case.needs(Capability.CREATE_ONLY, Capability.CAS)
+        store = case.open()
         version = store.put(KEY, Secret("first"))
-        for who in (store, trial.open()):
+        for who in (store, case.open()):
             refused(lambda who=who: who.put(KEY, Secret("first"), expect=ABSENT), "put(expect=ABSENT) over an item")  # type: ignore[misc]  # mypy knows no defaults of lambdas
             holds(who, KEY, "first")
             check(item_of(who, KEY).version == version, "a refused put() made another version")
 
-    def test_create_only_has_one_winner(self, trial: Trial) -> None:
-        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
-        store, worker = trial.open(), trial.worker()
+    def test_create_only_has_one_winner(self, case: Case) -> None:
+        case.needs(Capability.CREATE_ONLY, Capability.CAS)
+        store, worker = case.open(), case.worker()
         store.put(OTHER, Secret("the store is there"))
-        for _ in range(trial.afford(3, "races", cost=RACERS + 2)):
-            one_winner(trial, store, None, "absent", worker)
+        for _ in range(case.afford(3, "races", cost=RACERS + 2)):
+            one_winner(case, store, None, "absent", worker)
             store.delete(KEY)
 
 
@@ -75,18 +75,18 @@ class CheckAndSet(StoragePart):
 
     part = "CheckAndSet"
 
-    def test_check_and_set_replaces_what_it_knows(self, trial: Trial) -> None:
-        trial.needs(Capability.CAS)
-        store = trial.open()
+    def test_check_and_set_replaces_what_it_knows(self, case: Case) -> None:
+        case.needs(Capability.CAS)
+        store = case.open()
         first = store.put(KEY, Secret("first"))
-        second = trial.open().put(KEY, Secret("second"), expect=first)
+        second = case.open().put(KEY, Secret("second"), expect=first)
         holds(store, KEY, "second")
         check(store.delete(KEY, expect=second), "delete() with the version that is there did not find the item")
         check(store.get(KEY) is None, "get() of a key that was deleted with its version is not None")
 
-    def test_check_and_set_refuses_another_version(self, trial: Trial) -> None:
-        trial.needs(Capability.CAS)
-        store = trial.open()
+    def test_check_and_set_refuses_another_version(self, case: Case) -> None:
+        case.needs(Capability.CAS)
+        store = case.open()
         first = store.put(KEY, Secret("same"))
         second = store.put(KEY, Secret("same"))
         refused(lambda: store.put(KEY, Secret("new"), expect=first), "put() with an older version")
@@ -97,19 +97,19 @@ class CheckAndSet(StoragePart):
         holds(store, KEY, "same")
         check(item_of(store, KEY).version == second, "a refused put() or delete() made another version")
 
-    def test_check_and_set_refuses_what_is_gone(self, trial: Trial) -> None:
-        trial.needs(Capability.CAS)
-        store = trial.open()
+    def test_check_and_set_refuses_what_is_gone(self, case: Case) -> None:
+        case.needs(Capability.CAS)
+        store = case.open()
         version = store.put(KEY, Secret("same"))
         store.delete(KEY)
         refused(lambda: store.put(KEY, Secret("new"), expect=version), "put() with the version of a deleted item")
         refused(lambda: store.delete(KEY, expect=version), "delete() with the version of a deleted item")
         check(store.get(KEY) is None, "a refused put() made an item")
 
-    def test_check_and_set_is_not_fooled_by_a_new_beginning(self, trial: Trial) -> None:
+    def test_check_and_set_is_not_fooled_by_a_new_beginning(self, case: Case) -> None:
         """A version names one state: who knows that of a deleted item does not know the one that took its place."""
-        trial.needs(Capability.CAS)
-        store = trial.open()
+        case.needs(Capability.CAS)
+        store = case.open()
         version = store.put(KEY, Secret("old"))
         store.delete(KEY)
         store.put(KEY, Secret("new"))
@@ -123,22 +123,22 @@ class CheckAndSet(StoragePart):
         )
         holds(store, KEY, "new")
 
-    def test_check_and_set_has_one_winner(self, trial: Trial) -> None:
-        trial.needs(Capability.CAS)
-        store, worker = trial.open(), trial.worker()
-        for round_ in range(trial.afford(3, "races", cost=RACERS + 2)):
-            one_winner(trial, store, KEY, store.put(KEY, Secret(f"round {round_}")), worker)
+    def test_check_and_set_has_one_winner(self, case: Case) -> None:
+        case.needs(Capability.CAS)
+        store, worker = case.open(), case.worker()
+        for round_ in range(case.afford(3, "races", cost=RACERS + 2)):
+            one_winner(case, store, KEY, store.put(KEY, Secret(f"round {round_}")), worker)
 
-    def test_check_and_set_deletes_what_it_knows(self, trial: Trial) -> None:
+    def test_check_and_set_deletes_what_it_knows(self, case: Case) -> None:
         """Some put and some delete, all with the same version: one of them succeeds, so no new value is deleted."""
-        trial.needs(Capability.CAS)
-        store, worker = trial.open(), trial.worker()
-        for round_ in range(trial.afford(5, "races", cost=RACERS + 2)):
+        case.needs(Capability.CAS)
+        store, worker = case.open(), case.worker()
+        for round_ in range(case.afford(5, "races", cost=RACERS + 2)):
             version = store.put(KEY, Secret(f"round {round_}"))
             puts: dict[str, object] = {"act": "put", "layer": RAW, "items": {KEY: "new"}, "expect": version}
             deletions: dict[str, object] = {"act": "delete", "layer": RAW, "key": KEY, "expect": version}
-            told = trial.do(*[puts, deletions] * (RACERS // 2), worker=worker)
-            put, deleted = len(told.of("put")), told.of("deleted").count(True)
+            report = case.do(*[puts, deletions] * (RACERS // 2), worker=worker)
+            put, deleted = len(report.of("put")), report.of("deleted").count(True)
             check(
                 put + deleted == 1,
                 f"with the same version {put} processes were told that they had put an item, and {deleted} that they"
@@ -146,14 +146,14 @@ class CheckAndSet(StoragePart):
             )
             check((store.get(KEY) is not None) == bool(put), "a put was acknowledged, and the item deleted with it")
 
-    def test_check_and_set_counts_right(self, trial: Trial) -> None:
+    def test_check_and_set_counts_right(self, case: Case) -> None:
         """Several processes count up one item: no step is lost."""
-        trial.needs(Capability.CAS)
-        store = trial.open()
+        case.needs(Capability.CAS)
+        store = case.open()
         store.put(KEY, Secret("0"))
-        times = trial.afford(10, "steps of each process", cost=4 * RACERS)
-        told = trial.do(*[{"act": "increment", "layer": RAW, "key": KEY, "times": times}] * RACERS)
+        times = case.afford(10, "steps of each process", cost=4 * RACERS)
+        report = case.do(*[{"act": "increment", "layer": RAW, "key": KEY, "times": times}] * RACERS)
         found = int(item_of(store, KEY).value.reveal())
         check(found == times * RACERS, f"{RACERS} processes counted {times} steps each, and the item says {found}")
-        numbers = told.of("counted")
+        numbers = report.of("counted")
         check(len(set(numbers)) == len(numbers), "two processes were told yes for the same step")

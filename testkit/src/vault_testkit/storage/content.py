@@ -8,9 +8,9 @@ import pytest
 
 from vault_core.api import Secret
 from vault_core.storage.vault import encode
+from vault_testkit.case import Case, check
 from vault_testkit.part import StoragePart
 from vault_testkit.storage.basic import holds, lists, shown
-from vault_testkit.trial import Trial, check
 
 LONGEST_KEY = 900
 """Bytes."""
@@ -48,9 +48,9 @@ class Keys(StoragePart):
 
     part = "Keys"
 
-    def test_keys_of_every_form(self, trial: Trial) -> None:
-        store = trial.open()
-        names = list(NAMES.values())[: trial.afford(len(NAMES), "names", cost=4)]
+    def test_keys_of_every_form(self, case: Case) -> None:
+        store = case.open()
+        names = list(NAMES.values())[: case.afford(len(NAMES), "names", cost=4)]
         keys = [f"credentials/{name}" for name in names]
         for number, key in enumerate(keys):
             store.put(key, Secret(f"value {number}"))
@@ -61,19 +61,19 @@ class Keys(StoragePart):
             check(store.delete(key), f"delete({key!r}) did not find it")
             check(store.get(key) is None, f"{key!r} is still there after delete()")
 
-    def test_keys_of_every_kind(self, trial: Trial) -> None:
-        store = trial.open()
-        keys = [f"{kind}/same-name" for kind in KINDS[: trial.afford(len(KINDS), "kinds", cost=3, least=2)]]
+    def test_keys_of_every_kind(self, case: Case) -> None:
+        store = case.open()
+        keys = [f"{kind}/same-name" for kind in KINDS[: case.afford(len(KINDS), "kinds", cost=3, least=2)]]
         for key in keys:
             store.put(key, Secret(key))
         for key in keys:
             holds(store, key, key)
         lists(store, keys)
 
-    def test_keys_that_are_similar(self, trial: Trial) -> None:
+    def test_keys_that_are_similar(self, case: Case) -> None:
         """Names of which a service or a file system may make one: they stay different."""
-        store = trial.open()
-        names = SIMILAR[: trial.afford(len(SIMILAR), "similar names", cost=2, least=2)]
+        store = case.open()
+        names = SIMILAR[: case.afford(len(SIMILAR), "similar names", cost=2, least=2)]
         keys = [f"credentials/{name}" for name in names]
         for key in keys:
             store.put(key, Secret(key))
@@ -82,9 +82,9 @@ class Keys(StoragePart):
         lists(store, keys)
 
     @pytest.mark.parametrize("length", [255, 256, LONGEST_KEY])
-    def test_keys_that_are_long(self, trial: Trial, length: int) -> None:
-        store = trial.open()
-        room = length - len(trial.place.prefix)
+    def test_keys_that_are_long(self, case: Case, length: int) -> None:
+        store = case.open()
+        room = length - len(case.target.prefix)
         keys = [f"credentials/{'n' * (room - 13)}{end}" for end in "ab"]
         for key in keys:
             store.put(key, Secret(key[-1]))
@@ -129,20 +129,20 @@ class Values(StoragePart):
 
     part = "Values"
 
-    def test_values_of_every_form(self, trial: Trial) -> None:
-        store, anew = trial.open(), trial.open()
-        most = trial.spec.max_value or LONG_VALUE
+    def test_values_of_every_form(self, case: Case) -> None:
+        store, anew = case.open(), case.open()
+        most = case.spec.max_value or LONG_VALUE
         values = [value for value in ODD if len(value) <= most]
-        for value in values[: trial.afford(len(values), "values", cost=3, least=2)]:
+        for value in values[: case.afford(len(values), "values", cost=3, least=2)]:
             store.put("credentials/value", Secret(value))
             holds(store, "credentials/value", value)
             holds(anew, "credentials/value", value)
 
-    def test_values_of_every_size(self, trial: Trial) -> None:
-        store = trial.open()
-        most = trial.spec.max_value or LONG_VALUE
+    def test_values_of_every_size(self, case: Case) -> None:
+        store = case.open()
+        most = case.spec.max_value or LONG_VALUE
         sizes = sorted({size for size in SIZES if size < most} | {1, most})
-        number = trial.afford(len(sizes), "sizes", cost=2, least=2)
+        number = case.afford(len(sizes), "sizes", cost=2, least=2)
         for size in sizes[-number:]:
             value = "".join(chr(0x21 + (index * 7 + size) % 0x5E) for index in range(size))
             store.put("credentials/sized", Secret(value))
@@ -150,4 +150,4 @@ class Values(StoragePart):
             check(found is not None, f"a value of {size} bytes is not there after put()")
             got = found.value if found else None
             check(got == Secret(value), f"a value of {size} bytes came back as {shown(got)}")
-        holds(trial.open(), "credentials/sized", value)
+        holds(case.open(), "credentials/sized", value)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vault_core.api import AtRest, Capability, Secret, StorageCorrupt, WrongSecret
+from vault_testkit.case import Case, check, fail
 from vault_testkit.part import StoragePart
-from vault_testkit.place import CORE
 from vault_testkit.storage.basic import KEY, OTHER, holds, lists
-from vault_testkit.trial import Trial, check, fail
+from vault_testkit.store_under_test import CORE
 
 _WHY = "the core seals only what is at_rest=CORE"
 
@@ -16,26 +16,26 @@ class Sealed(StoragePart):
 
     part = "Sealed"
 
-    def test_sealed_round_trip(self, trial: Trial) -> None:
-        trial.needs_at_rest(AtRest.CORE, because=_WHY)
-        store = trial.open(CORE)
+    def test_sealed_round_trip(self, case: Case) -> None:
+        case.needs_at_rest(AtRest.CORE, because=_WHY)
+        store = case.open(CORE)
         check(store.get(KEY) is None, "an empty sealed store has an item")
         values = ["x", " blanks around ", "long " * 400]
         for value in values:
             store.put(KEY, Secret(value))
             holds(store, KEY, value)
         store.put(OTHER, Secret("another"))
-        holds(trial.open(CORE), KEY, values[-1])
+        holds(case.open(CORE), KEY, values[-1])
         lists(store, [KEY, OTHER])
         check(store.delete(KEY), "delete() of a sealed item did not find it")
-        lists(trial.open(CORE), [OTHER])
+        lists(case.open(CORE), [OTHER])
 
-    def test_sealed_values_are_bound_to_their_keys(self, trial: Trial) -> None:
+    def test_sealed_values_are_bound_to_their_keys(self, case: Case) -> None:
         """The backend exchanges two values: the core notices."""
-        trial.needs_at_rest(AtRest.CORE, because=_WHY)
-        store, raw = trial.open(CORE), trial.open()
-        if trial.spec.max_value is not None:
-            trial.skip(f"{trial.spec.name} keeps sealed values in parts")
+        case.needs_at_rest(AtRest.CORE, because=_WHY)
+        store, raw = case.open(CORE), case.open()
+        if case.spec.max_value is not None:
+            case.skip(f"{case.spec.name} keeps sealed values in parts")
         store.put(KEY, Secret("one"))
         store.put(OTHER, Secret("two"))
         exchanged = raw.get(OTHER)
@@ -46,22 +46,22 @@ class Sealed(StoragePart):
             return
         fail("the value of another key was accepted")
 
-    def test_sealed_asks_for_the_passphrase(self, trial: Trial) -> None:
-        trial.needs_at_rest(AtRest.CORE, because=_WHY)
-        trial.open(CORE).put(KEY, Secret("one"))
+    def test_sealed_asks_for_the_passphrase(self, case: Case) -> None:
+        case.needs_at_rest(AtRest.CORE, because=_WHY)
+        case.open(CORE).put(KEY, Secret("one"))
         try:
-            trial.open(CORE, place=trial.place.locked("wrong")).get(KEY)
+            case.open(CORE, target=case.target.locked("wrong")).get(KEY)
         except WrongSecret:
             return
         fail("a sealed store opened with a wrong passphrase")
 
-    def test_sealed_store_is_made_once(self, trial: Trial) -> None:
+    def test_sealed_store_is_made_once(self, case: Case) -> None:
         """Several processes find nothing and make the store: all of them can read all of it."""
-        trial.needs_at_rest(AtRest.CORE, because=_WHY)
-        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
-        items = [{f"credentials/p{hand}": f"of {hand}"} for hand in range(4)]
-        trial.do(*({"act": "put", "layer": CORE, "items": mine} for mine in items))
-        store = trial.open(CORE)
+        case.needs_at_rest(AtRest.CORE, because=_WHY)
+        case.needs(Capability.CREATE_ONLY, Capability.CAS)
+        items = [{f"credentials/p{task}": f"of {task}"} for task in range(4)]
+        case.do(*({"act": "put", "layer": CORE, "items": mine} for mine in items))
+        store = case.open(CORE)
         for mine in items:
             for key, value in mine.items():
                 holds(store, key, value)

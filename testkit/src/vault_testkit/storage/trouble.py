@@ -20,23 +20,23 @@ from vault_core.api import (
     VaultError,
 )
 from vault_testkit import canary
+from vault_testkit.case import Case, check, fail
 from vault_testkit.part import StoragePart
-from vault_testkit.place import CORE, Place
 from vault_testkit.storage.basic import KEY, OTHER, holds, item_of
-from vault_testkit.trial import Trial, check, fail
+from vault_testkit.store_under_test import CORE, StoreUnderTest
 
 _WHY = "the service has the lock; a fixture 'locked' that locks it makes this part run"
 
 
-def places(place: Place) -> list[Path]:
+def places(target: StoreUnderTest) -> list[Path]:
     """Where the backend may have written."""
-    return [*(place.root / name for name in ("data", "state", "tmp", "home")), *place.setup.files]
+    return [*(target.root / name for name in ("data", "state", "tmp", "home")), *target.setup.files]
 
 
-def state(place: Place) -> dict[str, str]:
+def state(target: StoreUnderTest) -> dict[str, str]:
     """Everything that is on disk, by path; lock files and empty files tell nothing."""
     found = {}
-    for path in canary.files(places(place)):
+    for path in canary.files(places(target)):
         data = path.read_bytes()
         if data and not path.name.endswith(("-shm", "-wal", "-journal")):
             found[str(path)] = hashlib.sha256(data).hexdigest()
@@ -64,16 +64,14 @@ class Locked(StoragePart):
         return None
 
     @pytest.mark.parametrize("passphrases", [(), ("a wrong passphrase",)], ids=["none", "wrong"])
-    def test_locked_refuses(
-        self, trial: Trial, locked: Callable[[], None] | None, passphrases: tuple[str, ...]
-    ) -> None:
+    def test_locked_refuses(self, case: Case, locked: Callable[[], None] | None, passphrases: tuple[str, ...]) -> None:
         if locked is None:
-            trial.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because=_WHY)
-        trial.open(CORE).put(KEY, Secret("kept"))
+            case.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because=_WHY)
+        case.open(CORE).put(KEY, Secret("kept"))
         if locked is not None:
             locked()
-        before = state(trial.place)
-        shut = trial.open(CORE, place=trial.place.locked(*passphrases))
+        before = state(case.target)
+        shut = case.open(CORE, target=case.target.locked(*passphrases))
         for what, action in (
             ("get()", lambda: shut.get(KEY)),
             ("put()", lambda: shut.put(KEY, Secret("other"))),
@@ -86,9 +84,9 @@ class Locked(StoragePart):
                 f"{what} on a locked store raised {type(error).__name__}: StorageLocked is wanted, or what unlock()"
                 " raises",
             )
-        check(state(trial.place) == before, "what was refused for want of a secret changed a file")
+        check(state(case.target) == before, "what was refused for want of a secret changed a file")
         if locked is None:
-            holds(trial.open(CORE), KEY, "kept")
+            holds(case.open(CORE), KEY, "kept")
 
 
 class Errors(StoragePart):
@@ -96,74 +94,74 @@ class Errors(StoragePart):
 
     part = "Errors"
 
-    def test_errors_closing_twice_is_none(self, trial: Trial) -> None:
-        store = trial.open()
+    def test_errors_closing_twice_is_none(self, case: Case) -> None:
+        store = case.open()
         store.get(KEY)
         for _ in range(2):
             error = caught(store.close)
             check(error is None, f"close() raised {type(error).__name__}; it may be called twice")
 
-    def test_errors_after_closing(self, trial: Trial) -> None:
+    def test_errors_after_closing(self, case: Case) -> None:
         """Who uses a closed store may succeed or be refused, but sees no vendor's exception."""
-        store = trial.open()
+        store = case.open()
         store.get(KEY)
         store.close()
         for what, action in (("get()", lambda: store.get(KEY)), ("keys()", lambda: list(store.keys()))):
             error = caught(action)
             check(error is None or isinstance(error, VaultError), f"after close() {what} raised {_type(error)}")
 
-    def test_errors_hold_no_value(self, trial: Trial) -> None:
+    def test_errors_hold_no_value(self, case: Case) -> None:
         """A conflict is the failure that every store knows."""
-        trial.needs(Capability.CREATE_ONLY, Capability.CAS)
-        store, there, wanted = trial.open(), canary.make(), canary.make()
+        case.needs(Capability.CREATE_ONLY, Capability.CAS)
+        store, there, wanted = case.open(), canary.make(), canary.make()
         store.put(KEY, Secret(there))
         error = caught(lambda: store.put(KEY, Secret(wanted), expect=ABSENT))
         check(isinstance(error, StorageConflict), f"a put that expects something else raised {_type(error)}")
         _silent(error, there, wanted)
 
-    def test_errors_of_a_place_that_is_none(self, trial: Trial) -> None:
+    def test_errors_of_a_place_that_is_none(self, case: Case) -> None:
         """Where the store's folder should be there is a file."""
-        self._files_only(trial)
+        self._files_only(case)
         value = canary.make()
         for name in ("data", "state"):
-            (trial.place.root / name).write_text("not a folder")
-        error = caught(lambda: trial.open(CORE).put(KEY, Secret(value)))
+            (case.target.root / name).write_text("not a folder")
+        error = caught(lambda: case.open(CORE).put(KEY, Secret(value)))
         check(error is None or isinstance(error, VaultError), f"with a file in place of its folder: {_type(error)}")
         _silent(error, value)
 
     @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
-    def test_errors_of_a_damaged_store(self, trial: Trial, damage: str) -> None:
+    def test_errors_of_a_damaged_store(self, case: Case, damage: str) -> None:
         """Every file of the store is spoilt: an error, nothing, or the right value, and never another one."""
-        self._files_only(trial)
+        self._files_only(case)
         value = canary.make()
-        trial.open(CORE).put(KEY, Secret(value))
-        spoilt = [path for path in canary.files(places(trial.place)) if path.stat().st_size]
+        case.open(CORE).put(KEY, Secret(value))
+        spoilt = [path for path in canary.files(places(case.target)) if path.stat().st_size]
         if not spoilt:
-            trial.skip(f"{trial.spec.name} has no file of its own that could be damaged")
+            case.skip(f"{case.spec.name} has no file of its own that could be damaged")
         for path in spoilt:
             data = path.read_bytes()
             path.write_bytes({"empty": b"", "half": data[: len(data) // 2], "noise": b"\0noise\xff" * 64}[damage])
         for what, action in (
-            ("get()", lambda: trial.open(CORE).get(KEY)),
-            ("keys()", lambda: list(trial.open(CORE).keys())),
-            ("put()", lambda: trial.open(CORE).put(OTHER, Secret(value))),
+            ("get()", lambda: case.open(CORE).get(KEY)),
+            ("keys()", lambda: list(case.open(CORE).keys())),
+            ("put()", lambda: case.open(CORE).put(OTHER, Secret(value))),
         ):
             error = caught(action)
             check(error is None or isinstance(error, VaultError), f"{what} of a damaged store raised {_type(error)}")
             _silent(error, value)
-        if caught(lambda: trial.open(CORE).get(KEY)) is None:
-            self._right_or_none(trial, value)
+        if caught(lambda: case.open(CORE).get(KEY)) is None:
+            self._right_or_none(case, value)
 
-    def _right_or_none(self, trial: Trial, value: str) -> None:
+    def _right_or_none(self, case: Case, value: str) -> None:
         __tracebackhide__ = True
-        store = trial.open(CORE)
+        store = case.open(CORE)
         if store.get(KEY) is not None:
             check(item_of(store, KEY).value == Secret(value), "a damaged store gave another value than was put")
 
-    def _files_only(self, trial: Trial) -> None:
-        trial.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because="its files are the service's own")
-        if trial.can(Capability.REMOTE):
-            trial.skip(f"{trial.spec.name} declares REMOTE: its files are not ours to damage")
+    def _files_only(self, case: Case) -> None:
+        case.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because="its files are the service's own")
+        if case.can(Capability.REMOTE):
+            case.skip(f"{case.spec.name} declares REMOTE: its files are not ours to damage")
 
 
 def _type(error: BaseException | None) -> str:

@@ -1,1 +1,1 @@
-"""A distribution of backends for the tests of the contract kit: good ones, and culprits."""
+"""A distribution of backends for the tests of the contract kit: good ones, and faulty ones."""

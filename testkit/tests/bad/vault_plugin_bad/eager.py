@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from vault_core.api import hookimpl
 from vault_plugin_bad.toy import Toy, spec
@@ -11,5 +12,5 @@ SETTINGS = Path(__file__).parent.joinpath("README").exists() or Path("/dev/null"
 
 
 @hookimpl
-def vault_storage_backends():
+def vault_storage_backends() -> Any:
     return (spec("eager", Toy),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest  # in place of an SDK: what is surely installed here, and neither the core's nor the standard library's
 
 from vault_core.api import hookimpl
@@ -13,5 +15,5 @@ class Greedy(Toy):
 
 
 @hookimpl
-def vault_storage_backends():
+def vault_storage_backends() -> Any:
     return (spec("greedy", Greedy),)

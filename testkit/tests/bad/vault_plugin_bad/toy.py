@@ -1,6 +1,6 @@
 """Two good backends, as small as they can be: one JSON file, replaced as a whole under a lock.
 
-``toy`` leaves the encryption to the core; ``toy-box`` encrypts by itself. The culprits beside are made of them.
+``toy`` leaves the encryption to the core; ``toy-box`` encrypts by itself. The faulty backends beside are made of them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import contextlib
 import fcntl
 import json
 import secrets
+from collections.abc import Iterator
+from typing import Any
 
 from vault_core.api import (
     ABSENT,
@@ -31,15 +33,15 @@ EVERYTHING = Capability.CREATE_ONLY | Capability.CAS
 
 
 class Toy(StorageBackend):
-    def __init__(self, ctx):
+    def __init__(self, ctx: Any) -> None:
         self.ctx = ctx
         self.path = ctx.data_dir / "toy.json"
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         found = self._read().get(key)
         return found and Item(value=Secret(found[0]), version=found[1])
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         with self._locked():
             items = self._read()
             self._check(items.get(key), expect)
@@ -47,7 +49,7 @@ class Toy(StorageBackend):
             self._write(items)
             return items[key][1]
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         with self._locked():
             items = self._read()
             self._check(items.get(key), expect)
@@ -55,18 +57,18 @@ class Toy(StorageBackend):
             self._write(items)
             return found
 
-    def keys(self):
+    def keys(self) -> Any:
         return iter(self._read())
 
-    def _version(self):
+    def _version(self) -> Any:
         return secrets.token_hex(8)
 
-    def _check(self, found, expect):
+    def _check(self, found: Any, expect: Any) -> None:
         if expect is not ANY and (ABSENT if found is None else found[1]) != expect:
             raise StorageConflict(f"something else is in {self.path}")
 
     @contextlib.contextmanager
-    def _locked(self):
+    def _locked(self) -> Iterator[None]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = self.path.with_suffix(".lock").open("w")
@@ -76,7 +78,7 @@ class Toy(StorageBackend):
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _read(self):
+    def _read(self) -> Any:
         try:
             return self._unpacked(self.path.read_bytes())
         except FileNotFoundError:
@@ -86,25 +88,25 @@ class Toy(StorageBackend):
         except ValueError:
             raise StorageCorrupt(f"{self.path} is damaged") from None
 
-    def _write(self, items):
+    def _write(self, items: Any) -> None:
         new = self.path.with_suffix(f".{secrets.token_hex(4)}.new")
         new.write_bytes(self._packed(items))
         new.replace(self.path)
 
-    def _packed(self, items):
+    def _packed(self, items: Any) -> Any:
         return json.dumps(items).encode()
 
-    def _unpacked(self, data):
+    def _unpacked(self, data: Any) -> Any:
         return json.loads(data)
 
 
 class Service(Toy):
     """In place of a service that encrypts with a key of its own."""
 
-    def _packed(self, items):
+    def _packed(self, items: Any) -> Any:
         return _fernet().encrypt(super()._packed(items))
 
-    def _unpacked(self, data):
+    def _unpacked(self, data: Any) -> Any:
         from cryptography.fernet import InvalidToken
 
         try:
@@ -113,7 +115,7 @@ class Service(Toy):
             raise ValueError("damaged") from None
 
 
-def _fernet():
+def _fernet() -> Any:
     from cryptography.fernet import Fernet
 
     return Fernet(b"A" * 43 + b"=")
@@ -122,7 +124,7 @@ def _fernet():
 class Office(Service, SharedItems):
     """Has a second file that everybody shares."""
 
-    def shared(self):
+    def shared(self) -> Any:
         common = Service(self.ctx)
         common.path = self.path.with_name("common.json")
         return common
@@ -131,14 +133,14 @@ class Office(Service, SharedItems):
 class Box(Toy):
     """Encrypts its file under a key from :meth:`Context.unlock`."""
 
-    def __init__(self, ctx):
+    def __init__(self, ctx: Any) -> None:
         super().__init__(ctx)
         self._key = None
 
-    def _packed(self, items):
+    def _packed(self, items: Any) -> Any:
         return self._cipher(create=not self.path.exists()).encrypt(super()._packed(items))
 
-    def _unpacked(self, data):
+    def _unpacked(self, data: Any) -> Any:
         from cryptography.fernet import InvalidToken
 
         try:
@@ -146,14 +148,14 @@ class Box(Toy):
         except InvalidToken:
             raise ValueError("damaged") from None
 
-    def _cipher(self, data=b"", *, create=False):
+    def _cipher(self, data: bytes = b"", *, create: bool = False) -> Any:
         from cryptography.fernet import Fernet
 
         if self._key is None:
             self._key = self.ctx.unlock("toy-box/key", self._derive, create=create)
-        return Fernet(self._key.reveal())
+        return Fernet(self._key.reveal())  # type: ignore[attr-defined]
 
-    def _derive(self, secret):
+    def _derive(self, secret: Any) -> Any:
         import base64
         import hashlib
 
@@ -168,14 +170,14 @@ class Box(Toy):
         return Secret(key)
 
 
-def spec(name, open, at_rest=AtRest.CORE, capabilities=Capability.NONE, **more):
+def spec(name: Any, open: Any, at_rest: Any = AtRest.CORE, capabilities: Any = Capability.NONE, **more: Any) -> Any:
     return StorageSpec(
         name=name, summary=f"{name} for tests", open=open, at_rest=at_rest, capabilities=capabilities, **more
     )
 
 
 @hookimpl
-def vault_storage_backends():
+def vault_storage_backends() -> Any:
     return (
         spec("toy", Toy, capabilities=EVERYTHING),
         spec("toy-box", Box, AtRest.BACKEND, EVERYTHING),

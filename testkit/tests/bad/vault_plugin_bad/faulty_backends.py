@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from vault_core.api import (
     ABSENT,
@@ -27,20 +29,20 @@ PAUSE = 0.005
 class WritesLater(Service):
     """Keeps what was put in memory until the store is closed."""
 
-    later: dict = {}  # noqa: RUF012 - of the whole process, so that nobody in it notices
+    later: dict = {}  # type: ignore[type-arg]  # noqa: RUF012 - of the whole process, so that nobody in it notices
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.later[key] = [value.reveal_text(), self._version()]
         return self.later[key][1]
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         self.close()
         return super().delete(key)
 
-    def _read(self):
+    def _read(self) -> Any:
         return {**super()._read(), **self.later}
 
-    def close(self):
+    def close(self) -> None:
         with self._locked():
             self._write(self._read())
         self.later.clear()
@@ -49,7 +51,7 @@ class WritesLater(Service):
 class WritesInPlace(Service):
     """Overwrites the file, block by block."""
 
-    def _write(self, items):
+    def _write(self, items: Any) -> None:
         data = self._packed(items)
         with self.path.open("wb") as file:
             file.write(data[: len(data) // 2])
@@ -60,14 +62,14 @@ class WritesInPlace(Service):
 class ForgetsVersions(Toy):
     """Has one version for all states."""
 
-    def _version(self):
+    def _version(self) -> Any:
         return "1"
 
 
 class LooksBeforeItLeaps(Service):
     """Checks that there is nothing, and writes later."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self._check(self._read().get(key), expect)
         time.sleep(PAUSE)
         return super().put(key, value)
@@ -76,7 +78,7 @@ class LooksBeforeItLeaps(Service):
 class LooksBeforeItDeletes(Service):
     """Checks the version, and deletes later what is there then."""
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         self._check(self._read().get(key), expect)
         time.sleep(PAUSE)
         return super().delete(key)
@@ -85,10 +87,10 @@ class LooksBeforeItDeletes(Service):
 class ListsForNobody(Toy):
     """Has a policy that lets nobody list, and one key that nobody can delete."""
 
-    def keys(self):
+    def keys(self) -> Any:
         raise StorageDenied("nobody may list")
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         if key.endswith("-0"):
             raise StorageDenied("nobody may delete this one")
         return super().delete(key, expect=expect)
@@ -97,27 +99,27 @@ class ListsForNobody(Toy):
 class ListsItsIndex(Toy):
     """Has an entry of its own among the keys."""
 
-    def keys(self):
+    def keys(self) -> Any:
         return iter(["index/all", *super().keys()])
 
 
 class FoldsCase(Toy):
     """Decodes names for its users and lets capitals go, as some file systems do."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(_readable(key), value, expect=expect)
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         return super().get(_readable(key))
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         return super().delete(_readable(key), expect=expect)
 
-    def keys(self):
+    def keys(self) -> Any:
         return map(_encoded, super().keys())
 
 
-def _readable(key):
+def _readable(key: Any) -> Any:
     kind, _, name = key.partition("/")
     head, *parts = name.split(".")
     try:
@@ -126,7 +128,7 @@ def _readable(key):
         return key
 
 
-def _encoded(key):
+def _encoded(key: Any) -> Any:
     kind, _, name = key.partition("/")
     return f"{kind}/" + "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f".{ord(c):02x}" for c in name)
 
@@ -134,21 +136,21 @@ def _encoded(key):
 class LimitsValues(Service):
     """Cuts values off at 1 KiB, without a word."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(key, Secret(value.reveal()[:1024]), expect=expect)
 
 
 class StripsValues(Toy):
     """Takes blanks at the ends for an accident."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(key, Secret(value.reveal().strip() or b"-"), expect=expect)
 
 
 class EncryptsAFile(Box):
     """Writes the plain text into a file first, and gives that to the cipher."""
 
-    def _packed(self, items):
+    def _packed(self, items: Any) -> Any:
         plain = self.path.with_suffix(".plain")
         plain.write_text(json.dumps(items))
         data = super()._packed(json.loads(plain.read_text()))
@@ -159,7 +161,7 @@ class EncryptsAFile(Box):
 class ReturnsText(Service):
     """Returns the value itself."""
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         item = super().get(key)
         return item and item.value.reveal_text()
 
@@ -167,7 +169,7 @@ class ReturnsText(Service):
 class LeavesErrorsAlone(Toy):
     """Lets the exceptions of what it uses through."""
 
-    def _read(self):
+    def _read(self) -> Any:
         try:
             return self._unpacked(self.path.read_bytes())
         except FileNotFoundError:
@@ -177,7 +179,7 @@ class LeavesErrorsAlone(Toy):
 class ExplainsTooMuch(Toy):
     """Says what stands in the way of a put."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         try:
             return super().put(key, value, expect=expect)
         except StorageConflict:
@@ -187,13 +189,13 @@ class ExplainsTooMuch(Toy):
 class RemembersItsList(Toy):
     """Reads the list of keys again when something was put, but not when something was deleted."""
 
-    known: list | None = None
+    known: list | None = None  # type: ignore[type-arg]
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.known = None
         return super().put(key, value, expect=expect)
 
-    def keys(self):
+    def keys(self) -> Any:
         if self.known is None:
             self.known = list(super().keys())
         return iter(self.known)
@@ -202,21 +204,21 @@ class RemembersItsList(Toy):
 class SharesEverything(Service, SharedItems):
     """Has one place for what is one's own and for what is everybody's."""
 
-    def shared(self):
+    def shared(self) -> Any:
         return self
 
 
 class ListsAPage(Toy):
     """Lists the first page of what its service has, which holds five keys."""
 
-    def keys(self):
+    def keys(self) -> Any:
         return iter(sorted(super().keys())[:5])
 
 
 class ListsPageByPage(Service):
     """Lists three keys at a time, by their number, while others come and go."""
 
-    def keys(self):
+    def keys(self) -> Iterator[None]:  # type: ignore[override]
         start = 0
         while page := sorted(self._read())[start : start + 3]:
             yield from page
@@ -227,7 +229,7 @@ class ListsPageByPage(Service):
 class WritesWithoutALock(Toy):
     """Reads all, changes one and writes all, and so loses what others write meanwhile."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         items = self._read()
         items[key] = [value.reveal_text(), self._version()]
         time.sleep(PAUSE)
@@ -239,7 +241,7 @@ class WritesWithoutALock(Toy):
 class DeletesAnything(Toy):
     """Is content when the item is gone."""
 
-    def delete(self, key, *, expect=ANY):
+    def delete(self, key: Any, *, expect: Any = ANY) -> Any:
         super().delete(key, expect=expect)
         return True
 
@@ -247,14 +249,14 @@ class DeletesAnything(Toy):
 class IgnoresVersions(Toy):
     """Understands ABSENT, and takes a version for a comment."""
 
-    def _check(self, found, expect):
+    def _check(self, found: Any, expect: Any) -> None:
         super()._check(found, expect if expect is ABSENT else ANY)
 
 
 class CountsAnew(Toy):
     """Numbers the versions of each item, from 1."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         with self._locked():
             items = self._read()
             self._check(items.get(key), expect)
@@ -266,7 +268,7 @@ class CountsAnew(Toy):
 class OpensToAnybody(Box):
     """Takes what it cannot open for an empty store."""
 
-    def get(self, key):
+    def get(self, key: Any) -> Any:
         try:
             return super().get(key)
         except VaultError:
@@ -276,7 +278,7 @@ class OpensToAnybody(Box):
 class TellsAProgram(Service):
     """Gives the value to a program, as one of its arguments."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.ctx.run(["true", value.reveal_text()])
         return super().put(key, value, expect=expect)
 
@@ -284,19 +286,19 @@ class TellsAProgram(Service):
 class Logs(Service):
     """Has a log for those who look for its mistakes."""
 
-    def put(self, key, value, *, expect=ANY):
-        logging.getLogger("culprit").debug("put %s %s", key, value.reveal_text())
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
+        logging.getLogger("faulty backend").debug("put %s %s", key, value.reveal_text())
         return super().put(key, value, expect=expect)
 
 
 class ShoutsSealedValues(Toy):
     """Takes what looks like Base64 for something without small letters."""
 
-    def put(self, key, value, *, expect=ANY):
+    def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         return super().put(key, _shouted(value), expect=expect)
 
 
-def _shouted(value):
+def _shouted(value: Any) -> Any:
     text = value.reveal_text()
     return Secret(text.upper() if text.startswith("vlt1:") and len(text) > 40 else text)
 
@@ -332,5 +334,5 @@ CULPRITS = {
 
 
 @hookimpl
-def vault_storage_backends():
+def vault_storage_backends() -> Any:
     return tuple(spec(name, *made) for name, made in CULPRITS.items())

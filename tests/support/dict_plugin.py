@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.sites import HEADER
+from support.overlay_env import HEADER
 from support.vaults import OTHER_ID, OTHER_SECRET
 
 DRAWER = {"AWS_VAULT_DRAWER_PASSPHRASE": "a long passphrase of the drawer"}

@@ -3,7 +3,7 @@
 Starting Python is most of what a command takes. Here a signal at a random moment meets the command at its work; and
 300 rounds are minutes. The code that runs is the program's, from its ``main`` on.
 
-``python warm.py`` is the process that forks; a test uses :class:`Warm`.
+``python fork_server.py`` is the process that forks; a test uses :class:`ForkServer`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ PACKAGES = ("vault_core", "vault_plugin_file", "vault_plugin_env", "vault_plugin
 
 
 @contextmanager
-def warm(home: Home) -> Iterator[Warm]:
-    """:class:`Warm`, which ends with the ``with``."""
-    made = Warm(home)
+def fork_server(home: Home) -> Iterator[ForkServer]:
+    """:class:`ForkServer`, which ends with the ``with``."""
+    made = ForkServer(home)
     try:
         yield made
     finally:
         made.close()
 
 
-class Warm:
+class ForkServer:
     """Runs commands in a home, one after the other."""
 
     def __init__(self, home: Home) -> None:
         self._cwd = home.cwd
-        self._stdout = home.root / "warm.stdout"
-        self._stderr = home.root / "warm.stderr"
+        self._stdout = home.root / "fork_server.stdout"
+        self._stderr = home.root / "fork_server.stderr"
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env=home.environment(),
@@ -70,7 +70,7 @@ class Warm:
         pid = self._ask(json.dumps({**job, "stdout": str(self._stdout), "stderr": str(self._stderr)}))
         if cut is not None:
             time.sleep(cut[0])
-            os.kill(pid, cut[1])  # nobody has waited for it yet, so the number is not another process's
+            os.kill(pid, cut[1])  # not waited for yet, so the number is not another process's
         code = self._ask("wait")
         return code, self._stderr.read_text(errors="replace")
 
@@ -81,7 +81,7 @@ class Warm:
     def timed(self, *words: str, env: Mapping[str, str], **texts: str | None) -> float:
         """Seconds that a command takes here, which must succeed."""
         started = time.monotonic()
-        code, stderr = self.run(*words, env=env, **texts)
+        code, stderr = self.run(*words, env=env, **texts)  # type: ignore[arg-type]
         assert code == 0, stderr
         return time.monotonic() - started
 
@@ -105,8 +105,7 @@ def _main() -> None:
     for package in PACKAGES:
         module = import_module(package)
         for found in pkgutil.walk_packages(module.__path__, f"{package}."):
-            if ".testing" not in found.name:
-                import_module(found.name)
+            import_module(found.name)
     # A command that is cut off before its first line is one; what is inherited is free of it.
     signal.pthread_sigmask(signal.SIG_BLOCK, CUTS)
     for line in sys.stdin:

@@ -5,7 +5,7 @@ Each is a storage backend, of the distribution ``vault-plugin-NAME`` 1.0.
 
 from __future__ import annotations
 
-from support.sites import HEADER
+from support.overlay_env import HEADER
 
 SAID = '"-".join(("canary", "in", "a", "message"))'
 """The canary, as source that does not hold it: ``--debug`` shows lines of source."""

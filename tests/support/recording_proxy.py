@@ -167,7 +167,7 @@ class _Planned:
     times: float
 
 
-class Front:
+class RecordingProxy:
     """An HTTP server on loopback that passes requests on to moto.
 
     It also serves as a client's plain HTTP proxy: whatever host is asked for, moto answers.
@@ -239,9 +239,9 @@ class Front:
 
 
 @contextmanager
-def running(upstream: str, *, tls: ssl.SSLContext | None = None) -> Iterator[Front]:
+def running(upstream: str, *, tls: ssl.SSLContext | None = None) -> Iterator[RecordingProxy]:
     """A front before ``upstream`` for the time of a ``with``."""
-    front = Front(upstream, tls=tls)
+    front = RecordingProxy(upstream, tls=tls)
     try:
         yield front
     finally:
@@ -252,7 +252,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # The default of 5 refuses connections when a dozen processes start at once.
     request_queue_size = 128
-    front: Front
+    front: RecordingProxy
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is what many tests are about."""
@@ -284,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the record is :attr:`Front.calls`."""
+        """Say nothing: the record is :attr:`RecordingProxy.calls`."""
 
     def _call(self, body: bytes) -> Call:
         parameters: dict[str, str] = {}

@@ -58,7 +58,7 @@ def shown(environ: Mapping[str, str], spec: Any) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True)
-class Place:
+class StoreUnderTest:
     """One test's corner of a store.
 
     :param root: a folder of the test's own; data and state folder lie in it.
@@ -86,7 +86,7 @@ class Place:
             passphrases=self.passphrases,
         )
 
-    def locked(self, *passphrases: str) -> Place:
+    def locked(self, *passphrases: str) -> StoreUnderTest:
         """The same place for somebody who has other passphrases, or none."""
         return replace(self, passphrases=passphrases)
 

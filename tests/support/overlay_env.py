@@ -26,7 +26,7 @@ HEADER = "from __future__ import annotations\nimport os, subprocess, sys\nfrom v
 REAL = Path(sysconfig.get_paths()["purelib"])
 
 
-class Site:
+class OverlayEnv:
     """A virtual environment in a folder.
 
     :param without: distributions of ours that are not installed here.
@@ -109,7 +109,7 @@ def module_of(name: str) -> str:
     return f"vault_plugin_{name.replace('-', '_')}"
 
 
-def install(site: Site, name: str, source: str, *, group: str = STORAGE) -> str:
+def install(site: OverlayEnv, name: str, source: str, *, group: str = STORAGE) -> str:
     """Install a distribution with one plugin; its name."""
     site.install(f"vault-plugin-{name}", {group: {name: module_of(name)}}, {f"{module_of(name)}.py": source})
     return f"vault-plugin-{name}"

@@ -1,8 +1,8 @@
 """``make demo``: a day with awsv, on real programs.
 
-AWS is a moto server on this machine, the AWS CLI is the real one, questions are answered on a real pseudo-terminal,
-and everything lives in a temporary home that is removed at the end. Every step checks what came back: the exit code
-is 0 only if all of it is what it should be.
+AWS is a moto server on this machine, the AWS CLI is the real one, prompts are answered on a real pseudo-terminal, and
+all files are in a temporary home that is removed at the end. Every step checks its result: the exit code is 0 only if
+every result is the expected one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COLOURED = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def say(text: str = "", style: str = "") -> None:
-    """One line for the reader, at once."""
+    """Print one line, and flush it."""
     encoding = sys.stdout.encoding or "ascii"
     text = text.encode(encoding, "replace").decode(encoding)
     sys.stdout.write(f"\x1b[{style}m{text}\x1b[0m\n" if style and COLOURED else f"{text}\n")
@@ -64,7 +64,7 @@ def chapter(title: str) -> None:
 
 
 def shown(command: str, result: Result) -> None:
-    """A command, what it printed, how long it took, and how often it called AWS."""
+    """Print a command, its output, its duration, and the number of its calls to AWS."""
     say(f"  $ {command}", "36")
     for line in (result.stdout + result.stderr).splitlines():
         say(f"    {line}".rstrip(), "2")
@@ -77,29 +77,32 @@ def good(text: str) -> None:
 
 
 def expect(what: str, found: object, wanted: object) -> None:
-    """:raises Failed: they differ."""
+    """Compare a result with the expected one.
+
+    :raises Failed: they differ.
+    """
     if found != wanted:
-        raise Failed(f"{what}: {found!r} instead of {wanted!r}")
+        raise Failed(f"{what}: expected {wanted!r}, got {found!r}")
 
 
 def identity(text: str) -> str:
-    """Whose credentials the AWS CLI had, by AWS's own answer."""
+    """The identity of the AWS CLI's credentials, in the response of AWS."""
     found = re.search(r'"Arn": "([^"]+)"', text)
     if found is None:
-        raise Failed(f"no identity in:\n{text}")
+        raise Failed(f"found no identity in:\n{text}")
     return found[1]
 
 
 def assumed(role: str, text: str) -> str:
-    """The identity, which must be a session of this role."""
+    """The identity, which must be a session of ``role``."""
     arn = identity(text)
     if not arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/"):
-        raise Failed(f"identity {arn} instead of a session of role {role}")
+        raise Failed(f"identity: expected a session of role {role}, got {arn}")
     return arn
 
 
 class Day:
-    """The steps, in their order. What one of them makes, the next ones use."""
+    """The steps, in their order. Each step uses the results of the previous ones."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -107,22 +110,22 @@ class Day:
         self.secrets: list[str] = []
 
     def run(self, command: str) -> Result:
-        """Show a command that asks nothing, and what it did."""
+        """Run a command that does not prompt, and show the result."""
         result = self.machine.run(command)
         shown(command, result)
         return result
 
     def type(self, command: str, *answers: Answer, env: dict[str, str] | None = None) -> Result:
-        """Show a command that asks questions on its terminal."""
+        """Run a command that prompts on its terminal, and show the result."""
         result = self.machine.type(command, answers, env=env)
         shown(command, result)
         return result
 
     def account(self) -> None:
-        """The AWS account: an IAM user for the program at work, one behind MFA, and two roles."""
+        """The AWS account: an IAM user for programs, one with MFA, and two roles."""
         chapter("0. An AWS account (moto), two IAM users with keys, two roles")
         version = self.machine.run("aws --version")
-        # Another one on the PATH may ignore AWS_ENDPOINT_URL, and ask the real AWS.
+        # Another version on the PATH may ignore AWS_ENDPOINT_URL and call the real AWS.
         expect("version of the AWS CLI", (version.stdout + version.stderr)[:10], "aws-cli/1.")
         steps = [f"aws iam create-user --user-name {user}" for user in ("work", "ops")]
         steps += [
@@ -137,8 +140,8 @@ class Day:
         say(f"  home is {self.machine.home}", "2")
 
     def store(self) -> None:
-        """Two keys go into the vault, by two ways."""
-        chapter("1. Two keys into the vault: one from the environment, one piped in")
+        """Store two keys, in two ways."""
+        chapter("1. Store two keys: one from the environment, one from a pipe")
         made = json.loads(self.machine.run("aws iam create-access-key --user-name work", env=ADMIN).stdout)["AccessKey"]
         self.secrets.append(made["SecretAccessKey"])
         added = self.type(
@@ -148,8 +151,8 @@ class Day:
             Answer(r"Create a recovery key to keep on paper\? \[Y/n\] ", "n"),
             env={"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]},
         )
-        expect("the new key is named", made["AccessKeyId"] in added.stdout, True)
-        expect("the passphrase is on the screen", PASSPHRASE in added.stdout, False)
+        expect("new key ID in the output", made["AccessKeyId"] in added.stdout, True)
+        expect("passphrase on the screen", PASSPHRASE in added.stdout, False)
         say()
         say("  From here on the passphrase comes from AWS_VAULT_FILE_PASSPHRASE.")
         self.machine.env["AWS_VAULT_FILE_PASSPHRASE"] = PASSPHRASE
@@ -159,25 +162,25 @@ class Day:
         made = json.loads(copy.read_text())["AccessKey"]
         copy.unlink()
         self.secrets.append(made["SecretAccessKey"])
-        expect("the new key is named", made["AccessKeyId"] in piped.stderr, True)
-        self.search("both are stored, neither is readable")
+        expect("new key ID in the output", made["AccessKeyId"] in piped.stderr, True)
+        self.search("both keys are stored, and neither is readable")
 
     def search(self, text: str) -> None:
-        """No file of the home holds a secret key."""
+        """Check that no file in the home contains a secret key in plain text."""
         files = [path for path in self.machine.home.rglob("*") if path.is_file()]
         plain = [path for path in files for secret in self.secrets if secret.encode() in path.read_bytes()]
         expect("files with a plain secret key", plain, [])
-        good(f"{text}: {len(files)} files in the home, none holds a secret key")
+        good(f"{text}: none of the {len(files)} files in the home contains a secret in plain text")
 
     def look(self) -> None:
-        chapter("2. What is there")
+        chapter("2. The profiles and the stored keys")
         with self.machine.config.open("a") as config:
             config.write(ROLES)
         listed = self.run("awsv list")
         rows = [line.split() for line in listed.stdout.splitlines()]
         for row in (["work", "work", "-"], ["ops", "ops", "-"], ["admin", "-", "-"]):
             expect(f"row of {row[0]} in the list", row in rows, True)
-        good("both keys are there")
+        good("the list shows both keys")
 
     def execute(self) -> None:
         chapter("3. A program with a session of profile work, twice")
@@ -188,18 +191,18 @@ class Day:
         expect("calls to AWS (session, identity)", first.calls, 2)
         expect("calls to AWS (identity)", again.calls, 1)
         self.timings.append((command, first, again))
-        good("the second one was served from the cache (moto calls every user's session 'moto')")
+        good("the second session came from the cache (moto names every user's session 'moto')")
 
     def sdk(self) -> None:
-        chapter("4. Every AWS SDK on this machine, by credential_process")
+        chapter("4. Every AWS SDK on this machine, through credential_process")
         self.type("awsv config credential-process work --as work-sdk", Answer(r"like this\? .*\[y/N\] ", "y"))
         result = self.run(f"{WHO} --profile work-sdk")
         expect("identity", identity(result.stdout), f"arn:aws:sts::{ACCOUNT}:user/moto")
         expect("calls to AWS (identity)", result.calls, 1)
-        good("the AWS CLI asked awsv, awsv asked nobody: its session was live")
+        good("the AWS CLI got the session from awsv, without a prompt: the session was live")
 
     def chain(self) -> None:
-        chapter("5. A role behind a role, behind MFA")
+        chapter("5. A role that is assumed from a role, with MFA")
         command = f"awsv exec admin -- {WHO}"
         first = self.type(command, Answer(rf"MFA code for {re.escape(MFA)}: ", "123456"))
         arn = assumed("Admin", first.stdout)
@@ -208,7 +211,7 @@ class Day:
         assumed("Admin", again.stdout)
         expect("calls to AWS (identity)", again.calls, 1)
         self.timings.append((command, first, again))
-        good(f"{arn}, after one question, then none")
+        good(f"{arn}, after one prompt, then without one")
 
     def ready(self) -> None:
         chapter(f"6. One code for {STATES} profiles")
@@ -227,10 +230,10 @@ class Day:
         self.timings.append((command, first, again))
         used = self.run(f"awsv exec tf-{STATES} -- {WHO}")
         expect("identity", assumed("Deploy", used.stdout).rpartition("/")[2], f"tf-{STATES}")
-        good(f"{STATES} sessions behind one question")
+        good(f"{STATES} sessions, one prompt")
 
     def offline(self) -> None:
-        chapter("7. AWS is switched off, and the passphrase is gone")
+        chapter("7. AWS is stopped, and the passphrase is removed")
         self.machine.stop_aws()
         del self.machine.env["AWS_VAULT_FILE_PASSPHRASE"]
         command = "awsv exec -j tf-1"
@@ -241,7 +244,7 @@ class Day:
         hidden = {**answer, "SecretAccessKey": "…", "SessionToken": "…"}
         shown(command, Result(json.dumps(hidden, ensure_ascii=False), "", result.seconds, result.calls))
         good("a live session needs no network and no passphrase")
-        self.search("the sessions are sealed, too")
+        self.search("the sessions are encrypted, too")
 
     def summary(self) -> None:
         chapter("The same command again")
@@ -255,9 +258,9 @@ class Day:
 
 
 def main() -> int:
-    """The exit code: 0 if every step returned what it should."""
+    """Run the demo. Returns the exit code: 0 if every result was the expected one."""
     start = time.perf_counter()
-    # Being terminated ends this process as Ctrl-C does: the server is stopped and the folder removed.
+    # SIGTERM ends this process as Ctrl-C does: the server is stopped and the folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     machine = Machine()
     try:

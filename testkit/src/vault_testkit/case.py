@@ -23,10 +23,10 @@ from vault_core.api import (
     StorageUnavailable,
     VaultError,
 )
-from vault_testkit.children import Stuck, Told, Worker
+from vault_testkit.children import Report, Stuck, Worker
 from vault_testkit.context import FakeContext
 from vault_testkit.counting import OPERATIONS, Counted, Prefixed
-from vault_testkit.place import CORE, RAW, Place
+from vault_testkit.store_under_test import CORE, RAW, StoreUnderTest
 
 PROPERTY = "vault-contract"
 """Under this name a test's report says what it belongs to and what it did."""
@@ -45,14 +45,14 @@ def check(kept: object, message: str) -> None:
         fail(message)
 
 
-class Trial:
+class Case:
     """What a part of the contract works with.
 
     :param budget: the most operations that this test should take; None: as many as it likes.
     """
 
-    def __init__(self, place: Place, budget: int | None) -> None:
-        self.place = place
+    def __init__(self, target: StoreUnderTest, budget: int | None) -> None:
+        self.target = target
         self.counts: Counter[str] = Counter()
         self.shrunk: list[str] = []
         self._budget = budget
@@ -63,7 +63,7 @@ class Trial:
 
     @property
     def spec(self) -> StorageSpec:
-        return self.place.spec
+        return self.target.spec
 
     # -- what may be asked of this backend -----------------------------------------------------------------------------
 
@@ -90,37 +90,38 @@ class Trial:
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def open(
-        self, layer: str = RAW, *, place: Place | None = None, context: FakeContext | None = None
+        self, layer: str = RAW, *, target: StoreUnderTest | None = None, context: FakeContext | None = None
     ) -> StorageBackend:
         """The store, opened anew; it is closed after the test."""
-        store = (place or self.place).open(layer, self._count, context=context, written=self._written)
+        store = (target or self.target).open(layer, self._count, context=context, written=self._written)
         self._opened.append(store)
         return store
 
     def foreign(self) -> StorageBackend:
         """The whole backend, other people's keys included."""
-        backend = Counted(self.spec.open(self.place.context()), self._count)
+        backend = Counted(self.spec.open(self.target.context()), self._count)
         self._opened.append(backend)
         return backend
 
     def common(self) -> tuple[StorageBackend, StorageBackend]:
         """A person's own items and those that everybody shares, both of one store that is opened anew."""
-        backend = self.spec.open(self.place.context())
+        backend = self.spec.open(self.target.context())
         if not isinstance(backend, SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
         both = [
-            Prefixed(Counted(one, self._count), self.place.prefix, self._written) for one in (backend, backend.shared())
+            Prefixed(Counted(one, self._count), self.target.prefix, self._written)
+            for one in (backend, backend.shared())
         ]
         self._opened += both
         return both[0], both[1]
 
     def worker(self) -> Worker:
         """A process that can do jobs at the store; it ends with the test."""
-        worker = Worker(self.place, self.counts.update)
+        worker = Worker(self.target, self.counts.update)
         self._workers.append(worker)
         return worker
 
-    def do(self, *tasks: Mapping[str, Any], worker: Worker | None = None, may_fail: bool = False) -> Told:
+    def do(self, *tasks: Mapping[str, Any], worker: Worker | None = None, may_fail: bool = False) -> Report:
         """Have the tasks done by other processes at the same time.
 
         :param may_fail: do not fail if one of them raises.
@@ -129,12 +130,12 @@ class Trial:
         for task in tasks:
             self._written |= {*task.get("items", ()), *([task["key"]] if "key" in task else [])}
         try:
-            told = (worker or self.worker()).do(*tasks)
+            report = (worker or self.worker()).do(*tasks)
         except Stuck as error:
             fail(str(error))
-        for what in () if may_fail else told.errors():
+        for what in () if may_fail else report.errors():
             fail(f"a process with the store failed: {what}")
-        return told
+        return report
 
     def _count(self, name: str) -> None:
         with self._counting:  # a store may be used from several threads
@@ -174,7 +175,7 @@ class Trial:
             with suppress(Exception):  # it had its chance; a failure to close is another test's
                 store.close()
         with suppress(VaultError):  # a store that is locked or broken on purpose
-            self._remove(self.place.open(RAW, lambda _: None))
+            self._remove(self.target.open(RAW, lambda _: None))
         if Capability.SHARED in self.spec.capabilities:
             with suppress(VaultError):
                 self._remove(self.common()[1])
@@ -205,15 +206,17 @@ def is_ours(key: str) -> bool:
     return name.startswith("ct") and name[12:13] == "-"
 
 
-def report(kind: str, entry_point: str, part: str, trial: Trial | None = None, *, position: int = 0) -> tuple[str, str]:
+def contract_property(
+    kind: str, entry_point: str, part: str, case: Case | None = None, *, position: int = 0
+) -> tuple[str, str]:
     """A test's property: what it belongs to, and what it did.
 
     :param position: of the part in the table.
     """
-    counts = {name: trial.counts[name] for name in OPERATIONS} if trial else {}
-    shrunk: Iterable[str] = trial.shrunk if trial else ()
+    counts = {name: case.counts[name] for name in OPERATIONS} if case else {}
+    shrunk: Iterable[str] = case.shrunk if case else ()
     found = {"kind": kind, "name": entry_point, "part": part, "position": position}
     return PROPERTY, json.dumps({**found, "counts": counts, "shrunk": list(shrunk)})
 
 
-__all__ = ["CORE", "RAW", "Prefixed", "Trial", "check", "fail", "is_ours", "new_prefix", "report"]
+__all__ = ["CORE", "RAW", "Case", "Prefixed", "check", "contract_property", "fail", "is_ours", "new_prefix"]

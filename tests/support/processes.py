@@ -1,6 +1,6 @@
 """Many programs at once: all on one pseudo-terminal, in its foreground process group, or without any terminal.
 
-``python crowd.py SPEC`` is the process that starts them; a test uses :class:`Crowd`.
+``python processes.py SPEC`` is the process that starts them; a test uses :class:`Processes`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def crowds() -> Iterator[Callable[..., Crowd]]:
-    """:class:`Crowd`, none of which outlives the ``with``."""
-    made: list[Crowd] = []
+def started() -> Iterator[Callable[..., Processes]]:
+    """:class:`Processes`, none of which outlives the ``with``."""
+    made: list[Processes] = []
 
-    def start(*args: Any, **options: Any) -> Crowd:
-        made.append(Crowd(*args, **options))
+    def start(*args: Any, **options: Any) -> Processes:
+        made.append(Processes(*args, **options))
         return made[-1]
 
     try:
         yield start
     finally:
-        for crowd in made:
-            crowd.close()
+        for processes in made:
+            processes.close()
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Ended:
     """When, on :func:`time.monotonic`'s clock, which all processes of a machine share."""
 
 
-class Crowd:
+class Processes:
     """Programs that run together.
 
     :param commands: their words.
@@ -67,8 +67,8 @@ class Crowd:
         terminal: bool,
         env: Mapping[str, str | None] | None = None,
     ) -> None:
-        number = len(list(home.root.glob("crowd-*")))
-        self._folder = home.root / f"crowd-{number}"
+        number = len(list(home.root.glob("processes-*")))
+        self._folder = home.root / f"processes-{number}"
         self._folder.mkdir()
         self._size = len(commands)
         (self._folder / "commands").write_text(json.dumps([[str(word) for word in words] for words in commands]))

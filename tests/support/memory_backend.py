@@ -23,7 +23,7 @@ from vault_core.vlt import SlotKeeper
 BOTH = Capability.CREATE_ONLY | Capability.CAS
 
 
-class Dictionary(StorageBackend):
+class MemoryBackend(StorageBackend):
     """Keeps text in ``kept``; knows every ``expect``, and remembers in ``asked`` what was put with which."""
 
     def __init__(self, kept: Mapping[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ class Dictionary(StorageBackend):
         return iter(list(self.kept))
 
 
-def after_next_read(inner: Dictionary, work: Callable[[], object]) -> None:
+def after_next_read(inner: MemoryBackend, work: Callable[[], object]) -> None:
     """Have something be done behind the back of whoever reads the slots next."""
     real = inner.get
 
@@ -70,6 +70,6 @@ def after_next_read(inner: Dictionary, work: Callable[[], object]) -> None:
 
 def rescue(store: SlotKeeper) -> str:
     """Give a store one more slot, with a recovery key: its text."""
-    new, text = new_slot.recovery(store.slots().store)
+    new, text = new_slot.recovery(store.slots().store)  # type: ignore[union-attr]
     store.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text
+    return text  # type: ignore[return-value]

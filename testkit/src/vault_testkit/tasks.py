@@ -30,23 +30,23 @@ def digest(value: str | bytes) -> str:
     return hashlib.sha256(value.encode() if isinstance(value, str) else value).hexdigest()[:16]
 
 
-class Hand:
+class Task:
     """A process that does one task.
 
     :param stop: readable once every task that ends by itself has ended.
     """
 
-    def __init__(self, store: StorageBackend, task: dict[str, Any], say: Say, stop: int) -> None:
+    def __init__(self, store: StorageBackend, order: dict[str, Any], say: Say, stop: int) -> None:
         self.store = store
-        self.task = task
+        self.order = order
         self.say = say
         self._stop = stop
 
     def put(self) -> None:
         """Put every item once; the first one that fails ends it."""
-        for key, value in self.task["items"].items():
+        for key, value in self.order["items"].items():
             try:
-                version = self.store.put(key, Secret(value), expect=_expectation(self.task.get("expect")))
+                version = self.store.put(key, Secret(value), expect=_expectation(self.order.get("expect")))
             except StorageConflict:
                 self.say(lost=key)
             else:
@@ -59,25 +59,25 @@ class Hand:
 
     def rewrite(self) -> None:
         """Put one value after the other under a key."""
-        for value in self.task["values"]:
-            self.store.put(self.task["key"], Secret(value))
+        for value in self.order["values"]:
+            self.store.put(self.order["key"], Secret(value))
 
     def put_on(self) -> None:
         """Put one numbered value after the other under a key, until somebody kills us."""
         for number in range(1_000_000):
-            self.store.put(self.task["key"], Secret(f"{self.task['value']}#{number}"))
+            self.store.put(self.order["key"], Secret(f"{self.order['value']}#{number}"))
             self.say(put=number)
 
     def increment(self) -> None:
         """Count up an item, each time from what is there."""
-        for _ in range(self.task["times"]):
+        for _ in range(self.order["times"]):
             while True:
-                item = self.store.get(self.task["key"])
+                item = self.store.get(self.order["key"])
                 if item is None:
                     return self.say(error="get", message="the counter is not there")
                 try:
                     number = int(item.value.reveal()) + 1
-                    self.store.put(self.task["key"], Secret(str(number)), expect=item.version)
+                    self.store.put(self.order["key"], Secret(str(number)), expect=item.version)
                 except StorageConflict:
                     continue
                 break
@@ -87,53 +87,53 @@ class Hand:
     def delete(self) -> None:
         """Delete a key."""
         try:
-            self.say(deleted=self.store.delete(self.task["key"], expect=_expectation(self.task.get("expect"))))
+            self.say(deleted=self.store.delete(self.order["key"], expect=_expectation(self.order.get("expect"))))
         except StorageConflict:
-            self.say(lost=self.task["key"])
+            self.say(lost=self.order["key"])
 
     def read(self) -> None:
         """Read a key over and over, until the others are done or it was often enough, and say what was seen."""
         seen: set[str] = set()
         reads = 0
-        while reads < self.task["most"] and (not reads or not select.select([self._stop], [], [], 0)[0]):
-            with contextlib.suppress(*([StorageUnavailable] if self.task.get("patient") else [])):
-                item = self.store.get(self.task["key"])
+        while reads < self.order["most"] and (not reads or not select.select([self._stop], [], [], 0)[0]):
+            with contextlib.suppress(*([StorageUnavailable] if self.order.get("patient") else [])):
+                item = self.store.get(self.order["key"])
                 seen.add("absent" if item is None else digest(item.value.reveal()))
             reads += 1
         self.say(seen=sorted(seen), reads=reads)
 
     def come_and_go(self) -> None:
         """Put the items and delete them, again and again."""
-        for _ in range(self.task["times"]):
-            for key, value in self.task["items"].items():
+        for _ in range(self.order["times"]):
+            for key, value in self.order["items"].items():
                 self.store.put(key, Secret(value))
-            for key in self.task["items"]:
+            for key in self.order["items"]:
                 self.store.delete(key)
 
     def look_for(self) -> None:
         """List over and over, until the others are done or it was often enough, and say which keys were not listed."""
         missed: set[str] = set()
         lists = 0
-        while lists < self.task["most"] and (not lists or not select.select([self._stop], [], [], 0)[0]):
-            missed |= set(self.task["keys"]) - set(self.store.keys())
+        while lists < self.order["most"] and (not lists or not select.select([self._stop], [], [], 0)[0]):
+            missed |= set(self.order["keys"]) - set(self.store.keys())
             lists += 1
         self.say(missed=sorted(missed))
 
     def get(self) -> None:
         """Read keys once."""
-        for key in self.task["keys"]:
+        for key in self.order["keys"]:
             item = self.store.get(key)
             self.say(got=key, value=None if item is None else digest(item.value.reveal()))
 
     def everything(self) -> None:
         """Every operation once, on one key, and what the objects look like in a log."""
-        key, value = self.task["key"], Secret(self.task["value"])
+        key, value = self.order["key"], Secret(self.order["value"])
         version = self.store.put(key, value)
         item = self.store.get(key)
         logging.getLogger("contract").debug("%r %s %r", self.store, version, item)
         self.say(looks=f"{item!r} {item} {self.store!r} {version}")
         self.say(listed=key in list(self.store.keys()))
-        for expect in self.task["refused"]:
+        for expect in self.order["refused"]:
             try:
                 self.store.put(key, value, expect=_expectation(expect))
             except VaultError:
@@ -141,20 +141,20 @@ class Hand:
 
     def killed_at(self) -> None:
         """Put or delete one item, and die at a step of it; step 0 counts the steps."""
-        steps = Steps(self.task["step"])
-        if self.task.get("operations"):
+        steps = Steps(self.order["step"])
+        if self.order.get("operations"):
             self._on_operations(steps)
         else:
             sys.setprofile(steps.watch)
-        if "delete" in self.task:
-            self.store.delete(self.task["delete"])
+        if "delete" in self.order:
+            self.store.delete(self.order["delete"])
         else:
             self.put()
         sys.setprofile(None)
         self.say(steps=steps.seen)
 
     def _on_operations(self, steps: Steps) -> None:
-        self.task["observe"].append(lambda _: steps.count())
+        self.order["observe"].append(lambda _: steps.count())
 
 
 class Steps:

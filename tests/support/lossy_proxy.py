@@ -23,7 +23,7 @@ class Seen:
     headers: Mapping[str, str]
 
 
-class LossyFront:
+class LossyProxy:
     """A running front.
 
     :param target: the URL of the server behind it.
@@ -89,9 +89,9 @@ class LossyFront:
 
 
 @contextmanager
-def lossy(target: str) -> Iterator[LossyFront]:
+def lossy(target: str) -> Iterator[LossyProxy]:
     """A front for the time of a test."""
-    front = LossyFront(target)
+    front = LossyProxy(target)
     try:
         yield front
     finally:

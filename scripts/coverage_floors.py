@@ -1,0 +1,36 @@
+"""What each distribution's branch coverage is, against its floor in ``[tool.awsv.coverage]`` of pyproject.toml."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tomllib
+from pathlib import Path
+
+import coverage
+from coverage.exceptions import NoDataError
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> int:
+    """Combine what the processes have measured, and print a line for each distribution; 1 if one is below its floor."""
+    floors: dict[str, int] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["awsv"]["coverage"]
+    measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"))
+    measured.combine([str(ROOT / ".cache/coverage")])
+    measured.save()
+    below = []
+    for distribution, floor in floors.items():
+        try:
+            percent = measured.report(include=[f"{ROOT / distribution}/src/*"], file=io.StringIO())
+        except NoDataError:
+            percent = 0.0
+        print(f"{percent:5.1f} %  floor {floor}  {distribution}")  # noqa: T201
+        below += [distribution] if percent < floor else []
+    if below:
+        print(f"below its floor: {', '.join(below)}; what is missing: coverage report -m --include='{below[0]}/*'")  # noqa: T201
+    return bool(below)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
