@@ -283,7 +283,7 @@ def test_token_replaced_by_another_thread_is_kept(method: str) -> None:
     login = Login.__new__(Login)
     login._lock, login._method = threading.RLock(), method
     login._client = SimpleNamespace(hvac=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
-    login._read_anew = lambda: False  # type: ignore[method-assign]
+    login._reload = lambda: False  # type: ignore[method-assign]
     replaced: list[str] = []
     login._obtain = lambda: replaced.append("obtained")  # type: ignore[method-assign]
     login._look_up_again = lambda: replaced.append("looked up")  # type: ignore[method-assign]
