@@ -167,7 +167,7 @@ def test_a_file_system_without_locks(home: Home) -> None:
         done = home.run(*inject, "add", "--env", "new", env=UNLOCKED)
         assert (done.returncode, done.stdout) == (4, "")
         assert f"{store_path(home).parent} cannot be locked: {reason}" in done.stderr
-        assert "a network file system without locks? set AWS_VAULT_FILE_DIR to a folder of this machine" in done.stderr
+        assert "on a network file system without locks, set AWS_VAULT_FILE_DIR to a local folder" in done.stderr
         assert store_path(home).read_bytes() == before
 
 
