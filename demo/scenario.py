@@ -147,7 +147,7 @@ class Day:
         added = self.type(
             "awsv add work --env",
             Answer(r"New passphrase for store 'file': ", PASSPHRASE),
-            Answer(r"The same again: ", PASSPHRASE),
+            Answer(r"Repeat passphrase: ", PASSPHRASE),
             Answer(r"Create a recovery key to keep on paper\? \[Y/n\] ", "n"),
             env={"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]},
         )

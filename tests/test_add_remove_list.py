@@ -173,7 +173,7 @@ def test_at_the_terminal_with_a_new_store(home: Home) -> None:
     child.sendline(f"{OTHER_SECRET} ")
     child.expect("New passphrase for store 'file': ")
     child.sendline(PASSPHRASE)
-    child.expect("The same again: ")
+    child.expect("Repeat passphrase: ")
     child.sendline(PASSPHRASE)
     child.expect_exact("[Y/n] ")
     assert "Added credentials" in child.before
@@ -189,7 +189,7 @@ def test_secrets_typed_at_the_terminal_are_not_shown(home: Home) -> None:
         ("Enter Access Key ID: ", OTHER_ID),
         ("Enter Secret Access Key: ", OTHER_SECRET),
         ("New passphrase for store 'file': ", PASSPHRASE),
-        ("The same again: ", PASSPHRASE),
+        ("Repeat passphrase: ", PASSPHRASE),
         ("[Y/n] ", "n"),
     ):
         child.expect_exact(question)
@@ -206,7 +206,7 @@ QUESTIONS = (
     ("Enter Access Key ID: ", OTHER_ID),
     ("Enter Secret Access Key: ", OTHER_SECRET),
     ("New passphrase for store 'file': ", PASSPHRASE),
-    ("The same again: ", PASSPHRASE),
+    ("Repeat passphrase: ", PASSPHRASE),
 )
 
 
@@ -230,7 +230,7 @@ def test_a_passphrase_that_is_not_confirmed(home: Home) -> None:
     for _ in range(3):
         child.expect_exact("New passphrase for store 'file': ")
         child.sendline(PASSPHRASE)
-        child.expect_exact("The same again: ")
+        child.expect_exact("Repeat passphrase: ")
         child.sendline("something else")
     assert ended(child) == 5
     assert "differ" in child.before

@@ -30,8 +30,8 @@ HEAVY = {"boto3", "botocore", "hvac", "keyring", "requests", "rich", "cryptograp
 HEAVY_AT_HOME = {
     ("vault_core.vlt.primitives", "cryptography"),
     ("vault_plugin_aws_vault.jwe", "cryptography"),
-    ("vault_plugin_hashicorp.calls", "hvac"),
-    ("vault_plugin_hashicorp.calls", "requests"),
+    ("vault_plugin_hashicorp.client", "hvac"),
+    ("vault_plugin_hashicorp.client", "requests"),
     ("vault_plugin_hashicorp.transport", "requests"),
 }
 """The modules whose purpose is one of these: they import it when they are imported."""

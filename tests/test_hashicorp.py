@@ -84,7 +84,7 @@ def test_a_day_with_a_key_of_ones_own(ana: Person, team: LossyProxy, moto: MotoS
     added = ana.add("work", key_id=moto.alice.access_key_id, secret=moto.alice.secret_access_key)
     assert (added.returncode, added.stdout) == (0, 'Added credentials to profile "work" in vault\n')
     assert f"secret/awsv at {team.url}" in added.stderr
-    assert "its operators can read it" in added.stderr
+    assert "its operators can read them" in added.stderr
     assert json.loads(ana.exec("work", str(aws_v1), "sts", "get-caller-identity"))["Account"] == "123456789012"
     team.seen.clear()
     assert ana.exec("work", *WHO)
@@ -227,7 +227,7 @@ def test_copying_takes_all_and_moves_only_ones_own(ana: Person, shared: str) -> 
     assert ana.awsv("file", "init", env=env).returncode == 0
     moved = ana.awsv("copy", "--from", "hashicorp", "--to", "file", "--delete-source", "work", shared, env=env)
     assert moved.returncode == 7, moved.stderr
-    assert f"not deleted there: {shared!r}" in moved.stderr
+    assert f"as they were changed there: {shared!r}" in moved.stderr
     left = json.loads(ana.awsv("list", "--unlock", "--json").stdout)
     assert {one["profile"]: one["shared"] for one in left if one["stored"]}.get(shared) is True
     assert "work" not in {one["profile"] for one in left if one["stored"]}
@@ -282,7 +282,7 @@ def test_listing_asks_no_server_unless_told_to(ana: Person, team: LossyProxy) ->
     [
         ({"VAULT_TOKEN": "canary-token"}, 4, "does not accept the token"),
         ({"VAULT_TOKEN": None}, 4, "neither VAULT_TOKEN nor ~/.vault-token"),
-        ({"VAULT_ADDR": None}, 2, "no server is named"),
+        ({"VAULT_ADDR": None}, 2, "no server is set"),
         ({"AWS_VAULT_HASHICORP_AUTH": "kerberos"}, 2, "one of token, approle, userpass, jwt"),
         ({"AWS_VAULT_HASHICORP_MOUNT": "nowhere"}, 4, "there is no mount 'nowhere'"),
         ({"AWS_VAULT_HASHICORP_AUTH": "userpass", "AWS_VAULT_HASHICORP_USERNAME": "ana"}, 4, "needs the password of"),

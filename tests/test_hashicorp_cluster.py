@@ -170,11 +170,11 @@ def test_a_standby_that_sends_us_on_is_followed_to_an_address_that_is_set(cluste
     def open_store(addresses: str) -> Any:
         environ = {"VAULT_ADDR": addresses, "VAULT_TOKEN": leader.person("redirected")}
         store = spec.open(FakeContext(tmp_path, declared=spec.options, environ=environ))
-        store.service.calls.client.adapter.base_uri = standby.url  # type: ignore[attr-defined]  # not the leader that it has found
-        store.service.calls._session.headers["X-Vault-No-Request-Forwarding"] = "true"  # type: ignore[attr-defined]
+        store.service.client.hvac.adapter.base_uri = standby.url  # type: ignore[attr-defined]  # not the leader that it has found
+        store.service.client._session.headers["X-Vault-No-Request-Forwarding"] = "true"  # type: ignore[attr-defined]
         return store
 
-    with pytest.raises(StorageUnavailable, match="which is none of the addresses that are set") as refused:
+    with pytest.raises(StorageUnavailable, match="which is not one of the configured addresses") as refused:
         open_store(standby.url).put("test/key", Secret("value"))
     named = str(refused.value.hint).partition("AWS_VAULT_HASHICORP_ADDRESS=")[2]
     assert named == f"{standby.url},{leader.url}"

@@ -87,7 +87,7 @@ def test_the_keychain_opens_the_file_store_without_a_question(home: Home, sessio
 @pytest.mark.parametrize("trouble", ["locked", "killed", "no bus"])
 def test_where_the_keychain_is_not_the_passphrase_is(trouble: str, home: Home, session: DesktopSession) -> None:
     hold_key(home)
-    reason = {"locked": "is locked", "killed": "no program offers the Secret Service", "no bus": "no session bus"}
+    reason = {"locked": "is locked", "killed": "no program provides the Secret Service", "no bus": "no session bus"}
     match trouble:
         case "locked":
             session.lock()
@@ -132,7 +132,7 @@ def test_a_key_that_somebody_changed_is_named(home: Home, session: DesktopSessio
         (item,) = secretstorage.get_default_collection(connection).get_all_items()
         item.set_secret(b"edited by hand")
     done = home.awsv("exec", "-j", "--no-session", "work")
-    assert "edited" not in failure(done, 5, "what the Secret Service keeps for store 'file' is not what awsv put there")
+    assert "edited" not in failure(done, 5, "the key for store 'file' in the Secret Service was not written by awsv")
     with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
         (item,) = secretstorage.get_default_collection(connection).get_all_items()
         item.set_secret(b"YW5vdGhlciBrZXk=")
@@ -198,9 +198,9 @@ def test_a_locked_store_is_listed_as_locked_and_everything_else_fails_at_once(
     child = home.awsv("exec", "--no-session", "prod", "--", "true")
     failure(child, 125, "is locked")
     shown = home.awsv("--no-input", "exec", "-j", "--no-session", "prod", env={"DISPLAY": ":7"})
-    failure(shown, 4, "nobody can be asked here")
+    failure(shown, 4, "dialogs are not allowed here")
     for where in ("SSH_CONNECTION", "CI"):
-        failure(home.awsv("list", "--unlock", env={"DISPLAY": ":7", where: "1"}), 4, "nobody can be asked here")
+        failure(home.awsv("list", "--unlock", env={"DISPLAY": ":7", where: "1"}), 4, "dialogs are not allowed here")
 
 
 def test_absent_keychain_is_exit_code_4(home: Home) -> None:

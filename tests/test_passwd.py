@@ -57,7 +57,7 @@ def with_passphrase(home: Home, passphrase: str, label: str) -> str:
 
 
 OLD = "Passphrase to unlock store 'file': "
-FIRST, AGAIN = "New passphrase for store 'file': ", "The same again: "
+FIRST, AGAIN = "New passphrase for store 'file': ", "Repeat passphrase: "
 
 
 def test_the_new_one_opens_the_old_one_does_not_and_entries_stay(home: Home) -> None:

@@ -46,7 +46,7 @@ def answers(moto: MotoServer) -> Answers:
         r"Enter Access Key ID: ": moto.alice.access_key_id,
         r"Enter Secret Access Key: ": moto.alice.secret_access_key,
         r"New passphrase for store '[a-z]+': ": "correct horse",
-        r"The same again: ": "correct horse",
+        r"Repeat passphrase: ": "correct horse",
         r"Passphrase to unlock store '[a-z]+': ": "correct horse",
         r"MFA code for \S+: ": "123456",  # no page shows this question: whichever leads to it fails
         r"\[Y/n\] ": "",

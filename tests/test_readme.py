@@ -23,7 +23,7 @@ def answers(moto: MotoServer) -> documents.Answers:
         r"Enter Access Key ID: ": moto.alice.access_key_id,
         r"Enter Secret Access Key: ": moto.alice.secret_access_key,
         r"New passphrase for store 'file': ": "correct horse",
-        r"The same again: ": "correct horse",
+        r"Repeat passphrase: ": "correct horse",
         r"Passphrase to unlock store 'file': ": "correct horse",
         r"MFA code for \S+: ": "123456",
         r"\[y/N\] ": "y",

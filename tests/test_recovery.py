@@ -49,7 +49,7 @@ def test_made_lost_and_used(home: Home) -> None:
         child.expect(answer)
     child.expect("Recovery key of store 'file': ")
     child.sendline(text.lower().replace("-", " "))
-    for question in ("New passphrase for store 'file': ", "The same again: "):
+    for question in ("New passphrase for store 'file': ", "Repeat passphrase: "):
         child.expect(question)
         child.sendline("another passphrase")
     assert ended(child)[0] == 0
@@ -64,7 +64,7 @@ def test_it_is_nowhere_but_on_the_terminal(home: Home) -> None:
     child.sendline(text[-4:])
     child.expect("Recovery key of store 'file': ")
     child.sendline(text)
-    for question in ("New passphrase for store 'file': ", "The same again: "):
+    for question in ("New passphrase for store 'file': ", "Repeat passphrase: "):
         child.expect(question)
         child.sendline("another passphrase")
     ended(child)
@@ -256,7 +256,7 @@ def test_no_store_and_no_passphrase(tmp_path: Path, home: Home) -> None:
 def test_a_new_store_comes_with_one(tmp_path: Path, answer: str) -> None:
     home = offline(tmp_path)
     child = home.spawn("add", "work", "--env", env=KEYS)
-    for question in ("New passphrase for store 'file': ", "The same again: "):
+    for question in ("New passphrase for store 'file': ", "Repeat passphrase: "):
         child.expect(question)
         child.sendline(PASSPHRASE)
     child.expect(OFFER)
@@ -310,7 +310,7 @@ def test_every_command_that_makes_a_store_offers_one(tmp_path: Path, words: tupl
         (("add", "--env", "work"), "STORE, unlocked by your passphrase"),
         (("import", "credentials-file"), "STORE is new; it opens with: SLOT"),
         (("import", "aws-vault"), "STORE is new; it opens with: SLOT"),
-        (("file", "init"), "Made STORE\nawsv: it opens with: SLOT"),
+        (("file", "init"), "Created STORE\nawsv: it opens with: SLOT"),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )

@@ -58,7 +58,7 @@ def slots_of(home: Home, *flags: str) -> list[dict[str, object]]:
     return listed
 
 
-FIRST, AGAIN = "New passphrase for store 'file': ", "The same again: "
+FIRST, AGAIN = "New passphrase for store 'file': ", "Repeat passphrase: "
 OLD = "Passphrase to unlock store 'file': "
 
 

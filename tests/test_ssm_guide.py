@@ -32,7 +32,7 @@ def answers(aws: MotoServer) -> Answers:
         r"Enter Access Key ID: ": aws.alice.access_key_id,
         r"Enter Secret Access Key: ": aws.alice.secret_access_key,
         r"New passphrase for store '\w+': ": "correct horse",
-        r"The same again: ": "correct horse",
+        r"Repeat passphrase: ": "correct horse",
         r"Passphrase to unlock store 'reader': ": "correct horse",
         r"paper\? \[Y/n\] ": lambda shown: "n" if "'reader'" in shown else "",
         r"Type the last group to confirm you wrote it down: ": lambda shown: re.findall(r"-([A-Z2-7]{4})\s", shown)[-1],

@@ -248,7 +248,7 @@ def test_an_answer_that_is_lost_is_no_refusal(
 def test_what_aws_repeats_is_not_shown(home: Home, env: dict[str, str], front: RecordingProxy) -> None:
     front.on("PutParameter", json_error("ValidationException", "1 validation error: Value '{0}' at 'value'"))
     child = home.spawn("ssm", "put-passphrase", MANAGED, "--ask", env=env)
-    for question in ("New passphrase: ", "The same again: "):
+    for question in ("New passphrase: ", "Repeat passphrase: "):
         child.expect(question)
         child.sendline("validation error")
     assert ended(child) == 5
@@ -264,7 +264,7 @@ def test_a_passphrase_of_ones_own_is_asked_twice(home: Home, env: dict[str, str]
         child = home.spawn("ssm", "put-passphrase", MANAGED, "--ask", "--json", env=env)
         child.expect("New passphrase: ")
         child.sendline("my own passphrase")
-        child.expect("The same again: ")
+        child.expect("Repeat passphrase: ")
         child.sendline(again)
         assert ended(child) == code
         assert "my own passphrase" not in child.before

@@ -167,7 +167,7 @@ def test_a_file_system_without_locks(home: Home) -> None:
         done = home.run(*inject, "add", "--env", "new", env=UNLOCKED)
         assert (done.returncode, done.stdout) == (4, "")
         assert f"{store_path(home).parent} cannot be locked: {reason}" in done.stderr
-        assert "a network file system without locks? set AWS_VAULT_FILE_DIR to a folder of this machine" in done.stderr
+        assert "on a network file system without locks, set AWS_VAULT_FILE_DIR to a local folder" in done.stderr
         assert store_path(home).read_bytes() == before
 
 
@@ -189,7 +189,7 @@ def test_a_stopped_process_holds_the_lock(home: Home, figure: Callable[[str], No
         waited = time.monotonic() - started
         assert (done.returncode, done.stdout) == (4, "")
         assert f"{store_path(home)} has been locked by process {holder.pid} for more than 10 s" in done.stderr
-        assert f"hint: let process {holder.pid} finish, or end it; then repeat the command" in done.stderr
+        assert f"hint: wait until process {holder.pid} finishes, or end it; then repeat the command" in done.stderr
         assert 10 <= waited < 10 + seconds(5)
         figure(f"told after {waited:.1f} s")
     finally:

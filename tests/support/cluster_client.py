@@ -118,7 +118,7 @@ class Client:
 
     def report(self) -> dict[str, Any]:
         told = {key: value for key, value in vars(self).items() if key not in ("store", "common")}
-        return {**told, "repeated": self.store.service.calls.repeated, "folder": self.store.folder}
+        return {**told, "repeated": self.store.service.client.repeated, "folder": self.store.folder}
 
 
 def main(job: dict[str, Any]) -> None:

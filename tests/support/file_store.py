@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ def content(store: FileBackend) -> dict[str, str]:
         assert item is not None
         found[key] = item.value.reveal_text()
     return found
+
+
+def names(folder: Path) -> list[str]:
+    """The names of the files in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def read_and_write(store: FileBackend) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A read and a write of one entry."""
+    return (lambda: store.get("credentials/dev"), lambda: store.put("credentials/dev", Secret("y")))
 
 
 def spoil(store: FileBackend, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The contract of storage backends, and what GnuPG says, on password stores and GnuPG keys of the tests' own."""
+"""The contract of storage backends, and errors of GnuPG, with password stores and GnuPG keys made by the tests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ KEY = "awsv-test@example.org"
 
 @contextmanager
 def password_store(passphrase: str = "") -> Iterator[dict[str, str]]:
-    """The environment of somebody with a GnuPG key and a password store."""
+    """The environment of a user with a GnuPG key and a password store."""
     if not shutil.which("pass"):
         pytest.skip("absent part: pass (apt-get install pass gnupg)")
-    # Not pytest's folder: the socket of GnuPG's agent lies in it, and the path of a socket is short.
+    # Not pytest's folder: it contains the socket of GnuPG's agent, whose path must be short.
     root = Path(tempfile.mkdtemp(prefix="pass-"))
     (root / "gnupg").mkdir(mode=0o700)
     environ = {
@@ -65,7 +65,7 @@ class TestPass(StorageContract):
         return Setup(environ=environ, files=[Path(environ["PASSWORD_STORE_DIR"])])
 
 
-def test_a_locked_key_is_said_at_once(tmp_path: Path) -> None:
+def test_locked_gpg_key_is_reported_at_once(tmp_path: Path) -> None:
     with password_store("a passphrase of the key") as environ:
         ctx = FakeContext(tmp_path, declared=SPEC.options, environ=environ)
         store = SPEC.open(ctx)
@@ -76,7 +76,7 @@ def test_a_locked_key_is_said_at_once(tmp_path: Path) -> None:
         assert list(store.keys()) == ["credentials/work"]
 
 
-def test_a_damaged_entry_is_said(tmp_path: Path) -> None:
+def test_damaged_entry_is_reported(tmp_path: Path) -> None:
     with password_store() as environ:
         store = SPEC.open(FakeContext(tmp_path, declared=SPEC.options, environ=environ))
         store.put("credentials/work", Secret("value"))
@@ -88,17 +88,17 @@ def test_a_damaged_entry_is_said(tmp_path: Path) -> None:
                 store.get("credentials/work")
 
 
-def test_a_password_store_that_is_none_is_said(tmp_path: Path) -> None:
+def test_folder_without_password_store_is_reported(tmp_path: Path) -> None:
     with password_store() as environ:
         ctx = FakeContext(tmp_path, declared=SPEC.options, environ={**environ, "PASSWORD_STORE_DIR": str(tmp_path)})
         assert SPEC.unavailable is not None
-        assert "is no password store" in (SPEC.unavailable(ctx) or "")
+        assert "is not a password store" in (SPEC.unavailable(ctx) or "")
         with pytest.raises(StorageUnavailable, match="is not set up"):
             SPEC.open(ctx).put("credentials/work", Secret("value"))
 
 
 @pytest.mark.parametrize("folder", ["/etc", "..", "a/../../b", ".", ""])
-def test_a_folder_outside_of_the_password_store_is_refused(folder: str) -> None:
+def test_folder_outside_password_store_is_refused(folder: str) -> None:
     (option,) = SPEC.options
     with pytest.raises(ValueError, match="below the password store"):
         option.parse(folder)

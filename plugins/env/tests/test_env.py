@@ -45,7 +45,7 @@ def get(context: FakeContext, *, store: str = "file", deadline: float | None = N
 
 
 def refusal(tmp_path: Path, environ: Mapping[str, str], error: type[Exception] = PassphraseError) -> str:
-    """The message; the canary is nowhere in what was raised or said."""
+    """The message of the refusal; neither it nor a notice contains the canary."""
     asked = context(tmp_path, environ)
     with pytest.raises(error) as caught:
         get(asked)
@@ -64,7 +64,7 @@ def file(tmp_path: Path, content: str | bytes = CANARY + "\n", mode: int = 0o600
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """The ends of a pipe, the reading one as a parent process would have passed it on."""
+    """The two ends of a pipe; the reading one is inheritable, like one passed by a parent process."""
     ends = os.pipe()
     os.set_inheritable(ends[0], True)
     inode = os.fstat(ends[0]).st_ino
@@ -78,7 +78,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 # -- which variable ----------------------------------------------------------------------------------------------------
 
 
-def test_the_entry_point_names_the_spec() -> None:
+def test_entry_point_names_spec() -> None:
     [spec] = plugin.vault_passphrase_sources()
     [entry] = entry_points(group="vault.passphrase.v1", name="env")
     assert entry.load() is plugin
@@ -90,23 +90,23 @@ def test_the_entry_point_names_the_spec() -> None:
     ("store", "name"),
     [("file", NAME), ("team-2", "AWS_VAULT_TEAM_2_PASSPHRASE"), ("a.b_ü", "AWS_VAULT_A_B___PASSPHRASE")],
 )
-def test_the_name_of_a_store(tmp_path: Path, store: str, name: str) -> None:
+def test_variable_of_store_name(tmp_path: Path, store: str, name: str) -> None:
     assert get(context(tmp_path, {name: CANARY}), store=store) == Secret(CANARY)
 
 
-def test_nothing_set_is_the_next_sources_turn(tmp_path: Path) -> None:
+def test_no_variable_returns_none(tmp_path: Path) -> None:
     others = {"AWS_VAULT_OTHER_PASSPHRASE": CANARY, "AWS_VAULT_PASSPHRASE_SOURCE": "env", "FILE_PASSPHRASE": CANARY}
     assert get(context(tmp_path, others)) is None
 
 
-def test_the_stores_own_variable_comes_before_the_common_one(tmp_path: Path) -> None:
+def test_variable_of_store_takes_precedence(tmp_path: Path) -> None:
     assert get(context(tmp_path, {EVERY: "common"})) == Secret("common")
     assert get(context(tmp_path, {EVERY: "common", NAME: "own"})) == Secret("own")
     assert get(context(tmp_path, {EVERY: "common", NAME + "_FILE": str(file(tmp_path, "own"))})) == Secret("own")
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))
-def test_it_answers_for_every_purpose_and_every_attempt_the_same(tmp_path: Path, purpose: Purpose) -> None:
+def test_purpose_and_attempt_are_ignored(tmp_path: Path, purpose: Purpose) -> None:
     [spec] = plugin.vault_passphrase_sources()
     source = spec.open(context(tmp_path, {NAME: CANARY}))
     for attempt in (1, 2):
@@ -116,18 +116,18 @@ def test_it_answers_for_every_purpose_and_every_attempt_the_same(tmp_path: Path,
 
 @pytest.mark.parametrize(("one", "other"), [("", "_FILE"), ("_FILE", "_FD"), ("_FD", "_COMMAND"), ("", "_COMMAND")])
 @pytest.mark.parametrize("name", [NAME, EVERY])
-def test_two_forms_at_once(tmp_path: Path, name: str, one: str, other: str) -> None:
+def test_two_forms_are_refused(tmp_path: Path, name: str, one: str, other: str) -> None:
     message = refusal(tmp_path, {name + one: CANARY, name + other: ""})
     assert message == f"{name + one} and {name + other} are set at the same time"
 
 
 @pytest.mark.parametrize("form", ["", "_FILE", "_FD", "_COMMAND"])
 @pytest.mark.parametrize("name", [NAME, EVERY])
-def test_set_but_empty(tmp_path: Path, name: str, form: str) -> None:
+def test_empty_variable_is_refused(tmp_path: Path, name: str, form: str) -> None:
     assert refusal(tmp_path, {name + form: ""}) == f"{name + form} is set but empty"
 
 
-def test_an_empty_own_variable_is_not_passed_over(tmp_path: Path) -> None:
+def test_empty_own_variable_is_not_skipped(tmp_path: Path) -> None:
     assert refusal(tmp_path, {NAME: "", EVERY: CANARY}) == f"{NAME} is set but empty"
 
 
@@ -136,11 +136,11 @@ def test_an_empty_own_variable_is_not_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.security("S15")
 @pytest.mark.parametrize("value", [CANARY, " ", "ends with a newline\n", "tab\tand\x01"])
-def test_the_value_to_the_byte(tmp_path: Path, value: str) -> None:
+def test_value_is_used_to_the_byte(tmp_path: Path, value: str) -> None:
     assert get(context(tmp_path, {NAME: value})) == Secret(value)
 
 
-def test_a_value_that_is_not_utf_8(tmp_path: Path) -> None:
+def test_value_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, {NAME: CANARY + "\udcff"}) == f"{NAME}: the passphrase is not UTF-8 text"
 
 
@@ -161,41 +161,41 @@ def test_a_value_that_is_not_utf_8(tmp_path: Path) -> None:
         ("x" * reading.LIMIT + "\r\n", "x" * reading.LIMIT),
     ],
 )
-def test_a_file(tmp_path: Path, content: str, expected: str) -> None:
+def test_file_content_is_read(tmp_path: Path, content: str, expected: str) -> None:
     asked = context(tmp_path, {NAME + "_FILE": str(file(tmp_path, content))})
     assert get(asked) == Secret(expected)
     assert asked.notes == []
 
 
-def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
+def test_file_is_read_each_time(tmp_path: Path) -> None:
     asked = context(tmp_path, {NAME + "_FILE": str(file(tmp_path, "old"))})
     assert get(asked) == Secret("old")
     file(tmp_path, "new")
     assert get(asked) == Secret("new")
 
 
-def test_a_tilde_is_the_home_of_the_given_environment(tmp_path: Path) -> None:
+def test_tilde_is_home_of_context(tmp_path: Path) -> None:
     file(tmp_path)
     assert get(context(tmp_path, {NAME + "_FILE": "~/passphrase", "HOME": str(tmp_path)})) == Secret(CANARY)
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\r\n"])
-def test_an_empty_file(tmp_path: Path, content: str) -> None:
+def test_empty_file_is_refused(tmp_path: Path, content: str) -> None:
     assert refusal(tmp_path, {NAME + "_FILE": str(file(tmp_path, content))}) == f"{NAME}_FILE is set but empty"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o622, 0o610, 0o604, 0o601])
-def test_a_file_with_a_bit_for_others_is_told(tmp_path: Path, mode: int) -> None:
+def test_file_accessible_to_others_warns(tmp_path: Path, mode: int) -> None:
     path = file(tmp_path, mode=mode)
     asked = context(tmp_path, {NAME + "_FILE": str(path)})
     assert get(asked) == Secret(CANARY)
     assert asked.notes == [
-        f"{NAME}_FILE: {path} is not yours alone: its mode is {mode:04o}, and 0600 is private",
+        f"{NAME}_FILE: {path} is not private: its mode is {mode:04o}; make it private with mode 0600",
     ]
 
 
-@pytest.mark.root("only root can give a file to somebody else")
-def test_a_file_of_another_user_is_told(tmp_path: Path) -> None:
+@pytest.mark.root("only root can change the owner of a file")
+def test_file_of_another_user_warns(tmp_path: Path) -> None:
     path = file(tmp_path)
     os.chown(path, 65534, -1)
     asked = context(tmp_path, {NAME + "_FILE": str(path)})
@@ -203,8 +203,8 @@ def test_a_file_of_another_user_is_told(tmp_path: Path) -> None:
     assert asked.notes == [f"{NAME}_FILE: {path} belongs to another user (65534)"]
 
 
-def test_an_access_list_is_told(tmp_path: Path) -> None:
-    """It shows in the bits of the group, which are its mask."""
+def test_access_control_list_warns(tmp_path: Path) -> None:
+    """It shows in the bits of the group, which are the mask of the list."""
     path = file(tmp_path)
     nobody, others = 65534, 0xFFFFFFFF
     entries = [(1, 6, others), (2, 4, nobody), (4, 0, others), (16, 4, others), (32, 0, others)]  # <linux/posix_acl.h>
@@ -221,16 +221,16 @@ def test_an_access_list_is_told(tmp_path: Path) -> None:
     assert "its mode is 0640" in "".join(asked.notes)
 
 
-def test_the_file_of_a_descriptor_is_told_as_well(tmp_path: Path) -> None:
+def test_file_of_descriptor_accessible_to_others_warns(tmp_path: Path) -> None:
     number = os.open(file(tmp_path, mode=0o604), os.O_RDONLY)
     os.set_inheritable(number, True)
     asked = context(tmp_path, {NAME + "_FD": str(number)})
     assert get(asked) == Secret(CANARY)
     [note] = asked.notes
-    assert note.startswith(f"{NAME}_FD: the file of descriptor {number} is not yours alone: its mode is 0604")
+    assert note.startswith(f"{NAME}_FD: the file of descriptor {number} is not private: its mode is 0604")
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path) -> None:
     name = f"{NAME}_FILE"
     absent = tmp_path / "absent"
     assert refusal(tmp_path, {name: str(absent)}) == f"{name}: {absent} cannot be read: no such file or directory"
@@ -239,13 +239,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert refusal(tmp_path, {name: "a\0b"}) == f"{name}: a\0b cannot be read: not a path"
 
 
-def test_a_file_that_is_too_long(tmp_path: Path) -> None:
+def test_too_long_file_is_refused(tmp_path: Path) -> None:
     path = file(tmp_path, CANARY + "x" * reading.LIMIT)
     message = refusal(tmp_path, {NAME + "_FILE": str(path)})
     assert message == f"{NAME}_FILE: {path} is longer than a passphrase can be (1048576 bytes)"
 
 
-def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+def test_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = file(tmp_path, CANARY.encode("latin-1"))
     assert refusal(tmp_path, {NAME + "_FILE": str(path)}) == f"{NAME}_FILE: the passphrase is not UTF-8 text"
 
@@ -253,7 +253,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
 # -- a named pipe ------------------------------------------------------------------------------------------------------
 
 
-def test_a_named_pipe_is_waited_for_read_to_its_end_and_remembered(tmp_path: Path) -> None:
+def test_named_pipe_is_read_to_end_and_cached(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
 
@@ -273,8 +273,8 @@ def test_a_named_pipe_is_waited_for_read_to_its_end_and_remembered(tmp_path: Pat
     assert get(context(tmp_path, environ)) == Secret(CANARY)
 
 
-def test_a_named_pipe_that_others_can_open_is_told(tmp_path: Path) -> None:
-    """Whoever reads from it first has the passphrase."""
+def test_named_pipe_accessible_to_others_warns(tmp_path: Path) -> None:
+    """The first process that reads from it gets the passphrase."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     path.chmod(0o644)
@@ -284,14 +284,14 @@ def test_a_named_pipe_that_others_can_open_is_told(tmp_path: Path) -> None:
     assert get(asked) == Secret(CANARY)
     writer.join()
     [note] = asked.notes
-    assert note == f"{NAME}_FILE: {path} is not yours alone: its mode is 0644, and 0600 is private"
+    assert note == f"{NAME}_FILE: {path} is not private: its mode is 0644; make it private with mode 0600"
 
 
-def test_a_named_pipe_without_a_writer_ends_with_the_deadline_or_the_host(tmp_path: Path) -> None:
+def test_named_pipe_without_writer_times_out(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
     asked = context(tmp_path, {NAME + "_FILE": str(path)})
-    with pytest.raises(SourceUnavailable, match=f"{NAME}_FILE: .* gave nothing in time"):
+    with pytest.raises(SourceUnavailable, match=f"{NAME}_FILE: no data from .* in time"):
         get(asked, deadline=time.monotonic() + 0.1)
 
     class Impatient(FakeContext):
@@ -305,7 +305,7 @@ def test_a_named_pipe_without_a_writer_ends_with_the_deadline_or_the_host(tmp_pa
 # -- a descriptor ------------------------------------------------------------------------------------------------------
 
 
-def test_a_descriptor_is_read_once_closed_and_remembered(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_descriptor_is_read_once_closed_and_cached(tmp_path: Path, pipe: tuple[int, int]) -> None:
     os.write(pipe[1], f"{CANARY}\n".encode())
     os.close(pipe[1])
     environ = {NAME + "_FD": str(pipe[0])}
@@ -315,7 +315,7 @@ def test_a_descriptor_is_read_once_closed_and_remembered(tmp_path: Path, pipe: t
     assert get(context(tmp_path, environ)) == Secret(CANARY)
 
 
-def test_two_threads_at_one_descriptor(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_two_threads_get_whole_descriptor(tmp_path: Path, pipe: tuple[int, int]) -> None:
     answers: list[Secret | None] = []
     asked = context(tmp_path, {NAME + "_FD": str(pipe[0])})
     threads = [threading.Thread(target=lambda: answers.append(get(asked))) for _ in range(2)]
@@ -330,12 +330,12 @@ def test_two_threads_at_one_descriptor(tmp_path: Path, pipe: tuple[int, int]) ->
     assert answers == [Secret(CANARY)] * 2
 
 
-def test_an_empty_descriptor(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_empty_descriptor_is_refused(tmp_path: Path, pipe: tuple[int, int]) -> None:
     os.close(pipe[1])
     assert refusal(tmp_path, {NAME + "_FD": str(pipe[0])}) == f"{NAME}_FD is set but empty"
 
 
-def test_descriptors_that_nobody_gave(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_descriptor_that_was_not_passed_is_refused(tmp_path: Path, pipe: tuple[int, int]) -> None:
     name = f"{NAME}_FD"
     assert refusal(tmp_path, {name: "999"}) == f"{name}: descriptor 999 is not open"
     assert refusal(tmp_path, {name: "9" * 30}) == f"{name}: descriptor {'9' * 30} is not open"
@@ -346,13 +346,13 @@ def test_descriptors_that_nobody_gave(tmp_path: Path, pipe: tuple[int, int]) -> 
         assert refusal(tmp_path, {name: text}) == f"{name} is not the number of a descriptor"
 
 
-def test_the_writing_end_is_no_descriptor_to_read_from(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_descriptor_open_for_writing_is_refused(tmp_path: Path, pipe: tuple[int, int]) -> None:
     os.set_inheritable(pipe[1], True)
     message = refusal(tmp_path, {NAME + "_FD": str(pipe[1])})
     assert message == f"{NAME}_FD: descriptor {pipe[1]} is open for writing only"
 
 
-def test_a_terminal_is_no_descriptor_to_read_from(tmp_path: Path) -> None:
+def test_descriptor_of_terminal_is_refused(tmp_path: Path) -> None:
     ends = pty.openpty()
     try:
         os.set_inheritable(ends[1], True)
@@ -374,14 +374,14 @@ def script(tmp_path: Path, body: str) -> str:
 
 
 @pytest.mark.process
-def test_a_command_is_split_but_no_shell_runs(tmp_path: Path) -> None:
+def test_command_is_split_without_shell(tmp_path: Path) -> None:
     command = script(tmp_path, "print('|'.join(sys.argv[1:]))")
     asked = context(tmp_path, {NAME + "_COMMAND": f"{command} 'two words' $HOME ';' *"})
     assert get(asked) == Secret("two words|$HOME|;|*")
 
 
 @pytest.mark.process
-def test_a_command_sees_the_environment_but_no_passphrase(tmp_path: Path) -> None:
+def test_command_gets_environment_without_passphrase(tmp_path: Path) -> None:
     command = script(tmp_path, "print(' '.join(sorted(os.environ)))")
     environ = {"GNUPGHOME": "/x", "AWS_VAULT_OTHER_PASSPHRASE": CANARY, EVERY: CANARY, "AWS_VAULT_BACKEND": "file"}
     names = get(context(tmp_path, {**environ, NAME + "_COMMAND": command}))
@@ -392,7 +392,7 @@ def test_a_command_sees_the_environment_but_no_passphrase(tmp_path: Path) -> Non
 
 
 @pytest.mark.process
-def test_a_command_that_fails(tmp_path: Path) -> None:
+def test_failed_command_is_unavailable(tmp_path: Path) -> None:
     command = script(tmp_path, f"print({CANARY!r}); print({CANARY!r}, file=sys.stderr); sys.exit(3)")
     message = refusal(tmp_path, {NAME + "_COMMAND": f"{command} '{CANARY}'"}, SourceUnavailable)
     assert message == f"{NAME}_COMMAND: {command[1:-1]} ended with exit code 3"
@@ -400,13 +400,13 @@ def test_a_command_that_fails(tmp_path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("output", ["", "\\n"])
-def test_a_command_that_prints_nothing(tmp_path: Path, output: str) -> None:
+def test_command_without_output_is_refused(tmp_path: Path, output: str) -> None:
     command = script(tmp_path, f"sys.stdout.write('{output}')")
     assert refusal(tmp_path, {NAME + "_COMMAND": command}) == f"{NAME}_COMMAND is set but empty"
 
 
 @pytest.mark.process
-def test_commands_that_cannot_run(tmp_path: Path) -> None:
+def test_command_that_cannot_run_is_reported(tmp_path: Path) -> None:
     name = f"{NAME}_COMMAND"
     message = refusal(tmp_path, {name: f"echo '{CANARY}"})
     assert message == f"{name} cannot be split into words: no closing quotation"
@@ -414,7 +414,7 @@ def test_commands_that_cannot_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_command_has_until_the_deadline(tmp_path: Path) -> None:
+def test_command_is_limited_by_deadline(tmp_path: Path) -> None:
     asked = context(tmp_path, {NAME + "_COMMAND": "sleep 20"})
     start = time.monotonic()
     with pytest.raises(SourceUnavailable, match=r"^sleep did not end within 0\.\d+ s$"):

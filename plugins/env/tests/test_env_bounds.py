@@ -1,4 +1,4 @@
-"""The source ``env`` at its limits: what is just usable and what is not any more, and what stays open."""
+"""The source ``env`` at its limits: the last valid and the first invalid input, and open descriptors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Runs(FakeContext):
-    """Runs no command, but says how one ends."""
+    """Runs no command, and returns a given result."""
 
     code = 0
     limits: tuple[float, ...] = ()
@@ -42,21 +42,21 @@ def get(context: FakeContext, deadline: float | None = None) -> Secret | None:
     return plugin.Environment(context).get(request)
 
 
-def test_every_variable_is_kept_from_the_programs_that_awsv_starts() -> None:
+def test_passphrase_variables_are_hidden_from_command() -> None:
     [spec] = plugin.vault_passphrase_sources()
     assert spec.secret_variables == ("*",)
 
 
 @pytest.mark.parametrize("form", ["_FILE", "_FD", "_COMMAND"])
-@pytest.mark.parametrize("blank", [" ", "\t \n"])
-def test_a_form_of_blanks_is_empty_and_a_passphrase_of_blanks_is_one(tmp_path: Path, form: str, blank: str) -> None:
+@pytest.mark.parametrize("space", [" ", "\t \n"])
+def test_spaces_are_a_passphrase_but_an_empty_form(tmp_path: Path, form: str, space: str) -> None:
     with pytest.raises(PassphraseError, match=f"{NAME}{form} is set but empty"):
-        get(context(tmp_path, **{NAME + form: blank}))
-    assert get(context(tmp_path, **{NAME: blank})) == Secret(blank)
+        get(context(tmp_path, **{NAME + form: space}))
+    assert get(context(tmp_path, **{NAME: space})) == Secret(space)
 
 
 @pytest.mark.parametrize("code", [1, 2, 255, -9])
-def test_every_other_exit_code_than_0_is_no_answer(tmp_path: Path, code: int) -> None:
+def test_nonzero_exit_code_is_unavailable(tmp_path: Path, code: int) -> None:
     asked = context(tmp_path, **{NAME + "_COMMAND": "give it"})
     asked.code = code
     with pytest.raises(SourceUnavailable, match=f"give ended with exit code {code}"):
@@ -65,7 +65,7 @@ def test_every_other_exit_code_than_0_is_no_answer(tmp_path: Path, code: int) ->
     assert get(asked) == Secret("said")
 
 
-def test_a_command_has_half_a_minute_or_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_has_thirty_seconds_or_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugin.time, "monotonic", lambda: 1000.0)  # type: ignore[attr-defined]
     asked = context(tmp_path, **{NAME + "_COMMAND": "give it"})
     for deadline in (None, 1004.0, 1600.0):
@@ -77,14 +77,14 @@ def test_a_command_has_half_a_minute_or_less(tmp_path: Path, monkeypatch: pytest
     assert len(asked.limits) == 3
 
 
-def test_another_users_home_is_not_our_own_with_a_name_behind_it(tmp_path: Path) -> None:
+def test_home_of_other_user_is_not_expanded(tmp_path: Path) -> None:
     (tmp_path / "homex").write_text("not this")
     with pytest.raises(PassphraseError, match="~x cannot be read"):
         get(context(tmp_path, HOME=str(tmp_path / "home"), **{NAME + "_FILE": "~x"}))
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_the_longest_passphrase_and_its_line_end_are_read(tmp_path: Path, end: bytes) -> None:
+def test_longest_passphrase_with_line_end_is_read(tmp_path: Path, end: bytes) -> None:
     path = tmp_path / "it"
     asked = context(tmp_path, **{NAME + "_FILE": str(path)})
     path.write_bytes(b"x" * reading.LIMIT + end)
@@ -95,7 +95,7 @@ def test_the_longest_passphrase_and_its_line_end_are_read(tmp_path: Path, end: b
         get(asked)
 
 
-def test_nothing_stays_open(tmp_path: Path) -> None:
+def test_descriptors_are_closed(tmp_path: Path) -> None:
     path = tmp_path / "it"
     path.write_text("it")
     path.chmod(0o600)
@@ -108,7 +108,7 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-def test_a_terminal_that_a_path_names_does_not_become_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_path_does_not_become_controlling_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = []
     real = os.open
     monkeypatch.setattr(os, "open", lambda path, flag, *more: (flags.append(flag), real(path, flag, *more))[1])
@@ -119,9 +119,7 @@ def test_a_terminal_that_a_path_names_does_not_become_ours(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("standard", [True, False])
-def test_a_descriptor_is_closed_but_none_of_the_standard_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, standard: bool
-) -> None:
+def test_descriptor_is_closed_unless_standard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, standard: bool) -> None:
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
     os.write(writer, b"it")
@@ -139,7 +137,7 @@ def test_a_descriptor_is_closed_but_none_of_the_standard_ones(
 
 
 @pytest.mark.parametrize("number", ["999999", "9" * 12, "9" * 40])
-def test_a_number_that_no_descriptor_has(tmp_path: Path, number: str) -> None:
+def test_invalid_descriptor_number_is_refused(tmp_path: Path, number: str) -> None:
     with pytest.raises(PassphraseError, match="is not open"):
         get(context(tmp_path, **{NAME + "_FD": number}))
 
@@ -152,7 +150,7 @@ def ended_pipe(*, inheritable: bool) -> int:
     return reader
 
 
-def test_a_descriptor_of_ours_is_nobodys_gift(tmp_path: Path) -> None:
+def test_own_descriptor_is_refused(tmp_path: Path) -> None:
     reader = ended_pipe(inheritable=False)
     with pytest.raises(PassphraseError, match="is not open"):
         get(context(tmp_path, **{NAME + "_FD": str(reader)}))
@@ -160,7 +158,7 @@ def test_a_descriptor_of_ours_is_nobodys_gift(tmp_path: Path) -> None:
     os.close(reader)
 
 
-def test_what_can_be_read_once_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipe_and_descriptor_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
     monkeypatch.setattr(reading.Reader, "_all", lambda *_: (reads.append(1), b"it")[1])
     os.mkfifo(tmp_path / "pipe", 0o600)
@@ -195,7 +193,7 @@ US = 1234
         (stat.S_IFREG, 0o700, US, ""),
     ],
 )
-def test_who_else_knows_it_is_told(
+def test_file_accessible_to_others_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, mode: int, owner: int, told: str
 ) -> None:
     asked = context(tmp_path)
@@ -203,5 +201,5 @@ def test_who_else_knows_it_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fstat", lambda _fd: found)
         patch.setattr(os, "geteuid", lambda: US)
-        reading.Reader(asked, NAME, None)._tell_if_open(0, "it")
+        reading.Reader(asked, NAME, None)._warn_if_not_private(0, "it")
     assert [told in note for note in asked.notes] == ([True] if told else [])

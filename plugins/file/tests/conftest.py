@@ -1,4 +1,4 @@
-"""Fixtures for the file store: a folder, contexts, cheap key derivation done once for each input."""
+"""Fixtures for the file store: a folder, contexts, and key derivation that is cheap and done once for each input."""
 
 from __future__ import annotations
 
@@ -70,8 +70,14 @@ def made(tmp_path_factory: pytest.TempPathFactory, independent: Any) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Any:
-    """Where the store is to be; not made yet."""
+    """The folder of the store; it does not exist yet."""
     return tmp_path / "store"
+
+
+@pytest.fixture
+def path(folder: Path) -> Path:
+    """The path of the store's file."""
+    return folder / "store.vlt"
 
 
 @pytest.fixture
@@ -81,8 +87,25 @@ def ctx(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def opened(folder: Any, ctx: FakeContext) -> Any:
-    """A function that opens the store anew, with this context or another."""
+    """A function that opens the store again, with this context or another."""
     return lambda context=ctx, where=folder: FileBackend(context, where)
+
+
+@pytest.fixture
+def one_entry(opened: Any, path: Path) -> Any:
+    """A store with one entry; its path."""
+    opened().put("credentials/dev", Secret("x"))
+    return path
+
+
+@pytest.fixture
+def first_write(opened: Any, path: Path) -> Any:
+    """A store that was written twice; the bytes of the first write."""
+    store = opened()
+    store.put("credentials/dev", Secret("1"))
+    first = path.read_bytes()
+    store.put("credentials/dev", Secret("2"))
+    return first
 
 
 @pytest.fixture
@@ -101,7 +124,7 @@ def snapshot(folder: Any) -> Any:
 
 
 def in_child(work: Any, *, user: Any = None, umask: Any = None) -> Any:
-    """Run ``work()`` in a forked child, as another user if we are root; its exit status. 0 only if it returned True."""
+    """Run ``work()`` in a forked child, as another user if we are root; its exit status is 0 if it returned True."""
     child = os.fork()
     if child == 0:
         try:

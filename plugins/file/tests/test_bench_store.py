@@ -1,4 +1,4 @@
-"""The processes that ``make bench`` measures do what they say; how long they take is not looked at here."""
+"""The processes that ``make bench`` measures do their actions; their times are not checked here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(*words: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def ten(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A folder with a store of ten entries; its name says how many."""
+    """A folder with a store of ten entries."""
     folder = tmp_path_factory.mktemp("bench") / "10"
     folder.mkdir()
     assert run("-c", MAKE, str(folder)) == (folder / "store/store.vlt").stat().st_size
@@ -32,7 +32,7 @@ def ten(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("action", ["get", "put", "list"])
-def test_one_process(ten: Any, action: Any) -> None:
+def test_bench_process_does_its_action(ten: Any, action: Any) -> None:
     before = (ten / "store/store.vlt").read_bytes()
     found = run(str(ONE_STORE), str(ten), action, "2")
     assert len(found["seconds"]) == 2

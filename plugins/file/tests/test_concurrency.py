@@ -47,7 +47,7 @@ def start(script: Any, *arguments: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_s12_writers_in_many_processes_lose_nothing(opened: Any, folder: Any, figure: Any) -> None:
+def test_s12_concurrent_writers_lose_no_write(opened: Any, folder: Any, figure: Any) -> None:
     opened().put(KEY, Secret("0"))
     processes = [start(WORKER, folder, 10, number) for number in range(8)]
     reader, seen, reads = opened(), 0, 0
@@ -81,7 +81,7 @@ except StorageConflict:
 """
 
 
-def test_many_create_the_store_at_once(opened: Any, folder: Any) -> None:
+def test_concurrent_creation_makes_one_store(opened: Any, folder: Any) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", CREATOR, str(folder), str(number)],
@@ -100,7 +100,7 @@ def test_many_create_the_store_at_once(opened: Any, folder: Any) -> None:
 
 
 def write_until_killed(folder: Any, report: Any) -> None:
-    """In a child: count up, and say each number once its write has been acknowledged."""
+    """In a child: count up, and print each number after its write was acknowledged."""
     store = FileBackend(FakeContext(folder.parent, passphrases=["right"]), folder)
     number = int(store.get(KEY).value.reveal())
     while True:
@@ -109,7 +109,7 @@ def write_until_killed(folder: Any, report: Any) -> None:
         os.write(report, f"{number}\n".encode())
 
 
-def test_s10_killed_writers_lose_no_acknowledged_write(opened: Any, folder: Any, figure: Any) -> None:
+def test_s10_killed_writer_loses_no_acknowledged_write(opened: Any, folder: Any, figure: Any) -> None:
     opened().put(KEY, Secret("0"))
     chance, acknowledged, commits = random.Random(7), 0, 0
     rounds = sample(40, 300)
@@ -140,8 +140,8 @@ def test_s10_killed_writers_lose_no_acknowledged_write(opened: Any, folder: Any,
     figure(f"put: {rounds} times kill -9, {commits} commits acknowledged, 0 lost, no lock and no temporary file left")
 
 
-def test_two_objects_in_one_process_exclude_each_other(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """flock belongs to the open file, not to the process."""
+def test_lock_excludes_second_object_in_same_process(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flock belongs to the open file, not to the process."""
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.1)
     one, two = opened(), opened()
     one.put(KEY, Secret("0"))

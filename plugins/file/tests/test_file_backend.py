@@ -1,4 +1,4 @@
-"""The four methods on the file store, who is asked when, and what is decrypted."""
+"""The four methods of the backend, when the user is asked, and what is decrypted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY = "credentials/dev"
 # -- the four methods --------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_does_not_exist_asks_nothing(opened: Any, ctx: FakeContext, folder: Any) -> None:
+def test_missing_store_never_prompts(opened: Any, ctx: FakeContext, folder: Any) -> None:
     store = opened()
     assert store.get(KEY) is None
     assert list(store.keys()) == []
@@ -46,7 +46,7 @@ def test_a_store_that_does_not_exist_asks_nothing(opened: Any, ctx: FakeContext,
     assert not folder.exists()
 
 
-def test_put_get_keys_delete(opened: Any) -> None:
+def test_put_get_keys_delete_round_trip(opened: Any) -> None:
     store = opened()
     store.put("credentials/b", Secret("two"))
     store.put("credentials/a", Secret("one"), expect=ABSENT)
@@ -59,7 +59,7 @@ def test_put_get_keys_delete(opened: Any) -> None:
     assert list(store.keys()) == ["credentials/b"]
 
 
-def test_versions(opened: Any) -> None:
+def test_versions_differ_for_each_write(opened: Any) -> None:
     store = opened()
     versions = [store.put(KEY, Secret("same")) for _ in range(3)]
     store.delete(KEY)
@@ -70,17 +70,17 @@ def test_versions(opened: Any) -> None:
     assert opened().get(KEY).version == versions[-1] != other
 
 
-def test_expectations(opened: Any, snapshot: Any) -> None:
+def test_expect_is_checked_by_put_and_delete(opened: Any, snapshot: Any) -> None:
     store = opened()
     first = store.put(KEY, Secret("1"), expect=ABSENT)
     second = opened().put(KEY, Secret("2"), expect=first)
     before = snapshot()
     refused = [
         (lambda: store.put(KEY, Secret("3"), expect=ABSENT), "exists already"),
-        (lambda: store.put(KEY, Secret("3"), expect=first), "changed meanwhile"),
-        (lambda: store.put("a/none", Secret("3"), expect=first), "not there any more"),
-        (lambda: store.delete(KEY, expect=first), "changed meanwhile"),
-        (lambda: store.delete("a/none", expect=first), "not there any more"),
+        (lambda: store.put(KEY, Secret("3"), expect=first), "was changed by another process"),
+        (lambda: store.put("a/none", Secret("3"), expect=first), "no longer exists"),
+        (lambda: store.delete(KEY, expect=first), "was changed by another process"),
+        (lambda: store.delete("a/none", expect=first), "no longer exists"),
     ]
     for call, reason in refused:
         with pytest.raises(StorageConflict, match=reason):
@@ -89,7 +89,7 @@ def test_expectations(opened: Any, snapshot: Any) -> None:
     assert store.delete(KEY, expect=second) is True
 
 
-def test_one_question_for_one_object(opened: Any, ctx: FakeContext) -> None:
+def test_backend_asks_for_passphrase_once(opened: Any, ctx: FakeContext) -> None:
     store = opened()
     store.put("a/1", Secret("1"))
     store.put("a/2", Secret("2"))
@@ -102,7 +102,7 @@ def test_one_question_for_one_object(opened: Any, ctx: FakeContext) -> None:
     assert len(ctx.unlocked) == 3
 
 
-def test_creating_says_so_to_the_host(opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_creation_asks_for_new_passphrase(opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     real = ctx.unlock
     monkeypatch.setattr(
@@ -115,13 +115,13 @@ def test_creating_says_so_to_the_host(opened: Any, ctx: FakeContext, monkeypatch
     assert seen == [True, False]
 
 
-def test_nobody_gives_a_passphrase(opened: Any, folder: Any, tmp_path: Path) -> None:
+def test_missing_passphrase_is_an_error(opened: Any, folder: Any, tmp_path: Path) -> None:
     with pytest.raises(PassphraseError):
         opened(FakeContext(tmp_path)).put(KEY, Secret("x"))
     assert not folder.exists()
 
 
-def test_wrong_passphrase_changes_nothing(opened: Any, tmp_path: Path, snapshot: Any) -> None:
+def test_wrong_passphrase_changes_no_file(opened: Any, tmp_path: Path, snapshot: Any) -> None:
     opened().put(KEY, Secret("x"))
     before = snapshot()
     wrong = opened(FakeContext(tmp_path, passphrases=["wrong"]))
@@ -137,10 +137,10 @@ def test_wrong_passphrase_changes_nothing(opened: Any, tmp_path: Path, snapshot:
     assert snapshot() == before
 
 
-def test_no_passphrase_is_wanted_under_the_lock(
+def test_passphrase_is_never_asked_for_under_lock(
     opened: Any, ctx: FakeContext, folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another writer can work while a person thinks."""
+    """Another process can write while the user types a passphrase."""
     real = ctx.unlock
 
     def slow(key_id: Any, derive: Any, **more: Any) -> Any:
@@ -154,7 +154,7 @@ def test_no_passphrase_is_wanted_under_the_lock(
     assert list(opened().keys()) == [KEY, "credentials/other"]
 
 
-def test_two_create_with_different_passphrases(
+def test_concurrent_creation_keeps_one_passphrase(
     opened: Any, ctx: FakeContext, folder: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     real = ctx.unlock
@@ -170,10 +170,10 @@ def test_two_create_with_different_passphrases(
     assert list(opened(FakeContext(tmp_path, passphrases=["first"])).keys()) == ["a/first"]
 
 
-def test_the_lock_is_free_whenever_somebody_is_asked(
+def test_lock_is_free_during_every_prompt(
     opened: Any, ctx: FakeContext, folder: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Also where the store was created by somebody else between the question and the lock."""
+    """Also if another process created the store between the prompt and the lock."""
     real, asked = ctx.unlock, []
 
     def noted(key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
@@ -190,8 +190,10 @@ def test_the_lock_is_free_whenever_somebody_is_asked(
     assert list(opened().keys()) == ["a/first", "a/second"]
 
 
-def test_a_new_key_under_the_same_identity(opened: Any, folder: Any, independent: Any, ctx: FakeContext) -> None:
-    """What a change of the data key does: an object that has the old key opens the slots again."""
+def test_new_data_key_with_same_identity_is_unlocked_again(
+    opened: Any, folder: Any, independent: Any, ctx: FakeContext
+) -> None:
+    """After a change of the data key, a backend that has the old key unlocks the slots again."""
     store = opened()
     store.put(KEY, Secret("old"))
     table, dek = store.store._seen.table, Secret(os.urandom(32))
@@ -205,7 +207,7 @@ def test_a_new_key_under_the_same_identity(opened: Any, folder: Any, independent
     assert list(opened().keys()) == ["a/b", KEY]
 
 
-def test_the_index_is_decrypted_once_and_other_entries_never(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_decrypts_index_once_and_no_other_entry(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened().put("a/1", Secret("1"))
     opened().put("a/2", Secret("2"))
     seen = []
@@ -227,8 +229,8 @@ def test_the_index_is_decrypted_once_and_other_entries_never(opened: Any, monkey
     assert len(seen) == 1
 
 
-def test_an_old_copy_of_an_entry_under_a_new_key_of_the_store(opened: Any, folder: Any, ctx: FakeContext) -> None:
-    """Another store in the same place is noticed, anchor or not: its own passphrase is asked for."""
+def test_entry_of_old_data_key_is_refused(opened: Any, folder: Any, ctx: FakeContext) -> None:
+    """A different store in the same place is detected even without an anchor: its own passphrase is asked for."""
     ctx.options["anchor"] = False  # type: ignore[index]
     store = opened()
     store.put(KEY, Secret("old"))
@@ -258,22 +260,22 @@ def test_an_old_copy_of_an_entry_under_a_new_key_of_the_store(opened: Any, folde
     ],
     ids=lambda key: ascii(key[:8]),
 )
-def test_s21_what_is_no_key(opened: Any, folder: Any, key: Any) -> None:
-    with pytest.raises(StorageError, match="not a key"):
+def test_s21_invalid_key_is_refused(opened: Any, folder: Any, key: Any) -> None:
+    with pytest.raises(StorageError, match="invalid key"):
         opened().put(key, Secret("x"))
     assert opened().get(key) is None
     assert not folder.exists()
 
 
-def test_the_longest_key_and_an_empty_value(opened: Any) -> None:
+def test_longest_key_is_accepted_and_empty_value_is_refused(opened: Any) -> None:
     store = opened()
     store.put("a/" + "b" * 898, Secret("x"))
     assert list(opened().keys()) == ["a/" + "b" * 898]
-    with pytest.raises(StorageError, match="not a key and a value"):
+    with pytest.raises(StorageError, match="invalid key, or empty value"):
         store.put(KEY, Secret(""))
 
 
-def test_a_full_store_says_so_and_stays_as_it_is(opened: Any, snapshot: Any) -> None:
+def test_write_to_full_store_is_refused_and_changes_nothing(opened: Any, snapshot: Any) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     before = snapshot()
@@ -284,7 +286,7 @@ def test_a_full_store_says_so_and_stays_as_it_is(opened: Any, snapshot: Any) -> 
 
 
 @pytest.mark.slow
-def test_s21_ten_thousand_entries(opened: Any, figure: Any) -> None:
+def test_s21_store_holds_ten_thousand_entries(opened: Any, figure: Any) -> None:
     store = opened()
     store.put("a/0", Secret("x"))
     table, dek, entries = store.store._seen.table, store.store._seen.dek, dict(store.store._seen.entries)
@@ -303,14 +305,14 @@ def test_s21_ten_thousand_entries(opened: Any, figure: Any) -> None:
     figure(f"10,000 entries: {store.store.file.path.stat().st_size:,} bytes, each as it was put")
 
 
-def test_weaker_but_legal_derivation_opens_and_is_kept(folder: Any, ctx: FakeContext, opened: Any) -> None:
+def test_weaker_allowed_kdf_opens_and_is_kept(folder: Any, ctx: FakeContext, opened: Any) -> None:
     FileBackend(ctx, folder, cost=vlt.Argon2id(19_456, 2, 1)).put(KEY, Secret("x"))
     header = vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json()
     opened().put(KEY, Secret("y"))
     assert vlt_file.parse((folder / "store.vlt").read_bytes()).table.to_json() == header
 
 
-def test_a_store_with_other_slots_is_written_back_without_loss(opened: Any, folder: Any, independent: Any) -> None:
+def test_write_keeps_slots_of_other_types(opened: Any, folder: Any, independent: Any) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -325,7 +327,9 @@ def test_a_store_with_other_slots_is_written_back_without_loss(opened: Any, fold
         assert independent.read_file(data, secret, kind) == (3, {KEY: b"x", "credentials/b": b"y"})
 
 
-def test_only_other_slots(opened: Any, folder: Any, independent: Any, ctx: FakeContext) -> None:
+def test_store_with_unavailable_key_slot_only_is_an_error(
+    opened: Any, folder: Any, independent: Any, ctx: FakeContext
+) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
@@ -339,17 +343,17 @@ def test_only_other_slots(opened: Any, folder: Any, independent: Any, ctx: FakeC
     assert not isinstance(caught.value, StorageCorrupt)
 
 
-def test_the_last_epoch(opened: Any, folder: Any) -> None:
+def test_write_after_last_epoch_is_refused(opened: Any, folder: Any) -> None:
     store = opened()
     store.put(KEY, Secret("x"))
     state = store.store._seen
     (folder / "store.vlt").write_bytes(vlt_file.encode(state.table, state.dek, vlt_file.MAX_EPOCH, state.entries))
     assert opened().get(KEY).value == Secret("x")
-    with pytest.raises(StorageError, match="as often as its format can count"):
+    with pytest.raises(StorageError, match="cannot count any more writes"):
         opened().put(KEY, Secret("y"))
 
 
-def test_no_secret_in_what_is_printed(opened: Any, tmp_path: Path) -> None:
+def test_output_contains_no_secret(opened: Any, tmp_path: Path) -> None:
     canary = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     store = opened()
     store.put(KEY, Secret(canary))
@@ -359,10 +363,8 @@ def test_no_secret_in_what_is_printed(opened: Any, tmp_path: Path) -> None:
     assert str(store.store._seen.dek.reveal()) not in shown
 
 
-def test_the_sources_of_a_store_that_was_read_once_may_be_asked(
-    opened: Any, ctx: FakeContext, folder: Any, tmp_path: Path
-) -> None:
-    """By another machine, which has written nothing; until then anybody may have written the slots."""
+def test_source_of_known_store_may_be_asked(opened: Any, ctx: FakeContext, folder: Any, tmp_path: Path) -> None:
+    """On another machine, which has written nothing; before that, an attacker may have written the slots."""
     opened().put(KEY, Secret("1"))
     opened().change_slots(lambda table, _dek: table.add(_dek, new_slot.key(table.store, ctx, "keychain")))
     other = FakeContext(tmp_path / "other", store="file", passphrases=["right"], sources=["env"])

@@ -1,4 +1,4 @@
-"""``awsv file`` as people and programs run it: real processes, a real terminal."""
+"""``awsv file`` as users and programs run it: real processes, a real terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
 
 @pytest.fixture
 def home(tmp_path: Path) -> Any:
-    """A machine with a store of two keys; all that is known of it is that it was there."""
+    """A machine with a store of two keys."""
     home = offline(tmp_path)
     fill(home, KEYS)
     home.env |= UNLOCKED
@@ -57,7 +57,7 @@ def done(process: Any, *, code: int = 0) -> Any:
 
 
 def told(process: Any) -> Any:
-    """What a command that succeeded said on standard error."""
+    """The standard error of a command that succeeded."""
     done(process)
     return process.stderr
 
@@ -70,7 +70,7 @@ def folder_of(path: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", command.commands)
-def test_every_help_has_an_example(tmp_path: Path, name: Any) -> None:
+def test_help_of_each_command_has_example(tmp_path: Path, name: Any) -> None:
     shown = done(offline(tmp_path).awsv("file", name, "--help"))
     assert f"  awsv file {name}" in shown.partition("Example")[2]
 
@@ -78,26 +78,26 @@ def test_every_help_has_an_example(tmp_path: Path, name: Any) -> None:
 # -- init and status ---------------------------------------------------------------------------------------------------
 
 
-def test_init(tmp_path: Path) -> None:
+def test_init_creates_store_once(tmp_path: Path) -> None:
     home = offline(tmp_path)
     path = store_path(home)
     assert "set AWS_VAULT_FILE_PASSPHRASE_FILE" in done(home.awsv("file", "init"), code=5)
     assert not path.exists()
     made = home.awsv("file", "init", env=UNLOCKED)
-    assert done(made) == f"Made {path}\n"
+    assert done(made) == f"Created {path}\n"
     assert "it opens with: passphrase slot" in made.stderr
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert f"there is a store at {path} already" in done(home.awsv("file", "init", env=UNLOCKED), code=4)
+    assert f"there is already a store at {path}" in done(home.awsv("file", "init", env=UNLOCKED), code=4)
     assert done(home.awsv("list", "--credentials", env=UNLOCKED)) == ""
 
 
-def test_init_at_a_terminal_asks_twice_and_offers_a_recovery_key(tmp_path: Path) -> None:
+def test_init_at_terminal_asks_twice_and_offers_recovery_key(tmp_path: Path) -> None:
     home = offline(tmp_path)
     child = home.spawn("file", "init")
-    for question in ("assphrase .*: $", "The same again: $"):
+    for question in ("assphrase .*: $", "Repeat passphrase: $"):
         child.expect(question)
         child.sendline(PASSPHRASE)
-    child.expect("Made ")
+    child.expect("Created ")
     child.expect("recovery key")
     child.sendline("n")
     child.expect("has no recovery key")
@@ -108,11 +108,11 @@ def test_init_at_a_terminal_asks_twice_and_offers_a_recovery_key(tmp_path: Path)
     assert (facts["ways_in"], facts["recovery"]) == (1, False)
 
 
-def test_status_asks_nobody(home: Any, path: Any) -> None:
+def test_status_never_prompts(home: Any, path: Any) -> None:
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
     shown = done(home.awsv("file", "status", env=nobody))
     assert f"Store:        {path}" in shown
-    assert "Ways in:      1 (no recovery)" in shown
+    assert "Slots:        1 (no recovery key)" in shown
     assert "Permissions:  folder 0700, file 0600" in shown
     assert "pbkdf2-sha256 600,000 rounds" in shown
     assert " bytes, 2 writes\n" in shown
@@ -132,9 +132,9 @@ def test_status_asks_nobody(home: Any, path: Any) -> None:
     assert (facts["path"], facts["exists"], facts["bytes"]) == (str(path), True, path.stat().st_size)
 
 
-def test_status_where_there_is_no_store(tmp_path: Path) -> None:
+def test_status_without_store_reports_it(tmp_path: Path) -> None:
     home = offline(tmp_path)
-    assert "no file is there" in done(home.awsv("file", "status"))
+    assert "the file does not exist" in done(home.awsv("file", "status"))
     assert json.loads(done(home.awsv("file", "status", "--json")))["exists"] is False
     assert not store_path(home).parent.exists()
     for words in (("verify",), ("rekey",), ("backup", "b.vlt")):
@@ -142,7 +142,7 @@ def test_status_where_there_is_no_store(tmp_path: Path) -> None:
     assert not store_path(home).parent.exists()
 
 
-def test_a_store_of_another_name(home: Any, tmp_path: Path) -> None:
+def test_commands_work_on_named_store(home: Any, tmp_path: Path) -> None:
     """The commands work on the store that the settings name, if it is a file store."""
     config = home.path / ".config/awsv"
     config.mkdir(parents=True)
@@ -154,8 +154,8 @@ def test_a_store_of_another_name(home: Any, tmp_path: Path) -> None:
     assert str(store_path(home)) in done(home.awsv("file", "status"))
 
 
-def test_a_backend_that_is_none_of_ours(home: Any) -> None:
-    """One that is named for this command is not passed over; the setting is for other commands, too."""
+def test_command_refuses_store_of_other_backend(home: Any) -> None:
+    """A backend named by an option must be a file store; one from a setting is ignored."""
     assert "did you mean 'file'?" in done(home.awsv("file", "rekey", "--backend", "fiel"), code=3)
     said = done(home.awsv("file", "rekey", "--backend", "hashicorp"), code=2)
     assert "--backend hashicorp is a store of 'hashicorp', and this command is for those of 'file'" in said
@@ -165,13 +165,13 @@ def test_a_backend_that_is_none_of_ours(home: Any) -> None:
 # -- verify, rekey -----------------------------------------------------------------------------------------------------
 
 
-def test_verify(home: Any, path: Any, tmp_path: Path) -> None:
-    assert done(home.awsv("file", "verify")) == f"{path} is whole: 2 entries, 1 slot, 2 writes\n"
+def test_verify_reports_damage(home: Any, path: Any, tmp_path: Path) -> None:
+    assert done(home.awsv("file", "verify")) == f"{path} is intact: 2 entries, 1 slot, 2 writes\n"
     good = path.read_bytes()
     for damage, code, words in (
         (good[:-1] + bytes([good[-1] ^ 1]), 4, "is damaged: its payload was changed"),
         (good[:-1], 4, "is damaged: it is truncated"),
-        (b"something else", 4, "is not a store of awsv"),
+        (b"something else", 4, "is not an awsv store"),
         (good[:9] + b"\2" + good[10:], 4, "newer version"),
     ):
         path.write_bytes(damage)
@@ -185,30 +185,30 @@ def test_verify(home: Any, path: Any, tmp_path: Path) -> None:
     assert "does not open store 'file'" in done(wrong, code=5)
 
 
-def test_rekey(home: Any, path: Any) -> None:
+def test_rekey_keeps_entries_readable(home: Any, path: Any) -> None:
     before = path.read_bytes()
-    assert "2 entries sealed again" in done(home.awsv("file", "rekey"))
+    assert "2 entries encrypted again" in done(home.awsv("file", "rekey"))
     assert path.read_bytes() != before
     assert stored(home) == KEYS
     path.write_bytes(before)
     assert "older copy" in told(home.awsv("list", "--credentials"))
 
 
-def test_rekey_at_a_terminal_asks_once(home: Any, path: Any) -> None:
+def test_rekey_at_terminal_asks_once(home: Any, path: Any) -> None:
     before = path.read_bytes()
     child = home.spawn("file", "rekey", env={"AWS_VAULT_FILE_PASSPHRASE": None})
     child.expect("assphrase .*: $")
     child.sendline(PASSPHRASE)
     shown = child.read()
     child.wait()
-    assert (child.exitstatus, "2 entries sealed again" in shown) == (0, True)
+    assert (child.exitstatus, "2 entries encrypted again" in shown) == (0, True)
     assert "assphrase to" not in shown
     assert "for passphrase slot" not in shown
     assert path.read_bytes() != before
 
 
-def test_rekey_drops_a_slot_that_does_not_open_only_with_confirmation(home: Any, path: Any) -> None:
-    added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of somebody else\n")
+def test_rekey_drops_unopened_slot_only_after_confirmation(home: Any, path: Any) -> None:
+    added = home.awsv("slot", "add", "--passphrase", "--new-passphrase-fd", "0", input="of another user\n")
     assert "opens store 'file'" in told(added)
     before = path.read_bytes()
     refused = done(home.awsv("file", "rekey"), code=2)
@@ -223,7 +223,7 @@ def test_rekey_drops_a_slot_that_does_not_open_only_with_confirmation(home: Any,
 # -- backup and restore ------------------------------------------------------------------------------------------------
 
 
-def test_there_and_back(home: Any, path: Any, tmp_path: Path) -> None:
+def test_backup_and_restore_round_trip(home: Any, path: Any, tmp_path: Path) -> None:
     target = tmp_path / "backups of mine" / "awsv.vlt"
     target.parent.mkdir()
     nobody = {"AWS_VAULT_FILE_PASSPHRASE": None}
@@ -234,7 +234,7 @@ def test_there_and_back(home: Any, path: Any, tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert "give --overwrite" in done(home.awsv("file", "backup", target, env=nobody), code=2)
     done(home.awsv("file", "backup", target, "--overwrite", env=nobody))
-    assert "is whole: 2 entries" in done(home.awsv("file", "verify", target))
+    assert "is intact: 2 entries" in done(home.awsv("file", "verify", target))
 
     done(home.awsv("remove", "--force", "other"))
     changed = path.read_bytes()
@@ -248,7 +248,7 @@ def test_there_and_back(home: Any, path: Any, tmp_path: Path) -> None:
     assert told(home.awsv("list", "--credentials")) == ""
 
 
-def test_restore_on_a_new_machine(home: Any, path: Any, tmp_path: Path) -> None:
+def test_restore_creates_store_on_new_machine(home: Any, path: Any, tmp_path: Path) -> None:
     target = tmp_path / "awsv.vlt"
     done(home.awsv("file", "backup", target))
     new = offline(tmp_path / "new")
@@ -258,7 +258,7 @@ def test_restore_on_a_new_machine(home: Any, path: Any, tmp_path: Path) -> None:
     assert folder_of(store_path(new)) == ["store.vlt"]
 
 
-def test_backup_asks_at_a_terminal(home: Any, path: Any, tmp_path: Path) -> None:
+def test_backup_at_terminal_asks_before_overwrite(home: Any, path: Any, tmp_path: Path) -> None:
     target = tmp_path / "b.vlt"
     target.write_bytes(b"another")
     for answer, code in (("n", 130), ("y", 0)):
@@ -272,7 +272,7 @@ def test_backup_asks_at_a_terminal(home: Any, path: Any, tmp_path: Path) -> None
     assert target.read_bytes() == path.read_bytes()
 
 
-def test_restore_asks_at_a_terminal(home: Any, path: Any, tmp_path: Path) -> None:
+def test_restore_at_terminal_asks_before_replacing(home: Any, path: Any, tmp_path: Path) -> None:
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for answer, code in (("n", 130), ("y", 0)):
         child = home.spawn("file", "restore", tmp_path / "b.vlt")
@@ -284,31 +284,31 @@ def test_restore_asks_at_a_terminal(home: Any, path: Any, tmp_path: Path) -> Non
     assert len([name for name in folder_of(path) if name.endswith(".old")]) == 1
 
 
-def test_a_folder_is_no_backup(home: Any, path: Any, tmp_path: Path) -> None:
+def test_folder_as_backup_is_refused(home: Any, path: Any, tmp_path: Path) -> None:
     for words in ((), ("--overwrite",)):
         stderr = done(home.awsv("file", "backup", tmp_path, *words), code=4)
         assert f"hint: name a file in it: awsv file backup {tmp_path}/store.vlt" in stderr
 
 
-def test_the_command_that_checks_a_backup_can_be_run_as_it_is_told(home: Any, path: Any, tmp_path: Path) -> None:
+def test_printed_verify_command_runs_as_printed(home: Any, path: Any, tmp_path: Path) -> None:
     for name in (tmp_path / "my backup.vlt", "-x.vlt"):
         made = home.awsv("file", "backup", "--", name)
         assert made.returncode == 0, made.stderr
         told = made.stderr.partition("to check it: ")[2]
-        assert "is whole" in done(home.awsv(*shlex.split(told)[1:]))
+        assert "is intact" in done(home.awsv(*shlex.split(told)[1:]))
 
 
-def test_of_a_damaged_backup_another_one_is_taken(home: Any, path: Any, tmp_path: Path) -> None:
+def test_damaged_backup_has_hint_to_try_another(home: Any, path: Any, tmp_path: Path) -> None:
     spoil(FileBackend(FakeContext(tmp_path, passphrases=[PASSPHRASE]), path.parent), "credentials/work")
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     for words in (("verify",), ("restore", "-y")):
         stderr = done(home.awsv("file", *words, tmp_path / "b.vlt"), code=4)
         assert "1 of 2 entries do not open: credentials/work" in stderr
-        assert "hint: take another backup" in stderr
+        assert "hint: try a different backup file" in stderr
 
 
 @pytest.mark.parametrize("words", [("verify", "nowhere"), ("restore", "nowhere"), ("backup", "nowhere/b.vlt")])
-def test_files_that_are_not_there(home: Any, words: Any, path: Any) -> None:
+def test_missing_file_is_reported(home: Any, words: Any, path: Any) -> None:
     before = path.read_bytes()
     stderr = done(home.awsv("file", *words), code=4)
     assert words[1] in stderr
@@ -321,7 +321,7 @@ def test_files_that_are_not_there(home: Any, words: Any, path: Any) -> None:
 
 @pytest.fixture
 def older(home: Any, path: Any) -> Any:
-    """An older copy in the place of the store: the keys of 'other' were removed since."""
+    """An older copy in place of the store: the keys of 'other' were removed after it was made."""
     old = path.read_bytes()
     done(home.awsv("remove", "--force", "other"))
     path.write_bytes(old)
@@ -331,8 +331,8 @@ def older(home: Any, path: Any) -> Any:
 PRINT = ("sh", "-c", "echo $AWS_ACCESS_KEY_ID")
 
 
-def test_s8_where_nobody_sees_it_no_key_of_an_older_copy_is_handed_out(home: Any, older: Any, path: Any) -> None:
-    """An SDK keeps what its credential_process says on standard error to itself."""
+def test_s8_older_copy_is_refused_without_terminal(home: Any, older: Any, path: Any) -> None:
+    """An SDK does not show the standard error of its credential_process."""
     for words, code in (
         (("exec", "-n", "-j", "other"), 4),
         (("export", "-n", "other"), 4),
@@ -345,9 +345,7 @@ def test_s8_where_nobody_sees_it_no_key_of_an_older_copy_is_handed_out(home: Any
     assert json.loads(done(home.awsv("exec", "-n", "-j", "other")))["AccessKeyId"] == OTHER_ID
 
 
-def test_s8_a_person_at_a_terminal_sees_one_line_and_gets_the_key_of_an_older_copy(
-    home: Any, older: Any, path: Any
-) -> None:
+def test_s8_older_copy_warns_once_at_terminal(home: Any, older: Any, path: Any) -> None:
     child = home.spawn("exec", "-n", "other", "--", *PRINT)
     child.expect_exact(f"awsv: {path} is an older copy than this machine has seen: you can read it, and programs")
     child.expect_exact("cannot (awsv file accept --older)")
@@ -358,7 +356,7 @@ def test_s8_a_person_at_a_terminal_sees_one_line_and_gets_the_key_of_an_older_co
     assert ended(machine) == 4
 
 
-def test_s8_an_older_copy_is_not_written_until_accepted(home: Any, older: Any, path: Any) -> None:
+def test_s8_older_copy_is_written_only_after_accept(home: Any, older: Any, path: Any) -> None:
     for words in (("remove", "--force", "work"), ("file", "rekey")):
         stderr = done(home.awsv(*words), code=4)
         assert "older copy" in stderr
@@ -366,13 +364,13 @@ def test_s8_an_older_copy_is_not_written_until_accepted(home: Any, older: Any, p
         assert path.read_bytes() == older
     assert "OLDER" in done(home.awsv("file", "status"))
     assert "but older" in done(home.awsv("file", "accept", "--fork"), code=4)
-    assert "is what this machine remembers" in told(home.awsv("file", "accept", "--older"))
+    assert "recorded " in told(home.awsv("file", "accept", "--older"))
     assert told(home.awsv("list", "--credentials")) == ""
     done(home.awsv("remove", "--force", "work"))
     assert set(stored(home)) == {"other"}
 
 
-def test_s8_another_store(home: Any, path: Any, tmp_path: Path) -> None:
+def test_s8_different_store_is_refused_until_accepted(home: Any, path: Any, tmp_path: Path) -> None:
     done(home.awsv("file", "verify"))
     new = offline(tmp_path / "new")
     fill(new, {"work": KEYS["other"]})
@@ -380,13 +378,13 @@ def test_s8_another_store(home: Any, path: Any, tmp_path: Path) -> None:
     add = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
     for words in (("list", "--unlock"), ("exec", "-n", "-j", "work"), ("add", "--env", "third"), ("slot", "list")):
         stderr = done(home.awsv(*words, env=add), code=4)
-        assert "another store" in stderr
+        assert "a different store" in stderr
         assert "awsv file accept --replaced" in stderr
     told(home.awsv("file", "accept", "--replaced"))
     assert done(home.awsv("list", "--credentials")) == "work\n"
 
 
-def test_s8_a_store_that_is_gone(home: Any, path: Any, tmp_path: Path) -> None:
+def test_s8_missing_recorded_store_is_not_recreated(home: Any, path: Any, tmp_path: Path) -> None:
     done(home.awsv("file", "backup", tmp_path / "b.vlt"))
     done(home.awsv("file", "verify"))
     path.unlink()
@@ -405,7 +403,7 @@ def test_s8_a_store_that_is_gone(home: Any, path: Any, tmp_path: Path) -> None:
     assert done(home.awsv("list", "--credentials")) == "third\n"
 
 
-def test_s8_off(home: Any, older: Any) -> None:
+def test_s8_anchor_off_records_nothing(home: Any, older: Any) -> None:
     off = {"AWS_VAULT_FILE_ANCHOR": "off"}
     assert told(home.awsv("list", "--credentials", env=off)) == ""
     done(home.awsv("remove", "--force", "work", env=off))
@@ -413,7 +411,7 @@ def test_s8_off(home: Any, older: Any) -> None:
     assert "not true or false" in done(home.awsv("list", "--unlock", env={"AWS_VAULT_FILE_ANCHOR": "maybe"}), code=2)
 
 
-def test_accept_needs_to_be_told_what(home: Any) -> None:
+def test_accept_without_option_is_usage_error(home: Any) -> None:
     assert "--older, --fork or --replaced" in done(home.awsv("file", "accept"), code=2)
 
 
@@ -421,8 +419,8 @@ def test_accept_needs_to_be_told_what(home: Any) -> None:
 
 
 @pytest.mark.parametrize("words", ["init", "verify", "rekey", "restore b.vlt", "accept --older"])
-def test_interrupted_at_a_question(home: Any, path: Any, words: Any, tmp_path: Path) -> None:
-    """Ctrl-C at the question leaves everything as it was, and nothing locked."""
+def test_interrupt_at_prompt_changes_nothing(home: Any, path: Any, words: Any, tmp_path: Path) -> None:
+    """Ctrl-C at the prompt changes nothing and releases the lock."""
     done(home.awsv("file", "backup", home.cwd / "b.vlt"))
     if words == "init":
         path.unlink()

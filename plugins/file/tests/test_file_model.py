@@ -26,7 +26,7 @@ KEY = "credentials/dev"
 
 
 class AgainstDictionary(RuleBasedStateMachine):
-    """Any sequence of calls, by two objects on one file, does what a dictionary would."""
+    """Any sequence of calls, by two backends on one file, has the same results as on a dictionary."""
 
     KEYS = st.sampled_from(["a/1", "a/2", "b/1"])
     VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)
@@ -79,7 +79,7 @@ class AgainstDictionary(RuleBasedStateMachine):
             assert all(item.version == self.versions[key] for key, item in found.items())
 
 
-def test_s20_against_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s20_store_behaves_like_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.urandom  # one KDF salt for all stores, so the derivation is done once
     monkeypatch.setattr(os, "urandom", lambda count: bytes(16) if count == 16 else real(count))
     AgainstDictionary.root = tmp_path  # type: ignore[assignment]

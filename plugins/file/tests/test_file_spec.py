@@ -1,4 +1,4 @@
-"""What the plugin offers, where its store lies, and that saying so costs nothing."""
+"""The spec of the plugin, the location of its store, and that both are cheap to get."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def spec() -> Any:
     return only
 
 
-def test_spec() -> None:
+def test_spec_declares_file_backend() -> None:
     assert (spec().name, spec().at_rest, spec().max_value) == ("file", AtRest.BACKEND, None)
     assert spec().capabilities == Capability.CREATE_ONLY | Capability.CAS
 
@@ -41,7 +41,7 @@ def test_spec() -> None:
         ("/x/y/", None, "/x/y/store.vlt"),
     ],
 )
-def test_where_it_is(tmp_path: Path, chosen: Any, home: Any, expected: Any) -> None:
+def test_locate_returns_path(tmp_path: Path, chosen: Any, home: Any, expected: Any) -> None:
     context = FakeContext(
         tmp_path,
         declared=spec().options,
@@ -52,7 +52,7 @@ def test_where_it_is(tmp_path: Path, chosen: Any, home: Any, expected: Any) -> N
     assert not context.data_dir.exists()
 
 
-def test_a_home_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_in_unknown_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(path: Any) -> Any:
         raise RuntimeError("Could not determine home directory.")
 
@@ -62,7 +62,7 @@ def test_a_home_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.unmeasured
-def test_describing_it_imports_nothing_heavy() -> None:
+def test_spec_imports_nothing_heavy() -> None:
     script = (
         "import sys, vault_plugin_file.plugin as plugin\n"
         "plugin.vault_storage_backends()\n"
@@ -75,12 +75,12 @@ def test_describing_it_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "keys", "./keys", "../keys", "~other/keys"])
-def test_a_folder_that_depends_on_where_you_stand_is_refused(text: Any) -> None:
-    with pytest.raises(ValueError, match="from the root"):
+def test_relative_folder_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError, match="not an absolute path"):
         spec().options[0].parse(text)
 
 
-def test_open_through_the_spec(tmp_path: Path) -> None:
+def test_spec_open_returns_working_backend(tmp_path: Path) -> None:
     context = FakeContext(tmp_path, declared=spec().options, passphrases=["right"])
     spec().open(context).put(KEY, Secret("x"))
     assert (context.data_dir / "store.vlt").is_file()

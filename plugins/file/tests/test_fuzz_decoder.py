@@ -1,4 +1,4 @@
-"""S20: any bytes for the decoder (``fuzz/decoder.py``): a corpus and mutations of it; atheris looks for more."""
+"""S20: any bytes for the decoder (``fuzz/decoder.py``): a corpus, mutations of it, and atheris if it is installed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def decoder() -> Any:
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
-def test_s20_the_corpus(decoder: Any, seed: Any) -> None:
-    """Seeds are accepted; an input that has shown a fault once (``refused-…``) is not."""
+def test_s20_corpus_decodes_without_fault(decoder: Any, seed: Any) -> None:
+    """Seeds are accepted; inputs that once triggered a fault (``refused-…``) are refused."""
     assert decoder.target(seed.read_bytes()) is not seed.name.startswith("refused-")
 
 
-def test_s20_mutations(decoder: Any, figure: Any) -> None:
+def test_s20_mutations_decode_without_fault(decoder: Any, figure: Any) -> None:
     rng = random.Random(os.urandom(8)) if DEEP else random.Random(20)
     inputs = [seed.read_bytes() for seed in SEEDS]
     count, accepted = sample(4000, 400_000), 0
@@ -48,8 +48,8 @@ def test_s20_mutations(decoder: Any, figure: Any) -> None:
     figure(f"{count} mutations of {len(inputs)} inputs, {accepted} of them of the format; 0 faults")
 
 
-def test_s20_atheris(tmp_path: Path, figure: Any) -> None:
-    """Coverage-guided; its own corpus grows in a folder of the test."""
+def test_s20_atheris_finds_no_fault(tmp_path: Path, figure: Any) -> None:
+    """Coverage-guided; its corpus grows in a folder of the test."""
     need(
         "atheris",
         importlib.util.find_spec("atheris"),

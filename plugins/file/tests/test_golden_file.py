@@ -1,4 +1,4 @@
-"""S19: a file written once must open for ever, with the product and with the second implementation."""
+"""S19: a file written once must open for ever, with awsv and with the second implementation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def expected() -> Any:
     return json.loads((GOLDEN / "passphrase.json").read_text("utf-8"))
 
 
-def test_second_implementation(independent: Any, expected: Any) -> None:
+def test_second_implementation_opens_golden_file(independent: Any, expected: Any) -> None:
     epoch, entries = independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), expected["passphrase"])
     assert epoch == expected["epoch"]
     assert {name: value.decode() for name, value in entries.items()} == expected["entries"]
@@ -31,7 +31,7 @@ def test_second_implementation(independent: Any, expected: Any) -> None:
         independent.read_file((GOLDEN / "passphrase.vlt").read_bytes(), "wrong")
 
 
-def test_product_reads_it_and_goes_on_writing(independent: Any, expected: Any, folder: Any) -> None:
+def test_golden_file_opens_and_can_be_written(independent: Any, expected: Any, folder: Any) -> None:
     folder.mkdir(mode=0o700)
     path = Path(shutil.copyfile(GOLDEN / "passphrase.vlt", folder / "store.vlt"))
     path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""S19: one file for each type of slot, written once, that must open for ever: with the product and without it."""
+"""S19: one file for each type of slot, written once, must open for ever, with awsv and without it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ KINDS = ["key", "composite", "composite-unstretched", "recovery", "passphrase-sc
 
 @pytest.fixture(params=KINDS)
 def golden(request: pytest.FixtureRequest) -> Any:
-    """The bytes of a file, and what it opens with and holds."""
+    """The bytes of a file, its secret and its values."""
     return (GOLDEN / f"{request.param}.vlt").read_bytes(), json.loads((GOLDEN / f"{request.param}.json").read_text())
 
 
 def context(folder: Any, kind: Any, secret: Any, table: Any) -> Any:
-    """A context in which this secret is at hand, where a slot of this type looks for it."""
+    """A context that provides this secret to a slot of this type."""
     if kind == "composite":
         return FakeContext(folder, factors={source: [text] for source, text in secret.items()})
     ctx = FakeContext(folder, passphrases=[secret] if kind == "passphrase" else [])
@@ -42,7 +42,7 @@ def other_than(secret: Any) -> Any:
     return "wrong" if " " in secret else "A" * len(secret)
 
 
-def test_second_implementation(independent: Any, golden: Any) -> None:
+def test_second_implementation_opens_each_slot_type(independent: Any, golden: Any) -> None:
     data, expected = golden
     kind, secret = expected["type"], expected["secret"]
     epoch, entries = independent.read_file(data, secret, kind)
@@ -52,7 +52,7 @@ def test_second_implementation(independent: Any, golden: Any) -> None:
         independent.read_file(data, other_than(secret), kind)
 
 
-def test_product(golden: Any, folder: Any) -> None:
+def test_store_opens_each_slot_type(golden: Any, folder: Any) -> None:
     data, expected = golden
     kind, secret = expected["type"], expected["secret"]
     folder.mkdir(mode=0o700)

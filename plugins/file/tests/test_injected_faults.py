@@ -95,7 +95,7 @@ def faults_for(call: Any) -> Any:
 
 
 def sampled(points: Any, durable: Any) -> Any:
-    """Of each kind of call the last one, before the write is durable and after it; more of those that decide."""
+    """The last call of each kind, before and after the write is durable; more calls of the decisive kinds."""
     tried = []
     for part in (points[:durable], points[durable:]):
         last = {call: number for call, number, _ in part}
@@ -107,7 +107,7 @@ def sampled(points: Any, durable: Any) -> Any:
 
 @pytest.fixture
 def kept(opened: Any, folder: Any, tmp_path: Path) -> Any:
-    """A store and its anchor, and a function that brings both back as they are now."""
+    """A store and its anchor, and a function that restores both to their present state."""
     opened().put(KEY, Secret("old"))
     places = (folder, folder.parent / "state")
     for place in places:
@@ -122,7 +122,7 @@ def kept(opened: Any, folder: Any, tmp_path: Path) -> Any:
 
 
 def traced(folder: Any, log: Any, script: Any) -> Any:
-    """The points of a script's system calls at which a fault can be injected."""
+    """The system calls of a script at which a fault can be injected."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     if strace(["-o", str(log)], folder, script).returncode:
         pytest.skip("this process may not be traced")
@@ -130,7 +130,9 @@ def traced(folder: Any, log: Any, script: Any) -> Any:
 
 
 @pytest.mark.parametrize("work", WORKS if DEEP else ["put"])
-def test_s9_every_call_and_fault(opened: Any, folder: Any, tmp_path: Path, kept: Any, work: Any, figure: Any) -> None:
+def test_s9_fault_at_each_system_call_keeps_old_or_new_state(
+    opened: Any, folder: Any, tmp_path: Path, kept: Any, work: Any, figure: Any
+) -> None:
     script = WRITER.replace("WORK", WORKS[work])
     points = traced(folder, tmp_path / "log", script)
     renamed = next(n for n, (call, _, _) in enumerate(points) if call.startswith("rename"))
@@ -155,7 +157,7 @@ def test_s9_every_call_and_fault(opened: Any, folder: Any, tmp_path: Path, kept:
 
 
 def check(opened: Any, folder: Any, done: Any, what: Any, *, value: Any) -> Any:
-    """The store opens as old or new, what was said is true, and the next write leaves nothing behind.
+    """The store opens in the old or new state, the message is true, and the next write leaves no temporary file.
 
     :param value: what the new state has at ``KEY``.
     """
@@ -164,7 +166,7 @@ def check(opened: Any, folder: Any, done: Any, what: Any, *, value: Any) -> Any:
     assert content(opened()) == {KEY: value if found == "new" else "old"}, what
     if done.stdout.startswith("acknowledged"):
         assert found == "new", what
-    if "is as it was" in done.stdout or "the old state" in done.stdout:
+    if "was not changed" in done.stdout or "the old state" in done.stdout:
         assert found == "old", what
     if "the new state" in done.stdout:
         assert found == "new", what
@@ -182,8 +184,8 @@ def check(opened: Any, folder: Any, done: Any, what: Any, *, value: Any) -> Any:
         ("rename", "signal=KILL", 1),
     ],
 )
-def test_s9_exit_codes_are_true(tmp_path: Path, call: Any, fault: Any, first: Any, figure: Any) -> None:
-    """Of the command: 0 only if the new key is there, 4 with what is on disk otherwise, and the next command works."""
+def test_s9_exit_code_matches_state_on_disk(tmp_path: Path, call: Any, fault: Any, first: Any, figure: Any) -> None:
+    """Exit code 0 only if the new key is stored, else 4 with the state on disk; the next command works."""
     parts.need("strace", shutil.which("strace"), how="apt-get install strace")
     codes = Counter()
     for number in range(first, first + 6):
@@ -199,7 +201,7 @@ def test_s9_exit_codes_are_true(tmp_path: Path, call: Any, fault: Any, first: An
         there = stored(home)["work"] == (OTHER_ID, OTHER_SECRET)
         assert done.returncode in ((0, 4) if fault.startswith("error") else (0, -9, 137)), done.stderr
         assert there or done.returncode, done.stderr
-        assert not (there and "as it was" in done.stderr)
+        assert not (there and "was not changed" in done.stderr)
         codes[done.returncode] += 1
         again = home.awsv("add", "--env", "--overwrite", "work", env=env)
         assert again.returncode == 0, again.stderr
@@ -227,8 +229,10 @@ except VaultError as error:
 """
 
 
-def test_s9_restore_of_another_store(opened: Any, folder: Any, tmp_path: Path, ctx: FakeContext, figure: Any) -> None:
-    """Written are the old file beside, the store and the anchor, which is removed first. No crash raises an alarm."""
+def test_s9_fault_during_restore_of_different_store_raises_no_alarm(
+    opened: Any, folder: Any, tmp_path: Path, ctx: FakeContext, figure: Any
+) -> None:
+    """The anchor is removed, then the old file, the store and the anchor are written. No crash raises an alarm."""
     FileBackend(FakeContext(tmp_path / "other", passphrases=["right"]), tmp_path / "there").put(KEY, Secret("new"))
     shutil.copyfile(tmp_path / "there/store.vlt", tmp_path / "backup.vlt")
     opened().put(KEY, Secret("old"))

@@ -1,4 +1,4 @@
-"""S16: another data key: everything is sealed again, and what does not open is dropped only after a question."""
+"""S16: a new data key: every entry is encrypted again, and an unopened slot is dropped only after a prompt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def no(*_: Any) -> Any:
     return False
 
 
-def test_s16_rekey_seals_everything_again(made: Any, opened: Any, ctx: FakeContext) -> None:
+def test_s16_rekey_encrypts_all_entries_again(made: Any, opened: Any, ctx: FakeContext) -> None:
     old = made.store.read()
     new, before = maintenance.rekey(opened().store, no)
     assert before == old.table
@@ -50,7 +50,7 @@ def test_s16_rekey_seals_everything_again(made: Any, opened: Any, ctx: FakeConte
     assert all("did not open" not in note and "older" not in note for note in ctx.notes)
 
 
-def test_nobody_is_asked_twice(made: Any, opened: Any, ctx: FakeContext) -> None:
+def test_rekey_asks_for_each_secret_once(made: Any, opened: Any, ctx: FakeContext) -> None:
     ctx.unlocked.clear()
     maintenance.rekey(opened().store, no)
     assert len(ctx.unlocked) == 1
@@ -58,7 +58,7 @@ def test_nobody_is_asked_twice(made: Any, opened: Any, ctx: FakeContext) -> None
     assert content(opened()) == ENTRIES
 
 
-def test_only_of_the_other_slot_the_secret_is_asked(two_ways: Any, made: Any, opened: Any, tmp_path: Path) -> None:
+def test_rekey_asks_only_for_secret_of_other_slot(two_ways: Any, made: Any, opened: Any, tmp_path: Path) -> None:
     both = FakeContext(tmp_path, passphrases=["right", "other"])
     new, _ = maintenance.rekey(opened(both).store, no)
     assert len(both.unlocked) == 2
@@ -70,7 +70,7 @@ def test_only_of_the_other_slot_the_secret_is_asked(two_ways: Any, made: Any, op
 
 @pytest.fixture
 def two_ways(made: Any) -> Any:
-    """A second passphrase, which nobody gives; its slot."""
+    """The slot of a second passphrase, which no source provides."""
     other = FakeContext(made.store.file.folder.parent, passphrases=["other"])
     slot = new_slot.passphrase(
         made.slots().store, lambda key_id, derive, source: other.unlock(key_id, derive), cost=CHEAP
@@ -82,7 +82,7 @@ def two_ways(made: Any) -> Any:
 CHEAP = vlt.Argon2id(memory=19_456, passes=2, lanes=1)
 
 
-def test_s16_rekey_drops_what_does_not_open_only_if_it_may(
+def test_s16_rekey_drops_unopened_slot_only_if_allowed(
     two_ways: Any, made: Any, opened: Any, tmp_path: Path, snapshot: Any
 ) -> None:
     asked = []
@@ -98,9 +98,7 @@ def test_s16_rekey_drops_what_does_not_open_only_if_it_may(
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_leaves_a_source_one_key_the_one_that_counts(
-    two_ways: Any, made: Any, opened: Any, ctx: FakeContext
-) -> None:
+def test_rekey_leaves_only_new_key_in_source(two_ways: Any, made: Any, opened: Any, ctx: FakeContext) -> None:
     made.change_slots(lambda table, dek: table.add(dek, new_slot.key(table.store, ctx, "keychain")))
     before = dict(ctx.kept)
     with pytest.raises(Cancelled):
@@ -111,7 +109,7 @@ def test_rekey_leaves_a_source_one_key_the_one_that_counts(
     assert ctx.kept.keys().isdisjoint(before)
 
 
-def test_rekey_loses_no_write_of_another_process(two_ways: Any, made: Any, opened: Any) -> None:
+def test_rekey_keeps_concurrent_write(two_ways: Any, made: Any, opened: Any) -> None:
     def meanwhile(slots: Any) -> Any:
         made.put("credentials/d", Secret("four"))
         return True
@@ -120,17 +118,17 @@ def test_rekey_loses_no_write_of_another_process(two_ways: Any, made: Any, opene
     assert content(opened()) == {**ENTRIES, "credentials/d": "four"}
 
 
-def test_rekey_beside_another_change_of_the_slots(two_ways: Any, made: Any, opened: Any) -> None:
+def test_rekey_refuses_concurrent_slot_change(two_ways: Any, made: Any, opened: Any) -> None:
     def meanwhile(slots: Any) -> Any:
         made.change_slots(lambda table, dek: table.remove(two_ways.id))
         return True
 
-    with pytest.raises(StorageConflict, match=r"slots of .* were changed meanwhile"):
+    with pytest.raises(StorageConflict, match=r"another process changed the slots of"):
         maintenance.rekey(opened().store, meanwhile)
     assert content(opened()) == ENTRIES
 
 
-def test_rekey_of_a_damaged_store_changes_nothing(made: Any, opened: Any, snapshot: Any) -> None:
+def test_rekey_of_damaged_store_changes_nothing(made: Any, opened: Any, snapshot: Any) -> None:
     spoil(made, "credentials/b")
     before = snapshot()
     with pytest.raises(StorageCorrupt, match="credentials/b"):

@@ -1,4 +1,4 @@
-"""S19: the second implementation as a program: it opens every golden file, whatever its slot is, with what is typed."""
+"""S19: the second implementation as a program opens every golden file with the secret that is typed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUESTIONS = {"passphrase": "Passphrase: ", "key": "Key .base64.: ", "recovery": 
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_s19_by_hand(path: Any) -> None:
+def test_s19_second_decoder_opens_golden_files_by_command_line(path: Any) -> None:
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     secret = expected.get("secret", expected.get("passphrase"))
     kind = expected.get("type", "passphrase")

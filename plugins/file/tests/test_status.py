@@ -1,4 +1,4 @@
-"""What can be told of a store while it is closed."""
+"""What can be read from a store without unlocking it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from vault_plugin_file.status import lines, row, status
 
 
 @pytest.fixture
-def path(folder: Any) -> Any:
-    return folder / "store.vlt"
-
-
-@pytest.fixture
 def made(opened: Any) -> Any:
     """A store that was written three times; its backend."""
     store = opened()
@@ -27,7 +22,7 @@ def made(opened: Any) -> Any:
     return store
 
 
-def test_status_asks_nobody_and_shows_no_secret(made: Any, opened: Any, ctx: Any, path: Any) -> None:
+def test_status_never_prompts_and_shows_no_secret(made: Any, opened: Any, ctx: Any, path: Any) -> None:
     asked = len(ctx.unlocked)
     facts = status(opened().store)
     assert len(ctx.unlocked) == asked
@@ -37,24 +32,24 @@ def test_status_asks_nobody_and_shows_no_secret(made: Any, opened: Any, ctx: Any
     assert (facts["ways_in"], facts["recovery"], facts["anchor"]["state"]) == (1, False, "same")
     (slot,) = facts["slots"]
     assert (slot["type"], slot["kdf"]) == ("passphrase", [{"alg": "argon2id", "m": 19_456, "t": 2, "p": 1}])
-    assert "Ways in:      1 (no recovery)" in lines(facts)
-    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots get)"
+    assert "Slots:        1 (no recovery key)" in lines(facts)
+    assert row(slot)[-1] == "argon2id 19 MiB, 2 passes, 1 lane (less than new slots)"
 
 
-def test_what_is_one_is_not_told_as_many(opened: Any) -> None:
+def test_counted_uses_singular_for_one(opened: Any) -> None:
     store = opened()
     store.put("credentials/a", Secret("x"))
     assert any(line.endswith(" bytes, 1 write") for line in lines(status(store.store)))
 
 
-def test_a_slot_as_new_ones_are_is_not_called_less(ctx: Any, folder: Any) -> None:
+def test_cost_of_current_kdf_is_not_called_less(ctx: Any, folder: Any) -> None:
     store = FileBackend(ctx, folder, cost=vlt.Argon2id())
     store.put("credentials/a", Secret("x"))
     (slot,) = status(store.store)["slots"]
     assert row(slot)[-1] == "argon2id 64 MiB, 3 passes, 4 lanes"
 
 
-def test_status_of_every_anchor(made: Any, opened: Any, path: Any, ctx: Any, tmp_path: Path) -> None:
+def test_status_shows_each_anchor_state(made: Any, opened: Any, path: Any, ctx: Any, tmp_path: Path) -> None:
     def state() -> Any:
         facts = status(opened().store)
         return facts["anchor"]["state"], "\n".join(lines(facts))
@@ -65,10 +60,10 @@ def test_status_of_every_anchor(made: Any, opened: Any, path: Any, ctx: Any, tmp
     path.write_bytes(now)
     assert state()[0] == "older"
     assert "awsv file accept --older" in state()[1]
-    kept = made.store.anchor.path.read_bytes()
-    made.store.anchor.path.write_bytes(b"x")
+    kept = made.store.rollback_guard.path.read_bytes()
+    made.store.rollback_guard.path.write_bytes(b"x")
     assert state()[0] == "damaged"
-    made.store.anchor.path.write_bytes(kept)
+    made.store.rollback_guard.path.write_bytes(kept)
     path.unlink()
     assert state()[0] == "gone"
     assert "awsv file accept --replaced" in state()[1]
@@ -80,8 +75,8 @@ def test_status_of_every_anchor(made: Any, opened: Any, path: Any, ctx: Any, tmp
     assert state()[0] == "off"
 
 
-def test_status_where_there_is_none(opened: Any, folder: Any) -> None:
+def test_status_without_store_reports_it(opened: Any, folder: Any) -> None:
     facts = status(opened().store)
     assert (facts["exists"], facts["anchor"]["state"]) == (False, "none")
-    assert "no file is there" in "\n".join(lines(facts))
+    assert "the file does not exist" in "\n".join(lines(facts))
     assert not folder.exists()

@@ -1,4 +1,4 @@
-"""Opening the store as the host would, in this process."""
+"""Fixtures that open the store in this process, as the host does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Open = Callable[..., tuple[Store, FakeContext]]
 
 @pytest.fixture
 def context(tmp_path: Path) -> Callable[..., FakeContext]:
-    """A host whose user set this environment and these options (as text), and would type these answers."""
+    """A function that makes a context with this environment, these options (as text) and answers of the user."""
     (spec,) = vault_passphrase_sources()  # whose options are the storage's and two more
 
     def make(environ: Mapping[str, str], *answers: str | None, **options: str) -> FakeContext:
@@ -34,7 +34,7 @@ def context(tmp_path: Path) -> Callable[..., FakeContext]:
 
 @pytest.fixture
 def open_store(context: Callable[..., FakeContext]) -> Iterator[Open]:
-    """Opens the store; parameters as for ``context``."""
+    """A function that opens the store; its parameters are those of ``context``."""
     (spec,) = vault_storage_backends()
     opened: list[Store] = []
 
@@ -52,12 +52,12 @@ def open_store(context: Callable[..., FakeContext]) -> Iterator[Open]:
 
 @pytest.fixture
 def front(openbao: Server) -> Iterator[LossyProxy]:
-    """A front before the server, which is its own plain HTTP proxy, too."""
+    """A recording proxy before the server, which is also a plain HTTP proxy."""
     with lossy(openbao.url) as front:
         yield front
 
 
 @pytest.fixture
 def name() -> str:
-    """Of a person, or of a host's role, that nobody else has."""
+    """A unique name for a user or a host's role."""
     return f"ana-{secrets.token_hex(4)}"

@@ -10,7 +10,7 @@ from vault_testkit import PassphraseContract, Setup, StorageContract
 
 @pytest.fixture(scope="module")
 def person(openbao: Server) -> str:
-    """A token of somebody with the team's policy."""
+    """A token of a user with the team's policy."""
     return openbao.person("contract")
 
 

@@ -1,4 +1,4 @@
-"""Items by check-and-set: versions never come back, deletions leave nothing, lost answers are looked for."""
+"""Items with check-and-set: versions are never reused, deletions leave nothing, lost responses are looked up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vault_core.api import (
     StorageDenied,
     StorageUnavailable,
 )
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.items import escape, unescape
 from vault_plugin_hashicorp.store import Store
 
@@ -31,7 +31,7 @@ ONE, TWO, THREE = Secret("one"), Secret("two"), Secret("three")
 
 @pytest.fixture
 def person(openbao: Server) -> str:
-    """A token of somebody with the team's policy."""
+    """A token of a user with the team's policy."""
     return openbao.person(f"ana-{secrets.token_hex(4)}")
 
 
@@ -42,19 +42,19 @@ def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store
 
 @pytest.fixture
 def behind(front: LossyProxy, person: str, open_store: Callable[..., Any]) -> Store:
-    """The person's store, through the front."""
+    """The user's store, through the recording proxy."""
     return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]  # type: ignore[no-any-return]
 
 
 def at(store: Store, key: str, *, kind: str = "data") -> str:
-    """An item's path in the API."""
+    """The path of an item in the API."""
     return f"secret/{kind}/{store.folder}/{key}"
 
 
 # -- versions ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_version_of_a_deleted_item_is_never_current_again(store: Store) -> None:
+def test_version_of_deleted_item_is_never_current_again(store: Store) -> None:
     old = store.put("test/key", ONE, expect=ABSENT)
     assert store.delete("test/key", expect=old)
     with pytest.raises(StorageConflict):
@@ -71,8 +71,8 @@ def test_a_version_of_a_deleted_item_is_never_current_again(store: Store) -> Non
     assert (item.value, item.version) == (TWO, new)
 
 
-def test_a_version_is_not_current_again_after_the_metadata_are_gone(openbao: Server, store: Store) -> None:
-    """Operators may purge an item: numbers begin at 1 again, and our version 1 is another one."""
+def test_version_is_not_current_again_after_metadata_deletion(openbao: Server, store: Store) -> None:
+    """Operators may purge an item: version numbers start again at 1, and the new version 1 is not the old one."""
     old = store.put("test/key", ONE)
     openbao.call("DELETE", at(store, "test/key", kind="metadata"))
     new = store.put("test/key", TWO, expect=ABSENT)
@@ -83,7 +83,7 @@ def test_a_version_is_not_current_again_after_the_metadata_are_gone(openbao: Ser
         store.delete("test/key", expect=old)
 
 
-def test_what_other_programs_deleted_is_not_there(openbao: Server, store: Store) -> None:
+def test_item_deleted_by_other_program_is_absent(openbao: Server, store: Store) -> None:
     old = store.put("test/key", ONE)
     openbao.call("DELETE", at(store, "test/key"))  # bao kv delete
     assert store.get("test/key") is None
@@ -95,7 +95,7 @@ def test_what_other_programs_deleted_is_not_there(openbao: Server, store: Store)
     assert list(store.keys()) == ["test/key"]
 
 
-def test_deleting_destroys_every_version(openbao: Server, store: Store) -> None:
+def test_delete_destroys_every_version(openbao: Server, store: Store) -> None:
     for value in (ONE, TWO, THREE):
         store.put("test/key", value)
     assert store.delete("test/key")
@@ -107,7 +107,7 @@ def test_deleting_destroys_every_version(openbao: Server, store: Store) -> None:
         assert refused.value.status == 404
 
 
-def test_a_deletion_that_was_cut_off_is_finished_by_who_looks(openbao: Server, store: Store) -> None:
+def test_get_finishes_interrupted_deletion(openbao: Server, store: Store) -> None:
     store.put("test/key", ONE)
     openbao.call("POST", at(store, "test/key"), {"data": {"deleted": True}})
     assert store.get("test/key") is None
@@ -116,9 +116,7 @@ def test_a_deletion_that_was_cut_off_is_finished_by_who_looks(openbao: Server, s
     assert list(store.keys()) == []
 
 
-def test_a_policy_without_destroy_is_told_and_the_deletion_stands(
-    openbao: Server, open_store: Callable[..., Any]
-) -> None:
+def test_delete_without_destroy_policy_warns(openbao: Server, open_store: Callable[..., Any]) -> None:
     rules = (
         'path "secret/*" { capabilities = ["create", "read", "update", "list"] }\n'
         'path "secret/destroy/*" { capabilities = ["deny"] }'
@@ -137,7 +135,7 @@ def test_a_policy_without_destroy_is_told_and_the_deletion_stands(
 # -- who holds a name --------------------------------------------------------------------------------------------------
 
 
-def test_who_holds_a_name_is_said(openbao: Server, open_store: Callable[..., Any]) -> None:
+def test_conflict_names_writer(openbao: Server, open_store: Callable[..., Any]) -> None:
     ana, _ = open_store(openbao.environ(openbao.person("ana")))
     ben, _ = open_store(openbao.environ(openbao.person("ben")))
     name = f"test/{secrets.token_hex(4)}"
@@ -151,7 +149,7 @@ def test_who_holds_a_name_is_said(openbao: Server, open_store: Callable[..., Any
     assert item.value == ONE
 
 
-def test_a_name_that_somebody_forged_stays_on_one_line(openbao: Server, store: Store) -> None:
+def test_forged_writer_name_is_on_one_line(openbao: Server, store: Store) -> None:
     forged = {"value": "x", "by": "ana\n\x1b[2Jawsv: all is well" + "a" * 100, "host": "a\rb"}
     openbao.call("POST", at(store, "test/key"), {"data": forged})
     item = store.get("test/key")
@@ -164,7 +162,7 @@ def test_a_name_that_somebody_forged_stays_on_one_line(openbao: Server, store: S
 
 
 @pytest.mark.parametrize("data", [{"value": 5}, {"other": "canary-value"}, {"value": "canary\nvalue"}, {"value": ""}])
-def test_what_awsv_did_not_write_is_named_and_not_shown(openbao: Server, store: Store, data: dict[str, Any]) -> None:
+def test_foreign_secret_is_named_and_not_shown(openbao: Server, store: Store, data: dict[str, Any]) -> None:
     openbao.call("POST", at(store, "test/key"), {"data": data})
     with pytest.raises(StorageCorrupt) as corrupt:
         store.get("test/key")
@@ -172,7 +170,7 @@ def test_what_awsv_did_not_write_is_named_and_not_shown(openbao: Server, store: 
     assert "canary" not in corrupt.value.message
 
 
-def test_a_key_that_somebody_put_there_by_hand_is_read(openbao: Server, store: Store) -> None:
+def test_item_written_by_hand_is_read(openbao: Server, store: Store) -> None:
     openbao.call("POST", at(store, "test/key"), {"data": {"value": "by hand"}})
     item = store.get("test/key")
     assert item is not None
@@ -183,7 +181,7 @@ def test_a_key_that_somebody_put_there_by_hand_is_read(openbao: Server, store: S
 # -- lost answers ------------------------------------------------------------------------------------------------------
 
 
-def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyProxy, behind: Store) -> None:
+def test_put_with_lost_response_is_not_repeated(front: LossyProxy, behind: Store) -> None:
     front.lose_answer = first(2, "POST", "/data/")
     version = behind.put("test/key", ONE, expect=ABSENT)
     assert version.startswith("1@")
@@ -192,10 +190,8 @@ def test_a_put_whose_answer_was_lost_is_found_and_not_done_twice(front: LossyPro
     assert (item.version, item.value) == (version, ONE)
 
 
-def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
-    front: LossyProxy, behind: Store, store: Store
-) -> None:
-    """Ours was version 1, another client's is version 2: ours was done, and is not done over theirs."""
+def test_put_with_lost_response_is_recognised_after_replacement(front: LossyProxy, behind: Store, store: Store) -> None:
+    """Our write was version 1, another client's is version 2: ours is not repeated over theirs."""
 
     def lose_and_replace(method: str, path: str) -> bool:
         if method == "POST" and "/data/" in path and not replaced:
@@ -212,10 +208,8 @@ def test_a_put_whose_answer_was_lost_and_that_was_replaced_is_known_again(
     assert item.value == TWO
 
 
-def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
-    front: LossyProxy, behind: Store, store: Store
-) -> None:
-    """Nobody can tell whose version was destroyed: saying so is all that is right."""
+def test_put_with_lost_response_is_unknown_after_deletion(front: LossyProxy, behind: Store, store: Store) -> None:
+    """It cannot be decided whose version was destroyed, so the outcome is reported as unknown."""
 
     def lose_and_delete(method: str, path: str) -> bool:
         if method == "POST" and "/data/" in path and not deleted:
@@ -225,17 +219,17 @@ def test_a_put_whose_answer_was_lost_and_that_was_deleted_is_not_done_again(
 
     deleted: list[bool] = []
     front.lose_answer = lose_and_delete
-    with pytest.raises(StorageUnavailable, match="nobody knows whether"):
+    with pytest.raises(StorageUnavailable, match="may or may not have been written"):
         behind.put("test/key", ONE)
     assert deleted == [True]
     assert store.get("test/key") is None
 
 
 @pytest.mark.parametrize("expect", [ABSENT, ANY], ids=["if there is none", "in any case"])
-def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
+def test_write_of_another_process_is_not_taken_for_lost_one(
     expect: Any, front: LossyProxy, behind: Store, store: Store
 ) -> None:
-    """The request is lost on its way, another writes that version, and what we send again is refused."""
+    """The request is lost, another client writes that version, and the retry is refused."""
     lose = first(1, "POST", "/data/")
 
     def lose_while_another_writes(method: str, path: str) -> bool:
@@ -255,10 +249,8 @@ def test_anothers_write_in_the_place_of_a_lost_one_is_not_taken_for_ours(
     assert item.value == (TWO if expect is ABSENT else ONE)
 
 
-def test_a_standby_that_is_behind_is_waited_for(
-    front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Our own version, whose answer was lost, is not to be seen at first: it is not taken for somebody else's."""
+def test_lagging_standby_is_waited_for(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our version, whose response was lost, is not visible at first: it is not taken for another process's."""
     read, late = behind.service.read, [3]
 
     def behind_at_first(path: str, number: int | None = None) -> Any:
@@ -273,7 +265,7 @@ def test_a_standby_that_is_behind_is_waited_for(
     assert late == [0]
 
 
-def test_a_deletion_whose_answer_was_lost_is_found(front: LossyProxy, behind: Store) -> None:
+def test_delete_with_lost_response_is_recognised(front: LossyProxy, behind: Store) -> None:
     version = behind.put("test/key", ONE)
     front.lose_answer = first(1, "POST", "/data/")
     assert behind.delete("test/key", expect=version) is True
@@ -281,21 +273,21 @@ def test_a_deletion_whose_answer_was_lost_is_found(front: LossyProxy, behind: St
 
 
 @pytest.mark.parametrize("expect", [ANY, ABSENT], ids=["any", "absent"])
-def test_a_put_of_which_nothing_is_known_is_not_acknowledged(
+def test_put_with_unknown_outcome_is_an_error(
     front: LossyProxy, behind: Store, expect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.5)
     front.lose_answer = lambda method, path: method == "POST" and "/data/" in path
-    with pytest.raises(StorageUnavailable, match="broke the connection off"):
+    with pytest.raises(StorageUnavailable, match="closed the connection"):
         behind.put("test/key", ONE, expect=expect)
 
 
-def test_who_waits_can_be_cancelled(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_can_be_cancelled(front: LossyProxy, behind: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def enough() -> None:
         raise Cancelled("the time for this is over")
 
     front.lose_answer = lambda _method, _path: True
-    monkeypatch.setattr(behind.service.calls._context, "check", enough)
+    monkeypatch.setattr(behind.service.client._context, "check", enough)
     with pytest.raises(Cancelled):
         behind.get("test/key")
 
@@ -303,7 +295,7 @@ def test_who_waits_can_be_cancelled(front: LossyProxy, behind: Store, monkeypatc
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_says_which_rule_is_missing(openbao: Server, open_store: Callable[..., Any]) -> None:
+def test_denied_request_names_missing_policy(openbao: Server, open_store: Callable[..., Any]) -> None:
     openbao.call(
         "PUT", "sys/policies/acl/mount-only", {"policy": 'path "secret/data/else" { capabilities = ["read"] }'}
     )
@@ -313,21 +305,21 @@ def test_a_refusal_says_which_rule_is_missing(openbao: Server, open_store: Calla
         (lambda: store.shared().get("test/key"), 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'),
         (lambda: list(store.shared().keys()), 'path "secret/metadata/awsv/common/*" { capabilities = ["list"] }'),
     ):
-        with pytest.raises(StorageDenied, match="does not let outsider") as denied:
+        with pytest.raises(StorageDenied, match="does not allow outsider") as denied:
             action()
         assert denied.value.hint is not None
         assert rule in denied.value.hint
 
 
-def test_who_may_only_read_common_items_is_told_at_a_write(openbao: Server, open_store: Callable[..., Any]) -> None:
+def test_write_of_read_only_user_is_denied(openbao: Server, open_store: Callable[..., Any]) -> None:
     rules = 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'
     openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
     store, _ = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
-    with pytest.raises(StorageDenied, match="does not let reader create and update"):
+    with pytest.raises(StorageDenied, match="does not allow reader to create and update"):
         store.shared().put("test/by-reader", Secret("canary-value"))
 
 
-def test_who_only_reads_is_not_told_of_old_versions(openbao: Server, open_store: Callable[..., Any]) -> None:
+def test_read_only_user_gets_no_warning_about_old_versions(openbao: Server, open_store: Callable[..., Any]) -> None:
     rules = 'path "secret/data/awsv/common/*" { capabilities = ["read"] }'
     openbao.call("PUT", "sys/policies/acl/reader", {"policy": rules})
     store, host = open_store(openbao.environ(openbao.person("reader", policies=["reader"])))
@@ -345,7 +337,7 @@ KEYS = st.from_regex(r"[a-z0-9_-]{1,5}/[a-z0-9._-]{1,12}", fullmatch=True)
 @example("a/..", "a/.")
 @example("a/a..b", "a/a.b")
 @example("a/...", "a/a.")
-def test_paths_are_safe_and_no_two_keys_share_one(one: str, other: str) -> None:
+def test_escaped_paths_are_safe_and_unique(one: str, other: str) -> None:
     path = escape(one)
     assert unescape(path) == one
     assert ".." not in path

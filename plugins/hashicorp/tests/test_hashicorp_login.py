@@ -1,4 +1,4 @@
-"""Who we are to the server: tokens from where Vault's own programs have them, logins, renewal."""
+"""The login to the server: tokens from where Vault's own programs keep them, auth methods, renewal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Open = Callable[..., Any]
 
 
 @pytest.mark.parametrize("where", ["VAULT_TOKEN", "BAO_TOKEN", "home", "token-file"])
-def test_a_token_is_found_where_it_usually_is(
+def test_token_is_found_in_usual_places(
     where: str, openbao: Server, name: str, tmp_path: Path, open_store: Open
 ) -> None:
     token = openbao.person(name)
@@ -52,7 +52,7 @@ def test_a_token_is_found_where_it_usually_is(
     assert works(store)
 
 
-def test_baos_variables_come_before_vaults(openbao: Server, open_store: Open) -> None:
+def test_bao_variables_take_precedence(openbao: Server, open_store: Open) -> None:
     environ = {"BAO_ADDR": openbao.url, "VAULT_ADDR": "http://127.0.0.1:1", "BAO_TOKEN": openbao.token}
     store, _ = open_store(environ | {"VAULT_TOKEN": "another"})
     assert store.service.address == openbao.url
@@ -63,11 +63,11 @@ def test_baos_variables_come_before_vaults(openbao: Server, open_store: Open) ->
     [
         ({}, "neither VAULT_TOKEN nor ~/.vault-token"),
         ({"VAULT_TOKEN": "s.unknown"}, "does not accept the token"),
-        ({"AWS_VAULT_REMOVED": "VAULT_TOKEN"}, "awsv removed VAULT_TOKEN"),
+        ({"AWS_VAULT_REMOVED": "VAULT_TOKEN"}, "exec' removed VAULT_TOKEN"),
     ],
     ids=["none", "unknown", "removed"],
 )
-def test_without_a_token_the_store_is_locked(
+def test_missing_or_invalid_token_is_locked(
     environ: dict[str, str], message: str, openbao: Server, open_store: Open
 ) -> None:
     with pytest.raises(StorageLocked, match=message) as locked:
@@ -76,13 +76,13 @@ def test_without_a_token_the_store_is_locked(
     assert "s.unknown" not in f"{locked.value.message} {locked.value.hint}"
 
 
-def test_a_token_of_two_lines_is_refused_and_not_shown(openbao: Server, open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="VAULT_TOKEN holds no token") as refused:
+def test_token_of_two_lines_is_refused_and_not_shown(openbao: Server, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="VAULT_TOKEN is not a token") as refused:
         open_store({"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "canary\nX-Header: 1"})
     assert "canary" not in refused.value.message
 
 
-def test_who_one_is_needs_no_connection_and_holds_no_token(context: Callable[..., FakeContext]) -> None:
+def test_principal_is_offline_and_contains_no_token(context: Callable[..., FakeContext]) -> None:
     environ = {"VAULT_ADDR": "http://127.0.0.1:1"}
     found = {
         whose(context(environ | {"VAULT_TOKEN": "s.canary-one"})),
@@ -101,9 +101,9 @@ def test_who_one_is_needs_no_connection_and_holds_no_token(context: Callable[...
 # -- logins ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_host_logs_in_by_approle_and_gives_its_token_back(openbao: Server, name: str, open_store: Open) -> None:
+def test_approle_login_revokes_token_on_close(openbao: Server, name: str, open_store: Open) -> None:
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
-    token = store.service.calls.client.token
+    token = store.service.client.hvac.token
     assert works(store)
     assert store.service.identity.entity in store.folder
     store.close()
@@ -111,22 +111,22 @@ def test_a_host_logs_in_by_approle_and_gives_its_token_back(openbao: Server, nam
         openbao.call("GET", "auth/token/lookup-self", token=token)
 
 
-def test_a_secret_id_may_be_in_a_file(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
+def test_secret_id_is_read_from_file(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
     options = approle(openbao, name)
     (tmp_path / "secret-id").write_text(options.pop("secret_id") + "\n")
     store, _ = open_store({"VAULT_ADDR": openbao.url}, secret_id_file=str(tmp_path / "secret-id"), **options)
     assert works(store)
 
 
-def test_a_wrong_secret_id_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
+def test_wrong_secret_id_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
     options = approle(openbao, name) | {"secret_id": "canary-secret-id"}
-    with pytest.raises(StorageDenied, match="refuses the role id or secret id") as denied:
+    with pytest.raises(StorageDenied, match="refuses the role ID or secret ID") as denied:
         open_store({"VAULT_ADDR": openbao.url}, **options)
     assert denied.value.exit_code == 4
     assert "canary" not in f"{denied.value.message} {denied.value.hint}"
 
 
-def test_a_person_is_asked_for_the_password_once(openbao: Server, name: str, open_store: Open) -> None:
+def test_userpass_asks_for_password_once(openbao: Server, name: str, open_store: Open) -> None:
     openbao.person(name)
     store, host = open_store({"VAULT_ADDR": openbao.url}, f"{name}-password", auth="userpass", username=name)
     assert host.questions == [f"Password of {name} at {openbao.url}: "]
@@ -135,25 +135,25 @@ def test_a_person_is_asked_for_the_password_once(openbao: Server, name: str, ope
 
 
 @pytest.mark.parametrize("answers", [(), (None,)], ids=["nobody", "declined"])
-def test_who_cannot_be_asked_leaves_the_store_locked(
+def test_userpass_without_terminal_is_locked(
     answers: tuple[None, ...], openbao: Server, name: str, open_store: Open
 ) -> None:
     with pytest.raises(StorageLocked):
         open_store({"VAULT_ADDR": openbao.url}, *answers, auth="userpass", username=name)
 
 
-def test_a_source_of_passphrases_asks_for_none_itself(
+def test_passphrase_source_never_asks_for_password(
     openbao: Server, name: str, context: Callable[..., FakeContext]
 ) -> None:
-    from vault_plugin_hashicorp.passphrase import Kept
+    from vault_plugin_hashicorp.passphrase import HashicorpSource
 
     host = context({"VAULT_ADDR": openbao.url}, f"{name}-password", auth="userpass", username=name)
     with pytest.raises(SourceUnavailable, match="needs the password of"):
-        Kept(host).get(PassphraseRequest(store="file", key_id="file/1"))
+        HashicorpSource(host).get(PassphraseRequest(store="file", key_id="file/1"))
     assert host.questions == []
 
 
-def test_an_open_that_fails_leaves_no_login(openbao: Server, name: str, open_store: Open) -> None:
+def test_failed_open_revokes_token(openbao: Server, name: str, open_store: Open) -> None:
     options = approle(openbao, name)
     before = openbao.call("LIST", "auth/token/accessors")["data"]["keys"]
     with pytest.raises(StorageDenied, match="there is no mount"):
@@ -161,7 +161,7 @@ def test_an_open_that_fails_leaves_no_login(openbao: Server, name: str, open_sto
     assert set(openbao.call("LIST", "auth/token/accessors")["data"]["keys"]) <= set(before)
 
 
-def test_a_wrong_password_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
+def test_wrong_password_is_exit_4_and_not_shown(openbao: Server, name: str, open_store: Open) -> None:
     openbao.person(name)
     options = {"auth": "userpass", "username": name, "password": "canary-password"}
     with pytest.raises(StorageDenied, match="refuses the name or password") as denied:
@@ -169,14 +169,14 @@ def test_a_wrong_password_is_exit_4_and_not_shown(openbao: Server, name: str, op
     assert "canary" not in f"{denied.value.message} {denied.value.hint}"
 
 
-def test_a_login_that_is_not_mounted_is_named(openbao: Server, name: str, open_store: Open) -> None:
+def test_missing_login_mount_is_named(openbao: Server, name: str, open_store: Open) -> None:
     options = {"auth": "userpass", "username": name, "password": "x", "auth_mount": "people"}
     with pytest.raises(StorageError, match="auth/people"):
         open_store({"VAULT_ADDR": openbao.url}, **options)
 
 
 def token_of_an_issuer(subject: str) -> tuple[str, str]:
-    """A JSON web token (RFC 7519, RS256), and the public key of who issued it."""
+    """A JSON web token (RFC 7519, RS256), and the public key of its issuer."""
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -192,9 +192,7 @@ def token_of_an_issuer(subject: str) -> tuple[str, str]:
     return f"{head}.{body}.{text(signature)}", public.decode()
 
 
-def test_a_runner_logs_in_by_a_web_token_in_a_file(
-    openbao: Server, name: str, tmp_path: Path, open_store: Open
-) -> None:
+def test_jwt_login_reads_token_file(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
     token, public = token_of_an_issuer(name)
     openbao.call("POST", f"sys/auth/{name}", {"type": "jwt"})
     openbao.call("POST", f"auth/{name}/config", {"jwt_validation_pubkeys": [public]})
@@ -206,10 +204,10 @@ def test_a_runner_logs_in_by_a_web_token_in_a_file(
     assert works(store)
 
 
-def test_the_web_token_of_somebody_else_is_another_person(
+def test_jwt_of_another_bearer_is_another_principal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, context: Callable[..., FakeContext]
 ) -> None:
-    """The next job of a runner finds its own token in the same file, and no session of the job before."""
+    """The next job of a CI runner has another token in the same file, and must not get sessions of the previous job."""
     there = context({}, auth="jwt", role="runner", jwt_file=str(tmp_path / "token"))
 
     def said(token: str) -> str:
@@ -226,7 +224,7 @@ def test_the_web_token_of_somebody_else_is_another_person(
 
 
 @pytest.mark.parametrize("missing", ["role_id", "username", "role", "jwt_file"])
-def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Path, open_store: Open) -> None:
+def test_missing_login_option_is_named(missing: str, openbao: Server, tmp_path: Path, open_store: Open) -> None:
     given = {"role_id": "approle", "username": "userpass", "role": "jwt", "jwt_file": "jwt"}
     options = {"auth": given[missing], "password": "x"} | ({"role": "x"} if missing == "jwt_file" else {})
     with pytest.raises(ConfigError) as error:
@@ -237,7 +235,7 @@ def test_what_a_login_needs_is_named(missing: str, openbao: Server, tmp_path: Pa
 # -- people ------------------------------------------------------------------------------------------------------------
 
 
-def test_two_people_cannot_read_each_others_items(openbao: Server, open_store: Open) -> None:
+def test_users_cannot_read_items_of_each_other(openbao: Server, open_store: Open) -> None:
     tokens = [openbao.person(f"{who}-{secrets.token_hex(4)}") for who in ("ana", "ben")]
     ana, ben = (open_store(openbao.environ(token))[0] for token in tokens)
     ana.put("credentials/work", Secret("of ana"))
@@ -258,22 +256,22 @@ def test_two_people_cannot_read_each_others_items(openbao: Server, open_store: O
         openbao.call("GET", "secret/metadata/awsv/own/?list=true", token=tokens[1])
 
 
-def test_one_person_has_the_same_items_with_every_token(openbao: Server, name: str, open_store: Open) -> None:
+def test_user_has_same_items_with_every_token(openbao: Server, name: str, open_store: Open) -> None:
     first, second = openbao.person(name), openbao.person(name)
     assert first != second
     open_store(openbao.environ(first))[0].put("test/key", Secret("value"))
     assert open_store(openbao.environ(second))[0].get("test/key") is not None
 
 
-def test_a_token_without_an_entity_has_a_folder_of_its_name(openbao: Server, open_store: Open) -> None:
+def test_token_without_entity_uses_folder_of_its_name(openbao: Server, open_store: Open) -> None:
     made = openbao.call("POST", "auth/token/create", {"display_name": "../x y", "policies": ["root"]})
     store, _ = open_store(openbao.environ(made["auth"]["client_token"]))
     assert store.folder.startswith("awsv/own/name-")
     assert works(store)
 
 
-def test_no_exception_of_the_vendors_is_seen(openbao: Server, open_store: Open) -> None:
-    """The server is another one: its answers are no documents of Vault's."""
+def test_library_exceptions_are_not_shown(openbao: Server, open_store: Open) -> None:
+    """The server is not Vault: its responses are not Vault documents."""
     import http.server
     import threading
 

@@ -1,4 +1,4 @@
-"""A server that sends us on: to its leader with everything, to no place that is not set as an address of its."""
+"""Redirects: followed to a configured leader with every request, and to no other address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from support import certificates
 from vault_core.api import StorageUnavailable
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 
 Open = Callable[..., Any]
@@ -23,7 +23,7 @@ ELSEWHERE = "http://vault.example.com:8200"
 
 
 class Recorder:
-    """A server, or a proxy, that notes what it is asked for, with which token.
+    """A server or proxy that records requests and their tokens.
 
     :param location: where it sends everybody on; without it, there is nothing.
     :param certificate: of its TLS.
@@ -71,7 +71,7 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorder]]:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.2)
     made: list[Recorder] = []
 
     def start(location: str = "", certificate: Path | None = None, index: str = "") -> Recorder:
@@ -84,7 +84,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorder]]
 
 
 def where(error: StorageUnavailable) -> str:
-    """All that is said."""
+    """The message and the hint."""
     return f"{error.message} {error.hint}"
 
 
@@ -104,15 +104,17 @@ def where(error: StorageUnavailable) -> str:
         "https://127.0.0.1:9PATH",
     ],
 )
-def test_no_token_goes_to_whom_the_server_names(
+def test_token_is_not_sent_to_redirect_target(
     tls: bool, location: str, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
-    """The proxy sees what would go out to the network."""
+    """The proxy gets what would be sent to the network."""
     network = record()
     here = record(location, certificate if tls else None)
     environ = {"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}
     environ |= {"http_proxy": network.url, "https_proxy": network.url}
-    with pytest.raises(StorageUnavailable, match=r"sends us on to https?://.*, which is none of the addresses") as told:
+    with pytest.raises(
+        StorageUnavailable, match=r"redirects to https?://.*, which is not one of the configured addresses"
+    ) as told:
         open_store(environ)
     assert network.seen == []
     assert here.seen == [("/v1/auth/token/lookup-self", TOKEN)]
@@ -120,13 +122,13 @@ def test_no_token_goes_to_whom_the_server_names(
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["to TLS", "to loopback"])
-def test_no_token_goes_to_another_program_of_this_machine(
+def test_token_is_not_sent_to_other_local_port(
     tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
-    """Another user can listen there."""
+    """Another user of the machine may listen on that port."""
     there = record(certificate=certificate if tls else None)
     here = record(f"{there.url}PATH", certificate)
-    with pytest.raises(StorageUnavailable, match="which is none of the addresses that are set"):
+    with pytest.raises(StorageUnavailable, match="which is not one of the configured addresses"):
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)})
     assert there.seen == []
 
@@ -134,87 +136,81 @@ def test_no_token_goes_to_another_program_of_this_machine(
 @pytest.mark.parametrize(
     "location", ["ftp://127.0.0.1/PATH", "https://a:canary@127.0.0.1/PATH", "http://[", "https:PATH", "http://x:y/"]
 )
-def test_what_could_be_no_address_is_not_followed(
+def test_redirect_to_invalid_address_is_refused(
     location: str, record: Callable[..., Recorder], open_store: Open
 ) -> None:
-    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+    with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_ADDR": record(location).url, "VAULT_TOKEN": TOKEN})
     assert "canary" not in where(refused.value)
 
 
 @pytest.mark.parametrize("host", ["$(id)", "`id`", "a;id", "a&id", "a'b"])
-def test_the_line_to_paste_runs_nothing_of_the_servers(
-    host: str, record: Callable[..., Recorder], open_store: Open
-) -> None:
+def test_hint_to_paste_is_quoted(host: str, record: Callable[..., Recorder], open_store: Open) -> None:
     here = record(f"https://{host}/")
-    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+    with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
     line = str(refused.value.hint).rpartition("set ")[2]
     assert shlex.split(line) == [f"AWS_VAULT_HASHICORP_ADDRESS={here.url},https://{host}"]
 
 
-def test_a_password_in_a_redirection_to_us_does_not_make_it_another(
-    record: Callable[..., Recorder], open_store: Open
-) -> None:
+def test_redirect_with_password_is_refused(record: Callable[..., Recorder], open_store: Open) -> None:
     there = record()
     here = record(there.url.replace("//", "//a:canary@") + "PATH")
-    with pytest.raises(StorageUnavailable, match="sends us on to ") as refused:
+    with pytest.raises(StorageUnavailable, match="redirects to ") as refused:
         open_store({"VAULT_TOKEN": TOKEN}, address=f"{here.url},{there.url}")
     assert there.seen == []
     assert "canary" not in where(refused.value)
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "loopback"])
-def test_the_leader_is_followed_to_an_address_that_is_set(
+def test_redirect_to_configured_leader_is_followed(
     tls: bool, record: Callable[..., Recorder], certificate: Path, open_store: Open
 ) -> None:
     network, leader = record(), record(certificate=certificate if tls else None)
     standby = record(f"{leader.url.upper().replace('V1', 'v1')}PATH", certificate if tls else None)
     environ = {"VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate), "http_proxy": network.url}
-    with pytest.raises(StorageUnavailable, match=r"does not say whom a token belongs to \(HTTP status 404\)"):
+    with pytest.raises(StorageUnavailable, match=r"cannot look up the token \(HTTP status 404\)"):
         open_store(environ, address=f"{standby.url}, {leader.url}/")
     assert leader.seen == standby.seen == [("/v1/auth/token/lookup-self", TOKEN)]
     assert network.seen == []
 
 
-def test_the_hint_to_set_the_leaders_address_works(record: Callable[..., Recorder], open_store: Open) -> None:
+def test_hint_with_address_of_leader_works(record: Callable[..., Recorder], open_store: Open) -> None:
     leader = record()
     standby = record(f"{leader.url}PATH")
     with pytest.raises(StorageUnavailable) as refused:
         open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN})
     named = str(refused.value.hint).partition("AWS_VAULT_HASHICORP_ADDRESS=")[2]
-    with pytest.raises(StorageUnavailable, match="does not say whom a token belongs to"):
+    with pytest.raises(StorageUnavailable, match="cannot look up the token"):
         open_store({"VAULT_ADDR": standby.url, "VAULT_TOKEN": TOKEN}, address=named)
     assert leader.seen
 
 
-def test_members_that_send_us_round_in_a_circle_are_left(
+def test_redirect_loop_is_an_error(
     record: Callable[..., Recorder], open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     here = record("PATH")
-    with pytest.raises(StorageUnavailable, match="names no leader that answers"):
+    with pytest.raises(StorageUnavailable, match="redirects to a leader that does not answer"):
         open_store({"VAULT_ADDR": here.url, "VAULT_TOKEN": TOKEN})
     assert len(here.seen) == 3  # the request, and two that it was sent on to
 
 
-def test_a_leader_is_only_trusted_with_a_certificate(
+def test_certificate_of_leader_is_verified(
     record: Callable[..., Recorder], certificate: Path, tmp_path: Path, open_store: Open
 ) -> None:
     leader = record(certificate=certificates.of_loopback(tmp_path / "other.pem"))
     standby = record(f"{leader.url}PATH", certificate)
-    with pytest.raises(StorageUnavailable, match="not from an authority that we trust"):
+    with pytest.raises(StorageUnavailable, match="not from a trusted authority"):
         open_store({"VAULT_TOKEN": TOKEN, "VAULT_CACERT": str(certificate)}, address=f"{standby.url},{leader.url}")
     assert leader.seen == []
 
 
-def test_what_the_server_has_shown_once_every_later_answer_must_have_seen(
-    record: Callable[..., Recorder], context: Callable[..., Any]
-) -> None:
-    """Of members that answer reads themselves, one may be behind: it is told by X-Vault-Index."""
+def test_later_requests_send_index(record: Callable[..., Recorder], context: Callable[..., Any]) -> None:
+    """A member that answers reads itself may lag behind: X-Vault-Index names the state that it must have."""
     here = record(index="canary-index")
     host = context({"VAULT_ADDR": here.url})
-    made = calls.Calls(host, server(host))
+    made = client.VaultClient(host, server(host))
     for _ in range(2):
         made.send(lambda client: client.auth.token.lookup_self())
     made._health(here.url)

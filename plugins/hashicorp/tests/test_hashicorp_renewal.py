@@ -1,4 +1,4 @@
-"""Tokens grow old: they are renewed while they are used, and replaced by who can log in."""
+"""Tokens that expire: renewed while they are used, and replaced by a new login if that is possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 class Clock:
-    """What the login takes for the time: it stands, and a test puts it on. Nobody waits for a token to grow old."""
+    """The clock of the login, which a test moves forward, so that it does not wait for a token to expire."""
 
     def __init__(self) -> None:
         self.now = time.monotonic()
@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
+def test_token_is_renewed_while_used(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
     token = openbao.person(name, token_ttl="1h", token_max_ttl="24h")
     store, _ = open_store(openbao.environ(token))
     for renewals in range(3):
@@ -44,47 +44,39 @@ def test_a_token_is_renewed_while_it_is_used(openbao: Server, name: str, open_st
     assert openbao.call("GET", "auth/token/lookup-self", token=token)["data"]["last_renewal_time"]
 
 
-def test_a_token_with_much_of_its_life_left_is_not_renewed(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
+def test_fresh_token_is_not_renewed(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
     store, _ = open_store(openbao.environ(openbao.person(name, token_ttl="1h", token_max_ttl="24h")))
     clock.now += 0.3 * HOUR
     assert works(store)
     assert store.service.login.renewals == 0
 
 
-def test_a_renewal_that_is_refused_is_not_asked_for_all_the_time(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
+def test_refused_renewal_is_not_repeated_each_time(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
     rules = 'path "secret/*" { capabilities = ["read"] }\npath "auth/token/lookup-self" { capabilities = ["read"] }'
     openbao.call("PUT", "sys/policies/acl/no-renewal", {"policy": rules})
     more = {"token_ttl": "1h", "token_no_default_policy": True}
     store, _ = open_store(openbao.environ(openbao.person(name, policies=["no-renewal"], **more)))
     clock.now += 0.95 * HOUR
     asked = []
-    store.service.calls._session.hooks["response"].append(lambda answer, **_: asked.append(answer.request.path_url))
+    store.service.client._session.hooks["response"].append(lambda answer, **_: asked.append(answer.request.path_url))
     for _ in range(5):
         store.get("test/key")
     assert [path.endswith("/renew-self") for path in asked].count(True) == 1
     assert store.service.login.renewals == 0
 
 
-def test_who_can_log_in_does_so_again_when_a_token_ends(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
+def test_expired_token_is_replaced_by_login(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
     options = approle(openbao, name, token_ttl="1h", token_max_ttl="1h")
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
-    first = store.service.calls.client.token
+    first = store.service.client.hvac.token
     clock.now += 1.5 * HOUR
     assert works(store)
     assert store.service.login.logins == 2
-    assert store.service.calls.client.token != first
+    assert store.service.client.hvac.token != first
 
 
-def test_who_can_log_in_does_so_again_where_a_renewal_gives_no_more_time(
-    openbao: Server, name: str, open_store: Open, clock: Clock
-) -> None:
-    """At the token's greatest age the server renews it to the same end."""
+def test_token_at_maximum_age_is_replaced_by_login(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
+    """At the token's maximum age, a renewal does not extend its life."""
     options = approle(openbao, name, token_ttl="1h", token_explicit_max_ttl="1h")
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **options)
     keeper = store.service.login
@@ -93,18 +85,18 @@ def test_who_can_log_in_does_so_again_where_a_renewal_gives_no_more_time(
     assert (keeper.renewals, keeper.logins) == (1, 2)
 
 
-def test_who_can_log_in_does_so_again_when_a_token_is_revoked(openbao: Server, name: str, open_store: Open) -> None:
+def test_revoked_token_is_replaced_by_login(openbao: Server, name: str, open_store: Open) -> None:
     store, _ = open_store({"VAULT_ADDR": openbao.url}, **approle(openbao, name))
     store.put("test/key", Secret("value"))
-    openbao.call("POST", "auth/token/revoke", {"token": store.service.calls.client.token})
+    openbao.call("POST", "auth/token/revoke", {"token": store.service.client.hvac.token})
     item = store.get("test/key")
     assert item is not None
     assert item.value == Secret("value")
     assert store.service.login.logins == 2
 
 
-def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
-    """The server says the same of one that was revoked and of one that grew old."""
+def test_expired_token_without_login_is_exit_4(openbao: Server, name: str, open_store: Open, clock: Clock) -> None:
+    """The server has the same message for a revoked and for an expired token."""
     token = openbao.person(name, token_ttl="1h", token_max_ttl="1h")
     store, _ = open_store(openbao.environ(token))
     openbao.call("POST", "auth/token/revoke", {"token": token})
@@ -115,8 +107,8 @@ def test_a_token_that_ended_is_exit_4(openbao: Server, name: str, open_store: Op
     assert token not in f"{locked.value.message} {locked.value.hint}"
 
 
-def test_a_new_token_in_the_file_is_taken(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
-    """As an agent does it that keeps a token alive for us."""
+def test_new_token_in_file_is_used(openbao: Server, name: str, tmp_path: Path, open_store: Open) -> None:
+    """As an agent does that keeps a token file up to date."""
     sink = tmp_path / ".vault-token"
     sink.write_text(openbao.person(name))
     store, _ = open_store({"VAULT_ADDR": openbao.url})
@@ -125,11 +117,11 @@ def test_a_new_token_in_the_file_is_taken(openbao: Server, name: str, tmp_path: 
     assert works(store)
 
 
-def test_somebody_elses_token_in_the_file_is_noticed(openbao: Server, tmp_path: Path, open_store: Open) -> None:
+def test_token_of_another_identity_in_file_is_refused(openbao: Server, tmp_path: Path, open_store: Open) -> None:
     sink = tmp_path / ".vault-token"
     sink.write_text(openbao.person("ana"))
     store, _ = open_store({"VAULT_ADDR": openbao.url})
     openbao.call("POST", "auth/token/revoke", {"token": sink.read_text()})
     sink.write_text(openbao.person("ben"))
-    with pytest.raises(StorageLocked, match="somebody else's"):
+    with pytest.raises(StorageLocked, match="belongs to another identity"):
         store.put("test/key", Secret("value"))

@@ -1,4 +1,4 @@
-"""How the server is reached, and what is said when it is not: TLS, sealed, mounts, namespaces, proxies."""
+"""The connection to the server and its errors: TLS, sealed, mounts, namespaces, proxies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vault_core.api import (
     StorageLocked,
     StorageUnavailable,
 )
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_testkit import FakeContext
 
@@ -31,7 +31,7 @@ Open = Callable[..., Any]
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """A certificate of its own authority for a host name and 127.0.0.1, with its key beside it; where it is."""
+    """The path of a certificate with its own authority for a host name and 127.0.0.1, next to its key."""
     import ipaddress
 
     from cryptography import x509
@@ -75,7 +75,7 @@ def with_tls(folder: Path, start_openbao: Callable[..., Server], name: str = "lo
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_an_unknown_authority_is_refused_before_the_token_leaves(
+def test_unknown_authority_is_refused_before_token_is_sent(
     tmp_path: Path, start_openbao: Callable[..., Server], open_store: Open
 ) -> None:
     openbao, path = with_tls(tmp_path, start_openbao)
@@ -83,7 +83,7 @@ def test_an_unknown_authority_is_refused_before_the_token_leaves(
     (tmp_path / "other").mkdir()
     other = certificate(tmp_path / "other", "elsewhere")
     for wrong in ({}, {"VAULT_CACERT": str(other)}):
-        with pytest.raises(StorageUnavailable, match="not from an authority that we trust") as refused:
+        with pytest.raises(StorageUnavailable, match="not from a trusted authority") as refused:
             open_store(environ | wrong)
         assert refused.value.hint == "set VAULT_CACERT to the file of its certificate authority"
     # With the right one it is reached: nobody has initialised it.
@@ -92,47 +92,45 @@ def test_an_unknown_authority_is_refused_before_the_token_leaves(
             open_store(environ | right)
 
 
-def test_a_certificate_for_another_name_is_refused_unless_the_name_is_told(
+def test_certificate_for_other_name_is_refused_unless_configured(
     tmp_path: Path, start_openbao: Callable[..., Server], open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.2)
     openbao, path = with_tls(tmp_path, start_openbao, "vault.example.com")
     environ = {"VAULT_ADDR": openbao.url, "VAULT_TOKEN": "x", "VAULT_CACERT": str(path)}
     for wrong in ({}, {"VAULT_TLS_SERVER_NAME": "other.example.com"}):
-        with pytest.raises(StorageUnavailable, match="for another name"):
+        with pytest.raises(StorageUnavailable, match="is for another name"):
             open_store(environ | wrong)
     with pytest.raises((StorageLocked, StorageUnavailable), match=r"sealed|cannot serve"):
         open_store(environ | {"VAULT_TLS_SERVER_NAME": "vault.example.com"})
 
 
-def test_skipping_the_verification_is_said(
+def test_skip_verify_warns(
     tmp_path: Path, start_openbao: Callable[..., Server], context: Callable[..., FakeContext]
 ) -> None:
     openbao, _ = with_tls(tmp_path, start_openbao)
     host = context({"VAULT_ADDR": openbao.url, "VAULT_SKIP_VERIFY": "1"})
-    made = calls.Calls(host, server(host))
+    made = client.VaultClient(host, server(host))
     assert made._health(openbao.url) == 501  # not initialised
     made.close()
     assert [note for note in host.notes if "TLS is not verified" in note] == host.notes != []
 
 
-def test_a_file_of_authorities_that_is_not_there_is_named(context: Callable[..., FakeContext]) -> None:
+def test_missing_ca_file_is_named(context: Callable[..., FakeContext]) -> None:
     with pytest.raises(ConfigError, match=r"/nowhere/ca\.pem"):
         server(context({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_CACERT": "/nowhere/ca.pem"}))
 
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot get better is not tried again, whatever the clock of a busy machine says of the time it took."""
-    monkeypatch.setattr(calls.Calls, "_sleep", lambda *_: pytest.fail("it waits to try again"))
+    """A permanent error is not retried, however long the first attempt took."""
+    monkeypatch.setattr(client.VaultClient, "_sleep", lambda *_: pytest.fail("it waits to try again"))
 
 
 # -- sealed, away, another server --------------------------------------------------------------------------------------
 
 
-def test_a_sealed_server_is_locked_and_works_once_it_is_opened(
-    start_openbao: Callable[..., Server], open_store: Open
-) -> None:
+def test_sealed_server_is_locked_until_unsealed(start_openbao: Callable[..., Server], open_store: Open) -> None:
     openbao = start_openbao()
     key = wait_for(lambda: initialise(openbao))
     openbao.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
@@ -150,7 +148,7 @@ def test_a_sealed_server_is_locked_and_works_once_it_is_opened(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_server_that_is_not_there_is_named_at_once(open_store: Open) -> None:
+def test_unreachable_server_is_named_at_once(open_store: Open) -> None:
     address = f"http://127.0.0.1:{free_port()}"
     began = time.monotonic()
     with pytest.raises(StorageUnavailable, match=f"no connection to {address}"):
@@ -159,7 +157,7 @@ def test_a_server_that_is_not_there_is_named_at_once(open_store: Open) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_proxy_that_is_not_there_is_named_at_once(open_store: Open) -> None:
+def test_unreachable_proxy_is_named_at_once(open_store: Open) -> None:
     environ = {"VAULT_ADDR": "https://vault.example.com", "VAULT_TOKEN": "x"}
     began = time.monotonic()
     with pytest.raises(StorageUnavailable, match="through the proxy"):
@@ -168,23 +166,23 @@ def test_a_proxy_that_is_not_there_is_named_at_once(open_store: Open) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_server_without_tls_is_told_from_one_that_is_away(openbao: Server, open_store: Open) -> None:
+def test_server_without_tls_has_own_error(openbao: Server, open_store: Open) -> None:
     began = time.monotonic()
-    with pytest.raises(StorageUnavailable, match="no TLS connection"):
+    with pytest.raises(StorageUnavailable, match="the TLS handshake"):
         open_store({"VAULT_ADDR": openbao.url.replace("http:", "https:"), "VAULT_TOKEN": "x"})
     assert time.monotonic() - began < seconds(2)
 
 
-def test_a_server_that_says_nothing_is_given_up(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.5)
+def test_silent_server_times_out(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(StorageUnavailable, match="did not answer in time"):
             open_store({"VAULT_ADDR": address, "VAULT_TOKEN": "x"})
 
 
-def test_who_waits_for_an_answer_can_be_cancelled(
+def test_wait_for_response_can_be_cancelled(
     context: Callable[..., FakeContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def enough() -> None:
@@ -193,7 +191,7 @@ def test_who_waits_for_an_answer_can_be_cancelled(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = context({"VAULT_ADDR": f"http://127.0.0.1:{silent.getsockname()[1]}"})
         monkeypatch.setattr(host, "check", enough)
-        made = calls.Calls(host, server(host))
+        made = client.VaultClient(host, server(host))
         began = time.monotonic()
         with pytest.raises(Cancelled):
             made.send(lambda client: client.auth.token.lookup_self())
@@ -201,17 +199,17 @@ def test_who_waits_for_an_answer_can_be_cancelled(
         made.close()
 
 
-def test_a_proxys_own_404_is_not_an_absent_item(
+def test_404_of_proxy_is_not_absent_item(
     openbao: Server, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
-    """A page that is no document of Vault's says nothing about items."""
+    """A page that is not a Vault document does not mean that an item is absent."""
     store, _ = open_store(openbao.environ())
-    store.service.calls.client.adapter.base_uri = f"{openbao.url}/ui/nowhere"
-    with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+    store.service.client.hvac.adapter.base_uri = f"{openbao.url}/ui/nowhere"
+    with pytest.raises(StorageUnavailable, match="is not from Vault or OpenBao"):
         store.get("test/key")
 
 
-def test_of_several_addresses_one_that_answers_will_do(openbao: Server, open_store: Open) -> None:
+def test_one_answering_address_is_enough(openbao: Server, open_store: Open) -> None:
     away = f"http://127.0.0.1:{free_port()}"
     store, _ = open_store({"VAULT_TOKEN": openbao.token}, address=f"{away}, {openbao.url}/")
     assert store.service.address == openbao.url
@@ -220,13 +218,13 @@ def test_of_several_addresses_one_that_answers_will_do(openbao: Server, open_sto
 
 
 @pytest.mark.parametrize("address", ["vault.example.com:8200", "ftp://x", "https://user@x", "unix:///run/vault"])
-def test_what_is_no_address_is_refused(address: str, context: Callable[..., FakeContext]) -> None:
+def test_invalid_address_is_refused(address: str, context: Callable[..., FakeContext]) -> None:
     with pytest.raises(ConfigError, match="is not the address of a server"):
         server(context({"VAULT_ADDR": address}))
 
 
-def test_without_an_address_nothing_is_guessed(open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="no server is named"):
+def test_missing_address_is_an_error(open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="no server is set"):
         open_store({"VAULT_TOKEN": "x"})
 
 
@@ -234,13 +232,13 @@ def test_without_an_address_nothing_is_guessed(open_store: Open) -> None:
 
 
 @pytest.mark.parametrize("mount", ["elsewhere", "secret/inside"])
-def test_a_mount_that_is_not_there_is_named(mount: str, openbao: Server, open_store: Open) -> None:
+def test_missing_mount_is_named(mount: str, openbao: Server, open_store: Open) -> None:
     for token in (openbao.token, openbao.person("mounts")):
         with pytest.raises(StorageDenied, match=f"there is no mount '{mount}'"):
             open_store(openbao.environ(token), mount=mount)
 
 
-def test_version_1_is_refused_and_nothing_is_written_to_it(openbao: Server, open_store: Open) -> None:
+def test_kv_version_1_is_refused_without_write(openbao: Server, open_store: Open) -> None:
     openbao.call("POST", "sys/mounts/old", {"type": "kv", "options": {"version": "1"}})
     try:
         with pytest.raises(ConfigError, match=r"mount 'old' at .* is KV version 1"):
@@ -252,12 +250,12 @@ def test_version_1_is_refused_and_nothing_is_written_to_it(openbao: Server, open
         openbao.call("DELETE", "sys/mounts/old")
 
 
-def test_another_engine_is_refused(openbao: Server, open_store: Open) -> None:
+def test_other_engine_is_refused(openbao: Server, open_store: Open) -> None:
     with pytest.raises(ConfigError, match=r"mount 'cubbyhole' at .* is a cubbyhole engine"):
         open_store(openbao.environ(), mount="cubbyhole")
 
 
-def test_mount_and_prefix_are_chosen(openbao: Server, open_store: Open) -> None:
+def test_mount_and_prefix_are_configurable(openbao: Server, open_store: Open) -> None:
     openbao.call("POST", "sys/mounts/team/keys", {"type": "kv", "options": {"version": "2"}})
     try:
         wait_for(lambda: openbao.call("GET", "team/keys/config"))
@@ -272,14 +270,12 @@ def test_mount_and_prefix_are_chosen(openbao: Server, open_store: Open) -> None:
 
 
 @pytest.mark.parametrize("text", ["a//b", "../a", "a/..", "a b", "a/.b", "ü"])
-def test_a_folder_that_the_server_would_call_otherwise_is_refused(
-    text: str, context: Callable[..., FakeContext]
-) -> None:
+def test_folder_that_server_would_rename_is_refused(text: str, context: Callable[..., FakeContext]) -> None:
     with pytest.raises(ValueError, match="letters, digits"):
         context({}, prefix=text)
 
 
-def test_namespaces_are_apart(openbao: Server, open_store: Open) -> None:
+def test_namespaces_are_separate(openbao: Server, open_store: Open) -> None:
     openbao.call("POST", "sys/namespaces/team-a", {})
     try:
         mount = {"type": "kv", "options": {"version": "2"}}
@@ -295,7 +291,7 @@ def test_namespaces_are_apart(openbao: Server, open_store: Open) -> None:
         openbao.call("DELETE", "sys/namespaces/team-a")
 
 
-# -- what requests would do by itself ----------------------------------------------------------------------------------
+# -- settings that requests would read --------------------------------------------------------------------------------
 
 
 def test_netrc_is_not_read(
@@ -311,9 +307,7 @@ def test_netrc_is_not_read(
     assert not any("Authorization" in seen.headers for seen in front.seen)
 
 
-def test_the_hosts_environment_counts_not_the_processs(
-    openbao: Server, open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_of_context_is_used(openbao: Server, open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("VAULT_TOKEN", "another")
     monkeypatch.setenv("VAULT_NAMESPACE", "another")

@@ -18,14 +18,14 @@ def session() -> Iterator[DesktopSession]:
 
 
 def reached(session: DesktopSession) -> Setup:
-    """Its files are where the daemon keeps the collection."""
+    """The files of the daemon with the collection."""
     return Setup(environ=dict(session.env), files=[session.root / "home"])
 
 
 class TestKeychain(StorageContract):
     entry_point = "keychain"
     budget = None if os.environ.get("AWSV_DEEP") else 60
-    """Each operation is a dozen messages over D-Bus, and gnome-keyring writes its whole file for each change."""
+    """Each operation takes a dozen D-Bus messages, and gnome-keyring writes its whole file for each change."""
 
     @pytest.fixture
     def setup(self, session: DesktopSession) -> Setup:

@@ -1,7 +1,7 @@
-"""The list of items in a keychain that cannot be searched: whole after whatever died, and mended after hands-on care.
+"""The index of a keychain that cannot list its items: intact after a crash at any step, and after changes by hand.
 
-Most of it runs on a stand-in that stops between any two steps of any change, as macOS may (there an item is replaced
-by deleting it first); some on a real gnome-keyring of which only what ``keyring`` offers for every keychain is used.
+Most tests use a stand-in that crashes between any two steps of a change, as on macOS (where an item is replaced by
+deleting it first); some use a real gnome-keyring through the methods that ``keyring`` has for every keychain.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from support.keychains import Died, Fragile
 from support.secret_service import desktop
 from vault_core.api import StorageCorrupt
 from vault_plugin_keychain import indexed
-from vault_plugin_keychain.indexed import Indexed
+from vault_plugin_keychain.indexed import IndexedKeychain
 from vault_plugin_keychain.keychains import Keychain, KeyringKeychain
 from vault_plugin_keychain.kinds import SECRET_SERVICE
 from vault_plugin_keychain.secret_service import SecretService
@@ -27,16 +27,16 @@ A, B = "credentials/a", "credentials/b"
 
 
 def limit_parts(monkeypatch: pytest.MonkeyPatch, most: int | None) -> None:
-    """Have the index written in many parts, none longer than ``most`` characters with its head of at most 100."""
+    """Make the index use many parts, none longer than ``most`` characters including a head of at most 100."""
     if most is not None:
         monkeypatch.setattr(indexed, "_PART", most - 100)
 
 
 def contents(kept: dict[str, str], most: int | None = None) -> dict[str, str]:
-    shelf = Indexed(Fragile(kept, most=most))
+    items = IndexedKeychain(Fragile(kept, most=most))
     found = {}
-    for name in shelf.names():
-        text = shelf.get(name)
+    for name in items.names():
+        text = items.get(name)
         assert text is not None
         found[name] = text
     return found
@@ -47,30 +47,32 @@ def values(kept: dict[str, str]) -> list[str]:
 
 
 CHANGES = {
-    "create": (lambda shelf: shelf.set(B, "new"), {A: "old", B: "new"}),
-    "replace": (lambda shelf: shelf.set(A, "new"), {A: "new"}),
-    "delete": (lambda shelf: shelf.delete(A), {}),
+    "create": (lambda items: items.set(B, "new"), {A: "old", B: "new"}),
+    "replace": (lambda items: items.set(A, "new"), {A: "new"}),
+    "delete": (lambda items: items.delete(A), {}),
 }
 
 
 @pytest.mark.parametrize("most", [None, 150])
 @pytest.mark.parametrize("change", CHANGES)
-def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_at_any_step_leaves_old_or_new_state(
+    change: str, most: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limit_parts(monkeypatch, most)
     action, after = CHANGES[change]
     before = {A: "old"}
     seen, steps = [], 0
     while True:
         kept: dict[str, str] = {}
-        Indexed(Fragile(kept, most=most)).set(A, "old")
+        IndexedKeychain(Fragile(kept, most=most)).set(A, "old")
         dying = Fragile(kept, steps, most)
         try:
-            action(Indexed(dying))
+            action(IndexedKeychain(dying))
         except Died:
             seen.append(contents(kept, most))
             assert seen[-1] in (before, after), f"after {steps} steps"
             # The next writer clears up what does not count.
-            Indexed(Fragile(kept, most=most)).set("credentials/next", "next")
+            IndexedKeychain(Fragile(kept, most=most)).set("credentials/next", "next")
             assert sorted(values(kept)) == sorted([*seen[-1].values(), "next"])
             assert contents(kept, most) == seen[-1] | {"credentials/next": "next"}
             steps += 1
@@ -82,19 +84,19 @@ def test_who_dies_at_any_step_leaves_old_or_new(change: str, most: int | None, m
     assert seen == sorted(seen, key=lambda state: state == after), "once new, always new"
 
 
-def test_two_deaths_in_a_row_lose_nothing() -> None:
+def test_two_crashes_in_a_row_lose_nothing() -> None:
     for first in range(12):
         for second in range(12):
             kept: dict[str, str] = {}
-            Indexed(Fragile(kept)).set(A, "old")
+            IndexedKeychain(Fragile(kept)).set(A, "old")
             for steps, text in ((first, "one"), (second, "two")):
                 with suppress(Died):
-                    Indexed(Fragile(kept, steps)).set(A, text)
+                    IndexedKeychain(Fragile(kept, steps)).set(A, text)
             assert contents(kept)[A] in ("old", "one", "two"), (first, second)
 
 
 @pytest.mark.parametrize("most", [None, 150])
-def test_like_a_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_behaves_like_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand random changes, a tenth of them interrupted."""
     limit_parts(monkeypatch, most)
     chance = random.Random(4)
@@ -104,12 +106,12 @@ def test_like_a_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) ->
         key, text = f"credentials/{chance.randrange(8)}", str(number)
         deleting = chance.random() < 0.4
         after = {name: value for name, value in model.items() if name != key} | ({} if deleting else {key: text})
-        shelf = Indexed(Fragile(kept, chance.randrange(8) if chance.random() < 0.1 else None, most))
+        items = IndexedKeychain(Fragile(kept, chance.randrange(8) if chance.random() < 0.1 else None, most))
         try:
             if deleting:
-                assert shelf.delete(key) is (key in model)
+                assert items.delete(key) is (key in model)
             else:
-                shelf.set(key, text)
+                items.set(key, text)
         except Died:
             found = contents(kept, most)
             assert found in (model, after)
@@ -122,60 +124,60 @@ def test_like_a_dictionary(most: int | None, monkeypatch: pytest.MonkeyPatch) ->
     assert sorted(values(kept)) == sorted(model.values())
 
 
-def test_an_item_that_somebody_deleted_by_hand_is_not_listed() -> None:
+def test_item_deleted_by_hand_is_not_listed() -> None:
     kept: dict[str, str] = {}
-    shelf = Indexed(Fragile(kept))
-    shelf.set(A, "one")
-    shelf.set(B, "two")
+    items = IndexedKeychain(Fragile(kept))
+    items.set(A, "one")
+    items.set(B, "two")
     del kept[next(name for name, text in kept.items() if text == "one")]
-    assert (shelf.names(), shelf.get(A), shelf.get(B)) == ([B], None, "two")
-    assert shelf.delete(A) is False
-    shelf.set(A, "again")
+    assert (items.names(), items.get(A), items.get(B)) == ([B], None, "two")
+    assert items.delete(A) is False
+    items.set(A, "again")
     assert contents(kept) == {A: "again", B: "two"}
 
 
-def test_one_slot_of_the_index_that_is_gone_or_damaged_is_made_good() -> None:
+def test_missing_or_damaged_index_slot_is_repaired() -> None:
     for damage in (None, "", "7 1 x y", "noise"):
         for slot in ("index/0.0", "index/1.0"):
             kept: dict[str, str] = {}
-            Indexed(Fragile(kept)).set(A, "old")
-            Indexed(Fragile(kept)).set(B, "two")
+            IndexedKeychain(Fragile(kept)).set(A, "old")
+            IndexedKeychain(Fragile(kept)).set(B, "two")
             if damage is None:
                 del kept[slot]
             else:
                 kept[slot] = damage
             assert contents(kept).items() <= {A: "old", B: "two"}.items()
             assert contents(kept)[A] == "old"
-            Indexed(Fragile(kept)).set(B, "three")
+            IndexedKeychain(Fragile(kept)).set(B, "three")
             assert contents(kept) == {A: "old", B: "three"}
 
 
-def test_an_index_that_makes_sense_but_is_not_what_was_written_does_not_count() -> None:
-    """Parts of two writes may fit together, and give the key of one name for another's."""
+def test_index_with_wrong_digest_is_ignored() -> None:
+    """Parts of two writes may form a valid index that returns the value of another name."""
     kept: dict[str, str] = {}
     for name, text in ((A, "a"), (B, "b")):
-        Indexed(Fragile(kept)).set(name, text)
+        IndexedKeychain(Fragile(kept)).set(name, text)
     slots = {slot: text for slot, text in kept.items() if slot.startswith("index/")}
     newest = max(slots, key=lambda slot: int(slots[slot].split()[0]))
     kept[newest] = slots[newest].replace(A, "x").replace(B, A).replace("x", B)
     assert kept[newest] != slots[newest]
-    assert Indexed(Fragile(kept)).get(A) == "a"
+    assert IndexedKeychain(Fragile(kept)).get(A) == "a"
 
 
-def test_two_damaged_slots_are_an_error_and_not_an_empty_store() -> None:
+def test_two_damaged_index_slots_are_an_error() -> None:
     kept: dict[str, str] = {}
-    Indexed(Fragile(kept)).set(A, "secret text")
+    IndexedKeychain(Fragile(kept)).set(A, "secret text")
     kept |= {"index/0.0": "0 1 x {}", "index/1.0": "noise"}
-    for action in (lambda: Indexed(Fragile(kept)).names(), lambda: Indexed(Fragile(kept)).set(B, "x")):
+    for action in (lambda: IndexedKeychain(Fragile(kept)).names(), lambda: IndexedKeychain(Fragile(kept)).set(B, "x")):
         with pytest.raises(StorageCorrupt, match="index") as caught:
             action()
         assert "secret" not in str(caught.value)
 
 
-def test_who_reads_while_another_replaces_sees_old_or_new() -> None:
-    """Reading takes no lock: between the index and the value, another one replaces it."""
+def test_read_during_replace_returns_old_or_new_value() -> None:
+    """A reader takes no lock: another process replaces the value after the reader has read the index."""
     kept: dict[str, str] = {}
-    Indexed(Fragile(kept)).set(A, "old")
+    IndexedKeychain(Fragile(kept)).set(A, "old")
 
     class Slow(Fragile):
         replaced = False
@@ -183,10 +185,10 @@ def test_who_reads_while_another_replaces_sees_old_or_new() -> None:
         def get(self, name: str) -> str | None:
             if name.startswith("value/") and not self.replaced:
                 self.replaced = True
-                Indexed(Fragile(kept)).set(A, "new")
+                IndexedKeychain(Fragile(kept)).set(A, "new")
             return super().get(name)
 
-    assert Indexed(Slow(kept)).get(A) == "new"
+    assert IndexedKeychain(Slow(kept)).get(A) == "new"
 
 
 # -- a real one --------------------------------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ def test_who_reads_while_another_replaces_sees_old_or_new() -> None:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Keychain]:
-    """gnome-keyring with no more than ``keyring`` has for every keychain."""
+    """gnome-keyring through the methods that ``keyring`` has for every keychain."""
     with desktop() as session:
         ctx = FakeContext(tmp_path, options={"collection-name": None}, environ=session.env)
         searchable = SecretService(ctx, "awsv")
@@ -205,16 +207,16 @@ def plain(tmp_path: Path) -> Iterator[Keychain]:
         yield Plain(SECRET_SERVICE, "awsv", searchable._backend)
 
 
-def test_in_a_real_keychain(plain: Keychain) -> None:
-    shelf = Indexed(plain)
+def test_index_works_in_real_keychain(plain: Keychain) -> None:
+    items = IndexedKeychain(plain)
     model: dict[str, str] = {}
     chance = random.Random(5)
     for number in range(25):
         key = f"credentials/{chance.randrange(5)}"
         if chance.random() < 0.3:
-            assert shelf.delete(key) is (model.pop(key, None) is not None)
+            assert items.delete(key) is (model.pop(key, None) is not None)
         else:
-            shelf.set(key, f"text {number}")
+            items.set(key, f"text {number}")
             model[key] = f"text {number}"
-    assert sorted(shelf.names()) == sorted(model)
-    assert {name: shelf.get(name) for name in shelf.names()} == model
+    assert sorted(items.names()) == sorted(model)
+    assert {name: items.get(name) for name in items.names()} == model

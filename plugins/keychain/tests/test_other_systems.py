@@ -1,4 +1,4 @@
-"""macOS and KWallet, which are not here: ``keyring``'s classes for them on stand-ins of the systems' calls."""
+"""macOS and KWallet, which are not available here: ``keyring``'s classes on stand-ins for the systems' calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ctx(tmp_path: Path) -> Context:
 
 
 def exercise(ctx: Context, kind: Kind) -> KeychainStore:
-    """What every store does; some of it is left."""
+    """Use a store in every way; some items are left."""
     store = KeychainStore(ctx, kind)
     assert (store.get(KEY), list(store.keys())) == (None, [])
     names = [f"credentials/{number}-{'x' * 200}" for number in range(12)]
@@ -60,7 +60,7 @@ class MacDenied(MacError):
 
 @pytest.fixture
 def macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str]]:
-    """``keyring``'s class for macOS on a stand-in of its ``api`` module, which replaces by deleting first."""
+    """``keyring``'s class for macOS on a stand-in for its ``api`` module, which deletes an item to replace it."""
     kept: dict[tuple[str, str], str] = {}
     api = types.ModuleType("keyring.backends.macOS.api")
 
@@ -83,23 +83,25 @@ def macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str
     vars(api).update(functions | errors)
     monkeypatch.setitem(sys.modules, "keyring.backends.macOS.api", api)
     monkeypatch.delitem(sys.modules, "keyring.backends.macOS", raising=False)
-    monkeypatch.setenv("KEYCHAIN_PATH", "/somebody/elses.keychain")
+    monkeypatch.setenv("KEYCHAIN_PATH", "/another/user.keychain")
     monkeypatch.setattr(sys, "platform", "darwin")
     yield kept
     sys.modules.pop("keyring.backends.macOS", None)
 
 
-def test_macos(macos: dict[tuple[str, str], str], ctx: Context) -> None:
+def test_macos_store_round_trips(macos: dict[tuple[str, str], str], ctx: Context) -> None:
     exercise(ctx, MACOS)
     assert {service for service, _ in macos} == {"awsv"}
 
 
-def test_macos_refuses(macos: dict[tuple[str, str], str], ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_macos_refusal_is_storage_locked(
+    macos: dict[tuple[str, str], str], ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(*_arguments: Any) -> str:
         raise MacDenied("-128, of secret value")
 
     monkeypatch.setattr(sys.modules["keyring.backends.macOS.api"], "find_generic_password", denied)
-    with pytest.raises(StorageLocked, match="the macOS login keychain is locked, or refused us"):
+    with pytest.raises(StorageLocked, match="the macOS login keychain is locked, or refused access"):
         KeychainStore(ctx, MACOS).get(KEY)
 
 
@@ -121,11 +123,11 @@ def wallet(session: DesktopSession, tmp_path: Path, *, dialogs: bool = False) ->
     ("state", "kind", "words"),
     [
         ("off", StorageUnavailable, "KWallet is switched off"),
-        ("closed", StorageLocked, "the wallet 'kdewallet' of KWallet is closed, and nobody can be asked here"),
+        ("closed", StorageLocked, "the wallet 'kdewallet' of KWallet is closed, and no dialog can be shown here"),
         ("mute", StorageUnavailable, "KWallet does not answer"),
     ],
 )
-def test_kwallet_is_looked_at_before_keyring_waits_for_it(
+def test_kwallet_is_checked_before_keyring_uses_it(
     state: str,
     kind: type[Exception],
     words: str,
@@ -139,14 +141,16 @@ def test_kwallet_is_looked_at_before_keyring_waits_for_it(
         wallet(session, tmp_path)
 
 
-def test_kwallet_is_not_there(session: DesktopSession, tmp_path: Path) -> None:
-    with pytest.raises(StorageUnavailable, match="no program offers KWallet"):
+def test_missing_kwallet_is_unavailable(session: DesktopSession, tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailable, match="no program provides KWallet"):
         wallet(session, tmp_path)
 
 
 @pytest.mark.parametrize(("state", "dialogs"), [("open", False), ("closed", True)])
-def test_kwallet_without_its_library(state: str, dialogs: bool, session: DesktopSession, tmp_path: Path) -> None:
-    """``keyring`` talks to KWallet through dbus-python, which it does not bring along."""
+def test_kwallet_without_library_is_unavailable(
+    state: str, dialogs: bool, session: DesktopSession, tmp_path: Path
+) -> None:
+    """``keyring`` uses dbus-python for KWallet, but does not depend on it."""
     try:
         import dbus  # type: ignore[import-not-found]  # noqa: F401 - whether it is there
     except ImportError:

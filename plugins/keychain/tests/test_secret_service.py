@@ -1,4 +1,4 @@
-"""The Secret Service: what is kept there, and that nothing which is wrong with it stalls awsv."""
+"""The Secret Service: what is stored in it, and that no fault of it blocks awsv."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def session() -> Iterator[DesktopSession]:
 
 @pytest.fixture
 def empty_session() -> Iterator[DesktopSession]:
-    """With a bus, and nobody on it."""
+    """A session with a bus and no service."""
     with desktop(logged_in=False) as session:
         yield session
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Callable[..., KeychainStore]:
-    """Opens a store for an environment."""
+    """A function that opens a store for an environment."""
 
     def store(environ: Mapping[str, str], *, dialogs: bool = False, **options: str) -> KeychainStore:
         return KeychainStore(context(tmp_path, environ, dialogs=dialogs, **options), SECRET_SERVICE)
@@ -61,7 +61,7 @@ def context(tmp_path: Path, environ: Mapping[str, str], *, dialogs: bool = False
 
 
 def refused(store: KeychainStore, kind: type[Exception], *words: str, within: float = AT_ONCE) -> None:
-    """Reading, writing and listing fail in time, with this error and these words."""
+    """Get, put and list fail in time, with this error and these words."""
     for action in (lambda: store.get(KEY), lambda: store.put(KEY, VALUE), lambda: list(store.keys())):
         started = time.monotonic()
         with pytest.raises(kind) as caught:
@@ -74,16 +74,14 @@ def refused(store: KeychainStore, kind: type[Exception], *words: str, within: fl
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
-def test_an_item_is_found_by_its_attributes_and_belongs_to_us(
-    session: DesktopSession, store: Callable[..., KeychainStore]
-) -> None:
+def test_item_has_attributes_of_awsv(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     version = store(session.env).put(KEY, VALUE)
     ((attributes, secret),) = session.items()
     assert attributes.items() >= {"application": "awsv", "service": "awsv", "username": KEY}.items()
     assert secret == f"1:{version}:a value".encode()
 
 
-def test_five_thousand_bytes(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_value_of_five_thousand_bytes_round_trips(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     value = Secret("".join(chr(33 + number % 94) for number in range(5_000)))
     store(session.env).put(KEY, value)
     item = store(session.env).get(KEY)
@@ -91,7 +89,7 @@ def test_five_thousand_bytes(session: DesktopSession, store: Callable[..., Keych
     assert item.value == value
 
 
-def test_another_name_is_another_store(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_each_name_is_separate_store(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     ours, theirs = store(session.env), store(session.env, name="other")
     ours.put(KEY, VALUE)
     assert (theirs.get(KEY), list(theirs.keys()), theirs.delete(KEY)) == (None, [], False)
@@ -99,18 +97,18 @@ def test_another_name_is_another_store(session: DesktopSession, store: Callable[
     assert list(ours.keys()) == list(theirs.keys()) == [KEY]
 
 
-def test_other_programs_items_are_not_listed(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_items_of_other_programs_are_not_listed(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     import secretstorage
     from jeepney.io.blocking import open_dbus_connection
 
     with open_dbus_connection(session.env["DBUS_SESSION_BUS_ADDRESS"]) as connection:
         collection = secretstorage.get_default_collection(connection)
-        collection.create_item("a mail account", {"service": "awsv", "username": "somebody"}, b"secret")
+        collection.create_item("a mail account", {"service": "awsv", "username": "ana"}, b"secret")
     assert list(store(session.env).keys()) == []
 
 
 def copy_of(session: DesktopSession, text: bytes) -> None:
-    """One more item of our key, as a program that synchronises or merges collections makes it."""
+    """Another item of the same key, like a program that synchronises or merges collections creates."""
     import secretstorage
     from jeepney.io.blocking import open_dbus_connection
 
@@ -119,7 +117,7 @@ def copy_of(session: DesktopSession, text: bytes) -> None:
         secretstorage.get_default_collection(connection).create_item("x", attributes, text)
 
 
-def test_what_awsv_did_not_write_is_named(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_foreign_item_is_named(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     copy_of(session, b"edited by hand")
     for action in (lambda: store(session.env).get(KEY), lambda: store(session.env).put(KEY, VALUE, expect=ABSENT)):
         with pytest.raises(StorageCorrupt, match=KEY) as caught:
@@ -128,7 +126,7 @@ def test_what_awsv_did_not_write_is_named(session: DesktopSession, store: Callab
     assert store(session.env).delete(KEY) is True
 
 
-def test_two_items_of_one_key_are_both_deleted(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_delete_removes_all_copies(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     store(session.env).put(KEY, VALUE)
     copy_of(session, b"1:0123456789abcdef:older")
     assert list(store(session.env).keys()) == [KEY]
@@ -136,7 +134,7 @@ def test_two_items_of_one_key_are_both_deleted(session: DesktopSession, store: C
     assert (store(session.env).get(KEY), session.items()) == (None, [])
 
 
-def test_two_items_of_one_key_are_one_after_a_put(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_put_leaves_one_copy(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     for text in (b"1:0123456789abcdef:older", b"1:fedcba9876543210:oldest"):
         copy_of(session, text)
     copies = 2
@@ -146,7 +144,7 @@ def test_two_items_of_one_key_are_one_after_a_put(session: DesktopSession, store
     assert secret == f"1:{version}:a value".encode()
 
 
-def test_a_collection_is_named_by_its_label(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_collection_is_found_by_label(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     store(session.env).put(KEY, VALUE)
     named = store(session.env, collection_name=LOGIN)
     assert list(named.keys()) == [KEY]
@@ -179,7 +177,7 @@ HANDS = 8
 
 
 def together(work: str, session: DesktopSession, root: Path, rounds: int) -> None:
-    """Eight processes do this at the same time, and none of them fails."""
+    """Eight processes do this at the same time, and all succeed."""
     job = {"root": str(root), "environ": dict(session.env), "rounds": rounds}
     argv = [sys.executable, "-c", OPENED + work]
     hands = [
@@ -196,7 +194,7 @@ def together(work: str, session: DesktopSession, root: Path, rounds: int) -> Non
 
 
 @pytest.mark.slow
-def test_eight_writers_lose_nothing(
+def test_eight_concurrent_writers_lose_nothing(
     session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path
 ) -> None:
     rounds = 3
@@ -212,10 +210,10 @@ def test_eight_writers_lose_nothing(
 
 
 @pytest.mark.slow
-def test_many_who_come_and_go_do_not_bring_the_daemon_down(
+def test_many_short_clients_do_not_crash_daemon(
     session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path
 ) -> None:
-    """gnome-keyring 42.1 aborts if the first message of a program reads a property while others come and go."""
+    """gnome-keyring 42.1 aborts if a client's first message reads a property while other clients come and go."""
     together(READ, session, tmp_path, 1_500 if os.environ.get("AWSV_DEEP") else 150)
     assert list(store(session.env).keys()) == []
 
@@ -224,7 +222,7 @@ def test_many_who_come_and_go_do_not_bring_the_daemon_down(
 
 
 @pytest.mark.process
-def test_without_a_bus(store: Callable[..., KeychainStore], tmp_path: Path) -> None:
+def test_missing_bus_is_unavailable(store: Callable[..., KeychainStore], tmp_path: Path) -> None:
     refused(store({}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
     refused(store({"XDG_RUNTIME_DIR": str(tmp_path)}), StorageUnavailable, "DBUS_SESSION_BUS_ADDRESS is not set")
     for address in (f"unix:path={tmp_path}/none", "tcp:host=localhost", "nonsense", "unix:"):
@@ -233,10 +231,10 @@ def test_without_a_bus(store: Callable[..., KeychainStore], tmp_path: Path) -> N
 
 @pytest.mark.process
 @pytest.mark.parametrize("answers", [[], [b"OK 0123456789abcdef0123456789abcdef\r\n"]], ids=["silent", "half"])
-def test_a_bus_that_does_not_answer(
+def test_unresponsive_bus_is_unavailable(
     answers: list[bytes], store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes the connection, and perhaps who we are, and then says nothing."""
+    """It accepts the connection, and perhaps the authentication, and then does not answer."""
     monkeypatch.setattr(bus, "PATIENCE", 0.7)
     monkeypatch.setattr(bus, "_CONNECTING", 0.7)
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
@@ -260,24 +258,22 @@ def test_a_bus_that_does_not_answer(
         thread.start()
         try:
             environ = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/bus"}
-            refused(store(environ), StorageUnavailable, "it is silent")
+            refused(store(environ), StorageUnavailable, "timed out")
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-def test_the_bus_of_a_user_is_found_without_the_variable(
-    session: DesktopSession, store: Callable[..., KeychainStore]
-) -> None:
+def test_default_bus_is_found_without_variable(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     store({"XDG_RUNTIME_DIR": str(session.root)}).put(KEY, VALUE)  # its socket is called "bus", as systemd's
     assert list(store(session.env).keys()) == [KEY]
 
 
-def test_without_a_service(empty_session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
-    refused(store(empty_session.env), StorageUnavailable, "no program offers the Secret Service")
+def test_missing_service_is_unavailable(empty_session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+    refused(store(empty_session.env), StorageUnavailable, "no program provides the Secret Service")
 
 
-def test_a_service_that_does_not_answer(
+def test_unresponsive_service_is_unavailable(
     empty_session: DesktopSession, store: Callable[..., KeychainStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "PATIENCE", 0.7)
@@ -286,7 +282,7 @@ def test_a_service_that_does_not_answer(
     assert bus.PATIENCE < AT_ONCE
 
 
-def test_who_waits_is_interrupted(
+def test_wait_for_reply_can_be_cancelled(
     empty_session: DesktopSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty_session.run_service(MUTE)
@@ -304,18 +300,20 @@ def test_who_waits_is_interrupted(
     assert time.monotonic() - started < seconds(2.0)
 
 
-def test_no_default_collection(empty_session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_missing_default_collection_is_unavailable(
+    empty_session: DesktopSession, store: Callable[..., KeychainStore]
+) -> None:
     empty_session.run_service(PROMPTING, "none")
     refused(store(empty_session.env), StorageUnavailable, "no default collection")
 
 
-def test_a_locked_collection_where_nobody_can_be_asked(
+def test_locked_collection_without_dialog_is_locked(
     session: DesktopSession, store: Callable[..., KeychainStore]
 ) -> None:
     store(session.env).put(KEY, VALUE)
     session.lock()
-    refused(store(session.env), StorageLocked, f"'{LOGIN}'", "nobody can be asked here")
-    refused(store({**session.env, "DISPLAY": ":7"}), StorageLocked, "nobody can be asked here")
+    refused(store(session.env), StorageLocked, f"'{LOGIN}'", "dialogs are not allowed here")
+    refused(store({**session.env, "DISPLAY": ":7"}), StorageLocked, "dialogs are not allowed here")
     refused(store(session.env, dialogs=True), StorageLocked, "DISPLAY and WAYLAND_DISPLAY are not set")
     # The real daemon's dialog, which has no display to appear on: the daemon says so at once.
     refused(store({**session.env, "DISPLAY": ":7"}, dialogs=True), StorageLocked, "could not be shown")
@@ -323,7 +321,7 @@ def test_a_locked_collection_where_nobody_can_be_asked(
     assert list(store(session.env).keys()) == [KEY]
 
 
-def test_a_dialog_that_is_answered(
+def test_answered_dialog_unlocks_collection(
     empty_session: DesktopSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty_session.run_service(PROMPTING, "opened")
@@ -333,9 +331,9 @@ def test_a_dialog_that_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [("dismissed", "the dialog was dismissed"), ("ignored", "nobody answered the dialog within 1 s")]
+    ("how", "words"), [("dismissed", "the dialog was dismissed"), ("ignored", "the dialog was not answered within 1 s")]
 )
-def test_a_dialog_that_is_not_answered(
+def test_unanswered_dialog_is_locked(
     how: str,
     words: str,
     empty_session: DesktopSession,
@@ -348,18 +346,18 @@ def test_a_dialog_that_is_not_answered(
     refused(store(environ, dialogs=True), StorageLocked, words)
 
 
-def test_the_daemon_is_killed_in_between(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
+def test_killed_daemon_is_unavailable(session: DesktopSession, store: Callable[..., KeychainStore]) -> None:
     ours = store(session.env)
     ours.put(KEY, VALUE)
     session.kill_daemon()
-    refused(ours, StorageUnavailable, "no program offers the Secret Service")
+    refused(ours, StorageUnavailable, "no program provides the Secret Service")
     session.log_in()
     item = ours.get(KEY)  # the same object goes on
     assert item is not None
     assert item.value == VALUE
 
 
-def test_the_daemon_is_killed_and_started_by_the_bus(store: Callable[..., KeychainStore]) -> None:
+def test_killed_daemon_is_restarted_by_bus(store: Callable[..., KeychainStore]) -> None:
     with desktop(activation=True) as session:
         ours = store(session.env)
         ours.put(KEY, VALUE)
@@ -367,7 +365,7 @@ def test_the_daemon_is_killed_and_started_by_the_bus(store: Callable[..., Keycha
         refused(ours, StorageLocked, f"'{LOGIN}'", within=10)
 
 
-def test_other_writers_are_waited_for_but_not_for_ever(
+def test_wait_for_other_writers_times_out(
     session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl
@@ -385,7 +383,7 @@ def test_other_writers_are_waited_for_but_not_for_ever(
     assert ours.delete(KEY) is True
 
 
-def test_a_lock_that_cannot_be_made_is_named(
+def test_lock_that_cannot_be_created_is_named(
     session: DesktopSession, store: Callable[..., KeychainStore], tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("not a folder")

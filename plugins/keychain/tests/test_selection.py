@@ -1,4 +1,4 @@
-"""Which keychain is opened: the one that was named, by its class, whatever else is installed or configured."""
+"""Which keychain is opened: always the configured class, whatever else is installed or configured."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def on(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     ("platform", "kind"),
     [("linux", SECRET_SERVICE), ("darwin", MACOS), ("freebsd14", SECRET_SERVICE)],
 )
-def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keychain_is_keychain_of_platform(platform: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, platform)
     specs = {spec.name: spec for spec in offered.vault_storage_backends()}
     assert tuple(specs) == NAMES
@@ -54,7 +54,7 @@ def test_keychain_is_the_one_of_the_platform(platform: str, kind: Kind, monkeypa
     )
 
 
-def test_the_variables_of_aws_vault_keep_their_meaning(tmp_path: Path) -> None:
+def test_variables_of_aws_vault_keep_their_meaning(tmp_path: Path) -> None:
     with desktop() as session:
         home = offline(tmp_path)
         collection = {**session.env, "AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME": "awsvault"}
@@ -68,7 +68,7 @@ def test_the_variables_of_aws_vault_keep_their_meaning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " x", "x" * 65, "a/b", "a\nb", "ä"])
-def test_a_name_that_no_keychain_should_have(name: str) -> None:
+def test_invalid_name_is_refused(name: str) -> None:
     (option,) = (option for option in offered.vault_storage_backends()[0].options if option.name == "name")
     with pytest.raises(ValueError, match="letters, digits"):
         option.parse(name)
@@ -79,14 +79,16 @@ def test_a_name_that_no_keychain_should_have(name: str) -> None:
     [(kind, other) for kind in KINDS for other in ("linux", "darwin") if other != PLATFORMS[kind]],
     ids=lambda value: value if isinstance(value, str) else value.title,
 )
-def test_on_the_wrong_platform(kind: Kind, platform: str, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keychain_of_other_platform_is_unavailable(
+    kind: Kind, platform: str, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     on(monkeypatch, platform)
     with pytest.raises(StorageUnavailable, match=rf"{kind.title} is a part of \w+, and this is \w+") as caught:
         KeychainStore(ctx, kind)
     assert caught.value.exit_code == 4
 
 
-def test_who_reads_is_one_sentence(ctx: Context) -> None:
+def test_readers_is_one_sentence(ctx: Context) -> None:
     for spec in offered.vault_storage_backends():
         assert spec.readers is not None
         told = spec.readers(ctx)
@@ -102,7 +104,7 @@ def unavailable(kind: Kind, tmp_path: Path, environ: Mapping[str, str]) -> str |
     return why_unavailable(FakeContext(tmp_path, options={"name": "awsv"}, environ=environ), kind)
 
 
-def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_names_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {
         SECRET_SERVICE: "there is no session bus",
         KWALLET: "there is no session bus",
@@ -111,11 +113,11 @@ def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for kind, reason in reasons.items():
         assert reason in (unavailable(kind, tmp_path, {}) or "")
     with desktop(logged_in=False) as session:
-        assert "no program offers" in (unavailable(SECRET_SERVICE, tmp_path, session.env) or "")
+        assert "no program provides" in (unavailable(SECRET_SERVICE, tmp_path, session.env) or "")
         session.log_in()
         session.lock()  # that is another matter
         assert unavailable(SECRET_SERVICE, tmp_path, session.env) is None
-        assert "no program offers" in (unavailable(KWALLET, tmp_path, session.env) or "")
+        assert "no program provides" in (unavailable(KWALLET, tmp_path, session.env) or "")
         session.run_service(KWALLET_SERVICE, "closed", name="org.kde.kwalletd5")
         monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
         assert "dbus-python" in (unavailable(KWALLET, tmp_path, session.env) or "")
@@ -123,14 +125,14 @@ def test_why_it_cannot_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert unavailable(KWALLET, tmp_path, session.env) is None
 
 
-def test_a_service_that_the_bus_would_start_can_run_here(tmp_path: Path) -> None:
+def test_activatable_service_is_available(tmp_path: Path) -> None:
     with desktop(activation=True, logged_in=False) as session:
         assert unavailable(SECRET_SERVICE, tmp_path, session.env) is None
         assert not session.owned()  # and it was not started for this
 
 
-def test_where_the_bus_would_start_nothing_a_part_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of these tests: without gnome-keyring those that need it are skipped, and say what is missing."""
+def test_bus_without_activation_is_absent_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without gnome-keyring, the tests that need it are skipped with the name of the absent part."""
     monkeypatch.setattr(secret_service, "_SERVICES", str(tmp_path))
     monkeypatch.delenv("AWSV_REQUIRE_ALL", raising=False)
     with pytest.raises(pytest.skip.Exception, match="absent part: gnome-keyring"), desktop(activation=True):
@@ -151,8 +153,8 @@ class K(KeyringBackend):
 
 
 @pytest.mark.parametrize("attack", ["variable", "keyringrc.cfg", "entry point", "null", "properties"])
-def test_nothing_else_chooses_the_keychain(attack: str, tmp_path: Path) -> None:
-    """Who can set variables, write keyring's configuration or install a backend of keyring gets no key by it."""
+def test_keyring_settings_do_not_choose_keychain(attack: str, tmp_path: Path) -> None:
+    """An attacker who sets variables, writes keyring's configuration or installs a backend of keyring gets no key."""
     site = OverlayEnv(tmp_path / "site")
     site.install("evil", {"keyring.backends": {"evil": "evil"}} if attack == "entry point" else {}, {"evil.py": EVIL})
     home = offline(tmp_path)
@@ -188,8 +190,8 @@ def test_nothing_else_chooses_the_keychain(attack: str, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_the_attacks_are_real(tmp_path: Path) -> None:
-    """What ``keyring`` itself does with the same variable."""
+def test_keyring_settings_attack_plain_keyring(tmp_path: Path) -> None:
+    """The effect of the same variable on plain ``keyring``."""
     site = OverlayEnv(tmp_path / "site")
     site.install("evil", {}, {"evil.py": EVIL})
     home, mark = offline(tmp_path), tmp_path / "mark"
@@ -210,11 +212,11 @@ def test_only_supported_classes_are_used() -> None:
         other = Kind(
             name="other", title="other", platform="linux", module=module.__name__, class_name="Keyring", readers=""
         )
-        with pytest.raises(ValueError, match="no keychain"):
+        with pytest.raises(ValueError, match="not a supported keychain"):
             isolated(other)
 
 
-def test_naming_the_plugin_imports_no_keyring_and_opening_it_loads_one_backend(tmp_path: Path) -> None:
+def test_open_imports_one_keyring_backend(tmp_path: Path) -> None:
     home = offline(tmp_path)
     source = (
         "import sys, vault_plugin_keychain.plugin as plugin\n"

@@ -1,4 +1,4 @@
-"""The sources ``prompt`` and ``terminal``, against a person whose answers the test chooses."""
+"""The sources ``prompt`` and ``terminal``, with a user whose answers the test chooses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vault_testkit import FakeContext
 SERIAL = "arn:aws:iam::123456789012:mfa/ana"
 UNLOCK = "Passphrase to unlock store 'file': "
 NEW = "New passphrase for store 'file': "
-AGAIN = "The same again: "
+AGAIN = "Repeat passphrase: "
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def code(context: FakeContext, *, attempt: int = 1, may_ask: bool = True) -> Sec
     return spec.open(context).code(MfaRequest(serial=SERIAL, profile="prod", attempt=attempt, may_ask=may_ask))
 
 
-def test_the_entry_points_name_the_specs() -> None:
+def test_entry_points_name_specs() -> None:
     for group, specs in (
         ("vault.passphrase.v1", plugin.vault_passphrase_sources()),
         ("vault.mfa.v1", plugin.vault_mfa_sources()),
@@ -61,7 +61,7 @@ def test_the_entry_points_name_the_specs() -> None:
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 3])
-def test_unlock(folder: Path, attempt: int) -> None:
+def test_unlock_asks_once(folder: Path, attempt: int) -> None:
     context = person(folder, "correct horse")
     assert passphrase(context, attempt=attempt) == Secret("correct horse")
     assert context.questions == [UNLOCK]
@@ -69,43 +69,41 @@ def test_unlock(folder: Path, attempt: int) -> None:
 
 
 @pytest.mark.parametrize("purpose", [Purpose.CREATE, Purpose.CHANGE])
-def test_a_new_passphrase_is_asked_for_twice(folder: Path, purpose: Purpose) -> None:
+def test_new_passphrase_is_asked_for_twice(folder: Path, purpose: Purpose) -> None:
     context = person(folder, "correct horse", "correct horse")
     assert passphrase(context, purpose) == Secret("correct horse")
     assert context.questions == [NEW, AGAIN]
     assert context.notes == []
 
 
-def test_a_mistyped_new_passphrase_is_asked_for_again(folder: Path) -> None:
+def test_mistyped_new_passphrase_is_asked_for_again(folder: Path) -> None:
     context = person(folder, "correct horse", "correct house", "correct horse", "correct horse")
     assert passphrase(context, Purpose.CREATE) == Secret("correct horse")
     assert context.questions == [NEW, AGAIN] * 2
     assert context.notes == ["the two passphrases differ"]
 
 
-def test_three_mistyped_new_passphrases_are_enough(folder: Path) -> None:
+def test_three_mistyped_new_passphrases_fail(folder: Path) -> None:
     context = person(folder, *("correct horse", "correct house") * 4)
     with pytest.raises(PassphraseError, match="no passphrase for store 'file': the two differed 3 times"):
         passphrase(context, Purpose.CREATE)
     assert context.questions == [NEW, AGAIN] * 3
 
 
-def test_a_short_passphrase_is_accepted_with_a_warning(folder: Path) -> None:
+def test_short_passphrase_is_accepted_with_warning(folder: Path) -> None:
     context = person(folder, "1234567", "1234567")
     assert passphrase(context, Purpose.CREATE) == Secret("1234567")
-    assert context.notes == ["this passphrase is short: whoever gets a copy of the store can guess it"]
+    assert context.notes == ["this passphrase is short: anyone who gets a copy of the store can guess it"]
 
 
 @pytest.mark.parametrize(("typed", "warned"), [("1234567", True), ("12345678", False), ("üüüü", False)])
-def test_a_passphrase_is_short_below_eight_bytes(folder: Path, typed: str, warned: bool) -> None:
+def test_passphrase_is_short_below_eight_bytes(folder: Path, typed: str, warned: bool) -> None:
     context = person(folder, typed, typed)
     assert passphrase(context, Purpose.CREATE) == Secret(typed)
     assert bool(context.notes) is warned
 
 
-def test_a_code_is_shown_while_it_is_typed_and_a_passphrase_is_not(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_is_echoed_and_passphrase_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = []
     real = FakeContext.ask
 
@@ -121,7 +119,7 @@ def test_a_code_is_shown_while_it_is_typed_and_a_passphrase_is_not(
 
 
 @pytest.mark.parametrize("typed", ["123456", " 123 456 ", "123\t456"])
-def test_a_code(folder: Path, typed: str) -> None:
+def test_code_of_six_digits_is_returned(folder: Path, typed: str) -> None:
     context = person(folder, typed)
     assert code(context) == Secret("123456")
     assert context.questions == [f"MFA code for {SERIAL}: "]
@@ -129,13 +127,13 @@ def test_a_code(folder: Path, typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["12345", "1234567", "12345a", "-12345", "\uff11" * 6])
-def test_what_is_no_code_is_asked_for_again(folder: Path, typed: str) -> None:
+def test_invalid_code_is_asked_for_again(folder: Path, typed: str) -> None:
     context = person(folder, typed, "123456")
     assert code(context) == Secret("123456")
     assert context.notes == ["an MFA code has 6 digits"]
 
 
-def test_three_answers_that_are_no_code_are_enough(folder: Path) -> None:
+def test_three_invalid_codes_fail(folder: Path) -> None:
     context = person(folder, *["hunter2"] * 4)
     with pytest.raises(MfaError, match=f"no MFA code for {SERIAL}: none of 3 answers had 6 digits") as caught:
         code(context)
@@ -143,13 +141,13 @@ def test_three_answers_that_are_no_code_are_enough(folder: Path) -> None:
     assert "hunter2" not in f"{caught.value!r} {context.notes}"
 
 
-def test_a_rejected_code(folder: Path) -> None:
+def test_rejected_code_warns_and_asks_again(folder: Path) -> None:
     context = person(folder, "123456")
     assert code(context, attempt=2) == Secret("123456")
     assert context.notes == ["AWS rejected the code; wait for the next one"]
 
 
-def test_nobody_is_asked_where_nobody_may_be(folder: Path) -> None:
+def test_source_never_asks_if_not_allowed(folder: Path) -> None:
     context = person(folder, "an answer")
     assert passphrase(context, may_ask=False) is None
     assert passphrase(context, Purpose.CREATE, attempt=2, may_ask=False) is None
@@ -158,13 +156,13 @@ def test_nobody_is_asked_where_nobody_may_be(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("answers", "error"), [((None,), QuestionRefused), ((), SourceUnavailable)])
-def test_a_refusal_and_a_missing_terminal_pass(folder: Path, answers: Iterable[None], error: type[Exception]) -> None:
+def test_refusal_and_missing_terminal_are_raised(folder: Path, answers: Iterable[None], error: type[Exception]) -> None:
     with pytest.raises(error):
         passphrase(person(folder, *answers))
     with pytest.raises(error):
         code(person(folder, *answers))
 
 
-def test_a_refusal_at_the_repetition_passes(folder: Path) -> None:
+def test_refusal_at_repetition_is_raised(folder: Path) -> None:
     with pytest.raises(QuestionRefused):
         passphrase(person(folder, "correct horse", None), Purpose.CREATE)

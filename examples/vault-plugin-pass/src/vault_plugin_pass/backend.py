@@ -1,9 +1,9 @@
 """Entries of ``pass`` as a storage backend.
 
-``pass`` encrypts to the keys of its ``.gpg-id``; values reach it on standard input and leave it on standard output, and
-never stand in a command line. An entry is written under another name first and then moved, because GnuPG writes into
-the file that it is told: so a reader, or a machine that stops, sees the old value or the new one. Writers of this user
-on this machine take turns. Entries are listed from the folder; ``pass ls`` draws a tree for people.
+``pass`` encrypts for the keys in its ``.gpg-id``; values are passed on standard input and standard output, never in a
+command line. GnuPG writes into the target file in place, so an entry is written under another name and then moved: a
+reader finds the old value or the new one, even after a crash. Writers of this user on this machine take turns. Entries
+are listed from the folder, as ``pass ls`` draws a tree.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from vault_core.api import (
 )
 
 PERSON_SECONDS = 120.0
-"""How long ``pass`` may take: a person may have to find a smart card or a passphrase."""
+"""How long ``pass`` may take: the user may have to find a smart card or a passphrase."""
 LOCK_SECONDS = 30.0
-"""How long to wait for another writer. ``pass`` removes folders that become empty, also while another one is filled."""
+"""How long to wait for another writer. A lock is needed, as ``pass`` removes empty folders while others add to them."""
 ENVIRONMENT = (
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
@@ -46,25 +46,30 @@ ENVIRONMENT = (
     "WAYLAND_DISPLAY",
     "XAUTHORITY",
 )
-"""What ``pass``, GnuPG and its dialogs need of the environment besides what every program gets."""
+"""The variables that ``pass``, GnuPG and its dialogs need besides those of every program."""
 CHUNK = 200
-"""Characters in one part of a path: file systems take 255 bytes, and ``pass`` adds endings of its own."""
+"""Characters in one part of a path: file systems allow 255 bytes, and ``pass`` adds a suffix."""
 _NEW = "=new"
 _CHUNKS = re.compile(r"[a-z0-9+_-]+(/[a-z0-9+_-]+=)*/[a-z0-9+_-]+\Z")
 _FAILURES: tuple[tuple[str, type[StorageError], str, str], ...] = (
     ("You must run", StorageUnavailable, "the password store is not set up", "pass init GPG-ID"),
-    ("No secret key", StorageLocked, "your GPG key is locked, or this is not for your key", "try 'pass show {entry}'"),
+    (
+        "No secret key",
+        StorageLocked,
+        "your GPG key is locked, or the entry is for another key",
+        "try 'pass show {entry}'",
+    ),
     ("OpenPGP|[Ii]nvalid|decrypt_message failed", StorageCorrupt, "it is damaged", "restore a backup of it"),
 )
-"""What ``pass`` and GnuPG say on standard error (a pattern), and what that is for awsv: kind, message, hint. GnuPG has
-one answer for a key that stayed locked and for one that is not there."""
+"""Patterns for the standard error of ``pass`` and GnuPG, each with an error class, a message and a hint. GnuPG has the
+same message for a key that is locked and for a key that does not exist."""
 
 
 class PassBackend(StorageBackend):
-    """The entries below one folder of a password store.
+    """The entries in one folder of a password store.
 
     :param root: the password store.
-    :param folder: below it.
+    :param folder: the folder, relative to ``root``.
     """
 
     def __init__(self, ctx: Context, root: Path, folder: PurePosixPath) -> None:
@@ -76,9 +81,9 @@ class PassBackend(StorageBackend):
         entry = self._entry(key)
         while (version := self._version(entry)) is not None:
             shown = self._run("show", str(entry))
-            if self._version(entry) == version:  # else it was replaced meanwhile, and which one was shown?
+            if self._version(entry) == version:  # else another process replaced it, and either value may be shown
                 value = Secret(self._checked(entry, shown).stdout.reveal().removesuffix(b"\n"))
-                if not value:  # of some damaged files GnuPG makes nothing, and calls that success
+                if not value:  # for some damaged files, GnuPG prints nothing and reports success
                     raise StorageCorrupt(f"{entry} in {self._root} is damaged", hint="restore a backup")
                 return Item(value=value, version=version)
             self._ctx.check()
@@ -117,7 +122,7 @@ class PassBackend(StorageBackend):
     # -- entries and files ---------------------------------------------------------------------------------------------
 
     def _entry(self, key: str) -> PurePosixPath:
-        """The entry of a key: no part of it is ``.`` or ``..``, hidden or too long, and none is a folder, too."""
+        """The entry of a key: no part is ``.``, ``..``, hidden or too long, and no entry is also a folder."""
         kind, _, name = key.replace(".", "+").partition("/")
         chunks = [name[start : start + CHUNK] for start in range(0, len(name), CHUNK)]
         return self._folder.joinpath(kind, *(f"{chunk}=" for chunk in chunks[:-1]), chunks[-1])
@@ -137,7 +142,7 @@ class PassBackend(StorageBackend):
     # -- the program ---------------------------------------------------------------------------------------------------
 
     def _run(self, *argv: str, input: Secret | None = None) -> RunResult:
-        # --batch: no question at the terminal, which is awsv's. Whether GnuPG's agent may show its dialog, awsv knows.
+        # --batch: no prompt at the terminal, which awsv uses. The context knows whether a dialog may be shown.
         gpg = [self._ctx.environ.get("PASSWORD_STORE_GPG_OPTS", ""), "--batch"]
         if not self._ctx.can_show_dialog:
             gpg.append("--pinentry-mode=cancel")
@@ -148,9 +153,9 @@ class PassBackend(StorageBackend):
             raise StorageUnavailable(error.message) from error
 
     def _checked(self, entry: PurePosixPath, done: RunResult) -> RunResult:
-        """What ``pass`` answered.
+        """The result of ``pass``.
 
-        :raises StorageError: that it failed.
+        :raises StorageError: ``pass`` failed.
         """
         if done.returncode == 0:
             return done
@@ -162,7 +167,7 @@ class PassBackend(StorageBackend):
 
 
 def _sync(path: Path) -> None:
-    """Have a file's content, or a folder's entries, on the disk."""
+    """Sync a file's content, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

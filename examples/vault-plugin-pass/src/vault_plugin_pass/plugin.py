@@ -1,4 +1,4 @@
-"""What the plugin offers. Imported as soon as somebody names it; what does the work comes with ``open``."""
+"""The spec of the storage backend ``pass``. The module with the backend is imported by ``open``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vault_core.api import AtRest, Context, Option, StorageBackend, StorageSpec,
 def folder(text: str) -> PurePosixPath:
     """Parse a folder of the password store.
 
-    :raises ValueError: it would be another place than the store, or all of it.
+    :raises ValueError: it is the password store itself, or outside it.
     """
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts:
@@ -20,26 +20,26 @@ def folder(text: str) -> PurePosixPath:
 
 
 def password_store(ctx: Context) -> Path:
-    """Where ``pass`` keeps its entries."""
+    """The folder in which ``pass`` keeps its entries."""
     return Path(ctx.environ.get("PASSWORD_STORE_DIR") or "~/.password-store").expanduser()
 
 
 def place(ctx: Context) -> Path:
-    """Where awsv's entries are."""
+    """The folder of awsv's entries."""
     return password_store(ctx).joinpath(ctx.options["folder"])
 
 
 def unavailable(ctx: Context) -> str | None:
-    """Why it cannot run here."""
+    """Why the backend cannot be used here, or None."""
     if not shutil.which("pass", path=ctx.environ.get("PATH")):
         return "the program 'pass' is not installed"
     if not (password_store(ctx) / ".gpg-id").exists():
-        return f"{password_store(ctx)} is no password store: 'pass init GPG-ID' makes it one"
+        return f"{password_store(ctx)} is not a password store: 'pass init GPG-ID' creates one"
     return None
 
 
 def open_store(ctx: Context) -> StorageBackend:
-    """The store; runs nothing yet."""
+    """Open the store, without running ``pass``."""
     from vault_plugin_pass.backend import PassBackend
 
     return PassBackend(ctx, password_store(ctx), ctx.options["folder"])
@@ -56,13 +56,13 @@ def vault_storage_backends() -> tuple[StorageSpec, ...]:
             options=(
                 Option(
                     name="folder",
-                    help="the folder of the password store that holds awsv's entries",
+                    help="the folder of awsv's entries in the password store",
                     default=PurePosixPath("awsv"),
                     parse=folder,
                 ),
             ),
             locate=lambda ctx: str(place(ctx)),
-            readers=lambda ctx: f"whoever holds a GPG key that a .gpg-id of {password_store(ctx)} names",
+            readers=lambda ctx: f"anyone who has a GPG key that a .gpg-id in {password_store(ctx)} names",
             unavailable=unavailable,
         ),
     )

@@ -1,4 +1,4 @@
-"""Storage for awsv in one SQLite file. SQLite makes every change whole and durable; the core seals every value."""
+"""Storage for awsv in one SQLite file. SQLite makes every change atomic and durable; the core encrypts every value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ITEMS = "CREATE TABLE IF NOT EXISTS items (key TEXT PRIMARY KEY, value BLOB NOT 
 
 
 class SqliteBackend(api.StorageBackend):
-    """A connection for each call: nothing stays open, so any number of threads and processes may use the file."""
+    """A new connection for each call, so any number of threads and processes may use the file."""
 
     def __init__(self, ctx: api.Context) -> None:
         self.path = Path(place(ctx)).expanduser()
@@ -25,7 +25,7 @@ class SqliteBackend(api.StorageBackend):
         return api.Item(value=api.Secret(row[0]), version=row[1]) if row else None
 
     def put(self, key: str, value: api.Secret, *, expect: api.Expect = api.ANY) -> api.Version:
-        version = secrets.token_hex(16)  # by chance and not by count: no item gets the version of a deleted one
+        version = secrets.token_hex(16)  # random, so no item gets the version of a deleted one
         with self._transaction(key, expect) as run:
             run("REPLACE INTO items VALUES (?, ?, ?)", key, value.reveal(), version)
         return version
@@ -43,7 +43,7 @@ class SqliteBackend(api.StorageBackend):
         import sqlite3
 
         try:
-            if changed:  # a reader makes no file: where there is none, it looks into an empty database in memory
+            if changed:  # a reader creates no file: if none exists, it uses an empty database in memory
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.path.touch(mode=0o600)
             file = self.path if self.path.exists() else ":memory:"
@@ -57,7 +57,7 @@ class SqliteBackend(api.StorageBackend):
                 yield lambda sql, *values: database.execute(sql, values)
                 database.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
-            damaged = type(error) is sqlite3.DatabaseError  # its subclasses speak of locks, disks and permissions
+            damaged = type(error) is sqlite3.DatabaseError  # its subclasses are for locks, disks and permissions
             raise (api.StorageCorrupt if damaged else api.StorageUnavailable)(f"{self.path}: {error}") from error
 
 

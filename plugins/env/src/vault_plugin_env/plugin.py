@@ -1,9 +1,9 @@
 """The passphrase from the environment: a variable, or a file, a descriptor or a command that a variable names.
 
-For store ``file`` the name is ``AWS_VAULT_FILE_PASSPHRASE``, and after it ``AWS_VAULT_PASSPHRASE``, which is for every
-store. The first name of which a form is set answers: the name itself holds the passphrase, with ``_FILE`` a path, with
-``_FD`` the number of an open descriptor, with ``_COMMAND`` a command. What is set but unusable is an error, never
-"next": who set it would be asked for another passphrase without learning why.
+For store ``file`` the name is ``AWS_VAULT_FILE_PASSPHRASE``, then ``AWS_VAULT_PASSPHRASE``, which is for every store.
+The first name that is set in any form is used: the name itself contains the passphrase, with ``_FILE`` a path, with
+``_FD`` the number of an open descriptor, with ``_COMMAND`` a command. A variable that is set but unusable is an error,
+and the next source is not tried: the user would be asked for a passphrase without an explanation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COMMAND_SECONDS = 30.0
 
 
 class Environment(PassphraseSource):
-    """Answers from the variables of one store, whatever the passphrase is wanted for."""
+    """The source ``env``. It ignores the purpose of the request."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -62,7 +62,7 @@ class Environment(PassphraseSource):
         return Secret(text).reveal()
 
     def _path(self, text: str) -> Path:
-        """The path, ``~`` being the home of the environment that the context shows."""
+        """The path with ``~`` replaced by the home in the context's environment."""
         home = self._context.environ.get("HOME")
         if home and (text == "~" or text.startswith("~/")):
             return Path(home + text[1:])
@@ -76,8 +76,8 @@ class Environment(PassphraseSource):
         seconds = _COMMAND_SECONDS if deadline is None else min(_COMMAND_SECONDS, deadline - time.monotonic())
         if seconds <= 0:
             raise SourceUnavailable(f"{name}: no time left to run {argv[0]}")
-        # It is the user's own command and works as in the shell, but is told no passphrase; and if it runs awsv, that
-        # one does not run it again.
+        # The user's own command runs as in the shell, but without the passphrase variables; so if it runs awsv, that
+        # awsv does not run the command again.
         done = self._context.run(
             argv, timeout=seconds, env=[name for name in self._context.environ if not _OURS.match(name)]
         )
@@ -92,13 +92,13 @@ def variable(store: str) -> str:
 
 
 def _without_line_end(data: bytes) -> bytes:
-    """Without one line end: editors and ``echo`` add it, and nobody sees it."""
+    """Remove one line end, which editors and ``echo`` add."""
     return data.removesuffix(b"\r\n") if data.endswith(b"\r\n") else data.removesuffix(b"\n")
 
 
 def _checked(name: str, value: bytes) -> Secret:
     if not value:
-        raise PassphraseError(f"{name} is set but empty", hint=f"unset {name}, or give it a passphrase")
+        raise PassphraseError(f"{name} is set but empty", hint=f"unset {name}, or set it to a passphrase")
     secret = Secret(value)
     try:
         secret.reveal_text()

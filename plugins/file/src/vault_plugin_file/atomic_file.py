@@ -1,8 +1,8 @@
-"""One small file that is only ever replaced as a whole, in a folder that is only ours.
+"""A small file that is replaced atomically, in a private folder.
 
-Readers take no lock and see the old file or the new one. A writer holds an OS lock that its death releases, writes a
-temporary file beside, makes it durable, renames it and makes the folder durable. Nothing is followed that is a symbolic
-link, and nothing is used that other people can read or that belongs to somebody else. Content is opaque here.
+Readers take no lock and see the old file or the new one. A writer holds an OS lock, which is released when the process
+dies; it writes a temporary file in the same folder, syncs it, renames it and syncs the folder. Symbolic links are not
+followed. A file or folder that another user owns, or can read or write, is refused. The content is opaque here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pathlib import Path
 from vault_core.api import StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 
 LOCK_SECONDS = 10.0
-"""How long a writer waits for another one."""
+"""How long a writer waits for the lock."""
 _POLL = 0.02
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a FIFO must not block
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TEMP_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = (
@@ -37,14 +37,14 @@ _KINDS = (
 
 
 class Unconfirmed(Exception):
-    """The new file may or may not be in place: the failure came at the rename or after it."""
+    """The rename, or a step after it, failed: the new file may or may not be in place."""
 
 
-class SafeFile:
+class AtomicFile:
     """The file ``name`` in ``folder``.
 
-    :param limit: the most bytes it may have.
-    :param patience: seconds that a writer waits for another one; None means :data:`LOCK_SECONDS`.
+    :param limit: the maximum size in bytes.
+    :param patience: how long a writer waits for the lock, in seconds; None: :data:`LOCK_SECONDS`.
     """
 
     def __init__(self, folder: Path, name: str, *, limit: int, patience: float | None = None) -> None:
@@ -56,9 +56,9 @@ class SafeFile:
         self._temp_name = re.compile(rf"\.{re.escape(name)}\.\d+\.[0-9a-f]{{16}}\.tmp")
 
     def read(self) -> bytes | None:
-        """The whole content, or None where the file or its folder does not exist.
+        """The content; None if the file or its folder does not exist.
 
-        :raises StorageDenied: it is not a plain file of our own that nobody else can read.
+        :raises StorageDenied: it is not a regular file that only this user owns and can access.
         :raises StorageCorrupt: it is too large.
         :raises StorageUnavailable: the system cannot read it.
         """
@@ -67,11 +67,11 @@ class SafeFile:
 
     @contextlib.contextmanager
     def locked(self, check: Callable[[], None]) -> Iterator[LockedFile]:
-        """Hold the lock; makes the folder (0700) where there is none.
+        """Hold the lock; create the folder (0700) if it does not exist.
 
         :param check: called while waiting; may raise.
-        :raises StorageUnavailable: another process holds it for longer than :data:`LOCK_SECONDS`.
-        :raises StorageDenied: the folder is not ours alone, or read-only.
+        :raises StorageUnavailable: another process held the lock for the whole time.
+        :raises StorageDenied: the folder is read-only, or another user owns it or has access.
         """
         self._make_folder()
         with self._open_folder() as folder:
@@ -81,8 +81,8 @@ class SafeFile:
                 self._sweep(folder)
                 yield LockedFile(self, folder)
 
-    def settle(self) -> bool:
-        """Make durable what was renamed into the folder, whoever did it; False where that cannot be done."""
+    def sync_folder(self) -> bool:
+        """Make a rename into the folder durable, also one by another process; False if that fails."""
         try:
             _make_entry_durable(self.path)
         except OSError:
@@ -95,11 +95,11 @@ class SafeFile:
         missing = [path for path in (self.folder, *self.folder.parents) if not os.path.lexists(path)]
         try:
             for path in reversed(missing):
-                with contextlib.suppress(FileExistsError):  # another process may be as far as we are
+                with contextlib.suppress(FileExistsError):  # another process may have created it
                     path.mkdir(mode=0o700)
                 _make_entry_durable(path)
         except OSError as error:
-            raise trouble(error, self.folder, "cannot be created") from None
+            raise failure(error, self.folder, "cannot be created") from None
 
     @contextlib.contextmanager
     def _open_folder(self) -> Iterator[int | None]:
@@ -117,16 +117,17 @@ class SafeFile:
             _close(fd)
 
     def _refused_folder(self, error: OSError) -> StorageError:
-        if os.path.islink(self.folder):  # noqa: PTH114 - Path's raises where the folder above is closed to us
+        if os.path.islink(self.folder):  # noqa: PTH114 - Path.is_symlink raises if the parent folder is not accessible
             return StorageDenied(
                 f"{self.folder} is a symbolic link, which the file store does not follow",
                 hint=f"set its folder to the real one: AWS_VAULT_FILE_DIR={_quoted(os.path.realpath(self.folder))}",
             )
         if error.errno == errno.ENOTDIR:
             return StorageDenied(
-                f"{self.folder} is not a folder", hint="set AWS_VAULT_FILE_DIR to a folder, or to one to be made"
+                f"{self.folder} is not a folder",
+                hint="set AWS_VAULT_FILE_DIR to a folder; it may not exist yet",
             )
-        return trouble(error, self.folder, "cannot be opened")
+        return failure(error, self.folder, "cannot be opened")
 
     def _check_owner(self, status: os.stat_result, path: Path, mode: str) -> None:
         if status.st_uid != os.geteuid():
@@ -135,10 +136,10 @@ class SafeFile:
                 hint=f"run awsv as its owner, or: chown {os.geteuid()} {_quoted(path)}",
             )
         if others := stat.S_IMODE(status.st_mode) & 0o077:
-            who = "others" if others & 0o007 else "its group"
+            who = "other users" if others & 0o007 else "its group"
             raise StorageDenied(
-                f"{path} is open to {who} (mode {stat.S_IMODE(status.st_mode):04o})",
-                hint=f"if that was not on purpose: chmod {mode} {_quoted(path)}",
+                f"{path} is accessible to {who} (mode {stat.S_IMODE(status.st_mode):04o})",
+                hint=f"make it private: chmod {mode} {_quoted(path)}",
             )
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -150,17 +151,17 @@ class SafeFile:
             return None
         except OSError as error:
             self._check_kind(folder)
-            raise trouble(error, self.path, "cannot be read") from None
+            raise failure(error, self.path, "cannot be read") from None
         try:
             self._check_file(os.fstat(fd))
             return self._read_all(fd)
         except OSError as error:
-            raise trouble(error, self.path, "cannot be read") from None
+            raise failure(error, self.path, "cannot be read") from None
         finally:
             _close(fd)
 
     def _check_kind(self, folder: int) -> None:
-        """Refuse what is not a plain file, by its kind."""
+        """:raises StorageDenied: the file exists, and is not a regular file."""
         with contextlib.suppress(OSError):
             self._check_plain(os.stat(self._name, dir_fd=folder, follow_symlinks=False))
 
@@ -173,12 +174,12 @@ class SafeFile:
             hint = f"set its folder to the real one: AWS_VAULT_FILE_DIR={_quoted(real)}"
         else:
             hint = "move it away, or set AWS_VAULT_FILE_DIR to another folder"
-        raise StorageDenied(f"{self.path} is {kind}, not a plain file", hint=hint)
+        raise StorageDenied(f"{self.path} is {kind}, not a regular file", hint=hint)
 
     def _check_file(self, status: os.stat_result) -> None:
         self._check_plain(status)
         self._check_owner(status, self.path, "600")
-        if status.st_nlink > 1:  # 0 is a file that was replaced since we opened it, and as good as any
+        if status.st_nlink > 1:  # 0: the file was replaced after it was opened, which is not an error
             raise StorageDenied(
                 f"{self.path} has a second name (hard link)", hint=f"find it: find -samefile {_quoted(self.path)}"
             )
@@ -205,11 +206,11 @@ class SafeFile:
 
     @contextlib.contextmanager
     def _lock(self, folder: int, check: Callable[[], None]) -> Iterator[None]:
-        """flock, not lockf: that one is dropped by any close in the process. The lock file is never deleted."""
+        """flock, as any close of the file in this process would release lockf. The lock file is never deleted."""
         fd = self._open_lock(folder)
         try:
             self._acquire(fd, check)
-            with contextlib.suppress(OSError):  # only for the message of whoever waits
+            with contextlib.suppress(OSError):  # only for the error message of a process that waits
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, b"%d\n" % os.getpid(), 0)
             yield
@@ -222,11 +223,11 @@ class SafeFile:
             fd = os.open(path.name, _LOCK_FLAGS, 0o600, dir_fd=folder)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}") from None
-            raise trouble(error, self.folder, "cannot be written") from None
+                raise StorageDenied(f"{path} is not a regular file", hint=f"remove it: rm {_quoted(path)}") from None
+            raise failure(error, self.folder, "cannot be written") from None
         if not stat.S_ISREG(_status(fd, path).st_mode):
             _close(fd)
-            raise StorageDenied(f"{path} is not a plain file", hint=f"remove it: rm {_quoted(path)}")
+            raise StorageDenied(f"{path} is not a regular file", hint=f"remove it: rm {_quoted(path)}")
         return fd
 
     def _acquire(self, fd: int, check: Callable[[], None]) -> None:
@@ -238,7 +239,7 @@ class SafeFile:
             except BlockingIOError:
                 check()
             except OSError as error:
-                raise trouble(error, self.folder, "cannot be locked") from None
+                raise failure(error, self.folder, "cannot be locked") from None
             if time.monotonic() > deadline:
                 raise self._lock_timeout(fd, patience)
             time.sleep(_POLL)
@@ -250,13 +251,13 @@ class SafeFile:
         holder = f"process {int(text)}" if text.isdigit() else "another process"
         return StorageUnavailable(
             f"{self.path} has been locked by {holder} for more than {patience:.0f} s",
-            hint=f"let {holder} finish, or end it; then repeat the command",
+            hint=f"wait until {holder} finishes, or end it; then repeat the command",
         )
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def _sweep(self, folder: int) -> None:
-        """Remove what writers left that were killed. Only under the lock: no other writer is alive then."""
+        """Remove temporary files of killed writers. Only under the lock, when no other writer is alive."""
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
                 if self._temp_name.fullmatch(name):
@@ -271,7 +272,7 @@ class SafeFile:
             with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=folder)
             if isinstance(error, OSError):
-                raise trouble(error, self.path, "cannot be written, and is as it was") from None
+                raise failure(error, self.path, "cannot be written, and was not changed") from None
             raise
         try:
             os.rename(temp, name or self._name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -283,30 +284,30 @@ class SafeFile:
 
 
 class LockedFile:
-    """The file while its lock is held."""
+    """An :class:`AtomicFile` whose lock is held."""
 
-    def __init__(self, file: SafeFile, folder: int) -> None:
+    def __init__(self, file: AtomicFile, folder: int) -> None:
         self._file = file
         self._folder = folder
 
     def read(self) -> bytes | None:
-        """As :meth:`SafeFile.read`."""
+        """See :meth:`AtomicFile.read`."""
         return self._file._read(self._folder)
 
     def replace(self, data: bytes) -> None:
-        """Put ``data`` in the place of the file; it is durable when this returns.
+        """Replace the content of the file; it is durable when this returns.
 
-        :raises StorageUnavailable: it could not be written; the file is as it was. Also StorageDenied.
-        :raises Unconfirmed: the file is the old one or the new one: look.
+        :raises StorageUnavailable: it could not be written; the file was not changed. Also StorageDenied.
+        :raises Unconfirmed: the file has the old content or the new one; read it to find out.
         """
         self._file._replace(self._folder, data)
 
     def keep(self, name: str, data: bytes) -> None:
-        """Write ``data`` beside the file, under another name, as :meth:`replace` does."""
+        """Write ``data`` to another name in the same folder, like :meth:`replace`."""
         self._file._replace(self._folder, data, name)
 
     def remove(self) -> None:
-        """Delete the file, durably, if it is there.
+        """Delete the file durably, if it exists.
 
         :raises StorageUnavailable: it cannot be deleted. Also StorageDenied.
         """
@@ -315,24 +316,24 @@ class LockedFile:
                 os.unlink(self._file.path.name, dir_fd=self._folder)
             make_durable(self._folder)
         except OSError as error:
-            raise trouble(error, self._file.path, "cannot be removed") from None
+            raise failure(error, self._file.path, "cannot be removed") from None
 
 
 def _status(fd: int, path: Path) -> os.stat_result:
     try:
         return os.fstat(fd)
     except OSError as error:
-        raise trouble(error, path, "cannot be looked at") from None
+        raise failure(error, path, "cannot be examined") from None
 
 
 def _close(fd: int) -> None:
-    """Close what nothing was written to; there is nothing to lose and nothing to tell."""
+    """Close a descriptor to which nothing was written, so an error loses nothing."""
     with contextlib.suppress(OSError):
         os.close(fd)
 
 
 def _make_entry_durable(path: Path) -> None:
-    """A folder that a crash takes away would take the store with it."""
+    """Sync the folder above: if a crash removed a new folder, the store would be lost with it."""
     fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         make_durable(fd)
@@ -341,13 +342,13 @@ def _make_entry_durable(path: Path) -> None:
 
 
 def write_new(folder: int, name: str, data: bytes) -> None:
-    """Write a file that must not exist yet, 0600, and make its content durable.
+    """Create a file (0600) that must not exist, and sync its content.
 
-    :raises OSError: it cannot be written; a part of it may be there.
+    :raises OSError: it cannot be written; a part of it may have been written.
     """
     fd = os.open(name, _TEMP_FLAGS, 0o600, dir_fd=folder)
     try:
-        os.fchmod(fd, 0o600)  # whatever the umask
+        os.fchmod(fd, 0o600)  # regardless of the umask
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(fd, rest) :]
@@ -357,24 +358,24 @@ def write_new(folder: int, name: str, data: bytes) -> None:
 
 
 def make_durable(fd: int) -> None:
-    """Have the disk keep what was written to a file, or renamed in a folder."""
+    """Sync a file's content, or a folder's entries, to the disk."""
     if sys.platform == "darwin":
-        with contextlib.suppress(OSError):  # not every file system has it; fsync is the next best
+        with contextlib.suppress(OSError):  # not every file system supports it; fsync is the fallback
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
             return
     os.fsync(fd)
 
 
-def trouble(error: OSError, path: Path, what: str) -> StorageError:
-    """The system's refusal as an error that names the path and the next step."""
+def failure(error: OSError, path: Path, what: str) -> StorageError:
+    """A system error as a StorageError that names the path and the next step."""
     reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return StorageDenied(f"{path} {what}: {reason}", hint=f"look at its permissions: ls -ld {_quoted(path)}")
+            return StorageDenied(f"{path} {what}: {reason}", hint=f"check its permissions: ls -ld {_quoted(path)}")
         case errno.EROFS:
             return StorageDenied(f"{path} {what}: {reason}", hint="set AWS_VAULT_FILE_DIR to a writable folder")
         case errno.ENOLCK | errno.EOPNOTSUPP | errno.ENOSYS:
-            hint = "a network file system without locks? set AWS_VAULT_FILE_DIR to a folder of this machine"
+            hint = "on a network file system without locks, set AWS_VAULT_FILE_DIR to a local folder"
             return StorageUnavailable(f"{path} {what}: {reason}", hint=hint)
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             return StorageUnavailable(f"{path} {what}: {reason}", hint="free some space, then repeat the command")

@@ -1,4 +1,4 @@
-"""Recognise folders that contain items of aws-vault. awsv must not write into them, and names the importer.
+"""Recognise folders that contain items of aws-vault: awsv must not write into them, and names the importer.
 
 vault-plugin-aws-vault reads the items; here the first bytes of a file are enough.
 """

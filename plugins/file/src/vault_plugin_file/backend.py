@@ -1,4 +1,4 @@
-"""The storage backend over the store's file: entries by key, and its key slots. Reading one entry opens no other."""
+"""The storage backend ``file``: entries by key, and key slots. Reading one entry decrypts no other."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from vault_plugin_file.store import Change, State, StoreFile
 class FileBackend(StorageBackend, SlotKeeper):
     """The store in one folder.
 
-    :param folder: absolute; made at the first ``put``.
-    :param cost: of the key derivation of a store that is created here; None means the default.
+    :param folder: an absolute path; created by the first ``put``.
+    :param cost: the cost of the key derivation of new slots; None: the default.
     """
 
     def __init__(self, ctx: StoreContext, folder: Path, *, cost: Argon2id | None = None) -> None:
         self.store = StoreFile(ctx, folder, cost=cost)
         self._ctx = ctx
-        self._told = False
+        self._notified = False
 
     # -- the four methods ----------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ class FileBackend(StorageBackend, SlotKeeper):
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
         if not vlt_file.is_name(key) or not value:
-            raise StorageError(f"not a key and a value that a store keeps: {key!a:.80}")
+            raise StorageError(f"invalid key, or empty value: {key!a:.80}")
 
         def change(state: State) -> State:
             self._check_expected(key, state.entries.get(key), expect)
@@ -68,20 +68,20 @@ class FileBackend(StorageBackend, SlotKeeper):
         return _version(self._update(change, create=True).entries[key])
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
-        found = False
+        existed = False
 
         def change(state: State) -> State | None:
-            nonlocal found
+            nonlocal existed
             self._check_expected(key, state.entries.get(key), expect)
-            found = key in state.entries
+            existed = key in state.entries
             rest = {name: entry for name, entry in state.entries.items() if name != key}
-            return replace(state, entries=rest) if found else None
+            return replace(state, entries=rest) if existed else None
 
         if self.store.look()[0] is None:
             self._check_expected(key, None, expect)
             return False
         self._update(change, create=False)
-        return found
+        return existed
 
     def keys(self) -> Iterator[str]:
         state = self._read(whole=True)
@@ -92,8 +92,8 @@ class FileBackend(StorageBackend, SlotKeeper):
 
     def _read(self, *, whole: bool) -> State | None:
         state = self.store.read(whole=whole)
-        if state is None and not self._told:
-            self._told = True
+        if state is None and not self._notified:
+            self._notified = True
             awsvault.notify(self._ctx, self.store.file.path)
         return state
 
@@ -122,11 +122,11 @@ class FileBackend(StorageBackend, SlotKeeper):
         if expect is ABSENT:
             raise StorageConflict(f"{key} exists already in {self.store.where}")
         if entry is None:
-            raise StorageConflict(f"{key} is not there any more in {self.store.where}")
+            raise StorageConflict(f"{key} no longer exists in {self.store.where}")
         if _version(entry) != expect:
-            raise StorageConflict(f"{key} was changed meanwhile in {self.store.where}")
+            raise StorageConflict(f"{key} in {self.store.where} was changed by another process")
 
 
 def _version(entry: vlt_file.Entry) -> Version:
-    """The write that made the entry and a piece of its random salt, so that no two states share one, forks included."""
+    """The epoch of the entry's write and a piece of its random salt: unique for each state, even after a fork."""
     return f"{entry.version}-{entry.sealed[:12]}"

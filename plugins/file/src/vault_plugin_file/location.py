@@ -11,14 +11,14 @@ STORE_NAME = "store.vlt"
 
 def folder_text(text: str) -> str:
     if not text.startswith(("/", "~/")) and text != "~":
-        raise ValueError("a folder is named from the root (/…) or from home (~/…)")
+        raise ValueError("not an absolute path (/…) or a path in your home (~/…)")
     return text
 
 
 def folder(ctx: Context) -> Path:
     """The folder of the store: option ``dir``, else the user's data folder.
 
-    :raises ConfigError: it is named from home, and this user has none.
+    :raises ConfigError: the path starts with ``~``, and the user's home is unknown.
     """
     chosen = ctx.options.get("dir")
     if chosen is None:

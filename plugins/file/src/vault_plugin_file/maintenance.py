@@ -1,6 +1,6 @@
-"""What ``awsv file`` does to a store: make it, check it, copy it, bring it back, give it another data key.
+"""The operations of ``awsv file``: create, verify, open a backup, restore, rekey and accept.
 
-Each of these leaves the old state or the new one, whenever it is ended.
+Each leaves either the old state or the new one, even if the process is killed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from vault_plugin_file import awsvault, vlt_file
 from vault_plugin_file.atomic_file import LockedFile, Unconfirmed
 from vault_plugin_file.backup import read_copy
 from vault_plugin_file.location import STORE_NAME
-from vault_plugin_file.rollback_guard import Memory, Verdict
-from vault_plugin_file.store import State, StoreFile, mark_of, refuse
+from vault_plugin_file.rollback_guard import Memory, RollbackStatus
+from vault_plugin_file.store import State, StoreFile, refuse, state_of
 
-ANOTHER_BACKUP = "take another backup"
+ANOTHER_BACKUP = "try a different backup file"
 
 
 def create(store: StoreFile) -> State:
-    """Make an empty store.
+    """Create an empty store.
 
-    :raises StorageConflict: there is one.
+    :raises StorageConflict: the store exists.
     """
     awsvault.refuse_among(store.ctx, store.file.folder)
-    taken = StorageConflict(f"there is a store at {store.where} already", hint="awsv file status")
+    taken = StorageConflict(f"there is already a store at {store.where}", hint="awsv file status")
     if store.look()[0] is not None:
         raise taken
 
@@ -46,7 +46,7 @@ def create(store: StoreFile) -> State:
 def need(store: StoreFile) -> State:
     """The store's state.
 
-    :raises StorageUnavailable: there is none.
+    :raises StorageUnavailable: there is no store.
     """
     state = store.read()
     if state is None:
@@ -55,9 +55,9 @@ def need(store: StoreFile) -> State:
 
 
 def open_copy(store: StoreFile, path: Path) -> State:
-    """Open a backup, as if it were the store.
+    """Unlock and decrypt a backup like the store itself.
 
-    :raises StorageCorrupt: it is damaged, or none.
+    :raises StorageCorrupt: the file is damaged, or not a backup.
     """
     data = read_copy(path)
     try:
@@ -71,7 +71,7 @@ def open_copy(store: StoreFile, path: Path) -> State:
 
 
 def damaged_entries(state: State) -> list[str]:
-    """The names of the entries that do not open, sorted. Everything else of the state is proven already."""
+    """The sorted names of the entries that do not open. The rest of the state is authenticated already."""
     return sorted(name for name, entry in state.entries.items() if not _opens(state, name, entry))
 
 
@@ -84,7 +84,7 @@ def _opens(state: State, name: str, entry: vlt_file.Entry) -> bool:
 
 
 def require_whole(state: State, where: str, hint: str) -> None:
-    """:raises StorageCorrupt: some entries are damaged; it names them."""
+    """:raises StorageCorrupt: some entries are damaged; the message names them."""
     damaged = damaged_entries(state)
     if damaged:
         count = f"{len(damaged)} of {len(state.entries)} entries"
@@ -92,10 +92,10 @@ def require_whole(state: State, where: str, hint: str) -> None:
 
 
 def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[State, SlotTable]:
-    """A new data key: every entry is sealed again, every slot made again. Who opens the store here is asked once.
+    """Replace the data key: encrypt every entry again, and wrap the new key in every slot. No secret is asked twice.
 
-    :param may_drop: whether the slots that could not be opened, described, may go.
-    :returns: the new state, and the slots as they were.
+    :param may_drop: gets the descriptions of the slots that could not be unlocked; whether they may be dropped.
+    :returns: the new state, and the old slot table.
     :raises Cancelled: they may not.
     """
     with store.key_slots.remembering():
@@ -108,7 +108,7 @@ def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[
 
     def reseal(state: State) -> State:
         if state.table != old.table:
-            raise StorageConflict(f"the slots of {store.where} were changed meanwhile; nothing was changed")
+            raise StorageConflict(f"another process changed the slots of {store.where}; nothing was changed")
         entries = {}
         for name, entry in state.entries.items():
             value = vlt_file.open_entry(state.table, state.dek, name, entry)
@@ -123,13 +123,13 @@ def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[
 def restore(
     store: StoreFile, path: Path, may_replace: Callable[[], bool], changing: AbstractContextManager[None]
 ) -> tuple[State, Path | None]:
-    """Put a backup in the place of the store, as its newest write, so that no machine takes it for an older copy.
+    """Replace the store with a backup, as its newest write, so that no machine takes it for an older copy.
 
-    :param may_replace: asked where there is a store.
-    :param changing: entered around the change: other keys may be there afterwards.
-    :returns: the new state, and where the old file was kept.
+    :param may_replace: called if the store exists; whether it may be replaced.
+    :param changing: entered around the change, which may change the stored keys.
+    :returns: the new state, and the path at which the old file was kept.
     :raises StorageCorrupt: the backup is damaged; nothing was changed.
-    :raises Cancelled: it may not.
+    :raises Cancelled: the store may not be replaced.
     """
     awsvault.refuse_among(store.ctx, store.file.folder)
     copy = open_copy(store, path)
@@ -137,17 +137,17 @@ def restore(
     if store.file.read() is not None and not may_replace():
         raise Cancelled("nothing was changed")
     with changing, store.file.locked(store.ctx.check) as file:
-        memory = store.anchor.read(copy.table.store)
+        memory = store.rollback_guard.read(copy.table.store)
         data = file.read()
         kept = _keep(store, file, data)
         if memory.here - {copy.table.store}:
-            store.anchor.forget()  # first: a crash from here on leaves a store that is not remembered, and no alarm
+            store.rollback_guard.forget()  # first: a crash after this leaves a store without an anchor, and no alarm
         epoch = _newest(copy, memory, data)
         return store.write(file, replace(copy, epoch=epoch)), kept
 
 
 def _keep(store: StoreFile, file: LockedFile, data: bytes | None) -> Path | None:
-    """Keep the old file beside, under the time and a few random digits: it never replaces another one."""
+    """Keep the old file next to the store. Its name has the time and random digits, so it never replaces another."""
     if data is None:
         return None
     name = f"{STORE_NAME}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}.old"
@@ -155,55 +155,56 @@ def _keep(store: StoreFile, file: LockedFile, data: bytes | None) -> Path | None
         file.keep(name, data)
     except Unconfirmed as error:
         raise StorageUnavailable(
-            f"the old file could not be kept as {name} ({str(error).lower()}); the store is as it was",
+            f"the old file could not be kept as {name} ({str(error).lower()}); the store was not changed",
             hint="check the disk, then repeat the command",
         ) from None
     return store.file.folder / name
 
 
 def _newest(copy: State, memory: Memory, data: bytes | None) -> int:
-    """The highest epoch of this store that we know of."""
-    marks = [copy.mark, *([memory.newest] if memory.newest else [])]
-    with contextlib.suppress(ValueError):  # damaged: its epoch means nothing
-        marks += [mark_of(vlt_file.parse(data))] if data is not None else []
-    return max(mark.epoch for mark in marks if mark.store == copy.table.store)
+    """The highest known epoch of the backup's store."""
+    states = [copy.store_state, *([memory.newest] if memory.newest else [])]
+    with contextlib.suppress(ValueError):  # the file is damaged, and so has no valid epoch
+        states += [state_of(vlt_file.parse(data))] if data is not None else []
+    return max(state.epoch for state in states if state.store == copy.table.store)
 
 
-def accept(store: StoreFile, flag: Verdict, changing: AbstractContextManager[None]) -> str:
-    """Remember what is there now, because a person says that it is meant.
+def accept(store: StoreFile, flag: RollbackStatus, changing: AbstractContextManager[None]) -> str:
+    """Record the current file in the anchors, because the user says that it is the right one.
 
-    :param flag: what they say it is: older, a fork, or replaced (gone included).
-    :param changing: entered around the change: the keys that are there now are the ones that count.
-    :returns: what was done, for people.
-    :raises StorageConflict: it is something else.
+    :param flag: what the user expects it to be: older, a fork, or replaced (which includes gone).
+    :param changing: entered around the change, after which the keys of the current file are used.
+    :returns: a message that says what was done.
+    :raises StorageConflict: the file is something else.
     """
-    if not store.anchor.enabled:
-        return "the anchor is off: nothing is remembered, and nothing needs to be accepted"
-    envelope, verdict = store.glance()
-    if verdict.trusted and not store.anchor.damaged:
-        return f"there is nothing to accept: {store.where} is what this machine remembers, or newer"
-    said = Verdict.REPLACED if verdict is Verdict.GONE else verdict
-    if said is not flag and not verdict.trusted:
+    if not store.rollback_guard.enabled:
+        return "the anchor is off: nothing is recorded, so there is nothing to accept"
+    envelope, status = store.glance()
+    if status.trusted and not store.rollback_guard.damaged:
+        return f"there is nothing to accept: {store.where} is as this machine has recorded it, or newer"
+    needed = RollbackStatus.REPLACED if status is RollbackStatus.GONE else status
+    if needed is not flag and not status.trusted:
         raise StorageConflict(
-            f"{store.where} is not what you say it is ({flag.value}), but {verdict.value}",
-            hint=f"if that is what you want: {store.accepting(said)}",
+            f"{store.where} is not what you accept ({flag.value}), but {status.value}",
+            hint=f"to accept that: {store.accepting(needed)}",
         )
     if envelope is None:
         with changing:
-            store.anchor.forget()
-        return f"the store that was at {store.where} is forgotten; 'awsv add' or 'awsv file init' makes a new one"
+            store.rollback_guard.forget()
+        return f"the store that was at {store.where} is forgotten; 'awsv add' or 'awsv file init' creates a new one"
     state = store.decode(envelope, ask=True)
     with changing:
-        store.anchor.accept(state.mark, flag)
+        store.rollback_guard.accept(state.store_state, flag)
     if not (left := store.glance()[1]).trusted:
         return (
-            f"{store.where} is the store that this machine remembers there, and {left.value}: {store.accepting(left)}"
+            f"recorded which store is at {store.where}, but the state of that store is not the newest ({left.value});"
+            f" to accept that, too: {store.accepting(left)}"
         )
-    return f"{store.where}, as it is now (write {state.epoch}), is what this machine remembers"
+    return f"recorded {store.where} as it is now (write {state.epoch})"
 
 
 def check_backup_target(store: StoreFile, path: Path) -> None:
-    """:raises StorageError: it is a folder, or the backup would replace the store itself."""
+    """:raises StorageError: the path is a folder, or the store itself."""
     if path.is_dir():
         raise StorageError(
             f"{path} is a folder", hint=f"name a file in it: {store.command('backup', path / STORE_NAME)}"

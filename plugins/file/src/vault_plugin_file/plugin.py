@@ -1,6 +1,6 @@
-"""The storage backend ``file``: one encrypted file, ``store.vlt``, in a folder of the user's own; and ``awsv file``.
+"""The specs of the storage backend ``file`` (one encrypted file, ``store.vlt``) and of the command ``awsv file``.
 
-This module only describes them; the rest is imported when the store is opened or the command is run.
+The other modules are imported when the store is opened or the command runs.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             options=(
                 Option(
                     name="dir",
-                    help=f"folder that holds {STORE_NAME} (default: awsv's data folder)",
+                    help=f"the folder of {STORE_NAME} (default: awsv's data folder)",
                     parse=folder_text,
                 ),
                 Option(
                     name="anchor",
-                    help="on or off: notice an older or another file in the place of the store (default: on)",
+                    help="on or off: detect an older or different file in place of the store (default: on)",
                     default=True,
                     parse=boolean,
                 ),
@@ -67,7 +67,7 @@ def vault_commands() -> Sequence[CommandSpec]:
     return (
         CommandSpec(
             name="file",
-            summary="make, check, back up and restore the file store",
+            summary="create, check, back up and restore the file store",
             target="vault_plugin_file.commands:command",
         ),
     )

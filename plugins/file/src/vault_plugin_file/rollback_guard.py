@@ -1,14 +1,15 @@
-"""The anchor: what this machine remembers of stores, so that an older or another file in a store's place is noticed.
+"""Rollback protection: this machine remembers the stores that it has seen, and notices an older or a different file.
 
-An older copy of a whole file is authentic; only a memory outside of the file can tell. Two kinds of small files lie in
-the user's state folder. One for each *store*, by its identity, holds the newest state that was seen of it, wherever it
-lay: whoever moves a folder, puts a link into its path or copies it leaves nothing behind. One for each *place*, by the
-name that the user gives it and by the one that links lead to, holds which store lies there; it changes only when that
-becomes another one, so the two never have to be written together. Whoever can change both folders wins.
+An older copy of a whole file is authentic; only a record outside the file can reveal it. The user's state folder has
+two kinds of small files, the *anchors*. The one of a *store*, named by the store's identity, records the newest state
+seen of that store at any path, so a store that is moved, linked or copied is still recognised. The one of a *place*,
+named by the path that the user gives and by the path with links resolved, records which store is there. It changes only
+when a different store is put there, so the two files never have to be written together. An attacker who can change both
+folders is not detected.
 
 The newest state is written after the store's own write is durable, so a crash between the two leaves a store that is
-newer than its anchor, which is no alarm. No trouble with the anchor itself ever stops a read or fails a write: it is
-told, once.
+newer than its anchor, which raises no alarm. A failure of an anchor never stops a read and never fails a write: the
+user sees one warning.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from pathlib import Path
 from vault_core import vlt
 from vault_core.api import StorageError, StorageUnavailable, StoreContext
 from vault_plugin_file import vlt_file
-from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 
 _LIMIT = 4096
 _PATIENCE = 1.0
-"""Seconds to wait for another process at the anchor: it is held for a few milliseconds, and not worth more."""
+"""Seconds to wait for the lock of an anchor, which another process holds for a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """One state of one store, told apart from every other one."""
+class StoreState:
+    """What identifies one state of one store."""
 
     store: bytes
     """The store's identity."""
@@ -46,8 +47,8 @@ class Mark:
         return vlt.canonical({"format": 1, **value})
 
     @classmethod
-    def parse(cls, data: bytes) -> Mark:
-        """:raises ValueError: nothing that :meth:`to_bytes` made."""
+    def parse(cls, data: bytes) -> StoreState:
+        """:raises ValueError: ``data`` is not output of :meth:`to_bytes`."""
         found = vlt.fields(vlt.parse_canonical(data, "it"), ("epoch", "format", "mac", "store"), "it")
         vlt.integer(found["format"], "format", least=1, most=1)
         return cls(
@@ -57,60 +58,60 @@ class Mark:
         )
 
 
-class Verdict(enum.Enum):
-    """What a store's file is, beside its anchor."""
+class RollbackStatus(enum.Enum):
+    """How a store's file compares with its anchors."""
 
     UNKNOWN = "none"
-    """Nothing is remembered of this store, nor of this place."""
+    """There is no anchor of this store, nor of this place."""
     SAME = "same"
     NEWER = "newer"
-    """Somebody else wrote it, or a crash came before the anchor."""
+    """Another machine wrote it, or a crash came before the anchor was written."""
     OLDER = "older"
     FORK = "fork"
-    """As old as the anchor, with other content: two machines wrote it, and one of the writes won."""
+    """The same number of writes as the anchor, but other content: two machines wrote it, and one of the writes won."""
     REPLACED = "replaced"
     GONE = "gone"
 
     @property
     def trusted(self) -> bool:
-        """Whether it may be written, and be remembered."""
-        return self in (Verdict.UNKNOWN, Verdict.SAME, Verdict.NEWER)
+        """Whether the file may be written, and its state recorded."""
+        return self in (RollbackStatus.UNKNOWN, RollbackStatus.SAME, RollbackStatus.NEWER)
 
 
-def judge(newest: Mark | None, found: Mark) -> Verdict:
+def compare(newest: StoreState | None, state: StoreState) -> RollbackStatus:
     """Compare a state of a store with the newest one that was seen of it."""
     if newest is None:
-        return Verdict.UNKNOWN
-    if found.epoch != newest.epoch:
-        return Verdict.NEWER if found.epoch > newest.epoch else Verdict.OLDER
-    return Verdict.SAME if found.mac == newest.mac else Verdict.FORK
+        return RollbackStatus.UNKNOWN
+    if state.epoch != newest.epoch:
+        return RollbackStatus.NEWER if state.epoch > newest.epoch else RollbackStatus.OLDER
+    return RollbackStatus.SAME if state.mac == newest.mac else RollbackStatus.FORK
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of a place, and of one store."""
+    """The anchors of one place and of one store."""
 
     here: frozenset[bytes]
-    """The identities of the stores that lay in this place; several where its names disagree."""
+    """The identities of the stores recorded for this place; more than one if the anchors of its paths disagree."""
     store: bytes | None
-    """Whose newest state was looked up."""
-    newest: Mark | None
-    settled: bool
-    """Everything that there is to remember has a file of its own."""
+    """The store whose newest state was looked up."""
+    newest: StoreState | None
+    complete: bool
+    """The store and each path of the place have an anchor."""
 
-    def judge(self, found: Mark | None) -> Verdict:
-        """Compare a file with it."""
-        if found is None:
-            return Verdict.GONE if self.here else Verdict.UNKNOWN
-        if self.here - {found.store}:
-            return Verdict.REPLACED
-        return judge(self.newest, found)
+    def compare(self, state: StoreState | None) -> RollbackStatus:
+        """Compare a file's state with the anchors; None: the file does not exist."""
+        if state is None:
+            return RollbackStatus.GONE if self.here else RollbackStatus.UNKNOWN
+        if self.here - {state.store}:
+            return RollbackStatus.REPLACED
+        return compare(self.newest, state)
 
 
-class Anchor:
-    """What is remembered of the store at one path, and of that store anywhere else.
+class RollbackGuard:
+    """The anchors of the store at one path, and of the same store at any other path.
 
-    :param path: of the store's file.
+    :param path: the path of the store's file.
     """
 
     def __init__(self, ctx: StoreContext, path: Path) -> None:
@@ -119,133 +120,137 @@ class Anchor:
         self._folder = ctx.state_dir / "anchors"
         names = (os.path.realpath(path.parent) + os.sep + path.name, str(path.absolute()))
         self._places = [self._file(hashlib.sha256(os.fsencode(name)).hexdigest()[:32]) for name in dict.fromkeys(names)]
-        self._told: set[str] = set()
+        self._warnings: set[str] = set()
         self.enabled = bool(ctx.options.get("anchor", True))
         self.path = self._places[0].path
-        """Of the file that remembers which store lies here."""
+        """The anchor that records which store is at this path."""
         self.damaged = False
-        """Something was there at the last :meth:`read`, and could not be used."""
+        """Whether the last :meth:`read` found an anchor that could not be used."""
 
-    def _file(self, name: str) -> SafeFile:
-        return SafeFile(self._folder, f"{name}.json", limit=_LIMIT, patience=_PATIENCE)
+    def _file(self, name: str) -> AtomicFile:
+        return AtomicFile(self._folder, f"{name}.json", limit=_LIMIT, patience=_PATIENCE)
 
-    def _newest_of(self, store: bytes) -> SafeFile:
+    def _newest_of(self, store: bytes) -> AtomicFile:
         return self._file(f"store-{store.hex()}")
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def read(self, store: bytes | None = None) -> Memory:
-        """What is remembered; nothing where the anchor is off, or damaged (which is told).
+        """Read the anchors. The result is empty if they are off, or damaged (with a warning).
 
-        :param store: whose newest state to look up; None: that of the store which lay here.
+        :param store: the store whose newest state to look up; None: the store recorded for this place.
         """
         self.damaged = False
         if not self.enabled:
-            return Memory(frozenset(), store, None, settled=True)
-        places = [mark for mark in map(self._mark, self._places) if mark is not None]
+            return Memory(frozenset(), store, None, complete=True)
+        places = [state for state in map(self._read_state, self._places) if state is not None]
         if store is None and places:
             store = places[0].store
-        newest = self._mark(self._newest_of(store)) if store is not None else None
-        settled = newest is not None and len(places) == len(self._places)
+        newest = self._read_state(self._newest_of(store)) if store is not None else None
+        complete = newest is not None and len(places) == len(self._places)
         if newest is None and store is not None:
             newest = self._newest_at_any_place(store)
-        return Memory(frozenset(mark.store for mark in places), store, newest, settled)
+        return Memory(frozenset(state.store for state in places), store, newest, complete)
 
-    def _mark(self, file: SafeFile) -> Mark | None:
+    def _read_state(self, file: AtomicFile) -> StoreState | None:
         try:
             data = file.read()
-            return Mark.parse(data) if data is not None else None
+            return StoreState.parse(data) if data is not None else None
         except StorageError as error:
             reason = error.message
         except ValueError as error:
             reason = f"{file.path} is damaged: {error}"
         self.damaged = True
-        self._tell(f"whether {self._where} is its newest state cannot be told: {reason} (the next write mends it)")
+        self._warn(f"cannot check whether {self._where} is its newest state: {reason} (the next write repairs this)")
         return None
 
-    def _newest_at_any_place(self, store: bytes) -> Mark | None:
-        """Of a store without a file of its own, as version 0.1.0 left it: it kept the newest state with the place."""
-        found: list[Mark] = []
+    def _newest_at_any_place(self, store: bytes) -> StoreState | None:
+        """The newest state of a store that has no anchor: version 0.1.0 recorded it in the anchors of places only."""
+        states: list[StoreState] = []
         names: list[str] = []
-        with contextlib.suppress(OSError):  # there is no folder yet, or it is closed to us
-            names = os.listdir(self._folder)  # noqa: PTH208 - names only: SafeFile opens them
+        with contextlib.suppress(OSError):  # the folder does not exist, or cannot be read
+            names = os.listdir(self._folder)  # noqa: PTH208 - names only: AtomicFile opens them
         for name in names:
-            with contextlib.suppress(StorageError, ValueError):  # told where that place is looked at
+            with contextlib.suppress(StorageError, ValueError):  # reading that place's own store warns about it
                 if name.endswith(".json"):
-                    found.append(Mark.parse(self._file(name.removesuffix(".json")).read() or b""))
-        return max((mark for mark in found if mark.store == store), key=lambda mark: mark.epoch, default=None)
+                    states.append(StoreState.parse(self._file(name.removesuffix(".json")).read() or b""))
+        return max((state for state in states if state.store == store), key=lambda state: state.epoch, default=None)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def advance(self, mark: Mark) -> None:
-        """Remember what a read has found, unless more is remembered by now. Never complains: nothing was written."""
+    def advance(self, state: StoreState) -> None:
+        """Record the state that was read, unless a newer one is recorded. Without a warning: no write is at stake."""
         if self.enabled and not self.damaged:
-            forward = (Verdict.UNKNOWN, Verdict.NEWER)
-            self._write(self._newest_of(mark.store), mark, lambda found: judge(found, mark) in forward, mend=False)
+            forward = (RollbackStatus.UNKNOWN, RollbackStatus.NEWER)
+            self._write(self._newest_of(state.store), state, lambda old: compare(old, state) in forward, repair=False)
             for place in self._places:
-                self._write(place, mark, lambda found: found is None, mend=False)
+                self._write(place, state, lambda old: old is None, repair=False)
 
-    def pin(self, mark: Mark) -> None:
-        """Remember what was written; where that is impossible, it is told."""
-        reason = self._settle(mark, lambda found: judge(found, mark) is not Verdict.OLDER)
+    def pin(self, state: StoreState) -> None:
+        """Record the state that was written; warn if that fails."""
+        reason = self._record(state, lambda old: compare(old, state) is not RollbackStatus.OLDER)
         if reason is not None:
-            self._tell(f"{self._where} is written, but an older copy of it would not be noticed: {reason}")
+            self._warn(f"{self._where} was written, but an older copy of it would not be noticed: {reason}")
 
-    def accept(self, mark: Mark, verdict: Verdict) -> None:
-        """Remember what a person has accepted, and no more than that.
+    def accept(self, state: StoreState, status: RollbackStatus) -> None:
+        """Record a state that the user has accepted.
 
-        :param verdict: what they accept: another store in this place may still be an older copy of itself.
-        :raises StorageUnavailable: that cannot be written.
+        :param status: what the user accepts. With ``REPLACED``, the newest state recorded for that store stays: it may
+            be an older copy of itself.
+        :raises StorageUnavailable: the anchors cannot be written.
         """
-        is_place = verdict is Verdict.REPLACED
-        reason = self._settle(mark, lambda found: not (is_place and found))
+        is_place = status is RollbackStatus.REPLACED
+        reason = self._record(state, lambda old: not (is_place and old))
         if reason is not None:
-            raise StorageUnavailable(f"what was accepted cannot be remembered: {reason}")
+            raise StorageUnavailable(f"the accepted state cannot be recorded: {reason}")
 
     def forget(self) -> None:
-        """Remember no store in this place. The newest state of the one that lay here stays known.
+        """Delete the anchors of this place. The newest state of the store that was here stays recorded.
 
-        :raises StorageError: that cannot be written.
+        :raises StorageError: they cannot be deleted.
         """
         for place in self._places if self.enabled else ():
             if os.path.lexists(place.path):
                 with place.locked(self._ctx.check) as file:
                     file.remove()
 
-    def _settle(self, mark: Mark, replaces: Callable[[Mark | None], bool]) -> str | None:
-        """The newest state and the place; None, or why they could not be written."""
+    def _record(self, state: StoreState, replaces: Callable[[StoreState | None], bool]) -> str | None:
+        """Write the anchors of the store and of the place; None, or why one could not be written."""
         if not self.enabled:
             return None
-        reasons = [self._write(self._newest_of(mark.store), mark, replaces, mend=True)]
+        reasons = [self._write(self._newest_of(state.store), state, replaces, repair=True)]
         for place in self._places:
-            reasons.append(self._write(place, mark, lambda found: not found or found.store != mark.store, mend=True))
+            reasons.append(self._write(place, state, lambda old: not old or old.store != state.store, repair=True))
         return next((reason for reason in reasons if reason is not None), None)
 
-    def _write(self, file: SafeFile, mark: Mark, replaces: Callable[[Mark | None], bool], *, mend: bool) -> str | None:
-        """Have a file hold ``mark``, where it is to replace what is there; None, or why it could not be written.
+    def _write(
+        self, file: AtomicFile, state: StoreState, replaces: Callable[[StoreState | None], bool], *, repair: bool
+    ) -> str | None:
+        """Write ``state`` into an anchor if ``replaces`` says so; None, or why it could not be written.
 
-        :param mend: replace what cannot be read.
+        :param replaces: whether the recorded state (None: there is none) is to be replaced.
+        :param repair: replace an anchor that cannot be read.
         """
 
-        def due(there: SafeFile | LockedFile) -> bool:
+        def due(current: AtomicFile | LockedFile) -> bool:
             try:
-                data = there.read()
-                return replaces(Mark.parse(data) if data is not None else None)
+                data = current.read()
+                return replaces(StoreState.parse(data) if data is not None else None)
             except (StorageError, ValueError):
-                return mend
+                return repair
 
         try:
             if due(file):
                 with file.locked(self._ctx.check) as locked:
                     if due(locked):
-                        locked.replace(mark.to_bytes())
+                        locked.replace(state.to_bytes())
         except StorageError as error:
             return error.message
         except Unconfirmed as error:
             return str(error).lower()
         return None
 
-    def _tell(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
+    def _warn(self, message: str) -> None:
+        if message not in self._warnings:
+            self._warnings.add(message)
             self._ctx.notify(message)

@@ -1,4 +1,4 @@
-"""What can be told of a store without opening it: nobody is asked, and nothing is proven."""
+"""What can be read from a store without unlocking it. Nothing is authenticated."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 from vault_core import vlt
 from vault_plugin_file import vlt_file
-from vault_plugin_file.rollback_guard import Verdict
+from vault_plugin_file.rollback_guard import RollbackStatus
 from vault_plugin_file.store import StoreFile
 
 _ANCHOR = {
-    Verdict.UNKNOWN: "nothing remembered yet",
-    Verdict.SAME: "this is the newest state that this machine has seen",
-    Verdict.NEWER: "newer than this machine has seen",
-    Verdict.OLDER: "OLDER than this machine has seen: awsv file accept --older, if that is meant",
-    Verdict.FORK: "NOT the copy that this machine has seen last: awsv file accept --fork, if that is meant",
-    Verdict.REPLACED: "ANOTHER store than this machine remembers: awsv file accept --replaced, if that is meant",
-    Verdict.GONE: "GONE: awsv file restore BACKUP, or awsv file accept --replaced to start anew",
+    RollbackStatus.UNKNOWN: "nothing recorded yet",
+    RollbackStatus.SAME: "this is the newest state that this machine has seen",
+    RollbackStatus.NEWER: "newer than this machine has seen",
+    RollbackStatus.OLDER: "OLDER than this machine has seen; if that is intended: awsv file accept --older",
+    RollbackStatus.FORK: "a FORK of the copy that this machine saw last; if that is intended: awsv file accept --fork",
+    RollbackStatus.REPLACED: "a DIFFERENT store than recorded; if that is intended: awsv file accept --replaced",
+    RollbackStatus.GONE: "GONE: awsv file restore BACKUP, or awsv file accept --replaced to start over",
 }
 
 
 def status(store: StoreFile) -> dict[str, Any]:
     """The facts, as ``awsv file status --json`` prints them (plugins/file/README.md)."""
-    envelope, verdict = store.glance()
-    anchor: dict[str, Any] = {"state": verdict.value, "path": str(store.anchor.path)}
-    if store.anchor.damaged:
+    envelope, rollback_status = store.glance()
+    anchor: dict[str, Any] = {"state": rollback_status.value, "path": str(store.rollback_guard.path)}
+    if store.rollback_guard.damaged:
         anchor["state"] = "damaged"
-    if not store.anchor.enabled:
+    if not store.rollback_guard.enabled:
         anchor["state"] = "off"
     facts: dict[str, Any] = {"path": store.where, "exists": envelope is not None, "anchor": anchor}
     if envelope is None:
@@ -66,25 +66,25 @@ def _mode(path: Path) -> str:
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
-    """The facts for a person, but for the slots."""
-    anchor = facts["anchor"]["state"]
-    told = next((text for verdict, text in _ANCHOR.items() if verdict.value == anchor), anchor)
-    found = [f"Store:        {facts['path']}"]
+    """The facts as lines of text, without the slots."""
+    state = facts["anchor"]["state"]
+    anchor = next((text for status, text in _ANCHOR.items() if status.value == state), state)
+    store = f"Store:        {facts['path']}"
     if not facts["exists"]:
-        return [*found, "              no file is there", f"Anchor:       {told}"]
-    recovery = "with recovery key" if facts["recovery"] else "no recovery"
+        return [store, "              the file does not exist", f"Anchor:       {anchor}"]
+    recovery = "with recovery key" if facts["recovery"] else "no recovery key"
     return [
-        *found,
+        store,
         f"Format:       {facts['format']}, {counted(facts['bytes'], 'byte')}, {counted(facts['writes'], 'write')}",
         f"Permissions:  folder {facts['folder_mode']}, file {facts['file_mode']}",
-        f"Ways in:      {facts['ways_in']} ({recovery})",
-        f"Anchor:       {told}",
+        f"Slots:        {facts['ways_in']} ({recovery})",
+        f"Anchor:       {anchor}",
     ]
 
 
 def row(slot: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    """One slot for a person: id, type, label, sources, what a guess costs."""
-    costs = ", ".join(_cost(kdf) for kdf in slot["kdf"]) or "none needed (a random key)"
+    """One slot as a row of the table: id, type, label, sources, cost of a guess."""
+    costs = ", ".join(_cost(kdf) for kdf in slot["kdf"]) or "- (a random key)"
     return slot["id"], slot["type"], slot["label"] or "-", ", ".join(slot["sources"]) or "-", costs
 
 
@@ -92,7 +92,7 @@ def _cost(kdf: dict[str, Any]) -> str:
     match kdf:
         case {"alg": "argon2id", "m": memory, "t": passes, "p": lanes}:
             today = vlt.Argon2id()
-            less = " (less than new slots get)" if memory * passes < today.memory * today.passes else ""
+            less = " (less than new slots)" if memory * passes < today.memory * today.passes else ""
             return (
                 f"argon2id {memory / 1024:g} MiB, {counted(passes, 'pass', 'passes')}, {counted(lanes, 'lane')}{less}"
             )

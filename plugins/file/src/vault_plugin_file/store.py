@@ -1,8 +1,8 @@
-"""The store's file as one object: read without a lock, changed under one, and compared with its anchor.
+"""The store's file: read without a lock, changed under one, and checked by the rollback guard.
 
-The passphrase is asked for at most once, at the first need, and never while the lock is held. The index is decrypted
-once per state of the file. A file that is older than what this machine remembers is read where a person sees the line
-that says so, and not written; another store in the place of the one remembered is neither.
+The user is asked for the passphrase at most once, when it is first needed, and never while the lock is held. The index
+is decrypted once per state of the file. A file that is older than the state this machine has recorded is read only if
+the user sees a warning, and never written. A different store than the recorded one is neither read nor written.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from vault_core.api import (
 )
 from vault_core.vlt import Argon2id, KeySlots, NewerFormat, SlotTable
 from vault_plugin_file import vlt_file
-from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 from vault_plugin_file.location import STORE_NAME
-from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict
+from vault_plugin_file.rollback_guard import Memory, RollbackGuard, RollbackStatus, StoreState
 
-_TRIES = 5  # a write starts again when the store was created or got another key meanwhile
+_TRIES = 5  # a write is retried if the store was created, or its data key changed, in the meantime
 
 Entries = Mapping[str, vlt_file.Entry]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state of the file, proven and readable."""
+    """One authenticated, decrypted state of the file."""
 
     data: bytes
     table: SlotTable
@@ -43,113 +43,113 @@ class State:
     entries: Entries
 
     @property
-    def mark(self) -> Mark:
-        return Mark(self.table.store, self.epoch, vlt_file.header_mac(self.data))
+    def store_state(self) -> StoreState:
+        return StoreState(self.table.store, self.epoch, vlt_file.header_mac(self.data))
 
 
 Change = Callable[[State], State | None]
-"""From the state under the lock to the one to write (its table, DEK and entries count), or None to leave it."""
+"""From the state read under the lock to the state to write (its table, DEK and entries are used); None: no write."""
 
 
 class _NeedsUnlock(Exception):
-    """The key that we have is not this file's; nobody may be asked while the lock is held."""
+    """The known key does not open this file, and the user must not be asked while the lock is held."""
 
 
 class StoreFile:
     """The store in one folder.
 
-    :param folder: absolute; made at the first write.
-    :param cost: of the key derivation of slots that are made here; None means the default.
+    :param folder: an absolute path; created by the first write.
+    :param cost: the cost of the key derivation of new slots; None: the default.
     """
 
     def __init__(self, ctx: StoreContext, folder: Path, *, cost: Argon2id | None = None) -> None:
         self.ctx = ctx
-        self.file = SafeFile(folder, STORE_NAME, limit=vlt_file.MAX_FILE)
+        self.file = AtomicFile(folder, STORE_NAME, limit=vlt_file.MAX_FILE)
         self.where = str(self.file.path)
-        self.anchor = Anchor(ctx, self.file.path)
+        self.rollback_guard = RollbackGuard(ctx, self.file.path)
         self.key_slots: KeySlots = ctx.key_slots(self.where, cost=cost)
         self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
-        self._told: set[Verdict] = set()
-        self._tried: Mark | None = None
+        self._reported: set[RollbackStatus] = set()
+        self._recorded: StoreState | None = None
 
     def close(self) -> None:
-        """Forget the key and what was read."""
+        """Forget the key and the decrypted state."""
         self._key = self._seen = None
         self.key_slots.forget()
 
     def missing(self) -> StorageUnavailable:
-        """The error of whoever needs a store where there is none."""
+        """The error for an operation that needs a store if none exists."""
         return StorageUnavailable(f"there is no store at {self.where} yet", hint=self.command("init"))
 
     def command(self, words: str, *operands: Path) -> str:
-        """The line that runs a command of ``awsv file`` on this store."""
+        """The command line of a command of ``awsv file`` for this store."""
         backend = "" if self.ctx.store == "file" else f" --backend {self.ctx.store}"
         return command_line(f"awsv file {words}{backend}", *operands)
 
-    def accepting(self, verdict: Verdict) -> str:
-        """The line that has this machine remember the store as it is."""
-        return self.command(f"accept --{verdict.value}")
+    def accepting(self, status: RollbackStatus) -> str:
+        """The command line that accepts the store as it is."""
+        return self.command(f"accept --{status.value}")
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def read(self, *, whole: bool = True) -> State | None:
-        """The state of the file now, or None where there is none and none is remembered.
+        """The current state of the file; None if the file does not exist and no store is recorded for its place.
 
-        :param whole: have every entry's form checked; else each when it is looked up, which takes the time of one.
-        :raises StorageError: it is damaged, refused, or not the store that this machine remembers.
-        :raises PassphraseError: it cannot be opened.
+        :param whole: check the form of every entry; else of each entry that is looked up, which is faster for one.
+        :raises StorageError: the file is damaged, refused, or not the store that this machine has recorded.
+        :raises PassphraseError: the store cannot be unlocked.
         """
-        envelope, verdict, memory = self._compare(self.file.read)
-        self._refuse_place(verdict)
+        envelope, status, memory = self._compare(self.file.read)
+        self._refuse_place(status)
         if envelope is None:
             return None
-        if not verdict.trusted:
-            self._suspect(verdict)
+        if not status.trusted:
+            self._suspect(status)
         state = self.decode(envelope, ask=True, whole=whole)
-        if verdict.trusted and not (memory.settled and verdict is Verdict.SAME):
-            self._remember(state.mark)
+        if status.trusted and not (memory.complete and status is RollbackStatus.SAME):
+            self._record(state.store_state)
         return state
 
-    def _remember(self, mark: Mark) -> None:
-        """Once for each state: where it cannot be written down, reading is not to cost more each time."""
-        if self.anchor.enabled and mark != self._tried:
-            self._tried = mark
-            if self.file.settle():
-                self.anchor.advance(mark)
+    def _record(self, state: StoreState) -> None:
+        """Record a state that was read; try once for each state, so a failure does not slow down every read."""
+        if self.rollback_guard.enabled and state != self._recorded:
+            self._recorded = state
+            if self.file.sync_folder():
+                self.rollback_guard.advance(state)
 
-    def look(self) -> tuple[vlt_file.Envelope | None, Verdict]:
-        """What can be seen without a key: the file's form, and how it stands to its anchor.
+    def look(self) -> tuple[vlt_file.Envelope | None, RollbackStatus]:
+        """What can be read without a key: the parsed file, and how it compares with its anchors.
 
-        :raises StorageError: as :meth:`read`.
+        :raises StorageError: see :meth:`read`.
         """
-        envelope, verdict = self.glance()
-        self._refuse_place(verdict)
-        return envelope, verdict
+        envelope, status = self.glance()
+        self._refuse_place(status)
+        return envelope, status
 
-    def glance(self) -> tuple[vlt_file.Envelope | None, Verdict]:
-        """As :meth:`look`, for who goes on with a store that is gone or replaced."""
+    def glance(self) -> tuple[vlt_file.Envelope | None, RollbackStatus]:
+        """Like :meth:`look`, but without an error for a store that is gone or replaced."""
         return self._compare(self.file.read)[:2]
 
-    def _compare(self, read: Callable[[], bytes | None]) -> tuple[vlt_file.Envelope | None, Verdict, Memory]:
+    def _compare(self, read: Callable[[], bytes | None]) -> tuple[vlt_file.Envelope | None, RollbackStatus, Memory]:
         store: bytes | None = None
         for _ in range(_TRIES):
-            # The anchor first: what it remembers is on disk, so the file that is read after it can only be newer.
-            memory = self.anchor.read(store)
+            # The anchors first: a state that they record is on disk, so a file that is read later is as new or newer.
+            memory = self.rollback_guard.read(store)
             data = read()
             envelope = None if data is None else self.parse(data)
-            found = None if envelope is None else mark_of(envelope)
-            verdict = memory.judge(found)
-            if found is not None and self.anchor.enabled and found.store != memory.store:
-                store = found.store  # its newest state has to be read before the file
-            elif verdict.trusted or self.anchor.read(store) == memory:
+            state = None if envelope is None else state_of(envelope)
+            status = memory.compare(state)
+            if state is not None and self.rollback_guard.enabled and state.store != memory.store:
+                store = state.store  # the anchor of this store has to be read before the file
+            elif status.trusted or self.rollback_guard.read(store) == memory:
                 break
-        return envelope, verdict, memory
+        return envelope, status, memory
 
     def parse(self, data: bytes) -> vlt_file.Envelope:
-        """The form of a file in this place; see :func:`container.parse`.
+        """Parse the file's bytes; see :func:`vlt_file.parse`.
 
-        :raises StorageCorrupt: it is damaged, or no store.
+        :raises StorageCorrupt: the file is damaged, or not a store.
         """
         try:
             return vlt_file.parse(data)
@@ -157,7 +157,7 @@ class StoreFile:
             refuse(self.where, error)
 
     def decode(self, envelope: vlt_file.Envelope, *, ask: bool, whole: bool = True) -> State:
-        """Open a file of the right form; ``whole`` as in :meth:`read`."""
+        """Unlock and decrypt a parsed file; for ``whole`` see :meth:`read`."""
         data = envelope.data
         if self._seen is None or self._seen.data != data:
             dek = self._unlock(envelope, ask)
@@ -187,28 +187,28 @@ class StoreFile:
         return self._key[1]
 
     def open_with(self, dek: Secret) -> None:
-        """Use a key that the caller has, in place of asking for one.
+        """Use a data key that the caller has, instead of unlocking a slot.
 
-        :raises StorageCorrupt: it is not this store's.
+        :raises StorageCorrupt: it is not the key of this store.
         """
         envelope, _ = self.look()
         if envelope is None or not envelope.made_with(dek):
-            raise StorageCorrupt(f"the key at hand is not that of {self.where}", hint="repeat the command")
+            raise StorageCorrupt(f"the known data key does not open {self.where}", hint="repeat the command")
         self._key = (envelope.table.store, dek)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def update(self, change: Change, *, create: bool) -> State:
-        """Apply a change to whatever state the file is in once the lock is held.
+        """Apply a change to the state of the file that is read under the lock.
 
-        :param create: make the store where there is none.
-        :raises StorageError: it cannot be written, or must not: see the module.
+        :param create: create the store if it does not exist.
+        :raises StorageError: the file cannot be written, or must not be: see the module.
         """
         fresh: tuple[SlotTable, Secret] | None = None
         for _ in range(_TRIES):
-            envelope, verdict = self.look()
+            envelope, status = self.look()
             if envelope is not None:
-                self._refuse_write(verdict)
+                self._refuse_write(status)
                 self.decode(envelope, ask=True)
                 self.key_slots.prepare_upgrade()
             elif fresh is None and create:
@@ -221,15 +221,15 @@ class StoreFile:
         raise StorageUnavailable(f"{self.where} keeps changing its key", hint="repeat the command")
 
     def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[SlotTable, Secret] | None) -> State:
-        envelope, verdict, _ = self._compare(file.read)
-        self._refuse_place(verdict)
+        envelope, status, _ = self._compare(file.read)
+        self._refuse_place(status)
         if envelope is not None:
             state = self.decode(envelope, ask=False)
-            self._refuse_write(verdict)
+            self._refuse_write(status)
         elif fresh is not None:
             state = State(b"", *fresh, epoch=0, entries={})
         else:
-            raise StorageUnavailable(f"{self.where} disappeared", hint="look where it went before you write again")
+            raise StorageUnavailable(f"{self.where} disappeared", hint="find out why before you write again")
         changed = change(state)
         if changed is None:
             return state
@@ -238,78 +238,78 @@ class StoreFile:
         return written
 
     def write(self, file: LockedFile, state: State) -> State:
-        """Write a state as the next epoch, and remember it."""
+        """Write a state as the next epoch, and record it in the anchors."""
         epoch = state.epoch + 1
         if epoch > vlt_file.MAX_EPOCH:
-            raise StorageError(f"{self.where} was written as often as its format can count", hint="make a new store")
+            raise StorageError(f"{self.where} cannot count any more writes", hint="create a new store")
         try:
             data = vlt_file.encode(state.table, state.dek, epoch, state.entries)
         except ValueError as error:
             raise StorageError(f"{self.where} is full: {error}", hint="remove entries, or use a second store") from None
-        self.key_slots.proven(state.table)  # before it is there: whether it is may never be known
+        self.key_slots.proven(state.table)  # before the write, whose outcome may be unknown
         try:
             file.replace(data)
         except Unconfirmed as error:
-            self._tell_outcome(file, data, epoch, str(error))
+            self._raise_unconfirmed(file, data, epoch, str(error))
         self._key = (state.table.store, state.dek)
         self._seen = replace(state, data=data, epoch=epoch)
-        self.anchor.pin(self._seen.mark)
+        self.rollback_guard.pin(self._seen.store_state)
         return self._seen
 
-    def _tell_outcome(self, file: LockedFile, data: bytes, epoch: int, reason: str) -> NoReturn:
-        """The write failed when the new file may already have been in place: say which one is on disk."""
+    def _raise_unconfirmed(self, file: LockedFile, data: bytes, epoch: int, reason: str) -> NoReturn:
+        """The write failed when the new file may already have been in place: report which state is on disk."""
         try:
-            found = file.read()
+            current = file.read()
         except StorageError:
-            state = "what is on disk now cannot be read"
+            state = "the file on disk cannot be read now"
         else:
-            state = f"the new state (write {epoch}) is on disk" if found == data else "the old state is on disk"
+            state = f"the new state (write {epoch}) is on disk" if current == data else "the old state is on disk"
         raise StorageUnavailable(
             f"writing {self.where} failed at the end ({reason.lower()}): {state}, and may not survive a power failure",
-            hint="check the disk, then look whether the change is there before you repeat it",
+            hint="check the disk, then check whether the change was made before you repeat it",
         ) from None
 
-    # -- what the anchor has to say ------------------------------------------------------------------------------------
+    # -- reports of the rollback guard ---------------------------------------------------------------------------------
 
-    def _suspect(self, verdict: Verdict) -> None:
-        if verdict not in self._told:
-            self.ctx.suspect(self._suspicion(verdict), hint=self.accepting(verdict))
-            self._told.add(verdict)
+    def _suspect(self, status: RollbackStatus) -> None:
+        if status not in self._reported:
+            self.ctx.suspect(self._suspicion(status), hint=self.accepting(status))
+            self._reported.add(status)
 
-    def _refuse_write(self, verdict: Verdict) -> None:
-        if not verdict.trusted:
+    def _refuse_write(self, status: RollbackStatus) -> None:
+        if not status.trusted:
             raise StorageDenied(
-                f"{self._suspicion(verdict)}, and a write would lose what is only there; nothing was changed",
-                hint=f"bring the newest copy back, or, if this one is what you want: {self.accepting(verdict)}",
+                f"{self._suspicion(status)}, and a write would lose the newest copy's changes; nothing was changed",
+                hint=f"put the newest copy back, or, to keep this one: {self.accepting(status)}",
             )
 
-    def _suspicion(self, verdict: Verdict) -> str:
-        if verdict is Verdict.OLDER:
+    def _suspicion(self, status: RollbackStatus) -> str:
+        if status is RollbackStatus.OLDER:
             return f"{self.where} is an older copy than this machine has seen"
-        return f"{self.where} is not the copy that this machine has seen last, but one written at the same time"
+        return f"{self.where} is not the copy that this machine saw last, but a fork of it"
 
-    def _refuse_place(self, verdict: Verdict) -> None:
-        if verdict is Verdict.GONE:
+    def _refuse_place(self, status: RollbackStatus) -> None:
+        if status is RollbackStatus.GONE:
             raise StorageUnavailable(
-                f"{self.where} is gone, and this machine remembers a store there; no new one is made in its place",
-                hint="bring it back ('awsv file restore BACKUP', or mount its disk), or start anew: "
-                + self.accepting(Verdict.REPLACED),
+                f"{self.where} is gone: this machine has recorded a store there, so awsv does not create a new one",
+                hint="put it back ('awsv file restore BACKUP', or mount its disk), or start over: "
+                + self.accepting(RollbackStatus.REPLACED),
             )
-        if verdict is Verdict.REPLACED:
+        if status is RollbackStatus.REPLACED:
             raise StorageDenied(
-                f"{self.where} is another store than this machine remembers there; nothing is read from it",
-                hint=f"bring the right one back, or, if you put it there yourself: {self.accepting(verdict)}",
+                f"{self.where} is a different store than this machine has recorded there; awsv does not read it",
+                hint=f"put the right one back, or, if you put this one there yourself: {self.accepting(status)}",
             )
 
 
 def refuse(where: str, error: ValueError, instead: str | None = None) -> NoReturn:
-    """Say why a file is no store, as an error for people.
+    """Raise the error for a file that is not a valid store.
 
-    :param instead: what to do where the file is not the store itself.
+    :param instead: the hint for a file other than the store itself.
     """
     if isinstance(error, vlt_file.Foreign):
         raise StorageCorrupt(
-            f"{where} is not a store of awsv: {error}",
+            f"{where} is not an awsv store: {error}",
             hint=instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder",
         ) from None
     if isinstance(error, NewerFormat):
@@ -319,6 +319,6 @@ def refuse(where: str, error: ValueError, instead: str | None = None) -> NoRetur
     ) from None
 
 
-def mark_of(envelope: vlt_file.Envelope) -> Mark:
-    """The mark of a file of the right form; not proven yet."""
-    return Mark(envelope.table.store, envelope.epoch, envelope.mac)
+def state_of(envelope: vlt_file.Envelope) -> StoreState:
+    """The state of a parsed file, which is not authenticated yet."""
+    return StoreState(envelope.table.store, envelope.epoch, envelope.mac)

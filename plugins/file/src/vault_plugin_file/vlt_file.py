@@ -1,9 +1,9 @@
 """The bytes of ``store.vlt`` (``docs/file-format.md`` §4), as pure functions.
 
-Reading goes in three steps, each of which trusts only what the one before has shown: :func:`parse` looks at the form,
-:func:`decrypt` needs the key and proves header and payload, :func:`open_entry` opens one entry and no other. Whatever
-is not exactly of the format raises :class:`ValueError` with a reason for people (``vlt.NewerFormat``, a subclass,
-where a newer version wrote it). Nothing is ever repaired.
+Reading has three steps, each of which trusts only what the step before has verified: :func:`parse` checks the form,
+:func:`decrypt` needs the key and authenticates header and payload, :func:`open_entry` opens one entry. Input that is
+not exactly in the format raises :class:`ValueError` with a reason to show the user (its subclass ``NewerFormat`` if a
+newer version wrote the file). Nothing is ever repaired.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MAX_NAME = 900
 
 
 class Foreign(ValueError):
-    """The file is not a store at all."""
+    """The file is not a store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A file of the right form; nothing in it is proven yet."""
+    """A parsed file; nothing in it is authenticated yet."""
 
     table: vlt.SlotTable
     epoch: int
@@ -52,33 +52,33 @@ class Envelope:
 
     @property
     def payload(self) -> memoryview:
-        """Not a copy: of a large store each copy costs as much as its decryption."""
+        """The encrypted payload. A view: a copy of a large payload would take as long as its decryption."""
         return memoryview(self.data)[len(self.signed) + _MAC :]
 
     def made_with(self, dek: Secret) -> bool:
-        """Whether the header was written by somebody who had this key."""
+        """Whether the header was written with this data key."""
         return vlt.same(_header_mac(self.table, dek, self.signed), self.mac)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as the index holds it."""
+    """One entry of the index."""
 
     version: int
-    """The epoch of the write that made it."""
+    """The epoch of the write that made the entry."""
     sealed: str
     """Base64."""
 
 
 class Index(Mapping[str, Entry]):
-    """The entries of a proven payload. Looking one up reads a few rows; whatever needs more than one checks them all.
+    """The entries of an authenticated payload. A look-up reads a few rows; all other operations check every row.
 
-    Names are in order, and neither they nor base64 hold a quote, so a row is found by halving the text. A check of
-    the other rows would make each look-up cost what the whole store costs, and protect from nobody: only who has the
-    data key can make a text that fails it.
+    Names are sorted, and neither they nor base64 contain a quote, so a row is found by binary search in the text. To
+    check the other rows would make each look-up as slow as reading the whole store, and protect against no attack: only
+    an attacker who has the data key could write a malformed row.
 
-    :param text: the index, as the payload holds it.
-    :param epoch: of the write that made it.
+    :param text: the index in the payload.
+    :param epoch: the epoch of the write that made it.
     """
 
     def __init__(self, text: bytes | memoryview, epoch: int) -> None:
@@ -110,9 +110,9 @@ class Index(Mapping[str, Entry]):
         return len(self.whole())
 
     def whole(self) -> dict[str, Entry]:
-        """Every entry, from a text that is canonical to the last byte.
+        """Every entry.
 
-        :raises ValueError: it is not.
+        :raises ValueError: the text is not canonical, or an entry is malformed.
         """
         if self._all is None:
             self._all = _parse_index(bytes(self._text), self._epoch)
@@ -120,19 +120,20 @@ class Index(Mapping[str, Entry]):
 
 
 def is_name(text: str) -> bool:
-    """Whether an entry may have this name."""
+    """Whether this is a valid name of an entry."""
     return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
 
 
 def parse(data: bytes) -> Envelope:
     """Check the form of a whole file.
 
-    :raises Foreign: it is something else.
+    :raises Foreign: the file is not a store.
+    :raises ValueError: it is damaged.
     """
     if len(data) > MAX_FILE:
         raise ValueError(f"it has more than {MAX_FILE} bytes")
     if not data.startswith(MAGIC):
-        raise ValueError("it is truncated") if MAGIC.startswith(data) else Foreign("it does not begin like one")
+        raise ValueError("it is truncated") if MAGIC.startswith(data) else Foreign("it has a different signature")
     if len(data) < _FIXED:
         raise ValueError("it is truncated")
     version, flags = int.from_bytes(data[8:10], "big"), int.from_bytes(data[10:12], "big")
@@ -146,7 +147,7 @@ def parse(data: bytes) -> Envelope:
     end = _FIXED + length
     payload = len(data) - end - _MAC - _TAG
     if payload < _BLOCK or payload % _BLOCK:
-        raise ValueError("it is truncated, or something was added to it")
+        raise ValueError("it is truncated, or bytes were added to it")
     return _parse_header(data, end)
 
 
@@ -164,9 +165,10 @@ def _parse_header(data: bytes, end: int) -> Envelope:
 
 
 def decrypt(envelope: Envelope, dek: Secret) -> Index:
-    """Prove the header and the payload.
+    """Authenticate the header and decrypt the payload.
 
-    :returns: entries by name, read when they are needed; their values stay sealed.
+    :returns: entries by name, parsed when they are needed; their values stay encrypted.
+    :raises ValueError: the header or the payload was changed.
     """
     if not envelope.made_with(dek):
         raise ValueError("its header was changed")
@@ -202,9 +204,9 @@ def _entry(sealed: Any, version: Any, epoch: int) -> Entry:
 
 
 def encode(table: vlt.SlotTable, dek: Secret, epoch: int, entries: Mapping[str, Entry]) -> bytes:
-    """A whole file, with a salt of its own.
+    """The bytes of a whole file, with a fresh salt.
 
-    :raises ValueError: it would be larger than a store may be.
+    :raises ValueError: the file would be too large.
     """
     fsalt = os.urandom(_FSALT)
     header = vlt.canonical({**table.to_json(), "epoch": epoch, "fsalt": vlt.to_base64(fsalt)})
@@ -216,27 +218,27 @@ def encode(table: vlt.SlotTable, dek: Secret, epoch: int, entries: Mapping[str, 
     head = signed + _header_mac(table, dek, signed)
     data = head + vlt.encrypt(_payload_key(table, dek, epoch, fsalt), plaintext, head)
     if len(data) > MAX_FILE:
-        raise ValueError(f"it would have {len(data)} bytes, and a store has at most {MAX_FILE}")
+        raise ValueError(f"it would have {len(data)} bytes, and the limit is {MAX_FILE}")
     return data
 
 
 def seal_entry(table: vlt.SlotTable, dek: Secret, name: str, version: int, value: Secret) -> Entry:
-    """Seal a value as this version of this name in this store."""
+    """Encrypt a value as this version of this name in this store."""
     sealed = vlt.seal(dek.reveal(), _entry_info(table, name, version), value.reveal())
     return Entry(version, vlt.to_base64(sealed))
 
 
 def open_entry(table: vlt.SlotTable, dek: Secret, name: str, entry: Entry) -> Secret:
-    """Open one entry.
+    """Decrypt one entry.
 
-    :raises ValueError: it was made for another name, version or store.
+    :raises ValueError: it is damaged, or was made for another name, version or store.
     """
     sealed = vlt.from_base64(entry.sealed, "it", least=vlt.SEALED_EXTRA + 1, most=MAX_FILE)
     return Secret(vlt.unseal(dek.reveal(), _entry_info(table, name, entry.version), sealed))
 
 
 def header_mac(data: bytes) -> bytes:
-    """The header MAC of a file that :func:`encode` made or :func:`parse` has seen."""
+    """The header MAC of a file that :func:`encode` made or :func:`parse` accepted."""
     end = _FIXED + int.from_bytes(data[12:16], "big")
     return data[end : end + _MAC]
 

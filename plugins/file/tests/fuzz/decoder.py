@@ -88,7 +88,7 @@ def header(data: bytes) -> bool:
 
 
 def index(data: bytes) -> bool:
-    """An index; each entry is found by itself, too."""
+    """An index; each entry is also found by a look-up."""
     try:
         found = vlt_file.Index(data, EPOCH).whole()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What we would log in with: a token where Vault's own programs have it, or what a login takes. Connects to nothing."""
+"""The credentials for the server: a token from where Vault's own programs keep it, or those of a login. Offline."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from vault_plugin_hashicorp.server import ambient, expanded
 
 _TOKEN = re.compile(r"[!-~]+\Z")
 _PASSING = frozenset(("exp", "iat", "jti", "nbf"))
-"""Claims (RFC 7519, section 4.1) that every new token of the same bearer has anew."""
+"""Claims (RFC 7519, section 4.1) that differ in every new token of the same bearer."""
 
 
 def whose(context: Context) -> str:
-    """What decides who we are, without a secret: a digest of the token, or the name to log in with."""
+    """What identifies the user to the server, without a secret: a digest of the token, or the name of the login."""
     options = context.options
     match options["auth"]:
         case "token":
             try:
-                found = found_token(context)
-            except VaultError:  # whoever opens the store is told
-                found = None
-            return "token " + (hashlib.sha256(found.reveal()).hexdigest()[:16] if found else "-")
+                token = find_token(context)
+            except VaultError:  # opening the store reports it
+                token = None
+            return "token " + (hashlib.sha256(token.reveal()).hexdigest()[:16] if token else "-")
         case "approle":
             return json.dumps(["approle", login_mount(context), options["role-id"]])
         case "userpass":
@@ -36,28 +36,28 @@ def whose(context: Context) -> str:
 
 
 def _bearer(context: Context) -> str:
-    """For whom the JSON web token in the file is: a digest of its claims. The file may be somebody else's the next
-    time: that of a runner's next job, say."""
+    """The bearer of the JSON web token in the file: a digest of its claims. The next token in the file may belong to
+    another bearer, such as the next job of a CI runner."""
     try:
         text = content(context, "jwt-file")
-    except VaultError:  # whoever opens the store is told
+    except VaultError:  # opening the store reports it
         return "-"
     try:
         payload = text.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         text = json.dumps({name: claims[name] for name in claims if name not in _PASSING}, sort_keys=True)
-    except (ValueError, LookupError, TypeError):  # no such token: the server is going to say so
+    except (ValueError, LookupError, TypeError):  # not a JSON web token: the server will refuse it
         pass
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def login_mount(context: Context) -> str:
-    """Where the login is mounted: below ``auth/``."""
+    """The mount of the login, below ``auth/``."""
     return str(context.options["auth-mount"] or context.options["auth"])
 
 
-def found_token(context: Context) -> Secret | None:
-    """The token that somebody made: a file that the settings name, the environment, ``~/.vault-token``."""
+def find_token(context: Context) -> Secret | None:
+    """The existing token: from the file that the settings name, the environment or ``~/.vault-token``."""
     named = context.options["token-file"]
     if named:
         return _checked(Secret(content(context, "token-file")), str(named))
@@ -65,7 +65,7 @@ def found_token(context: Context) -> Secret | None:
         return _checked(Secret(text.strip()), "VAULT_TOKEN")
     home = context.environ.get("HOME")
     path = Path(home) / ".vault-token" if home else None
-    if path is None or not os.path.isfile(path):  # noqa: PTH113 - Path's own raises for what cannot be looked at
+    if path is None or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises if the folder is not accessible
         return None
     try:
         return _checked(Secret(path.read_bytes().strip()), str(path))
@@ -73,22 +73,22 @@ def found_token(context: Context) -> Secret | None:
         raise StorageLocked(f"cannot read {path}: {error.strerror}", hint=f"chmod 600 {path}") from None
 
 
-def _checked(found: Secret, where: str) -> Secret | None:
-    if found and not _TOKEN.match(found.reveal().decode("latin-1")):
-        raise ConfigError(f"{where} holds no token: there are blanks or line ends in it")
-    return found or None
+def _checked(token: Secret, where: str) -> Secret | None:
+    if token and not _TOKEN.match(token.reveal().decode("latin-1")):
+        raise ConfigError(f"{where} is not a token: it contains spaces, line ends or invalid characters")
+    return token or None
 
 
 def secret_id(context: Context) -> str | None:
-    """A role may do without one (``bind_secret_id=false``)."""
+    """The secret ID; None if none is set: a role may not need one (``bind_secret_id=false``)."""
     if context.options["secret-id-file"]:
         return content(context, "secret-id-file")
-    given = context.options["secret-id"]
-    return str(given) if given else None
+    value = context.options["secret-id"]
+    return str(value) if value else None
 
 
 def needed(context: Context, option: str) -> str:
-    """The text of an option.
+    """The value of an option.
 
     :raises ConfigError: it is not set.
     """
@@ -100,7 +100,7 @@ def needed(context: Context, option: str) -> str:
 
 
 def content(context: Context, option: str) -> str:
-    """The content of the file that an option names, without blanks around it."""
+    """The content of the file that an option names, without white space around it."""
     path = expanded(context, needed(context, option))
     try:
         return path.read_text(encoding="utf-8").strip()

@@ -1,8 +1,8 @@
-"""The items of one folder of a KV version 2 mount: every write checks and sets.
+"""The items in one folder of a KV version 2 mount. Every write uses check-and-set.
 
-An item is one secret. A deleted one is a *tombstone*: a further version, written with check-and-set like any other,
-and then destroyed with everything before it. Its metadata stay: without them version numbers would begin anew, and a
-write that expects version 3 of the old item could be taken for one of the new. See ADR 0011.
+An item is one secret. A deleted item is a *tombstone*: another version, written with check-and-set, and then destroyed
+together with all earlier versions. Its metadata stay: without them, version numbers would start again at 1, and a write
+that expects version 3 of the old item could overwrite version 3 of a new one. See ADR 0011.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from vault_core.api import (
     StorageUnavailable,
     Version,
 )
-from vault_plugin_hashicorp.answers import inner, text
+from vault_plugin_hashicorp.fields import inner, text
 from vault_plugin_hashicorp.server import shown
 
 if TYPE_CHECKING:
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 
 _CONTENTION_SECONDS = 30.0
 _VISIBLE_SECONDS = 3.0
-"""How far a standby may be behind; what was replaced so often that the server dropped it is waited for in vain."""
+"""How long to wait for a version that a standby may not have yet, or that the server has already dropped."""
 _AT_ONCE = 8
-"""Requests at a time when a folder is listed."""
+"""Concurrent requests when a folder is listed."""
 _DESTROYED_AT_ONCE = 100
-"""Versions; a mount keeps ten of an item unless its operators say otherwise (``max_versions``)."""
+"""Versions; a mount keeps ten of an item unless its operators set another number (``max_versions``)."""
 _PRINTABLE = re.compile(r"[ -~]+\Z")
 _UNSAFE_DOT = re.compile(r"\.(?=\.|/|\Z)")
 
 
 def escape(key: str) -> str:
-    """A key as a path that the server takes as it is: it refuses ``..``, and clients resolve ``.``.
+    """A key as a path that is valid for the server, which refuses ``..``, and for clients, which resolve ``.``.
 
-    A dot that another dot, a slash or the end follows becomes ``D``, which no key holds.
+    A dot before another dot, a slash or the end becomes ``D``, which does not occur in keys.
     """
     return _UNSAFE_DOT.sub("D", key)
 
@@ -62,18 +62,18 @@ def unescape(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is at a path, as it was read."""
+    """The state of a path when it was read."""
 
     number: int
-    """The server's count of versions, deleted ones included; 0: there never was one."""
+    """The server's number of the version, counting deleted ones; 0: there never was a version."""
     created: str
-    """When that version was written, by the server's clock (RFC 3339, nanoseconds)."""
+    """When the version was written, by the server's clock (RFC 3339, nanoseconds)."""
     data: dict[str, Any] | None
-    """None: there is nothing, or not any more."""
+    """None: there is no data, or it was deleted."""
 
     @property
     def version(self) -> Version:
-        # The number alone would begin anew after somebody deleted the metadata.
+        # The number alone would start again at 1 after an operator deletes the metadata.
         return f"{self.number}@{self.created}"
 
     @property
@@ -95,7 +95,7 @@ class State:
 
 
 class Items(StorageBackend):
-    """The items below one folder. May be used from several threads and processes.
+    """The items in one folder. Safe for use by several threads and processes.
 
     :param folder: the folder's path in the mount, without slashes around it.
     """
@@ -107,8 +107,8 @@ class Items(StorageBackend):
     def get(self, key: str) -> Item | None:
         state = self._read(key)
         if state.is_tombstone:
-            # Whoever wrote it did not come as far as destroying what was before.
-            self._destroy(key, state.number, told=False)
+            # The process that wrote it may have died before it destroyed the earlier versions.
+            self._destroy(key, state.number, warn=False)
         if not state.is_there:
             return None
         return Item(value=self._value(key, state), version=state.version, written_by=state.written_by)
@@ -147,25 +147,25 @@ class Items(StorageBackend):
         return f"{self.folder}/{escape(key)}"
 
     def _place(self, key: str) -> str:
-        """Where an item is, for people."""
+        """The item's location, for messages."""
         return f"{self.service.mount}/{self._path(key)} at {self.service.address}"
 
     def _read(self, key: str, number: int | None = None) -> State:
         metadata, data = self.service.read(self._path(key), number)
-        found = metadata.get("version")
-        return State(found if isinstance(found, int) else 0, text(metadata, "created_time"), data)
+        version = metadata.get("version")
+        return State(version if isinstance(version, int) else 0, text(metadata, "created_time"), data)
 
     def _value(self, key: str, state: State) -> Secret:
         value = (state.data or {}).get("value")
         if not isinstance(value, str) or not _PRINTABLE.match(value):
             raise StorageCorrupt(
-                f"the secret {self._place(key)} has no field 'value' that awsv wrote",
-                hint="look at it with 'bao kv get' or 'vault kv get', or remove it with 'awsv remove --force'",
+                f"the secret {self._place(key)} has no valid field 'value'",
+                hint="show it with 'bao kv get' or 'vault kv get', or remove it with 'awsv remove --force'",
             )
         return Secret(value)
 
     def _replace(self, key: str, content: dict[str, Any], expect: Expect, *, only_if_there: bool = False) -> State:
-        """Write the next version over the one that was read, again and again until nobody came in between."""
+        """Write the version after the one that was read; repeat until no other writer came between."""
         content = {**content, **_writer(self.service.identity.display_name)}
         ends = time.monotonic() + _CONTENTION_SECONDS
         while time.monotonic() < ends:
@@ -173,66 +173,66 @@ class Items(StorageBackend):
             if only_if_there and not state.is_there and expect in (ANY, ABSENT):
                 raise _NothingThere
             self._check(key, state, expect)
-            sent = self.service.calls.repeated
+            sent = self.service.client.repeated
             written = self._write(key, content, state.number)
             if written is not None:
                 return State(written["version"], written["created_time"], content)
-            if self.service.calls.repeated != sent and (ours := self._found(key, state.number + 1, content["write"])):
+            if self.service.client.repeated != sent and (ours := self._find(key, state.number + 1, content["write"])):
                 return ours
             time.sleep(secrets.randbelow(50) / 1000)
-        raise StorageUnavailable(f"{self._place(key)} is written by others all the time", hint="try again")
+        raise StorageUnavailable(f"other processes keep changing {self._place(key)}", hint="try again")
 
     def _write(self, key: str, content: dict[str, Any], over: int) -> dict[str, Any] | None:
         """See :meth:`Service.write`.
 
-        :raises StorageUnavailable: among others where it may have been written, which the message says.
+        :raises StorageUnavailable: also if the write may have been executed, which the message says.
         """
-        calls = self.service.calls
-        unanswered = calls.unanswered
+        client = self.service.client
+        unanswered = client.unanswered
         try:
             return self.service.write(self._path(key), content, over)
         except (StorageUnavailable, StorageLocked) as error:
-            if calls.unanswered == unanswered:
+            if client.unanswered == unanswered:
                 raise
             raise StorageUnavailable(
-                f"nobody knows whether {self._place(key)} was written: {error.message}",
-                hint="look at what is there when it answers again, and repeat it if need be",
+                f"{self._place(key)} may or may not have been written: {error.message}",
+                hint="when the server answers again, check the item, and repeat the command if needed",
             ) from None
 
-    def _found(self, key: str, number: int, mark: str) -> State | None:
-        """The version of this number if it is the one with our mark; None if it is another's.
+    def _find(self, key: str, number: int, mark: str) -> State | None:
+        """The version of this number if it has our mark; None if another process wrote it.
 
-        For a write that was refused after an attempt that was never answered: that attempt may be what is there now.
+        For a write that was refused after an attempt without a response: that attempt may have written the version.
 
-        :raises StorageUnavailable: nobody can tell any more.
+        :raises StorageUnavailable: the version was deleted since, so this cannot be decided.
         """
         ends = time.monotonic() + _VISIBLE_SECONDS
         while (state := self._read(key, number)).number == 0 and time.monotonic() < ends:
-            time.sleep(0.1)  # a standby that is behind: the refusal says that there is such a version
+            time.sleep(0.1)  # a standby that lags behind: the refusal proves that the version exists
         if state.data is None:
             raise StorageUnavailable(
-                f"nobody knows whether {self._place(key)} was written: others have written and deleted it since",
-                hint="look at what is there now, and repeat it if need be",
+                f"{self._place(key)} may or may not have been written: other processes wrote and deleted it since",
+                hint="check the item, and repeat the command if needed",
             )
         return state if state.data.get("write") == mark else None
 
     def _check(self, key: str, state: State, expect: Expect) -> None:
-        """:raises StorageConflict: something else than ``expect`` is there."""
+        """:raises StorageConflict: the state is not ``expect``."""
         if expect is ANY or expect == (state.version if state.is_there else ABSENT):
             return
         if not state.is_there:
-            raise StorageConflict(f"{self._place(key)} is not there any more")
+            raise StorageConflict(f"{self._place(key)} no longer exists")
         if expect is ABSENT:
             raise StorageConflict(f"{self._place(key)} is taken: {state.written_by}")
         raise StorageConflict(f"{self._place(key)} is not as it was before: {state.written_by}")
 
-    def _destroy(self, key: str, number: int, *, told: bool = True) -> None:
+    def _destroy(self, key: str, number: int, *, warn: bool = True) -> None:
         """Destroy a tombstone and every version before it, so that no old value can be read.
 
-        :param told: say so where the policy forbids it.
+        :param warn: warn if the policy forbids it.
         """
         versions = range(max(1, number - _DESTROYED_AT_ONCE + 1), number + 1)
-        self.service.destroy(self._path(key), versions, told=told)
+        self.service.destroy(self._path(key), versions, warn=warn)
 
     def _is_alive(self, path: str) -> bool:
         metadata = self.service.metadata(f"{self.folder}/{path}")
@@ -242,14 +242,14 @@ class Items(StorageBackend):
         ends = text(current, "deletion_time")
         try:
             return not ends or datetime.fromisoformat(ends) > datetime.now(UTC)
-        except (ValueError, TypeError):  # no time, or one of nowhere: reading it tells
+        except (ValueError, TypeError):  # not a time, or without a zone: reading the item decides
             return True
 
 
 class _NothingThere(Exception):
-    """There is nothing to delete."""
+    """The item to delete does not exist."""
 
 
 def _writer(name: str) -> dict[str, str]:
-    """Who writes, where, and a mark by which the writer knows its own version again."""
+    """The writer, its host, and a mark by which the writer recognises its own version."""
     return {"by": name, "host": os.uname().nodename, "write": secrets.token_hex(16)}

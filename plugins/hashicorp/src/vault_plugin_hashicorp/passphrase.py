@@ -1,7 +1,7 @@
-"""The passphrase source ``hashicorp``: a secret that somebody made, and keys that it keeps for locks.
+"""The passphrase source ``hashicorp``: an existing secret that the settings name, and keys that it keeps for slots.
 
-What it keeps lies among the person's own items, as ``slot/<digest of the lock's name>``. A secret that the settings
-name is for every lock for which nothing is kept.
+A key is kept among the user's own items, as ``slot/<digest of the key_id>``. The secret that the settings name is used
+for every lock without such a key.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from vault_plugin_hashicorp.server import addresses
 from vault_plugin_hashicorp.store import Store, open_store
 
 
-class Kept(PassphraseSource):
-    """Answers for a lock; connects for each answer, as there are few, and leaves no login behind."""
+class HashicorpSource(PassphraseSource):
+    """The passphrase source. It connects for each request, as there are few, and revokes its token afterwards."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -35,7 +35,7 @@ class Kept(PassphraseSource):
             return None
         with self._opened() as store:
             item = store.get(_key(request))
-            return _unpacked(item.value) if item is not None else self._named(store)
+            return _decoded(item.value) if item is not None else self._named(store)
 
     def put(self, request: PassphraseRequest, secret: Secret) -> None:
         with self._opened() as store:
@@ -47,7 +47,7 @@ class Kept(PassphraseSource):
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:
-        """:raises SourceUnavailable: the server, the login or the policy."""
+        """:raises SourceUnavailable: the server cannot be used, or refuses the login or the request."""
         try:
             with closing(open_store(self._context, may_ask=False)) as store:
                 yield store
@@ -63,18 +63,18 @@ class Kept(PassphraseSource):
         value = store.field(path.strip("/"), field)
         if value is None:
             raise PassphraseError(
-                f"there is no {where}", hint="AWS_VAULT_HASHICORP_PATH and AWS_VAULT_HASHICORP_FIELD name it"
+                f"there is no {where}", hint="check AWS_VAULT_HASHICORP_PATH and AWS_VAULT_HASHICORP_FIELD"
             )
         if not value:
             raise PassphraseError(f"{where} is empty")
         return value
 
 
-def _unpacked(kept: Secret) -> Secret:
+def _decoded(value: Secret) -> Secret:
     try:
-        return Secret(base64.b64decode(kept.reveal(), validate=True))
+        return Secret(base64.b64decode(value.reveal(), validate=True))
     except ValueError:
-        raise PassphraseError("what is kept for this lock was not written by awsv", hint="add the slot again") from None
+        raise PassphraseError("the key of this slot was not written by awsv", hint="add the slot again") from None
 
 
 def _key(request: PassphraseRequest) -> str:

@@ -1,6 +1,6 @@
-"""The storage backend and the passphrase source ``hashicorp``: HashiCorp Vault or OpenBao.
+"""The specs of the storage backend and the passphrase source ``hashicorp``, for HashiCorp Vault or OpenBao.
 
-This module only describes them; ``hvac`` is imported when one of them is opened.
+``hvac`` is imported when one of them is opened.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METHODS = ("token", "approle", "userpass", "jwt")
 
 def _method(text: str) -> str:
     if text not in METHODS:
-        raise ValueError(f"one of {', '.join(METHODS)}")
+        raise ValueError(f"not one of {', '.join(METHODS)}")
     return text
 
 
@@ -41,38 +41,38 @@ def _folder(text: str) -> str:
 
 def _mount(text: str) -> str:
     if not (mount := _folder(text)):
-        raise ValueError("empty")
+        raise ValueError("it is empty")
     return mount
 
 
 _SERVER = (
-    Option(name="address", help="https://host:8200, or several of one cluster, by commas (default: VAULT_ADDR)"),
+    Option(name="address", help="https://host:8200, or several of a cluster, comma-separated (default: VAULT_ADDR)"),
     Option(name="namespace", help="the namespace (default: VAULT_NAMESPACE)"),
     Option(name="mount", help="the KV version 2 mount (default: secret)", default="secret", parse=_mount),
     Option(name="prefix", help="the folder in the mount (default: awsv)", default="awsv", parse=_folder),
     Option(name="auth", help="token, approle, userpass or jwt (default: token)", default="token", parse=_method),
-    Option(name="auth-mount", help="the mount of the login, where it is not named like the method", parse=_mount),
-    Option(name="token-file", help="a file that holds the token (default: VAULT_TOKEN, then ~/.vault-token)"),
-    Option(name="role-id", help="of auth approle"),
-    Option(name="secret-id", help="of auth approle", secret=True),
-    Option(name="secret-id-file", help="a file that holds the secret id"),
-    Option(name="username", help="of auth userpass"),
-    Option(name="password", help="of auth userpass (default: asked for)", secret=True),
-    Option(name="role", help="of auth jwt"),
-    Option(name="jwt-file", help="a file that holds the JSON web token"),
-    Option(name="ca-cert", help="file of the certificate authorities of the server (default: VAULT_CACERT)"),
-    Option(name="client-cert", help="file of our certificate (default: VAULT_CLIENT_CERT)"),
-    Option(name="client-key", help="file of its key (default: VAULT_CLIENT_KEY)"),
+    Option(name="auth-mount", help="the mount of the login (default: the name of the method)", parse=_mount),
+    Option(name="token-file", help="a file that contains the token (default: VAULT_TOKEN, then ~/.vault-token)"),
+    Option(name="role-id", help="the role ID, for approle"),
+    Option(name="secret-id", help="the secret ID, for approle", secret=True),
+    Option(name="secret-id-file", help="a file that contains the secret ID, for approle"),
+    Option(name="username", help="the user name, for userpass"),
+    Option(name="password", help="the password, for userpass (default: ask for it)", secret=True),
+    Option(name="role", help="the role, for jwt"),
+    Option(name="jwt-file", help="a file that contains the JSON web token, for jwt"),
+    Option(name="ca-cert", help="a file of certificate authorities for the server (default: VAULT_CACERT)"),
+    Option(name="client-cert", help="a file with the client certificate (default: VAULT_CLIENT_CERT)"),
+    Option(name="client-key", help="a file with the key of the client certificate (default: VAULT_CLIENT_KEY)"),
     Option(
         name="skip-verify",
-        help="true: take any certificate (default: VAULT_SKIP_VERIFY, else false)",
+        help="true: accept any certificate (default: VAULT_SKIP_VERIFY, else false)",
         default=False,
         parse=boolean,
     ),
 )
 _TOKENS = ("BAO_TOKEN", "VAULT_TOKEN")
 _PASSPHRASE = (
-    Option(name="path", help="the secret that holds a passphrase, in the mount; without it only kept keys are found"),
+    Option(name="path", help="the path of a secret with a passphrase; if unset, only keys of slots are used"),
     Option(name="field", help="the field of that secret (default: passphrase)", default="passphrase"),
 )
 
@@ -84,20 +84,20 @@ def _open_storage(context: Context) -> Store:
 
 
 def _open_passphrase(context: Context) -> PassphraseSource:
-    from vault_plugin_hashicorp.passphrase import Kept
+    from vault_plugin_hashicorp.passphrase import HashicorpSource
 
-    return Kept(context)
+    return HashicorpSource(context)
 
 
 def _locate(context: Context) -> str:
-    from vault_plugin_hashicorp.server import addresses, told
+    from vault_plugin_hashicorp.server import addresses, setting
 
     try:
         named = addresses(context)
     except ConfigError:
         named = ()
     path = "/".join(filter(None, (context.options["mount"], context.options["prefix"])))
-    namespace = told(context, "namespace", "NAMESPACE").strip("/")
+    namespace = setting(context, "namespace", "NAMESPACE").strip("/")
     place = f"{path} at {named[0] if named else 'no server'}"
     return f"{place} (namespace {namespace})" if namespace else place
 
@@ -110,8 +110,8 @@ def _principal(context: Context) -> str:
 
 def _readers(context: Context) -> str:
     return (
-        f"The server keeps what is in {_locate(context)} encrypted; its operators can read it, and so can everybody"
-        " whose policy allows it: own items should be yours alone, common ones are your team's."
+        f"the server encrypts the items in {_locate(context)}; its operators can read them, and so can everyone whose"
+        " policy allows it: usually only you for your own items, and your team for shared ones"
     )
 
 
@@ -119,7 +119,7 @@ def _unavailable(context: Context) -> str | None:
     from vault_plugin_hashicorp.server import addresses
 
     try:
-        return None if addresses(context) else "no server is named: neither the option address nor VAULT_ADDR is set"
+        return None if addresses(context) else "no server is set: neither the option address nor VAULT_ADDR"
     except ConfigError as error:
         return error.message
 
@@ -148,7 +148,7 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
     return (
         PassphraseSourceSpec(
             name="hashicorp",
-            summary="a secret of HashiCorp Vault or OpenBao; keeps keys, too",
+            summary="from a secret in HashiCorp Vault or OpenBao, which can also keep keys of slots",
             open=_open_passphrase,
             secret_variables=_TOKENS,
             options=(*_SERVER, *_PASSPHRASE),

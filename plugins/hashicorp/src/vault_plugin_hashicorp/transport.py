@@ -1,4 +1,4 @@
-"""The way of one request: nothing of the process's environment counts, and the answer has an end."""
+"""HTTP for the server, without settings of the process's environment, and with a limit for the size of a response."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is impor
 from vault_plugin_hashicorp.server import Server, names_a_server, shown
 
 MOST_BYTES = 4 * 2**20
-"""Of an answer: a value of the longest that servers take, 1 MiB, or some hundred thousand names."""
+"""The maximum size of a response: servers accept values up to 1 MiB, and a list may have a hundred thousand names."""
 HEALTH = "/v1/sys/health"
 
 Response = Any
-"""``requests.Response``, which has no types."""
+"""``requests.Response``; the library has no type annotations."""
 
 
 class NotFollowed(requests.exceptions.RequestException):
-    """A redirection to where the token, or a request's meaning, would be lost.
+    """A redirect that is not followed, as it would leak the token or change the request.
 
-    :param place: where it leads, as it may be shown.
-    :param why: what keeps us from going there.
+    :param place: its target, in a form to show.
+    :param why: the reason, which continues the sentence.
     """
 
     def __init__(self, place: str, why: str, hint: str) -> None:
@@ -33,13 +33,13 @@ class NotFollowed(requests.exceptions.RequestException):
 
 
 class TooLong(requests.exceptions.RequestException):
-    """An answer that may have no end."""
+    """The response is larger than :data:`MOST_BYTES`."""
 
 
 class Transport(requests.Session):
-    """Reads nothing of the process's environment, and follows a standby to its leader.
+    """A session that ignores the process's environment, and follows redirects of a standby to its leader.
 
-    The token goes along, as the leader needs it: so only to the addresses that are set.
+    The leader needs the token, so redirects are followed to the configured addresses only.
     """
 
     def __init__(self, server: Server) -> None:
@@ -49,11 +49,11 @@ class Transport(requests.Session):
         self._server = server
         self.verify = server.verify
         self.cert = server.certificate
-        # What is unpacked has no limit of its own.
+        # The limit could not be applied to a decompressed response.
         self.headers["Accept-Encoding"] = "identity"
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter(server.server_name))
-        # Vault Enterprise and OpenBao: a standby that answers reads itself hands them to the leader, where its operator
+        # Vault Enterprise and OpenBao: a standby that would answer reads forwards them to the leader, if its operator
         # allows that (allow_forwarding_via_header).
         self.headers["X-Vault-Inconsistent"] = "forward-active-node"
         self._index = ""
@@ -62,7 +62,7 @@ class Transport(requests.Session):
     def prepare_request(self, request: Any) -> Any:
         prepared = super().prepare_request(request)
         if self._index and not prepared.path_url.endswith(HEALTH):
-            # What we were shown once, or wrote, is what every later answer must have seen.
+            # A later response must include every state that was read or written before.
             prepared.headers["X-Vault-Index"] = self._index
         return prepared
 
@@ -80,7 +80,7 @@ class Transport(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Answers with an end, and TLS with another name in the certificate than the address's."""
+    """Limits the size of responses, and verifies the certificate for another name than the address's if one is set."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -94,7 +94,7 @@ class _Adapter(HTTPAdapter):
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         response: Any = super().send(request, *args, **kwargs | {"stream": True})
         try:
-            # Where requests looks for them first.
+            # requests looks for the content here first.
             response._content, response._content_consumed = _limited(response.raw), True
         except BaseException:
             response.close()
@@ -103,37 +103,37 @@ class _Adapter(HTTPAdapter):
 
 
 def _limited(raw: Any) -> bytes:
-    kinds, kept = requests.exceptions, bytearray()
+    kinds, content = requests.exceptions, bytearray()
     try:
-        # Not raw.stream(): it has no limit for the lines between chunks. Not raw.read(): of a chunk whose length is
-        # negative it reads all that comes.
-        while len(kept) <= MOST_BYTES and (more := raw.read1(MOST_BYTES + 1 - len(kept))):
-            kept += more
+        # Not raw.stream(), which has no limit for the lines between chunks. Not raw.read(), which reads without a limit
+        # if a chunk has a negative length.
+        while len(content) <= MOST_BYTES and (part := raw.read1(MOST_BYTES + 1 - len(content))):
+            content += part
     except urllib3.exceptions.ReadTimeoutError:
         raise kinds.ReadTimeout from None
     except urllib3.exceptions.HTTPError:
         raise kinds.ChunkedEncodingError from None
-    if len(kept) > MOST_BYTES:
+    if len(content) > MOST_BYTES:
         raise TooLong
-    return bytes(kept)
+    return bytes(content)
 
 
 def _check_redirection(server: Server, response: Response, target: str) -> None:
-    """:raises NotFollowed: it leads to where nobody goes."""
+    """:raises NotFollowed: the redirect must not be followed."""
     try:
         url = urljoin(response.url, target)
-        there = urlsplit(url)
-        is_ours = server.is_ours(url) and "@" not in there.netloc
-    except ValueError:  # a bracket that nobody closes, a port that is none
-        raise NotFollowed("no address", "so nowhere", "ask its operators") from None
-    place = shown(f"{there.scheme}://{there.netloc.rpartition('@')[2]}")  # without a password
+        parts = urlsplit(url)
+        is_ours = server.is_ours(url) and "@" not in parts.netloc
+    except ValueError:  # an unbalanced bracket, an invalid port
+        raise NotFollowed("an invalid URL", "which cannot be followed", "ask its operators") from None
+    place = shown(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")  # without a password
     if not is_ours:
-        # Whoever adds it says that it may have the token.
+        # By adding the address, the user decides that it may get the token.
         both = ",".join((*server.addresses, place))
         add = f"if it is a member of the same cluster, set AWS_VAULT_HASHICORP_ADDRESS={shlex.quote(both)}"
         hint = add if names_a_server(place) else "ask its operators"
-        raise NotFollowed(place, "which is none of the addresses that are set", hint)
+        raise NotFollowed(place, "which is not one of the configured addresses", hint)
     if response.status_code < 307 and response.request.method != "GET":
-        # requests would go on with a GET: a write would be none, and a listing empty.
-        why = f"with a read in place of what was asked (HTTP status {response.status_code})"
+        # requests would continue with a GET: nothing would be written, and a list would be empty.
+        why = f"with HTTP status {response.status_code}, which would turn the request into a read"
         raise NotFollowed(place, why, "set VAULT_ADDR to the address of the leader itself")

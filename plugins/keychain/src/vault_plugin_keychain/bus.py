@@ -1,4 +1,4 @@
-"""The session's D-Bus, with a limit to every wait: no service that hangs, or has to be started first, stalls awsv.
+"""The session's D-Bus, with a time limit for every wait, so that a service that hangs or starts never blocks awsv.
 
 The address comes from the context's environment, not from the process's.
 """
@@ -20,18 +20,18 @@ from jeepney.io.blocking import DBusConnection, Proxy, prep_socket
 from vault_core.api import Context, StorageUnavailable
 
 PATIENCE: Final = 5.0
-"""Seconds for one answer. D-Bus itself would wait for 25."""
+"""Seconds to wait for one reply. D-Bus itself would wait for 25."""
 DIALOG_PATIENCE: Final = 45.0
-"""Seconds that a person has for a dialog: as long as for a question of awsv's own under ``credential_process``."""
+"""Seconds that the user has to answer a dialog: the same as for a prompt of awsv under ``credential_process``."""
 _CONNECTING: Final = 2.0
 _BEAT: Final = 0.5
-"""Seconds between two looks at whether the host still wants the answer."""
+"""Seconds between two calls of ``check``."""
 
 
 class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
-    """A connection on which every wait ends.
+    """A connection with a time limit for every wait.
 
-    :param sock: connected and authenticated; closed with this.
+    :param sock: connected and authenticated; closed together with the connection.
     """
 
     def __init__(self, ctx: Context, sock: Any) -> None:
@@ -40,10 +40,10 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
         super().__init__(sock)
 
     def receive(self, *, timeout: float | None = None) -> Any:
-        """The next message. All of jeepney's waiting, and so SecretStorage's, ends here.
+        """The next message. Every wait of jeepney, and so of SecretStorage, goes through this method.
 
-        :param timeout: seconds; None: the patience of now, where jeepney would wait for ever.
-        :raises TimeoutError: none came.
+        :param timeout: in seconds; None: the current default, where jeepney would wait for ever.
+        :raises TimeoutError: no message came in time.
         """
         deadline = time.monotonic() + (self._patience if timeout is None else timeout)
         while True:
@@ -57,7 +57,7 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
 
     @contextmanager
     def dialog(self) -> Iterator[None]:
-        """While a person is asked: answers may take :data:`DIALOG_PATIENCE`."""
+        """While the user answers a dialog: replies may take :data:`DIALOG_PATIENCE`."""
         self._patience = DIALOG_PATIENCE
         try:
             yield
@@ -65,9 +65,9 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
             self._patience = PATIENCE
 
     def call(self, address: DBusAddress, method: str, signature: str | None = None, body: tuple[Any, ...] = ()) -> Any:
-        """What a method answers, as a tuple.
+        """Call a method and return its reply as a tuple.
 
-        :raises DBusErrorResponse: it refuses.
+        :raises DBusErrorResponse: the reply is an error.
         """
         reply = self.send_and_get_reply(new_method_call(address, method, signature, body))
         if reply.header.message_type is MessageType.error:
@@ -75,10 +75,10 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
         return reply.body
 
     def runs(self, service: str, title: str) -> bool:
-        """Whether a service runs; False: it would be started at the first call.
+        """Whether a service runs; False: the first call would start it.
 
-        :param title: what people call it.
-        :raises StorageUnavailable: nobody offers it.
+        :param title: its name in messages.
+        :raises StorageUnavailable: no program provides it.
         """
         proxy = Proxy(message_bus, self)
         if proxy.NameHasOwner(service)[0]:
@@ -86,14 +86,14 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
         if service in proxy.ListActivatableNames()[0]:
             return False
         raise StorageUnavailable(
-            f"no program offers {title} on this D-Bus session ({service})",
-            hint="log in to a desktop that has one, or use another store ('--backend file')",
+            f"no program provides {title} on this D-Bus session ({service})",
+            hint="log in to a desktop that provides it, or use another store ('--backend file')",
         )
 
     def require(self, service: str, title: str) -> None:
-        """Have a service run, and start it if it can be.
+        """Start a service unless it runs.
 
-        :raises StorageUnavailable: nobody offers it, or it does not start in time.
+        :raises StorageUnavailable: no program provides it, or it does not start in time.
         """
         if self.runs(service, title):
             return
@@ -101,16 +101,16 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
             Proxy(message_bus, self).StartServiceByName(service)
         except (TimeoutError, DBusErrorResponse) as error:
             raise StorageUnavailable(
-                f"the program that offers {title} ({service}) does not start",
+                f"the program that provides {title} ({service}) does not start",
                 hint="start it by hand to see why, or use another store ('--backend file')",
             ) from error
 
 
 def connect(ctx: Context, title: str) -> Bus:
-    """The session's bus.
+    """Connect to the session bus.
 
-    :param title: for what, in messages.
-    :raises StorageUnavailable: there is none.
+    :param title: the name of the service to be reached, for messages.
+    :raises StorageUnavailable: there is no session bus, or it does not answer.
     """
     address = _address(ctx)
     if address is None:
@@ -135,17 +135,17 @@ def connect(ctx: Context, title: str) -> Bus:
 def _reason(error: Exception) -> str:
     match error:
         case TimeoutError():
-            return "it is silent"
+            return "timed out"
         case OSError(errno=int(number)):
             return os.strerror(number).lower()
-    return "that is no usable address"
+    return "the address is invalid"
 
 
 def _address(ctx: Context) -> str | None:
-    """The variable, or the place where systemd puts the bus of a user: what cron and SSH start lacks the variable."""
-    told = ctx.environ.get("DBUS_SESSION_BUS_ADDRESS")
-    if told:
-        return told
+    """The address from the variable, else systemd's default path, as cron and SSH do not set the variable."""
+    address = ctx.environ.get("DBUS_SESSION_BUS_ADDRESS")
+    if address:
+        return address
     runtime = ctx.environ.get("XDG_RUNTIME_DIR")
-    usual = Path(runtime, "bus") if runtime else None
-    return f"unix:path={usual}" if usual and usual.is_socket() else None
+    default = Path(runtime, "bus") if runtime else None
+    return f"unix:path={default}" if default and default.is_socket() else None

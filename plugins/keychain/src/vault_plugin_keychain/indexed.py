@@ -1,9 +1,9 @@
-"""A list of items in a keychain that cannot be searched, and whose writes may be half done when the machine stops.
+"""Items with an index, for a keychain that cannot list its items, and whose writes are not atomic.
 
-``keyring`` has no listing, and on macOS replaces an item by deleting it first. So nothing that counts is ever
-replaced. A value is written once, under a random name; the index says which name belongs to which key, and lies in
-two slots that are written in turn, so that one is always whole. Before a value is written, and before one is deleted,
-its name is in the index's trash: whatever dies in between, the next writer empties it.
+``keyring`` has no listing, and on macOS replaces an item by deleting it first. So an item in use is never replaced. A
+value is written once, under a random name. The index maps each key to such a name; it has two slots, which are written
+in turn, so that one is always complete. Before a value is written or deleted, its name is added to the trash of the
+index: if the process dies in between, the next writer empties the trash.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class _Index:
     entries: dict[str, str] = field(default_factory=dict)
     """Key to the name of its value."""
     trash: tuple[str, ...] = ()
-    """Names of values that do not count; some may not exist."""
+    """Names of values that are not in use; some may not exist."""
 
 
-class Indexed:
-    """A :class:`~vault_plugin_keychain.storage.Shelf`. Who writes holds the store's lock; who reads, none."""
+class IndexedKeychain:
+    """A :class:`~vault_plugin_keychain.storage.TextStore`. Writers hold the store's lock, readers do not."""
 
     def __init__(self, keychain: Keychain) -> None:
         self._keychain = keychain
 
     def get(self, name: str) -> str | None:
-        """The text, or None: also where the index still names an item that somebody deleted by hand."""
+        """The text; None if there is none, or if the user deleted the item of an index entry by hand."""
         seen = None
         for _ in range(_TRIES):
             value = self._read().entries.get(name)
@@ -54,29 +54,29 @@ class Indexed:
 
     def set(self, name: str, text: str) -> None:
         value = f"value/{secrets.token_hex(12)}"
-        index = self._emptied(self._read())
+        index = self._without_trash(self._read())
         index = self._write(replace(index, trash=(value,)))
         self._keychain.set(value, text)
         old = index.entries.get(name)
         index = self._write(replace(index, entries=index.entries | {name: value}, trash=(old,) if old else ()))
-        self._emptied(index)
+        self._without_trash(index)
 
     def delete(self, name: str) -> bool:
-        index = self._emptied(self._read())
+        index = self._without_trash(self._read())
         value = index.entries.get(name)
         if value is None:
             return False
-        there = self._keychain.get(value) is not None
-        left = {key: other for key, other in index.entries.items() if key != name}
-        self._emptied(self._write(replace(index, entries=left, trash=(value,))))
-        return there
+        existed = self._keychain.get(value) is not None
+        entries = {key: other for key, other in index.entries.items() if key != name}
+        self._without_trash(self._write(replace(index, entries=entries, trash=(value,))))
+        return existed
 
     def names(self) -> list[str]:
-        """The keys whose values are there."""
+        """The keys whose values exist."""
         return [name for name in self._read().entries if self.get(name) is not None]
 
-    def _emptied(self, index: _Index) -> _Index:
-        """The same without trash: of the items, not of the index, whose next write says so."""
+    def _without_trash(self, index: _Index) -> _Index:
+        """Delete the items in the trash; return the index without them. The next write of the index records that."""
         for value in index.trash:
             self._keychain.delete(value)
         return replace(index, trash=())
@@ -84,15 +84,15 @@ class Indexed:
     # -- the index as items ------------------------------------------------------------------------------------------
 
     def _read(self) -> _Index:
-        """The newest whole index.
+        """The newest complete index.
 
-        :raises StorageCorrupt: there are indexes, and none is whole.
+        :raises StorageCorrupt: there is an index, and no complete one.
         """
         for _ in range(_TRIES):
             slots = [self._slot(number) for number in range(_SLOTS)]
-            whole = [slot for slot in slots if isinstance(slot, _Index)]
-            if whole:
-                return max(whole, key=lambda index: index.generation)
+            complete = [slot for slot in slots if isinstance(slot, _Index)]
+            if complete:
+                return max(complete, key=lambda index: index.generation)
             if not any(slots):
                 return _Index()
         raise StorageCorrupt(
@@ -101,7 +101,7 @@ class Indexed:
         )
 
     def _slot(self, number: int) -> _Index | bool:
-        """The index in a slot, or whether there is anything else."""
+        """The index in a slot; True if the slot is damaged, False if it is empty."""
         first = self._keychain.get(_part(number, 0))
         if first is None:
             return False
@@ -117,16 +117,16 @@ class Indexed:
             return True
 
     def _write(self, index: _Index) -> _Index:
-        """Write the next generation into the slot of the one before the last.
+        """Write the next generation into the slot with the older index.
 
-        :returns: what was written.
+        :returns: the new index.
         """
         index = replace(index, generation=index.generation + 1)
         number = index.generation % _SLOTS
         text = json.dumps({"entries": index.entries, "trash": index.trash}, separators=(",", ":"))
         digest = hashlib.sha256(f"{index.generation} {text}".encode()).hexdigest()
         parts = [text[start : start + _PART] for start in range(0, len(text), _PART)]
-        for part in range(len(parts) - 1, 0, -1):  # the first part last: it is what makes the others count
+        for part in range(len(parts) - 1, 0, -1):  # the first part last: it makes the other parts valid
             self._keychain.set(_part(number, part), parts[part])
         self._keychain.set(_part(number, 0), f"{index.generation} {len(parts)} {digest} {parts[0]}")
         surplus = len(parts)

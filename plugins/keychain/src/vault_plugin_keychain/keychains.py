@@ -1,7 +1,7 @@
-"""One keychain of the four, as names and texts: chosen by its class, and each failure as an error for people.
+"""Texts by name in a keychain, through one class of ``keyring``, whose failures become errors for the user.
 
-``keyring`` is asked for that one class. What would have it choose another one, or change the one chosen
-(``PYTHON_KEYRING_BACKEND``, ``keyringrc.cfg``, entry points, priorities, ``KEYRING_PROPERTY_*``), is never looked at.
+Settings that would make ``keyring`` choose or configure another class (``PYTHON_KEYRING_BACKEND``, ``keyringrc.cfg``,
+entry points, priorities, ``KEYRING_PROPERTY_*``) are never read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from vault_core.api import StorageDenied, StorageError, StorageLocked, StorageUn
 from vault_plugin_keychain.kinds import KINDS, Kind
 
 _MOST_COPIES = 10
-_AGAIN = "repeat; if it stays, log in to your desktop again"
+_AGAIN = "try again; if it still fails, log in to your desktop again"
 
 
 class Keychain(ABC):
     """Texts by name, within one service name of a keychain.
 
-    Every method raises :class:`~vault_core.api.StorageError`, and nothing of a vendor's.
+    Every method raises only :class:`~vault_core.api.StorageError`, never an exception of a library.
     """
 
     @abstractmethod
@@ -31,18 +31,18 @@ class Keychain(ABC):
 
     @abstractmethod
     def set(self, name: str, text: str) -> None:
-        """Create or replace. Whether a reader may see neither depends on the keychain."""
+        """Create or replace a text. In some keychains, a reader may find neither the old nor the new text."""
 
     @abstractmethod
     def delete(self, name: str) -> bool:
-        """Delete; True if it was there."""
+        """Delete a text; True if it existed."""
 
 
 class KeyringKeychain(Keychain):
     """A keychain through one of ``keyring``'s classes.
 
-    :param service: what ``keyring`` calls the service name; separates our items from those of others.
-    :param backend: an instance of one of the allowed classes.
+    :param service: the service name of ``keyring``, which separates awsv's items from those of other programs.
+    :param backend: an instance of one of the supported classes.
     """
 
     def __init__(self, kind: Kind, service: str, backend: Any) -> None:
@@ -55,8 +55,8 @@ class KeyringKeychain(Keychain):
 
     def _get(self, name: str, passing: tuple[type[Exception], ...] = ()) -> str | None:
         with wrapped(self._kind, "read", passing):
-            found = self._backend.get_password(self._service, name)
-        return None if found is None else str(found)
+            password = self._backend.get_password(self._service, name)
+        return None if password is None else str(password)
 
     def set(self, name: str, text: str) -> None:
         with wrapped(self._kind, "write"):
@@ -65,33 +65,33 @@ class KeyringKeychain(Keychain):
     def delete(self, name: str) -> bool:
         from keyring.errors import PasswordDeleteError
 
-        # Of two items of one name, keyring deletes one at a time; and who deletes it by hand may be faster.
+        # keyring deletes one of several items of the same name; another process or the user may delete it first.
         for deleted in range(_MOST_COPIES):
             if self.get(name) is None:
                 return deleted > 0
             with wrapped(self._kind, "delete from"), suppress(PasswordDeleteError):
                 self._backend.delete_password(self._service, name)
-        raise StorageDenied(f"{self._kind.title} does not delete the item {name}", hint="delete it there by hand")
+        raise StorageDenied(f"cannot delete the item {name} from {self._kind.title}", hint="delete it there by hand")
 
 
 def isolated(kind: Kind) -> Any:
-    """``keyring``'s class for a keychain, which takes no settings from the environment.
+    """``keyring``'s class for a keychain, without settings from the environment.
 
-    :raises ValueError: not one of the four.
+    :raises ValueError: the kind is not supported.
     """
     if kind not in KINDS:
-        raise ValueError(f"{kind.name} is no keychain")
-    found = getattr(importlib.import_module(kind.module), kind.class_name)
-    # keyring sets any attribute that a variable KEYRING_PROPERTY_… names, and macOS's takes KEYCHAIN_PATH.
-    return type(kind.class_name, (found,), {"set_properties_from_env": lambda _self: None, "keychain": None})
+        raise ValueError(f"{kind.name} is not a supported keychain")
+    base = getattr(importlib.import_module(kind.module), kind.class_name)
+    # keyring would set any attribute that a variable KEYRING_PROPERTY_… names; the class for macOS reads KEYCHAIN_PATH.
+    return type(kind.class_name, (base,), {"set_properties_from_env": lambda _self: None, "keychain": None})
 
 
 @contextmanager
 def wrapped(kind: Kind, verb: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Around every call of a vendor's: what it raises becomes an error for people, without its text.
+    """Turn exceptions of libraries into errors for the user, without their texts.
 
-    :param verb: what was tried, before the keychain's name.
-    :param passing: what is let through, for a caller that knows better.
+    :param verb: the attempted action, before the keychain's name in a message.
+    :param passing: exceptions that the caller handles.
     """
     from keyring.errors import InitError, KeyringLocked
 
@@ -102,18 +102,18 @@ def wrapped(kind: Kind, verb: str, passing: tuple[type[Exception], ...] = ()) ->
     except passing:
         raise
     except KeyringLocked as error:
-        raise StorageLocked(f"{kind.title} is locked, or refused us", hint="unlock it, then repeat") from error
+        raise StorageLocked(f"{kind.title} is locked, or refused access", hint="unlock it, then try again") from error
     except InitError as error:
         raise StorageUnavailable(f"{kind.title} does not answer", hint="log in to your desktop") from error
     except (ImportError, NameError) as error:
-        # keyring's modules swallow a missing library when they are imported, and fail on its name later.
+        # keyring's modules ignore a missing library when they are imported, and fail with a NameError later.
         raise StorageUnavailable(
             f"{kind.title} needs a library that is not installed here", hint=kind.install
         ) from error
     except TimeoutError as error:
         raise StorageUnavailable(f"{kind.title} does not answer in time", hint=_AGAIN) from error
     except OSError as error:
-        raise StorageUnavailable(f"{kind.title} went away: {type(error).__name__}", hint=_AGAIN) from error
+        raise StorageUnavailable(f"lost the connection to {kind.title}: {type(error).__name__}", hint=_AGAIN) from error
     except Exception as error:
-        # Whatever class it is: a message of a vendor's may hold what was to be kept.
+        # The text of any exception of a library may contain the secret.
         raise StorageError(f"cannot {verb} {kind.title}: {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""The kinds of keychains, and what ``keyring`` and D-Bus call each."""
+"""The supported keychains, and their names in ``keyring`` and on D-Bus."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One of the four keychains that there are."""
+    """One of the supported keychains."""
 
     name: str
-    """Its entry point, and for macOS, which has none of its own, ``keychain``."""
+    """Its entry point; ``keychain`` for macOS, which has no other."""
     title: str
+    """Its name in messages."""
     platform: str
-    """What :data:`sys.platform` is where it exists."""
+    """The :data:`sys.platform` on which it exists."""
     module: str
     class_name: str
-    """Where ``keyring`` has it."""
+    """The class of ``keyring`` in ``module``."""
     readers: str
-    """Who can read what it keeps, in one sentence."""
+    """Who can read its items, in one sentence."""
     bus_name: str = ""
-    """The service's name on D-Bus, where it is reached so."""
+    """The service's name on D-Bus; empty if it is not reached through D-Bus."""
     library: str | None = None
-    """The module that ``keyring``'s class needs and ``keyring`` does not bring along."""
+    """A module that ``keyring``'s class needs, and that is not a dependency of ``keyring``."""
     install: str | None = None
-    """What to do where that is missing."""
+    """The hint if the module is missing."""
 
 
 SECRET_SERVICE = Kind(
@@ -44,11 +45,11 @@ KWALLET = Kind(
     platform="linux",
     module="keyring.backends.kwallet",
     class_name="DBusKeyring",
-    readers="every program that runs as you can read what KWallet keeps, while the wallet is open: KWallet goes by"
+    readers="every program that runs as you can read what KWallet keeps, while the wallet is open: KWallet trusts"
     " the name that a program gives itself",
     bus_name="org.kde.kwalletd5",
     library="dbus",
-    install="install dbus-python for this Python, or use --backend secret-service, which KDE offers, too",
+    install="install dbus-python for this Python, or use --backend secret-service, which KDE also offers",
 )
 MACOS = Kind(
     name="keychain",
@@ -56,13 +57,13 @@ MACOS = Kind(
     platform="darwin",
     module="keyring.backends.macOS",
     class_name="Keyring",
-    readers="the Python that runs awsv reads what it put into the macOS keychain without a question, and so does every"
-    " other script that this same Python runs as you; other programs have to ask you",
+    readers="the Python that runs awsv can read its items in the macOS keychain without asking you, and so can every"
+    " other script that the same Python runs as you; other programs have to ask you",
 )
 KINDS = (SECRET_SERVICE, KWALLET, MACOS)
-"""All that are ever used: nothing that writes plain text, forgets, fails or chooses by itself."""
+"""The only classes of ``keyring`` in use: none that writes plain text, stores nothing, or chooses another class."""
 
 
 def own() -> Kind:
-    """What ``keychain`` means here."""
+    """The keychain of this platform, which is called ``keychain``."""
     return MACOS if sys.platform == MACOS.platform else SECRET_SERVICE

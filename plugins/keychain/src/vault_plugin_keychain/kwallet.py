@@ -1,5 +1,5 @@
-"""What has to be so before ``keyring`` may talk to KWallet: it waits 25 s for a wallet that does not come, and for
-ever for one that nobody opens.
+"""A check before ``keyring`` uses KWallet: it would wait 25 s for a service that does not answer, and for ever for a
+wallet that the user does not open.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from vault_plugin_keychain import bus as dbus
 from vault_plugin_keychain.kinds import KWALLET
 
 _WALLET = DBusAddress("/modules/kwalletd5", bus_name=KWALLET.bus_name, interface="org.kde.KWallet")
-"""The same that ``keyring``'s class talks to."""
+"""The object that ``keyring``'s class uses."""
 
 
 def check_wallet(ctx: Context) -> None:
-    """See that KWallet answers, and that its wallet is open or somebody can be asked to open it.
+    """Check that KWallet answers, and that its wallet is open, or that a dialog to open it can be shown.
 
     :raises StorageUnavailable: it does not answer, or is switched off.
-    :raises StorageLocked: the wallet is closed, and nobody can be asked.
+    :raises StorageLocked: the wallet is closed, and no dialog can be shown.
     """
     with dbus.connect(ctx, KWALLET.title) as bus:
         bus.require(KWALLET.bus_name, KWALLET.title)
@@ -30,12 +30,13 @@ def check_wallet(ctx: Context) -> None:
             wallet = _answer(bus, "networkWallet")
             if not _answer(bus, "isOpen", "s", wallet) and not ctx.can_show_dialog:
                 raise StorageLocked(
-                    f"the wallet {wallet!r} of KWallet is closed, and nobody can be asked here",
-                    hint="open it in your desktop session, then repeat",
+                    f"the wallet {wallet!r} of KWallet is closed, and no dialog can be shown here",
+                    hint="open it in your desktop session, then try again",
                 )
         except (TimeoutError, OSError, DBusErrorResponse) as error:
             raise StorageUnavailable(
-                f"KWallet does not answer: {type(error).__name__}", hint="look after kwalletd5, or use another store"
+                f"KWallet does not answer: {type(error).__name__}",
+                hint="check kwalletd5, or use another store",
             ) from error
 
 

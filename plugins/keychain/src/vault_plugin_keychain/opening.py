@@ -1,4 +1,4 @@
-"""Open one keychain of the kind that was chosen, and no other."""
+"""Open the keychain of the chosen kind, and never another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from vault_core.api import Context, StorageError, StorageUnavailable
 from vault_plugin_keychain.keychains import Keychain, KeyringKeychain, isolated, wrapped
 from vault_plugin_keychain.kinds import KWALLET, SECRET_SERVICE, Kind
 
-_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
+_SYSTEMS = {"linux": "Linux", "darwin": "macOS"}
 
 
 def why_unavailable(ctx: Context, kind: Kind) -> str | None:
-    """Why there is no such keychain here, or None. Opens none; whether it is locked is another matter."""
+    """Why there is no such keychain here, or None. The keychain is not opened, and may be locked."""
     try:
         _check_platform(kind)
         if kind.bus_name:
@@ -29,9 +29,9 @@ def why_unavailable(ctx: Context, kind: Kind) -> str | None:
 
 
 def open_keychain(ctx: Context, kind: Kind, service: str) -> Keychain:
-    """This keychain and no other.
+    """Open the keychain of this kind.
 
-    :raises StorageUnavailable: it does not exist on this platform, or what it takes is not installed.
+    :raises StorageUnavailable: it does not exist on this platform, or a library is not installed.
     """
     _check_platform(kind)
     if kind is SECRET_SERVICE:
@@ -50,5 +50,5 @@ def _check_platform(kind: Kind) -> None:
     if sys.platform != kind.platform:
         ours, theirs = _SYSTEMS.get(sys.platform, sys.platform), _SYSTEMS[kind.platform]
         raise StorageUnavailable(
-            f"{kind.title} is a part of {theirs}, and this is {ours}", hint="name another store with --backend"
+            f"{kind.title} is a part of {theirs}, and this is {ours}", hint="choose another store with --backend"
         )

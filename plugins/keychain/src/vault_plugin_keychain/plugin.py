@@ -1,8 +1,8 @@
-"""The keychain of this system, as a storage backend and as a passphrase source that can keep keys.
+"""The specs of the keychain as a storage backend, and as a passphrase source that keeps keys of slots.
 
-``keychain`` is the one that this platform has; ``secret-service`` and ``kwallet``, names that aws-vault
-uses, mean exactly that one. Nothing here looks at the environment, a configuration of ``keyring`` or a
-priority to choose another one. ``keyring`` is imported when a keychain is opened, not before.
+``keychain`` is the keychain of this platform; ``secret-service`` and ``kwallet``, names that aws-vault uses, are always
+that keychain. No environment variable, configuration of ``keyring`` or priority chooses another one. ``keyring`` is
+imported when a keychain is opened.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 
 def _named(text: str) -> str:
     if not _NAME.match(text):
-        raise ValueError("it takes letters, digits, blanks, '.', '_' and '-', at most 64, a letter or digit first")
+        raise ValueError("use 1 to 64 letters, digits, spaces, '.', '_' and '-', with a letter or digit first")
     return text
 
 
 _NAME_OPTION = Option(
     name="name",
-    help="what awsv's items are called in the keychain; another name is another store (default: awsv)",
+    help="the name of awsv's items in the keychain; each name is a separate store (default: awsv)",
     default="awsv",
     parse=_named,
 )
 _COLLECTION_OPTION = Option(
     name="collection-name",
-    help="the Secret Service's collection, by its label (default: the default collection, unlocked at login)",
+    help="the label of a collection of the Secret Service (default: the default collection, unlocked at login)",
 )
 
 
@@ -99,8 +99,8 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
 def vault_storage_backends() -> Sequence[StorageSpec]:
     named = (SECRET_SERVICE, KWALLET)
     return (
-        _spec("keychain", own(), "the keychain of this system; it encrypts, and is open while you are logged in"),
-        *(_spec(kind.name, kind, f"{kind.title}, and nothing else") for kind in named),
+        _spec("keychain", own(), "the keychain of this system, usually unlocked while you are logged in"),
+        *(_spec(kind.name, kind, f"{kind.title}, never another keychain") for kind in named),
     )
 
 
@@ -109,7 +109,7 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
     return (
         PassphraseSourceSpec(
             name="keychain",
-            summary="from the keychain of this system, which keeps a key to a store (awsv slot add --source keychain)",
+            summary="from the keychain of this system, which keeps keys of slots (awsv slot add --source keychain)",
             open=_open_source,
             options=_options(own()),
             writable=True,

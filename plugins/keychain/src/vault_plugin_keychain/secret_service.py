@@ -1,8 +1,8 @@
 """The Secret Service, through ``keyring``'s class for it and ``SecretStorage``.
 
-What ``keyring`` would do by itself is replaced where it could stall or ask at the wrong time: it connects with a limit
-to every wait, takes the collection that was named, and unlocks it only where a person can be asked. Items are found by
-their attributes, so there is no index to keep, and none to be wrong.
+Methods of ``keyring``'s class that could block, or show a dialog at the wrong time, are replaced: every wait has a
+limit, the collection is the configured one, and it is unlocked only if a dialog can be shown. Items are found by their
+attributes, so no index is needed.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _SERVICE = DBusAddress(
 )
 _COLLECTION = "org.freedesktop.Secret.Collection"
 _APPLICATION = "awsv"
-"""``keyring`` writes it to every item, and only items with it are ours."""
+"""The value of the attribute ``application`` of every item of awsv."""
 _NONE = "/"
 _TRIES = 5
-_UNLOCK = "unlock it in your desktop session, then repeat"
+_UNLOCK = "unlock it in your desktop session, then try again"
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 class SecretService(KeyringKeychain):
     """One collection of the Secret Service.
 
-    :param service: the attribute ``service`` of our items.
+    :param service: the attribute ``service`` of awsv's items.
     """
 
     def __init__(self, ctx: Context, service: str) -> None:
         base = isolated(SECRET_SERVICE)
 
         def collection(_self: Any) -> Collection:
-            return opened(ctx)
+            return open_collection(ctx)
 
-        chosen = type("SecretService", (base,), {"appid": _APPLICATION, "get_preferred_collection": collection})
-        super().__init__(SECRET_SERVICE, service, chosen())
+        keyring = type("SecretService", (base,), {"appid": _APPLICATION, "get_preferred_collection": collection})
+        super().__init__(SECRET_SERVICE, service, keyring())
         self._ctx = ctx
         self._query = {"service": service, "application": _APPLICATION}
 
@@ -54,38 +54,38 @@ class SecretService(KeyringKeychain):
         for _ in range(_TRIES - 1):
             try:
                 return self._get(name, passing=(ItemNotFoundException,))
-            except ItemNotFoundException:  # found, and deleted before it was read: by who replaces it, perhaps
+            except ItemNotFoundException:  # deleted between the search and the read, perhaps to replace it
                 continue
         return self._get(name)
 
     def set(self, name: str, text: str) -> None:
         with wrapped(SECRET_SERVICE, "write"):
-            collection = opened(self._ctx)
+            collection = open_collection(self._ctx)
             with closing(collection.connection):
                 # Programs that synchronise or merge collections make copies. Only one of them would be replaced, and
-                # another one read afterwards.
+                # a later read could return another.
                 for copy in list(collection.search_items(self._query | {"username": name}))[1:]:
                     copy.delete()
         super().set(name, text)
 
     def names(self) -> list[str]:
         """The names of all texts."""
-        found: set[str] = set()
+        names: set[str] = set()
         with wrapped(SECRET_SERVICE, "list"):
-            collection = opened(self._ctx)
+            collection = open_collection(self._ctx)
             with closing(collection.connection) as bus:
                 address = DBusAddress(collection.collection_path, SECRET_SERVICE.bus_name, _COLLECTION)
                 (paths,) = bus.call(address, "SearchItems", "a{ss}", (self._query,))
                 for path in paths:
-                    with suppress(ItemNotFoundException):  # somebody deleted it meanwhile
-                        found.add(Item(bus, path).get_attributes().get("username", ""))
-        return sorted(found - {""})
+                    with suppress(ItemNotFoundException):  # another process has deleted it
+                        names.add(Item(bus, path).get_attributes().get("username", ""))
+        return sorted(names - {""})
 
 
-def opened(ctx: Context) -> Collection:
-    """The collection that the options name, unlocked; its ``connection`` is the caller's to close.
+def open_collection(ctx: Context) -> Collection:
+    """The collection that the options name, unlocked. The caller closes its ``connection``.
 
-    :raises StorageLocked: it is locked, and nobody can be asked, or they declined.
+    :raises StorageLocked: it is locked, and no dialog can be shown, or the user dismissed it.
     :raises StorageUnavailable: no bus, no service, no collection, or no answer in time.
     """
     bus = dbus.connect(ctx, SECRET_SERVICE.title)
@@ -108,26 +108,26 @@ def _find(bus: dbus.Bus, label: str | None) -> Collection:
         if default == _NONE:
             raise StorageUnavailable(
                 "the Secret Service has no default collection",
-                hint="log in to your desktop once, or make a keyring in its password manager and set it as default",
+                hint="log in to your desktop once, or create a default keyring in its password manager",
             )
         return Collection(bus, default)
     collections = list(get_all_collections(bus))
     for collection in collections:
         if collection.get_label() == label:
             return collection
-    known = ", ".join(sorted({repr(collection.get_label()) for collection in collections} - {"''"}))
+    labels = ", ".join(sorted({repr(collection.get_label()) for collection in collections} - {"''"}))
     raise StorageUnavailable(
-        f"the Secret Service has no collection {label!r}; it has {known or 'none'}",
-        hint="make it in your desktop's password manager, or unset the option collection-name",
+        f"the Secret Service has no collection {label!r}; available: {labels or 'none'}",
+        hint="create it in your desktop's password manager, or unset the option collection-name",
     )
 
 
 def _greet(bus: dbus.Bus) -> None:
-    """Have the service note down who we are.
+    """Make the service register this client with a first call, whose result is ignored.
 
-    gnome-keyring (42.1) does so at a program's first message, and while others come and go not always before it answers
-    that one: it aborts, for everybody, if it is SecretStorage's reading of a property, and this call is told that
-    there is no default collection, which is why nobody looks at the answer.
+    gnome-keyring (42.1) registers a client at its first message, and while other clients come and go, not always before
+    it answers. If that message is SecretStorage's read of a property, the service aborts for all clients. This call may
+    instead get the wrong answer that there is no default collection.
     """
     _default(bus)
 
@@ -145,12 +145,12 @@ def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
         raise StorageLocked(f"{name} is locked, and {reason}", hint=_UNLOCK)
     ctx.notify(f"{name} is locked: answer your desktop's dialog")
     try:
-        add_match_rules(bus)  # gnome-keyring tells us alone that the dialog is over; others tell whoever listens
+        add_match_rules(bus)  # other services than gnome-keyring broadcast the signal that the dialog has ended
         with bus.dialog():
             collection.unlock()
     except TimeoutError:
         raise StorageLocked(
-            f"{name} is locked, and nobody answered the dialog within {dbus.DIALOG_PATIENCE:g} s",
+            f"{name} is locked, and the dialog was not answered within {dbus.DIALOG_PATIENCE:g} s",
             hint=_UNLOCK,
         ) from None
     if collection.is_locked():
@@ -162,7 +162,7 @@ def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
 
 def _why_no_dialog(ctx: Context) -> str | None:
     if not ctx.can_show_dialog:
-        return "nobody can be asked here"
+        return "dialogs are not allowed here"
     if not any(ctx.environ.get(name) for name in _DISPLAYS):
         return f"no dialog can be shown: {' and '.join(_DISPLAYS)} are not set"
     return None
@@ -175,9 +175,10 @@ def _explained() -> Iterator[None]:
     except TimeoutError as error:
         raise StorageUnavailable(
             f"the Secret Service does not answer within {dbus.PATIENCE:g} s",
-            hint=f"look after the program that offers {SECRET_SERVICE.bus_name}, or use '--backend file'",
+            hint=f"check the program that provides {SECRET_SERVICE.bus_name}, or use '--backend file'",
         ) from error
     except (OSError, SecretStorageException, DBusErrorResponse) as error:
         raise StorageUnavailable(
-            f"the Secret Service went away: {type(error).__name__}", hint="repeat; if it stays, log in again"
+            f"lost the connection to the Secret Service: {type(error).__name__}",
+            hint="try again; if it still fails, log in again",
         ) from error

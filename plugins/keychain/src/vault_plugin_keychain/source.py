@@ -1,7 +1,7 @@
-"""The passphrase source: a keychain that keeps keys, one for each lock.
+"""The passphrase source ``keychain``: a keychain that keeps keys of slots.
 
-A secret is kept as base64, as it may be any bytes, under the lock's ``key_id``. It asks nobody, except that the
-desktop may want its keychain unlocked first; where that cannot be, the next source has its turn.
+A secret may be any bytes, so it is stored as base64, under the slot's ``key_id``. The source never prompts; the desktop
+may show a dialog to unlock its keychain. If that is not possible, the next source is tried.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vault_plugin_keychain.opening import open_keychain
 
 
 class KeychainSource(PassphraseSource):
-    """Keys of locks, in the keychain of a kind."""
+    """Keys of slots in the keychain of a kind."""
 
     def __init__(self, ctx: Context, kind: Kind) -> None:
         self._ctx = ctx
@@ -42,8 +42,8 @@ class KeychainSource(PassphraseSource):
             return Secret(base64.b64decode(text, validate=True))
         except (ValueError, binascii.Error):
             raise PassphraseError(
-                f"what {self._kind.title} keeps for store {request.store!r} is not what awsv put there",
-                hint="make a new slot ('awsv slot add --source keychain') and remove the old one",
+                f"the key for store {request.store!r} in {self._kind.title} was not written by awsv",
+                hint="add a new slot ('awsv slot add --source keychain') and remove the old one",
             ) from None
 
     def put(self, request: PassphraseRequest, secret: Secret) -> None:
@@ -57,7 +57,7 @@ class KeychainSource(PassphraseSource):
 
     def _keychain(self) -> Keychain:
         if self._opened is None:
-            # A service name of its own: the items of a store are listed by theirs.
+            # A separate service name: the items of a store are listed by its service name.
             self._opened = open_keychain(self._ctx, self._kind, f"{self._ctx.options['name']} keys")
         return self._opened
 

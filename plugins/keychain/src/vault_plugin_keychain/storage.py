@@ -1,7 +1,7 @@
-"""The store in a keychain: items by key, with versions, under a lock of this user.
+"""The storage backend over a keychain: items by key, with versions, changed under a lock of this user.
 
-A keychain knows neither versions nor "only if nothing is there". So every value begins with a random version, and
-who writes holds a lock file of this user's, under which they look first. Reading takes no lock.
+A keychain supports neither versions nor conditional writes. So every value starts with a random version, and a writer
+holds a lock while it compares and writes. Reading takes no lock.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from vault_plugin_keychain.kinds import Kind
 from vault_plugin_keychain.opening import open_keychain
 
 LOCK_SECONDS: Final = 20.0
-"""How long to wait for other writers, in seconds; each is done within one."""
+"""How long to wait for other writers, each of which takes less than a second."""
 _ENVELOPE = re.compile(r"1:(?P<version>[0-9a-f]{16}):")
 
 
-class Shelf(Protocol):
-    """Texts by key, and which keys there are."""
+class TextStore(Protocol):
+    """Texts by key, with a list of the keys."""
 
     def get(self, name: str) -> str | None: ...
     def set(self, name: str, text: str) -> None: ...
@@ -46,47 +46,47 @@ class KeychainStore(StorageBackend):
     def __init__(self, ctx: Context, kind: Kind) -> None:
         self._ctx = ctx
         self._where = f"{kind.title}, under {ctx.options['name']!r}"
-        self._shelf = shelf(ctx, kind)
+        self._texts = open_texts(ctx, kind)
 
     def get(self, key: str) -> Item | None:
-        text = self._shelf.get(key)
+        text = self._texts.get(key)
         return None if text is None else self._item(key, text)
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
         version = secrets.token_hex(8)
         with self._ctx.lock("keychain", timeout=LOCK_SECONDS):
             self._check(key, expect)
-            self._shelf.set(key, f"1:{version}:{value.reveal_text()}")
+            self._texts.set(key, f"1:{version}:{value.reveal_text()}")
         return version
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
         with self._ctx.lock("keychain", timeout=LOCK_SECONDS):
             self._check(key, expect)
-            return self._shelf.delete(key)
+            return self._texts.delete(key)
 
     def keys(self) -> Iterator[str]:
-        return iter(self._shelf.names())
+        return iter(self._texts.names())
 
     def _check(self, key: str, expect: Expect) -> None:
         if expect is ANY:
             return
         item = self.get(key)
         if (ABSENT if item is None else item.version) != expect:
-            raise StorageConflict(f"{key} is not as it was before in {self._where}")
+            raise StorageConflict(f"{key} in {self._where} was changed by another process")
 
     def _item(self, key: str, text: str) -> Item:
-        found = _ENVELOPE.match(text)
-        if found is None:
+        envelope = _ENVELOPE.match(text)
+        if envelope is None:
             raise StorageCorrupt(
-                f"the item {key} in {self._where} is not awsv's, or was written by a newer version",
+                f"the item {key} in {self._where} is not from awsv, or was written by a newer version",
                 hint="update awsv, or delete that item in your keychain's own program",
             )
-        return Item(value=Secret(text[found.end() :]), version=found["version"])
+        return Item(value=Secret(text[envelope.end() :]), version=envelope["version"])
 
 
-def shelf(ctx: Context, kind: Kind) -> Shelf:
-    """The keychain as a shelf: by itself where it can be searched, else with an index kept in it."""
-    from vault_plugin_keychain.indexed import Indexed
+def open_texts(ctx: Context, kind: Kind) -> TextStore:
+    """Open the keychain: directly if it can list its items, else with an index in it."""
+    from vault_plugin_keychain.indexed import IndexedKeychain
 
     keychain = open_keychain(ctx, kind, ctx.options["name"])
-    return keychain if hasattr(keychain, "names") else Indexed(keychain)
+    return keychain if hasattr(keychain, "names") else IndexedKeychain(keychain)

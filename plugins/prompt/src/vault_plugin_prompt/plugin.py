@@ -1,7 +1,7 @@
-"""Ask the person at the terminal: the passphrase source ``prompt`` and the MFA source ``terminal``.
+"""The passphrase source ``prompt`` and the MFA source ``terminal``, which ask the user at the terminal.
 
-Where a person can be asked, how the terminal is kept silent and how it is restored is the host's business: a plugin
-only says what to ask (:meth:`vault_core.api.Context.ask`).
+The host decides whether the user can be asked, switches the echo off and restores the terminal. The plugin provides
+only the question (:meth:`vault_core.api.Context.ask`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from vault_core.api import (
 
 _TRIES = 3
 _CODE_DIGITS = 6
-"""AWS: a TOTP code has six digits, https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html"""
+"""The length of a TOTP code: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html"""
 _SHORT = 8
-"""Bytes. A shorter passphrase is soon guessed by whoever copies the store; its owner may know better."""
+"""In bytes. An attacker who has a copy of the store can guess a shorter passphrase; the user is only warned."""
 
 
 class Prompt(PassphraseSource):
-    """Asks for a passphrase; for a new one twice."""
+    """Asks for a passphrase, and twice for a new one."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -47,8 +47,8 @@ class Prompt(PassphraseSource):
         for _ in range(_TRIES):
             chosen = self._context.ask(f"New passphrase for store '{store}': ")
             if len(chosen.reveal()) < _SHORT:
-                self._context.notify("this passphrase is short: whoever gets a copy of the store can guess it")
-            if chosen == self._context.ask("The same again: "):
+                self._context.notify("this passphrase is short: anyone who gets a copy of the store can guess it")
+            if chosen == self._context.ask("Repeat passphrase: "):
                 return chosen
             self._context.notify("the two passphrases differ")
         raise PassphraseError(f"no passphrase for store '{store}': the two differed {_TRIES} times")
@@ -66,7 +66,7 @@ class Terminal(MfaSource):
         if request.attempt > 1:
             self._context.notify("AWS rejected the code; wait for the next one")
         for _ in range(_TRIES):
-            # Echoed: a code is good for seconds and once, and is typed from another screen.
+            # Echoed: a code can be used once, within seconds, and the user copies it from another screen.
             typed = self._context.ask(f"MFA code for {request.serial}: ", secret=False)
             code = b"".join(typed.reveal().split())  # apps show it as "123 456"
             if code.isdigit() and len(code) == _CODE_DIGITS:

@@ -114,7 +114,7 @@ def _require_key(kms_key: str | None, aws_managed_key: bool) -> None:
 
 def _ask(ctx: CommandContext) -> Secret:
     first = ctx.ask("New passphrase: ")
-    if ctx.ask("The same again: ") != first:
+    if ctx.ask("Repeat passphrase: ") != first:
         raise PassphraseError("the two passphrases differ; nothing was changed")
     return first
 

@@ -1,4 +1,4 @@
-"""Items by check-and-set on a mount in memory: what each expectation meets, and what a deletion leaves."""
+"""Items with check-and-set on a mount in memory: expected versions, and what a deletion leaves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vault_plugin_hashicorp.login import Identity
 
 
 class Mount:
-    """One mount: versions by path, and what was destroyed."""
+    """One mount: versions by path, and the destroyed versions."""
 
     mount, address = "secret", "https://a"
     identity = Identity("e", "ana")
-    calls = SimpleNamespace(repeated=0, unanswered=0)
+    client = SimpleNamespace(repeated=0, unanswered=0)
 
     def __init__(self) -> None:
         self.found: dict[str, list[dict[str, Any]]] = {}
@@ -37,8 +37,8 @@ class Mount:
         self.found.setdefault(path, []).append(content)
         return self.read(path)[0]  # type: ignore[no-any-return]
 
-    def destroy(self, path: str, versions: range, *, told: bool) -> None:
-        self.destroyed.append((path, list(versions), told))
+    def destroy(self, path: str, versions: range, *, warn: bool) -> None:
+        self.destroyed.append((path, list(versions), warn))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def folder(mount: Mount) -> Items:
     return Items(mount, "f")  # type: ignore[arg-type]
 
 
-def test_every_expectation_of_an_item(folder: Items, mount: Mount) -> None:
+def test_expect_is_checked_by_put_and_delete(folder: Items, mount: Mount) -> None:
     first = folder.put("k", Secret("1"), expect=ABSENT)
     for wrong in (ABSENT, "9@x", "1@"):
         for change in (lambda e: folder.put("k", Secret("2"), expect=e), lambda e: folder.delete("k", expect=e)):
@@ -62,7 +62,7 @@ def test_every_expectation_of_an_item(folder: Items, mount: Mount) -> None:
     assert folder.delete("k", expect=second)
     assert folder.get("k") is None
     for gone in (first, second):
-        with pytest.raises(StorageConflict, match="not there any more"):
+        with pytest.raises(StorageConflict, match="no longer exists"):
             folder.put("k", Secret("3"), expect=gone)
         with pytest.raises(StorageConflict):
             folder.delete("k", expect=gone)
@@ -72,7 +72,7 @@ def test_every_expectation_of_an_item(folder: Items, mount: Mount) -> None:
     assert folder.put("k", Secret("3"), expect=ABSENT) not in (first, second)
 
 
-def test_what_is_deleted_is_destroyed_to_the_last_hundred(folder: Items, mount: Mount) -> None:
+def test_delete_destroys_last_hundred_versions(folder: Items, mount: Mount) -> None:
     for _ in range(3):
         folder.put("k", Secret("v"))
     folder.delete("k")
@@ -84,19 +84,19 @@ def test_what_is_deleted_is_destroyed_to_the_last_hundred(folder: Items, mount: 
 
 
 @pytest.mark.parametrize("value", [None, 1, "", "a\n", "\u00e9", "a\x7f"])
-def test_what_awsv_did_not_write_is_no_value(folder: Items, mount: Mount, value: Any) -> None:
+def test_foreign_value_is_corrupt(folder: Items, mount: Mount, value: Any) -> None:
     mount.found["f/k"] = [{"value": value}]
-    with pytest.raises(StorageCorrupt, match="has no field 'value'"):
+    with pytest.raises(StorageCorrupt, match="has no valid field 'value'"):
         folder.get("k")
 
 
-def test_a_lost_answer_is_ours_only_with_our_mark(folder: Items, mount: Mount) -> None:
+def test_lost_write_is_recognised_by_mark(folder: Items, mount: Mount) -> None:
     mount.found["f/k"] = [{"value": "v", "write": "mine"}]
-    assert folder._found("k", 1, "mine")
-    assert folder._found("k", 1, "other") is None
+    assert folder._find("k", 1, "mine")
+    assert folder._find("k", 1, "other") is None
 
 
-def test_a_state_by_its_data() -> None:
+def test_state_is_there_or_tombstone_by_data() -> None:
     there, gone, none = State(1, "c", {"deleted": False}), State(1, "c", {"deleted": True}), State(1, "c", None)
     assert [state.is_there for state in (there, gone, none)] == [True, False, False]
     assert [state.is_tombstone for state in (there, gone, none)] == [False, True, False]
@@ -116,7 +116,7 @@ def test_a_state_by_its_data() -> None:
         ({"destroyed": False, "deletion_time": "2020-01-01T00:00:00"}, True),
     ],
 )
-def test_what_is_listed(folder: Items, mount: Mount, version: dict[str, Any], alive: bool) -> None:
+def test_keys_lists_living_items(folder: Items, mount: Mount, version: dict[str, Any], alive: bool) -> None:
     metadata = {"current_version": 2, "versions": {"1": {"destroyed": not alive}, "2": version}}
     mount.metadata = lambda _path: metadata  # type: ignore[attr-defined]
     assert folder._is_alive("k") is alive

@@ -1,4 +1,4 @@
-"""S13, S14: what lies in the folder, who may read it, and where it cannot be written."""
+"""S13, S14: owners, modes and kinds of the files in the folder, and folders that cannot be written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.busy import seconds
+from support.file_store import read_and_write
 from vault_core.api import Secret, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
@@ -21,22 +22,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # t
 
 KEY = "credentials/dev"
 NOBODY = 65_534
-
-
-@pytest.fixture
-def made(opened: Any, folder: Any) -> Any:
-    """A store with one entry; its path."""
-    opened().put(KEY, Secret("x"))
-    return folder / "store.vlt"
-
-
-def names(folder: Any) -> Any:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def both(store: Any) -> Any:
-    """A read and a write."""
-    return (lambda: store.get(KEY), lambda: store.put(KEY, Secret("y")))
 
 
 # -- S13: permissions and kinds ----------------------------------------------------------------------------------------
@@ -63,39 +48,39 @@ def test_s13_created_modes_are_exact(child: Any, folder: Any, tmp_path: Path, um
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o601, 0o620])
-def test_s13_file_open_to_others(made: Any, opened: Any, mode: Any, snapshot: Any) -> None:
-    made.chmod(mode)
+def test_s13_file_accessible_to_others_is_refused(one_entry: Any, opened: Any, mode: Any, snapshot: Any) -> None:
+    one_entry.chmod(mode)
     before = snapshot()
-    for call in both(opened()):
-        with pytest.raises(StorageDenied, match=f"store.vlt is open to .* \\(mode {mode:04o}\\)") as caught:
+    for call in read_and_write(opened()):
+        with pytest.raises(StorageDenied, match=f"store.vlt is accessible to .* \\(mode {mode:04o}\\)") as caught:
             call()
-        assert caught.value.hint.endswith(f"chmod 600 {made}")
+        assert caught.value.hint.endswith(f"chmod 600 {one_entry}")
         assert caught.value.exit_code == 4
     assert snapshot() == before
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])
-def test_s13_folder_open_to_others(made: Any, opened: Any, folder: Any, mode: Any) -> None:
+def test_s13_folder_accessible_to_others_is_refused(one_entry: Any, opened: Any, folder: Any, mode: Any) -> None:
     folder.chmod(mode)
-    for call in both(opened()):
-        with pytest.raises(StorageDenied, match=f"{folder} is open to .* \\(mode {mode:04o}\\)") as caught:
+    for call in read_and_write(opened()):
+        with pytest.raises(StorageDenied, match=f"{folder} is accessible to .* \\(mode {mode:04o}\\)") as caught:
             call()
         assert caught.value.hint.endswith(f"chmod 700 {folder}")
 
 
 @pytest.mark.root("only root can give a file away")
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_s13_foreign_owner(made: Any, opened: Any, folder: Any, which: Any) -> None:
-    path = made if which == "file" else folder
+def test_s13_file_or_folder_of_another_owner_is_refused(one_entry: Any, opened: Any, folder: Any, which: Any) -> None:
+    path = one_entry if which == "file" else folder
     os.chown(path, NOBODY, -1)
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match=f"{path} belongs to user id {NOBODY}, and you are 0"):
             call()
 
 
 @pytest.mark.root("only root can become another user")
-def test_s13_another_user_cannot_open_it(
-    made: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
+def test_s13_store_is_unreadable_for_another_user(
+    one_entry: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # so that only the store's own folder can be what stops the other user
@@ -110,52 +95,54 @@ def test_s13_another_user_cannot_open_it(
     assert child(work, user=NOBODY) == 0
 
 
-def test_s13_symlinked_file(made: Any, opened: Any, folder: Any, tmp_path: Path) -> None:
+def test_s13_symlinked_file_is_refused(one_entry: Any, opened: Any, folder: Any, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles"
     real.mkdir()
-    made.rename(real / "store.vlt")
-    made.symlink_to(real / "store.vlt")
-    for call in both(opened()):
+    one_entry.rename(real / "store.vlt")
+    one_entry.symlink_to(real / "store.vlt")
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="is a symbolic link") as caught:
             call()
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={real}")
-    assert made.is_symlink()
+    assert one_entry.is_symlink()
 
 
-def test_s13_dangling_symlink(folder: Any, opened: Any) -> None:
+def test_s13_dangling_symlink_is_refused(folder: Any, opened: Any) -> None:
     folder.mkdir(mode=0o700)
     (folder / "store.vlt").symlink_to(folder / "nowhere")
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="is a symbolic link"):
             call()
     assert not (folder / "nowhere").exists()
 
 
-def test_s13_symlinked_folder(made: Any, ctx: FakeContext, folder: Any, tmp_path: Path) -> None:
+def test_s13_symlinked_folder_is_refused(one_entry: Any, ctx: FakeContext, folder: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder)
-    for call in both(FileBackend(ctx, link)):
+    for call in read_and_write(FileBackend(ctx, link)):
         with pytest.raises(StorageDenied, match=f"{link} is a symbolic link") as caught:
             call()
         assert caught.value.hint.endswith(f"AWS_VAULT_FILE_DIR={folder}")
 
 
-def test_s13_symlinked_or_odd_lock(made: Any, opened: Any, folder: Any, tmp_path: Path) -> None:
+def test_s13_lock_that_is_not_a_regular_file_is_refused(
+    one_entry: Any, opened: Any, folder: Any, tmp_path: Path
+) -> None:
     lock, target = folder / "store.vlt.lock", tmp_path / "target"
     target.write_text("precious")
     for make in (lambda: lock.symlink_to(target), lock.mkdir, lambda: os.mkfifo(lock)):
         lock.unlink() if not lock.is_dir() else lock.rmdir()
         make()
-        with pytest.raises(StorageDenied, match=r"store.vlt.lock is not a plain file"):
+        with pytest.raises(StorageDenied, match=r"store.vlt.lock is not a regular file"):
             opened().put(KEY, Secret("y"))
         assert opened().get(KEY).value == Secret("x")
     assert target.read_text() == "precious"
 
 
-def test_s13_symlinked_temporary_file(
-    made: Any, opened: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_s13_symlinked_temporary_file_is_not_followed(
+    one_entry: Any, opened: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody guessed its name and put a link there: it is not written through."""
+    """An attacker guesses its name and creates a symlink there: the target is not written."""
     target = tmp_path / "target"
     target.write_text("precious")
     real = os.urandom
@@ -170,15 +157,15 @@ def test_s13_symlinked_temporary_file(
         return real_open(path, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", planted)
-    with pytest.raises(StorageUnavailable, match="as it was: file exists"):
+    with pytest.raises(StorageUnavailable, match="was not changed: file exists"):
         store.put(KEY, Secret("y"))
     assert target.read_text() == "precious"
     assert opened().get(KEY).value == Secret("x")
 
 
-def test_s13_hard_link(made: Any, opened: Any, tmp_path: Path) -> None:
-    os.link(made, tmp_path / "second")
-    for call in both(opened()):
+def test_s13_hard_linked_file_is_refused(one_entry: Any, opened: Any, tmp_path: Path) -> None:
+    os.link(one_entry, tmp_path / "second")
+    for call in read_and_write(opened()):
         with pytest.raises(StorageDenied, match="has a second name"):
             call()
 
@@ -202,33 +189,35 @@ def listen(path: Any) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_s13_directory_pipe_socket_device(
+def test_s13_file_of_other_kind_is_refused(
     opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch, make: Any, kind: Any
 ) -> None:
     folder.mkdir(mode=0o700)
     monkeypatch.chdir(folder)  # a socket's path may have some hundred bytes only
     make(folder / "store.vlt")
-    for call in both(opened()):
-        with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a plain file"):
+    for call in read_and_write(opened()):
+        with pytest.raises(StorageDenied, match=f"store.vlt is {kind}, not a regular file"):
             call()
 
 
-def test_s13_too_large(made: Any, opened: Any) -> None:
-    with made.open("r+b") as file:
+def test_s13_too_large_file_is_refused(one_entry: Any, opened: Any) -> None:
+    with one_entry.open("r+b") as file:
         file.truncate(10 * 2**30)
-    for call in both(opened()):
+    for call in read_and_write(opened()):
         started = time.monotonic()
         with pytest.raises(StorageCorrupt, match="is too large"):
             call()
         assert time.monotonic() - started < seconds(1)
-    with made.open("r+b") as file:
+    with one_entry.open("r+b") as file:
         file.truncate(vlt_file.MAX_FILE)
     with pytest.raises(StorageCorrupt, match="is damaged"):
         opened().get(KEY)
 
 
-def test_s13_a_reader_that_was_overtaken_by_a_rename(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between open and fstat the file is replaced: no name is left for what was opened, and it is still good."""
+def test_s13_read_of_file_replaced_after_open_succeeds(
+    one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is replaced between open and fstat: the opened one has no name any more, and is still valid."""
     real, seen = os.fstat, []
 
     def late(fd: Any) -> Any:
@@ -240,7 +229,7 @@ def test_s13_a_reader_that_was_overtaken_by_a_rename(made: Any, opened: Any, mon
 
     reader = opened()
     reader.get(KEY)
-    before = made.stat()
+    before = one_entry.stat()
     monkeypatch.setattr(os, "fstat", late)
     assert reader.get(KEY).value == Secret("x")
     assert reader.get(KEY).value == Secret("newer")
@@ -249,8 +238,8 @@ def test_s13_a_reader_that_was_overtaken_by_a_rename(made: Any, opened: Any, mon
 # -- S14: where it cannot write ----------------------------------------------------------------------------------------
 
 
-def test_s14_missing_folder(ctx: FakeContext, tmp_path: Path) -> None:
-    """Nothing is there, and nothing is made by a read or by a deletion."""
+def test_s14_missing_folder_is_created_by_write_only(ctx: FakeContext, tmp_path: Path) -> None:
+    """A read or a deletion creates nothing."""
     folder = tmp_path / "no" / "such"
     store = FileBackend(ctx, folder)
     assert (store.get(KEY), list(store.keys()), store.delete(KEY)) == (None, [], False)
@@ -259,17 +248,17 @@ def test_s14_missing_folder(ctx: FakeContext, tmp_path: Path) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)] == [0o700, 0o700]
 
 
-def test_s14_folder_that_is_a_file(tmp_path: Path, ctx: FakeContext) -> None:
+def test_s14_folder_that_is_a_file_is_refused(tmp_path: Path, ctx: FakeContext) -> None:
     (tmp_path / "file").write_text("x")
-    for call in both(FileBackend(ctx, tmp_path / "file")):
+    for call in read_and_write(FileBackend(ctx, tmp_path / "file")):
         with pytest.raises(StorageDenied, match="file is not a folder"):
             call()
 
 
-def test_s14_read_only_folder(
-    made: Any, folder: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
+def test_s14_read_only_folder_is_readable_and_refuses_writes(
+    one_entry: Any, folder: Any, tmp_path: Path, child: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading works, writing says why; as an ordinary user, for whom permissions count."""
+    """Reads work, writes report the reason; as an ordinary user, because permissions do not bind root."""
     user = None
     if os.geteuid() == 0:
         user = NOBODY
@@ -295,8 +284,10 @@ def test_s14_read_only_folder(
     assert status == 0
 
 
-def test_s14_folder_removed_while_waiting(made: Any, opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder goes away between the lock and the rename: an error, and nothing elsewhere."""
+def test_s14_folder_removed_while_waiting_is_an_error(
+    one_entry: Any, opened: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is removed between the lock and the rename: an error, and no file elsewhere."""
     real = os.rename
 
     def late(*args: Any, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""S8: an anchor that is off, damaged, or cannot be written: it is told, and stops nothing."""
+"""S8: anchors that are off, damaged or not writable cause a warning and block nothing."""
 
 from __future__ import annotations
 
@@ -14,27 +14,12 @@ from vault_core.api import Secret, StorageDenied
 from vault_plugin_file import atomic_file, maintenance
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.plugin import vault_storage_backends
-from vault_plugin_file.rollback_guard import Verdict
+from vault_plugin_file.rollback_guard import RollbackStatus
 from vault_testkit.context import FakeContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children here start no threads
 
 KEY = "credentials/dev"
-
-
-@pytest.fixture
-def path(folder: Any) -> Any:
-    return folder / "store.vlt"
-
-
-@pytest.fixture
-def made(opened: Any, path: Any) -> Any:
-    """A store that was written twice; the bytes of the first write."""
-    store = opened()
-    store.put(KEY, Secret("1"))
-    first = path.read_bytes()
-    store.put(KEY, Secret("2"))
-    return first
 
 
 def anchors(tmp_path: Any) -> Any:
@@ -45,30 +30,30 @@ def reads(store: Any) -> Any:
     return (lambda: store.get(KEY), lambda: list(store.keys()))
 
 
-def test_s8_off(made: Any, opened: Any, path: Any, tmp_path: Path) -> None:
+def test_s8_anchor_off_records_nothing(first_write: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     home = tmp_path / "ephemeral"
     context = FakeContext(home, store="file", passphrases=["right"], options={"anchor": False})
     assert opened(context).put(KEY, Secret("3"))
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     assert opened(context).get(KEY).value == Secret("1")
     assert opened(context).put(KEY, Secret("3"))
     path.unlink()
     assert opened(context).get(KEY) is None
     assert opened(context).put(KEY, Secret("4"))
-    assert "is off" in maintenance.accept(opened(context).store, Verdict.OLDER, nullcontext())
+    assert "is off" in maintenance.accept(opened(context).store, RollbackStatus.OLDER, nullcontext())
     assert context.notes == []
     assert not context.state_dir.exists()
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_reading_again_makes_nothing_durable_again(
-    made: Any, opened: Any, ctx: FakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: Any
+def test_repeated_read_syncs_once(
+    first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: Any
 ) -> None:
-    """Neither where the anchor is off nor where it cannot be written."""
+    """Also if the anchor is off or cannot be written."""
     shutil.rmtree(tmp_path / "state")
     ctx.options["anchor"] = enabled  # type: ignore[index]
     if enabled:
-        monkeypatch.setattr(atomic_file.SafeFile, "locked", refused)
+        monkeypatch.setattr(atomic_file.AtomicFile, "locked", refused)
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), real(fd)))
@@ -82,7 +67,7 @@ def refused(*_: Any) -> Any:
     raise StorageDenied("read-only")
 
 
-def test_the_option() -> None:
+def test_anchor_option_is_boolean() -> None:
     (spec,) = vault_storage_backends()
     option = spec.options[1]
     assert (option.name, option.default, option.parse("off"), option.parse("on")) == ("anchor", True, False, True)
@@ -104,8 +89,8 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_s8_a_damaged_anchor_warns_and_blocks_nothing(
-    made: Any, opened: Any, ctx: FakeContext, tmp_path: Path, how: Any, path: Any
+def test_s8_damaged_anchor_warns_and_blocks_nothing(
+    first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path, how: Any, path: Any
 ) -> None:
     (anchor,) = anchors(tmp_path)
     DAMAGE[how](anchor)
@@ -117,18 +102,18 @@ def test_s8_a_damaged_anchor_warns_and_blocks_nothing(
     assert str(anchor) in ctx.notes[0]
     opened().put(KEY, Secret("3"))
     ctx.notes.clear()
-    assert opened().get(KEY).value == Secret("3")  # the write has mended it
+    assert opened().get(KEY).value == Secret("3")  # the write has repaired it
     assert ctx.notes == []
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     opened().get(KEY)
     assert len(ctx.notes) == 1
 
 
 @pytest.mark.parametrize("damaged", ["newest state", "place"])
-def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(
-    made: Any, opened: Any, tmp_path: Path, damaged: Any
+def test_s8_read_with_damaged_anchor_records_nothing(
+    first_write: Any, opened: Any, tmp_path: Path, damaged: Any
 ) -> None:
-    """What it has read may be an older copy, or another store: only a write or a person says what it is."""
+    """The file may be an older copy or a different store: only a write or the user can decide that."""
     folder = tmp_path / "state/anchors"
     for file in folder.glob("*.json"):
         if file.name.startswith("store-") == (damaged == "newest state"):
@@ -142,8 +127,8 @@ def test_s8_beside_a_damaged_anchor_a_read_remembers_nothing(
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
-def test_s8_something_else_in_place_of_the_anchor(
-    made: Any, opened: Any, ctx: FakeContext, tmp_path: Path, kind: Any
+def test_s8_anchor_of_other_kind_warns_and_blocks_nothing(
+    first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path, kind: Any
 ) -> None:
     (anchor,) = anchors(tmp_path)
     precious = tmp_path / "precious"
@@ -157,18 +142,16 @@ def test_s8_something_else_in_place_of_the_anchor(
     assert precious.read_text() == "precious"
 
 
-def test_s8_a_damaged_anchor_can_be_accepted_away(made: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
+def test_s8_accept_repairs_damaged_anchor(first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     anchor.write_bytes(b"{}")
-    maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+    maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     ctx.notes.clear()
     opened().get(KEY)
     assert ctx.notes == []
 
 
-def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(
-    opened: Any, ctx: FakeContext, tmp_path: Path, path: Any
-) -> None:
+def test_s8_unwritable_state_folder_fails_no_write(opened: Any, ctx: FakeContext, tmp_path: Path, path: Any) -> None:
     ctx.state_dir.write_text("a file where the folder should be")
     opened().put(KEY, Secret("1"))
     store = opened()
@@ -179,10 +162,10 @@ def test_s8_a_state_folder_that_cannot_be_written_fails_no_write(
     assert opened().get(KEY).value == Secret("3")
 
 
-def test_s8_a_read_only_state_folder_as_an_ordinary_user(
-    made: Any, child: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_s8_read_only_state_folder_fails_no_write(
+    first_write: Any, child: Any, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reads say nothing, writes work and say it."""
+    """Reads do not warn; writes work and warn."""
     user = None
     shutil.rmtree(tmp_path / "state")
     (tmp_path / "state").mkdir()
@@ -208,7 +191,7 @@ def test_s8_a_read_only_state_folder_as_an_ordinary_user(
     assert status == 0
 
 
-def test_modes_of_what_is_remembered(made: Any, tmp_path: Path) -> None:
+def test_anchors_are_private(first_write: Any, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     assert anchor.stat().st_mode & 0o777 == 0o600
     assert anchor.parent.stat().st_mode & 0o777 == 0o700

@@ -1,4 +1,4 @@
-"""The payload of a store: its form, which only somebody with the key can break, and its fresh keys (S17)."""
+"""The payload of a store: its form, which cannot be broken without the key, and its fresh keys (S17)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vault_plugin_file import vlt_file
 
 
 def read(data: Any, dek: Any) -> Any:
-    """Everything in these bytes."""
+    """All entries in these bytes."""
     envelope = vlt_file.parse(data)
     entries = vlt_file.decrypt(envelope, dek)
     return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
 
 
 def rebuilt(made: Any, plaintext: Any) -> Any:
-    """The store with another plaintext, all keys right."""
+    """The store with another plaintext, encrypted with the right keys."""
     data, table, dek, _ = made
     envelope = vlt_file.parse(data)
     head = envelope.signed + envelope.mac
@@ -60,7 +60,7 @@ FULL = b'{"a/b":{"s":"' + b"A" * 4070 + b'","v":1}}'  # with its length exactly 
         framed(vlt.canonical({"a/" + "b" * 899: {"s": SEALED, "v": 1}})),
     ],
 )
-def test_payload_forms(made: Any, independent: Any, plaintext: Any) -> None:
+def test_payload_of_invalid_form_is_refused(made: Any, independent: Any, plaintext: Any) -> None:
     data = rebuilt(made, plaintext)
     with pytest.raises(ValueError):
         vlt_file.decrypt(vlt_file.parse(data), made[2]).whole()
@@ -68,7 +68,7 @@ def test_payload_forms(made: Any, independent: Any, plaintext: Any) -> None:
         independent.read_file(data, "right")
 
 
-def test_an_empty_index_and_a_full_block(made: Any) -> None:
+def test_empty_index_and_full_block_round_trip(made: Any) -> None:
     dek = made[2]
     assert read(rebuilt(made, framed(b"{}")), dek) == {}
     assert len(framed(FULL)) == 4096
@@ -83,7 +83,7 @@ def test_an_empty_index_and_a_full_block(made: Any) -> None:
 # -- S17: fresh keys ---------------------------------------------------------------------------------------------------
 
 
-def test_s17_two_writes_of_one_content_share_nothing(made: Any) -> None:
+def test_s17_two_writes_of_same_content_share_no_bytes(made: Any) -> None:
     _, table, dek, entries = made
     one, two = (vlt_file.parse(vlt_file.encode(table, dek, 3, entries)) for _ in range(2))
     blocks = [{envelope.payload[i : i + 16] for i in range(0, len(envelope.payload), 16)} for envelope in (one, two)]
@@ -91,7 +91,7 @@ def test_s17_two_writes_of_one_content_share_nothing(made: Any) -> None:
     assert one.fsalt != two.fsalt
 
 
-def test_s17_no_salt_comes_twice(made: Any, figure: Any) -> None:
+def test_s17_salts_are_never_reused(made: Any, figure: Any) -> None:
     """Of the file and of an entry: 32 bytes each, 31 of them in the first 42 characters of base64."""
     _, table, dek, entries = made
     count = sample(1000, 10_000)
@@ -104,7 +104,7 @@ def test_s17_no_salt_comes_twice(made: Any, figure: Any) -> None:
     figure(f"{count} writes of one content, {len(files)} different salts of the file, {len(sealed)} of the entry")
 
 
-def test_names_and_values_are_not_in_the_file(made: Any, values: Any) -> None:
+def test_file_contains_no_name_or_value(made: Any, values: Any) -> None:
     data = made[0]
     for text in (*values, *values.values(), "credentials", "seeds"):
         assert text.encode() not in data[16:]

@@ -1,8 +1,8 @@
-"""One request to the server, with patience where it is worth it and with limits everywhere.
+"""The client of the server: sends requests, retries while the cluster elects a leader, and has a limit for every wait.
 
-A request is repeated while the cluster chooses a leader, so only requests that may be repeated come here: reads, and
-writes that check and set. What was sent and never answered may have been carried out; the caller finds out.
-Messages are made here from status codes: the server's own texts, and ``hvac``'s exceptions, are shown to nobody.
+Callers send only requests that are safe to repeat: reads, and writes with check-and-set. A request without a response
+may have been executed; the caller has to find out. Error messages are made from status codes here: texts of the server
+and of ``hvac``'s exceptions are never shown.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ import urllib3
 from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported when the store is opened
 
 from vault_core.api import ConfigError, Context, StorageLocked, StorageUnavailable, VaultError
-from vault_plugin_hashicorp.answers import inner
+from vault_plugin_hashicorp.fields import inner
 from vault_plugin_hashicorp.server import Server
 from vault_plugin_hashicorp.transport import HEALTH, MOST_BYTES, NotFollowed, Response, TooLong, Transport
 
 CONNECT_SECONDS = 5.0
-"""To one address, names being looked up included."""
+"""For one connection, including the lookup of the host name."""
 ANSWER_SECONDS = 10.0
-"""Between two bytes of an answer; the server itself gives up after 90 s (``default_max_request_duration``)."""
+"""Between two bytes of a response; the server itself gives up after 90 s (``default_max_request_duration``)."""
 PATIENCE_SECONDS = 30.0
-"""How long a request is repeated. A cluster of three needs up to 15 s to replace a leader that was killed."""
+"""How long a request is retried. A cluster of three needs up to 15 s to replace a killed leader."""
 _TICK = 0.5
 _NO_PEM = ("PEM", "NO_CERTIFICATE", "KEY_VALUES_MISMATCH")
-"""OpenSSL's words about a file of certificates or of a key."""
+"""How OpenSSL reports an invalid file of certificates or of a key."""
 _LONGEST_PAUSE = 1.0
 
 _SEALED = 503
 _UPGRADE = "from non-versioned to versioned data"
-"""A KV mount that a standby or a new leader has just taken over says so, as a 400 (kv ``upgrade.go``)."""
+"""The text of a status 400 from a KV mount that a standby or a new leader has just taken over (kv ``upgrade.go``)."""
 _REPEATED = frozenset({412, 429, 472, 473, 500, 502, 503, 504})
-"""A standby that is behind (412), too many requests (429), no leader, a load balancer without a member."""
+"""A standby that lags behind (412), too many requests (429), no leader, a load balancer without a member."""
 
 
 class Unreachable(StorageUnavailable):
-    """No address can be connected to: nothing was sent."""
+    """No connection to any address: nothing was sent."""
 
 
-class Calls:
-    """Requests to the members of one cluster.
+class VaultClient:
+    """Sends requests to the members of one cluster.
 
-    :param context: ``check`` is called at least once a second.
+    :param context: its ``check`` is called at least once a second.
     """
 
     def __init__(self, context: Context, server: Server) -> None:
         self._context = context
         self.server = server
         self._session = Transport(server)
-        self.client = hvac.Client(
+        self.hvac = hvac.Client(
             url=server.addresses[0],
-            token="",  # None would have hvac look for one
+            token="",  # with None, hvac would look for a token
             cert=server.certificate or (),
             verify=server.verify,
             timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
@@ -67,87 +67,88 @@ class Calls:
         )
         self._answered = False
         self.repeated = 0
-        """How many requests were sent again."""
+        """The number of retries."""
         self.unanswered = 0
-        """How many may have been carried out although there was no answer that counts."""
+        """The number of requests without a valid response, which may have been executed."""
         if server.verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            context.notify(f"warning: whoever is between us and {self.address} can read the keys: TLS is not verified")
+            context.notify(f"warning: TLS is not verified: an attacker on the way to {self.address} can read the keys")
         if len(server.addresses) > 1:
             self._find_active()
 
     @property
     def address(self) -> str:
         """The address in use."""
-        return str(self.client.adapter.base_uri)
+        return str(self.hvac.adapter.base_uri)
 
     def close(self) -> None:
         self._session.close()
 
     def send(self, request: Callable[[hvac.Client], Response]) -> Response:
-        """The server's answer to a request that may be repeated, whatever it says short of "not now".
+        """Send a request that may be repeated, and retry while the server is unavailable.
 
-        :raises Unreachable: no member can be connected to, and none ever was.
+        :returns: the response, with any other status than "not now".
+        :raises Unreachable: there is no connection to any member, and never was.
         :raises StorageLocked: every member is sealed.
-        :raises StorageUnavailable: there was no answer in time; whether the request was carried out is not known.
+        :raises StorageUnavailable: there was no response in time; the request may have been executed.
         """
         started, pause, tries, first = time.monotonic(), 0.1, 0, not self._answered
         while True:
-            self._context.check()  # a server that is slow, but not slow enough to be waited for, is asked many times
-            trouble = self._try(request)
-            if not isinstance(trouble, VaultError):
+            self._context.check()  # a fast response never waits, so wait() does not check
+            outcome = self._try(request)
+            if not isinstance(outcome, VaultError):
                 self._answered = True
-                return trouble
+                return outcome
             tries += 1
-            self.unanswered += not isinstance(trouble, Unreachable | StorageLocked)
-            # A server that was never there is no cluster that chooses a leader.
-            hopeless = first and isinstance(trouble, Unreachable | StorageLocked)
+            self.unanswered += not isinstance(outcome, Unreachable | StorageLocked)
+            # A server that never responded is not a cluster that elects a leader.
+            hopeless = first and isinstance(outcome, Unreachable | StorageLocked)
             if hopeless and tries >= len(self.server.addresses):
-                raise trouble
+                raise outcome
             if time.monotonic() - started > PATIENCE_SECONDS:
-                raise trouble
+                raise outcome
             if not hopeless:
-                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that eight clients do not come at once
+                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, so clients do not retry in step
                 pause = min(pause * 2, _LONGEST_PAUSE)
             self.repeated += 1
             self._find_active()
 
     def _try(self, request: Callable[[hvac.Client], Response]) -> Response | VaultError:
-        """One answer, or why there is none that counts.
+        """A valid response, or the error that explains why there is none.
 
-        :raises StorageUnavailable: it would not help to ask again.
+        :raises StorageUnavailable: a retry would not help.
         """
         try:
-            response = self._wait(lambda: request(self.client))
+            response = self._wait(lambda: request(self.hvac))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             return self._no_answer(error)
         if response.status_code == _SEALED and _says(response, "sealed"):
-            return StorageLocked(f"{self.address} is sealed", hint="its operators unseal it: 'bao operator unseal'")
+            return StorageLocked(f"{self.address} is sealed", hint="ask its operators to run: bao operator unseal")
         if response.status_code in _REPEATED or (response.status_code == 400 and _says(response, _UPGRADE)):
             return StorageUnavailable(
                 f"{self.address} cannot serve requests now (HTTP status {response.status_code})",
                 hint="its cluster may be without a leader: try again, or ask its operators",
             )
         if response.status_code != 204 and not _is_ours(response):
-            # A portal, or a proxy's own answer: its 404 must not be taken for "there is no such item".
+            # A captive portal or a proxy: its 404 must not be taken for "there is no such item".
             raise StorageUnavailable(
-                f"{self.address} answers (HTTP status {response.status_code}), but not as Vault or OpenBao does",
-                hint="check VAULT_ADDR, and what is between us and it",
+                f"the response of {self.address} (HTTP status {response.status_code}) is not from Vault or OpenBao",
+                hint="check VAULT_ADDR, and the proxies on the way",
             )
         return response
 
     def _no_answer(self, error: Exception) -> VaultError:
-        """What an exception means; its own text may hold what was sent.
+        """The error for an exception, without its text, which may contain the request.
 
-        :raises StorageUnavailable: it would not help to ask again.
+        :raises StorageUnavailable: a retry would not help.
         """
         kinds = requests.exceptions
         if isinstance(error, NotFollowed):
-            raise StorageUnavailable(f"{self.address} sends us on to {error}", hint=error.hint) from None
+            raise StorageUnavailable(f"{self.address} redirects to {error}", hint=error.hint) from None
         if isinstance(error, TooLong):
             raise StorageUnavailable(
-                f"{self.address} answers with more than {MOST_BYTES // 2**20} MiB",
-                hint="check VAULT_ADDR, and what is between us and it",
+                f"the response of {self.address} is larger than {MOST_BYTES // 2**20} MiB",
+                hint="check VAULT_ADDR, and the proxies on the way",
             ) from None
         if isinstance(error, kinds.SSLError):
             return self._no_tls(error)
@@ -159,33 +160,33 @@ class Calls:
         if isinstance(error, kinds.Timeout):
             return StorageUnavailable(f"{self.address} did not answer in time", hint="try again")
         if isinstance(error, kinds.ConnectionError | kinds.ChunkedEncodingError):
-            return StorageUnavailable(f"{self.address} broke the connection off", hint="try again")
+            return StorageUnavailable(f"{self.address} closed the connection", hint="try again")
         if isinstance(error, kinds.TooManyRedirects):
-            return StorageUnavailable(f"{self.address} names no leader that answers", hint="try again")
+            return StorageUnavailable(f"{self.address} redirects to a leader that does not answer", hint="try again")
         raise StorageUnavailable(
-            f"{self.address} gave no usable answer: {type(error).__name__}", hint="check VAULT_ADDR, VAULT_NAMESPACE"
+            f"no valid response from {self.address}: {type(error).__name__}", hint="check VAULT_ADDR, VAULT_NAMESPACE"
         ) from None
 
     def _no_tls(self, error: requests.exceptions.SSLError) -> StorageUnavailable:
-        """:raises VaultError: another try would end the same way."""
+        """:raises VaultError: a retry would not help."""
         if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):
             raise StorageUnavailable(
-                f"the certificate of {self.address} is not from an authority that we trust, or for another name",
+                f"the certificate of {self.address} is not from a trusted authority, or is for another name",
                 hint="set VAULT_CACERT to the file of its certificate authority",
             ) from None
         if not self._answered and any(sign in str(error) for sign in _NO_PEM):
             files = [self.server.verify, *(self.server.certificate or ())]
             named = ", ".join(file for file in files if isinstance(file, str))
-            raise ConfigError(f"one of these is no PEM file, or not what it should hold: {named}") from None
+            raise ConfigError(f"one of these is not a PEM file, or has the wrong content: {named}") from None
         failure = StorageUnavailable(
-            f"no TLS connection to {self.address} comes about", hint="is the address right: https:// and the port?"
+            f"the TLS handshake with {self.address} failed", hint="check the address: https:// and the port"
         )
-        if self._answered:  # a member that dies while it greets
+        if self._answered:  # a member that dies during the handshake
             return failure
         raise failure from None
 
     def _wait(self, request: Callable[[], Response]) -> Response:
-        """The answer to a request; the lookup of a host name has no time limit of its own."""
+        """The response to a request, with a time limit that covers the lookup of the host name."""
         try:
             return self._context.wait(request, timeout=CONNECT_SECONDS + ANSWER_SECONDS)
         except TimeoutError:
@@ -198,29 +199,29 @@ class Calls:
             time.sleep(min(left, _TICK))
 
     def _find_active(self) -> None:
-        """Turn to the leader; else to a member that answers; else to the next one."""
+        """Use the address of the leader; else of a member that answers; else the next one."""
         members = self.server.addresses
         if len(members) == 1:
             return
-        here = members.index(self.address)
+        current = members.index(self.address)
         answering: list[str] = []
-        for address in (*members[here:], *members[:here]):
+        for address in (*members[current:], *members[:current]):
             match self._health(address):
                 case 200:
-                    self.client.adapter.base_uri = address
+                    self.hvac.adapter.base_uri = address
                     return
                 case 429 | 472 | 473:
                     answering.append(address)
-        self.client.adapter.base_uri = answering[0] if answering else members[(here + 1) % len(members)]
+        self.hvac.adapter.base_uri = answering[0] if answering else members[(current + 1) % len(members)]
 
     def _health(self, address: str) -> int | None:
-        """The status that a member gives itself; None where it does not answer."""
+        """The status of a member's health endpoint; None if it does not answer."""
         limits = (CONNECT_SECONDS, CONNECT_SECONDS)
         try:
-            answer = self._wait(lambda: self._session.get(address + HEALTH, timeout=limits))
+            response = self._wait(lambda: self._session.get(address + HEALTH, timeout=limits))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             return None
-        return int(answer.status_code)
+        return int(response.status_code)
 
 
 def _says(response: Response, word: str) -> bool:
@@ -228,32 +229,32 @@ def _says(response: Response, word: str) -> bool:
 
 
 def errors(response: Response) -> list[str]:
-    """The server's own words, in lower case, to be recognised, never to be shown."""
-    found = (document(response) or {}).get("errors")
-    return [str(text).lower() for text in found] if isinstance(found, list) else []
+    """The server's error messages in lower case, to be recognised, and never shown."""
+    messages = (document(response) or {}).get("errors")
+    return [str(message).lower() for message in messages] if isinstance(messages, list) else []
 
 
 def document(response: Response) -> dict[str, Any] | None:
-    """The JSON object that an answer holds, or None."""
+    """The JSON object in a response, or None."""
     try:
-        found = response.json()
+        value = response.json()
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _is_ours(response: Response) -> bool:
-    """Whether an answer is Vault's: what is wrong is in ``errors``, and what is deleted has ``data`` about it."""
-    found = document(response)
-    return found is not None and (response.ok or not found.keys().isdisjoint(("errors", "data")))
+    """Whether a response is from Vault: its failures have ``errors``, and deleted items have ``data``."""
+    value = document(response)
+    return value is not None and (response.ok or not value.keys().isdisjoint(("errors", "data")))
 
 
 def section(response: Response, name: str) -> dict[str, Any]:
-    """An object in the answer's object (``data``, ``auth``); empty where there is none."""
+    """An object in the response's object (``data``, ``auth``); empty if it is missing."""
     return inner(document(response) or {}, name)
 
 
 def _never_sent(error: BaseException) -> bool:
-    """Whether a failed connection failed before anything was sent."""
+    """Whether the connection failed before anything was sent."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)

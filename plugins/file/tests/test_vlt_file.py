@@ -1,4 +1,4 @@
-"""Damage of every kind: S1 to S4 on the bytes of a store. Never an answer, never another exception."""
+"""S1 to S4: damage of every kind to the bytes of a store is always an error of the expected class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEAD = 16
 
 
 def read(data: Any, dek: Any) -> Any:
-    """Everything that a reader proves, the derivation of the slot key excepted."""
+    """Everything that a reader verifies, except for the derivation of the slot key."""
     envelope = vlt_file.parse(data)
     entries = vlt_file.decrypt(envelope, dek)
     return {name: vlt_file.open_entry(envelope.table, dek, name, entry) for name, entry in entries.items()}
@@ -36,7 +36,7 @@ def refused(data: Any, dek: Any) -> Any:
     return True
 
 
-def test_it_reads(made: Any, folder: Any, values: Any) -> None:
+def test_decode_returns_values(made: Any, folder: Any, values: Any) -> None:
     data, _, dek, _ = made
     assert {name: value.reveal_text() for name, value in read(data, dek).items()} == values
     assert through_backend(folder, data) is None
@@ -46,7 +46,7 @@ def test_it_reads(made: Any, folder: Any, values: Any) -> None:
 
 
 @pytest.mark.slow
-def test_s1_every_flipped_bit(made: Any, figure: Any) -> None:
+def test_s1_flipped_bit_is_refused(made: Any, figure: Any) -> None:
     data, _, dek, _ = made
     changed = bytearray(data)
     for bit in range(len(data) * 8):
@@ -59,7 +59,7 @@ def test_s1_every_flipped_bit(made: Any, figure: Any) -> None:
 
 @pytest.fixture
 def keyed(made: Any, tmp_path: Path) -> Any:
-    """The store with a slot that a kept key opens beside the passphrase's; and the context that has both."""
+    """A store with a key slot and a passphrase slot, and a context that has both secrets."""
     _, table, dek, entries = made
     context = FakeContext(tmp_path, passphrases=["right"], options={"anchor": False})
     table = vlt.SlotTable(table.store, table.slots[:1])
@@ -74,7 +74,7 @@ def bits_of_the_id(data: Any) -> Any:
     return list(range(start * 8, (start + len(text)) * 8))
 
 
-def test_s1_every_bit_through_the_whole_reader(keyed: Any, folder: Any, figure: Any) -> None:
+def test_s1_flipped_bit_is_refused_by_backend(keyed: Any, folder: Any, figure: Any) -> None:
     """The errors are typed and name the file. (5: the store's id is in every slot's key, so none of them opens.)"""
     data, context = keyed
     assert through_backend(folder, data, context) is None
@@ -93,13 +93,13 @@ def test_s1_every_bit_through_the_whole_reader(keyed: Any, folder: Any, figure: 
     )
 
 
-def test_s2_every_truncation(made: Any, figure: Any) -> None:
+def test_s2_truncated_file_is_refused(made: Any, figure: Any) -> None:
     data, _, dek, _ = made
     assert all(refused(data[:length], dek) for length in range(len(data)))
     figure(f"{len(data)} truncations, 0 accepted")
 
 
-def test_s2_deletions_insertions_and_appends(made: Any, figure: Any) -> None:
+def test_s2_inserted_or_deleted_bytes_are_refused(made: Any, figure: Any) -> None:
     data, _, dek, _ = made
     for position in range(len(data)):
         assert refused(data[:position] + data[position + 1 :], dek)
@@ -112,7 +112,7 @@ def test_s2_deletions_insertions_and_appends(made: Any, figure: Any) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 15, 16, 100, 1200, 4000])
-def test_a_truncated_file_says_so(made: Any, folder: Any, length: Any) -> None:
+def test_truncated_file_is_reported_as_truncated(made: Any, folder: Any, length: Any) -> None:
     error = through_backend(folder, made[0][:length])
     assert isinstance(error, StorageCorrupt)
     assert "store.vlt is damaged: it is truncated" in error.message
@@ -120,17 +120,17 @@ def test_a_truncated_file_says_so(made: Any, folder: Any, length: Any) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes(made: Any, tail: Any) -> None:
+def test_arbitrary_bytes_are_refused(made: Any, tail: Any) -> None:
     data, _, dek, _ = made
     for candidate in (tail, vlt_file.MAGIC + tail, data[:HEAD] + tail, data[: len(data) // 2] + tail):
         assert refused(candidate, dek)
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04" + bytes(100), b"not a store\n", b"\x89PNG\r\n\x1a\n" + bytes(99)])
-def test_a_foreign_file(folder: Any, data: Any) -> None:
+def test_foreign_file_is_reported_as_not_a_store(folder: Any, data: Any) -> None:
     error = through_backend(folder, data)
     assert isinstance(error, StorageCorrupt)
-    assert "is not a store of awsv" in error.message
+    assert "is not an awsv store" in error.message
     assert (folder / "store.vlt").read_bytes() == data
 
 
@@ -138,7 +138,7 @@ def test_a_foreign_file(folder: Any, data: Any) -> None:
     "break_",
     [lambda d: d.replace(b"\r\n", b"\n"), lambda d: d.replace(b"\n", b"\r\n"), lambda d: bytes(b & 127 for b in d)],
 )
-def test_text_mode_damage_fails_at_once(made: Any, break_: Any) -> None:
+def test_text_mode_damage_is_refused_by_signature(made: Any, break_: Any) -> None:
     with pytest.raises(ValueError):
         vlt_file.parse(break_(made[0]))
 
@@ -186,7 +186,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_s3_header_texts(made: Any, independent: Any, name: Any, folder: Any) -> None:
+def test_s3_header_with_invalid_json_is_refused(made: Any, independent: Any, name: Any, folder: Any) -> None:
     data, _, dek, _ = made
     length = int.from_bytes(data[12:16], "big")
     text = TEXTS[name](data[16 : 16 + length])
@@ -199,8 +199,8 @@ def test_s3_header_texts(made: Any, independent: Any, name: Any, folder: Any) ->
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_s3_header_fields(made: Any, independent: Any, name: Any, folder: Any) -> None:
-    """Refused for the form, whatever the authentication code would say."""
+def test_s3_header_with_invalid_field_is_refused(made: Any, independent: Any, name: Any, folder: Any) -> None:
+    """Refused because of its form, before the authentication code is checked."""
     data = made[0]
     changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))  # type: ignore[dict-item]
     with pytest.raises(ValueError):
@@ -211,7 +211,7 @@ def test_s3_header_fields(made: Any, independent: Any, name: Any, folder: Any) -
 
 
 @pytest.mark.parametrize("field", ["epoch", "fsalt", "slots", "store"])
-def test_s3_missing_fields(made: Any, field: Any, folder: Any) -> None:
+def test_s3_header_without_field_is_refused(made: Any, field: Any, folder: Any) -> None:
     header = header_of(made[0])
     del header[field]
     changed = with_header(made[0], vlt.canonical(header))
@@ -220,7 +220,7 @@ def test_s3_missing_fields(made: Any, field: Any, folder: Any) -> None:
     untouched(folder, changed)
 
 
-def test_s3_nine_slots_and_two_of_one_id(made: Any, folder: Any) -> None:
+def test_s3_too_many_or_duplicate_slots_are_refused(made: Any, folder: Any) -> None:
     header = header_of(made[0])
     for slots in ([{**header["slots"][0], "id": f"{n:016x}"} for n in range(9)], [header["slots"][0]] * 2):
         changed = with_header(made[0], vlt.canonical({**header, "slots": slots}))
@@ -230,7 +230,7 @@ def test_s3_nine_slots_and_two_of_one_id(made: Any, folder: Any) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 65_537, 2**32 - 1])
-def test_header_lengths(made: Any, length: Any) -> None:
+def test_invalid_header_length_is_refused(made: Any, length: Any) -> None:
     data = made[0]
     with pytest.raises(ValueError, match=f"header length is {length}"):
         vlt_file.parse(data[:12] + length.to_bytes(4, "big") + data[16:])
@@ -241,7 +241,7 @@ def test_header_lengths(made: Any, length: Any) -> None:
 
 @pytest.mark.parametrize("version", [0, 2, 65_535])
 @pytest.mark.parametrize("write", [False, True])
-def test_s4_other_versions(made: Any, folder: Any, snapshot: Any, version: Any, write: Any) -> None:
+def test_s4_newer_version_is_reported(made: Any, folder: Any, snapshot: Any, version: Any, write: Any) -> None:
     data = made[0][:8] + version.to_bytes(2, "big") + made[0][10:]
     error = through_backend(folder, data)
     before = snapshot()
@@ -259,7 +259,7 @@ def test_s4_other_versions(made: Any, folder: Any, snapshot: Any, version: Any, 
     assert snapshot() == before
 
 
-def test_flags(made: Any, folder: Any) -> None:
+def test_unknown_flags_are_refused(made: Any, folder: Any) -> None:
     error = through_backend(folder, made[0][:10] + b"\x80\0" + made[0][12:])
     assert "newer version of awsv: unknown flags 0x8000" in error.message
 
@@ -267,7 +267,7 @@ def test_flags(made: Any, folder: Any) -> None:
 # -- S7: exchanges -----------------------------------------------------------------------------------------------------
 
 
-def test_s7_old_and_new_parts_do_not_mix(made: Any) -> None:
+def test_s7_parts_of_old_and_new_file_do_not_mix(made: Any) -> None:
     data, table, dek, entries = made
     other = vlt_file.encode(table, dek, 3, entries)
     assert len(other) == len(data)

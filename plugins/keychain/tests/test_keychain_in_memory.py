@@ -1,4 +1,4 @@
-"""Store and source over a keychain in memory: what is ours and not the keychain's, on machines that have none."""
+"""Store and source over a keychain in memory: the plugin's own logic, on machines without a keychain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REQUEST = PassphraseRequest(store="file", key_id="file/lock")
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the keychain keeps, which every store and source of a test opens."""
+    """The content of the keychain that every store and source of a test opens."""
     texts: dict[str, str] = {}
     for module in (storage, source):
         monkeypatch.setattr(module, "open_keychain", lambda _ctx, _kind, _service: Fragile(texts))
@@ -56,7 +56,7 @@ def store(kept: dict[str, str], ctx: FakeContext) -> KeychainStore:
 
 @contextmanager
 def another_writer(ctx: FakeContext) -> Iterator[None]:
-    """Another process's lock: a file is locked by who opened it, not by a process."""
+    """The lock of another process. A flock belongs to the open file, not to the process."""
     ctx.state_dir.mkdir(parents=True, exist_ok=True)
     with (ctx.state_dir / "plugin-keychain.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -66,7 +66,7 @@ def another_writer(ctx: FakeContext) -> Iterator[None]:
 # -- the store ---------------------------------------------------------------------------------------------------------
 
 
-def test_items_have_versions_that_a_change_checks(store: KeychainStore) -> None:
+def test_change_checks_version(store: KeychainStore) -> None:
     first = store.put(KEY, ONE, expect=ABSENT)
     for wrong in (ABSENT, "0" * 16):
         with pytest.raises(StorageConflict):
@@ -81,7 +81,7 @@ def test_items_have_versions_that_a_change_checks(store: KeychainStore) -> None:
     assert (store.get(KEY), store.delete(KEY), list(store.keys())) == (None, False, [])
 
 
-def test_a_writer_waits_for_another_one_and_a_reader_does_not(
+def test_writer_waits_for_lock_and_reader_does_not(
     store: KeychainStore, ctx: FakeContext, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.put(KEY, ONE)
@@ -101,7 +101,7 @@ def test_a_writer_waits_for_another_one_and_a_reader_does_not(
     store.put(KEY, TWO)
 
 
-def test_a_writer_that_waits_can_be_cancelled(
+def test_wait_for_lock_can_be_cancelled(
     store: KeychainStore, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted() -> None:
@@ -112,10 +112,10 @@ def test_a_writer_that_waits_can_be_cancelled(
         store.put(KEY, ONE)
 
 
-def test_nobody_writes_between_a_look_and_the_write(
+def test_lock_is_held_between_check_and_write(
     store: KeychainStore, ctx: FakeContext, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two that create one key: while the first looks, the second tries."""
+    """Two writers create the same key: the second tries while the first checks."""
     monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
     look, refused = Fragile.get, []
 
@@ -135,7 +135,7 @@ def test_nobody_writes_between_a_look_and_the_write(
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["to a file", "to nothing"])
-def test_a_lock_file_that_is_a_link_is_not_followed(
+def test_symlinked_lock_file_is_not_followed(
     exists: bool, store: KeychainStore, ctx: FakeContext, kept: dict[str, str], tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -149,7 +149,7 @@ def test_a_lock_file_that_is_a_link_is_not_followed(
     assert elsewhere.exists() == exists
 
 
-def test_the_lock_file_is_its_users_alone(store: KeychainStore, ctx: FakeContext) -> None:
+def test_lock_file_is_private(store: KeychainStore, ctx: FakeContext) -> None:
     umask = os.umask(0)
     try:
         store.put(KEY, ONE)
@@ -160,10 +160,8 @@ def test_the_lock_file_is_its_users_alone(store: KeychainStore, ctx: FakeContext
 
 
 @pytest.mark.parametrize("text", ["", "one", "2:0123456789abcdef:one", "1:0123:one"])
-def test_what_awsv_did_not_put_there_is_named_and_not_shown(
-    text: str, store: KeychainStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store._shelf, "get", lambda _name: text)
+def test_foreign_item_is_named_and_not_shown(text: str, store: KeychainStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store._texts, "get", lambda _name: text)
     with pytest.raises(StorageCorrupt, match=f"the item {KEY} in the Secret Service, under 'awsv' is not") as refused:
         store.get(KEY)
     assert "one" not in refused.value.message.split()
@@ -173,13 +171,13 @@ def test_what_awsv_did_not_put_there_is_named_and_not_shown(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.title)
-def test_who_keeps_a_key_is_told_who_can_read_it(kind: Kind, kept: dict[str, str], ctx: FakeContext) -> None:
+def test_put_shows_who_can_read_key(kind: Kind, kept: dict[str, str], ctx: FakeContext) -> None:
     KeychainSource(ctx, kind).put(REQUEST, ONE)
     assert ctx.notes == [kind.readers]
     assert "one" not in " ".join(ctx.notes).split()
 
 
-def test_a_key_of_any_bytes_is_found_again_and_forgotten(kept: dict[str, str], ctx: FakeContext) -> None:
+def test_key_of_any_bytes_is_kept_and_forgotten(kept: dict[str, str], ctx: FakeContext) -> None:
     keeper, secret = KeychainSource(ctx, SECRET_SERVICE), Secret(bytes(range(256)))
     assert keeper.get(REQUEST) is None
     keeper.put(REQUEST, secret)
@@ -189,17 +187,15 @@ def test_a_key_of_any_bytes_is_found_again_and_forgotten(kept: dict[str, str], c
     assert kept == {}
 
 
-def test_what_is_no_key_of_awsvs_is_said(kept: dict[str, str], ctx: FakeContext) -> None:
+def test_foreign_key_is_refused(kept: dict[str, str], ctx: FakeContext) -> None:
     kept[REQUEST.key_id] = "canary!"
-    with pytest.raises(PassphraseError, match="is not what awsv put there") as refused:
+    with pytest.raises(PassphraseError, match="was not written by awsv") as refused:
         KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
     assert "canary" not in f"{refused.value.message} {refused.value.hint}"
 
 
-def test_a_store_and_a_source_of_one_name_have_items_of_their_own(
-    ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the name of a service: a store that can be searched lists all items of its own."""
+def test_store_and_source_of_same_name_share_no_items(ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their service names: a store lists all items of its service name."""
     services: dict[str, dict[str, str]] = {}
     for module in (storage, source):
         monkeypatch.setattr(
@@ -212,17 +208,15 @@ def test_a_store_and_a_source_of_one_name_have_items_of_their_own(
     assert list(services["awsv keys"]) == [REQUEST.key_id]
 
 
-def test_a_kept_key_with_a_foreign_character_is_not_a_key(kept: dict[str, str], ctx: FakeContext) -> None:
+def test_key_with_invalid_base64_is_refused(kept: dict[str, str], ctx: FakeContext) -> None:
     KeychainSource(ctx, SECRET_SERVICE).put(REQUEST, ONE)
     for name in kept:
         kept[name] = f"!{kept[name]}"
-    with pytest.raises(PassphraseError, match="is not what awsv put there"):
+    with pytest.raises(PassphraseError, match="was not written by awsv"):
         KeychainSource(ctx, SECRET_SERVICE).get(REQUEST)
 
 
-def test_a_keychain_that_cannot_be_opened_leaves_the_turn_to_the_next_source(
-    ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unavailable_keychain_is_source_unavailable(ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(*_: object) -> None:
         raise StorageLocked("it is locked", hint="unlock it")
 

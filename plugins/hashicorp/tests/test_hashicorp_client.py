@@ -1,4 +1,4 @@
-"""What must not be mistaken: others' answers for the server's, others' tokens for ours, a lost write for none."""
+"""Responses of other programs, tokens of other identities, and writes without a response are recognised as such."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from support.lossy_proxy import lossy
 from support.openbao import Server, free_port
 from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.store import Store
 from vault_testkit import FakeContext
@@ -28,7 +28,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Between:
-    """Something between us and the server that answers by itself.
+    """A proxy before the server that answers some requests itself.
 
     :param answer: to a request's path.
     """
@@ -84,8 +84,8 @@ def store(openbao: Server, person: str, open_store: Open) -> Store:
 
 
 def turn_to(store: Store, url: str) -> None:
-    """From here on the store's requests go there."""
-    store.service.calls.client.adapter.base_uri = url
+    """Send the store's requests to this address from now on."""
+    store.service.client.hvac.adapter.base_uri = url
 
 
 # -- other answers than the server's -----------------------------------------------------------------------------------
@@ -98,11 +98,11 @@ OF_AN_ITEM = {"current_version": 1, "versions": {"1": {"destroyed": False, "dele
 
 
 @pytest.mark.parametrize("odd", ["", "x", 1, -1, 10**400, 1e999, True, [], [1], {}, {"1": 1}, None])
-def test_an_answer_with_odd_types_in_it_is_no_bug_of_ours(
+def test_response_with_wrong_types_is_an_error(
     odd: object, between: Any, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever sits at the address: what it says ends in words about it, or is passed over."""
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    """Any response of any server is either an error message or ignored."""
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
     for place, whole in answers.items():
         for field in whole:  # type: ignore[attr-defined]
@@ -121,22 +121,22 @@ def test_an_answer_with_odd_types_in_it_is_no_bug_of_ours(
                 store._is_alive("a")
 
 
-def test_a_gateways_404_in_json_is_not_an_absent_item(store: Store, between: Any) -> None:
+def test_json_404_of_gateway_is_not_absent_item(store: Store, between: Any) -> None:
     gateway = between(lambda _path: (404, {}, b'{"message": "no Route matched with those values"}'))
     turn_to(store, gateway.url)
     for look in (lambda: store.get("test/key"), lambda: list(store.keys())):
-        with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+        with pytest.raises(StorageUnavailable, match="is not from Vault or OpenBao"):
             look()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
-def test_a_redirection_that_turns_a_write_into_a_read_is_not_followed(
+def test_redirect_that_turns_write_into_read_is_refused(
     status: int, openbao: Server, store: Store, between: Any
 ) -> None:
     away = between(lambda path: (status, {"Location": openbao.url + path}, b""))
     turn_to(store, away.url)
     for change in (lambda: store.put("test/key", Secret("new")), lambda: store.delete("test/key")):
-        with pytest.raises(StorageUnavailable, match="with a read in place of what was asked"):
+        with pytest.raises(StorageUnavailable, match="which would turn the request into a read"):
             change()
     with pytest.raises(StorageUnavailable):
         list(store.keys())
@@ -146,15 +146,15 @@ def test_a_redirection_that_turns_a_write_into_a_read_is_not_followed(
     assert item.value == Secret("value")
 
 
-def test_a_standbys_redirection_is_followed(openbao: Server, store: Store, between: Any) -> None:
+def test_redirect_of_standby_is_followed(openbao: Server, store: Store, between: Any) -> None:
     standby = between(lambda path: (307, {"Location": openbao.url + path}, b""))
     turn_to(store, standby.url)
     assert store.put("test/key", Secret("new")).startswith("2@")
     assert list(store.keys()) == ["test/key"]
 
 
-def test_a_slow_listing_ends_when_its_time_is_over(openbao: Server, person: str, open_store: Open) -> None:
-    """No single answer takes long enough for anybody to look at the clock while it is waited for."""
+def test_slow_listing_can_be_cancelled(openbao: Server, person: str, open_store: Open) -> None:
+    """No single response takes long enough for the wait to call ``check``."""
     with lossy(openbao.url) as front:
         store, host = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})
         for number in range(40):
@@ -174,12 +174,12 @@ def test_a_slow_listing_ends_when_its_time_is_over(openbao: Server, person: str,
 # -- a write of which nothing is known ---------------------------------------------------------------------------------
 
 
-def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
+def test_write_without_response_is_reported_as_unknown(
     openbao: Server, person: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last thing that happened, no connection, says that nothing was sent: but something was, before."""
+    """The last error, no connection, means that nothing was sent; but an earlier attempt was sent."""
     # It has patience for a second try, and for no third, however long they take.
-    monkeypatch.setattr(calls.Calls, "_sleep", lambda *_: monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0))
+    monkeypatch.setattr(client.VaultClient, "_sleep", lambda *_: monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0))
     with lossy(openbao.url) as front:
         store, _ = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})
 
@@ -190,13 +190,13 @@ def test_a_write_whose_outcome_nobody_knows_is_not_called_undone(
             return True
 
         front.lose_answer = lose
-        with pytest.raises(StorageUnavailable, match=r"nobody knows whether .*test/key.* was written: no connection"):
+        with pytest.raises(StorageUnavailable, match=r"test/key.* may or may not have been written: no connection"):
             store.put("test/key", Secret("value"))
     assert openbao.call("GET", f"secret/data/{store.folder}/test/key")["data"]["data"]["value"] == "value"
 
 
-def test_a_write_that_was_never_sent_is_not_called_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.3)
+def test_write_that_was_not_sent_is_not_reported_as_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.3)
     turn_to(store, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StorageUnavailable, match=r"^no connection to"):
         store._write("test/key", {"value": "new"}, 1)
@@ -206,8 +206,8 @@ def test_a_write_that_was_never_sent_is_not_called_unknown(store: Store, monkeyp
 
 
 @pytest.mark.parametrize("kind", ["operator", "without an entity"])
-def test_somebody_elses_token_is_never_used(kind: str, openbao: Server, open_store: Open, tmp_path: Path) -> None:
-    """Not by the second request either: they may be allowed to read what is ours, but we are not they."""
+def test_token_of_another_identity_is_not_used(kind: str, openbao: Server, open_store: Open, tmp_path: Path) -> None:
+    """Not for the second request either: the other identity may have access, but the user is not it."""
     fields = {"policies": ["root"], "no_parent": True, "display_name": "first"}
     with_no_entity = openbao.call("POST", "auth/token/create", fields)["auth"]["client_token"]
     ours = openbao.person(f"ana-{secrets.token_hex(4)}") if kind == "operator" else with_no_entity
@@ -217,12 +217,12 @@ def test_somebody_elses_token_is_never_used(kind: str, openbao: Server, open_sto
     openbao.call("POST", "auth/token/revoke", {"token": ours})
     (tmp_path / ".vault-token").write_text(openbao.token)
     for _ in range(3):
-        with pytest.raises(StorageLocked, match="somebody else's now"):
+        with pytest.raises(StorageLocked, match="belongs to another identity now"):
             store.get("test/key")
 
 
-def test_two_names_that_begin_alike_are_two_people(openbao: Server, open_store: Open) -> None:
-    """Without an entity the name decides whose items these are; on one short line it is cut for people."""
+def test_long_names_with_same_start_are_two_identities(openbao: Server, open_store: Open) -> None:
+    """Without an entity, the full name identifies the user; only messages shorten it."""
 
     def store_of(name: str) -> Store:
         made = openbao.call("POST", "auth/token/create", {"policies": ["root"], "display_name": name})
@@ -239,26 +239,26 @@ def test_two_names_that_begin_alike_are_two_people(openbao: Server, open_store: 
 # -- what is wrong is named --------------------------------------------------------------------------------------------
 
 
-def test_a_token_that_may_not_look_itself_up(openbao: Server, open_store: Open) -> None:
+def test_token_without_lookup_self_is_locked(openbao: Server, open_store: Open) -> None:
     openbao.call("PUT", "sys/policies/acl/blind", {"policy": 'path "secret/*" { capabilities = ["read"] }'})
     made = openbao.call("POST", "auth/token/create", {"policies": ["blind"], "no_default_policy": True})
     with pytest.raises(StorageLocked, match="its policy lacks read on auth/token/lookup-self"):
         open_store(openbao.environ(made["auth"]["client_token"]))
 
 
-def test_a_token_file_that_is_empty(openbao: Server, open_store: Open, tmp_path: Path) -> None:
+def test_empty_token_file_is_locked(openbao: Server, open_store: Open, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
     with pytest.raises(StorageLocked, match="/token is empty"):
         open_store(openbao.environ(), token_file=str(tmp_path / "token"))
 
 
-def test_a_secret_id_is_no_business_of_other_logins(openbao: Server, open_store: Open) -> None:
+def test_secret_id_is_ignored_by_other_methods(openbao: Server, open_store: Open) -> None:
     with pytest.raises(StorageDenied, match="refuses the name or password") as denied:
         open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username="nobody", password="wrong")
-    assert "secret id" not in str(denied.value.hint)
+    assert "secret ID" not in str(denied.value.hint)
 
 
-def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -> None:
+def test_login_with_second_factor_is_denied(openbao: Server, open_store: Open) -> None:
     name = f"ana-{secrets.token_hex(4)}"
     openbao.person(name)
     method = openbao.call("POST", "identity/mfa/method/totp", {"issuer": "test"})["data"]["method_id"]
@@ -268,7 +268,7 @@ def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -
     enforced = {"mfa_method_ids": [method], "identity_entity_ids": [entity]}
     openbao.call("POST", f"identity/mfa/login-enforcement/{name}", enforced)
     try:
-        with pytest.raises(StorageDenied, match="gives no token for this alone: it may want a second factor"):
+        with pytest.raises(StorageDenied, match="returned no token: it may require a second factor"):
             open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username=name, password=f"{name}-password")
     finally:
         openbao.call("DELETE", f"identity/mfa/login-enforcement/{name}")
@@ -277,12 +277,12 @@ def test_a_login_that_wants_a_second_factor(openbao: Server, open_store: Open) -
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("VAULT_NAMESPACE", "nowhere", "is there a namespace 'nowhere'"),
+        ("VAULT_NAMESPACE", "nowhere", "check that namespace 'nowhere' exists"),
         ("VAULT_NAMESPACE", "€", "check VAULT_ADDR, VAULT_NAMESPACE"),
         ("VAULT_ADDR", "https://vault..example.com", "check VAULT_ADDR, VAULT_NAMESPACE"),
     ],
 )
-def test_what_cannot_be_a_name_is_no_bug_of_ours(
+def test_invalid_name_in_setting_has_hint(
     variable: str, value: str, said: str, openbao: Server, open_store: Open
 ) -> None:
     with pytest.raises(StorageUnavailable) as error:
@@ -291,29 +291,29 @@ def test_what_cannot_be_a_name_is_no_bug_of_ours(
 
 
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT"])
-def test_a_file_that_cannot_be_looked_at_is_not_there(variable: str, open_store: Open) -> None:
-    with pytest.raises(ConfigError, match="which is not there"):
+def test_inaccessible_file_is_reported(variable: str, open_store: Open) -> None:
+    with pytest.raises(ConfigError, match="there is no file"):
         open_store({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "x", variable: f"/{'x' * 5000}"})
 
 
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "VAULT_CLIENT_CERT"])
-def test_a_file_that_holds_no_certificate_is_named(variable: str, open_store: Open, tmp_path: Path) -> None:
-    """What is asked for is found out while the connection is made, before anything is sent."""
+def test_file_without_certificate_is_named(variable: str, open_store: Open, tmp_path: Path) -> None:
+    """The error is found while the connection is made, before anything is sent."""
     (tmp_path / "file.pem").write_text("canary")
     (tmp_path / "folder").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         environ = {"VAULT_ADDR": f"https://127.0.0.1:{listening.getsockname()[1]}", "VAULT_TOKEN": "x"}
-        with pytest.raises(ConfigError, match=r"no PEM file, or not what it should hold: .*file\.pem"):
+        with pytest.raises(ConfigError, match=r"not a PEM file, or has the wrong content: .*file\.pem"):
             open_store(environ | {variable: str(tmp_path / "file.pem")})
         if variable == "VAULT_CLIENT_CERT":
-            with pytest.raises(ConfigError, match=r"should be in .*/folder"):
+            with pytest.raises(ConfigError, match=r"there is no file .*/folder with"):
                 open_store(environ | {variable: str(tmp_path / "folder")})
 
 
 @pytest.mark.parametrize(
     "address", ["https://ana:canary@v:8200", "https://:canary@v:8200", "https://v/?t=canary", "https://v/#canary"]
 )
-def test_a_password_in_an_address_is_refused_and_not_shown(address: str, context: Callable[..., FakeContext]) -> None:
+def test_address_with_password_is_refused_and_not_shown(address: str, context: Callable[..., FakeContext]) -> None:
     with pytest.raises(ConfigError, match="is not the address of a server") as refused:
         server(context({"VAULT_ADDR": address}))
     assert "canary" not in f"{refused.value.message} {refused.value.hint}"

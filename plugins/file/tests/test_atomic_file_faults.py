@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from support.busy import seconds
-from support.file_store import content
+from support.file_store import content, names
 from vault_core import vlt
 from vault_core.api import Cancelled, Secret, StorageDenied, StorageError, StorageUnavailable, WrongSecret
 from vault_core.keyslots import new_slot
@@ -34,36 +34,20 @@ KEY = "credentials/dev"
 NOBODY = 65_534
 
 
-@pytest.fixture
-def made(opened: Any, folder: Any) -> Any:
-    """A store with one entry; its path."""
-    opened().put(KEY, Secret("x"))
-    return folder / "store.vlt"
-
-
-def names(folder: Any) -> Any:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def both(store: Any) -> Any:
-    """A read and a write."""
-    return (lambda: store.get(KEY), lambda: store.put(KEY, Secret("y")))
-
-
 # -- locks -------------------------------------------------------------------------------------------------------------
 
 
 HOLDER = """
 import sys, time, pathlib
-from vault_plugin_file.atomic_file import SafeFile
-with SafeFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(lambda: None):
+from vault_plugin_file.atomic_file import AtomicFile
+with AtomicFile(pathlib.Path(sys.argv[1]), "store.vlt", limit=1 << 24).locked(lambda: None):
     print("locked", flush=True)
     time.sleep(60)
 """
 
 
 @pytest.fixture
-def holder(made: Any, folder: Any) -> Iterator[Any]:
+def holder(one_entry: Any, folder: Any) -> Iterator[Any]:
     """A process that holds the lock."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"]}
@@ -75,7 +59,7 @@ def holder(made: Any, folder: Any) -> Iterator[Any]:
     process.stdout.close()
 
 
-def test_s12_a_stopped_holder_is_named(holder: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s12_lock_timeout_names_stopped_holder(holder: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic_file, "LOCK_SECONDS", 0.3)
     holder.send_signal(signal.SIGSTOP)
     assert opened().get(KEY).value == Secret("x")  # readers need no lock
@@ -85,10 +69,10 @@ def test_s12_a_stopped_holder_is_named(holder: Any, opened: Any, monkeypatch: py
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_s14_a_file_system_without_locks(
-    made: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+def test_s14_file_system_without_locks_is_refused_with_hint(
+    one_entry: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
 ) -> None:
-    """As some network ones are: reads work, a write says why and changes nothing."""
+    """As on some network file systems: reads work, a write reports the reason and changes nothing."""
 
     def fail(fd: Any, operation: Any) -> Any:
         raise OSError(error, os.strerror(error))
@@ -97,12 +81,12 @@ def test_s14_a_file_system_without_locks(
     monkeypatch.setattr(atomic_file.fcntl, "flock", fail)  # type: ignore[attr-defined]
     with pytest.raises(StorageUnavailable, match=f"store cannot be locked: {os.strerror(error).lower()}") as caught:
         opened().put(KEY, Secret("y"))
-    assert "a network file system without locks? set AWS_VAULT_FILE_DIR" in caught.value.hint  # type: ignore[operator]
+    assert "on a network file system without locks, set AWS_VAULT_FILE_DIR" in caught.value.hint  # type: ignore[operator]
     assert opened().get(KEY).value == Secret("x")
     assert snapshot() == before
 
 
-def test_a_killed_holder_leaves_no_lock(holder: Any, opened: Any) -> None:
+def test_lock_is_released_when_holder_is_killed(holder: Any, opened: Any) -> None:
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -110,7 +94,9 @@ def test_a_killed_holder_leaves_no_lock(holder: Any, opened: Any) -> None:
     assert time.monotonic() - started < seconds(2)
 
 
-def test_waiting_can_be_cancelled(holder: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_for_lock_can_be_cancelled(
+    holder: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def cancel() -> Any:
         raise Cancelled("interrupted")
 
@@ -119,7 +105,7 @@ def test_waiting_can_be_cancelled(holder: Any, opened: Any, ctx: FakeContext, mo
         opened().put(KEY, Secret("y"))
 
 
-def test_the_limit_is_ten_seconds() -> None:
+def test_lock_timeout_is_ten_seconds() -> None:
     assert atomic_file.LOCK_SECONDS == 10
 
 
@@ -128,7 +114,7 @@ def test_the_limit_is_ten_seconds() -> None:
 STALE = ".store.vlt.1234.0123456789abcdef.tmp"
 
 
-def test_stale_temporary_files_are_swept_and_no_others(made: Any, opened: Any, folder: Any) -> None:
+def test_write_sweeps_only_stale_temporary_files(one_entry: Any, opened: Any, folder: Any) -> None:
     (folder / STALE).write_bytes(b"left by a killed writer")
     others = [".store.vlt.1234.tmp", "notes.txt", ".store.vlt.12.0123456789ABCDEF.tmp", STALE + "~"]
     for name in others:
@@ -141,8 +127,8 @@ def test_stale_temporary_files_are_swept_and_no_others(made: Any, opened: Any, f
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "close"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
-def test_s9_errors_before_the_rename_change_nothing(
-    made: Any, opened: Any, folder: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, call: Any, error: Any
+def test_s9_error_before_rename_changes_nothing(
+    one_entry: Any, opened: Any, folder: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, call: Any, error: Any
 ) -> None:
     before, real, failed = snapshot(), getattr(os, call), []
 
@@ -157,7 +143,7 @@ def test_s9_errors_before_the_rename_change_nothing(
         return real(*args, **more)
 
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(StorageError, match=r"store.vlt cannot be written, and is as it was: ") as caught:
+    with pytest.raises(StorageError, match=r"store.vlt cannot be written, and was not changed: ") as caught:
         opened().put(KEY, Secret("y"))
     assert failed
     assert caught.value.hint
@@ -180,7 +166,7 @@ def _needs_proc(request: pytest.FixtureRequest) -> None:
         pytest.skip("needs /proc to tell descriptors apart")
 
 
-def test_s9_short_writes(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s9_short_writes_are_continued(one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:100]))
     opened().put(KEY, Secret("y" * 5000))
@@ -188,8 +174,8 @@ def test_s9_short_writes(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
     assert opened().get(KEY).value == Secret("y" * 5000)
 
 
-def test_s9_the_order_of_calls(made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write, fsync of the file, rename, fsync of the folder: nothing else makes a write durable."""
+def test_s9_write_makes_system_calls_in_order(one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write, fsync of the file, rename, fsync of the folder: a durable write needs them in this order."""
     log = []
     for name in ("write", "fsync", "rename", "unlink"):
         real = getattr(os, name)
@@ -205,8 +191,8 @@ def test_s9_the_order_of_calls(made: Any, opened: Any, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EROFS, errno.EIO])
-def test_s9_a_failing_rename_tells_what_is_on_disk(
-    made: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+def test_s9_failed_rename_reports_state_on_disk(
+    one_entry: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch, error: Any
 ) -> None:
     before = snapshot()
 
@@ -219,8 +205,8 @@ def test_s9_a_failing_rename_tells_what_is_on_disk(
     assert snapshot() == before
 
 
-def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(
-    made: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+def test_s9_failed_folder_fsync_reports_state_on_disk(
+    one_entry: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.fsync
 
@@ -233,11 +219,11 @@ def test_s9_a_failing_fsync_of_the_folder_tells_what_is_on_disk(
     with pytest.raises(StorageUnavailable, match=re.escape("the new state (write 2) is on disk")):
         opened().put(KEY, Secret("y"))
     monkeypatch.undo()
-    assert made.exists()
+    assert one_entry.exists()
 
 
-def test_s9_an_interrupt_leaves_no_temporary_file(
-    made: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch
+def test_s9_interrupted_write_leaves_no_temporary_file(
+    one_entry: Any, opened: Any, snapshot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = snapshot()
 
@@ -251,7 +237,7 @@ def test_s9_an_interrupt_leaves_no_temporary_file(
 
 
 def fill(store: Any) -> Any:
-    """Put entries until the disk is full; how many went in, and the error then."""
+    """Put entries until the disk is full; return their number and the error."""
     for count in range(100):
         try:
             store.put(f"credentials/{count}", Secret("x" * 400))
@@ -261,7 +247,7 @@ def fill(store: Any) -> Any:
 
 
 def passwd(store: Any, passphrase: Any) -> None:
-    """Choose another passphrase, as the command does."""
+    """Change the passphrase, as the command does."""
     chosen = FakeContext(store.store.file.folder.parent, passphrases=[passphrase])
     new = new_slot.passphrase(
         store.slots().store, lambda key_id, derive, _: chosen.unlock(key_id, derive), cost=vlt.Argon2id(19_456, 2, 1)
@@ -270,13 +256,13 @@ def passwd(store: Any, passphrase: Any) -> None:
 
 
 def full_disk(folder: Any, root: Any) -> Any:
-    """On a disk on which a block is missing for the next entry: what holds, whoever reaches the limit.
+    """On a disk that lacks one block for the next entry, whichever limit is reached.
 
     :returns: the figure.
     """
     context = FakeContext(root, passphrases=["right", "other"])
     count, error = fill(FileBackend(context, folder))
-    assert "cannot be written, and is as it was: " in error.message
+    assert "cannot be written, and was not changed: " in error.message
     assert error.hint == "free some space, then repeat the command"
     assert names(folder) == ["store.vlt", "store.vlt.lock"]
     assert len(content(FileBackend(context, folder))) == count > 3
@@ -291,8 +277,8 @@ def full_disk(folder: Any, root: Any) -> Any:
     return f"full after {count} entries; {count} deletions and passwd went through, no temporary file left"
 
 
-def test_s11_a_limit_on_files(folder: Any, tmp_path: Path, child: Any, figure: Any) -> None:
-    """It stands for the full disk: no root is needed for it."""
+def test_s11_file_size_limit_keeps_store_usable(folder: Any, tmp_path: Path, child: Any, figure: Any) -> None:
+    """A stand-in for a full disk that does not need root."""
 
     def work() -> Any:
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
@@ -307,31 +293,31 @@ root = pytest.mark.root("only root can mount a file system")
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Any]:
-    """A function that mounts a small file system at a folder and gives it these options; it goes with the test."""
-    made = []
+    """A function that mounts a small file system with these options at a folder, until the end of the test."""
+    one_entry = []
 
     def mount(options: Any) -> Any:
-        place = tmp_path / f"mount-{len(made)}"
+        place = tmp_path / f"mount-{len(one_entry)}"
         place.mkdir(mode=0o700)
         words = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "tmpfs", place]
         if subprocess.run(words, capture_output=True).returncode:  # type: ignore[arg-type]
             pytest.skip("root may not mount a tmpfs here")
-        made.append(place)
+        one_entry.append(place)
         return place
 
     yield mount
-    for place in made:
+    for place in one_entry:
         subprocess.run(["umount", place], check=True)
 
 
 @root
-def test_s11_a_small_file_system(mounted: Any, tmp_path: Path, figure: Any) -> None:
+def test_s11_full_small_file_system_keeps_store_usable(mounted: Any, tmp_path: Path, figure: Any) -> None:
     figure(full_disk(mounted("size=24k"), tmp_path))
 
 
 @root
-def test_s11_a_disk_that_others_filled(mounted: Any, tmp_path: Path, ctx: FakeContext) -> None:
-    """Nothing at all fits: even a deletion needs room for the new file. It says so, and what is there can be read."""
+def test_s11_full_disk_fails_write_and_keeps_store(mounted: Any, tmp_path: Path, ctx: FakeContext) -> None:
+    """No new file fits, and even a deletion needs one. It is an error, and the store can be read."""
     place = mounted("size=24k")
     store = FileBackend(ctx, place)
     store.put(KEY, Secret("x"))
@@ -339,7 +325,7 @@ def test_s11_a_disk_that_others_filled(mounted: Any, tmp_path: Path, ctx: FakeCo
         film.write(bytes(1 << 20))
     before = (place / "store.vlt").read_bytes()
     for call in (lambda: store.delete(KEY), lambda: store.put(KEY, Secret("y")), lambda: passwd(store, "other")):
-        with pytest.raises(StorageUnavailable, match="as it was: no space left on device") as caught:
+        with pytest.raises(StorageUnavailable, match="was not changed: no space left on device") as caught:
             call()
         assert caught.value.hint == "free some space, then repeat the command"
     assert (place / "store.vlt").read_bytes() == before
@@ -349,21 +335,21 @@ def test_s11_a_disk_that_others_filled(mounted: Any, tmp_path: Path, ctx: FakeCo
 
 
 @root
-def test_s11_a_backup_onto_a_full_disk(mounted: Any, made: Any) -> None:
+def test_s11_backup_to_full_disk_fails_without_partial_file(mounted: Any, one_entry: Any) -> None:
     place = mounted("size=24k")
     (place / "film").write_bytes(bytes(20_000))
     (place / "older.vlt").write_bytes(b"older")
     for name, overwrite in (("new.vlt", False), ("older.vlt", True)):
         with pytest.raises(StorageUnavailable, match=f"{name} cannot be written: no space left on device") as caught:
-            write_copy(place / name, made.read_bytes() * 4, overwrite=overwrite)
+            write_copy(place / name, one_entry.read_bytes() * 4, overwrite=overwrite)
         assert caught.value.hint == "free some space, then repeat the command"
     assert names(place) == ["film", "older.vlt"]
     assert (place / "older.vlt").read_bytes() == b"older"
 
 
 @root
-def test_s14_a_read_only_file_system(mounted: Any, opened: Any, ctx: FakeContext) -> None:
-    """Reads work, writes say why; the anchor, which lies elsewhere, is written as ever."""
+def test_s14_read_only_file_system_is_readable_and_refuses_writes(mounted: Any, opened: Any, ctx: FakeContext) -> None:
+    """Reads work, writes report the reason; the anchor, on another file system, is written."""
     place = mounted("size=1m")
     FileBackend(ctx, place).put(KEY, Secret("x"))
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)

@@ -1,4 +1,4 @@
-"""Making, verifying, rekeying, backing up and restoring: old state or new, and never a backup lost."""
+"""Create, verify, rekey, back up and restore: the old state or the new one, and no backup is lost."""
 
 from __future__ import annotations
 
@@ -39,11 +39,6 @@ KILLS = sample(15, 300)
 
 
 @pytest.fixture
-def path(folder: Any) -> Any:
-    return folder / "store.vlt"
-
-
-@pytest.fixture
 def made(opened: Any, path: Any) -> Any:
     """A store with three entries; its backend."""
     store = opened()
@@ -71,22 +66,22 @@ def no(*_: Any) -> Any:
 # -- init --------------------------------------------------------------------------------------------------------------
 
 
-def test_init_makes_an_empty_store_once(opened: Any, path: Any, snapshot: Any, ctx: FakeContext) -> None:
+def test_create_makes_empty_store_once(opened: Any, path: Any, snapshot: Any, ctx: FakeContext) -> None:
     state = maintenance.create(opened().store)
     assert (state.epoch, state.entries, path.stat().st_mode & 0o777) == (1, {}, 0o600)
     assert content(opened()) == {}
     before, asked = snapshot(), len(ctx.unlocked)
-    with pytest.raises(StorageConflict, match="there is a store at") as caught:
+    with pytest.raises(StorageConflict, match="there is already a store at") as caught:
         maintenance.create(opened().store)
     assert caught.value.exit_code == 4
     assert snapshot() == before
     assert len(ctx.unlocked) == asked
 
 
-def test_init_beside_another_init(
+def test_create_loses_race_with_conflict(
     opened: Any, folder: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Somebody else made it while a person thought about a passphrase: theirs stays."""
+    """Another process creates the store while the user types a passphrase: that store is kept."""
     real = ctx.unlock
 
     def late(key_id: Any, derive: Any, *, create: bool = False, source: Any = None) -> Any:
@@ -100,7 +95,7 @@ def test_init_beside_another_init(
     assert content(opened()) == {"a/first": "1"}
 
 
-def test_init_leaves_aws_vaults_folder_alone(opened: Any, folder: Any) -> None:
+def test_create_refuses_folder_of_aws_vault(opened: Any, folder: Any) -> None:
     folder.mkdir(mode=0o700)
     (folder / "item").write_bytes(b"eyJhbGciOiJQQkVTMi1IUzI1NiIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d")
     with pytest.raises(StorageDenied, match="of aws-vault"):
@@ -122,7 +117,7 @@ def test_s7_verify_names_every_damaged_entry(made: Any, path: Any) -> None:
     assert made.get("credentials/a").value == Secret("one")
 
 
-def test_verify_of_a_backup(made: Any, backup: Any, ctx: FakeContext) -> None:
+def test_open_copy_verifies_backup(made: Any, backup: Any, ctx: FakeContext) -> None:
     assert maintenance.open_copy(made.store, backup).entries.keys() == ENTRIES.keys()
     data = backup.read_bytes()
     wrap = vlt.to_base64(made.slots().slots[0].wrap).encode()
@@ -130,19 +125,19 @@ def test_verify_of_a_backup(made: Any, backup: Any, ctx: FakeContext) -> None:
         (data[:-1], "truncated"),
         (data[:-1] + b"\0", "payload"),
         (data.replace(wrap, wrap[::-1]), "does not hold the store's key"),
-        (b"text", "not a store"),
+        (b"text", "not an awsv store"),
     ):
         backup.write_bytes(damaged)
         with pytest.raises(StorageCorrupt, match=reason) as caught:
             maintenance.open_copy(made.store, backup)
         assert str(backup) in caught.value.message
-        assert caught.value.hint == "take another backup"
+        assert caught.value.hint == "try a different backup file"
 
 
 # -- backup ------------------------------------------------------------------------------------------------------------
 
 
-def test_backup_is_the_store_and_only_ours(made: Any, path: Any, child: Any, tmp_path: Path) -> None:
+def test_backup_has_bytes_of_store_and_is_private(made: Any, path: Any, child: Any, tmp_path: Path) -> None:
     target = tmp_path / "backup.vlt"
     assert child(lambda: write_copy(target, path.read_bytes(), overwrite=False) is None, umask=0) == 0
     assert target.read_bytes() == path.read_bytes()
@@ -150,17 +145,17 @@ def test_backup_is_the_store_and_only_ours(made: Any, path: Any, child: Any, tmp
     assert target.stat().st_nlink == 1
 
 
-def test_backup_never_replaces_unless_told(
+def test_backup_replaces_file_only_with_overwrite(
     backup: Any, tmp_path: Path, path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = backup.read_bytes()
     link = tmp_path / "link"
     link.symlink_to(backup)
     for taken in (backup, link):
-        with pytest.raises(StorageConflict, match="exists already; it was not touched"):
+        with pytest.raises(StorageConflict, match="exists already; it was not changed"):
             write_copy(taken, b"new", overwrite=False)
     monkeypatch.setattr(os, "link", no_links)
-    with pytest.raises(StorageConflict, match="exists already; it was not touched"):
+    with pytest.raises(StorageConflict, match="exists already; it was not changed"):
         write_copy(backup, b"new", overwrite=False)
     assert backup.read_bytes() == before
     write_copy(tmp_path / "free", b"new", overwrite=False)
@@ -175,7 +170,7 @@ def no_links(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize("where", ["missing/backup.vlt", "store", "store/store.vlt/backup.vlt"])
-def test_backup_to_where_it_cannot_be(made: Any, tmp_path: Path, where: Any, snapshot: Any) -> None:
+def test_backup_to_invalid_path_is_refused(made: Any, tmp_path: Path, where: Any, snapshot: Any) -> None:
     before = snapshot()
     with pytest.raises(StorageError) as caught:
         write_copy(tmp_path / where, b"data", overwrite=True)
@@ -185,14 +180,14 @@ def test_backup_to_where_it_cannot_be(made: Any, tmp_path: Path, where: Any, sna
     assert not list(tmp_path.glob(".*"))
 
 
-def test_backup_over_the_store_itself(made: Any, path: Any, tmp_path: Path) -> None:
+def test_backup_over_store_is_refused(made: Any, path: Any, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     for target in (path, tmp_path / "link"):
         with pytest.raises(StorageError, match="is the store itself"):
             maintenance.check_backup_target(made.store, target)
 
 
-def test_backup_to_a_folder_names_a_file_in_it(made: Any, tmp_path: Path) -> None:
+def test_backup_to_folder_has_hint_with_file_name(made: Any, tmp_path: Path) -> None:
     target = tmp_path / "my backups"
     target.mkdir()
     with pytest.raises(StorageError, match="my backups is a folder") as caught:
@@ -200,7 +195,9 @@ def test_backup_to_a_folder_names_a_file_in_it(made: Any, tmp_path: Path) -> Non
     assert caught.value.hint == f"name a file in it: awsv file backup '{target}/store.vlt'"
 
 
-def test_backup_on_a_disk_that_fails(made: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_on_failing_disk_leaves_no_partial_file(
+    made: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(fd: Any) -> Any:
         raise OSError(28, "No space left on device")
 
@@ -211,7 +208,7 @@ def test_backup_on_a_disk_that_fails(made: Any, path: Any, tmp_path: Path, monke
     assert not list(tmp_path.glob(".*"))
 
 
-def test_reading_what_is_no_backup(tmp_path: Path) -> None:
+def test_read_copy_refuses_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match=re.escape(f"there is no file {tmp_path}/")):
         read_copy(tmp_path / "none")
     with pytest.raises(StorageError, match="cannot be read: is a directory"):
@@ -226,7 +223,7 @@ def test_reading_what_is_no_backup(tmp_path: Path) -> None:
 # -- restore -----------------------------------------------------------------------------------------------------------
 
 
-def test_restore_is_the_newest_write_and_keeps_the_old_file(
+def test_restore_is_newest_write_and_keeps_old_file(
     made: Any, backup: Any, opened: Any, path: Any, ctx: FakeContext, folder: Any
 ) -> None:
     made.put("credentials/a", Secret("changed"))
@@ -242,7 +239,7 @@ def test_restore_is_the_newest_write_and_keeps_the_old_file(
     assert {found.name for found in folder.iterdir()} == {"store.vlt", "store.vlt.lock", kept.name}
 
 
-def test_restore_is_asked_for_and_declined(made: Any, backup: Any, opened: Any, snapshot: Any) -> None:
+def test_restore_declined_changes_nothing(made: Any, backup: Any, opened: Any, snapshot: Any) -> None:
     made.put("credentials/a", Secret("changed"))
     before = snapshot()
     with pytest.raises(Cancelled):
@@ -251,7 +248,7 @@ def test_restore_is_asked_for_and_declined(made: Any, backup: Any, opened: Any, 
 
 
 @pytest.mark.parametrize("gone", ["file", "folder"])
-def test_restore_of_a_store_that_is_gone(
+def test_restore_recreates_missing_store(
     made: Any, backup: Any, opened: Any, path: Any, folder: Any, gone: Any, ctx: FakeContext
 ) -> None:
     import shutil
@@ -263,7 +260,7 @@ def test_restore_of_a_store_that_is_gone(
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
-def test_restore_of_a_damaged_store(made: Any, backup: Any, opened: Any, path: Any, damage: Any) -> None:
+def test_restore_replaces_damaged_store(made: Any, backup: Any, opened: Any, path: Any, damage: Any) -> None:
     made.put("credentials/a", Secret("changed"))
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     old = path.read_bytes()
@@ -272,7 +269,7 @@ def test_restore_of_a_damaged_store(made: Any, backup: Any, opened: Any, path: A
     assert kept.read_bytes() == old
 
 
-def test_restore_of_a_damaged_backup_changes_nothing(
+def test_restore_of_damaged_backup_changes_nothing(
     made: Any, backup: Any, opened: Any, path: Any, snapshot: Any
 ) -> None:
     good = path.read_bytes()
@@ -288,7 +285,7 @@ def test_restore_of_a_damaged_backup_changes_nothing(
     assert snapshot() == before
 
 
-def test_restore_with_the_wrong_passphrase_changes_nothing(
+def test_restore_with_wrong_passphrase_changes_nothing(
     made: Any, backup: Any, opened: Any, tmp_path: Path, snapshot: Any
 ) -> None:
     before = snapshot()
@@ -297,15 +294,15 @@ def test_restore_with_the_wrong_passphrase_changes_nothing(
     assert snapshot() == before
 
 
-def test_restore_of_another_store(
+def test_restore_of_different_store_raises_no_alarm(
     made: Any, backup: Any, tmp_path: Path, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a new machine, where 'awsv add' was first: the restored store is the one to remember. No crash alarms."""
+    """As on a new machine, on which 'awsv add' ran first: the restored store is recorded. No crash raises an alarm."""
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
         (maintenance.StoreFile, "write", {"credentials/z": "new"}),  # type: ignore[attr-defined]
-        (rollback_guard.Anchor, "pin", ENTRIES),
+        (rollback_guard.RollbackGuard, "pin", ENTRIES),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, interrupted)
@@ -315,10 +312,10 @@ def test_restore_of_another_store(
     assert ctx.notes == []
 
 
-def test_restore_of_another_store_while_somebody_reads(
+def test_restore_of_different_store_during_read_raises_no_alarm(
     made: Any, backup: Any, tmp_path: Path, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reader knows the anchor of the old store and reads the file of the new one: it looks again."""
+    """The reader has read the anchor of the old store and then reads the new file: it reads both again."""
     there = tmp_path / "there"
     reader = FileBackend(ctx, there)
     reader.put("credentials/z", Secret("new"))
@@ -338,7 +335,9 @@ def interrupted(*_: Any) -> Any:
     raise KeyboardInterrupt
 
 
-def test_restore_twice_in_a_second(made: Any, backup: Any, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restore_twice_keeps_both_old_files(
+    made: Any, backup: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")  # type: ignore[attr-defined]
     kept = {maintenance.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
@@ -349,14 +348,14 @@ def test_restore_twice_in_a_second(made: Any, backup: Any, opened: Any, monkeypa
 
 
 def in_a_loop(folder: Any, work: Any, report: Any) -> None:
-    """In a child: repeat the work, and say when it is done each time."""
+    """In a child: repeat the work, and print a line each time."""
     while True:
         work()
         os.write(report, b"done\n")
 
 
 @pytest.mark.parametrize("what", ["rekey", "restore", "backup"])
-def test_s10_killed_in_the_middle(
+def test_s10_killed_operation_keeps_old_or_new_state(
     made: Any, opened: Any, folder: Any, tmp_path: Path, backup: Any, what: Any, figure: Any
 ) -> None:
     target = tmp_path / "copy.vlt"

@@ -1,4 +1,4 @@
-"""S8: the newest state of a store is remembered wherever the store lies, and what version 0.1.0 remembered is kept."""
+"""S8: the newest state of a store is recorded for every path, and anchors of version 0.1.0 are used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vault_core.api import Secret, StorageDenied, StorageError, StorageUnavailab
 from vault_plugin_file import maintenance
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.backup import write_copy
-from vault_plugin_file.rollback_guard import Anchor, Verdict
+from vault_plugin_file.rollback_guard import RollbackGuard, RollbackStatus
 from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
@@ -23,7 +23,7 @@ KEY = "credentials/dev"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Any:
-    """The folder of the store, below one that can be moved."""
+    """The folder of the store, in a folder that can be moved."""
     return tmp_path / "sync/sub/vault"
 
 
@@ -54,7 +54,7 @@ def anchors(tmp_path: Any) -> Any:
 
 
 def told_and_not_written(store: Any, ctx: Any) -> Any:
-    """It is an older copy, which is told once, and no write is taken."""
+    """It is an older copy: one warning, and a write is refused."""
     assert store.get(KEY).value == Secret("1")
     (note,) = ctx.notes
     assert "is an older copy than this machine has seen" in note
@@ -73,7 +73,7 @@ def copied(path: Any, folder: Any) -> Any:
 # -- wherever it lies --------------------------------------------------------------------------------------------------
 
 
-def test_s8_a_parent_that_became_a_link_hides_no_rollback(
+def test_s8_rollback_is_detected_behind_symlinked_parent(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     path.write_bytes(made)
@@ -82,7 +82,7 @@ def test_s8_a_parent_that_became_a_link_hides_no_rollback(
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_a_folder_that_was_renamed_hides_no_rollback(
+def test_s8_rollback_is_detected_in_renamed_folder(
     made: Any, at: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     path.write_bytes(made)
@@ -90,14 +90,14 @@ def test_s8_a_folder_that_was_renamed_hides_no_rollback(
     assert told_and_not_written(at(tmp_path / "drive/sub/vault"), ctx)
 
 
-def test_s8_a_copy_in_another_folder_hides_no_rollback(
+def test_s8_rollback_is_detected_in_copied_folder(
     made: Any, at: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     path.write_bytes(made)
     assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
 
 
-def test_s8_a_newest_copy_in_another_folder_is_silent_and_that_place_is_known_then(
+def test_s8_newest_copy_in_another_folder_is_recorded_without_warning(
     made: Any, at: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     copy = copied(path, tmp_path / "copy")
@@ -108,24 +108,24 @@ def test_s8_a_newest_copy_in_another_folder_is_silent_and_that_place_is_known_th
         at(copy).get(KEY)
 
 
-def test_s8_a_link_that_leads_to_another_store_is_noticed(
+def test_s8_symlink_to_different_store_is_detected(
     made: Any, at: Any, home: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
-    """Also where that one is well known at the place that the link leads to."""
+    """Also if that store is recorded for the place to which the link leads."""
     at(tmp_path / "theirs/vault").put(KEY, Secret("theirs"))
     (tmp_path / "sync/sub").rename(tmp_path / "sync/sub2")
     (tmp_path / "sync/sub").symlink_to(tmp_path / "theirs")
-    with pytest.raises(StorageDenied, match="another store"):
+    with pytest.raises(StorageDenied, match="a different store"):
         at(home).get(KEY)
-    maintenance.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    maintenance.accept(at(home).store, RollbackStatus.REPLACED, nullcontext())
     assert at(home).get(KEY).value == Secret("theirs")
 
 
-def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(
+def test_s8_older_copy_of_forgotten_store_is_detected(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext
 ) -> None:
     path.unlink()
-    maintenance.accept(at(home).store, Verdict.REPLACED, nullcontext())
+    maintenance.accept(at(home).store, RollbackStatus.REPLACED, nullcontext())
     path.write_bytes(made)
     path.chmod(0o600)
     assert told_and_not_written(at(home), ctx)
@@ -134,14 +134,14 @@ def test_s8_an_older_copy_that_comes_back_where_a_store_was_forgotten(
 # -- copies that are meant ---------------------------------------------------------------------------------------------
 
 
-def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(
+def test_s8_accepted_copy_is_written_and_first_copy_raises_no_alarm(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     newest = path.read_bytes()
     path.write_bytes(made)
     copy = copied(path, tmp_path / "copy")
     path.write_bytes(newest)
-    maintenance.accept(at(copy).store, Verdict.OLDER, nullcontext())
+    maintenance.accept(at(copy).store, RollbackStatus.OLDER, nullcontext())
     at(copy).put("credentials/other", Secret("x"))
     assert at(home).get(KEY).value == Secret("3")
     assert ctx.notes == []
@@ -149,21 +149,21 @@ def test_s8_an_accepted_copy_can_be_written_and_the_first_is_no_alarm(
         at(copy).put("credentials/other", Secret("y"))
 
 
-def test_s8_what_is_accepted_as_another_store_may_still_be_an_older_copy_of_itself(
+def test_s8_accepted_different_store_may_be_older(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     there = tmp_path / "there"
     at(there).put(KEY, Secret("theirs"))
     (there / "store.vlt").write_bytes(made)
-    said = maintenance.accept(at(there).store, Verdict.REPLACED, nullcontext())
-    assert said.endswith("older: awsv file accept --older")
+    said = maintenance.accept(at(there).store, RollbackStatus.REPLACED, nullcontext())
+    assert said.endswith("too: awsv file accept --older")
     assert told_and_not_written(at(there), ctx)
-    assert "(write 1)" in maintenance.accept(at(there).store, Verdict.OLDER, nullcontext())
+    assert "(write 1)" in maintenance.accept(at(there).store, RollbackStatus.OLDER, nullcontext())
     at(there).put(KEY, Secret("4"))
     assert len(ctx.notes) == 1
 
 
-def test_s8_a_backup_is_verified_without_a_word_and_nothing_is_forgotten(
+def test_s8_verify_of_backup_changes_no_anchor(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     write_copy(tmp_path / "backup", made, overwrite=False)
@@ -174,10 +174,10 @@ def test_s8_a_backup_is_verified_without_a_word_and_nothing_is_forgotten(
 
 
 @pytest.mark.parametrize("how", ["gone", "folder gone", "damaged", "elsewhere"])
-def test_a_restored_store_is_newer_than_all_that_this_machine_has_seen(
+def test_restored_store_is_newer_than_every_anchor(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path, how: Any
 ) -> None:
-    """The store's own file cannot say how often it was written; no other machine is to take this for an older copy."""
+    """A damaged file has no epoch; no other machine may take the restored store for an older copy."""
     write_copy(tmp_path / "backup", made, overwrite=False)
     folder = tmp_path / "elsewhere" if how == "elsewhere" else home
     if how == "damaged":
@@ -195,10 +195,10 @@ def test_a_restored_store_is_newer_than_all_that_this_machine_has_seen(
 # -- the two kinds of files --------------------------------------------------------------------------------------------
 
 
-def test_s8_a_kill_between_the_two_files_is_no_alarm_and_hides_no_rollback(
+def test_s8_kill_between_anchor_writes_raises_no_alarm_and_hides_no_rollback(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
-    """Whichever of them was not written."""
+    """Whichever of the two was not written."""
     for pattern in ("store-*.json", "[!s]*.json"):
         for found in anchors(tmp_path).glob(pattern):
             found.unlink()
@@ -211,7 +211,7 @@ def test_s8_a_kill_between_the_two_files_is_no_alarm_and_hides_no_rollback(
 
 @pytest.mark.parametrize("pattern", ["store-*.json", "[!s]*.json"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 5000])
-def test_s8_either_file_damaged_is_told_and_mended_by_a_write(
+def test_s8_damaged_anchor_warns_and_write_repairs_it(
     made: Any, at: Any, home: Any, path: Any, ctx: FakeContext, tmp_path: Path, pattern: Any, damage: Any
 ) -> None:
     (found,) = anchors(tmp_path).glob(pattern)
@@ -227,24 +227,24 @@ def test_s8_either_file_damaged_is_told_and_mended_by_a_write(
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_a_writer_that_is_late_takes_nothing_back(made: Any, at: Any, home: Any, tmp_path: Path, path: Any) -> None:
-    """Two copies have two locks, so of two writers the one with fewer writes may be the last to say so."""
+def test_s8_late_writer_does_not_lower_anchor(made: Any, at: Any, home: Any, tmp_path: Path, path: Any) -> None:
+    """Two copies have two locks, so the writer with fewer writes may be the last to record its state."""
     late = at(home).store
-    mark = late.read().mark
+    mark = late.read().store_state
     at(home).put(KEY, Secret("4"))
     (anchor,) = anchors(tmp_path).glob("store-*.json")
     newest = anchor.read_bytes()
-    late.anchor.pin(mark)
+    late.rollback_guard.pin(mark)
     assert anchor.read_bytes() == newest
 
 
-def test_s8_the_file_of_a_place_is_none_of_a_store_with_that_identity(
+def test_s8_anchor_of_place_is_not_anchor_of_store(
     made: Any, at: Any, home: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
-    """An identity is anybody's to choose, before a file is proven; it may be the name of another file."""
+    """Before a file is authenticated, an attacker chooses its identity, which may be the name of another file."""
     (place,) = anchors(tmp_path).glob("[!s]*.json")
     before = place.read_bytes()
-    memory = Anchor(ctx, tmp_path / "elsewhere/store.vlt").read(bytes.fromhex(place.stem))
+    memory = RollbackGuard(ctx, tmp_path / "elsewhere/store.vlt").read(bytes.fromhex(place.stem))
     assert memory.newest is None
     assert place.read_bytes() == before
 
@@ -255,7 +255,7 @@ def test_s8_the_file_of_a_place_is_none_of_a_store_with_that_identity(
 @pytest.fixture
 def as_before(made: Any, at: Any, home: Any, tmp_path: Path) -> None:
     """The state folder as version 0.1.0 left it: one file, by the path, with the newest state."""
-    mark = at(home).store.read().mark
+    mark = at(home).store.read().store_state
     shutil.rmtree(anchors(tmp_path))
     anchors(tmp_path).mkdir(mode=0o700)
     name = hashlib.sha256(os.fsencode(os.path.realpath(home) + "/store.vlt")).hexdigest()[:32]
@@ -263,21 +263,19 @@ def as_before(made: Any, at: Any, home: Any, tmp_path: Path) -> None:
     (anchors(tmp_path) / f"{name}.json").chmod(0o600)
 
 
-def test_s8_what_0_1_0_remembered_still_counts(
-    as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any
-) -> None:
+def test_s8_anchor_of_0_1_0_is_used(as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any) -> None:
     path.write_bytes(made)
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_what_0_1_0_remembered_counts_elsewhere(
+def test_s8_anchor_of_0_1_0_is_used_at_other_path(
     as_before: Any, at: Any, path: Any, ctx: FakeContext, made: Any, tmp_path: Path
 ) -> None:
     path.write_bytes(made)
     assert told_and_not_written(at(copied(path, tmp_path / "copy")), ctx)
 
 
-def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(
+def test_s8_anchor_of_0_1_0_is_migrated_by_read(
     as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any, tmp_path: Path
 ) -> None:
     assert at(home).get(KEY).value == Secret("3")
@@ -288,11 +286,11 @@ def test_s8_what_0_1_0_remembered_is_taken_over_by_a_read(
     assert told_and_not_written(at(home), ctx)
 
 
-def test_s8_what_0_1_0_remembered_can_be_accepted_away(
+def test_s8_anchor_of_0_1_0_can_be_replaced_by_accept(
     as_before: Any, at: Any, home: Any, path: Any, ctx: FakeContext, made: Any
 ) -> None:
     path.write_bytes(made)
-    maintenance.accept(at(home).store, Verdict.OLDER, nullcontext())
+    maintenance.accept(at(home).store, RollbackStatus.OLDER, nullcontext())
     at(home).put(KEY, Secret("2"))
     assert ctx.notes == []
 
@@ -301,7 +299,7 @@ def test_s8_what_0_1_0_remembered_can_be_accepted_away(
 
 
 @pytest.mark.parametrize("fork", [False, True])
-def test_s8_where_nobody_sees_the_line_nothing_is_read(
+def test_s8_older_copy_is_refused_without_terminal(
     made: Any, at: Any, home: Any, path: Any, tmp_path: Path, fork: Any
 ) -> None:
     context = FakeContext(tmp_path, store="office", passphrases=["right"], attended=False)

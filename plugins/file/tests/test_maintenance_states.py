@@ -1,4 +1,4 @@
-"""What upkeep remembers, which number it gives a write, where it says that keys change, and what a write refuses."""
+"""What maintenance records in the anchors, the epoch of its writes, when keys change, and which writes it refuses."""
 
 from __future__ import annotations
 
@@ -23,18 +23,13 @@ from vault_core.api import (
 from vault_core.keyslots import unlock
 from vault_core.keyslots.service import StoreKeySlots
 from vault_plugin_file import maintenance, vlt_file
-from vault_plugin_file.atomic_file import LockedFile, SafeFile, Unconfirmed
+from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
 from vault_plugin_file.backend import FileBackend
 from vault_plugin_file.backup import write_copy
-from vault_plugin_file.rollback_guard import Mark, Verdict
+from vault_plugin_file.rollback_guard import RollbackStatus, StoreState
 from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
-
-
-@pytest.fixture
-def path(folder: Any) -> Any:
-    return folder / "store.vlt"
 
 
 @pytest.fixture
@@ -56,7 +51,7 @@ def backup(store: Any, path: Any, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def changing(path: Any) -> Any:
-    """A context that writes down the file's bytes when it is entered and left."""
+    """A context that records the file's bytes when it is entered and left."""
     seen = []
 
     def look() -> Any:
@@ -79,9 +74,7 @@ def restored(store: Any, backup: Any, changing: Any = nullcontext) -> Any:
     return maintenance.restore(store.store, backup, lambda: True, changing())
 
 
-def test_a_restored_backup_is_newer_than_the_file_in_its_place(
-    store: Any, backup: Any, path: Any, changing: Any
-) -> None:
+def test_restore_epoch_exceeds_current_file(store: Any, backup: Any, path: Any, changing: Any) -> None:
     around, seen = changing
     before = path.read_bytes()
     state, kept = restored(store, backup, around)
@@ -90,25 +83,21 @@ def test_a_restored_backup_is_newer_than_the_file_in_its_place(
     assert seen == [before, path.read_bytes()]
 
 
-def test_it_is_newer_than_what_is_remembered_where_the_file_is_gone_or_damaged(
-    store: Any, backup: Any, path: Any
-) -> None:
+def test_restore_epoch_exceeds_anchor_without_valid_file(store: Any, backup: Any, path: Any) -> None:
     path.unlink()
     assert restored(store, backup)[0].epoch == 4
     path.write_bytes(b"damaged")
     assert restored(store, backup)[0].epoch == 5
 
 
-def test_it_is_newer_than_the_file_where_nothing_is_remembered(
+def test_restore_epoch_exceeds_file_without_anchor(
     store: Any, backup: Any, path: Any, ctx: FakeContext, tmp_path: Path
 ) -> None:
     other = FileBackend(FakeContext(tmp_path / "new", store="file", passphrases=["right"]), path.parent)
     assert restored(other, backup)[0].epoch == 4
 
 
-def test_the_number_of_another_store_in_its_place_does_not_count(
-    backup: Any, opened: Any, path: Any, tmp_path: Path, store: Any
-) -> None:
+def test_restore_epoch_ignores_different_store(backup: Any, opened: Any, path: Any, tmp_path: Path, store: Any) -> None:
     path.unlink()
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), path.parent)
     for number in range(9):
@@ -118,41 +107,39 @@ def test_the_number_of_another_store_in_its_place_does_not_count(
     assert opened().get(KEY).value == Secret("1")
 
 
-def test_nobody_is_asked_where_there_is_no_file(store: Any, backup: Any, path: Any) -> None:
+def test_restore_without_store_never_asks(store: Any, backup: Any, path: Any) -> None:
     path.unlink()
     maintenance.restore(store.store, backup, lambda: pytest.fail("asked"), nullcontext())
     assert path.exists()
 
 
-def test_what_is_accepted_counts_in_a_change(store: Any, backup: Any, path: Any, opened: Any, changing: Any) -> None:
+def test_accept_runs_inside_store_change(store: Any, backup: Any, path: Any, opened: Any, changing: Any) -> None:
     path.write_bytes(backup.read_bytes())
     around, seen = changing
-    for wrong in (Verdict.FORK, Verdict.REPLACED):
+    for wrong in (RollbackStatus.FORK, RollbackStatus.REPLACED):
         with pytest.raises(StorageConflict, match="but older"):
             maintenance.accept(opened().store, wrong, around())
     assert seen == []
-    assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, around())
+    assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, around())
     assert len(seen) == 2
-    assert "nothing to accept" in maintenance.accept(opened().store, Verdict.OLDER, around())
+    assert "nothing to accept" in maintenance.accept(opened().store, RollbackStatus.OLDER, around())
     path.unlink()
     with pytest.raises(StorageConflict, match="but gone"):
-        maintenance.accept(opened().store, Verdict.OLDER, around())
-    assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, around())
+        maintenance.accept(opened().store, RollbackStatus.OLDER, around())
+    assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, around())
     assert len(seen) == 4
     assert opened().get(KEY) is None
 
 
-def test_a_damaged_memory_is_mended_by_whatever_is_accepted(
-    store: Any, opened: Any, ctx: FakeContext, path: Any
-) -> None:
-    file = opened().store.anchor._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
+def test_accept_repairs_damaged_anchor(store: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
+    file = opened().store.rollback_guard._newest_of(vlt_file.parse(path.read_bytes()).table.store).path
     good = file.read_bytes()
     file.write_bytes(b"{}")
-    maintenance.accept(opened().store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened().store, RollbackStatus.FORK, nullcontext())
     assert file.read_bytes() == good
 
 
-def test_a_backup_is_no_store_and_no_folder(store: Any, path: Any, tmp_path: Path) -> None:
+def test_backup_target_must_not_be_store_or_folder(store: Any, path: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     os.link(path, link)
     for target, says in ((path, "is the store itself"), (link, "is the store itself"), (tmp_path, "is a folder")):
@@ -162,7 +149,7 @@ def test_a_backup_is_no_store_and_no_folder(store: Any, path: Any, tmp_path: Pat
     maintenance.check_backup_target(store.store, link)
 
 
-def test_a_damaged_backup_is_no_reason_to_restore_another(store: Any, backup: Any, path: Any) -> None:
+def test_damaged_backup_hint_does_not_suggest_restore(store: Any, backup: Any, path: Any) -> None:
     data = backup.read_bytes()
     backup.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     before = path.read_bytes()
@@ -176,18 +163,16 @@ def test_a_damaged_backup_is_no_reason_to_restore_another(store: Any, backup: An
 # -- the store itself --------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_not_this_stores_opens_nothing(store: Any, opened: Any) -> None:
+def test_open_with_wrong_key_is_refused(store: Any, opened: Any) -> None:
     table = store.slots()
-    with pytest.raises(StorageCorrupt, match="the key at hand"):
+    with pytest.raises(StorageCorrupt, match="the known data key does not open"):
         opened().store.open_with(Secret(bytes(32)))
     unlocked = opened()
     unlocked.store.open_with(unlock.open_table(store._ctx, table, "x"))
     assert unlocked.get(KEY).value == Secret("1")
 
 
-def test_another_content_of_the_same_number_is_decrypted_anew(
-    store: Any, opened: Any, path: Any, tmp_path: Path
-) -> None:
+def test_other_content_of_same_epoch_is_decrypted_again(store: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     one = opened()
     assert one.get(KEY).value == Secret("1")
     fork = path.read_bytes()
@@ -206,34 +191,34 @@ def test_another_content_of_the_same_number_is_decrypted_anew(
     assert reader.get(KEY).value == Secret("other")
 
 
-def test_the_last_write_that_can_be_counted(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_after_last_epoch_is_refused(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vlt_file, "MAX_EPOCH", 3)
     store.put(KEY, Secret("2"))
     store.put(KEY, Secret("3"))
-    with pytest.raises(StorageError, match="as often as its format can count"):
+    with pytest.raises(StorageError, match="cannot count any more writes"):
         store.put(KEY, Secret("4"))
     assert store.get(KEY).value == Secret("3")
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_write_that_is_unconfirmed_says_what_is_on_disk(
+def test_unconfirmed_write_reports_state_on_disk(
     store: Any, path: Any, monkeypatch: pytest.MonkeyPatch, kept: Any
 ) -> None:
-    real = SafeFile._replace
+    real = AtomicFile._replace
 
     def unconfirmed(self: Any, folder: Any, data: Any, name: Any = None) -> None:
         if kept:
             real(self, folder, data, name)
         raise Unconfirmed("Broken")
 
-    monkeypatch.setattr(SafeFile, "_replace", unconfirmed)
+    monkeypatch.setattr(AtomicFile, "_replace", unconfirmed)
     with pytest.raises(StorageError, match="the new state" if kept else "the old state") as caught:
         store.put(KEY, Secret("2"))
     assert "(broken)" in caught.value.message
 
 
 def exchanged_under_the_lock(monkeypatch: Any, path: Any, data: Any) -> None:
-    """Have another file be there from the moment that the lock is held."""
+    """Put another file in place as soon as the lock is held."""
     real = LockedFile.read
 
     def read(self: Any) -> Any:
@@ -244,7 +229,7 @@ def exchanged_under_the_lock(monkeypatch: Any, path: Any, data: Any) -> None:
     monkeypatch.setattr(LockedFile, "read", read)
 
 
-def test_an_older_file_that_comes_before_the_lock_is_not_written_over(
+def test_older_file_found_under_lock_is_not_overwritten(
     store: Any, backup: Any, path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = backup.read_bytes()
@@ -255,19 +240,19 @@ def test_an_older_file_that_comes_before_the_lock_is_not_written_over(
     assert path.read_bytes() == old
 
 
-def test_another_store_that_comes_before_the_lock_is_not_written_over(
+def test_different_store_found_under_lock_is_not_overwritten(
     store: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = FileBackend(FakeContext(tmp_path / "x", store="file", passphrases=["right"]), tmp_path / "other")
     stranger.put(KEY, Secret("x"))
     data = (tmp_path / "other/store.vlt").read_bytes()
     exchanged_under_the_lock(monkeypatch, path, data)
-    with pytest.raises(StorageDenied, match="another store"):
+    with pytest.raises(StorageDenied, match="a different store"):
         store.put(KEY, Secret("2"))
     assert path.read_bytes() == data
 
 
-def test_a_store_that_came_while_one_was_made_is_kept(
+def test_store_created_meanwhile_is_kept(
     opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Any
 ) -> None:
     real = StoreKeySlots.create
@@ -285,10 +270,10 @@ def test_a_store_that_came_while_one_was_made_is_kept(
     assert epoch(path) == 1
 
 
-def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(
+def test_store_created_and_removed_meanwhile_is_not_recreated(
     opened: Any, monkeypatch: pytest.MonkeyPatch, path: Any
 ) -> None:
-    """Its disk may have been taken away: this machine remembers it by then."""
+    """Its disk may have been unmounted: this machine has recorded the store by then."""
     real = StoreKeySlots.create
     made = []
 
@@ -305,16 +290,16 @@ def test_a_store_that_came_and_went_while_one_was_made_is_not_replaced(
     assert not path.exists()
 
 
-def test_what_is_not_durable_is_not_remembered(
+def test_state_without_folder_sync_is_not_recorded(
     store: Any, path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = FakeContext(tmp_path / "r", store="file", passphrases=["right"])
-    monkeypatch.setattr(SafeFile, "settle", lambda _self: False)
+    monkeypatch.setattr(AtomicFile, "sync_folder", lambda _self: False)
     assert FileBackend(reader, path.parent).get(KEY).value == Secret("1")
     assert not reader.state_dir.joinpath("anchors").exists()
 
 
-def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store: Any, opened: Any, path: Any) -> None:
+def test_backend_unlocks_again_after_rekey_by_another_process(store: Any, opened: Any, path: Any) -> None:
     reader, writer = opened(), opened()
     for one in (reader, writer):
         assert one.get(KEY).value == Secret("1")
@@ -327,13 +312,13 @@ def test_who_has_the_key_of_before_a_rekey_opens_the_store_anew(store: Any, open
     assert reader.get(KEY).value == Secret("2")
 
 
-def test_a_closed_store_knows_no_key(store: Any) -> None:
+def test_close_forgets_key(store: Any) -> None:
     assert store.store._key
     store.close()
     assert (store.store._key, store.store._seen) == (None, None)
 
 
-def test_no_two_states_of_an_entry_share_a_version(store: Any, path: Any, tmp_path: Path) -> None:
+def test_entry_versions_differ_even_after_fork(store: Any, path: Any, tmp_path: Path) -> None:
     first = path.read_bytes()
     one = store.put(KEY, Secret("2"))
     path.write_bytes(first)
@@ -348,13 +333,13 @@ def test_no_two_states_of_an_entry_share_a_version(store: Any, path: Any, tmp_pa
 
 
 @pytest.mark.parametrize("change", ["put", "delete"])
-def test_what_expects_an_entry_makes_no_store(opened: Any, path: Any, change: Any) -> None:
-    with pytest.raises(StorageConflict, match="not there any more"):
+def test_expected_version_without_store_creates_nothing(opened: Any, path: Any, change: Any) -> None:
+    with pytest.raises(StorageConflict, match="no longer exists"):
         opened().put(KEY, Secret("1"), expect="1-x") if change == "put" else opened().delete(KEY, expect="1-x")
     assert not path.parent.exists()
 
 
-def test_what_is_suspected_is_told_once_for_each_kind(
+def test_each_rollback_status_is_reported_once(
     store: Any, backup: Any, path: Any, opened: Any, ctx: FakeContext
 ) -> None:
     path.write_bytes(backup.read_bytes())
@@ -368,28 +353,28 @@ def test_what_is_suspected_is_told_once_for_each_kind(
         opened(blind).get(KEY)
 
 
-def test_what_is_accepted_while_it_is_compared_is_not_suspected(
+def test_state_accepted_during_compare_is_not_suspected(
     store: Any, backup: Any, path: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.write_bytes(backup.read_bytes())
     ctx.notes.clear()
     one = opened()
-    real, looks = one.store.anchor.read, []
+    real, looks = one.store.rollback_guard.read, []
 
     def read(identity: Any = None) -> Any:
         memory = real(identity)
         looks.append(identity)
         if looks == [None]:
-            maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+            maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
         return memory
 
-    monkeypatch.setattr(one.store.anchor, "read", read)
+    monkeypatch.setattr(one.store.rollback_guard, "read", read)
     assert one.get(KEY).value == Secret("1")
     assert not any("older copy" in note for note in ctx.notes)
 
 
-def test_a_mark_of_a_state_is_that_of_its_bytes(store: Any, path: Any) -> None:
+def test_store_state_has_identity_epoch_and_mac(store: Any, path: Any) -> None:
     state = store.store.read()
     envelope = vlt_file.parse(path.read_bytes())
-    assert state.mark == Mark(envelope.table.store, envelope.epoch, envelope.mac)
-    assert replace(state, epoch=9).mark.epoch == 9
+    assert state.store_state == StoreState(envelope.table.store, envelope.epoch, envelope.mac)
+    assert replace(state, epoch=9).store_state.epoch == 9

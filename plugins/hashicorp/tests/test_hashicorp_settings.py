@@ -1,4 +1,4 @@
-"""What is made of settings and answers without a server: who we are, what counts, what is repeated, what is shown."""
+"""Settings and responses without a server: identity, precedence, retries, and what is shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vault_core.api import ConfigError, PassphraseError, Secret, StorageLocked
-from vault_plugin_hashicorp import answers, calls, credentials, passphrase, server, store
+from vault_plugin_hashicorp import client, credentials, fields, passphrase, server, store
 from vault_plugin_hashicorp.login import Identity, Login
 from vault_testkit import FakeContext
 
@@ -28,18 +28,18 @@ HERE = {"VAULT_ADDR": "https://vault.example.test:8200"}
     ("value", "found"),
     [(1, 1), (0.5, 0.5), (0, 0), (-1, 0), (1e10, 0), (9e9, 9e9), ("5", 0), (None, 0), (float("nan"), 0)],
 )
-def test_a_time_that_makes_no_sense_is_none(value: Any, found: float) -> None:
-    assert answers.seconds({"ttl": value}, "ttl") == found
+def test_implausible_seconds_are_zero(value: Any, found: float) -> None:
+    assert fields.seconds({"ttl": value}, "ttl") == found
 
 
-def test_what_is_of_another_type_is_not_there() -> None:
+def test_field_of_wrong_type_is_missing() -> None:
     for odd in (None, 1, ["x"]):
-        assert (answers.text({"x": odd}, "x"), answers.inner({"x": odd}, "x")) == ("", {})
-    assert (answers.text({"x": "y"}, "x"), answers.inner({"x": {"y": 1}}, "x")) == ("y", {"y": 1})
+        assert (fields.text({"x": odd}, "x"), fields.inner({"x": odd}, "x")) == ("", {})
+    assert (fields.text({"x": "y"}, "x"), fields.inner({"x": {"y": 1}}, "x")) == ("y", {"y": 1})
 
 
 class Answer(SimpleNamespace):
-    """An answer of the server."""
+    """A response of the server."""
 
     def json(self) -> Any:
         return json.loads(self.text)
@@ -62,13 +62,13 @@ class Answer(SimpleNamespace):
         (400, "[" * 10_000, False),
     ],
 )
-def test_whose_answer_it_is(status: int, text: str, ours: bool) -> None:
-    assert calls._is_ours(Answer(status_code=status, text=text)) is ours
+def test_response_of_vault_is_recognised(status: int, text: str, ours: bool) -> None:
+    assert client._is_ours(Answer(status_code=status, text=text)) is ours
 
 
 def trying(answer: Answer | Exception) -> Any:
-    made = calls.Calls.__new__(calls.Calls)
-    made.client = SimpleNamespace(adapter=SimpleNamespace(base_uri="https://a"))
+    made = client.VaultClient.__new__(client.VaultClient)
+    made.hvac = SimpleNamespace(adapter=SimpleNamespace(base_uri="https://a"))
 
     def ask(_client: Any) -> Any:
         if isinstance(answer, Exception):
@@ -80,7 +80,7 @@ def trying(answer: Answer | Exception) -> Any:
 
 
 @pytest.mark.parametrize("status", [412, 429, 472, 473, 500, 502, 503, 504])
-def test_what_passes_is_asked_again(status: int) -> None:
+def test_temporary_status_is_retried(status: int) -> None:
     found = trying(Answer(status_code=status, text='{"errors": ["x"]}'))
     assert "cannot serve requests now" in found.message
     assert not isinstance(found, StorageLocked)
@@ -89,12 +89,12 @@ def test_what_passes_is_asked_again(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "text"), [(400, "x"), (403, "x"), (404, "x"), (405, "x"), (501, "x"), (200, "sealed")]
 )
-def test_every_other_answer_counts(status: int, text: str) -> None:
+def test_other_status_is_returned(status: int, text: str) -> None:
     answer = Answer(status_code=status, text=json.dumps({"errors": [text]}))
     assert trying(answer) is answer
 
 
-def test_a_sealed_server_is_locked_and_a_mount_that_is_taken_over_is_waited_for() -> None:
+def test_sealed_is_locked_and_upgrading_mount_is_retried() -> None:
     assert isinstance(trying(Answer(status_code=503, text='{"errors": ["Vault is SEALED"]}')), StorageLocked)
     text = '{"errors": ["Upgrading from non-versioned to versioned data."]}'
     assert "cannot serve" in trying(Answer(status_code=400, text=text)).message
@@ -106,12 +106,12 @@ def test_a_sealed_server_is_locked_and_a_mount_that_is_taken_over_is_waited_for(
 
 
 @pytest.mark.parametrize("text", ["a", "/a/", "a/b.c", "_-/x", ""])
-def test_folders(text: str) -> None:
+def test_folder_accepts_valid_paths(text: str) -> None:
     assert server.folder(text) == text.strip("/")
 
 
 @pytest.mark.parametrize("text", ["a..b", "..", ".a", "a/.b", "a.", "a/b.", "a b", "a//b", "a\n", "ä"])
-def test_folders_that_the_server_calls_otherwise(text: str) -> None:
+def test_folder_refuses_paths_that_server_would_rename(text: str) -> None:
     with pytest.raises(ValueError, match="joined by"):
         server.folder(text)
 
@@ -132,11 +132,11 @@ def test_folders_that_the_server_calls_otherwise(text: str) -> None:
         ("a:8200", False),
     ],
 )
-def test_what_names_a_server(address: str, good: bool) -> None:
+def test_names_a_server_accepts_only_server_urls(address: str, good: bool) -> None:
     assert server.names_a_server(address) is good
 
 
-def test_addresses_by_commas_and_none_with_a_password_shown(context: Make) -> None:
+def test_addresses_are_split_and_passwords_are_not_shown(context: Make) -> None:
     found = server.addresses(context({"VAULT_ADDR": " https://a/ ,,https://b// "}))
     assert found == ("https://a", "https://b")
     assert server.addresses(context({})) == ()
@@ -158,12 +158,12 @@ def test_addresses_by_commas_and_none_with_a_password_shown(context: Make) -> No
         ("https://plain.example.test", True),
     ],
 )
-def test_the_origin_of_a_url_counts(context: Make, url: str, ours: bool) -> None:
+def test_is_ours_compares_origin(context: Make, url: str, ours: bool) -> None:
     made = server.server(context({"VAULT_ADDR": "https://vault.example.test:8200,https://plain.example.test"}))
     assert made.is_ours(url) is ours
 
 
-def test_keys_do_not_travel_in_the_clear_to_any_member(context: Make) -> None:
+def test_plain_http_is_refused_for_every_member(context: Make) -> None:
     for address in ("http://a.example", "https://b.example,http://a.example"):
         with pytest.raises(ConfigError):
             server.server(context({"VAULT_ADDR": address}))
@@ -178,15 +178,15 @@ def test_keys_do_not_travel_in_the_clear_to_any_member(context: Make) -> None:
         ({"BAO_SKIP_VERIFY": "1"}, False),
     ],
 )
-def test_certificates_are_verified_unless_said_otherwise(context: Make, environ: dict[str, str], verify: bool) -> None:
+def test_verify_is_on_unless_skipped(context: Make, environ: dict[str, str], verify: bool) -> None:
     assert server.server(context({**HERE, **environ})).verify is verify
-    with pytest.raises(ConfigError, match="neither true nor false"):
+    with pytest.raises(ConfigError, match="must be true or false"):
         server.server(context({**HERE, "VAULT_SKIP_VERIFY": "perhaps"}))
 
 
-def test_authorities_may_be_a_folder_and_a_certificate_may_not(context: Make, tmp_path: Path) -> None:
+def test_ca_may_be_folder_and_certificate_may_not(context: Make, tmp_path: Path) -> None:
     assert server.server(context({**HERE, "VAULT_CAPATH": str(tmp_path)})).verify == str(tmp_path)
-    with pytest.raises(ConfigError, match="the client's certificate should be in"):
+    with pytest.raises(ConfigError, match=r"there is no file .* with the client certificate"):
         server.server(context({**HERE, "VAULT_CLIENT_CERT": str(tmp_path)}))
     (tmp_path / "both.pem").touch()
     both = str(tmp_path / "both.pem")
@@ -201,7 +201,7 @@ def jwt(**claims: Any) -> str:
     return f"h.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.s"
 
 
-def test_a_new_token_of_the_same_bearer_is_the_same_person(context: Make, tmp_path: Path) -> None:
+def test_new_jwt_of_same_bearer_is_same_principal(context: Make, tmp_path: Path) -> None:
     file = tmp_path / "jwt"
 
     def who(text: str, **options: str) -> str:
@@ -217,7 +217,7 @@ def test_a_new_token_of_the_same_bearer_is_the_same_person(context: Make, tmp_pa
 
 
 @pytest.mark.parametrize(("method", "name"), [("approle", "role_id"), ("userpass", "username")])
-def test_who_logs_in_is_known_by_name_and_mount(context: Make, method: str, name: str) -> None:
+def test_principal_of_login_has_name_and_mount(context: Make, method: str, name: str) -> None:
     found = {
         credentials.whose(context(HERE, auth=method, **{name: who}, **mount))
         for who in ("a", "b")
@@ -226,7 +226,7 @@ def test_who_logs_in_is_known_by_name_and_mount(context: Make, method: str, name
     assert len(found) == 4
 
 
-def test_a_token_is_known_by_a_digest_that_does_not_show_it(context: Make) -> None:
+def test_principal_of_token_is_digest(context: Make) -> None:
     one, other = (credentials.whose(context({**HERE, "VAULT_TOKEN": token})) for token in ("s.one", "s.two"))
     assert one != other
     assert "s.one" not in one
@@ -234,25 +234,25 @@ def test_a_token_is_known_by_a_digest_that_does_not_show_it(context: Make) -> No
     assert credentials.whose(context({**HERE, "VAULT_TOKEN": "two words"})) == "token -"
 
 
-def test_a_token_is_taken_from_the_first_place_that_has_one(context: Make, tmp_path: Path) -> None:
+def test_find_token_uses_first_place(context: Make, tmp_path: Path) -> None:
     (tmp_path / ".vault-token").write_text("home\n")
     (tmp_path / "named").write_text(" named \n")
-    assert credentials.found_token(context(HERE)) == Secret("home")
-    assert credentials.found_token(context({**HERE, "VAULT_TOKEN": " env "})) == Secret("env")
-    assert credentials.found_token(context({**HERE, "VAULT_TOKEN": "v", "BAO_TOKEN": "b"})) == Secret("b")
+    assert credentials.find_token(context(HERE)) == Secret("home")
+    assert credentials.find_token(context({**HERE, "VAULT_TOKEN": " env "})) == Secret("env")
+    assert credentials.find_token(context({**HERE, "VAULT_TOKEN": "v", "BAO_TOKEN": "b"})) == Secret("b")
     named = context({**HERE, "VAULT_TOKEN": "env"}, token_file="~/named")
-    assert credentials.found_token(named) == Secret("named")
+    assert credentials.find_token(named) == Secret("named")
     (tmp_path / "named").write_text("")
-    assert credentials.found_token(named) is None
+    assert credentials.find_token(named) is None
     for bad in ("a b", "a\nb", "\x7f", "ä"):
         (tmp_path / "named").write_text(bad)
-        with pytest.raises(ConfigError, match="holds no token") as caught:
-            credentials.found_token(named)
+        with pytest.raises(ConfigError, match="is not a token") as caught:
+            credentials.find_token(named)
         assert bad not in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a.b", "ä", "A-z_0", "a\n", "\U0001f511", "\ud7ff"])
-def test_folders_of_names_are_safe_and_differ(name: str) -> None:
+def test_own_folders_of_names_are_safe_and_unique(name: str) -> None:
     folder = store.own_folder(Identity("", name))
     assert folder.startswith("name-")
     assert server.folder(folder or "x") == folder or name == ""
@@ -261,29 +261,29 @@ def test_folders_of_names_are_safe_and_differ(name: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "shown"), [("a\nb\x1b", "a?b?"), ("x" * 65, "x" * 64), ("ä\u202e", "ä?")])
-def test_a_name_of_others_is_one_short_line(text: str, shown: str) -> None:
+def test_shown_name_is_short_and_printable(text: str, shown: str) -> None:
     assert server.shown(text) == shown
 
 
 @pytest.mark.parametrize(("entity", "name"), [("e2", "ana"), ("", "bob")])
-def test_a_token_of_somebody_else_is_dropped(entity: str, name: str) -> None:
+def test_token_of_another_identity_is_dropped(entity: str, name: str) -> None:
     login = Login.__new__(Login)
     login.identity = Identity("e1", "ana") if entity else Identity("", "ana")
-    login._calls = SimpleNamespace(client=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(hvac=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]
     login._look_up = lambda: Identity(entity, name)  # type: ignore[method-assign]
-    with pytest.raises(StorageLocked, match="somebody else's now"):
+    with pytest.raises(StorageLocked, match="belongs to another identity now"):
         login._look_up_again()
-    assert login._calls.client.token == ""
+    assert login._client.hvac.token == ""
     login.identity = Identity(entity, "another name") if entity else Identity("", name)
     login._look_up_again()
 
 
 @pytest.mark.parametrize("method", ["token", "approle"])
-def test_a_token_that_another_thread_replaced_is_not_replaced_again(method: str) -> None:
+def test_token_replaced_by_another_thread_is_kept(method: str) -> None:
     login = Login.__new__(Login)
     login._lock, login._method = threading.RLock(), method
-    login._calls = SimpleNamespace(client=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
-    login._read_anew = lambda: False  # type: ignore[method-assign]
+    login._client = SimpleNamespace(hvac=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
+    login._reload = lambda: False  # type: ignore[method-assign]
     replaced: list[str] = []
     login._obtain = lambda: replaced.append("obtained")  # type: ignore[method-assign]
     login._look_up_again = lambda: replaced.append("looked up")  # type: ignore[method-assign]
@@ -291,7 +291,7 @@ def test_a_token_that_another_thread_replaced_is_not_replaced_again(method: str)
     assert replaced == []
 
 
-def test_a_login_sends_no_older_token() -> None:
+def test_login_sends_no_old_token() -> None:
     login, sent = Login.__new__(Login), []
     client = SimpleNamespace(token="old")
 
@@ -300,17 +300,17 @@ def test_a_login_sends_no_older_token() -> None:
         return SimpleNamespace(status_code=200, json=lambda: {"auth": {"client_token": "new"}})
 
     login._method, login.logins = "approle", 0
-    login._calls = SimpleNamespace(client=client, send=send, address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(hvac=client, send=send, address="a")  # type: ignore[assignment]
     login._request = lambda: None  # type: ignore[method-assign,assignment,return-value]
     login._obtain()
     assert (sent, client.token) == ([""], "new")
 
 
-def test_a_password_that_was_refused_is_not_sent_again() -> None:
+def test_refused_password_is_not_sent_again() -> None:
     login = Login.__new__(Login)
     login._method, login._password = "userpass", Secret("wrong")
     login._context = SimpleNamespace(options={"auth": "userpass", "auth-mount": ""})
-    login._calls = SimpleNamespace(address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(address="a")  # type: ignore[assignment]
     assert "refuses the name or password" in login._refused(SimpleNamespace(status_code=400)).message
     assert login._password is None
 
@@ -318,14 +318,14 @@ def test_a_password_that_was_refused_is_not_sent_again() -> None:
 # -- kept keys ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_is_base64_to_the_last_character() -> None:
-    assert passphrase._unpacked(Secret("AAEC")) == Secret(b"\0\1\2")
+def test_kept_key_must_be_strict_base64() -> None:
+    assert passphrase._decoded(Secret("AAEC")) == Secret(b"\0\1\2")
     for odd in ("AAE", "AA EC", "AAEC\n", "!!!!"):
         with pytest.raises(PassphraseError, match="not written by awsv"):
-            passphrase._unpacked(Secret(odd))
+            passphrase._decoded(Secret(odd))
 
 
-def test_each_lock_has_a_key_of_its_own_that_does_not_name_it() -> None:
+def test_item_of_lock_is_digest_of_key_id() -> None:
     keys = [passphrase._key(SimpleNamespace(key_id=name)) for name in ("a/1", "a/2", "A/1")]  # type: ignore[arg-type]
     assert len(set(keys)) == 3
     assert all(len(key) == len("slot/") + 64 for key in keys)

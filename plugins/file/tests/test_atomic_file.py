@@ -1,4 +1,4 @@
-"""S13, S14: one file without a store in it: what is used, what is left behind, in which order it is durable."""
+"""S13, S14: an atomic file without a store: accepted files, left-over files, and the order of its syncs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from support.file_store import names
 from vault_core.api import StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import atomic_file
-from vault_plugin_file.atomic_file import SafeFile, Unconfirmed
+from vault_plugin_file.atomic_file import AtomicFile, Unconfirmed
 from vault_plugin_file.backup import read_copy, write_copy
 
 LIMIT = 64
@@ -24,7 +25,7 @@ LIMIT = 64
 @pytest.fixture
 def file(folder: Any) -> Any:
     folder.mkdir(mode=0o700)
-    return SafeFile(folder, "it", limit=LIMIT, patience=0.0)
+    return AtomicFile(folder, "it", limit=LIMIT, patience=0.0)
 
 
 def written(file: Any, data: bytes = b"data", check: Any = lambda: None) -> None:
@@ -36,40 +37,36 @@ def descriptors() -> Any:
     return len(list(Path("/dev/fd").iterdir()))
 
 
-def names(folder: Any) -> Any:
-    return sorted(path.name for path in folder.iterdir())
-
-
 @pytest.mark.parametrize("mode", [0o700, 0o610, 0o620, 0o640, 0o601, 0o602, 0o604])
-def test_every_bit_of_others_refuses_the_file_and_none_of_its_owner(file: Any, mode: Any) -> None:
+def test_read_refuses_file_with_any_permission_of_others(file: Any, mode: Any) -> None:
     written(file)
     file.path.chmod(mode)
     if mode == 0o700:
         assert file.read() == b"data"
         return
-    with pytest.raises(StorageDenied, match="its group" if mode & 0o070 else "others"):
+    with pytest.raises(StorageDenied, match="its group" if mode & 0o070 else "other users"):
         file.read()
 
 
 @pytest.mark.parametrize("mode", [0o710, 0o720, 0o740, 0o701, 0o702, 0o704])
-def test_every_bit_of_others_refuses_the_folder(file: Any, mode: Any) -> None:
+def test_folder_with_any_permission_of_others_is_refused(file: Any, mode: Any) -> None:
     written(file)
     file.folder.chmod(mode)
     for use in (file.read, lambda: written(file)):
-        with pytest.raises(StorageDenied, match="is open to"):
+        with pytest.raises(StorageDenied, match="is accessible to"):
             use()
 
 
-def test_a_folder_that_is_a_link_is_refused(file: Any, tmp_path: Path) -> None:
+def test_folder_that_is_a_symlink_is_refused(file: Any, tmp_path: Path) -> None:
     written(file)
     link = tmp_path / "link"
     link.symlink_to(file.folder)
-    for use in (SafeFile(link, "it", limit=LIMIT).read, lambda: written(SafeFile(link, "it", limit=LIMIT))):
+    for use in (AtomicFile(link, "it", limit=LIMIT).read, lambda: written(AtomicFile(link, "it", limit=LIMIT))):
         with pytest.raises(StorageDenied, match="is a symbolic link"):
             use()
 
 
-def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file: Any, tmp_path: Path) -> None:
+def test_symlink_is_refused_by_read_and_replaced_by_write(file: Any, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"other")
     target.chmod(0o600)
@@ -80,17 +77,17 @@ def test_a_link_in_the_place_of_the_file_is_refused_and_replaced_by_a_write(file
     assert (file.read(), target.read_bytes()) == (b"data", b"other")
 
 
-def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file: Any, alarm: Any) -> None:
+def test_read_of_named_pipe_does_not_block(file: Any, alarm: Any) -> None:
     os.mkfifo(file.path, 0o600)
     with alarm(), pytest.raises(StorageDenied, match="is a named pipe"):
         file.read()
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_belongs_to_another_user_is_refused(file: Any, monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
+def test_file_or_folder_of_another_user_is_refused(file: Any, monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
     written(file)
     if what == "file":
-        monkeypatch.setattr(atomic_file.SafeFile, "_open_folder", _unchecked(file))
+        monkeypatch.setattr(atomic_file.AtomicFile, "_open_folder", _unchecked(file))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StorageDenied, match="belongs to user id"):
         file.read()
@@ -108,14 +105,14 @@ def _unchecked(file: Any) -> Any:
     return opened
 
 
-def test_a_second_name_is_refused(file: Any) -> None:
+def test_file_with_hard_link_is_refused(file: Any) -> None:
     written(file)
     os.link(file.path, file.folder / "other")
     with pytest.raises(StorageDenied, match="a second name"):
         file.read()
 
 
-def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file: Any) -> None:
+def test_read_accepts_limit_and_refuses_one_byte_more(file: Any) -> None:
     written(file, b"x" * LIMIT)
     assert file.read() == b"x" * LIMIT
     written(file, b"x" * (LIMIT + 1))
@@ -123,14 +120,14 @@ def test_as_many_bytes_as_the_limit_are_read_and_one_more_is_not(file: Any) -> N
         file.read()
 
 
-def test_a_file_that_is_far_too_long_is_not_read_at_all(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_of_far_too_large_file_reads_nothing(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written(file, b"x" * (3 * 2**20))
     monkeypatch.setattr(os, "read", lambda fd, size: pytest.fail("it was read"))
     with pytest.raises(StorageCorrupt, match=f"{3 * 2**20} bytes"):
         file.read()
 
 
-def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_limits_file_that_grows_meanwhile(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written(file)
     parts = [b"x" * 40, b"x" * 40, b"x" * 40, b""]
     monkeypatch.setattr(os, "read", lambda fd, size: parts.pop(0))
@@ -139,7 +136,7 @@ def test_a_file_that_grows_while_it_is_read_has_the_same_limit(file: Any, monkey
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe", "socket"])
-def test_a_lock_that_is_no_plain_file_is_refused_and_left(file: Any, tmp_path: Path, kind: Any) -> None:
+def test_lock_that_is_not_a_regular_file_is_refused_and_kept(file: Any, tmp_path: Path, kind: Any) -> None:
     lock, target = file.folder / "it.lock", tmp_path / "target"
     match kind:
         case "link":
@@ -154,14 +151,14 @@ def test_a_lock_that_is_no_plain_file_is_refused_and_left(file: Any, tmp_path: P
             with socket.socket(socket.AF_UNIX) as bound:
                 bound.bind(str(lock))
     before = lock.lstat().st_mode, descriptors()
-    with pytest.raises(StorageDenied, match="is not a plain file"):
+    with pytest.raises(StorageDenied, match="is not a regular file"):
         written(file)
     assert (lock.lstat().st_mode, descriptors()) == before
     assert not target.exists()
     assert not file.path.exists()
 
 
-def test_the_lock_is_private_and_names_its_last_holder_only(file: Any) -> None:
+def test_lock_file_is_private_and_names_last_holder(file: Any) -> None:
     lock = file.folder / "it.lock"
     lock.write_text("123456789012\n")
     lock.chmod(0o600)
@@ -173,7 +170,7 @@ def test_the_lock_is_private_and_names_its_last_holder_only(file: Any) -> None:
 
 
 @pytest.mark.parametrize(("text", "holder"), [("", "another process"), ("12 3", "another process"), ("77\n", "77")])
-def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(file: Any, text: Any, holder: Any) -> None:
+def test_lock_timeout_names_holder_and_calls_check(file: Any, text: Any, holder: Any) -> None:
     looked = []
     with file.locked(lambda: None):
         (file.folder / "it.lock").write_text(text)
@@ -182,7 +179,7 @@ def test_who_waits_learns_of_the_holder_and_looks_meanwhile_whether_to_go_on(fil
     assert looked
 
 
-def test_nothing_stays_open_and_the_lock_is_free_afterwards(file: Any) -> None:
+def test_lock_is_released_and_descriptors_are_closed(file: Any) -> None:
     written(file)
     before = descriptors()
     for _ in range(3):
@@ -196,7 +193,7 @@ def test_nothing_stays_open_and_the_lock_is_free_afterwards(file: Any) -> None:
     assert descriptors() == before
 
 
-def test_only_what_a_writer_of_this_very_file_left_is_swept(file: Any) -> None:
+def test_sweep_removes_only_temporary_files_of_this_file(file: Any) -> None:
     stale = ".it.12.0123456789abcdef.tmp"
     others = [f"x{stale}", f"{stale}x", ".it.12.0123456789ABCDEF.tmp", ".other.12.0123456789abcdef.tmp", ".it.12.tmp"]
     for name in (stale, *others):
@@ -206,7 +203,7 @@ def test_only_what_a_writer_of_this_very_file_left_is_swept(file: Any) -> None:
 
 
 @pytest.mark.parametrize("at", ["write", "rename"])
-def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(
+def test_failed_write_keeps_old_content_and_no_temporary_file(
     file: Any, monkeypatch: pytest.MonkeyPatch, at: Any
 ) -> None:
     written(file, b"old")
@@ -224,7 +221,7 @@ def test_a_write_that_fails_leaves_no_temporary_file_and_the_old_content(
     assert names(file.folder) == ["it", "it.lock"]
 
 
-def test_a_short_write_goes_on_with_the_rest(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_write_is_continued(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:3]))
     written(file, b"0123456789")
@@ -233,7 +230,7 @@ def test_a_short_write_goes_on_with_the_rest(file: Any, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def order(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What is made durable, renamed and removed, in this order."""
+    """The calls that sync, rename and remove, in order."""
     seen = []
 
     def durable(fd: Any) -> None:
@@ -248,12 +245,12 @@ def order(monkeypatch: pytest.MonkeyPatch) -> Any:
     return seen
 
 
-def test_the_content_is_durable_before_the_rename_and_the_folder_after_it(file: Any, order: Any) -> None:
+def test_replace_syncs_content_before_and_folder_after_rename(file: Any, order: Any) -> None:
     written(file)
     assert order == ["file of 4", "rename", "folder"]
 
 
-def test_a_removal_is_durable(file: Any, order: Any) -> None:
+def test_remove_syncs_folder(file: Any, order: Any) -> None:
     written(file)
     order.clear()
     with file.locked(lambda: None) as locked:
@@ -262,8 +259,8 @@ def test_a_removal_is_durable(file: Any, order: Any) -> None:
     assert order == ["unlink", "folder"] * 2
 
 
-def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path: Path, order: Any) -> None:
-    file = SafeFile(tmp_path / "a/b/c", "it", limit=LIMIT)
+def test_new_folders_are_private_and_synced_in_parent(tmp_path: Path, order: Any) -> None:
+    file = AtomicFile(tmp_path / "a/b/c", "it", limit=LIMIT)
     mask = os.umask(0)
     try:
         with file.locked(lambda: None):
@@ -274,21 +271,21 @@ def test_every_new_folder_is_durable_in_the_one_above_it_and_private(tmp_path: P
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")} == {0o700}
 
 
-def test_what_cannot_be_made_durable_is_not_settled(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert file.settle()
+def test_sync_folder_returns_false_on_error(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert file.sync_folder()
 
     def fail(_fd: Any) -> Any:
         raise OSError(5, "broken")
 
     monkeypatch.setattr(atomic_file, "make_durable", fail)
-    assert not file.settle()
+    assert not file.sync_folder()
 
 
 # -- backups -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path: Path, order: Any, overwrite: Any) -> None:
+def test_write_copy_is_private_synced_and_leaves_no_temporary_file(tmp_path: Path, order: Any, overwrite: Any) -> None:
     target = tmp_path / "out" / "b"
     target.parent.mkdir()
     before = descriptors()
@@ -303,7 +300,7 @@ def test_a_backup_is_durable_private_and_leaves_no_other_name(tmp_path: Path, or
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(
+def test_write_copy_without_hard_links_refuses_dangling_symlink(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: Any
 ) -> None:
     def none(*_args: Any, **_kwargs: Any) -> Any:
@@ -324,7 +321,7 @@ def test_a_name_that_is_taken_by_a_link_to_nowhere_is_taken_without_links_too(
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path, alarm: Any, written: Any) -> None:
+def test_read_copy_of_named_pipe_does_not_block(tmp_path: Path, alarm: Any, written: Any) -> None:
     os.mkfifo(tmp_path / "b")
     keeps = os.open(tmp_path / "b", os.O_RDWR) if written else None
     with alarm():
@@ -333,9 +330,7 @@ def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path, alarm
         os.close(keeps)
 
 
-def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_copy_reads_at_most_one_byte_over_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault_plugin_file.vlt_file.MAX_FILE", 10)
     (tmp_path / "b").write_bytes(b"x" * 50)
     assert len(read_copy(tmp_path / "b")) == 11
@@ -343,7 +338,7 @@ def test_of_a_backup_no_more_is_read_than_shows_that_it_is_too_long(
 
 @pytest.fixture
 def alarm() -> Any:
-    """A context in which nothing may wait for a second."""
+    """A context in which a wait of a second fails the test."""
 
     def late(*_: Any) -> Any:
         raise AssertionError("it waits")

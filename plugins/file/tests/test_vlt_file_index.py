@@ -1,4 +1,4 @@
-"""The index of a store: one entry is found without reading the others, and everybody else reads and checks them all."""
+"""The index of a store: a look-up parses one entry; every other operation parses and checks them all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def index(entries: Any, epoch: int = 9) -> Any:
 
 
 @given(st.dictionaries(NAMES, st.tuples(SEALED, st.integers(1, 9))), st.lists(NAMES, max_size=5))
-def test_each_name_is_found_and_no_other(entries: Any, others: Any) -> None:
+def test_index_finds_each_name_and_no_other(entries: Any, others: Any) -> None:
     made = index({name: {"s": sealed, "v": version} for name, (sealed, version) in entries.items()})
     expected = {name: vlt_file.Entry(version, sealed) for name, (sealed, version) in entries.items()}
     assert {name: made[name] for name in entries} == expected
@@ -32,12 +32,12 @@ def test_each_name_is_found_and_no_other(entries: Any, others: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a", "a/b:", 'a/b":{"s":"', "a/B", "\xe9/x", "a/b,", "?/x"])
-def test_what_is_no_name_is_not_found(name: Any) -> None:
+def test_index_does_not_find_invalid_name(name: Any) -> None:
     assert name not in index({"a/b": {"s": "AAAA", "v": 1}, "a/c": {"s": "AAAA", "v": 2}})
 
 
 @pytest.mark.parametrize("field", [{"v": 0}, {"v": 10}, {"v": 10**20}, {"v": -1}, {"v": "1"}, {"s": 1}, {"x": 1}])
-def test_a_malformed_entry_is_never_handed_out(field: Any) -> None:
+def test_malformed_entry_is_refused(field: Any) -> None:
     made = index({"a/a": {"s": "AAAA", "v": 1}, "a/b": {"s": "AAAA", "v": 1, **field}, "a/c": {"s": "AAAA", "v": 1}})
     for look in (lambda: made["a/b"], made.whole):
         with pytest.raises((KeyError, ValueError)):
@@ -45,7 +45,7 @@ def test_a_malformed_entry_is_never_handed_out(field: Any) -> None:
 
 
 def many(opened: Any, number: Any) -> None:
-    """A store with so many entries."""
+    """A store with this number of entries."""
     opened().put("a/0", Secret("x"))
     store = opened()
     list(store.keys())
@@ -56,8 +56,8 @@ def many(opened: Any, number: Any) -> None:
     store.store.file.path.write_bytes(vlt_file.encode(state.table, state.dek, 3, entries))
 
 
-def test_the_work_of_one_get(opened: Any, monkeypatch: pytest.MonkeyPatch, figure: Any) -> None:
-    """One entry is decoded, in a store of any size; never the times, which depend on the machine."""
+def test_get_parses_few_rows(opened: Any, monkeypatch: pytest.MonkeyPatch, figure: Any) -> None:
+    """One entry is decoded, in a store of any size. Times are not checked, as they depend on the machine."""
     real, decoded, rows = vlt_file.Entry, [], []
 
     class Rows:
@@ -79,8 +79,8 @@ def test_the_work_of_one_get(opened: Any, monkeypatch: pytest.MonkeyPatch, figur
     figure(f"get among 1,000 entries: {looked} rows looked at, 1 entry decoded; list: 1,000")
 
 
-def test_who_lists_or_writes_sees_the_malformed_entry_of_another(opened: Any) -> None:
-    """Only who has the key can make one; a get of another entry does not pay for the check."""
+def test_list_or_write_refuses_malformed_entry(opened: Any) -> None:
+    """Only a process with the key can write one, so a get of another entry does not check for it."""
     many(opened, 3)
     store = opened()
     list(store.keys())

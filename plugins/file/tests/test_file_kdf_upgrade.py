@@ -1,4 +1,4 @@
-"""A store whose passphrase slot is below today's default: a read tells, a write mends (security promises of slots)."""
+"""A store whose passphrase slot is weaker than today's default: a read warns, a write upgrades it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def costs(path: Any) -> Any:
     return [(slot.head["kdf"]["t"], slot.label) for slot in table.slots]
 
 
-def test_reads_tell_and_leave_the_file_alone(weak: Any, opened: Any, ctx: FakeContext) -> None:
+def test_read_of_weak_slot_warns_and_changes_nothing(weak: Any, opened: Any, ctx: FakeContext) -> None:
     before = weak.read_bytes()
     store = opened()
     store.get(KEY)
@@ -48,7 +48,7 @@ def test_reads_tell_and_leave_the_file_alone(weak: Any, opened: Any, ctx: FakeCo
 
 
 @pytest.mark.parametrize("act", [lambda store: store.put("credentials/b", Secret("y")), lambda s: s.delete(KEY)])
-def test_the_write_mends_it(weak: Any, opened: Any, tmp_path: Path, act: Any) -> None:
+def test_write_upgrades_weak_slot(weak: Any, opened: Any, tmp_path: Path, act: Any) -> None:
     state = FileBackend(FakeContext(tmp_path, passphrases=["right"]), weak.parent, cost=WEAK).store.read()
     act(opened())
     assert costs(weak) == [(3, "")]
@@ -60,7 +60,7 @@ def test_the_write_mends_it(weak: Any, opened: Any, tmp_path: Path, act: Any) ->
         opened(FakeContext(tmp_path, passphrases=["other"])).get(KEY)
 
 
-def test_after_the_write_the_passphrase_is_not_kept(weak: Any, opened: Any) -> None:
+def test_passphrase_is_forgotten_after_upgrade(weak: Any, opened: Any) -> None:
     backend = opened()
     backend.get(KEY)
     assert backend.store.key_slots.upgrade_pending
@@ -68,8 +68,8 @@ def test_after_the_write_the_passphrase_is_not_kept(weak: Any, opened: Any) -> N
     assert not backend.store.key_slots.upgrade_pending
 
 
-def test_only_the_slot_that_was_opened(weak: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
-    """Of another passphrase nobody knows it; a slot that is removed by the same write does not come back."""
+def test_only_opened_slot_is_upgraded(weak: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
+    """The passphrase of another slot is not known; a slot that the same write removes is not added again."""
     other = FakeContext(tmp_path, passphrases=["other"])
     store = FileBackend(ctx, weak.parent, cost=WEAK)
     new = new_slot.passphrase(
@@ -83,7 +83,7 @@ def test_only_the_slot_that_was_opened(weak: Any, opened: Any, ctx: FakeContext,
     assert costs(weak) == [(3, "second")]
 
 
-def test_rekey_and_a_store_without_a_weak_slot_are_not_bothered(weak: Any, opened: Any, ctx: FakeContext) -> None:
+def test_rekey_or_current_kdf_does_not_warn(weak: Any, opened: Any, ctx: FakeContext) -> None:
     from vault_plugin_file import maintenance
 
     state, _ = maintenance.rekey(opened().store, lambda _: True)

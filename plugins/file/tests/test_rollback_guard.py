@@ -1,4 +1,4 @@
-"""S8: an older, a forked and another file in the place of the store, a store that is gone; and no false alarms."""
+"""S8: an older, a forked and a different file in place of the store, and a missing store; and no false alarms."""
 
 from __future__ import annotations
 
@@ -16,25 +16,10 @@ from support.security import sample
 from vault_core.api import Secret, StorageConflict, StorageCorrupt, StorageDenied, StorageUnavailable
 from vault_plugin_file import maintenance, vlt_file
 from vault_plugin_file.backend import FileBackend
-from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict
+from vault_plugin_file.rollback_guard import Memory, RollbackGuard, RollbackStatus, StoreState
 from vault_testkit.context import FakeContext
 
 KEY = "credentials/dev"
-
-
-@pytest.fixture
-def path(folder: Any) -> Any:
-    return folder / "store.vlt"
-
-
-@pytest.fixture
-def made(opened: Any, path: Any) -> Any:
-    """A store that was written twice; the bytes of the first write."""
-    store = opened()
-    store.put(KEY, Secret("1"))
-    first = path.read_bytes()
-    store.put(KEY, Secret("2"))
-    return first
 
 
 @pytest.fixture
@@ -44,12 +29,12 @@ def machine(tmp_path: Path) -> Any:
 
 
 def anchors(tmp_path: Any) -> Any:
-    """What is remembered of stores."""
+    """The anchors of stores."""
     return sorted((tmp_path / "state/anchors").glob("store-*.json"))
 
 
 def places(tmp_path: Any) -> Any:
-    """What is remembered of places."""
+    """The anchors of places."""
     return sorted(set((tmp_path / "state/anchors").glob("*.json")) - set(anchors(tmp_path)))
 
 
@@ -68,18 +53,20 @@ def writes(store: Any) -> Any:
 # -- no alarm ----------------------------------------------------------------------------------------------------------
 
 
-def test_s8_nothing_remembered_is_silent_and_remembers(
-    made: Any, opened: Any, machine: Any, path: Any, tmp_path: Path
+def test_s8_unknown_store_is_recorded_without_warning(
+    first_write: Any, opened: Any, machine: Any, path: Any, tmp_path: Path
 ) -> None:
     other = machine("other")
     assert opened(other).get(KEY).value == Secret("2")
     assert other.notes == []
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     assert opened(other).get(KEY).value == Secret("1")
     assert len(other.notes) == 1  # what it read it remembers
 
 
-def test_s8_writes_of_another_machine_are_no_alarm(made: Any, opened: Any, machine: Any, ctx: FakeContext) -> None:
+def test_s8_write_of_another_machine_raises_no_alarm(
+    first_write: Any, opened: Any, machine: Any, ctx: FakeContext
+) -> None:
     for number in range(3):
         for context in (machine("other"), ctx):
             opened(context).put(KEY, Secret(f"{number}"))
@@ -87,13 +74,13 @@ def test_s8_writes_of_another_machine_are_no_alarm(made: Any, opened: Any, machi
     assert opened().get(KEY).value == Secret("2")
 
 
-def test_s8_a_crash_before_the_anchor_is_no_alarm(
-    made: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_s8_crash_before_anchor_write_raises_no_alarm(
+    first_write: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Anchor, "pin", lambda self, mark: None)
+        patch.setattr(RollbackGuard, "pin", lambda self, mark: None)
         opened().put(KEY, Secret("3"))
     assert anchor.read_bytes() == before
     store = opened()
@@ -103,22 +90,22 @@ def test_s8_a_crash_before_the_anchor_is_no_alarm(
     assert anchor.read_bytes() != before
 
 
-def test_s8_a_reader_that_is_late_takes_nothing_back(made: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
+def test_s8_late_reader_does_not_lower_anchor(first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     store = opened()
-    old = store.store.read().mark
+    old = store.store.read().store_state
     opened().put(KEY, Secret("3"))
     (anchor,) = anchors(tmp_path)
     newest = anchor.read_bytes()
-    store.store.anchor.advance(old)
+    store.store.rollback_guard.advance(old)
     assert anchor.read_bytes() == newest
 
 
-def test_s8_a_write_between_two_looks_is_no_alarm(
-    made: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+def test_s8_write_between_two_reads_raises_no_alarm(
+    first_write: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reader read the anchor, then the file, and both were replaced in between, whichever came first."""
+    """Both the anchor and the file are replaced between the reader's two reads, in either order."""
     reader = opened()
-    for name, owner in (("read", reader.store.file), ("read", reader.store.anchor)):
+    for name, owner in (("read", reader.store.file), ("read", reader.store.rollback_guard)):
         real = getattr(owner, name)
 
         def late(*given: Any, _owner: Any = owner, _name: Any = name, _real: Any = real) -> Any:
@@ -133,7 +120,7 @@ def test_s8_a_write_between_two_looks_is_no_alarm(
     assert ctx.notes == []
 
 
-def test_s8_a_forged_epoch_is_not_remembered(made: Any, opened: Any, path: Any, tmp_path: Path) -> None:
+def test_s8_forged_epoch_is_not_recorded(first_write: Any, opened: Any, path: Any, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
     good = path.read_bytes()
@@ -145,10 +132,12 @@ def test_s8_a_forged_epoch_is_not_remembered(made: Any, opened: Any, path: Any, 
     assert opened().put(KEY, Secret("3"))
 
 
-def test_s8_the_folder_under_another_name(made: Any, folder: Any, ctx: FakeContext, tmp_path: Path, path: Any) -> None:
+def test_s8_folder_by_another_path_is_recognised(
+    first_write: Any, folder: Any, ctx: FakeContext, tmp_path: Path, path: Any
+) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     store = FileBackend(ctx, tmp_path / "link" / folder.name)
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     store.get(KEY)
     assert len(ctx.notes) == 1
     assert len(anchors(tmp_path)) == 1
@@ -157,10 +146,10 @@ def test_s8_the_folder_under_another_name(made: Any, folder: Any, ctx: FakeConte
 # -- older, forked -----------------------------------------------------------------------------------------------------
 
 
-def test_s8_an_older_copy_is_read_with_one_line_and_not_written(
-    made: Any, opened: Any, ctx: FakeContext, path: Any
+def test_s8_older_copy_is_read_with_warning_and_not_written(
+    first_write: Any, opened: Any, ctx: FakeContext, path: Any
 ) -> None:
-    path.write_bytes(made)
+    path.write_bytes(first_write)
     store = opened()
     for _ in range(2):
         for read in reads(store):
@@ -175,46 +164,46 @@ def test_s8_an_older_copy_is_read_with_one_line_and_not_written(
             write()
         assert caught.value.exit_code == 4
         assert "awsv file accept --older" in caught.value.hint  # type: ignore[operator]
-    assert path.read_bytes() == made
+    assert path.read_bytes() == first_write
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_the_hint_names_the_store(made: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
-    path.write_bytes(made)
+def test_s8_hint_names_store(first_write: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
+    path.write_bytes(first_write)
     ctx.store = "office"
     with pytest.raises(StorageDenied) as caught:
         opened().put(KEY, Secret("x"))
     assert caught.value.hint.endswith("awsv file accept --older --backend office")
 
 
-def test_s8_an_older_copy_that_comes_under_the_lock(
-    made: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+def test_s8_older_copy_found_under_lock_is_not_written(
+    first_write: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened()
     store.get(KEY)
     real = store.store.file.locked
 
     def late(check: Any) -> Any:
-        path.write_bytes(made)
+        path.write_bytes(first_write)
         return real(check)
 
     monkeypatch.setattr(store.store.file, "locked", late)
     with pytest.raises(StorageDenied, match="older copy"):
         store.put(KEY, Secret("3"))
-    assert path.read_bytes() == made
+    assert path.read_bytes() == first_write
 
 
-def test_s8_older_accepted(made: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
-    path.write_bytes(made)
-    assert "(write 1)" in maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+def test_s8_accepted_older_copy_is_written(first_write: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
+    path.write_bytes(first_write)
+    assert "(write 1)" in maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     opened().put(KEY, Secret("3"))
     assert opened().get(KEY).value == Secret("3")
     assert ctx.notes == []
 
 
 @pytest.fixture
-def forked(made: Any, opened: Any, machine: Any, path: Any, ctx: FakeContext) -> Any:
-    """Two machines wrote the same file at once, and the other one's write won."""
+def forked(first_write: Any, opened: Any, machine: Any, path: Any, ctx: FakeContext) -> Any:
+    """Two machines wrote the same file at the same time, and the write of the other machine won."""
     before = path.read_bytes()
     other = machine("other")
     opened(other).get(KEY)
@@ -224,28 +213,28 @@ def forked(made: Any, opened: Any, machine: Any, path: Any, ctx: FakeContext) ->
     return other
 
 
-def test_s8_a_fork_is_read_with_one_line_and_not_written(forked: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
+def test_s8_fork_is_read_with_warning_and_not_written(forked: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     data = path.read_bytes()
     store = opened()
     for read in reads(store):
         read()
     assert store.get(KEY).value == Secret("theirs")
     assert len(ctx.notes) == 1
-    assert "not the copy that this machine has seen last" in ctx.notes[0]
+    assert "not the copy that this machine saw last" in ctx.notes[0]
     assert ctx.notes[0].endswith("(awsv file accept --fork)")
     for write in writes(opened()):
-        with pytest.raises(StorageDenied, match="written at the same time"):
+        with pytest.raises(StorageDenied, match="a fork of it"):
             write()
     assert path.read_bytes() == data
     assert opened(forked).put(KEY, Secret("theirs, again"))  # on the machine whose write won all is well
     assert forked.notes == []
 
 
-def test_s8_fork_accepted(forked: Any, opened: Any, ctx: FakeContext) -> None:
+def test_s8_accepted_fork_is_written(forked: Any, opened: Any, ctx: FakeContext) -> None:
     with pytest.raises(StorageConflict, match="but fork") as caught:
-        maintenance.accept(opened().store, Verdict.OLDER, nullcontext())
+        maintenance.accept(opened().store, RollbackStatus.OLDER, nullcontext())
     assert caught.value.hint.endswith("awsv file accept --fork")
-    maintenance.accept(opened().store, Verdict.FORK, nullcontext())
+    maintenance.accept(opened().store, RollbackStatus.FORK, nullcontext())
     assert opened().put(KEY, Secret("3"))
     assert ctx.notes == []
 
@@ -254,18 +243,18 @@ def test_s8_fork_accepted(forked: Any, opened: Any, ctx: FakeContext) -> None:
 
 
 @pytest.fixture
-def replaced(made: Any, opened: Any, ctx: FakeContext, path: Any, tmp_path: Path, machine: Any) -> None:
-    """Another store, with a passphrase of its own, in the place of ours; whoever opens it."""
+def replaced(first_write: Any, opened: Any, ctx: FakeContext, path: Any, tmp_path: Path, machine: Any) -> None:
+    """A different store, with its own passphrase, in place of the recorded one."""
     other = tmp_path / "elsewhere"
     FileBackend(machine("other", "theirs"), other).put(KEY, Secret("theirs"))
     shutil.copyfile(other / "store.vlt", path)
 
 
-def test_s8_another_store_is_not_touched(replaced: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
+def test_s8_different_store_is_not_touched(replaced: Any, opened: Any, ctx: FakeContext, path: Any) -> None:
     data, asked = path.read_bytes(), len(ctx.unlocked)
     store = opened()
     for call in (*reads(store), *writes(store), store.slots, lambda: maintenance.need(store.store)):
-        with pytest.raises(StorageDenied, match=r"store.vlt is another store") as caught:
+        with pytest.raises(StorageDenied, match=r"store.vlt is a different store") as caught:
             call()
         assert caught.value.exit_code == 4
         assert caught.value.hint.endswith("awsv file accept --replaced")
@@ -273,27 +262,29 @@ def test_s8_another_store_is_not_touched(replaced: Any, opened: Any, ctx: FakeCo
     assert (len(ctx.unlocked), ctx.notes) == (asked, [])  # our passphrase is not tried on it
 
 
-def test_s8_replaced_accepted(replaced: Any, opened: Any, machine: Any, tmp_path: Path, ctx: FakeContext) -> None:
+def test_s8_accepted_different_store_is_used(
+    replaced: Any, opened: Any, machine: Any, tmp_path: Path, ctx: FakeContext
+) -> None:
     theirs = FakeContext(tmp_path, store="file", passphrases=["theirs"])
     with pytest.raises(StorageConflict, match="but replaced"):
-        maintenance.accept(opened(theirs).store, Verdict.FORK, nullcontext())
-    maintenance.accept(opened(theirs).store, Verdict.REPLACED, nullcontext())
+        maintenance.accept(opened(theirs).store, RollbackStatus.FORK, nullcontext())
+    maintenance.accept(opened(theirs).store, RollbackStatus.REPLACED, nullcontext())
     assert opened(theirs).get(KEY).value == Secret("theirs")
     assert opened(theirs).put(KEY, Secret("x"))
 
 
-def test_s8_replaced_is_accepted_only_by_who_can_open_it(replaced: Any, opened: Any, ctx: FakeContext) -> None:
+def test_s8_accept_requires_right_passphrase(replaced: Any, opened: Any, ctx: FakeContext) -> None:
     from vault_core.api import WrongSecret
 
     with pytest.raises(WrongSecret):
-        maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
+        maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     with pytest.raises(StorageDenied):
         opened().get(KEY)
 
 
 @pytest.mark.parametrize("whole_folder", [False, True])
-def test_s8_a_store_that_is_gone_is_never_made_anew(
-    made: Any, opened: Any, ctx: FakeContext, folder: Any, path: Any, whole_folder: Any
+def test_s8_missing_recorded_store_is_not_recreated(
+    first_write: Any, opened: Any, ctx: FakeContext, folder: Any, path: Any, whole_folder: Any
 ) -> None:
     shutil.rmtree(folder) if whole_folder else path.unlink()
     store, asked = opened(), len(ctx.unlocked)
@@ -308,7 +299,9 @@ def test_s8_a_store_that_is_gone_is_never_made_anew(
     assert len(ctx.unlocked) == asked
 
 
-def test_s8_gone_while_a_writer_waits(made: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s8_store_removed_during_wait_is_not_recreated(
+    first_write: Any, opened: Any, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = opened()
     real = store.store.file.locked
     monkeypatch.setattr(store.store.file, "locked", lambda check: (path.unlink(), real(check))[1])
@@ -317,19 +310,21 @@ def test_s8_gone_while_a_writer_waits(made: Any, opened: Any, path: Any, monkeyp
     assert not path.exists()
 
 
-def test_s8_gone_accepted(made: Any, opened: Any, path: Any, tmp_path: Path, ctx: FakeContext) -> None:
+def test_s8_accepted_missing_store_is_forgotten(
+    first_write: Any, opened: Any, path: Any, tmp_path: Path, ctx: FakeContext
+) -> None:
     path.unlink()
-    assert "is forgotten" in maintenance.accept(opened().store, Verdict.REPLACED, nullcontext())
+    assert "is forgotten" in maintenance.accept(opened().store, RollbackStatus.REPLACED, nullcontext())
     assert places(tmp_path) == []
     assert opened().get(KEY) is None
     opened().put(KEY, Secret("new"))
     assert opened().get(KEY).value == Secret("new")
 
 
-def test_nothing_to_accept(made: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
+def test_accept_of_recorded_state_does_nothing(first_write: Any, opened: Any, ctx: FakeContext, tmp_path: Path) -> None:
     (anchor,) = anchors(tmp_path)
     before = anchor.read_bytes()
-    for flag in (Verdict.OLDER, Verdict.FORK, Verdict.REPLACED):
+    for flag in (RollbackStatus.OLDER, RollbackStatus.FORK, RollbackStatus.REPLACED):
         assert "nothing to accept" in maintenance.accept(opened().store, flag, nullcontext())
     assert anchor.read_bytes() == before
 
@@ -338,31 +333,31 @@ def test_nothing_to_accept(made: Any, opened: Any, ctx: FakeContext, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("here", "newest", "found", "verdict"),
+    ("here", "newest", "found", "status"),
     [
-        ("", None, (b"a", 1, b"m"), Verdict.UNKNOWN),
-        ("", None, None, Verdict.UNKNOWN),
-        ("a", (b"a", 5, b"m"), None, Verdict.GONE),
-        ("a", (b"a", 5, b"m"), (b"a", 5, b"m"), Verdict.SAME),
-        ("a", (b"a", 5, b"m"), (b"a", 6, b"n"), Verdict.NEWER),
-        ("a", (b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
-        ("a", (b"a", 5, b"m"), (b"a", 5, b"n"), Verdict.FORK),
-        ("a", None, (b"b", 9, b"m"), Verdict.REPLACED),
-        ("a", (b"b", 9, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
-        ("ab", (b"b", 9, b"m"), (b"b", 9, b"m"), Verdict.REPLACED),
-        ("", (b"a", 5, b"m"), (b"a", 4, b"m"), Verdict.OLDER),
-        ("", (b"a", 5, b"m"), None, Verdict.UNKNOWN),
+        ("", None, (b"a", 1, b"m"), RollbackStatus.UNKNOWN),
+        ("", None, None, RollbackStatus.UNKNOWN),
+        ("a", (b"a", 5, b"m"), None, RollbackStatus.GONE),
+        ("a", (b"a", 5, b"m"), (b"a", 5, b"m"), RollbackStatus.SAME),
+        ("a", (b"a", 5, b"m"), (b"a", 6, b"n"), RollbackStatus.NEWER),
+        ("a", (b"a", 5, b"m"), (b"a", 4, b"m"), RollbackStatus.OLDER),
+        ("a", (b"a", 5, b"m"), (b"a", 5, b"n"), RollbackStatus.FORK),
+        ("a", None, (b"b", 9, b"m"), RollbackStatus.REPLACED),
+        ("a", (b"b", 9, b"m"), (b"b", 9, b"m"), RollbackStatus.REPLACED),
+        ("ab", (b"b", 9, b"m"), (b"b", 9, b"m"), RollbackStatus.REPLACED),
+        ("", (b"a", 5, b"m"), (b"a", 4, b"m"), RollbackStatus.OLDER),
+        ("", (b"a", 5, b"m"), None, RollbackStatus.UNKNOWN),
     ],
 )
-def test_judge(here: Any, newest: Any, found: Any, verdict: Any) -> None:
+def test_memory_compare_returns_status(here: Any, newest: Any, found: Any, status: Any) -> None:
     stores = frozenset(name.encode() for name in here)
-    memory = Memory(stores, None, Mark(*newest) if newest else None, settled=True)
-    assert memory.judge(Mark(*found) if found else None) is verdict
+    memory = Memory(stores, None, StoreState(*newest) if newest else None, complete=True)
+    assert memory.compare(StoreState(*found) if found else None) is status
 
 
-def test_mark_keeps_the_largest_epoch() -> None:
-    mark = Mark(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
-    assert Mark.parse(mark.to_bytes()) == mark
+def test_store_state_round_trips_largest_epoch() -> None:
+    mark = StoreState(bytes(16), vlt_file.MAX_EPOCH, bytes(32))
+    assert StoreState.parse(mark.to_bytes()) == mark
 
 
 WRITER = """
@@ -389,7 +384,7 @@ print(*context.notes)
 
 
 @pytest.mark.slow
-def test_s12_sixteen_writers_and_no_alarm(opened: Any, folder: Any, ctx: FakeContext, figure: Any) -> None:
+def test_s12_sixteen_writers_raise_no_alarm(opened: Any, folder: Any, ctx: FakeContext, figure: Any) -> None:
     opened().put("counters/one", Secret("0"))
     count = sample(5, 25)
     processes = [

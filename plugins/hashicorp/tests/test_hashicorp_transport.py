@@ -1,4 +1,4 @@
-"""The way of a request: through which proxy, never in the clear, and for an answer that ends."""
+"""The HTTP transport: proxies, never plain HTTP, and limits for responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.endless import endless
 from support.lossy_proxy import LossyProxy
 from support.openbao import Server
 from vault_core.api import Cancelled, ConfigError, Secret, StorageUnavailable, is_loopback, refuse_plain_http
-from vault_plugin_hashicorp import calls
+from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.transport import Transport
 from vault_testkit import FakeContext
@@ -43,15 +43,15 @@ Open = Callable[..., Any]
         ({"HTTP_PROXY": "PROXY", "REQUEST_METHOD": "GET"}, False),
     ],
 )
-def test_proxies_are_used_as_told(
+def test_proxies_follow_settings(
     environ: dict[str, str], is_used: bool, openbao: Server, front: LossyProxy, context: Callable[..., FakeContext]
 ) -> None:
-    """For an address that nobody has (RFC 5737): what reaches it went through the proxy."""
+    """For a reserved address (RFC 5737): a request to it can only arrive through the proxy."""
     told = {name: text.replace("PROXY", front.url) for name, text in environ.items()}
     host = context(told | {"AWS_VAULT_PLAIN_HTTP": "192.0.2.7"}, address="http://192.0.2.7:8200")
     assert bool(server(host).proxies_for("http://192.0.2.7:8200/v1/x")) == is_used
     if is_used:
-        made = calls.Calls(host, server(host))
+        made = client.VaultClient(host, server(host))
         assert made.send(lambda client: client.auth.token.lookup_self()).status_code == 403
         assert [seen.path for seen in front.seen] == ["http://192.0.2.7:8200/v1/auth/token/lookup-self"]
         made.close()
@@ -59,10 +59,10 @@ def test_proxies_are_used_as_told(
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_no_token_for_this_machine_goes_to_a_proxy(
+def test_loopback_never_uses_proxy(
     scheme: str, name: str, openbao: Server, front: LossyProxy, context: Callable[..., FakeContext], open_store: Open
 ) -> None:
-    """It would go out to the network in the clear; the server's own programs do not send it there, either."""
+    """It would be sent to the network unencrypted; Vault's own programs do not use a proxy here, either."""
     environ = proxies.everywhere(front.url) | {"VAULT_TOKEN": openbao.token, "VAULT_PROXY_ADDR": front.url}
     if (scheme, name) == ("http", "127.0.0.1"):
         open_store(openbao.environ() | environ)
@@ -74,16 +74,14 @@ def test_no_token_for_this_machine_goes_to_a_proxy(
 @pytest.mark.parametrize(
     "address", ["http://vault.example.com:8200", "http://127.1:8200", "http://vault\\.localhost", "https://a,http://b"]
 )
-def test_no_token_travels_in_the_clear(address: str, front: LossyProxy, open_store: Open) -> None:
+def test_plain_http_is_refused(address: str, front: LossyProxy, open_store: Open) -> None:
     with pytest.raises(ConfigError, match=r"would carry secrets in the clear|does not name a server") as refused:
         open_store({"VAULT_TOKEN": "canary", "http_proxy": front.url}, address=address)
     assert refused.value.exit_code == 2
     assert front.seen == []
 
 
-def test_a_token_travels_in_the_clear_where_the_user_says_so(
-    openbao: Server, front: LossyProxy, open_store: Open
-) -> None:
+def test_plain_http_is_allowed_by_setting(openbao: Server, front: LossyProxy, open_store: Open) -> None:
     environ = {"VAULT_TOKEN": openbao.token, "http_proxy": front.url, "AWS_VAULT_PLAIN_HTTP": "vault"}
     store, host = open_store(environ, address="http://vault:8200")
     store.put("test/key", Secret("value"))
@@ -106,8 +104,8 @@ PIECES += ["@", "\\", "/", "#", "?", "%2f", "%40", "%5b", ";", " ", "\t", "\n", 
 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
 @example("evil.example\\@localhost")
-def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(rest: str) -> None:
-    """Parsers of URLs differ; a token in the clear goes by the one that we do not ask."""
+def test_loopback_check_matches_url_library(rest: str) -> None:
+    """URL parsers differ; the token is sent by the one that the check does not use."""
     url = f"http://{rest}"
     try:
         refuse_plain_http(url, {})
@@ -123,48 +121,44 @@ def test_what_is_this_machine_for_us_is_no_other_for_the_library_that_connects(r
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "in chunks"])
 @pytest.mark.parametrize("status", [200, 307, 403, 503])
-def test_an_answer_without_an_end_is_cut(
+def test_endless_response_is_limited(
     status: int, chunked: bool, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(status, chunked=chunked, headers="Location: /v1/x\r\n") as running:
-        with pytest.raises(StorageUnavailable, match="answers with more than 4 MiB"):
+        with pytest.raises(StorageUnavailable, match="is larger than 4 MiB"):
             open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
         assert running.sent < 32 * 2**20
 
 
 @pytest.mark.parametrize("length", ["-1", "-ffff"])
-def test_a_chunk_of_negative_length_has_the_same_limit(
-    length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """http.client reads such a one to the end of the connection, all at once."""
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+def test_negative_chunk_length_is_limited(length: str, open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """http.client reads such a chunk to the end of the connection at once."""
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(length=length) as running:
-        with pytest.raises(StorageUnavailable, match="answers with more than 4 MiB"):
+        with pytest.raises(StorageUnavailable, match="is larger than 4 MiB"):
             open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
         assert running.sent < 32 * 2**20
 
 
-def test_the_length_of_a_chunk_without_an_end_is_cut(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.0)
+def test_endless_chunk_length_is_limited(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
     with endless(line=True) as running:
-        with pytest.raises(StorageUnavailable, match="broke the connection off"):
+        with pytest.raises(StorageUnavailable, match="closed the connection"):
             open_store({"VAULT_ADDR": running.url, "VAULT_TOKEN": "x"})
         assert running.sent < 32 * 2**20
 
 
-def test_the_health_of_a_member_without_an_end_is_none(context: Callable[..., FakeContext]) -> None:
+def test_endless_health_response_is_ignored(context: Callable[..., FakeContext]) -> None:
     with endless() as running:
         host = context({"VAULT_ADDR": running.url})
-        made = calls.Calls(host, server(host))
+        made = client.VaultClient(host, server(host))
         assert made._health(running.url) is None
         made.close()
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, gzip.compress(b" " * 64 * 2**20)], ids=["deep", "bomb"])
-def test_an_answer_that_would_blow_up_is_none_of_the_servers(
-    body: bytes, open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compressed_response_is_refused(body: bytes, open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -179,7 +173,7 @@ def test_an_answer_that_would_blow_up_is_none_of_the_servers(
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        with pytest.raises(StorageUnavailable, match="but not as Vault or OpenBao does"):
+        with pytest.raises(StorageUnavailable, match="is not from Vault or OpenBao"):
             open_store({"VAULT_ADDR": f"http://127.0.0.1:{running.server_address[1]}", "VAULT_TOKEN": "x"})
         running.shutdown()
 
@@ -188,12 +182,12 @@ def prepared(made: Transport) -> Any:
     return made.prepare_request(requests.Request("GET", "http://127.0.0.1:1/v1/secret")).headers
 
 
-def test_a_server_is_asked_not_to_compress(context: Callable[..., FakeContext]) -> None:
+def test_requests_ask_for_no_compression(context: Callable[..., FakeContext]) -> None:
     with Transport(server(context({"VAULT_ADDR": "http://127.0.0.1:1"}))) as made:
         assert prepared(made)["Accept-Encoding"] == "identity"
 
 
-def test_what_was_shown_is_remembered_where_a_later_answer_says_nothing(context: Callable[..., FakeContext]) -> None:
+def test_index_is_kept_if_response_has_none(context: Callable[..., FakeContext]) -> None:
     with Transport(server(context({"VAULT_ADDR": "http://127.0.0.1:1"}))) as made:
         for headers in ({"X-Vault-Index": "7"}, {}):
             made._remember_index(SimpleNamespace(headers=headers))
@@ -208,9 +202,9 @@ def test_call_that_does_not_return_is_abandoned(
         if cancelled:
             raise Cancelled("over")
 
-    monkeypatch.setattr(calls, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
-    monkeypatch.setattr(calls, "CONNECT_SECONDS", 0.0)
-    made, never = calls.Calls.__new__(calls.Calls), threading.Event()
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0 if cancelled else 0.1)
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.0)
+    made, never = client.VaultClient.__new__(client.VaultClient), threading.Event()
     made._context = FakeContext(tmp_path)
     monkeypatch.setattr(made._context, "check", check)
     threading.Timer(5, never.set).start()

@@ -1,4 +1,4 @@
-"""Forged stores: parameters of key derivation, parts of slots and entries changed or exchanged (S5 to S7)."""
+"""S5 to S7: forged stores, with changed or exchanged parameters of key derivation, parts of slots and entries."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("kdf", HOSTILE, ids=str)
-def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(
+def test_s5_hostile_kdf_parameters_are_refused_without_prompt(
     made: Any, folder: Any, kdf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody is asked, nothing is derived, nothing is written."""
+    """There is no prompt, no key derivation and no write."""
     derived = []
     monkeypatch.setattr(primitives, "argon2id", lambda *args, **more: derived.append(args))
     header = header_of(made[0])
@@ -61,7 +61,7 @@ def test_s5_hostile_parameters_are_refused_before_anybody_is_asked(
         {"commit": vlt.to_base64(bytes(32))},
     ],
 )
-def test_s6_changed_parameters_within_the_limits_are_never_adopted(made: Any, folder: Any, change: Any) -> None:
+def test_s6_changed_kdf_parameters_are_refused(made: Any, folder: Any, change: Any) -> None:
     data = with_slot(made[0], **change)
     assert isinstance(through_backend(folder, data), WrongSecret)
     with pytest.raises(WrongSecret):
@@ -71,8 +71,8 @@ def test_s6_changed_parameters_within_the_limits_are_never_adopted(made: Any, fo
 
 @pytest.mark.parametrize("field", ["wrap", "commit", "salt"])
 @pytest.mark.parametrize("between", ["slots", "stores"])
-def test_s6_parts_exchanged_are_never_adopted(made: Any, folder: Any, tmp_path: Path, field: Any, between: Any) -> None:
-    """Between the slots of one store, and between two stores that one passphrase opens."""
+def test_s6_exchanged_slot_parts_are_refused(made: Any, folder: Any, tmp_path: Path, field: Any, between: Any) -> None:
+    """Between the slots of one store, and between two stores with the same passphrase."""
     header = header_of(made[0])
     if between == "stores":
         other = new_slot.table(FakeContext(tmp_path, passphrases=["right"]))[0].to_json()["slots"]
@@ -94,13 +94,13 @@ def test_s6_parts_exchanged_are_never_adopted(made: Any, folder: Any, tmp_path: 
     assert (folder / "store.vlt").read_bytes() == data
 
 
-def test_s6_a_right_passphrase_and_a_damaged_slot(made: Any, folder: Any) -> None:
+def test_s6_damaged_slot_with_right_passphrase_is_corrupt(made: Any, folder: Any) -> None:
     error = through_backend(folder, with_slot(made[0], wrap=vlt.to_base64(bytes(48))))
     assert isinstance(error, StorageCorrupt)
     assert "the passphrase is right" in error.message
 
 
-def test_s6_removed_added_or_relabelled_slots(made: Any, folder: Any) -> None:
+def test_s6_changed_slot_table_is_refused(made: Any, folder: Any) -> None:
     header = header_of(made[0])
     for slots in (
         header["slots"][:1],
@@ -116,7 +116,7 @@ def test_s6_removed_added_or_relabelled_slots(made: Any, folder: Any) -> None:
 # -- S7: exchanges -----------------------------------------------------------------------------------------------------
 
 
-def test_s7_exchanged_entries(made: Any, folder: Any) -> None:
+def test_s7_exchanged_entries_are_refused(made: Any, folder: Any) -> None:
     _, table, dek, entries = made
     a, b = entries["credentials/a"], entries["credentials/b"]
     older = vlt_file.seal_entry(table, dek, "seeds/c", 2, Secret("older"))

@@ -1,4 +1,4 @@
-"""S8: what one anchor file may say, how a store is judged by it, and what a write of it leaves as it is."""
+"""S8: the content of one anchor, the comparison of a store with it, and what a write of it keeps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from vault_core import vlt
 from vault_core.api import StorageUnavailable
 from vault_plugin_file import atomic_file, rollback_guard, vlt_file
-from vault_plugin_file.rollback_guard import Anchor, Mark, Memory, Verdict, judge
+from vault_plugin_file.rollback_guard import Memory, RollbackGuard, RollbackStatus, StoreState, compare
 from vault_testkit.context import FakeContext
 
 A, B = b"a" * 16, b"b" * 16
 
 
 def mark(epoch: Any, store: Any = A, mac: Any = b"m" * 32) -> Any:
-    return Mark(store, epoch, mac)
+    return StoreState(store, epoch, mac)
 
 
 def fields(**changes: Any) -> Any:
@@ -27,8 +27,8 @@ def fields(**changes: Any) -> Any:
 
 
 @pytest.mark.parametrize("epoch", [1, vlt_file.MAX_EPOCH])
-def test_what_is_written_is_read_back(epoch: Any) -> None:
-    assert Mark.parse(mark(epoch).to_bytes()) == mark(epoch)
+def test_store_state_round_trips(epoch: Any) -> None:
+    assert StoreState.parse(mark(epoch).to_bytes()) == mark(epoch)
 
 
 @pytest.mark.parametrize(
@@ -49,34 +49,38 @@ def test_what_is_written_is_read_back(epoch: Any) -> None:
     ],
     ids=str,
 )
-def test_a_field_outside_of_its_limits_is_no_mark(changes: Any) -> None:
+def test_parse_refuses_field_out_of_range(changes: Any) -> None:
     with pytest.raises(ValueError):
-        Mark.parse(fields(**changes))
+        StoreState.parse(fields(**changes))
 
 
-def test_judged_by_the_newest_state() -> None:
-    assert judge(None, mark(5)) is Verdict.UNKNOWN
-    assert judge(mark(5), mark(4)) is Verdict.OLDER
-    assert judge(mark(5), mark(5)) is Verdict.SAME
-    assert judge(mark(5), mark(5, mac=b"x" * 32)) is Verdict.FORK
-    assert judge(mark(5), mark(6, mac=b"x" * 32)) is Verdict.NEWER
-    assert [verdict for verdict in Verdict if verdict.trusted] == [Verdict.UNKNOWN, Verdict.SAME, Verdict.NEWER]
+def test_compare_with_newest_state_returns_status() -> None:
+    assert compare(None, mark(5)) is RollbackStatus.UNKNOWN
+    assert compare(mark(5), mark(4)) is RollbackStatus.OLDER
+    assert compare(mark(5), mark(5)) is RollbackStatus.SAME
+    assert compare(mark(5), mark(5, mac=b"x" * 32)) is RollbackStatus.FORK
+    assert compare(mark(5), mark(6, mac=b"x" * 32)) is RollbackStatus.NEWER
+    assert [status for status in RollbackStatus if status.trusted] == [
+        RollbackStatus.UNKNOWN,
+        RollbackStatus.SAME,
+        RollbackStatus.NEWER,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("here", "found", "verdict"),
+    ("here", "found", "status"),
     [
-        ((), None, Verdict.UNKNOWN),
-        ((A,), None, Verdict.GONE),
-        ((A,), mark(5), Verdict.SAME),
-        ((), mark(4), Verdict.OLDER),
-        ((B,), mark(5), Verdict.REPLACED),
-        ((A, B), mark(5), Verdict.REPLACED),
+        ((), None, RollbackStatus.UNKNOWN),
+        ((A,), None, RollbackStatus.GONE),
+        ((A,), mark(5), RollbackStatus.SAME),
+        ((), mark(4), RollbackStatus.OLDER),
+        ((B,), mark(5), RollbackStatus.REPLACED),
+        ((A, B), mark(5), RollbackStatus.REPLACED),
     ],
     ids=str,
 )
-def test_judged_by_the_place_first(here: Any, found: Any, verdict: Any) -> None:
-    assert Memory(frozenset(here), A, mark(5), settled=True).judge(found) is verdict
+def test_compare_checks_place_first(here: Any, found: Any, status: Any) -> None:
+    assert Memory(frozenset(here), A, mark(5), complete=True).compare(found) is status
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -92,7 +96,7 @@ def folder(tmp_path: Path) -> Any:
 @pytest.fixture
 def anchored(ctx: FakeContext, folder: Any) -> Any:
     """A function that makes the anchor of a store in a folder."""
-    return lambda where=folder, context=ctx: Anchor(context, where / "store.vlt")
+    return lambda where=folder, context=ctx: RollbackGuard(context, where / "store.vlt")
 
 
 def files(ctx: Any) -> Any:
@@ -100,23 +104,21 @@ def files(ctx: Any) -> Any:
 
 
 def old_style(ctx: Any, name: Any, value: Any) -> None:
-    """A file of a place that also holds the newest state, as version 0.1.0 wrote it."""
+    """The anchor of a place with the newest state, as version 0.1.0 wrote it."""
     path = ctx.state_dir / "anchors" / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(value.to_bytes())
     path.chmod(0o600)
 
 
-def test_the_newest_at_any_place_counts_and_only_of_this_store(ctx: FakeContext, anchored: Any) -> None:
+def test_newest_state_at_any_place_of_same_store_is_used(ctx: FakeContext, anchored: Any) -> None:
     for number, (epoch, store) in enumerate([(3, A), (7, A), (5, A), (9, B)]):
         old_style(ctx, f"{number}.json", mark(epoch, store))
     found = anchored().read(A)
-    assert (found.newest, found.settled, found.here) == (mark(7), False, frozenset())
+    assert (found.newest, found.complete, found.here) == (mark(7), False, frozenset())
 
 
-def test_each_place_and_store_has_a_file_with_a_name_of_its_own(
-    ctx: FakeContext, anchored: Any, tmp_path: Path
-) -> None:
+def test_each_place_and_store_has_its_own_anchor(ctx: FakeContext, anchored: Any, tmp_path: Path) -> None:
     for number in range(40):
         where = tmp_path / str(number)
         where.mkdir()
@@ -125,9 +127,7 @@ def test_each_place_and_store_has_a_file_with_a_name_of_its_own(
     assert all(anchored(tmp_path / str(number)).read().here for number in range(40))
 
 
-def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(
-    ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path
-) -> None:
+def test_linked_place_is_recorded_by_both_paths(ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder.parent)
     anchored(link / "real").pin(mark(1))
@@ -138,33 +138,31 @@ def test_a_place_that_a_link_leads_to_is_remembered_by_both_names(
     assert anchored(link / "real").read().here == {A}
 
 
-def test_it_is_settled_when_every_name_of_the_place_has_its_file(
+def test_memory_is_complete_if_every_path_has_anchor(
     ctx: FakeContext, anchored: Any, folder: Any, tmp_path: Path
 ) -> None:
     anchored().pin(mark(1))
-    assert anchored().read(A).settled
+    assert anchored().read(A).complete
     link = tmp_path / "link"
     link.symlink_to(folder)
-    assert not anchored(link).read(A).settled
+    assert not anchored(link).read(A).complete
     anchored(link).advance(mark(1))
-    assert anchored(link).read(A).settled
+    assert anchored(link).read(A).complete
 
 
-def test_nothing_is_locked_where_nothing_is_to_be_written(
-    ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_advance_without_change_takes_no_lock(ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     anchored().pin(mark(2))
 
     def refuse(*_args: Any) -> Any:
         raise AssertionError("locked")
 
-    monkeypatch.setattr(atomic_file.SafeFile, "locked", refuse)
+    monkeypatch.setattr(atomic_file.AtomicFile, "locked", refuse)
     for value in (mark(2), mark(1), mark(2, mac=b"x" * 32)):
         anchored().advance(value)
     assert files(ctx)[f"store-{A.hex()}.json"]["epoch"] == 2
 
 
-def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx: FakeContext, anchored: Any) -> None:
+def test_advance_never_lowers_state_or_changes_place(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(2))
     anchored().advance(mark(1))
     anchored().advance(mark(2, mac=b"x" * 32))
@@ -175,34 +173,34 @@ def test_a_read_never_goes_back_nor_takes_another_store_for_the_place(ctx: FakeC
     assert (found.here, found.newest) == ({A}, mark(3))
 
 
-def test_what_another_process_wrote_while_the_lock_was_waited_for_stays(
+def test_advance_keeps_state_written_during_wait(
     ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anchored().pin(mark(2))
-    real = atomic_file.SafeFile.locked
+    real = atomic_file.AtomicFile.locked
 
     def late(self: Any, check: Any) -> Any:
-        monkeypatch.setattr(atomic_file.SafeFile, "locked", real)
+        monkeypatch.setattr(atomic_file.AtomicFile, "locked", real)
         anchored().pin(mark(9))
         return real(self, check)
 
-    monkeypatch.setattr(atomic_file.SafeFile, "locked", late)
+    monkeypatch.setattr(atomic_file.AtomicFile, "locked", late)
     anchored().advance(mark(3))
     assert anchored().read(A).newest == mark(9)
 
 
-def test_accepting_a_place_keeps_the_newest_state_of_its_store(ctx: FakeContext, anchored: Any) -> None:
+def test_accept_replaced_keeps_newest_state(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(5))
-    anchored().accept(mark(3), Verdict.REPLACED)
+    anchored().accept(mark(3), RollbackStatus.REPLACED)
     assert anchored().read(A).newest == mark(5)
-    anchored().accept(mark(3), Verdict.OLDER)
+    anchored().accept(mark(3), RollbackStatus.OLDER)
     assert anchored().read(A).newest == mark(3)
-    anchored().accept(mark(1, B), Verdict.REPLACED)
+    anchored().accept(mark(1, B), RollbackStatus.REPLACED)
     found = anchored().read()
     assert (found.here, found.newest) == ({B}, mark(1, B))
 
 
-def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx: FakeContext, anchored: Any) -> None:
+def test_pin_never_records_older_state(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(5))
     anchored().pin(mark(4))
     assert anchored().read(A).newest == mark(5)
@@ -210,7 +208,7 @@ def test_what_is_pinned_is_never_older_than_what_is_remembered(ctx: FakeContext,
     assert anchored().read(A).newest == mark(5, mac=b"x" * 32)
 
 
-def test_damage_counts_until_the_next_look_and_is_told_once(ctx: FakeContext, anchored: Any) -> None:
+def test_damaged_flag_lasts_until_next_read_and_warns_once(ctx: FakeContext, anchored: Any) -> None:
     one = anchored()
     one.pin(mark(1))
     path = ctx.state_dir / "anchors" / f"store-{A.hex()}.json"
@@ -227,7 +225,7 @@ def test_damage_counts_until_the_next_look_and_is_told_once(ctx: FakeContext, an
     assert not one.damaged
 
 
-def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx: FakeContext, anchored: Any) -> None:
+def test_advance_with_damaged_place_records_nothing(ctx: FakeContext, anchored: Any) -> None:
     one = anchored()
     one.pin(mark(1))
     one.path.write_bytes(b"{}")
@@ -238,20 +236,18 @@ def test_where_the_place_is_damaged_a_read_teaches_nothing(ctx: FakeContext, anc
     assert one.read(A).newest == mark(1)
 
 
-def test_a_place_that_cannot_be_written_is_told_although_the_newest_state_can(
-    ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pin_warns_if_place_cannot_be_written(ctx: FakeContext, anchored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = anchored()
     one.path.with_name(f"{one.path.name}.lock").mkdir(parents=True)
     one.path.parent.chmod(0o700)
     one.pin(mark(1))
     assert len(ctx.notes) == 1
-    assert "is not a plain file" in ctx.notes[0]
-    with pytest.raises(StorageUnavailable, match="is not a plain file"):
-        one.accept(mark(1), Verdict.OLDER)
+    assert "is not a regular file" in ctx.notes[0]
+    with pytest.raises(StorageUnavailable, match="is not a regular file"):
+        one.accept(mark(1), RollbackStatus.OLDER)
 
 
-def test_a_place_is_forgotten_and_its_store_is_not(ctx: FakeContext, anchored: Any) -> None:
+def test_forget_removes_place_and_keeps_store(ctx: FakeContext, anchored: Any) -> None:
     anchored().pin(mark(4))
     anchored().forget()
     assert list(files(ctx)) == [f"store-{A.hex()}.json"]
@@ -259,7 +255,7 @@ def test_a_place_is_forgotten_and_its_store_is_not(ctx: FakeContext, anchored: A
     assert anchored().read(A).newest == mark(4)
 
 
-def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx: FakeContext, anchored: Any, tmp_path: Path) -> None:
+def test_forget_removes_symlink(ctx: FakeContext, anchored: Any, tmp_path: Path) -> None:
     one = anchored()
     one.pin(mark(4))
     one.path.unlink()
@@ -268,17 +264,17 @@ def test_a_link_in_the_place_of_its_file_is_forgotten_too(ctx: FakeContext, anch
     assert not one.path.is_symlink()
 
 
-def test_off_it_reads_and_writes_nothing(tmp_path: Path, folder: Any, anchored: Any) -> None:
+def test_disabled_guard_reads_and_writes_nothing(tmp_path: Path, folder: Any, anchored: Any) -> None:
     off = FakeContext(tmp_path / "off", store="file", options={"anchor": False})
     one = anchored(context=off)
     one.pin(mark(1))
     one.advance(mark(1))
-    one.accept(mark(1), Verdict.OLDER)
+    one.accept(mark(1), RollbackStatus.OLDER)
     one.forget()
-    assert one.read(A) == Memory(frozenset(), A, None, settled=True)
+    assert one.read(A) == Memory(frozenset(), A, None, complete=True)
     assert not off.state_dir.exists()
 
 
-def test_it_is_not_worth_a_long_wait() -> None:
+def test_lock_of_anchor_has_short_timeout() -> None:
     assert rollback_guard._PATIENCE <= 2
     assert rollback_guard._LIMIT <= 65_536
