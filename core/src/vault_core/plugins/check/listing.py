@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core.errors import PluginNotFound
 from vault_core.plugins.discovery import AvailablePlugin, normalise
 from vault_core.plugins.install_hint import OURS
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import LOAD_PLUGINS, Settings
-
-if TYPE_CHECKING:
-    from vault_core.plugins.check.parent import CheckResult
 
 LOADABLE = ("selected", "installed")
 UNUSABLE = ("conflict", "reserved", "unusable name", "other API version")
@@ -120,13 +117,7 @@ def examine(plugins: Plugins, settings: Settings, listed: Sequence[PluginEntry])
     loadable = {(entry.kind, entry.name) for entry in listed if entry.state in LOADABLE}
     usable = [offer for offer in plugins.offers() if offer.usable]
     offers = [offer for offer in usable if (offer.kind, offer.name) in loadable]
-    results = check(offers, flags=settings.flags, environ=settings.environ, installed=[offer.name for offer in usable])
-    by_plugin = {(offer.kind, offer.name): result for offer, result in zip(offers, results, strict=True)}
-    return [_checked(entry, by_plugin.get((entry.kind, entry.name))) for entry in listed]
-
-
-def _checked(entry: PluginEntry, result: CheckResult | None) -> CheckedPlugin:
-    if result is None:
-        return CheckedPlugin(**asdict(entry), hint=None, offers={}, said=None)
-    facts = {**asdict(entry), "state": result.state, "reason": result.reason}
-    return CheckedPlugin(**facts, hint=result.hint, offers=result.offers, said=result.said)
+    names = [offer.name for offer in usable]
+    results = check(offers, flags=settings.flags, environ=settings.environ, installed=names)
+    not_loaded: dict[str, Any] = {"hint": None, "offers": {}, "said": None}
+    return [CheckedPlugin(**{**asdict(entry), **results.get((entry.kind, entry.name), not_loaded)}) for entry in listed]
