@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ class Engine:
         self._flights = flights
         self._codes = MfaCodes(host, mfa_token)
         self._done: dict[str, Credentials] = {}
+        self._reading = threading.Lock()
         self._began = datetime.now(UTC)
 
     def credentials(self, plan: Plan) -> IssuedCredentials:
@@ -93,12 +95,13 @@ class Engine:
     def _key(self, step: KeyStep) -> Credentials:
         from vault_core.storage.vault import Vault
 
-        # Two profiles may mean two stores of one name: a profile can set options of its store.
-        vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))
-        key = vault.get(step.name)
-        if key is None:
-            raise self._no_key(step, vault)
-        return key.credentials
+        with self._reading:  # a store is for one thread at a time
+            # Two profiles may mean two stores of one name: a profile can set options of its store.
+            vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))
+            key = vault.get(step.name)
+            if key is None:
+                raise self._no_key(step, vault)
+            return key.credentials
 
     def _no_key(self, step: KeyStep, vault: Vault) -> VaultError:
         known = self._profiles.config.merged(step.name) is not None
