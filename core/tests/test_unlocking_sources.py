@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from support.odd import Shelf
-from vault_core import files, passphrases
+from vault_core import files
 from vault_core.api import (
     NoSecret,
     Option,
@@ -23,6 +23,7 @@ from vault_core.api import (
 )
 from vault_core.asking import Asking
 from vault_core.errors import ConfigError
+from vault_core.plugins import passphrases
 from vault_core.plugins.host import Host
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal

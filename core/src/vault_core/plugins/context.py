@@ -15,8 +15,8 @@ from vault_core.secret import Secret
 if TYPE_CHECKING:
     from vault_core.asking import Prompts, RunState
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.passphrases import Passphrases
     from vault_core.plugins.loader import Plugins
+    from vault_core.plugins.passphrases import Passphrases
     from vault_core.settings import Settings, StoreSettings
     from vault_core.vlt import Argon2id, KeySlots
 

@@ -24,7 +24,7 @@ from vault_core.terminal import Terminal
 if TYPE_CHECKING:
     from vault_core.api import PassphraseSource, PassphraseSourceSpec
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.passphrases import Passphrases
+    from vault_core.plugins.passphrases import Passphrases
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class _Sources:
     profile: Mapping[str, str]
 
     def chain(self) -> Passphrases:
-        from vault_core.passphrases import Passphrases  # not needed while a session is live
+        from vault_core.plugins.passphrases import Passphrases  # not needed while a session is live
 
         return Passphrases(self.store, self, self.host.settings, self.host.prompts, self.host.notice)
 
