@@ -13,8 +13,7 @@ import pytest
 from vault_core.api import Option, Secret, StorageBackend
 from vault_core.asking import Asking
 from vault_core.errors import Cancelled, SourceUnavailable, StorageDenied, VaultError
-from vault_core.plugins.context import HostContext
-from vault_core.plugins.host import Host
+from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.passphrases import Passphrases
 from vault_core.settings import Settings

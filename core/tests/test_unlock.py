@@ -20,8 +20,7 @@ from vault_core.api import (
 )
 from vault_core.asking import Asking
 from vault_core.errors import PassphraseError, PluginFault, PluginNotFound, VaultError, WrongSecret
-from vault_core.plugins.context import HostContext
-from vault_core.plugins.host import Host
+from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal

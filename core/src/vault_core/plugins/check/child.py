@@ -16,8 +16,7 @@ from vault_core.plugins.inspect import describe
 from vault_core.plugins.spec_problems import problems
 
 if TYPE_CHECKING:
-    from vault_core.plugins.context import HostContext
-    from vault_core.plugins.host import Host
+    from vault_core.plugins.host import Host, HostContext
 
 
 def main(job: Mapping[str, Any]) -> None:
