@@ -63,7 +63,7 @@ def test_a_question_says_who_asks_and_until_when(secret: bool, host: Host, perso
     assert (asked["question"], asked["secret"], asked["asker"]) == (
         "PIN: ",
         secret,
-        host.with_asking(asking).prompts.asker,
+        replace(host, asking=asking).prompts.asker,
     )
     assert "profile prod" in asked["asker"]
     assert before + 60 <= asked["deadline"] <= time.monotonic() + 60
@@ -112,7 +112,7 @@ def test_what_is_suspect_is_told_or_refused(host: Host, capfd: pytest.CaptureFix
 
 
 def test_asking_of_one_operation_does_not_change_another(host: Host) -> None:
-    other = host.with_asking(Asking("a look", allowed=False, offline=True))
+    other = replace(host, asking=Asking("a look", allowed=False, offline=True))
     assert (host.asking, other.asking.purpose) == (Asking(), "a look")
     assert other.state is host.state
     with pytest.raises(FrozenInstanceError):
@@ -219,5 +219,5 @@ def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, 
 def test_what_for_takes_40_columns_at_most(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getppid", lambda: 7)
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "sh\n")
-    host = host.with_asking(Asking("p" * 60))
+    host = replace(host, asking=Asking("p" * 60))
     assert host.prompts.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")
