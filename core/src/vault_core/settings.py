@@ -69,8 +69,8 @@ _SECRET_VARIABLE = re.compile(
 class Value:
     """A setting's text and where it came from (``--backend``, ``AWS_VAULT_BACKEND``, a file, ``default``)."""
 
-    text: str
-    origin: str
+    text: str = field(metadata={"json": "value"})
+    origin: str = field(metadata={"json": "from"})
 
 
 @dataclass(frozen=True, slots=True)
