@@ -64,19 +64,16 @@ class Engine:
         :raises PassphraseError: the store cannot be unlocked.
         :raises SessionError: MFA or AWS failed.
         """
-        if isinstance(plan.last, SessionStep) and (live := self.live(plan.last)) is not None:
+        live = self._cache.get(plan.last.cache_key) if isinstance(plan.last, SessionStep) else None
+        if live is not None:
             return IssuedCredentials(live.credentials, cached=True)
         return IssuedCredentials(self.obtain(plan.last), cached=False)
-
-    def live(self, step: SessionStep) -> Session | None:
-        """The step's session in the cache, if it does not end soon. Never prompts."""
-        return self._cache.get(step.cache_key)
 
     def missing(self, plan: Plan) -> list[Step]:
         """The steps that are still to be made, in order: those after the last live one. Never prompts."""
         steps: list[Step] = []
         for step in reversed(plan.steps()):
-            if isinstance(step, SessionStep) and self.live(step) is not None:
+            if isinstance(step, SessionStep) and self._cache.get(step.cache_key) is not None:
                 break
             steps.insert(0, step)
         return steps
