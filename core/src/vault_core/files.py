@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from vault_core import folders
@@ -162,9 +162,11 @@ def _make_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def held(path: Path, *, timeout: float | None, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock file exclusively among the processes of this user. The death of the process releases the lock.
+def held(
+    path: Path, *, timeout: float | None, check: Callable[[], None] = lambda: None
+) -> AbstractContextManager[object]:
+    """Take a lock file exclusively among the processes of this user, until the end of the ``with`` block. The death of
+    the process releases it, too.
 
     :param path: the lock file, 0600; its folder is made. It is not removed afterwards.
     :param timeout: how long to wait for another holder, in seconds; 0 tries once, None waits for ever.
@@ -181,8 +183,4 @@ def held(path: Path, *, timeout: float | None, check: Callable[[], None] = lambd
     make_folder(path.parent)
     # A soft lock, which filelock would use where the system cannot lock, outlives its holder.
     lock = FileLock(path, mode=0o600, poll_interval=_POLL, fallback_to_soft=False)
-    lock.acquire(timeout=-1 if timeout is None else max(timeout, 0), cancel_check=cancelled)
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock.acquire(timeout=-1 if timeout is None else max(timeout, 0), cancel_check=cancelled)

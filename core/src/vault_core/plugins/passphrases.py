@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from vault_core import files
@@ -221,10 +221,9 @@ class Passphrases:
     def _missing(self, tried: list[str]) -> str:
         return f"no secret for store {self._store!r} from its source {', '.join(tried)}"
 
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
+    def _one_at_a_time(self) -> AbstractContextManager[object]:
         """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
-        with ExitStack() as lock:
-            with suppress(OSError):  # also TimeoutError: without the lock it is slower, but correct
-                lock.enter_context(files.held(self._settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT))
-            yield
+        try:
+            return files.held(self._settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT)
+        except OSError:  # also TimeoutError: without the lock it is slower, but correct
+            return nullcontext()

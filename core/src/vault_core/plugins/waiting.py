@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from vault_core import files
@@ -42,19 +42,19 @@ class Waits:
         if not _NAME.fullmatch(name):
             raise ValueError(f"not a name of a lock: {name!r}")
         path = self.state_dir / f"plugin-{name}.lock"
-        with ExitStack() as held:
-            try:
-                held.enter_context(files.held(path, timeout=timeout, check=self.check))
-            except TimeoutError:
-                raise StorageUnavailable(
-                    f"another process has held the lock {path} for more than {timeout:g} s",
-                    hint="let it finish, or end it; then repeat the command",
-                ) from None
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise StorageUnavailable(
-                    f"cannot lock {path}: {reason}", hint="make room, or check the permissions of the folder"
-                ) from None
+        try:
+            held = files.held(path, timeout=timeout, check=self.check)
+        except TimeoutError:
+            raise StorageUnavailable(
+                f"another process has held the lock {path} for more than {timeout:g} s",
+                hint="let it finish, or end it; then repeat the command",
+            ) from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageUnavailable(
+                f"cannot lock {path}: {reason}", hint="make room, or check the permissions of the folder"
+            ) from None
+        with held:
             yield
 
     def wait(self: Context, function: Callable[[], T], *, timeout: float) -> T:
