@@ -73,7 +73,8 @@ def dangling_link(path: Path) -> Path | None:
 
 
 def replace(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
-    """Write a file atomically: a reader sees the old content or the new one. A symbolic link is replaced.
+    """Write a file atomically: a reader sees the old content or the new one. A symbolic link is replaced, and the
+    folder is made.
 
     :param mode: the permissions, whatever the umask.
     :param durable: the new content survives a loss of power after this call returns.
@@ -92,6 +93,7 @@ def create(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False)
 
 
 def _write(path: Path, data: bytes, mode: int, durable: bool, place: Callable[[Path, Path], object]) -> None:
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:

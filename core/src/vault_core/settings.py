@@ -339,6 +339,19 @@ class Settings:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
 
+    def named_plugins(self) -> set[tuple[str, str]]:
+        """Return the kind and name of each plugin that the settings name; the default session provider is not named.
+
+        :raises ConfigError: as :attr:`config`.
+        """
+        provider = self.value("session_provider").text
+        return {
+            ("storage", self.store(self.value("backend").text).backend),
+            *([("session", provider)] if provider else ()),
+            *(("passphrase", name) for name in self.names("passphrase_source")),
+            *(("mfa", name) for name in self.names("prompt")),
+        }
+
     def explicit_values(self) -> dict[str, str]:
         """Return what flags and the tables of ``config.toml`` set, by ``--FLAG`` or ``[plugin.NAME] OPTION``.
 

@@ -55,7 +55,7 @@ class Host:
         A variable never causes a plugin to load. The secret options of the plugins that the settings name, and of
         those in use, are known; every variable of another plugin, installed or not, may be secret.
         """
-        named = self._named()
+        named = self.state.used_plugins | {name for _, name in self.settings.named_plugins()}
         return {
             name
             for name in self.settings.environ
@@ -66,14 +66,6 @@ class Host:
     def child_environ(self) -> dict[str, str]:
         """The environment of a program that finds its own AWS identity: without secrets and without any identity."""
         return child_env.environment(self.settings.environ, self.secret_variables())
-
-    def _named(self) -> set[str]:
-        """The names of the plugins that the settings name, in use or not, and of those in use."""
-        settings = self.settings
-        names = {settings.store(settings.value("backend").text).backend, settings.value("session_provider").text}
-        return (
-            self.state.used_plugins | names | set(settings.names("passphrase_source")) | set(settings.names("prompt"))
-        )
 
     def _is_harmless(self, name: str, named: set[str]) -> bool:
         """Whether the variable belongs to a named plugin, and is not a secret option of it."""

@@ -124,7 +124,6 @@ class Cache:
         nonce = secrets.token_bytes(_NONCE)
         sealed = nonce + _aead(self._key).encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
         try:
-            files.make_folder(self._folder)
             files.replace(self._folder / name, sealed)
         except OSError as error:
             self._notice(f"the session is not kept: {self._folder}: {error.strerror or error}")

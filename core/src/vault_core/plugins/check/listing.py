@@ -58,7 +58,9 @@ def entries(plugins: Plugins, settings: Settings, reserved: Collection[str]) -> 
     """
     offers = plugins.offers()
     count = Counter((offer.kind, offer.name) for offer in offers if offer.usable)
-    selected = _selected(settings)
+    selected = settings.named_plugins()
+    if not any(kind == "session" for kind, _ in selected):
+        selected.add(("session", "sts"))
 
     def state(offer: AvailablePlugin) -> tuple[str, str | None]:
         if not offer.nameable:
@@ -81,15 +83,6 @@ def entries(plugins: Plugins, settings: Settings, reserved: Collection[str]) -> 
         PluginEntry(kind, name, OURS.get((kind, name)), None, "missing", plugins.hint(kind, name))
         for kind, name in missing
     ]
-
-
-def _selected(settings: Settings) -> set[tuple[str, str]]:
-    return {
-        ("storage", settings.store(settings.value("backend").text).backend),
-        ("session", settings.value("session_provider").text or "sts"),
-        *(("passphrase", name) for name in settings.names("passphrase_source")),
-        *(("mfa", name) for name in settings.names("prompt")),
-    }
 
 
 def named(plugins: Plugins, name: str, listed: Sequence[PluginEntry]) -> list[PluginEntry]:
