@@ -204,16 +204,18 @@ def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host:
         assert fresh.state.shown_keys == {"vault_other_d"}
 
 
-def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, host: Host) -> None:
+def test_named_plugins_are_of_all_settings_and_used_ones_are_remembered(tmp_path: Path, host: Host) -> None:
     config = tmp_path / ".config/awsv/config.toml"
     config.parent.mkdir(mode=0o700, parents=True)
     config.write_text('backend = "office"\n[store.office]\nbackend = "safe"\n')
     environ = {"PASSPHRASE_SOURCE": "ring,asks", "PROMPT": "dialog", "SESSION_PROVIDER": "sso"}
     variables = {f"AWS_VAULT_{name}": text for name, text in environ.items()}
-    host = replace(host, settings=Settings({"HOME": str(tmp_path)} | variables))
-    assert host._named() == {"safe", "ring", "asks", "dialog", "sso"}
+    settings = Settings({"HOME": str(tmp_path)} | variables)
+    sources = {("passphrase", "ring"), ("passphrase", "asks"), ("mfa", "dialog")}
+    assert settings.named_plugins() == {("storage", "safe"), *sources, ("session", "sso")}
+    assert ("session", "") not in Settings({"HOME": str(tmp_path)}).named_plugins()
     host.context("mfa", "token", ())
-    assert host._named() == {"safe", "ring", "asks", "dialog", "sso", "token"}
+    assert host.state.used_plugins == {"token"}
 
 
 def test_what_for_takes_40_columns_at_most(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
