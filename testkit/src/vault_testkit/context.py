@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from vault_core import child_env
 from vault_core.api import (
     NoSecret,
     Option,
     QuestionRefused,
+    RunResult,
     Secret,
     SourceUnavailable,
     StorageDenied,
     WrongSecret,
 )
 from vault_core.keyslots.service import StoreKeySlots
-from vault_core.plugins.waiting import Waits
+from vault_core.plugins.running import run
+from vault_core.plugins.waiting import lock, wait
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
 from vault_core.vlt import Argon2id, KeySlots
 
+T = TypeVar("T")
 
-class FakeContext(Waits):
+
+class FakeContext:
     """A context for tests. ``questions``, ``notes``, ``unlocked`` and ``kept`` hold what the plugin did with it.
 
     :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` lie in it.
@@ -134,6 +139,17 @@ class FakeContext(Waits):
         if not self.attended:
             raise StorageDenied(message, hint=hint)
         self.notify(f"{message} ({hint})")
+
+    def run(
+        self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
+    ) -> RunResult:
+        return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        return lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        return wait(function, timeout=timeout, check=self.check)
 
     def find_recursion(self, profile: str) -> str | None:
         return self._recursions.get(profile)

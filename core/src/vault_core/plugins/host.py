@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault_core import child_env, output
 from vault_core.api import Option
 from vault_core.asking import Asking, Prompter, Prompts, RunState
 from vault_core.errors import Cancelled, ConfigError, PluginError, StorageDenied, VaultError
+from vault_core.plugins import waiting
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
-from vault_core.plugins.waiting import Waits
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
-    from vault_core.api import PassphraseSourceSpec
+    from vault_core.api import PassphraseSourceSpec, RunResult
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.plugins.passphrases import Passphrases
     from vault_core.vlt import Argon2id, KeySlots
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ class Host:
         return HostContext(self, MappingProxyType(options), environ, store, profile or {})
 
 
-class HostContext(Waits):
+class HostContext:
     """The :class:`vault_core.api.Context` of one plugin.
 
     :param profile: the keys of the AWS profile that the plugin is opened for.
@@ -288,6 +291,19 @@ class HostContext(Waits):
             )
         self._host.state.suspected = True
         self.notify(f"{message}: you can read it, and programs cannot ({hint})")
+
+    def run(
+        self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
+    ) -> RunResult:
+        from vault_core.plugins.running import run
+
+        return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        return waiting.lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        return waiting.wait(function, timeout=timeout, check=self.check)
 
     def find_recursion(self, profile: str) -> str | None:
         from vault_core.awsconfig.recursion import find_recursion
