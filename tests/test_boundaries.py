@@ -228,7 +228,7 @@ DECLARED = [entry for plugin in PLUGINS for entry in entry_points(plugin)]
 @pytest.mark.parametrize(("distribution", "group", "name", "module"), DECLARED, ids=lambda text: text)
 def test_entry_point_loads_and_keeps_the_hookspecs(distribution: str, group: str, name: str, module: str) -> None:
     assert importlib.import_module(module).__name__ == module
-    spec = Plugins().load(KINDS[group], name)  # type: ignore[call-overload]  # the kind is data here
+    spec = Plugins().load(KINDS[group], name)
     assert spec.name == name
     assert spec.summary
     assert spec.summary == spec.summary.strip().rstrip(".")

@@ -31,7 +31,7 @@ def test_a_readme_names_what_the_distribution_offers(folder: Path) -> None:
     for group, names in declared["entry-points"].items():  # type: ignore[attr-defined]  # a table
         for name in names:
             assert re.search(rf"`(awsv )?{name}\b", readme), f"{name} is not named"
-            spec = plugins.load(KINDS[group], name)  # type: ignore[call-overload]  # the kind is data here
+            spec = plugins.load(KINDS[group], name)
             for option in getattr(spec, "options", ()):
                 variable = f"AWS_VAULT_{name}_{option.name}".replace("-", "_").upper()
                 assert variable in readme or f"`{option.name}`" in readme, (

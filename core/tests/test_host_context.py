@@ -13,10 +13,9 @@ import pytest
 from vault_core.api import Option, Secret, StorageBackend
 from vault_core.asking import Asking
 from vault_core.errors import Cancelled, SourceUnavailable, StorageDenied, VaultError
-from vault_core.passphrases import Passphrases
-from vault_core.plugins.context import HostContext
-from vault_core.plugins.host import Host
+from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
+from vault_core.plugins.passphrases import Passphrases
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal
 
@@ -64,7 +63,7 @@ def test_a_question_says_who_asks_and_until_when(secret: bool, host: Host, perso
     assert (asked["question"], asked["secret"], asked["asker"]) == (
         "PIN: ",
         secret,
-        host.with_asking(asking).prompts.asker,
+        replace(host, asking=asking).prompts.asker,
     )
     assert "profile prod" in asked["asker"]
     assert before + 60 <= asked["deadline"] <= time.monotonic() + 60
@@ -113,7 +112,7 @@ def test_what_is_suspect_is_told_or_refused(host: Host, capfd: pytest.CaptureFix
 
 
 def test_asking_of_one_operation_does_not_change_another(host: Host) -> None:
-    other = host.with_asking(Asking("a look", allowed=False, offline=True))
+    other = replace(host, asking=Asking("a look", allowed=False, offline=True))
     assert (host.asking, other.asking.purpose) == (Asking(), "a look")
     assert other.state is host.state
     with pytest.raises(FrozenInstanceError):
@@ -206,20 +205,22 @@ def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host:
         assert fresh.state.shown_keys == {"vault_other_d"}
 
 
-def test_a_plugin_is_named_by_any_of_the_settings_or_by_its_use(tmp_path: Path, host: Host) -> None:
+def test_named_plugins_are_of_all_settings_and_used_ones_are_remembered(tmp_path: Path, host: Host) -> None:
     config = tmp_path / ".config/awsv/config.toml"
     config.parent.mkdir(mode=0o700, parents=True)
     config.write_text('backend = "office"\n[store.office]\nbackend = "safe"\n')
     environ = {"PASSPHRASE_SOURCE": "ring,asks", "PROMPT": "dialog", "SESSION_PROVIDER": "sso"}
     variables = {f"AWS_VAULT_{name}": text for name, text in environ.items()}
-    host = replace(host, settings=Settings({"HOME": str(tmp_path)} | variables))
-    assert host._named() == {"safe", "ring", "asks", "dialog", "sso"}
+    settings = Settings({"HOME": str(tmp_path)} | variables)
+    sources = {("passphrase", "ring"), ("passphrase", "asks"), ("mfa", "dialog")}
+    assert settings.named_plugins() == {("storage", "safe"), *sources, ("session", "sso")}
+    assert ("session", "") not in Settings({"HOME": str(tmp_path)}).named_plugins()
     host.context("mfa", "token", ())
-    assert host._named() == {"safe", "ring", "asks", "dialog", "sso", "token"}
+    assert host.state.used_plugins == {"token"}
 
 
 def test_what_for_takes_40_columns_at_most(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getppid", lambda: 7)
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "sh\n")
-    host = host.with_asking(Asking("p" * 60))
+    host = replace(host, asking=Asking("p" * 60))
     assert host.prompts.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.scripted import Person
 from vault_core.api import (
     PassphraseRequest,
     PassphraseSource,
@@ -20,11 +21,9 @@ from vault_core.api import (
 )
 from vault_core.asking import Asking
 from vault_core.errors import PassphraseError, PluginFault, PluginNotFound, VaultError, WrongSecret
-from vault_core.plugins.context import HostContext
-from vault_core.plugins.host import Host
+from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
-from vault_core.terminal import Terminal
 
 RIGHT, WRONG = Secret("right"), Secret("wrong")
 Answer = Secret | Exception | str | None
@@ -51,16 +50,6 @@ class Shelf(Plugins):
     def __init__(self, specs: dict[str, PassphraseSourceSpec]) -> None:
         super().__init__()
         self._loaded = {("passphrase", name): spec for name, spec in specs.items()}
-
-
-class Person(Terminal):
-    """A terminal that is there, or is not; nobody is really asked."""
-
-    def __init__(self, there: bool) -> None:
-        self.there = there
-
-    def why_not(self) -> str | None:
-        return None if self.there else "there is no terminal"
 
 
 class Chain:

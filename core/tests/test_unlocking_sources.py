@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from support.odd import Shelf
-from vault_core import files, passphrases
+from vault_core import files
 from vault_core.api import (
     NoSecret,
     Option,
@@ -23,6 +24,7 @@ from vault_core.api import (
 )
 from vault_core.asking import Asking
 from vault_core.errors import ConfigError
+from vault_core.plugins import passphrases
 from vault_core.plugins.host import Host
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal
@@ -98,7 +100,7 @@ def test_how_often_a_source_is_asked(interactive: bool, times: int, tmp_path: Pa
 @pytest.mark.parametrize("remote", [True, False])
 def test_a_source_on_the_network_is_not_asked_while_looking(remote: bool, tmp_path: Path) -> None:
     ring = Ring("yes")
-    made = host(tmp_path, ring, remote=remote).with_asking(Asking(offline=True))
+    made = replace(host(tmp_path, ring, remote=remote), asking=Asking(offline=True))
     context = made.context("storage", "file", ())
     if remote:
         with pytest.raises(NoSecret, match=r"ring \(not asked: it needs the network\)"):
@@ -112,7 +114,7 @@ def test_what_is_set_wrongly_is_told_while_looking(tmp_path: Path) -> None:
     option = Option(name="port", help="a port", parse=int)
     made = host(tmp_path, Ring(), (option,), {"AWS_VAULT_RING_PORT": "x"}, remote=True)
     with pytest.raises(ConfigError, match="option 'port' of ring"):
-        made.with_asking(Asking(offline=True)).context("storage", "file", ()).unlock("id", lambda secret: secret)
+        replace(made, asking=Asking(offline=True)).context("storage", "file", ()).unlock("id", lambda secret: secret)
 
 
 def test_the_profile_sets_the_options_of_a_source(tmp_path: Path) -> None:

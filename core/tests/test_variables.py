@@ -6,6 +6,7 @@ And which of them the children of ``exec`` do not get, and which ones say that a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,7 @@ def test_dialog_is_not_shown_in_ci_or_over_ssh(name: str, shown: bool, tmp_path:
     """Over SSH it would appear to whoever sits at that desktop."""
     host = Host(Settings({"HOME": str(tmp_path), name: "1"}), Plugins())
     assert host.context("storage", "x", ()).can_show_dialog is shown
-    host = host.with_asking(Asking(allowed=False))
+    host = replace(host, asking=Asking(allowed=False))
     assert not host.context("storage", "x", ()).can_show_dialog
 
 

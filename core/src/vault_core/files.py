@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from vault_core import folders
@@ -73,7 +73,8 @@ def dangling_link(path: Path) -> Path | None:
 
 
 def replace(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
-    """Write a file atomically: a reader sees the old content or the new one. A symbolic link is replaced.
+    """Write a file atomically: a reader sees the old content or the new one. A symbolic link is replaced, and the
+    folder is made.
 
     :param mode: the permissions, whatever the umask.
     :param durable: the new content survives a loss of power after this call returns.
@@ -92,6 +93,7 @@ def create(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False)
 
 
 def _write(path: Path, data: bytes, mode: int, durable: bool, place: Callable[[Path, Path], object]) -> None:
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -162,9 +164,11 @@ def _make_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def held(path: Path, *, timeout: float | None, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock file exclusively among the processes of this user. The death of the process releases the lock.
+def held(
+    path: Path, *, timeout: float | None, check: Callable[[], None] = lambda: None
+) -> AbstractContextManager[object]:
+    """Take a lock file exclusively among the processes of this user, until the end of the ``with`` block. The death of
+    the process releases it, too.
 
     :param path: the lock file, 0600; its folder is made. It is not removed afterwards.
     :param timeout: how long to wait for another holder, in seconds; 0 tries once, None waits for ever.
@@ -181,8 +185,4 @@ def held(path: Path, *, timeout: float | None, check: Callable[[], None] = lambd
     make_folder(path.parent)
     # A soft lock, which filelock would use where the system cannot lock, outlives its holder.
     lock = FileLock(path, mode=0o600, poll_interval=_POLL, fallback_to_soft=False)
-    lock.acquire(timeout=-1 if timeout is None else max(timeout, 0), cancel_check=cancelled)
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock.acquire(timeout=-1 if timeout is None else max(timeout, 0), cancel_check=cancelled)

@@ -43,36 +43,28 @@ class MfaCodes:
         if self._token is not None:
             code, self._token = self._token, None
             return code
+        host, prompts = self._host, self._host.prompts
+        reason = prompts.cannot_ask()
         tried: list[str] = []
-        for name in self._host.settings.names("prompt", keys):
-            answer = self._from_source(name, keys, serial, profile, attempt, tried)
+        for name in host.settings.names("prompt", keys):
+            spec = host.plugins.load("mfa", name)
+            request = MfaRequest(
+                serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=prompts.deadline()
+            )
+            try:
+                context = host.context("mfa", name, spec.options, profile=keys)
+                answer = open_mfa(host.plugins, spec, context).code(request)
+            except SourceUnavailable as error:
+                tried.append(f"{name} ({error.message})")
+                if not spec.interactive:
+                    host.notice(f"MFA source {name!r}: {error.message}")
+                continue
+            except QuestionRefused:
+                raise MfaRefused(f"no MFA code was given for profile {profile!r}") from None
             if answer is not None:
                 return answer
+            tried.append(f"{name} ({reason if spec.interactive and reason else 'does not know the device'})")
         raise MfaError(
             f"profile {profile!r} needs an MFA code of {serial}: tried {', '.join(tried)}",
             hint=f"run '{command_line('awsv ready', profile)}' in a terminal, then repeat",
         )
-
-    def _from_source(
-        self, name: str, keys: Mapping[str, str], serial: str, profile: str, attempt: int, tried: list[str]
-    ) -> Secret | None:
-        host = self._host
-        spec = host.plugins.load("mfa", name)
-        prompts = host.prompts
-        reason = prompts.cannot_ask()
-        request = MfaRequest(
-            serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=prompts.deadline()
-        )
-        try:
-            context = host.context("mfa", name, spec.options, profile=keys)
-            code = open_mfa(host.plugins, spec, context).code(request)
-        except SourceUnavailable as error:
-            tried.append(f"{name} ({error.message})")
-            if not spec.interactive:
-                host.notice(f"MFA source {name!r}: {error.message}")
-            return None
-        except QuestionRefused:
-            raise MfaRefused(f"no MFA code was given for profile {profile!r}") from None
-        if code is None:
-            tried.append(f"{name} ({reason if spec.interactive and reason else 'does not know the device'})")
-        return code

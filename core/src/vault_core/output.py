@@ -27,16 +27,15 @@ def printable(text: str) -> str:
     Control and formatting characters, line ends among them, and bytes that are not UTF-8 are escaped."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char if _is_visible(char) else char.encode("unicode_escape").decode() for char in text)
+    return "".join(
+        char if char.isprintable() and char not in _INVISIBLE else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def printable_lines(text: str) -> str:
     """Return several lines of visible characters: :func:`printable`, but line feeds stay."""
     return "\n".join(map(printable, text.split("\n")))
-
-
-def _is_visible(char: str) -> bool:
-    return char.isprintable() and char not in _INVISIBLE
 
 
 def width(text: str) -> int:

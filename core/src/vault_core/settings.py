@@ -69,8 +69,8 @@ _SECRET_VARIABLE = re.compile(
 class Value:
     """A setting's text and where it came from (``--backend``, ``AWS_VAULT_BACKEND``, a file, ``default``)."""
 
-    text: str
-    origin: str
+    text: str = field(metadata={"json": "value"})
+    origin: str = field(metadata={"json": "from"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +338,19 @@ class Settings:
         if not names:
             raise ConfigError(f"{value.origin} names nothing", hint=f"for example {DEFAULTS[name]}")
         return names
+
+    def named_plugins(self) -> set[tuple[str, str]]:
+        """Return the kind and name of each plugin that the settings name; the default session provider is not named.
+
+        :raises ConfigError: as :attr:`config`.
+        """
+        provider = self.value("session_provider").text
+        return {
+            ("storage", self.store(self.value("backend").text).backend),
+            *([("session", provider)] if provider else ()),
+            *(("passphrase", name) for name in self.names("passphrase_source")),
+            *(("mfa", name) for name in self.names("prompt")),
+        }
 
     def explicit_values(self) -> dict[str, str]:
         """Return what flags and the tables of ``config.toml`` set, by ``--FLAG`` or ``[plugin.NAME] OPTION``.

@@ -85,16 +85,13 @@ def open_to_others(descriptor: int | None = None) -> str | None:
         status = os.fstat(_descriptor() if descriptor is None else descriptor)
     except OSError:
         return None  # writing to it reports what is wrong
-    if stat.S_ISFIFO(status.st_mode):
-        # macOS shows a pipe without a name as open to the group.
-        private = not status.st_mode & (0o007 if sys.platform == "darwin" else 0o077)
-    elif stat.S_ISREG(status.st_mode):
-        private = not status.st_mode & 0o077
-    else:
+    if not (stat.S_ISFIFO(status.st_mode) or stat.S_ISREG(status.st_mode)):
         return None
+    # macOS shows a pipe without a name as open to the group.
+    others = 0o007 if stat.S_ISFIFO(status.st_mode) and sys.platform == "darwin" else 0o077
     if status.st_uid not in (0, os.geteuid()):
         return f"it belongs to user {status.st_uid}"
-    return None if private else f"its mode is {stat.S_IMODE(status.st_mode):04o}"
+    return f"its mode is {stat.S_IMODE(status.st_mode):04o}" if status.st_mode & others else None
 
 
 def is_terminal() -> bool:

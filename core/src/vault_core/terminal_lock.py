@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from vault_core import files
 from vault_core.errors import QuestionRefused, SourceUnavailable
 
 
-@contextmanager
-def held(folder: Path, deadline: float | None) -> Iterator[None]:
+def held(folder: Path, deadline: float | None) -> AbstractContextManager[object]:
     """Hold the right to ask at this terminal.
 
     :param folder: holds the lock; made if necessary. Where it cannot be made or locked, the question is asked anyway.
@@ -26,13 +24,11 @@ def held(folder: Path, deadline: float | None) -> Iterator[None]:
     :raises SourceUnavailable: the other question was not answered by the deadline.
     """
     timeout = None if deadline is None else deadline - time.monotonic()
-    with ExitStack() as lock:
-        try:
-            lock.enter_context(files.held(folder / f"terminal-{os.getsid(0)}.lock", timeout=timeout))
-        except TimeoutError:
-            raise SourceUnavailable("another question at this terminal was not answered in time") from None
-        except KeyboardInterrupt:
-            raise QuestionRefused("no answer: interrupted") from None
-        except OSError:
-            pass
-        yield
+    try:
+        return files.held(folder / f"terminal-{os.getsid(0)}.lock", timeout=timeout)
+    except TimeoutError:
+        raise SourceUnavailable("another question at this terminal was not answered in time") from None
+    except KeyboardInterrupt:
+        raise QuestionRefused("no answer: interrupted") from None
+    except OSError:
+        return nullcontext()

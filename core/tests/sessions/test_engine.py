@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +23,7 @@ from vault_core.mfa import MfaRefused
 from vault_core.sessions.cache import Session
 from vault_core.sessions.plan import KeyStep, SessionStep
 from vault_core.sessions.singleflight import NETWORK_LIMIT
-from vault_core.storage.vault import Vault
+from vault_core.storage.vault import StoredKey, Vault
 
 # -- walking a plan ----------------------------------------------------------------------------------------------------
 
@@ -54,6 +57,24 @@ def test_the_walk_begins_at_the_nearest_live_step(make: Make) -> None:
     assert first.source == second.source
     assert first.source is not None
     assert first.source.access_key_id == "ASIA1"
+
+
+def test_store_is_read_by_one_thread_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that ends after the plan of ``ready`` was looked at is made in a worker thread, key and all."""
+    machine = make()
+    reading = threading.Lock()
+
+    def get(vault: Vault, name: str) -> StoredKey:
+        assert reading.acquire(blocking=False), "another thread reads the store"
+        time.sleep(0.02)
+        reading.release()
+        return StoredKey(KEY, "1")
+
+    monkeypatch.setattr(Vault, "get", get)
+    engine = machine.engine()
+    steps = [machine.plan(name).steps()[0] for name in ("user", "coded")]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(engine.obtain, steps)) == [KEY, KEY]
 
 
 def test_what_is_missing_lies_behind_the_last_live_step(make: Make) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 import subprocess
@@ -18,42 +16,11 @@ from types import MappingProxyType
 import pytest
 
 from support.busy import seconds
+from support.flying import flights, network_failure, nothing, one, put, sign
 from vault_core.errors import AccessDenied, Cancelled, MfaError, PassphraseError, SessionError, VaultError
 from vault_core.sessions import singleflight
 from vault_core.sessions.singleflight import Flight, SingleFlight, TakenOver, Waiting
 from vault_testkit.clock import FakeClock
-
-
-def sign(text: str) -> str:
-    return hmac.new(b"the cache's", text.encode(), hashlib.sha256).hexdigest()
-
-
-def flights(folder: Path, *, foreground: bool = False) -> SingleFlight:
-    return SingleFlight(folder, 5, foreground=foreground, sign=sign)
-
-
-def one(folder: Path) -> Flight:
-    return Flight(folder / "step", sign)
-
-
-def nothing() -> str | None:
-    return None
-
-
-def network_failure(error: BaseException) -> Callable[[Flight], str]:
-    """A leader that fails with this after it has asked AWS."""
-
-    def lead(led: Flight) -> str:
-        led.phase("network")
-        raise error
-
-    return lead
-
-
-def put(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o600)
-
 
 # -- the leader --------------------------------------------------------------------------------------------------------
 

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support.flying import flights, one
 from vault_core import files
 from vault_core.errors import AccessDenied, PluginError, VaultError
 from vault_core.sessions.generations import Generations
-from vault_core.sessions.singleflight import QUIET, Flight, SingleFlight, TakenOver
-
-
-def sign(text: str) -> str:
-    return f"signed {text}"
+from vault_core.sessions.singleflight import QUIET, Flight, TakenOver
 
 
 def fail(folder: Path, error: VaultError | None = None) -> float:
@@ -27,8 +24,8 @@ def fail(folder: Path, error: VaultError | None = None) -> float:
         raise error or AccessDenied("no")
 
     with pytest.raises(VaultError):
-        SingleFlight(folder, 5, foreground=False, sign=sign).run("step", lambda: None, lead)
-    kept = Flight(folder / "step", sign).failure()
+        flights(folder).run("step", lambda: None, lead)
+    kept = one(folder).failure()
     assert kept is not None
     return kept[1]
 
@@ -36,7 +33,7 @@ def fail(folder: Path, error: VaultError | None = None) -> float:
 def joined(folder: Path, *, foreground: bool = False) -> bool:
     """Whether the step is made by who joins now."""
     try:
-        SingleFlight(folder, 5, foreground=foreground, sign=sign).run("step", lambda: None, lambda _: "made")
+        flights(folder, foreground=foreground).run("step", lambda: None, lambda _: "made")
     except TakenOver:
         return False
     return True
@@ -80,13 +77,13 @@ def test_a_bug_ends_who_waits_and_not_who_comes_later(error: VaultError, made: b
 def test_what_can_be_no_process_leads_nothing(pid: object, tmp_path: Path) -> None:
     (tmp_path / "step.leader").write_text(json.dumps({"pid": pid, "phase": "network"}))
     (tmp_path / "step.leader").chmod(0o600)
-    flight = Flight(tmp_path / "step", sign)
+    flight = one(tmp_path)
     assert flight.leader() == (0, "")
     assert not flight.led_at_our_terminal()
 
 
 def test_a_leader_of_our_own_session_is_at_our_terminal(tmp_path: Path) -> None:
-    flight = Flight(tmp_path / "step", sign)
+    flight = one(tmp_path)
     assert not flight.led_at_our_terminal()
     flight.phase("question")
     assert flight.leader() == (os.getpid(), "question")
@@ -112,7 +109,7 @@ def test_what_a_leader_left_just_before_the_lock_was_free_counts(
 
 
 def test_who_cannot_look_for_a_session_lets_the_lock_go(tmp_path: Path) -> None:
-    some = SingleFlight(tmp_path, 5, foreground=False, sign=sign)
+    some = flights(tmp_path)
 
     def lookup() -> str | None:
         raise AccessDenied("no")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 import shutil
@@ -15,35 +13,9 @@ from typing import Any
 
 import pytest
 
+from support.flying import flights, network_failure, nothing, put, sign
 from vault_core.errors import AccessDenied
-from vault_core.sessions.singleflight import Flight, SingleFlight, TakenOver
-
-
-def sign(text: str) -> str:
-    return hmac.new(b"the cache's", text.encode(), hashlib.sha256).hexdigest()
-
-
-def flights(folder: Path, *, foreground: bool = False) -> SingleFlight:
-    return SingleFlight(folder, 5, foreground=foreground, sign=sign)
-
-
-def nothing() -> str | None:
-    return None
-
-
-def network_failure(error: BaseException) -> Callable[[Flight], str]:
-    """A leader that fails with this after it has asked AWS."""
-
-    def lead(led: Flight) -> str:
-        led.phase("network")
-        raise error
-
-    return lead
-
-
-def put(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o600)
+from vault_core.sessions.singleflight import Flight, TakenOver
 
 
 def failed(folder: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def load(kind: str, name: str) -> Any:
 
     :raises PluginError: it is missing or broken.
     """
-    return Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+    return Plugins().load(kind, name)
 
 
 def parsed(declared: Iterable[Option], options: Mapping[str, str]) -> dict[str, Any]:

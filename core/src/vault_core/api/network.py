@@ -135,8 +135,7 @@ def _own_proxy(scheme: str, environ: Mapping[str, str]) -> str:
 
 def _named(place: _Place, rules: str) -> bool:
     """Whether a rule matches: a host, a domain or a network, with or without a port, or ``*``."""
-    entries = filter(None, (rule.strip().lower() for rule in rules.split(",")))
-    return any(_names(rule, place) for rule in entries)
+    return any(_names(rule.strip().lower(), place) for rule in rules.split(",") if rule.strip())
 
 
 def _names(rule: str, place: _Place) -> bool:

@@ -16,7 +16,7 @@ import secrets
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from vault_core import files
@@ -101,28 +101,25 @@ def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None
     files.sync_folder(target.parent)
 
 
-@contextmanager
-def alone(target: Path, locks: Path, purpose: str = "") -> Iterator[None]:
+def alone(target: Path, locks: Path, purpose: str = "") -> AbstractContextManager[object]:
     """Keep out other awsv processes of this user.
 
     :param purpose: of what is more than one write; each has a lock of its own.
     :raises ConfigError: one is at it for longer than :data:`LOCK_SECONDS`, or there can be no lock.
     """
     lock = _lock_file(target, locks, purpose)
-    with ExitStack() as held:
-        try:
-            held.enter_context(files.held(lock, timeout=LOCK_SECONDS))
-        except TimeoutError:
-            raise ConfigError(
-                f"another process of yours has been writing {target} for more than {LOCK_SECONDS:g} s",
-                hint=f"let it finish, or find out which process it is: fuser {shlex.quote(str(lock))}",
-            ) from None
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write {target}: cannot create its lock: {lock}: {error.strerror or error}",
-                hint="make room or make that folder writable, then repeat the command",
-            ) from None
-        yield
+    try:
+        return files.held(lock, timeout=LOCK_SECONDS)
+    except TimeoutError:
+        raise ConfigError(
+            f"another process of yours has been writing {target} for more than {LOCK_SECONDS:g} s",
+            hint=f"let it finish, or find out which process it is: fuser {shlex.quote(str(lock))}",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {target}: cannot create its lock: {lock}: {error.strerror or error}",
+            hint="make room or make that folder writable, then repeat the command",
+        ) from None
 
 
 def _lock_file(target: Path, locks: Path, purpose: str = "") -> Path:

@@ -57,7 +57,7 @@ def _lines(explanation: Explanation) -> list[str]:
     lines += ["", "values"]
     lines += [f"  {value.profile}: {value.key} = {value.value}  ({value.origin})" for value in explanation.values]
     lines += ["", "settings"]
-    lines += [f"  {name} = {setting.value}  ({setting.origin})" for name, setting in explanation.settings.items()]
+    lines += [f"  {name} = {setting.text}  ({setting.origin})" for name, setting in explanation.settings.items()]
     return lines + [f"note: {note}" for note in explanation.notes]
 
 

@@ -11,7 +11,7 @@ from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
     from vault_core.keyslots.manage import KeySlots
-    from vault_core.plugins.context import HostContext
+    from vault_core.plugins.host import HostContext
     from vault_core.secret import Secret
 
 RECOVERY_FD = "--recovery-fd"

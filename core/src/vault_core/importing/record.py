@@ -64,7 +64,6 @@ class ImportRecords:
         target = self._file(path)
         text = json.dumps({"path": str(path), "sha256": digest(raw), "profiles": sorted(profiles)})
         try:
-            files.make_folder(self._folder)
             files.replace(target, text.encode())
         except OSError as error:
             raise StorageUnavailable(

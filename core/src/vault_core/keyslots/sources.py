@@ -37,7 +37,6 @@ def remember(ctx: StoreContext, table: SlotTable) -> None:
     if named <= known:
         return
     with suppress(OSError):
-        files.make_folder(path.parent)
         files.replace(path, json.dumps(sorted(known | named)).encode())
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from vault_core.api import (
     ANY,
@@ -49,6 +49,8 @@ _MOST_BITS = 64
 
 _END = object()
 
+T = TypeVar("T")
+
 
 class Calls:
     """The calls into one plugin."""
@@ -58,19 +60,19 @@ class Calls:
         self._plugins = plugins
         self._kind = kind
 
-    def __call__(self, method: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def __call__(self, method: str, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function of the plugin and return its result; an unexpected exception is attributed to the plugin.
 
         :raises PluginFault: it returned a coroutine; the core is synchronous.
         """
         with self._plugins.attributed_to(self._kind, self.name):
-            returned = function(*arguments, **named)
+            returned = function(*arguments)
         if isinstance(returned, CoroutineType):
             returned.close()  # otherwise Python warns that it was never awaited
             self.refuse(method, "a coroutine", "its result: all calls are synchronous")
         return returned
 
-    def expect(self, method: str, returned: Any, allowed: Any, wanted: str) -> Any:
+    def expect(self, method: str, returned: T, allowed: Any, wanted: str) -> T:
         """Return the value if its type is allowed.
 
         :param wanted: the expected type, for the message.
@@ -104,15 +106,22 @@ def _type(value: Any) -> str:
     return "None" if value is None else type(value).__name__
 
 
+class _Opened:
+    """An open plugin, whose results are checked."""
+
+    def __init__(self, opened: Any, calls: Calls) -> None:
+        self._opened = opened
+        self._calls = calls
+
+
 def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context) -> str | None:
     """The result of an optional callable of a spec; None if the spec has none, or if ``unavailable`` returns None."""
     ask = getattr(spec, question, None)
     if ask is None:
         return None
     calls = Calls(plugins, kind, spec.name)
-    answer = calls(question, ask, context)
     allowed, wanted = (str | None, "a str or None") if question == "unavailable" else (str, "a str")
-    text: str | None = calls.expect(question, answer, allowed, wanted)
+    text: str | None = calls.expect(question, calls(question, ask, context), allowed, wanted)
     return text
 
 
@@ -136,27 +145,23 @@ def _around(opened: StorageBackend, calls: Calls) -> StorageBackend:
     }[can](opened, calls)
 
 
-class _Store(StorageBackend):
-    def __init__(self, opened: Any, calls: Calls) -> None:
-        self._opened = opened
-        self._calls = calls
+class _Store(_Opened, StorageBackend):
+    _opened: StorageBackend
 
     def get(self, key: str) -> Item | None:
-        item: Item | None = self._calls("get", lambda: self._opened.get(key))
-        self._calls.expect("get", item, Item | None, "an Item or None")
+        returned = self._calls("get", lambda: self._opened.get(key))
+        item: Item | None = self._calls.expect("get", returned, Item | None, "an Item or None")
         if item is not None:
             self._calls.fields("get", item, value=Secret, version=str, written_by=str)
         return item
 
     def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
         returned = self._calls("put", lambda: self._opened.put(key, value, expect=expect))
-        version: Version = self._calls.expect("put", returned, str, "a version, which is a str")
-        return version
+        return self._calls.expect("put", returned, str, "a version, which is a str")
 
     def delete(self, key: str, *, expect: Expect = ANY) -> bool:
         returned = self._calls("delete", lambda: self._opened.delete(key, expect=expect))
-        deleted: bool = self._calls.expect("delete", returned, bool, "a bool")
-        return deleted
+        return self._calls.expect("delete", returned, bool, "a bool")
 
     def keys(self) -> Iterator[str]:
         wanted = "an iterator of str"
@@ -177,12 +182,16 @@ class _Store(StorageBackend):
 
 
 class _SharedStore(_Store, SharedItems):
+    _opened: Any
+
     def shared(self) -> StorageBackend:
         returned = self._calls("shared", lambda: self._opened.shared())
         return _around(self._calls.expect("shared", returned, StorageBackend, "a StorageBackend"), self._calls)
 
 
 class _KeeperStore(_Store, SlotKeeper):
+    _opened: Any
+
     def slots(self) -> SlotTable | None:
         returned = self._calls("slots", lambda: self._opened.slots())
         from vault_core.vlt import SlotTable as Table  # most commands open no store
@@ -208,10 +217,8 @@ def open_source(plugins: Plugins, spec: PassphraseSourceSpec, context: Context) 
     return _Source(opened, calls)
 
 
-class _Source(PassphraseSource):
-    def __init__(self, opened: Any, calls: Calls) -> None:
-        self._opened = opened
-        self._calls = calls
+class _Source(_Opened, PassphraseSource):
+    _opened: PassphraseSource
 
     def get(self, request: PassphraseRequest) -> Secret | None:
         return _secret(self._calls, "get", self._calls("get", lambda: self._opened.get(request)))
@@ -221,8 +228,7 @@ class _Source(PassphraseSource):
 
     def forget(self, request: PassphraseRequest) -> bool:
         returned = self._calls("forget", lambda: self._opened.forget(request))
-        forgotten: bool = self._calls.expect("forget", returned, bool, "a bool")
-        return forgotten
+        return self._calls.expect("forget", returned, bool, "a bool")
 
 
 def open_mfa(plugins: Plugins, spec: MfaSourceSpec, context: Context) -> MfaSource:
@@ -232,11 +238,7 @@ def open_mfa(plugins: Plugins, spec: MfaSourceSpec, context: Context) -> MfaSour
     return _Mfa(opened, calls)
 
 
-class _Mfa(MfaSource):
-    def __init__(self, opened: Any, calls: Calls) -> None:
-        self._opened = opened
-        self._calls = calls
-
+class _Mfa(_Opened, MfaSource):
     def code(self, request: MfaRequest) -> Secret | None:
         return _secret(self._calls, "code", self._calls("code", lambda: self._opened.code(request)))
 
@@ -290,11 +292,7 @@ def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> Sess
     return (_Identifier if isinstance(opened, IdentifiesCaller) else _Provider)(opened, calls)
 
 
-class _Provider(SessionProvider):
-    def __init__(self, opened: Any, calls: Calls) -> None:
-        self._opened = opened
-        self._calls = calls
-
+class _Provider(_Opened, SessionProvider):
     def issue(self, request: SessionRequest) -> Credentials:
         returned = self._calls("issue", lambda: self._opened.issue(request))
         session: Credentials = self._calls.expect("issue", returned, Credentials, "Credentials")

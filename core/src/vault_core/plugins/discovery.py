@@ -92,11 +92,8 @@ def scan_slowly() -> tuple[AvailablePlugin, ...]:
 
 def version_of(distribution: str) -> str | None:
     """The version of an installed distribution; else None."""
-    for folder in filter(os.path.isabs, sys.path):
-        for name, version, _ in _entry_point_files(folder):
-            if name == distribution:
-                return version
-    return None
+    found = (one for folder in filter(os.path.isabs, sys.path) for one in _entry_point_files(folder))
+    return next((version for name, version, _ in found if name == distribution), None)
 
 
 def normalise(name: str) -> str:
@@ -110,10 +107,7 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
     except OSError:
         return
     for name in names:
-        if not name.endswith(".dist-info"):
-            continue
-        match = _DIST_INFO.match(name)
-        if match is None:
+        if not name.endswith(".dist-info") or not (match := _DIST_INFO.match(name)):
             continue
         try:
             with open(os.path.join(folder, name, "entry_points.txt"), encoding="utf-8") as file:

@@ -1,30 +1,33 @@
-"""The host: what the plugins of one operation share, and the contexts that it makes for them."""
+"""The host: what the plugins of one operation share, and the context that each of them gets."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault_core import child_env, output
 from vault_core.api import Option
 from vault_core.asking import Asking, Prompter, Prompts, RunState
-from vault_core.errors import ConfigError, PluginError, VaultError
-from vault_core.plugins.boundary import open_source
-from vault_core.plugins.context import HostContext
+from vault_core.errors import Cancelled, ConfigError, PluginError, StorageDenied, VaultError
+from vault_core.plugins import waiting
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
+from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
-    from vault_core.api import PassphraseSource, PassphraseSourceSpec
+    from vault_core.api import PassphraseSourceSpec, RunResult
     from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.passphrases import Passphrases
+    from vault_core.plugins.passphrases import Passphrases
+    from vault_core.vlt import Argon2id, KeySlots
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,6 @@ class Host:
     state: RunState = field(default_factory=RunState)
     notice: Callable[[str], None] = output.notice
     """Receives one line for the user."""
-
-    def with_asking(self, asking: Asking) -> Host:
-        """The host of another operation of the same run."""
-        return dataclasses.replace(self, asking=asking)
 
     @property
     def prompts(self) -> Prompts:
@@ -59,7 +58,7 @@ class Host:
         A variable never causes a plugin to load. The secret options of the plugins that the settings name, and of
         those in use, are known; every variable of another plugin, installed or not, may be secret.
         """
-        named = self._named()
+        named = self.state.used_plugins | {name for _, name in self.settings.named_plugins()}
         return {
             name
             for name in self.settings.environ
@@ -70,14 +69,6 @@ class Host:
     def child_environ(self) -> dict[str, str]:
         """The environment of a program that finds its own AWS identity: without secrets and without any identity."""
         return child_env.environment(self.settings.environ, self.secret_variables())
-
-    def _named(self) -> set[str]:
-        """The names of the plugins that the settings name, in use or not, and of those in use."""
-        settings = self.settings
-        names = {settings.store(settings.value("backend").text).backend, settings.value("session_provider").text}
-        return (
-            self.state.used_plugins | names | set(settings.names("passphrase_source")) | set(settings.names("prompt"))
-        )
 
     def _is_harmless(self, name: str, named: set[str]) -> bool:
         """Whether the variable belongs to a named plugin, and is not a secret option of it."""
@@ -185,35 +176,144 @@ class Host:
         reads = getattr(self.plugins.loaded(kind, name), "secret_variables", ())
         installed = [offer.name for offer in self.plugins.offers() if offer.usable]
         environ = visible(self.settings.environ, name, declared, reads, installed)
-        sources = _Sources(self, store.name if store else "", profile or {})
-        return HostContext(self, MappingProxyType(options), environ, store, profile or {}, sources.chain)
+        return HostContext(self, MappingProxyType(options), environ, store, profile or {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Sources:
-    """The passphrase sources for one store and one AWS profile."""
+class HostContext:
+    """The :class:`vault_core.api.Context` of one plugin.
 
-    host: Host
-    store: str
-    profile: Mapping[str, str] = field(repr=False)
+    :param profile: the keys of the AWS profile that the plugin is opened for.
+    """
 
-    def chain(self) -> Passphrases:
-        from vault_core.passphrases import Passphrases  # not needed while a session is live
+    def __init__(
+        self,
+        host: Host,
+        options: Mapping[str, Any],
+        environ: Mapping[str, str],
+        store: StoreSettings | None,
+        profile: Mapping[str, str],
+    ) -> None:
+        self._host = host
+        self._profile = profile
+        self.options = options
+        self.store = store.name if store else ""
+        self.environ = environ
+        self.data_dir = host.settings.data_dir
 
-        return Passphrases(self.store, self, self.host.settings, self.host.prompts, self.host.notice)
+    @property
+    def plugins(self) -> Plugins:
+        """The installed plugins; for the core."""
+        return self._host.plugins
 
-    def load(self, name: str) -> PassphraseSourceSpec:
-        return self.host.plugins.load("passphrase", name)
+    @property
+    def child_environ(self) -> Mapping[str, str]:
+        return MappingProxyType(self._host.child_environ())
 
-    def check(self, spec: PassphraseSourceSpec) -> None:
-        self._context(spec)
+    @property
+    def state_dir(self) -> Path:
+        """Created and checked here: a plugin would create it with its own umask, and not check its owner."""
+        return self._host.settings.make_state_dir()
 
-    def open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
-        return open_source(self.host.plugins, spec, self._context(spec))
+    @property
+    def can_show_dialog(self) -> bool:
+        # Over SSH the dialog would appear on the desktop of another user, and in CI on none.
+        allowed = self._host.prompts.asking.allowed
+        return allowed and not any(self.environ.get(name) for name in ("CI", "SSH_CONNECTION"))
 
-    def _context(self, spec: PassphraseSourceSpec) -> HostContext:
-        store = self.host.settings.store(self.store)
-        return self.host.context("passphrase", spec.name, spec.options, store=store, profile=self.profile)
+    def unlock(
+        self, key_id: str, derive: Callable[[Secret], Secret], *, create: bool = False, source: str | None = None
+    ) -> Secret:
+        state = self._host.state
+        if key_id not in state.keys:
+            names = self._names(source)
+            try:
+                state.keys[key_id] = self._passphrases().unlock(key_id, derive, names, create=create, source=source)
+            except VaultError:
+                state.forget_keys(f"{key_id}/")  # its other factors: one of them may be the wrong one
+                raise
+        return state.keys[key_id]
+
+    def choose(self, key_id: str, derive: Callable[[Secret], Secret], source: str | None = None) -> Secret:
+        """Return the key of a new slot of an existing store; for the core's commands. It is not remembered.
+
+        :param source: the source that delivers the passphrase; None: the user chooses one.
+        :raises PassphraseError: no passphrase was chosen.
+        """
+        return self._passphrases().choose(key_id, derive, self._names(source), source=source)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return self._host.settings.names("passphrase_source", self._profile)
+
+    def _passphrases(self) -> Passphrases:
+        from vault_core.plugins.passphrases import Passphrases  # not needed while a session is live
+
+        host = self._host
+        return Passphrases(self.store, host.plugins, self._source_context, host.settings, host.prompts, host.notice)
+
+    def _source_context(self, spec: PassphraseSourceSpec) -> HostContext:
+        store = self._host.settings.store(self.store)
+        return self._host.context("passphrase", spec.name, spec.options, store=store, profile=self._profile)
+
+    def _names(self, source: str | None) -> tuple[str, ...]:
+        return (source,) if source else self.sources
+
+    def keep(self, source: str, key_id: str, secret: Secret) -> None:
+        self._passphrases().keep(source, key_id, secret)
+
+    def forget(self, source: str, key_id: str) -> bool:
+        return self._passphrases().forget(source, key_id)
+
+    def key_slots(self, where: str, *, cost: Argon2id | None = None) -> KeySlots:
+        from vault_core.keyslots.service import StoreKeySlots
+
+        return StoreKeySlots(self, where, cost=cost)
+
+    def ask(self, question: str, *, secret: bool = True) -> Secret:
+        from vault_core import terminal_lock
+
+        prompts = self._host.prompts
+        prompts.require()
+        deadline = prompts.deadline()
+        with terminal_lock.held(self.state_dir, deadline):
+            return prompts.ask(question, secret=secret, deadline=deadline)
+
+    def confirm(self, question: str) -> bool:
+        return self._host.prompts.confirm(question)
+
+    def notify(self, message: str) -> None:
+        self._host.notice(message)
+
+    def suspect(self, message: str, *, hint: str) -> None:
+        if not self._host.prompts.asking.attended:
+            raise StorageDenied(
+                f"{message}; no user would see this notice, so nothing is read from the store", hint=hint
+            )
+        self._host.state.suspected = True
+        self.notify(f"{message}: you can read it, and programs cannot ({hint})")
+
+    def run(
+        self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
+    ) -> RunResult:
+        from vault_core.plugins.running import run
+
+        return run(argv, environ=self.environ, names=env, input=input, timeout=timeout, check=self.check)
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        return waiting.lock(self.state_dir, name, timeout=timeout, check=self.check)
+
+    def wait(self, function: Callable[[], T], *, timeout: float) -> T:
+        return waiting.wait(function, timeout=timeout, check=self.check)
+
+    def find_recursion(self, profile: str) -> str | None:
+        from vault_core.awsconfig.recursion import find_recursion
+
+        return find_recursion(self._host.aws_config(), profile, self.environ)
+
+    def check(self) -> None:
+        # Ctrl-C raises KeyboardInterrupt in the main thread; other threads learn of it here.
+        if self._host.state.cancelled:
+            raise Cancelled("interrupted")
 
 
 def _is_for_profiles(kind: str, option: Option) -> bool:

@@ -9,7 +9,7 @@ from vault_core.plugins.boundary import said
 from vault_core.plugins.variables import variable
 
 if TYPE_CHECKING:
-    from vault_core.plugins.context import HostContext
+    from vault_core.plugins.host import HostContext
 
 
 def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class Plugins:
     def load(self, kind: Literal["mfa"], name: str) -> MfaSourceSpec: ...
     @overload
     def load(self, kind: Literal["command"], name: str) -> CommandSpec: ...
+    @overload
+    def load(self, kind: str, name: str) -> Any: ...
     def load(self, kind: str, name: str) -> Any:
         """The spec of the plugin with this name.
 
@@ -84,7 +86,9 @@ class Plugins:
         :raises PluginDisabled: it may not load.
         :raises PluginLoadError: its module or its hooks are broken.
         """
-        return self._spec(kind, name)
+        if (kind, name) not in self._loaded:
+            self._loaded[kind, name] = self._load(kind, self._find(kind, name))
+        return self._loaded[kind, name]
 
     def loaded(self, kind: str, name: str) -> Any:
         """The spec of a plugin that was loaded before; else None."""
@@ -97,7 +101,7 @@ class Plugins:
         """
         if offer.kind == "command":
             return ()
-        declared: Sequence[Option] = self._spec(offer.kind, offer.name).options
+        declared: Sequence[Option] = self.load(offer.kind, offer.name).options
         return declared
 
     @contextmanager
@@ -122,11 +126,6 @@ class Plugins:
         """The distribution and the version of a plugin, for messages."""
         found = [offer for offer in self.offers() if offer.usable and (offer.kind, offer.name) == (kind, name)]
         return (found[0].distribution, found[0].version) if found else (name, "of unknown version")
-
-    def _spec(self, kind: str, name: str) -> Any:
-        if (kind, name) not in self._loaded:
-            self._loaded[kind, name] = self._load(kind, self._find(kind, name))
-        return self._loaded[kind, name]
 
     def _find(self, kind: str, name: str) -> AvailablePlugin:
         found = self._offered(kind, name)

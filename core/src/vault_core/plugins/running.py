@@ -1,6 +1,7 @@
 """Run a program for a plugin: without a shell or a terminal, for a limited time, and with its process group killed.
 
-The one implementation of :meth:`vault_core.api.Context.run`: the contexts of the host and of the contract kit call it.
+:func:`run` is the one implementation of :meth:`vault_core.api.Context.run`: the contexts of the host and of the
+contract kit call it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST_WRITTEN = 16 * 1024 * 1024
 """Maximum size of standard output, and of standard error, in bytes."""
 
 _CHUNK = 65_536
-_POLL = 0.05
+POLL = 0.05
 """Seconds between two checks of the clock, of the host and of the program."""
 
 
@@ -46,19 +47,19 @@ def run(
     """
     given = {name: environ[name] for name in (*ENVIRONMENT, *names) if name in environ}
     ends = time.monotonic() + timeout
-    pipe = subprocess.PIPE
     try:
-        # A session of its own has no /dev/tty: opening it to ask a question fails at once.
-        child = subprocess.Popen(list(argv), env=given, start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe)
+        exchange = Exchange(argv, given, input.reveal() if input else b"", keep=MOST_WRITTEN + 1)
     except OSError as error:
         raise SourceUnavailable(f"{program(argv)} cannot be started: {error.strerror}") from None
-    with _Exchange(child, program(argv), input.reveal() if input else b"") as exchange:
-        while not exchange.finished(_POLL):
+    with exchange:
+        while not exchange.finished(POLL):
             check()
             if time.monotonic() >= ends:
                 raise SourceUnavailable(f"{program(argv)} did not end within {timeout:g} s")
+            if max(len(exchange.stdout), len(exchange.stderr)) > MOST_WRITTEN:
+                raise SourceUnavailable(f"{program(argv)} wrote more than {MOST_WRITTEN >> 20} MiB")
     stderr = exchange.stderr.decode("utf-8", "replace")
-    return RunResult(returncode=child.returncode, stdout=Secret(exchange.stdout), stderr=stderr)
+    return RunResult(returncode=exchange.returncode, stdout=Secret(exchange.stdout), stderr=stderr)
 
 
 def program(argv: Sequence[str]) -> str:
@@ -68,14 +69,22 @@ def program(argv: Sequence[str]) -> str:
     return argv[0]
 
 
-class _Exchange:
-    """Writes to a program and reads from it; when the block ends, the process group of the program is killed."""
+class Exchange:
+    """A running program that is written to and read from; at the end of the block its process group is killed.
 
-    def __init__(self, child: subprocess.Popen[bytes], name: str, text: bytes) -> None:
+    :param text: its standard input.
+    :param keep: how many bytes of its standard output, and of its standard error, are kept.
+    :raises OSError: it cannot be started.
+    """
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], text: bytes, *, keep: int) -> None:
+        pipe = subprocess.PIPE
+        # A session of its own has no /dev/tty: opening it to ask a question fails at once.
+        child = subprocess.Popen(list(argv), env=environ, start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe)
         assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018 - they are pipes
         self.stdout, self.stderr = bytearray(), bytearray()
         self._child = child
-        self._name = name
+        self._keep = keep
         self._input = memoryview(text)
         self._pipes = selectors.DefaultSelector()
         for file, event, data in (
@@ -86,7 +95,7 @@ class _Exchange:
             os.set_blocking(file.fileno(), False)
             self._pipes.register(file, event, data)
 
-    def __enter__(self) -> _Exchange:
+    def __enter__(self) -> Exchange:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +104,11 @@ class _Exchange:
         for key in list(self._pipes.get_map().values()):
             self._close(key.fileobj)
         self._pipes.close()
+
+    @property
+    def returncode(self) -> int:
+        """The exit code of the program, or the negative number of the signal that killed it; after the block."""
+        return self._child.wait()
 
     def finished(self, seconds: float) -> bool:
         """Whether the program has ended and its output is read; waits at most this many seconds."""
@@ -127,11 +141,9 @@ class _Exchange:
 
     def _read(self, file: Any, data: bytearray) -> None:
         part = os.read(file.fileno(), _CHUNK)
-        data += part
+        data += part[: self._keep - len(data)]
         if not part:
             self._close(file)
-        if len(data) > MOST_WRITTEN:
-            raise SourceUnavailable(f"{self._name} wrote more than {MOST_WRITTEN >> 20} MiB")
 
     def _close(self, file: Any) -> None:
         self._pipes.unregister(file)

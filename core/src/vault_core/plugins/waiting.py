@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,42 +33,38 @@ def lock(folder: Path, name: str, *, timeout: float, check: Callable[[], None]) 
     if not _NAME.fullmatch(name):
         raise ValueError(f"not a name of a lock: {name!r}")
     path = folder / f"plugin-{name}.lock"
-    with ExitStack() as held:
-        try:
-            held.enter_context(files.held(path, timeout=timeout, check=check))
-        except TimeoutError:
-            raise StorageUnavailable(
-                f"another process has held the lock {path} for more than {timeout:g} s",
-                hint="let it finish, or end it; then repeat the command",
-            ) from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StorageUnavailable(
-                f"cannot lock {path}: {reason}", hint="make room, or check the permissions of the folder"
-            ) from None
+    try:
+        held = files.held(path, timeout=timeout, check=check)
+    except TimeoutError:
+        raise StorageUnavailable(
+            f"another process has held the lock {path} for more than {timeout:g} s",
+            hint="let it finish, or end it; then repeat the command",
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageUnavailable(
+            f"cannot lock {path}: {reason}", hint="make room, or check the permissions of the folder"
+        ) from None
+    with held:
         yield
 
 
 def wait(function: Callable[[], T], *, timeout: float, check: Callable[[], None]) -> T:
     """See :meth:`vault_core.api.Context.wait`."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-    done = threading.Event()
+    from concurrent.futures import Future, wait
+
+    future: Future[T] = Future()
 
     def run() -> None:
         try:
-            results.append(function())
+            future.set_result(function())
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            errors.append(error)
-        finally:
-            done.set()
+            future.set_exception(error)
 
     ends = time.monotonic() + timeout
     threading.Thread(target=run, name="awsv-wait", daemon=True).start()
-    while not done.wait(_POLL):
+    while not wait([future], _POLL).done:
         check()
         if time.monotonic() >= ends:
             raise TimeoutError(f"no result within {timeout:g} s")
-    if errors:
-        raise errors[0]
-    return results[0]
+    return future.result()

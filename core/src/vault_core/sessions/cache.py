@@ -124,7 +124,6 @@ class Cache:
         nonce = secrets.token_bytes(_NONCE)
         sealed = nonce + _aead(self._key).encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
         try:
-            files.make_folder(self._folder)
             files.replace(self._folder / name, sealed)
         except OSError as error:
             self._notice(f"the session is not kept: {self._folder}: {error.strerror or error}")
@@ -132,8 +131,7 @@ class Cache:
 
     def sessions(self) -> Iterator[Session]:
         """Every session that has not ended."""
-        for path in self._files():
-            session = self._read(path)
+        for _, session in self._each():
             if session is not None and session.left() > 0:
                 yield session
 
@@ -144,8 +142,7 @@ class Cache:
         """
         names = {self.name(cache_key) + _SUFFIX for cache_key in cache_keys}
         dropped = unreadable = 0
-        for path in self._files():
-            session = self._read(path)
+        for path, session in self._each():
             unreadable += session is None
             # Without a profile what cannot be read any more goes as well, but does not count.
             if profile is None or path.name in names or (session is not None and profile in session.profiles):
@@ -154,8 +151,10 @@ class Cache:
                     dropped += session is not None and session.left() > 0
         return Dropped(dropped, unreadable)
 
-    def _files(self) -> list[Path]:
-        return sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
+    def _each(self) -> Iterator[tuple[Path, Session | None]]:
+        """Each file and its session; None if our key does not open it."""
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            yield path, self._read(path)
 
     def _sweep(self) -> None:
         """Delete the sessions that have ended, and the temporary files of a killed process.
@@ -163,8 +162,7 @@ class Cache:
         A file that our key does not open may be a live session of the same user: a login without ``XDG_RUNTIME_DIR``
         has another key. So it is deleted when every session of its age has ended.
         """
-        for path in self._files():
-            session = self._read(path)
+        for path, session in self._each():
             if session.left() <= 0 if session is not None else files.is_older(path, LONGEST + SKEW):
                 with suppress(OSError):
                     path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ class Engine:
         self._flights = flights
         self._codes = MfaCodes(host, mfa_token)
         self._done: dict[str, Credentials] = {}
+        self._reading = threading.Lock()
         self._began = datetime.now(UTC)
 
     def credentials(self, plan: Plan) -> IssuedCredentials:
@@ -62,19 +64,16 @@ class Engine:
         :raises PassphraseError: the store cannot be unlocked.
         :raises SessionError: MFA or AWS failed.
         """
-        if isinstance(plan.last, SessionStep) and (live := self.live(plan.last)) is not None:
+        live = self._cache.get(plan.last.cache_key) if isinstance(plan.last, SessionStep) else None
+        if live is not None:
             return IssuedCredentials(live.credentials, cached=True)
         return IssuedCredentials(self.obtain(plan.last), cached=False)
-
-    def live(self, step: SessionStep) -> Session | None:
-        """The step's session in the cache, if it does not end soon. Never prompts."""
-        return self._cache.get(step.cache_key)
 
     def missing(self, plan: Plan) -> list[Step]:
         """The steps that are still to be made, in order: those after the last live one. Never prompts."""
         steps: list[Step] = []
         for step in reversed(plan.steps()):
-            if isinstance(step, SessionStep) and self.live(step) is not None:
+            if isinstance(step, SessionStep) and self._cache.get(step.cache_key) is not None:
                 break
             steps.insert(0, step)
         return steps
@@ -93,12 +92,13 @@ class Engine:
     def _key(self, step: KeyStep) -> Credentials:
         from vault_core.storage.vault import Vault
 
-        # Two profiles may mean two stores of one name: a profile can set options of its store.
-        vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))
-        key = vault.get(step.name)
-        if key is None:
-            raise self._no_key(step, vault)
-        return key.credentials
+        with self._reading:  # a store is for one thread at a time
+            # Two profiles may mean two stores of one name: a profile can set options of its store.
+            vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))
+            key = vault.get(step.name)
+            if key is None:
+                raise self._no_key(step, vault)
+            return key.credentials
 
     def _no_key(self, step: KeyStep, vault: Vault) -> VaultError:
         known = self._profiles.config.merged(step.name) is not None

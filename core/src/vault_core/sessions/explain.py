@@ -14,7 +14,7 @@ from vault_core.plugins.host import Host
 from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import kind_of
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
-from vault_core.settings import is_secret_variable
+from vault_core.settings import Value, is_secret_variable
 from vault_core.storage.vault import Vault
 
 MASK = "***"
@@ -62,14 +62,6 @@ class ExplainedValue:
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainedSetting:
-    """A setting, with the place where it is set."""
-
-    value: str
-    origin: str = field(metadata={"json": "from"})
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """How a profile gets its credentials."""
 
@@ -77,15 +69,12 @@ class Explanation:
     region: str | None
     steps: Sequence[ExplainedKey | ExplainedSession]
     values: Sequence[ExplainedValue]
-    settings: Mapping[str, ExplainedSetting]
+    settings: Mapping[str, Value]
     notes: Sequence[str]
 
 
 def explain(host: Host, cache: Cache, plan: Plan) -> Explanation:
     """Explain a plan."""
-    settings = {
-        name: host.settings.value(name, plan.chain[-1].keys) for name in ("backend", "passphrase_source", "prompt")
-    }
     return Explanation(
         profile=plan.profile,
         region=plan.region,
@@ -96,7 +85,9 @@ def explain(host: Host, cache: Cache, plan: Plan) -> Explanation:
             for key, value in profile.keys.items()
             if key in profile.origins
         ],
-        settings={name: ExplainedSetting(value.text, value.origin) for name, value in settings.items()},
+        settings={
+            name: host.settings.value(name, plan.chain[-1].keys) for name in ("backend", "passphrase_source", "prompt")
+        },
         notes=list(plan.notes),
     )
 

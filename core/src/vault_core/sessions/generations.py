@@ -80,7 +80,6 @@ class Generations:
         return secrets.token_hex(8)
 
     def _advance(self, file: str) -> None:
-        files.make_folder(self._folder)
         # Durable: if a loss of power undid a generation, sessions of a removed key would be served again.
         files.replace(self._folder / file, secrets.token_hex(8).encode(), durable=True)
         files.sweep_temporary(self._folder)

@@ -103,6 +103,7 @@ class Planner:
         self._generations = generations
         self._options = options
         self._marks: dict[str, list[str]] = {}
+        self._notes: list[str] = []
 
     def plan(self, name: str) -> Plan:
         """Return the plan of a profile.
@@ -112,10 +113,11 @@ class Planner:
         """
         chain = self._profiles.chain(name)
         self._marks = self._generations_of(chain)
-        notes: list[str] = []
-        last = self._steps(chain, notes)
-        region = self._options.region or self._child_region(chain[0])
-        return Plan(name, last, region, chain, tuple(notes))
+        self._notes = []
+        last = self._steps(chain)
+        environ = self._host.settings.environ
+        region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or chain[0].keys.get("region")
+        return Plan(name, last, self._options.region or region, chain, tuple(self._notes))
 
     def _generations_of(self, chain: Sequence[AwsProfile]) -> dict[str, list[str]]:
         """The generations for the steps of a profile: its own, and those of profiles without a step.
@@ -131,40 +133,31 @@ class Planner:
                 found = set()
         return marks
 
-    def _child_region(self, profile: AwsProfile) -> str | None:
-        environ = self._host.settings.environ
-        return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.keys.get("region")
-
-    def _steps(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
+    def _steps(self, chain: Sequence[AwsProfile]) -> Step:
         foreign = next((number for number, profile in enumerate(chain) if self._provider(profile) != STS), None)
         if foreign == 0:
-            return self._from_provider(chain, notes)
+            return self._from_provider(chain)
         roles = [profile for profile in reversed(chain[:foreign]) if profile.role]
-        serial = next((role.keys["mfa_serial"] for role in roles if "mfa_serial" in role.keys), None)
+        serial = _serial(roles)
         if foreign is not None:
-            return self._roles(roles, chain[0], self._steps(chain[foreign:], notes), serial, notes)
+            return self._roles(roles, chain[0], self._steps(chain[foreign:]), serial)
         key = self._key(chain)
         if self._options.no_session:
-            return self._roles(roles, chain[0], key, serial, notes)
+            return self._roles(roles, chain[0], key, serial)
         if not roles:
-            return self._token(chain[-1], key, self._serial(chain), shown=True)
+            return self._token(chain[-1], key, _serial(chain), shown=True)
         if serial is None or self._long_single_role(roles, chain[0]):
-            return self._roles(roles, chain[0], key, serial, notes)
-        return self._roles(roles, chain[0], self._token(chain[-1], key, serial, shown=False), None, notes)
+            return self._roles(roles, chain[0], key, serial)
+        return self._roles(roles, chain[0], self._token(chain[-1], key, serial, shown=False), None)
 
     def _provider(self, profile: AwsProfile) -> str:
         return self._host.settings.value("session_provider", profile.keys).text or STS
 
-    def _roles(
-        self, roles: Sequence[AwsProfile], target: AwsProfile, step: Step, serial: str | None, notes: list[str]
-    ) -> Step:
+    def _roles(self, roles: Sequence[AwsProfile], target: AwsProfile, step: Step, serial: str | None) -> Step:
         """The roles in a chain; an MFA code goes to the first one."""
         for number, role in enumerate(roles):
-            step = self._role(role, step, serial if number == 0 else None, role is target, notes)
+            step = self._role(role, step, serial if number == 0 else None, role is target)
         return step
-
-    def _serial(self, chain: Sequence[AwsProfile]) -> str | None:
-        return next((profile.keys["mfa_serial"] for profile in chain if "mfa_serial" in profile.keys), None)
 
     def _long_single_role(self, roles: Sequence[AwsProfile], target: AwsProfile) -> bool:
         """A single role for longer than an hour: STS grants that to a long-term key, not to a session token."""
@@ -198,13 +191,13 @@ class Planner:
             keys["mfa_serial"] = serial
         return self._session(STS, base.name, keys, key)
 
-    def _role(
-        self, role: AwsProfile, source: Step, serial: str | None, is_target: bool, notes: list[str]
-    ) -> SessionStep:
+    def _role(self, role: AwsProfile, source: Step, serial: str | None, is_target: bool) -> SessionStep:
         keys = {name: value for name, value in role.keys.items() if name != "mfa_serial"}
         seconds = self._role_seconds(role, is_target)
         if isinstance(source, SessionStep) and seconds > CHAINED_ROLE_MAX:
-            notes.append(f"role of profile {role.name!r}: {seconds} s shortened to 3600, AWS's limit behind a session")
+            self._notes.append(
+                f"role of profile {role.name!r}: {seconds} s shortened to 3600, AWS's limit behind a session"
+            )
             seconds = CHAINED_ROLE_MAX
         keys["duration_seconds"] = str(seconds)
         if serial is not None:
@@ -226,13 +219,13 @@ class Planner:
         text = self._host.settings.environ.get(variable)
         return seconds_of(variable, text) if text else None
 
-    def _from_provider(self, chain: Sequence[AwsProfile], notes: list[str]) -> Step:
+    def _from_provider(self, chain: Sequence[AwsProfile]) -> Step:
         """A profile that names its session provider, which uses the credentials of the rest of the chain."""
         provider = self._provider(chain[0])
         need = self._host.plugins.load("session", provider).source
         source: Step | None = None
         if need is not SourceNeed.NEVER and len(chain) > 1:
-            source = self._steps(chain[1:], notes)
+            source = self._steps(chain[1:])
         elif need is SourceNeed.REQUIRED:
             source = self._key(chain)
         return self._session(provider, chain[0].name, dict(chain[0].keys), source)
@@ -244,6 +237,10 @@ class Planner:
         below = source.cache_key if source else ""
         cache_key = _digest(provider, found, below, self._marks.get(name))
         return SessionStep(provider, name, found, source, cache_key, keys)
+
+
+def _serial(profiles: Sequence[AwsProfile]) -> str | None:
+    return next((profile.keys["mfa_serial"] for profile in profiles if "mfa_serial" in profile.keys), None)
 
 
 def _digest(*parts: Any) -> str:

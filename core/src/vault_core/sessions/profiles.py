@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vault_core.awsconfig import OWN_COMMANDS
 from vault_core.errors import ConfigError, UsageError
+from vault_core.settings import Value
 
 if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig, Section
@@ -123,23 +124,25 @@ class Profiles:
         :param target: it is the requested profile: variables such as ``AWS_ROLE_ARN`` apply to it alone.
         """
         section = self.config.merged(name)
-        keys, origins = self._keys(section, target)
+        values = self._values(section, target)
         for key in NOT_YET:
-            if key in keys:
+            if key in values:
                 raise ConfigError(
-                    f"profile {name!r} needs {key} ({origins[key]}), which awsv does not support yet",
+                    f"profile {name!r} needs {key} ({values[key].origin}), which awsv does not support yet",
                     hint="use this profile with the AWS CLI, or remove the key",
                 )
-        self._refuse_empty(name, section, keys)
-        return AwsProfile(name, keys, origins, self._source_profile(name, section, keys, origins))
+        self._refuse_empty(name, section, values)
+        keys = {key: value.text for key, value in values.items()}
+        origins = {key: value.origin for key, value in values.items()}
+        return AwsProfile(name, keys, origins, self._source_profile(name, section, values))
 
-    def _refuse_empty(self, name: str, section: Section | None, keys: Mapping[str, str]) -> None:
+    def _refuse_empty(self, name: str, section: Section | None, values: Collection[str]) -> None:
         """Refuse an empty value (``role_arn =``): awsv would ignore it, and SDKs fail or use another identity.
 
         :raises ConfigError: a key that decides the identity has no value.
         """
         for key, entry in (section.entries if section else {}).items():
-            if not entry.value and key in DECIDING and key.removeprefix("vault_") not in keys:
+            if not entry.value and key in DECIDING and key.removeprefix("vault_") not in values:
                 raise ConfigError(
                     f"profile {name!r}: {key} ({entry.path}:{entry.line}) is empty",
                     hint="give it a value, or remove the line",
@@ -147,8 +150,8 @@ class Profiles:
 
     def endpoint(self, name: str) -> dict[str, str]:
         """Return the keys of a profile that decide the STS endpoint."""
-        keys, _ = self._keys(self.config.merged(name), target=False)
-        return {key: value for key, value in keys.items() if key in ENDPOINT}
+        values = self._values(self.config.merged(name), target=False)
+        return {key: value.text for key, value in values.items() if key in ENDPOINT}
 
     def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
         """Return a hint for an unknown name."""
@@ -159,23 +162,24 @@ class Profiles:
             return f"did you mean {' or '.join(repr(one) for one in near)}?"
         return "'awsv list' shows the profiles, 'awsv add PROFILE' stores a key"
 
-    def _keys(self, section: Section | None, target: bool) -> tuple[dict[str, str], dict[str, str]]:
-        keys: dict[str, str] = {}
-        origins: dict[str, str] = {}
-        for key, entry in (section.entries if section else {}).items():
-            if entry.value:
-                keys[key] = entry.value
-                origins[key] = f"{entry.path}:{entry.line}"
+    def _values(self, section: Section | None, target: bool) -> dict[str, Value]:
+        values = {
+            key: Value(entry.value, f"{entry.path}:{entry.line}")
+            for key, entry in (section.entries if section else {}).items()
+            if entry.value
+        }
         for key in RENAMED:
-            if f"vault_{key}" in keys:
-                keys[key] = keys.pop(f"vault_{key}")
-                origins[key] = origins.pop(f"vault_{key}")
+            if f"vault_{key}" in values:
+                values[key] = values.pop(f"vault_{key}")
         for variable, key in self._variables(target):
-            if self._environ.get(variable):
-                keys[key] = self._environ[variable]
-                origins[key] = variable
-        self._endpoint(keys, origins)
-        return keys, origins
+            if value := self._from_environ(variable):
+                values[key] = value
+        self._resolve_endpoint(values)
+        return values
+
+    def _from_environ(self, *variables: str) -> Value | None:
+        """The value of the first of these variables that is set."""
+        return next((Value(self._environ[name], name) for name in variables if self._environ.get(name)), None)
 
     def _variables(self, target: bool) -> Iterable[tuple[str, str]]:
         yield "AWS_MFA_SERIAL", "mfa_serial"
@@ -191,59 +195,56 @@ class Profiles:
             yield "AWS_SESSION_TAGS", "session_tags"
             yield "AWS_TRANSITIVE_TAGS", "transitive_session_tags"
 
-    def _endpoint(self, keys: dict[str, str], origins: dict[str, str]) -> None:
+    def _resolve_endpoint(self, values: dict[str, Value]) -> None:
         """Resolve the STS endpoint in the order of the AWS SDKs, with the region of the profile, else the environment.
 
         The environment does not win as in the AWS CLI: a session is valid in every region of its partition, so twelve
         shells with twelve regions can share one.
         """
-        if "region" not in keys:
-            for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-                if self._environ.get(variable):
-                    keys["region"], origins["region"] = self._environ[variable], variable
-                    break
-        ignore = self._environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or keys.get("ignore_configured_endpoint_urls")
-        if (ignore or "").lower() == "true":
-            keys.pop("endpoint_url", None)
+        if "region" not in values and (region := self._from_environ("AWS_REGION", "AWS_DEFAULT_REGION")):
+            values["region"] = region
+        ignore = self._from_environ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or values.get(
+            "ignore_configured_endpoint_urls"
+        )
+        if ignore and ignore.text.lower() == "true":
+            values.pop("endpoint_url", None)
             return
-        for variable in ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
-            if self._environ.get(variable):
-                keys["endpoint_url"], origins["endpoint_url"] = self._environ[variable], variable
-                return
-        if "services" not in keys:
+        if url := self._from_environ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
+            values["endpoint_url"] = url
             return
-        services = self.config.services.get(keys["services"])
+        if "services" not in values:
+            return
+        name, origin = values["services"].text, values["services"].origin
+        services = self.config.services.get(name)
         if not services:  # AWS's public endpoint would be asked instead of the one that was meant
             raise ConfigError(
-                f"services = {keys['services']} ({origins['services']}): there is no [services {keys['services']}] with"
-                f" a service in it in {self.config.config_file}",
+                f"services = {name} ({origin}): there is no [services {name}] with a service in it in"
+                f" {self.config.config_file}",
                 hint="add that section, or remove the line",
             )
-        if services.get("sts", {}).get("endpoint_url"):
-            keys["endpoint_url"] = services["sts"]["endpoint_url"]
-            origins["endpoint_url"] = f"[services {keys['services']}]"
+        if endpoint := services.get("sts", {}).get("endpoint_url"):
+            values["endpoint_url"] = Value(endpoint, f"[services {name}]")
 
-    def _source_profile(
-        self, name: str, section: Section | None, keys: Mapping[str, str], origins: Mapping[str, str]
-    ) -> str | None:
+    def _source_profile(self, name: str, section: Section | None, values: Mapping[str, Value]) -> str | None:
         """The source profile of a profile. It needs no section: it may be the name of a stored key."""
-        source, process = keys.get("source_profile"), keys.get("credential_process")
+        given, process = values.get("source_profile"), values.get("credential_process")
+        source = given.text if given and given.text != name else None
         if process is None or _assumes_a_role(name, section):
-            return source if source != name else None
-        asked = own_profile(process, name)
+            return source
+        asked = own_profile(process.text, name)
         if asked is None:
             raise ConfigError(
-                f"profile {name!r} needs credential_process ({origins['credential_process']}), which awsv does"
-                " not run yet",
+                f"profile {name!r} needs credential_process ({process.origin}), which awsv does not run yet",
                 hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove the key",
             )
         if asked == name:
-            return source if source != name else None
+            return source
         for key in ("role_arn", "source_profile"):
-            if key in keys and keys[key] != asked and origins[key] != "AWS_ROLE_ARN":
+            value = values.get(key)
+            if value and value.text != asked and value.origin != "AWS_ROLE_ARN":
                 raise ConfigError(
-                    f"profile {name!r} has credential_process ({origins['credential_process']}), which requests"
-                    f" {asked!r}, and {key} ({origins[key]}), which names another profile or role",
+                    f"profile {name!r} has credential_process ({process.origin}), which requests"
+                    f" {asked!r}, and {key} ({value.origin}), which names another profile or role",
                     hint="remove one of the two",
                 )
         return asked

@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,7 +105,9 @@ class SingleFlight:
         files.sweep_temporary(self._folder)
         for path in self._folder.iterdir():
             if files.is_older(path, _UNUSED):
-                with suppress(OSError), _out_of_use(path):
+                # A lock that is held stays: its TimeoutError is an OSError. A process that waits for a lock checks that
+                # the file is still in its place.
+                with suppress(OSError), files.held(path, timeout=0) if path.suffix == ".lock" else nullcontext():
                     path.unlink()
 
     def _wait(self, flight: Flight, lock: ExitStack, lookup: Callable[[], T | None]) -> T | None:
@@ -272,14 +274,6 @@ class Flight:
         }
         record = json.dumps(fields)
         _write(self._failed, {"record": record, "code": self._code(record)})
-
-
-def _out_of_use(path: Path) -> AbstractContextManager[object]:
-    """Around the removal of a file. A process that waits for a lock checks that the file is still in its place.
-
-    :raises TimeoutError: the file is a lock, and held.
-    """
-    return files.held(path, timeout=0) if path.suffix == ".lock" else nullcontext()
 
 
 def _same(code: str, expected: str) -> bool:

@@ -235,29 +235,26 @@ class SealedBackend(StorageBackend, SlotKeeper):
             raise StorageCorrupt(f"{self._where} does not keep its slot table")
         return self._unlock(stored.value)  # another process was first, so its table counts
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> contextlib.AbstractContextManager[object]:
         """Keep other processes of this user on this machine from writing a slot table, of any store.
 
         :raises StorageUnavailable: others do so for longer than :data:`_PATIENCE`.
         """
         if self._versions:  # the backend decides, for every machine
-            yield
-            return
+            return contextlib.nullcontext()
         folder = self._ctx.state_dir
-        with contextlib.ExitStack() as held:
-            try:
-                held.enter_context(files.held(folder / "slots.lock", timeout=_PATIENCE, check=self._ctx.check))
-            except TimeoutError:
-                raise StorageUnavailable(
-                    f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
-                    hint="let them finish, or end them; then repeat the command",
-                ) from None
-            except OSError as error:  # no worse than a second machine, so not a reason to refuse
-                self._ctx.notify(
-                    f"{folder} cannot be locked ({error}): let one process at a time change the slots of {self._where}"
-                )
-            yield
+        try:
+            return files.held(folder / "slots.lock", timeout=_PATIENCE, check=self._ctx.check)
+        except TimeoutError:
+            raise StorageUnavailable(
+                f"other processes have been making a store or changing its slots for more than {_PATIENCE:.0f} s",
+                hint="let them finish, or end them; then repeat the command",
+            ) from None
+        except OSError as error:  # no worse than a second machine, so not a reason to refuse
+            self._ctx.notify(
+                f"{folder} cannot be locked ({error}): let one process at a time change the slots of {self._where}"
+            )
+            return contextlib.nullcontext()
 
     def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:
         """Identity and DEK of a table, which is authenticated; ``dek`` is the data key that the caller has, if any."""

@@ -40,8 +40,7 @@ from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 
 if TYPE_CHECKING:
-    from vault_core.plugins.context import HostContext
-    from vault_core.plugins.host import Host
+    from vault_core.plugins.host import Host, HostContext
     from vault_core.vlt import SlotTable
 
 CREDENTIALS = "credentials/"

@@ -16,8 +16,7 @@ from vault_core.plugins.inspect import describe
 from vault_core.plugins.spec_problems import problems
 
 if TYPE_CHECKING:
-    from vault_core.plugins.context import HostContext
-    from vault_core.plugins.host import Host
+    from vault_core.plugins.host import Host, HostContext
 
 
 def main(job: Mapping[str, Any]) -> None:
@@ -43,23 +42,17 @@ def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
     settings = Settings(flags=flags)
     host = Host(settings, Plugins(settings.load_plugins), asking=Asking(allowed=False))
     try:
-        spec: Any = host.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        spec: Any = host.plugins.load(kind, name)
         if wrong := "; ".join(problems(spec)):
             return _broken(wrong)
+        context = reason = None
         if kind == "command":
             from vault_core.plugins.command_target import import_command
 
             import_command(host.plugins, name)
-            return {"state": "ok", "reason": None, "hint": None, **describe(name, spec, None)}
-    except VaultError as error:
-        return _broken(error.message, error.hint)
-    return _on_this_machine(host, kind, name, spec)
-
-
-def _on_this_machine(host: Host, kind: str, name: str, spec: Any) -> dict[str, Any]:
-    try:
-        context = _context(host, kind, name, spec)
-        reason = said(host.plugins, kind, spec, "unavailable", context)
+        else:
+            context = _context(host, kind, name, spec)
+            reason = said(host.plugins, kind, spec, "unavailable", context)
         offers = describe(name, spec, context)
     except VaultError as error:
         if error.exit_code in (VaultError.exit_code, PluginError.exit_code):  # not a failure that a contract allows

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core.errors import PluginNotFound
 from vault_core.plugins.discovery import AvailablePlugin, normalise
 from vault_core.plugins.install_hint import OURS
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import LOAD_PLUGINS, Settings
-
-if TYPE_CHECKING:
-    from vault_core.plugins.check.parent import CheckResult
 
 LOADABLE = ("selected", "installed")
 UNUSABLE = ("conflict", "reserved", "unusable name", "other API version")
@@ -61,7 +58,9 @@ def entries(plugins: Plugins, settings: Settings, reserved: Collection[str]) -> 
     """
     offers = plugins.offers()
     count = Counter((offer.kind, offer.name) for offer in offers if offer.usable)
-    selected = _selected(settings)
+    selected = settings.named_plugins()
+    if not any(kind == "session" for kind, _ in selected):
+        selected.add(("session", "sts"))
 
     def state(offer: AvailablePlugin) -> tuple[str, str | None]:
         if not offer.nameable:
@@ -84,15 +83,6 @@ def entries(plugins: Plugins, settings: Settings, reserved: Collection[str]) -> 
         PluginEntry(kind, name, OURS.get((kind, name)), None, "missing", plugins.hint(kind, name))
         for kind, name in missing
     ]
-
-
-def _selected(settings: Settings) -> set[tuple[str, str]]:
-    return {
-        ("storage", settings.store(settings.value("backend").text).backend),
-        ("session", settings.value("session_provider").text or "sts"),
-        *(("passphrase", name) for name in settings.names("passphrase_source")),
-        *(("mfa", name) for name in settings.names("prompt")),
-    }
 
 
 def named(plugins: Plugins, name: str, listed: Sequence[PluginEntry]) -> list[PluginEntry]:
@@ -120,13 +110,7 @@ def examine(plugins: Plugins, settings: Settings, listed: Sequence[PluginEntry])
     loadable = {(entry.kind, entry.name) for entry in listed if entry.state in LOADABLE}
     usable = [offer for offer in plugins.offers() if offer.usable]
     offers = [offer for offer in usable if (offer.kind, offer.name) in loadable]
-    results = check(offers, flags=settings.flags, environ=settings.environ, installed=[offer.name for offer in usable])
-    by_plugin = {(offer.kind, offer.name): result for offer, result in zip(offers, results, strict=True)}
-    return [_checked(entry, by_plugin.get((entry.kind, entry.name))) for entry in listed]
-
-
-def _checked(entry: PluginEntry, result: CheckResult | None) -> CheckedPlugin:
-    if result is None:
-        return CheckedPlugin(**asdict(entry), hint=None, offers={}, said=None)
-    facts = {**asdict(entry), "state": result.state, "reason": result.reason}
-    return CheckedPlugin(**facts, hint=result.hint, offers=result.offers, said=result.said)
+    names = [offer.name for offer in usable]
+    results = check(offers, flags=settings.flags, environ=settings.environ, installed=names)
+    not_loaded: dict[str, Any] = {"hint": None, "offers": {}, "said": None}
+    return [CheckedPlugin(**{**asdict(entry), **results.get((entry.kind, entry.name), not_loaded)}) for entry in listed]

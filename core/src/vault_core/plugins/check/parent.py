@@ -7,19 +7,16 @@ all processes that it started.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
-from threading import Thread
-from typing import IO, Any
+from threading import Event
+from typing import Any
 
 from vault_core import output
 from vault_core.plugins.discovery import AvailablePlugin
+from vault_core.plugins.running import POLL, Exchange
 from vault_core.plugins.variables import for_examination
 
 LIMIT = 10.0
@@ -35,114 +32,58 @@ PROGRAM = (
 """Run with ``-I``: nothing is imported before the import path is set."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """The result of checking one plugin.
-
-    :param state: ``ok``, ``unavailable`` (it works, but not here or not with these settings) or ``broken``.
-    :param reason: why it is not ``ok``.
-    :param hint: what helps.
-    :param offers: what :func:`~vault_core.plugins.inspect.describe` found; empty where it could not be loaded.
-    :param said: the first line that the plugin printed.
-    """
-
-    state: str
-    reason: str | None
-    hint: str | None
-    offers: Mapping[str, Any]
-    said: str | None
-
-
 def check(
     offers: Sequence[AvailablePlugin],
     *,
     flags: Mapping[str, str],
     environ: Mapping[str, str],
     installed: Iterable[str] = (),
-) -> list[CheckResult]:
-    """The result for each plugin, in their order.
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The result for each plugin, by kind and name: the fields ``state``, ``reason``, ``hint``, ``offers`` and ``said``
+    of :class:`~vault_core.plugins.check.listing.CheckedPlugin`.
 
     :param flags: of this run, as of :class:`~vault_core.settings.Settings`.
     :param environ: the environment; a child gets only variables that cannot hold a secret of another plugin.
     :param installed: the names of all plugins.
     """
-    children = [_Child(offer, flags, environ, installed) for offer in offers]
+    interrupted = Event()
+
+    def examine(offer: AvailablePlugin) -> dict[str, Any]:
+        job = {"path": sys.path, "kind": offer.kind, "name": offer.name, "flags": dict(flags)}
+        return _examine(job, for_examination(environ, offer.name, installed), interrupted)
+
     with ThreadPoolExecutor(PARALLEL) as pool:
         try:
-            return list(pool.map(_Child.result, children))
+            return {
+                (offer.kind, offer.name): result
+                for offer, result in zip(offers, pool.map(examine, offers), strict=True)
+            }
         except BaseException:
+            interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            for child in children:
-                child.kill()
             raise
 
 
-class _Child:
-    """One plugin's process."""
-
-    def __init__(
-        self, offer: AvailablePlugin, flags: Mapping[str, str], environ: Mapping[str, str], installed: Iterable[str]
-    ) -> None:
-        self._job = {"path": sys.path, "kind": offer.kind, "name": offer.name, "flags": dict(flags)}
-        self._environ = for_examination(environ, offer.name, installed)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def result(self) -> CheckResult:
-        pipe = subprocess.PIPE
-        argv = [sys.executable, "-I", "-c", PROGRAM]
-        self._process = subprocess.Popen(
-            argv, env=self._environ, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
-        assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101, PT018 - they are pipes
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(self._job).encode())
-            self._process.stdin.close()
-        report, printed = _Reader(self._process.stdout), _Reader(self._process.stderr)
-        report.join(LIMIT)
-        late = report.is_alive()
-        self.kill()  # before wait(), while the id still belongs to it
-        code = self._process.wait()
-        printed.join(1)
-        return _result(bytes(report.data), code, _first_line(printed.data), late=late)
-
-    def kill(self) -> None:
-        """End the process and all processes that it started."""
-        if self._process and self._process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-
-class _Reader(Thread):
-    """Reads a pipe to its end, so that no writer blocks, and keeps the beginning."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(daemon=True)
-        self._file = file
-        self.data = bytearray()
-        self.start()
-
-    def run(self) -> None:
-        with self._file:
-            while part := os.read(self._file.fileno(), OUTPUT_LIMIT):
-                self.data += part[: OUTPUT_LIMIT - len(self.data)]
-
-
-def _result(report: bytes, code: int, printed: str | None, *, late: bool) -> CheckResult:
-    """The child's own report, or what it means that there is none."""
+def _examine(job: Mapping[str, Any], environ: Mapping[str, str], interrupted: Event) -> dict[str, Any]:
+    ends = time.monotonic() + LIMIT
+    argv = [sys.executable, "-I", "-c", PROGRAM]
+    with Exchange(argv, environ, json.dumps(job).encode(), keep=OUTPUT_LIMIT) as child:
+        while not (ended := child.finished(POLL)) and time.monotonic() < ends and not interrupted.is_set():
+            pass
+    found: dict[str, Any] = {"hint": None, "offers": {}, "said": _first_line(child.stderr)}
     try:
-        fields = json.loads(report)
+        report = json.loads(child.stdout)
     except ValueError:
-        fields = None
-    if isinstance(fields, dict):
-        state, reason, hint = (fields.pop(name) for name in ("state", "reason", "hint"))
-        return CheckResult(state, reason, hint, fields, printed)
-    if late:
+        report = None
+    if isinstance(report, dict):
+        return found | {name: report.pop(name) for name in ("state", "reason", "hint")} | {"offers": report}
+    if not ended:
         reason = f"it did not load and answer within {LIMIT:g} seconds"
-    elif code < 0:
-        reason = f"it ended its process by signal {-code}"
+    elif child.returncode < 0:
+        reason = f"it ended its process by signal {-child.returncode}"
     else:
-        reason = f"it ended its process with exit code {code}"
-    return CheckResult("broken", reason, None, {}, printed)
+        reason = f"it ended its process with exit code {child.returncode}"
+    return found | {"state": "broken", "reason": reason}
 
 
 def _first_line(printed: bytearray) -> str | None:

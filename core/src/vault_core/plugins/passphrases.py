@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from vault_core import files
 from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
+from vault_core.plugins.boundary import open_source
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED
 
 if TYPE_CHECKING:
+    from vault_core.api import Context
     from vault_core.asking import Prompts
+    from vault_core.plugins.loader import Plugins
     from vault_core.settings import Settings
 
 Derive = Callable[[Secret], Secret]
@@ -27,31 +30,26 @@ _DERIVE_WAIT = 30.0
 """Seconds to wait for the derivation of another process."""
 
 
-class Sources(Protocol):
-    """The installed passphrase sources, opened for one store."""
-
-    def load(self, name: str) -> PassphraseSourceSpec:
-        """:raises PluginError: it cannot be loaded."""
-
-    def check(self, spec: PassphraseSourceSpec) -> None:
-        """:raises ConfigError: an option of the source makes no sense."""
-
-    def open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
-        """:raises SourceUnavailable: the source cannot answer now."""
-
-
 class Passphrases:
     """The chain of passphrase sources of one store.
 
     :param store: its name.
+    :param context: makes the context of a source; raises :class:`ConfigError` if an option of it makes no sense.
     :param notice: receives one line for the user.
     """
 
     def __init__(
-        self, store: str, sources: Sources, settings: Settings, prompts: Prompts, notice: Callable[[str], None]
+        self,
+        store: str,
+        plugins: Plugins,
+        context: Callable[[PassphraseSourceSpec], Context],
+        settings: Settings,
+        prompts: Prompts,
+        notice: Callable[[str], None],
     ) -> None:
         self._store = store
-        self._sources = sources
+        self._plugins = plugins
+        self._context = context
         self._settings = settings
         self._prompts = prompts
         self._notice = notice
@@ -73,7 +71,7 @@ class Passphrases:
         :param source: the source that delivers the passphrase instead: a factor of a composite slot.
         :raises PassphraseError: no passphrase was chosen.
         """
-        names = [name for name in configured if source or self._sources.load(name).interactive]
+        names = [name for name in configured if source or self._load(name).interactive]
         if not names:
             raise NoSecret(
                 f"no source asks for a new passphrase: sources are {', '.join(configured)}",
@@ -98,15 +96,15 @@ class Passphrases:
         failures: list[str] = []  # of sources that could not answer: shown once, before a question or at the end
         try:
             for position, name in enumerate(names):
-                spec = self._sources.load(name)
+                spec = self._load(name)
                 if spec.remote and self._prompts.asking.offline:
-                    self._sources.check(spec)  # reports wrong options all the same
+                    self._context(spec)  # reports wrong options all the same
                     tried.append(f"{name} (not asked: it needs the network)")
                     continue
                 if spec.interactive and request.may_ask:
                     self._show(failures)
                 try:
-                    key = self._try(spec, self._sources.open(spec), request, derive, tried)
+                    key = self._try(spec, self._open(spec), request, derive, tried)
                 except SourceUnavailable as error:
                     tried.append(f"{name} ({error.message})")
                     if only:
@@ -170,14 +168,20 @@ class Passphrases:
             deadline=self._prompts.deadline(),
         )
 
+    def _load(self, name: str) -> PassphraseSourceSpec:
+        return self._plugins.load("passphrase", name)
+
+    def _open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
+        return open_source(self._plugins, spec, self._context(spec))
+
     def _writable(self, name: str) -> PassphraseSource:
-        spec = self._sources.load(name)
+        spec = self._load(name)
         if not spec.writable:
             raise PassphraseError(
                 f"passphrase source {name!r} cannot keep a key",
                 hint="name a source that keeps keys, as a keychain does",
             )
-        return self._sources.open(spec)
+        return self._open(spec)
 
     def _will_ask(self, names: Sequence[str], wrong: WrongSecret) -> bool:
         """Whether one of these sources will ask the user. They are loaded only now.
@@ -185,7 +189,7 @@ class Passphrases:
         :raises WrongSecret: one of them does not load: the wrong secret is the first error to report.
         """
         try:
-            return self._prompts.cannot_ask() is None and any(self._sources.load(name).interactive for name in names)
+            return self._prompts.cannot_ask() is None and any(self._load(name).interactive for name in names)
         except PluginError as error:
             raise WrongSecret(wrong.message, hint=f"correct it; no other source was asked: {error.message}") from None
 
@@ -207,7 +211,7 @@ class Passphrases:
     def _remedy(self, names: Sequence[str]) -> str:
         """What would give one of these sources a secret."""
         remedies = []
-        if any(self._sources.load(name).interactive for name in names):
+        if any(self._load(name).interactive for name in names):
             remedies.append("run it in a terminal")
         if "env" in names:
             remedies.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', self._store.upper())}_PASSPHRASE_FILE")
@@ -217,10 +221,9 @@ class Passphrases:
     def _missing(self, tried: list[str]) -> str:
         return f"no secret for store {self._store!r} from its source {', '.join(tried)}"
 
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
+    def _one_at_a_time(self) -> AbstractContextManager[object]:
         """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
-        with ExitStack() as lock:
-            with suppress(OSError):  # also TimeoutError: without the lock it is slower, but correct
-                lock.enter_context(files.held(self._settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT))
-            yield
+        try:
+            return files.held(self._settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT)
+        except OSError:  # also TimeoutError: without the lock it is slower, but correct
+            return nullcontext()
