@@ -124,9 +124,9 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
       awsv import credentials-file --check
     """
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.importing.copy import import_scan
     from vault_core.importing.credentials_file import scan
     from vault_core.importing.identify import identify
-    from vault_core.importing.report import import_scan
 
     path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
     app = app.about(f"importing keys from {path}")

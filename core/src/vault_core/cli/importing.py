@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.key_slots import offer_recovery
+from vault_core.cli.render import to_json
 from vault_core.cli.text import counted, difference, reasons
 from vault_core.errors import PartlyDone
-from vault_core.importing.copy import State
-from vault_core.importing.report import ImportReport, import_scan
+from vault_core.importing.copy import ImportReport, State, import_scan
 from vault_core.importing.vaults import Vaults
 from vault_core.keyslots.manage import lacks_store
 from vault_core.sessions.profiles import Profiles, SessionOptions
 
 if TYPE_CHECKING:
     from vault_core.api import ImportScan
+    from vault_core.importing.copy import ImportedKey
     from vault_core.importing.identify import KeyCheck
-    from vault_core.importing.report import ImportedKey
 
 
 def vaults_of(app: App) -> Vaults:
@@ -58,7 +58,7 @@ def show(app: App, report: ImportReport, *, as_json: bool) -> PartlyDone | None:
     :returns: the failure to raise at the end, if some keys were not stored.
     """
     if as_json:
-        app.write_json(report.to_json())
+        app.write_json(to_json(report))
     else:
         _write_table(app, report)
     arrived, places = len(report.arrived), ", ".join(report.places)
@@ -101,7 +101,7 @@ def _write_table(app: App, report: ImportReport) -> None:
 
 
 def _result(key: ImportedKey) -> str:
-    return f"{key.state.value}: {key.reason}" if key.reason else key.state.value
+    return f"{key.state.text}: {key.reason}" if key.reason else key.state.text
 
 
 def _owner(check: KeyCheck | None) -> str:

@@ -223,6 +223,11 @@ class Vault(SlotKeeper):
         credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
         return StoredKey(credentials, item.version, shared, item.written_by)
 
+    def holds(self, name: str, key: Credentials) -> bool:
+        """Whether this key, the user's own or a shared one, is stored under a name."""
+        stored = self.get(name)
+        return stored is not None and stored.credentials == key
+
     def put(self, name: str, key: Credentials, *, expect: Expect = ANY, shared: bool = False) -> None:
         """Store a key under a name.
 
