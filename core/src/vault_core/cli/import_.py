@@ -12,67 +12,22 @@ import click
 
 from vault_core import output
 from vault_core.cli.app import App
-from vault_core.cli.commands import IMPORTER, importers
+from vault_core.cli.commands import IMPORTER, CommandGroup
 from vault_core.cli.importing import offer_recovery_keys, show, vaults_of
 from vault_core.cli.options import global_options, subcommand
 from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
-from vault_core.plugins.install_hint import OURS
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from vault_core.importing.credentials_file import Removal
     from vault_core.importing.remove import PlainFile
 
 
-class Importers(click.Group):
-    """The commands of ``awsv import``; those of plugins are listed by metadata and imported when they are run."""
+class Importers(CommandGroup):
+    """The commands of ``awsv import``."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*self.commands, *importers(ctx.ensure_object(App))})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        app = ctx.find_object(App)
-        if cmd_name in self.commands or not app or cmd_name not in importers(app):
-            return super().get_command(ctx, cmd_name)
-        from vault_core.cli.plugin_commands import load  # not needed by the core's own commands
-
-        return load(app, IMPORTER + cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        app, name = ctx.ensure_object(App), IMPORTER + args[0]
-        if ("command", name) in OURS:
-            app.plugins.load("command", name)  # if it is missing, the error says how to install it
-        word, command, rest = super().resolve_command(ctx, args)
-        if command is not None and word not in self.commands:
-            from vault_core.cli.plugin_commands import PluginCommand
-
-            command = PluginCommand(app, name, command)
-        return word, command, rest
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(self._own())
-        if others := self._others(ctx):
-            with formatter.section("Importers of plugins"):
-                formatter.write_dl(others)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        lines = sorted([*self._own(), *self._others(ctx)])
-        items = [CompletionItem(name, help=line) for name, line in lines if name.startswith(incomplete)]
-        return items + click.Command.shell_complete(self, ctx, incomplete)
-
-    def _own(self) -> list[tuple[str, str]]:
-        return [(name, command.get_short_help_str(80)) for name, command in sorted(self.commands.items())]
-
-    def _others(self, ctx: click.Context) -> list[tuple[str, str]]:
-        found = importers(ctx.ensure_object(App)).items()
-        return sorted((name, f"from {owner}") for name, owner in found if name not in self.commands)
+    prefix = IMPORTER
+    plugin_title = "Importers of plugins"
 
 
 @click.group("import", cls=Importers, invoke_without_command=True)
