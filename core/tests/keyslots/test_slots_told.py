@@ -8,8 +8,8 @@ import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
 from vault_core.keyslots import hints, replay
-from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 from vault_core.keyslots.rekey import forget_kept
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.vlt.kdf import Argon2id, cost
 from vault_core.vlt.recovery import same_group
 from vault_core.vlt.slot import Slot
@@ -44,12 +44,12 @@ def argon2(memory, passes):
 @pytest.mark.parametrize("able", [True, False])
 def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(tmp_path, kdf, weak, able):
     ctx = FakeContext(tmp_path, store="team")
-    upgrade = KdfUpgrade(ctx, "it", cost=TODAY, able=able)
-    upgrade.opened(STORE, slot(kdf=kdf), Secret("p"))
-    assert upgrade.pending is (weak and able)
+    slots = StoreKeySlots(ctx, "it", cost=TODAY, upgrades=able)
+    slots.note_opened(STORE, slot(kdf=kdf), Secret("p"))
+    assert slots.upgrade_pending is (weak and able)
     assert [("passwd --backend team" in note, "next write" in note) for note in ctx.notes] == [(not able, able)] * weak
-    upgrade.forget()
-    assert not upgrade.pending
+    slots.forget()
+    assert not slots.upgrade_pending
 
 
 def test_what_derivations_cost():

@@ -17,10 +17,10 @@ from vault_core.errors import (
     UsageError,
     VaultError,
 )
-from vault_core.keyslots import new_slot, rekey, unlock
+from vault_core.keyslots import new_slot, rekey
 from vault_core.keyslots.hints import missing_store
-from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 from vault_core.keyslots.new_slot import DEFAULT_COST, Choose, lock_name
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 from vault_core.vlt.derive import slot_key
@@ -96,9 +96,8 @@ class KeySlots:
         return self.place or self.where
 
     @cached_property
-    def kdf_upgrade(self) -> KdfUpgrade:
-        """Of the passphrase slot that opens the store, if its key derivation costs less than that of a new slot."""
-        return KdfUpgrade(self.context, self.file)
+    def _store_slots(self) -> StoreKeySlots:
+        return StoreKeySlots(self.context, self.file)
 
     def table(self) -> SlotTable:
         """The slots as they are now.
@@ -112,7 +111,7 @@ class KeySlots:
 
     def open(self) -> Secret:
         """The data key, by any slot but a recovery key."""
-        return unlock.open_table(self.context, self.table(), self.file, self.kdf_upgrade)
+        return self._store_slots.open(self.table())
 
     def list(self) -> SlotList:
         """The slots as they are now, without secrets. Never prompts."""
@@ -124,12 +123,12 @@ class KeySlots:
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store, and forget the derived keys of slots that are gone."""
         changed = b""
-        self.kdf_upgrade.prepare()
+        self._store_slots.prepare_upgrade()
 
         def recorded(table: SlotTable, key: Secret) -> SlotTable:
             nonlocal changed
             changed = table.store
-            return self.kdf_upgrade.applied(change(table, key), key)
+            return self._store_slots.upgraded(change(table, key), key)
 
         self.keeper.change_slots(recorded, dek=dek)
         self.forget_keys(f"{changed.hex()}/")
