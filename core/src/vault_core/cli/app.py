@@ -29,14 +29,11 @@ from vault_core.settings import Settings
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
-    from vault_core.awsconfig.shared import AwsConfig
     from vault_core.importing.record import ImportRecords
-    from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import IssuedCredentials
-    from vault_core.sessions.generations import Generations
     from vault_core.sessions.plan import Plan, Planner
-    from vault_core.sessions.profiles import Profiles, SessionOptions
-    from vault_core.storage.vault import Store, Vault
+    from vault_core.sessions.profiles import SessionOptions
+    from vault_core.storage.vault import Vault
 
 MACHINE_QUESTION_LIMIT = 45.0
 """Seconds that the user has for an answer when a program waits for our output: SDKs and editors stop after a minute."""
@@ -106,26 +103,6 @@ class App:
         """Close what plugins hold open: at the end, and before this process becomes another program."""
         self._client.close()
 
-    @property
-    def aws_config(self) -> AwsConfig:
-        """See :attr:`Client.aws_config`."""
-        return self.client.aws_config
-
-    @property
-    def profiles(self) -> Profiles:
-        """See :attr:`Client.resolver`."""
-        return self.client.resolver
-
-    @property
-    def cache(self) -> Cache:
-        """See :attr:`Client.cache`."""
-        return self._client.cache
-
-    @property
-    def generations(self) -> Generations:
-        """See :attr:`Client.generations`."""
-        return self._client.generations
-
     def planner(self, options: SessionOptions) -> Planner:
         """See :meth:`Client.planner`."""
         return self.client.planner(options, asking=self.asking)
@@ -136,11 +113,7 @@ class App:
 
     def changing_key(self, vault: Vault, name: str) -> AbstractContextManager[list[int]]:
         """See :meth:`KeyChanges.changing_key`."""
-        return self._client.key_changes.changing_key(vault, name)
-
-    def changing_store(self, store: Store) -> AbstractContextManager[None]:
-        """See :meth:`KeyChanges.changing_store`."""
-        return self._client.key_changes.changing_store(store)
+        return self.client.key_changes.changing_key(vault, name)
 
     def session(self, profile: str, options: SessionOptions, *, machine: bool) -> tuple[Plan, IssuedCredentials]:
         """See :meth:`Client.session`.

@@ -63,7 +63,7 @@ def credential_process(
     config = AwsConfig.parse(raw, plain, path, credentials)
     copied = app.copied(plain)
     looking = app.looking()
-    check = Servable(looking.host, app.profiles, looking.planner(SessionOptions()), config, every=every)
+    check = Servable(looking.host, app.client.resolver, looking.planner(SessionOptions()), config, every=every)
     if not every:
         names = list(dict.fromkeys(profiles))
     elif undo:

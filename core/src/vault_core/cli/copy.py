@@ -101,7 +101,7 @@ def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
         if key is None:
             raise StorageError(
                 f"no key is stored for profile {name!r} in store {vault.store.name!r} ({vault.store.place})",
-                hint=app.profiles.suggestions(name, vault.names()),
+                hint=app.client.resolver.suggestions(name, vault.names()),
             )
         found.keys[name] = key.credentials
     return found

@@ -42,7 +42,7 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
     """
     app = app.looking()
     plan = app.planner(SessionOptions(duration, no_session, region)).plan(profile)
-    explanation = explain(app.host, app.cache, plan)
+    explanation = explain(app.host, app.client.cache, plan)
     if as_json:
         app.write_json(to_json(explanation))
         return

@@ -89,7 +89,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     if not raw:
         raise ConfigError(f"{path} does not exist or is empty", hint="set AWS_SHARED_CREDENTIALS_FILE to another file")
     found = scan(AwsConfig.parse(app.host.read(config_file), raw, config_file, path))
-    checks = identify(app.host, app.profiles, found.keys) if check else None
+    checks = identify(app.host, app.client.resolver, found.keys) if check else None
     vaults = vaults_of(app)
     report = import_scan(found, vaults, app.changing_key, checks, overwrite=overwrite, dry_run=dry_run)
     if not dry_run:

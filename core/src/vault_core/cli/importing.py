@@ -126,7 +126,7 @@ def _replace_lines(
 
     def availability(after: bytes) -> Available:
         profiles = Profiles(AwsConfig.parse(after, plain, path, credentials), app.settings.environ)
-        return Available(Planner(app.host, profiles, app.generations, SessionOptions()), vaults, report)
+        return Available(Planner(app.host, profiles, app.client.generations, SessionOptions()), vaults, report)
 
     changes = propose(raw, path, app.launcher, profile_of, availability)
     for place, why in changes.kept.items():

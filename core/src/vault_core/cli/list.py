@@ -51,10 +51,10 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     if only and as_json:
         raise UsageError("--json lists everything", hint=f"omit --{only} or --json")
     app.sweep_aws_files()
-    configured = app.aws_config.names()
+    configured = app.client.aws_config.names()
     if only == "profiles":
         return _write_lines(app, configured)
-    sessions = list(app.cache.sessions())
+    sessions = list(app.client.cache.sessions())
     if only == "sessions":
         return _write_lines(app, [label(live(session)) for session in sessions])
     unlock = unlock or only is not None

@@ -111,7 +111,7 @@ class Commands(CommandContext):
         return self._store(plugin).context
 
     def changing_store(self, plugin: str) -> AbstractContextManager[None]:
-        return self._app.changing_store(self._store(plugin))
+        return self._app.client.key_changes.changing_store(self._store(plugin))
 
     def _store(self, plugin: str) -> Store:
         from vault_core.storage.vault import Store
