@@ -286,10 +286,10 @@ def test_a_program_waits_45_seconds_for_an_answer_and_a_person_as_long_as_they_s
 
 def test_what_was_copied_counts_only_while_the_file_is_the_same(tmp_path: Path) -> None:
     app = App(Settings({"HOME": str(tmp_path)}))
-    assert app.copied(b"[a]\n") == frozenset()
+    assert app.import_records.copied(app.settings.aws_credentials_file, b"[a]\n") == frozenset()
     app.import_records.write(app.settings.aws_credentials_file, b"[a]\n", ["a"])
-    assert app.copied(b"[a]\n") == {"a"}
-    assert app.copied(b"[a] \n") == frozenset()
+    assert app.import_records.copied(app.settings.aws_credentials_file, b"[a]\n") == {"a"}
+    assert app.import_records.copied(app.settings.aws_credentials_file, b"[a] \n") == frozenset()
 
 
 def test_the_launcher_is_the_program_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

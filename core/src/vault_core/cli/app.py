@@ -149,10 +149,6 @@ class App:
 
         return ImportRecords(self.settings.state_dir / "imports")
 
-    def copied(self, raw: bytes) -> frozenset[str]:
-        """The profiles whose key was copied from the credentials file, if it was not changed since."""
-        return self.import_records.copied(self.settings.aws_credentials_file, raw)
-
     @property
     def launcher(self) -> Path:
         """The absolute path of this program, for lines that other programs run."""
@@ -168,8 +164,13 @@ class App:
         stdout.write(f"{text}\n")
 
     def write_json(self, value: Any) -> None:
-        """Write data for a program to standard output, in ASCII without control characters."""
-        stdout.write_raw(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+        """Write data for a program to standard output, in ASCII without control characters.
+
+        :param value: as for :func:`vault_core.cli.render.to_json`.
+        """
+        from vault_core.cli.render import to_json
+
+        stdout.write_raw(json.dumps(to_json(value), indent=2, ensure_ascii=True) + "\n")
 
     def write_credentials(self, text: str) -> None:
         """Write credentials for a program as they are (:mod:`vault_core.sessions.formats` checks what is in them); a

@@ -13,7 +13,7 @@ import click
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.commands import IMPORTER, CommandGroup
-from vault_core.cli.importing import offer_recovery_keys, show, vaults_of
+from vault_core.cli.importing import offer_recovery_keys, show
 from vault_core.cli.options import global_options, subcommand
 from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
@@ -82,6 +82,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     from vault_core.importing.copy import import_scan
     from vault_core.importing.credentials_file import scan
     from vault_core.importing.identify import identify
+    from vault_core.importing.vaults import Vaults
 
     path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
     app = app.about(f"importing keys from {path}")
@@ -90,7 +91,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
         raise ConfigError(f"{path} does not exist or is empty", hint="set AWS_SHARED_CREDENTIALS_FILE to another file")
     found = scan(AwsConfig.parse(app.host.read(config_file), raw, config_file, path))
     checks = identify(app.host, app.client.resolver, found.keys) if check else None
-    vaults = vaults_of(app)
+    vaults = Vaults(app.vault)
     report = import_scan(found, vaults, app.changing_key, checks, overwrite=overwrite, dry_run=dry_run)
     if not dry_run:
         app.import_records.write(path, raw, [key.profile for key in report.arrived])
@@ -145,11 +146,13 @@ def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises StorageError: the file has changed since the copy.
     :raises PartlyDone: some plain keys are still in the file.
     """
+    from vault_core.importing.vaults import Vaults
+
     app = app.about(f"removing the plain keys of {app.settings.aws_credentials_file}")
     plain = _plain_file(app)
     raw = app.host.read(plain.path)
     plain.require_copied(raw)
-    vaults = vaults_of(app)
+    vaults = Vaults(app.vault)
     removal = plain.propose(raw, app.launcher, vaults)
     if not removal.removed:
         return _show_kept(app, removal, done=False)

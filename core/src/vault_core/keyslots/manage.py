@@ -10,13 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from vault_core.api import PassphraseSourceSpec, StoreContext
-from vault_core.errors import (
-    PassphraseError,
-    PluginError,
-    SourceUnavailable,
-    UsageError,
-    VaultError,
-)
+from vault_core.errors import PassphraseError, PluginError, SourceUnavailable, UsageError, VaultError
 from vault_core.keyslots import new_slot, rekey
 from vault_core.keyslots.hints import missing_store
 from vault_core.keyslots.new_slot import DEFAULT_COST, Choose, lock_name
@@ -75,7 +69,6 @@ class KeySlots:
     :param keeper: the open store.
     :param load_source: the spec of a passphrase source, by name; raises PluginError.
     :param forget_keys: forgets the derived keys of this process whose id begins with the text.
-    :param notice: shows one line to the user.
     :param place: where the store is, if that says more than its name.
     """
 
@@ -83,7 +76,6 @@ class KeySlots:
     keeper: SlotKeeper
     load_source: Callable[[str], PassphraseSourceSpec]
     forget_keys: Callable[[str], None]
-    notice: Callable[[str], None]
     place: str | None = None
 
     @property
@@ -208,7 +200,9 @@ class KeySlots:
         try:
             self.context.forget(slot.sources[0], lock_name(store, slot.id))
         except (PassphraseError, PluginError, SourceUnavailable) as error:
-            self.notice(f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}")
+            self.context.notify(
+                f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}"
+            )
 
     # -- what the sources of the slots need ----------------------------------------------------------------------------
 
@@ -238,7 +232,7 @@ class KeySlots:
             if not remote or (slot.type == "passphrase" and len(remote) < len(names)):
                 return
             needed.update(dict.fromkeys(remote))
-        self.notice(
+        self.context.notify(
             f"warning: {self.where} opens only with {' or '.join(needed)}: while that cannot be reached, it stays"
             " locked ('awsv recovery' makes a recovery key, which needs no network)"
         )
