@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
@@ -100,9 +98,13 @@ def test_only_key_slots_have_keys_that_are_forgotten(tmp_path):
     assert list(ctx.kept) == [("ssm", f"{STORE.hex()}/{table.slots[1].id}")]
 
 
-def test_what_one_source_said_is_not_repeated_for_another():
-    said = [("ssm", Secret("1")), (None, Secret("2")), (None, Secret("3"))]
-    again = replay._Replayer(SimpleNamespace(), said)
+def test_what_one_source_said_is_not_repeated_for_another(tmp_path):
+    ctx = FakeContext(tmp_path, passphrases=["2"], factors={"ssm": ["1"]})
+    recorder, again = replay.record_secrets(ctx)
+    for source in ("ssm", None):
+        recorder.unlock("k", lambda secret: secret, source=source)
+    ctx.passphrases = [Secret("3")]
+    recorder.unlock("k", lambda secret: secret)
     assert again.unlock("k", lambda secret: secret) == Secret("2")
     assert again.unlock("k", lambda secret: secret, source="ssm") == Secret("1")
 

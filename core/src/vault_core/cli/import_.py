@@ -6,21 +6,28 @@ A copy removes nothing. The importers of other stores are commands of plugins: `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from vault_core import output
+from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App
 from vault_core.cli.commands import IMPORTER, CommandGroup
 from vault_core.cli.importing import offer_recovery_keys, show
 from vault_core.cli.options import global_options, subcommand
 from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
-
-if TYPE_CHECKING:
-    from vault_core.importing.credentials_file import Removal
-    from vault_core.importing.remove import PlainFile
+from vault_core.importing.backups import Backups
+from vault_core.importing.copy import import_scan
+from vault_core.importing.credentials_file import (
+    NOT_STORED,
+    UNWIRED,
+    Removal,
+    commented_secrets,
+    deleted_lines,
+    scan,
+)
+from vault_core.importing.remove import PlainFile
+from vault_core.importing.vaults import Vaults
 
 
 class Importers(CommandGroup):
@@ -78,11 +85,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     Example:
       awsv import credentials-file --check
     """
-    from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.importing.copy import import_scan
-    from vault_core.importing.credentials_file import scan
-    from vault_core.importing.identify import identify
-    from vault_core.importing.vaults import Vaults
+    from vault_core.importing.identify import identify  # slow, and of use only with --check
 
     path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
     app = app.about(f"importing keys from {path}")
@@ -126,9 +129,6 @@ command.add_command(undo)
 
 
 def _plain_file(app: App) -> PlainFile:
-    from vault_core.importing.backups import Backups
-    from vault_core.importing.remove import PlainFile
-
     path = app.settings.aws_credentials_file
     return PlainFile(
         path=path,
@@ -146,8 +146,6 @@ def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     :raises StorageError: the file has changed since the copy.
     :raises PartlyDone: some plain keys are still in the file.
     """
-    from vault_core.importing.vaults import Vaults
-
     app = app.about(f"removing the plain keys of {app.settings.aws_credentials_file}")
     plain = _plain_file(app)
     raw = app.host.read(plain.path)
@@ -178,8 +176,6 @@ def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
 
 def _show_kept(app: App, removal: Removal, *, done: bool) -> None:
     """:raises PartlyDone: plain keys are still in the file."""
-    from vault_core.importing.credentials_file import NOT_STORED, UNWIRED
-
     if not removal.kept:
         if not done:
             app.note(f"{removal.path} contains no plain long-term keys")
@@ -198,8 +194,6 @@ def _show_kept(app: App, removal: Removal, *, done: bool) -> None:
 
 def _patch(app: App, removal: Removal, obstacle: str) -> ConfigError:
     """Print the change as a patch on standard output; the failure to raise, as the keys are still in the file."""
-    from vault_core.importing.credentials_file import deleted_lines
-
     app.write("\n".join(deleted_lines(removal)))
     return ConfigError(
         f"{obstacle}: it was not changed. The patch on standard output only deletes lines",
@@ -208,8 +202,6 @@ def _patch(app: App, removal: Removal, obstacle: str) -> ConfigError:
 
 
 def _warn_of_comments(app: App, removal: Removal) -> None:
-    from vault_core.importing.credentials_file import commented_secrets
-
     if lines := commented_secrets(removal.after, removal.path):
         listed = ", ".join(map(str, lines[:MAX_NAMED]))
         where = f"line{'' if len(lines) == 1 else 's'} {listed}"
