@@ -6,5 +6,6 @@ pytest_plugins = [
     "support.openbao",
     "support.root",
     "support.security",
+    "support.sts_identity",
     "vault_testkit.pytest_plugin",
 ]

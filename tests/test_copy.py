@@ -15,7 +15,6 @@ from vault_core.api import Credentials, Secret
 from vault_core.cli import copy
 from vault_core.cli.app import App
 from vault_core.errors import UsageError
-from vault_core.importing.copy import Outcome, State
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
@@ -201,7 +200,7 @@ def test_an_older_store_is_not_copied_at_a_terminal_without_input(pair: Pair) ->
     assert pair.home.awsv("remove", "-f", "--backend", "a", "default", env=ENV).returncode == 0
     (pair.folders["a"] / "store.vlt").write_bytes(old)
     child = pair.home.spawn(*COPY, "--no-input", env=ENV)
-    child.expect_exact("nobody would see that here")
+    child.expect_exact("no user would see this notice")
     child.wait()
     child.close()
     assert child.exitstatus == 4
@@ -238,9 +237,8 @@ def test_a_key_that_is_gone_in_both_stores_comes_back(pair: Pair) -> None:
     here, there = (Vault(app.host, Store.named(app.host, "a")) for _ in range(2))
     key = here.get("default")
     assert key is not None
-    outcomes = [Outcome(name, key.credentials, State.SAME) for name in ("default", "two words")]
     with pytest.raises(UsageError, match=r"are the same store: .* the key of profile 'default' was put back"):
-        copy._delete(app, here, there, outcomes)
+        copy._delete(app, here, there, dict.fromkeys(("default", "two words"), key.credentials))
     assert pair.read("a") == KEYS
 
 

@@ -118,7 +118,7 @@ def test_a_wrong_setting_of_the_cache_ends_a_change_before_it_is_done(app: App, 
     changed = []
     with pytest.raises(ConfigError, match=variable), wrong.changing_key(vault_of(app), "user"):
         changed.append("user")
-    with pytest.raises(ConfigError, match=variable), wrong.changing_store(vault_of(app).store):
+    with pytest.raises(ConfigError, match=variable), wrong.client.key_changes.changing_store(vault_of(app).store):
         changed.append("user")
     assert changed == []
 
@@ -134,7 +134,7 @@ def test_ctrl_c_during_a_change_says_that_either_key_may_be_there(app: App) -> N
 def test_a_generation_that_cannot_be_renewed_is_told(
     app: App, monkeypatch: pytest.MonkeyPatch, times: int, told: str
 ) -> None:
-    advance, calls, changed = app.generations.advance, [0], []
+    advance, calls, changed = app.client.generations.advance, [0], []
 
     def failing(*arguments: str) -> None:
         calls[0] += 1
@@ -142,7 +142,7 @@ def test_a_generation_that_cannot_be_renewed_is_told(
             raise OSError(28, "No space left on device")
         advance(*arguments)
 
-    monkeypatch.setattr(app.generations, "advance", failing)
+    monkeypatch.setattr(app.client.generations, "advance", failing)
     with pytest.raises(StorageError) as caught, app.changing_key(vault_of(app), "user"):
         changed.append("user")
     assert "cannot be written (No space left on device)" in caught.value.message
@@ -156,7 +156,7 @@ def test_a_changed_store_makes_every_session_of_its_keys_stale_before_the_change
     """Before, as the change may be done and its end never be seen; after, as a session may be made meanwhile."""
     seen = [machine.plan("user").last.cache_key]
     machine.get("user")
-    with suppress(RuntimeError), app.changing_store(vault_of(app).store):
+    with suppress(RuntimeError), app.client.key_changes.changing_store(vault_of(app).store):
         seen.append(machine.plan("user").last.cache_key)
         raise RuntimeError
     seen.append(machine.plan("user").last.cache_key)
@@ -286,10 +286,10 @@ def test_a_program_waits_45_seconds_for_an_answer_and_a_person_as_long_as_they_s
 
 def test_what_was_copied_counts_only_while_the_file_is_the_same(tmp_path: Path) -> None:
     app = App(Settings({"HOME": str(tmp_path)}))
-    assert app.copied(b"[a]\n") == frozenset()
+    assert app.import_records.copied(app.settings.aws_credentials_file, b"[a]\n") == frozenset()
     app.import_records.write(app.settings.aws_credentials_file, b"[a]\n", ["a"])
-    assert app.copied(b"[a]\n") == {"a"}
-    assert app.copied(b"[a] \n") == frozenset()
+    assert app.import_records.copied(app.settings.aws_credentials_file, b"[a]\n") == {"a"}
+    assert app.import_records.copied(app.settings.aws_credentials_file, b"[a] \n") == frozenset()
 
 
 def test_the_launcher_is_the_program_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ ELSEWHERE = datetime.now(timezone(timedelta(hours=2))) + timedelta(hours=1)
 def test_what_a_session_provider_issues_is_checked_and_not_kept(answer: Any, what: str, tmp_path: Path) -> None:
     made = app(tmp_path, answer)
     refused(lambda: issue(made), "session", "issue", what)
-    assert not list(made.cache.sessions())
+    assert not list(made.client.cache.sessions())
 
 
 @pytest.mark.parametrize("seconds", [-3600, 0, 2])
@@ -116,7 +116,7 @@ def test_a_session_that_is_over_is_not_handed_out_and_not_kept(seconds: int, tmp
     made = app(tmp_path, gives(session(expires=datetime.now(UTC) + timedelta(seconds=seconds))))
     with pytest.raises(SessionError, match=r"^session provider 'odd' issued a session that ends at 20..-") as caught:
         issue(made)
-    assert (caught.value.exit_code, list(made.cache.sessions())) == (6, [])
+    assert (caught.value.exit_code, list(made.client.cache.sessions())) == (6, [])
 
 
 class Nowhere(tzinfo):
@@ -134,7 +134,7 @@ def test_a_session_as_it_should_be_is_handed_out_and_kept(tmp_path: Path) -> Non
     good = session()
     made = app(tmp_path, gives(good), parameters=gives({"a": [1, 2.5, None, True, {"b": "c"}], "t": ("x",)}))
     assert issue(made) == good
-    assert [kept.credentials.access_key_id for kept in made.cache.sessions()] == ["ASIAEXAMPLE"]
+    assert [kept.credentials.access_key_id for kept in made.client.cache.sessions()] == ["ASIAEXAMPLE"]
 
 
 @pytest.mark.parametrize(

@@ -214,5 +214,5 @@ def test_a_slot_may_be_there_where_nothing_says_that_it_is_not(failure: VaultErr
 
     keeper: Any = SimpleNamespace(slots=slots)
     nothing: Any = None
-    slots_of = KeySlots(nothing, keeper, nothing, nothing, nothing, None)
+    slots_of = KeySlots(nothing, keeper, nothing, nothing)
     assert not slots_of.lacks(nothing)

@@ -104,7 +104,7 @@ def test_load_broken_module_fails_for_all_its_names(folder: Path) -> None:
     plugins = Plugins()
     for kind, name in (("storage", "ee"), ("passphrase", "ff"), ("storage", "ee")):
         with pytest.raises(PluginLoadError, match=r"half 1\.0 cannot be loaded: PluginValidationError"):
-            plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+            plugins.load(kind, name)
 
 
 def test_load_conflict_names_both_and_imports_neither(folder: Path) -> None:
@@ -147,7 +147,7 @@ def test_load_option_with_variable_of_awsv_is_refused(
     """
     install(folder, "greedy", f"[vault.{kind}.v1]\n{name} = loader_greedy\n", loader_greedy=source)
     with pytest.raises(PluginLoadError) as caught:
-        Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        Plugins().load(kind, name)
     assert caught.value.message == (
         f"{KINDS[kind]} {name!r} from greedy 1.0 has an option {option!r}, and {taken} is awsv's own"
     )
@@ -173,7 +173,7 @@ def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str,
     """
     install(folder, "sloppy", f"[vault.{kind}.v1]\nodd = loader_sloppy\n", loader_sloppy=source)
     with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 has an invalid spec: {told}") as caught:
-        Plugins().load(kind, "odd")  # type: ignore[call-overload]  # the kind is data here
+        Plugins().load(kind, "odd")
     assert caught.value.hint == "this is a bug of sloppy"
 
 
@@ -190,7 +190,7 @@ def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str,
 )
 def test_hint_for_unknown_name(kind: str, name: str, hint: str) -> None:
     with pytest.raises(PluginNotFound) as caught:
-        Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        Plugins().load(kind, name)
     assert caught.value.hint is not None
     assert re.fullmatch(hint, caught.value.hint)
     assert "install" not in caught.value.hint
@@ -201,7 +201,7 @@ def test_hint_for_own_plugin_is_install_command(kind: str, name: str, monkeypatc
     for scan in ("scan", "scan_slowly"):
         monkeypatch.setattr(loader, scan, lambda: (AvailablePlugin("mfa", "any", STANDARD[0], "1", "m"),))
     with pytest.raises(PluginNotFound) as caught:
-        Plugins().load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        Plugins().load(kind, name)
     assert caught.value.hint == install_hint(OURS[kind, name])
     assert caught.value.hint.startswith(f"{sys.executable} -m pip install ")
 

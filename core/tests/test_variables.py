@@ -69,7 +69,7 @@ def test_context_environ_hides_secrets_of_other_plugins(tmp_path: Path) -> None:
     host = Host(Settings({**SECRETS, **PLAIN, "HOME": str(tmp_path)}), Plugins())
     names = {"env": ("passphrase", True), "hashicorp": ("storage", False), "file": ("storage", False)}
     for name, (kind, everything) in names.items():
-        spec = host.plugins.load(kind, name)  # type: ignore[call-overload]  # the kind is data here
+        spec = host.plugins.load(kind, name)
         environ = host.context(kind, name, spec.options, store=host.settings.store("file")).environ
         assert (environ.keys() >= SECRETS.keys()) is everything
         assert ("VAULT_TOKEN" in environ) is (name != "file")

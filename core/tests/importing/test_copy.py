@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vault_core.api import ABSENT, Credentials, Expect, Secret
+from vault_core.api import ABSENT, Credentials, Expect, ImportScan, Secret
 from vault_core.errors import StorageConflict, StorageUnavailable
-from vault_core.importing.copy import Copier, State, compared
+from vault_core.importing.copy import State, import_scan
+from vault_core.importing.vaults import Vaults
 from vault_core.storage.vault import StoredKey
 
 ONE = Credentials(access_key_id="AKIA1", secret_access_key=Secret("one"))
@@ -29,10 +31,14 @@ class Store:
         self.wrong = wrong
         self.full = full
         self.faster = ""
+        self.store = SimpleNamespace(identity="1", name="file", place="/store")
 
     def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
         key = self.keys.get(name)
         return StoredKey(key, key.access_key_id) if key else None
+
+    def holds(self, name: str, key: Credentials) -> bool:
+        return self.keys.get(name) == key
 
     def put(self, name: str, key: Credentials, *, expect: Expect) -> None:
         there = self.get(name)
@@ -43,13 +49,27 @@ class Store:
         self.keys[name] = TWO if name == self.wrong else key
 
 
-def states(store: Any, keys: dict[str, Credentials], **options: Any) -> dict[str, State]:
-    outcomes = list(Copier(lambda _: store, **options).copy(keys))
-    return {one.name: one.state for one in compared(outcomes, lambda _: store)}
+def states(
+    store: Any,
+    keys: dict[str, Credentials],
+    changing: Callable[[Any, str], AbstractContextManager[None]] = lambda *_: nullcontext(),
+    *,
+    reopened: Any = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> dict[str, State]:
+    """The state of each key after it was copied.
+
+    :param reopened: the store that is opened for the comparison.
+    """
+    opened = iter([store] * len(keys))
+    vaults = Vaults(lambda _: next(opened, reopened or store), lambda _: False)
+    report = import_scan(ImportScan("there", dict(keys)), vaults, changing, overwrite=overwrite, dry_run=dry_run)
+    return {key.profile: key.state for key in report.keys}
 
 
 def recording(names: list[str]) -> Callable[[Any, str], AbstractContextManager[None]]:
-    """The context that :class:`Copier` enters around a write; it records the name."""
+    """The context that :func:`import_scan` enters around a write; it records the name."""
 
     @contextmanager
     def changing(_: Any, name: str) -> Iterator[None]:
@@ -59,15 +79,13 @@ def recording(names: list[str]) -> Callable[[Any, str], AbstractContextManager[N
     return changing
 
 
-def test_compared_store_with_another_key_fails() -> None:
+def test_copy_of_another_key_fails() -> None:
     found = states(Store(wrong="b"), {"a": ONE, "b": ONE})
     assert found == {"a": State.COPIED, "b": State.FAILED}
 
 
-def test_compared_store_without_the_key_fails() -> None:
-    store = Store()
-    outcomes = list(Copier(lambda _: store).copy({"a": ONE}))  # type: ignore[arg-type, return-value]
-    assert [one.state for one in compared(outcomes, lambda _: Store())] == [State.FAILED]  # type: ignore[arg-type, return-value]
+def test_copy_that_the_reopened_store_lacks_fails() -> None:
+    assert states(Store(), {"a": ONE}, reopened=Store()) == {"a": State.FAILED}
 
 
 def test_copy_stored_key_is_replaced_only_with_overwrite() -> None:
@@ -100,15 +118,14 @@ def test_copy_after_a_store_failure_tries_no_further_key() -> None:
 def test_copy_dry_run_writes_nothing_and_enters_no_change() -> None:
     names: list[str] = []
     store = Store({"other": TWO})
-    options = {"dry_run": True, "changing": recording(names)}
-    outcomes = list(Copier(lambda _: store, **options).copy({"new": ONE, "other": ONE}))  # type: ignore[arg-type, return-value]  # a fake
-    assert [one.state for one in outcomes] == [State.COPIED, State.CONFLICT]
+    found = states(store, {"new": ONE, "other": ONE}, recording(names), dry_run=True)
+    assert found == {"new": State.COPIED, "other": State.CONFLICT}
     assert (store.keys, names) == ({"other": TWO}, [])
 
 
 def test_copy_enters_a_change_only_for_written_keys() -> None:
     names: list[str] = []
-    states(Store({"same": ONE}), {"same": ONE, "new": ONE}, changing=recording(names))
+    states(Store({"same": ONE}), {"same": ONE, "new": ONE}, recording(names))
     assert names == ["new"]
 
 
@@ -121,6 +138,5 @@ def test_copy_to_a_shared_store_reads_own_keys_only() -> None:
             asked.append(shared)
             return super().get(name)
 
-    store: Any = Common()
-    assert [one.state for one in Copier(lambda _: store).copy({"a": ONE})] == [State.COPIED]
+    assert states(Common(), {"a": ONE}) == {"a": State.COPIED}
     assert asked[0] is False

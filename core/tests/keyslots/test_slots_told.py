@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
 from vault_core.keyslots import hints, replay
-from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 from vault_core.keyslots.rekey import forget_kept
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.vlt.kdf import Argon2id, cost
 from vault_core.vlt.recovery import same_group
 from vault_core.vlt.slot import Slot
@@ -48,12 +47,12 @@ def test_a_slot_is_made_anew_where_a_guess_costs_less_than_at_a_new_one(
     tmp_path: Path, kdf: Any, weak: Any, able: Any
 ) -> None:
     ctx = FakeContext(tmp_path, store="team")
-    upgrade = KdfUpgrade(ctx, "it", cost=TODAY, able=able)
-    upgrade.opened(STORE, slot(kdf=kdf), Secret("p"))
-    assert upgrade.pending is (weak and able)
+    slots = StoreKeySlots(ctx, "it", cost=TODAY, upgrades=able)
+    slots.note_opened(STORE, slot(kdf=kdf), Secret("p"))
+    assert slots.upgrade_pending is (weak and able)
     assert [("passwd --backend team" in note, "next write" in note) for note in ctx.notes] == [(not able, able)] * weak
-    upgrade.forget()
-    assert not upgrade.pending
+    slots.forget()
+    assert not slots.upgrade_pending
 
 
 def test_what_derivations_cost() -> None:
@@ -106,9 +105,13 @@ def test_only_key_slots_have_keys_that_are_forgotten(tmp_path: Path) -> None:
     assert list(ctx.kept) == [("ssm", f"{STORE.hex()}/{table.slots[1].id}")]
 
 
-def test_what_one_source_said_is_not_repeated_for_another() -> None:
-    said = [("ssm", Secret("1")), (None, Secret("2")), (None, Secret("3"))]
-    again = replay._Replayer(SimpleNamespace(), said)
+def test_what_one_source_said_is_not_repeated_for_another(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path, passphrases=["2"], factors={"ssm": ["1"]})
+    recorder, again = replay.record_secrets(ctx)
+    for source in ("ssm", None):
+        recorder.unlock("k", lambda secret: secret, source=source)
+    ctx.passphrases = [Secret("3")]
+    recorder.unlock("k", lambda secret: secret)
     assert again.unlock("k", lambda secret: secret) == Secret("2")
     assert again.unlock("k", lambda secret: secret, source="ssm") == Secret("1")
 

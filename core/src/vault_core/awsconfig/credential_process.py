@@ -275,19 +275,14 @@ class _Wiring:
         listed = ", ".join(f"{entry.key} ({entry.path}:{entry.line})" for entry in winners)
         section = self._config.credentials.get(name)
         if section is not None and any(section.get(key) for key in SESSION):
-            raise ConfigError(
-                f"the SDKs would not ask awsv for profile {name!r}: they take the session in {section.path}:"
-                f"{section.line} first",
-                hint="leave it to whoever writes it there, or remove these lines",
-            )
+            hint = "leave it to the program that writes it there, or remove these lines"
+            raise ConfigError(_other_first(name, f"the session in {section.path}:{section.line}"), hint=hint)
         if any(entry.key in STATIC for entry in winners):
-            raise _StillWins(
-                f"the SDKs would not ask awsv for profile {name!r}: they take {listed} first",
-                hint="copy the key with 'awsv import credentials-file', then repeat",
-            )
+            hint = "copy the key with 'awsv import credentials-file', then repeat"
+            raise _StillWins(_other_first(name, listed), hint=hint)
         elsewhere = any(entry.path != self._config.config_file for entry in winners)
         raise ConfigError(
-            f"the SDKs would not ask awsv for profile {name!r}: they take {listed} first",
+            _other_first(name, listed),
             hint=f"move these lines into {self._config.config_file}, then repeat"
             if elsewhere
             else "leave this profile to the AWS CLI, or remove these lines",
@@ -308,7 +303,9 @@ def _verify(config: AwsConfig, proposal: Proposal, launcher: Path) -> None:
         first = next(iter(in_order(merged, name)), None)
         if first is None or process_profile(first.value, launcher) is None:
             where = f"{first.key} ({first.path}:{first.line})" if first else "nothing"
-            raise ConfigError(
-                f"the SDKs would not ask awsv for profile {name!r}: they take {where} first",
-                hint="remove that line, or move it into the profiles that need it",
-            )
+            hint = "remove that line, or move it into the profiles that need it"
+            raise ConfigError(_other_first(name, where), hint=hint)
+
+
+def _other_first(name: str, what: str) -> str:
+    return f"the SDKs would not ask awsv for profile {name!r}: they take {what} first"

@@ -104,11 +104,13 @@ def _is_first(vault: Vault) -> bool:
 
 def _refuse_useless(app: App, profile: str) -> None:
     """A profile that starts from another one never uses a key of its own."""
-    found = app.profiles.profile(profile, target=False) if app.aws_config.merged(profile) is not None else None
-    if found is not None and found.source is not None:
+    if app.client.aws_config.merged(profile) is None:
+        return
+    source = app.client.resolver.profile(profile, target=False).source
+    if source is not None:
         raise ConfigError(
-            f"profile {profile!r} uses the credentials of {found.source!r}: a key of its own would have no effect",
-            hint=command_line("awsv add", found.source),
+            f"profile {profile!r} uses the credentials of {source!r}: a key of its own would have no effect",
+            hint=command_line("awsv add", source),
         )
 
 

@@ -29,14 +29,11 @@ from vault_core.settings import Settings
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
-    from vault_core.awsconfig.shared import AwsConfig
     from vault_core.importing.record import ImportRecords
-    from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import IssuedCredentials
-    from vault_core.sessions.generations import Generations
     from vault_core.sessions.plan import Plan, Planner
-    from vault_core.sessions.profiles import Profiles, SessionOptions
-    from vault_core.storage.vault import Store, Vault
+    from vault_core.sessions.profiles import SessionOptions
+    from vault_core.storage.vault import Vault
 
 MACHINE_QUESTION_LIMIT = 45.0
 """Seconds that the user has for an answer when a program waits for our output: SDKs and editors stop after a minute."""
@@ -106,26 +103,6 @@ class App:
         """Close what plugins hold open: at the end, and before this process becomes another program."""
         self._client.close()
 
-    @property
-    def aws_config(self) -> AwsConfig:
-        """See :attr:`Client.aws_config`."""
-        return self.client.aws_config
-
-    @property
-    def profiles(self) -> Profiles:
-        """See :attr:`Client.resolver`."""
-        return self.client.resolver
-
-    @property
-    def cache(self) -> Cache:
-        """See :attr:`Client.cache`."""
-        return self._client.cache
-
-    @property
-    def generations(self) -> Generations:
-        """See :attr:`Client.generations`."""
-        return self._client.generations
-
     def planner(self, options: SessionOptions) -> Planner:
         """See :meth:`Client.planner`."""
         return self.client.planner(options, asking=self.asking)
@@ -136,11 +113,7 @@ class App:
 
     def changing_key(self, vault: Vault, name: str) -> AbstractContextManager[list[int]]:
         """See :meth:`KeyChanges.changing_key`."""
-        return self._client.key_changes.changing_key(vault, name)
-
-    def changing_store(self, store: Store) -> AbstractContextManager[None]:
-        """See :meth:`KeyChanges.changing_store`."""
-        return self._client.key_changes.changing_store(store)
+        return self.client.key_changes.changing_key(vault, name)
 
     def session(self, profile: str, options: SessionOptions, *, machine: bool) -> tuple[Plan, IssuedCredentials]:
         """See :meth:`Client.session`.
@@ -176,10 +149,6 @@ class App:
 
         return ImportRecords(self.settings.state_dir / "imports")
 
-    def copied(self, raw: bytes) -> frozenset[str]:
-        """The profiles whose key was copied from the credentials file, if it was not changed since."""
-        return self.import_records.copied(self.settings.aws_credentials_file, raw)
-
     @property
     def launcher(self) -> Path:
         """The absolute path of this program, for lines that other programs run."""
@@ -195,8 +164,13 @@ class App:
         stdout.write(f"{text}\n")
 
     def write_json(self, value: Any) -> None:
-        """Write data for a program to standard output, in ASCII without control characters."""
-        stdout.write_raw(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+        """Write data for a program to standard output, in ASCII without control characters.
+
+        :param value: as for :func:`vault_core.cli.render.to_json`.
+        """
+        from vault_core.cli.render import to_json
+
+        stdout.write_raw(json.dumps(to_json(value), indent=2, ensure_ascii=True) + "\n")
 
     def write_credentials(self, text: str) -> None:
         """Write credentials for a program as they are (:mod:`vault_core.sessions.formats` checks what is in them); a

@@ -27,13 +27,13 @@ def command(app: App, profile: str | None) -> None:
     """
     served_from = _served_from(app, profile) if profile is not None else []
     try:
-        app.generations.advance_all() if profile is None else app.generations.advance_profile(profile)
+        app.client.generations.advance_all() if profile is None else app.client.generations.advance_profile(profile)
     except OSError as error:
         raise StorageError(
             f"nothing was cleared: {app.settings.state_dir} cannot be written ({error.strerror or error})",
             hint="free some space or make it writable, then repeat the command",
         ) from None
-    dropped = app.cache.drop(profile, served_from)
+    dropped = app.client.cache.drop(profile, served_from)
     app.write(f"Cleared {dropped.sessions} sessions.")
     if dropped.unreadable:
         found = f"{counted(dropped.unreadable, 'session file')} that this login has no key for"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import keyword
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -56,11 +56,76 @@ Start:
 """
 
 
-class Program(click.Group):
-    """The commands. Each is imported when it is used."""
+class CommandGroup(click.Group):
+    """Commands of the core, and those of plugins, which are listed by metadata and imported when they are run.
+
+    The core's own names win. An alias is not listed.
+    """
+
+    prefix = ""
+    """Prefix of the plugin commands that belong to the group; their names in it have none."""
+    plugin_title = "Commands of plugins"
+    aliases: Mapping[str, str] = {}
+
+    def own(self) -> Mapping[str, str]:
+        """The line of each command of the core in the help."""
+        return {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+
+    def others(self, ctx: click.Context) -> dict[str, str]:
+        """The line of each plugin command in the help."""
+        offers = [one for one in ctx.ensure_object(App).plugins.offers() if one.kind == "command" and one.usable]
+        lines = {
+            offer.name.removeprefix(self.prefix): f"from {offer.distribution}"
+            for offer in offers
+            if offer.name.startswith(IMPORTER) == (self.prefix == IMPORTER)
+        }
+        return {name: line for name, line in lines.items() if name not in self.own() and name not in self.aliases}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *_contributed(ctx.ensure_object(App))})
+        return sorted({**self.own(), **self.others(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.others(ctx):
+            return super().get_command(ctx, cmd_name)
+        from vault_core.cli.plugin_commands import load  # the core's own commands do not need it
+
+        return load(ctx.ensure_object(App), self.prefix + cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        app, name = ctx.ensure_object(App), self.prefix + args[0]
+        if ("command", name) in OURS and self.get_command(ctx, args[0]) is None:
+            app.plugins.load("command", name)  # says how to install it
+        word, command, rest = super().resolve_command(ctx, args)
+        if command is not None and args[0] in self.others(ctx) and not ctx.resilient_parsing:
+            from vault_core.cli.plugin_commands import PluginCommand
+
+            command = PluginCommand(app, name, command)
+        return word, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, lines in (("Commands", self.own()), (self.plugin_title, self.others(ctx))):
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl(sorted(lines.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin like this. Loads no plugin, as click would for the help of each command."""
+        from click.shell_completion import CompletionItem
+
+        lines = {**self.own(), **self.others(ctx)}
+        found = [CompletionItem(name, help=lines[name]) for name in sorted(lines) if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+class Program(CommandGroup):
+    """The commands of the program. Each is imported when it is used."""
+
+    aliases = ALIASES
+
+    def own(self) -> Mapping[str, str]:
+        return COMMANDS
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)
@@ -71,80 +136,25 @@ class Program(click.Group):
             raise
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _command(ctx.find_object(App), cmd_name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
-        if theirs := _theirs(ctx.ensure_object(App)):
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl(sorted(theirs.items()))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin like this. Loads no plugin, as click would for the help of each command."""
-        from click.shell_completion import CompletionItem
-
-        lines = {**COMMANDS, **_theirs(ctx.ensure_object(App))}
-        found = [CompletionItem(name, help=lines[name]) for name in sorted(lines) if name.startswith(incomplete)]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return super().get_command(ctx, name)
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
+        return made
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
             import difflib
 
-            if ("command", args[0]) in OURS:
-                ctx.ensure_object(App).plugins.load("command", args[0])  # says how to install it
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             raise UsageError(
                 f"no command {args[0]!r}", hint=f"did you mean 'awsv {near[0]}'?" if near else "awsv --help"
-            )
-        name, command, rest = super().resolve_command(ctx, args)
-        if command is not None and name not in COMMANDS and name not in ALIASES and not ctx.resilient_parsing:
-            from vault_core.cli.plugin_commands import PluginCommand
-
-            command = PluginCommand(ctx.ensure_object(App), args[0], command)
-        return name, command, rest
-
-
-def _command(app: App | None, word: str) -> click.Command | None:
-    """The command of this name, or None.
-
-    :raises PluginError: it belongs to a plugin that cannot be loaded.
-    """
-    name = ALIASES.get(word, word)
-    if name not in COMMANDS:
-        if not app or name not in _contributed(app):
-            return None
-        from vault_core.cli.plugin_commands import load  # the core's own commands do not need it
-
-        return load(app, name)
-    module = f"{name}_" if keyword.iskeyword(name) else name
-    made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
-    return made
-
-
-def _theirs(app: App) -> dict[str, str]:
-    """The line of each plugin command in ``--help``."""
-    return {name: f"from {owner}" for name, owner in _contributed(app).items() if name not in COMMANDS}
-
-
-def _contributed(app: App) -> dict[str, str]:
-    """Command to the distribution that offers it, by metadata. The core's own names win: they are looked up first."""
-    return {name: owner for name, owner in _offered(app).items() if not name.startswith(IMPORTER)}
-
-
-def importers(app: App) -> dict[str, str]:
-    """Importer of a plugin to the distribution that offers it, by metadata."""
-    offered = _offered(app).items()
-    return {name.removeprefix(IMPORTER): owner for name, owner in offered if name.startswith(IMPORTER)}
-
-
-def _offered(app: App) -> dict[str, str]:
-    return {
-        offer.name: offer.distribution for offer in app.plugins.offers() if offer.kind == "command" and offer.usable
-    }
+            ) from None
 
 
 def run(argv: Sequence[str]) -> int:

@@ -61,9 +61,9 @@ def credential_process(
     path, credentials = app.settings.aws_config_file, app.settings.aws_credentials_file
     raw, plain = app.host.read(path), app.host.read(credentials)
     config = AwsConfig.parse(raw, plain, path, credentials)
-    copied = app.copied(plain)
+    copied = app.import_records.copied(credentials, plain)
     looking = app.looking()
-    check = Servable(looking.host, app.profiles, looking.planner(SessionOptions()), config, every=every)
+    check = Servable(looking.host, app.client.resolver, looking.planner(SessionOptions()), config, every=every)
     if not every:
         names = list(dict.fromkeys(profiles))
     elif undo:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 
 import click
 
 from vault_core import output
-from vault_core.api import ABSENT, ImportScan
+from vault_core.api import ABSENT, Credentials, ImportScan
 from vault_core.cli.app import App
 from vault_core.cli.importing import show
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.text import counted
 from vault_core.errors import PartlyDone, StorageDenied, StorageError, UsageError
-from vault_core.importing.copy import Copier, Outcome, compared
-from vault_core.importing.report import ImportReport, report_of
+from vault_core.importing.copy import import_scan
+from vault_core.importing.vaults import Vaults
 from vault_core.keyslots.hints import missing_store
 from vault_core.storage.vault import Store, Vault
 
@@ -55,30 +55,23 @@ def command(
     stores = {name: Store.named(app.host, name) for name in (source, target)}
     if _are_one(stores[source], stores[target]):
         raise UsageError(f"{source!r} and {target!r} are the same store: {stores[source].place}")
-    here, there = Vault(app.host, stores[source]), Vault(app.host, stores[target])
+    vaults = Vaults(lambda _profile: Vault(app.host, stores[target]), is_new=lambda _vault: False)
+    here, there = Vault(app.host, stores[source]), vaults(target)
     _require_made(there)
     found = _found(app, here, profiles)
-    copier = Copier(lambda _: there, app.changing_key, overwrite=overwrite, dry_run=dry_run)
-    outcomes = list(copier.copy(found.keys))
-    again = Vault(app.host, stores[target])
-    if not dry_run:
-        outcomes = compared(outcomes, lambda _: again)
-    if not delete_source or dry_run:
-        _show(app, report_of(found, outcomes, lambda _: there, dry_run=dry_run), as_json=as_json)
-        return
-    deleted = _delete(app, here, again, outcomes)
-    app.note(f"deleted {counted(len(deleted), 'key')} from {stores[source].place}")
-    _show(app, report_of(found, outcomes, lambda _: there, dry_run=False), as_json=as_json)
-    if kept := [repr(one.name) for one in outcomes if one.state.arrived and one.name not in deleted]:
+    report = import_scan(found, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    deleting = delete_source and not dry_run
+    arrived = {key.profile: found.keys[key.profile] for key in report.arrived} if deleting else {}
+    deleted = _delete(app, here, there, arrived)
+    if deleting:
+        app.note(f"deleted {counted(len(deleted), 'key')} from {stores[source].place}")
+    if failure := show(app, report, as_json=as_json):
+        raise failure
+    if kept := [repr(name) for name in arrived if name not in deleted]:
         raise PartlyDone(
             f"not deleted from store {source!r}, as they were changed there: {', '.join(kept)}",
             hint="repeat the command",
         )
-
-
-def _show(app: App, report: ImportReport, *, as_json: bool) -> None:
-    if failure := show(app, report, as_json=as_json):
-        raise failure
 
 
 def _are_one(one: Store, other: Store) -> bool:
@@ -108,30 +101,28 @@ def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
         if key is None:
             raise StorageError(
                 f"no key is stored for profile {name!r} in store {vault.store.name!r} ({vault.store.place})",
-                hint=app.profiles.suggestions(name, vault.names()),
+                hint=app.client.resolver.suggestions(name, vault.names()),
             )
         found.keys[name] = key.credentials
     return found
 
 
-def _delete(app: App, here: Vault, there: Vault, outcomes: Sequence[Outcome]) -> set[str]:
+def _delete(app: App, here: Vault, there: Vault, keys: Mapping[str, Credentials]) -> set[str]:
     """Delete the copied keys that have not changed since they were read, and return their names.
 
     :raises UsageError: a key was gone from both stores, so they are the same; it was put back.
     """
     deleted = set()
-    for outcome in outcomes:
-        if not outcome.state.arrived:
-            continue
-        with app.changing_key(here, outcome.name):
-            if not here.delete_only(outcome.name, outcome.key):
+    for name, key in keys.items():
+        with app.changing_key(here, name):
+            if not here.delete_only(name, key):
                 continue
-            if there.get(outcome.name) is None:
-                here.put(outcome.name, outcome.key, expect=ABSENT)
+            if there.get(name) is None:
+                here.put(name, key, expect=ABSENT)
                 raise UsageError(
                     f"{here.store.place} and {there.store.place} are the same store: a key that is deleted from one"
-                    f" is gone from the other; the key of profile {outcome.name!r} was put back",
+                    f" is gone from the other; the key of profile {name!r} was put back",
                     hint="omit --delete-source",
                 )
-        deleted.add(outcome.name)
+        deleted.add(name)
     return deleted

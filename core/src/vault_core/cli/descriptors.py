@@ -89,15 +89,18 @@ def write_line(number: int, text: Secret, option: str) -> None:
         os.close(number)
 
 
-def new_passphrase_option(function: _Function) -> _Function:
-    """The option ``--new-passphrase-fd`` of commands that choose a new passphrase."""
-    return click.option(
-        "--new-passphrase-fd",
-        metavar="N",
-        type=int,
-        callback=descriptor(),
-        help="Read the new passphrase from descriptor N instead of prompting for it.",
-    )(function)
+def descriptor_option(name: str, text: str, *, writing: bool = False) -> Callable[[_Function], _Function]:
+    """An option that takes the number of a descriptor.
+
+    :param text: its help.
+    """
+    return click.option(name, metavar="N", type=int, callback=descriptor(writing=writing), help=text)
+
+
+new_passphrase_option = descriptor_option(
+    "--new-passphrase-fd", "Read the new passphrase from descriptor N instead of prompting for it."
+)
+"""The option of commands that choose a new passphrase."""
 
 
 def chooser(context: ChangingContext, number: int | None) -> Choose:

@@ -12,7 +12,6 @@ from vault_core.cli.harden import unharden
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.sessions import session_options
 from vault_core.errors import UsageError
-from vault_core.secret import Secret
 from vault_core.sessions.child import become, child_environment, credential_variables, find_program
 from vault_core.sessions.formats import FORMATS
 from vault_core.sessions.inherited_files import Inherited
@@ -79,10 +78,7 @@ def command(
     as_json: bool,
     nested: bool,
     keep_env: tuple[str, ...],
-    duration: int | None,
-    no_session: bool,
-    region: str | None,
-    mfa_token: str | None,
+    options: SessionOptions,
     child: tuple[str, ...],
 ) -> None:
     """Run a program, or a shell, with a profile's credentials.
@@ -93,7 +89,6 @@ def command(
       awsv exec work                      a shell with the credentials
       awsv exec --json work               for the credential_process of a profile
     """
-    options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
     if as_json:
         if child:
             raise UsageError("--json prints credentials and runs nothing", hint="omit the command or --json")

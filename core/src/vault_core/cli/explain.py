@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import click
 
 from vault_core.cli.app import App
 from vault_core.cli.options import profile_name, subcommand
-from vault_core.cli.render import to_json
-from vault_core.cli.sessions import OPTIONS
+from vault_core.cli.sessions import session_options
 from vault_core.output import printable
 from vault_core.sessions.explain import ExplainedKey, ExplainedSession, Explanation, explain
 from vault_core.sessions.formats import timestamp
@@ -18,12 +18,10 @@ from vault_core.sessions.profiles import SessionOptions
 
 @subcommand("explain")
 @click.argument("profile", callback=profile_name)
-@OPTIONS[0]
-@OPTIONS[1]
-@OPTIONS[2]
+@partial(session_options, mfa=False)
 @click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
-def command(app: App, profile: str, duration: int | None, no_session: bool, region: str | None, as_json: bool) -> None:
+def command(app: App, profile: str, options: SessionOptions, as_json: bool) -> None:
     """Show how a profile gets its credentials: each step, the origin of each value, and what is cached. Never prompts.
 
     \b
@@ -41,10 +39,10 @@ def command(app: App, profile: str, duration: int | None, no_session: bool, regi
       awsv explain work
     """
     app = app.looking()
-    plan = app.planner(SessionOptions(duration, no_session, region)).plan(profile)
-    explanation = explain(app.host, app.cache, plan)
+    plan = app.planner(options).plan(profile)
+    explanation = explain(app.host, app.client.cache, plan)
     if as_json:
-        app.write_json(to_json(explanation))
+        app.write_json(explanation)
         return
     for line in _lines(explanation):
         app.write(printable(line))  # a line break in a name must not begin another line

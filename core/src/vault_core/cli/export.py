@@ -7,7 +7,6 @@ import click
 from vault_core.cli.app import App
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.sessions import session_options
-from vault_core.secret import Secret
 from vault_core.sessions.formats import FORMATS
 from vault_core.sessions.profiles import SessionOptions
 
@@ -19,15 +18,12 @@ from vault_core.sessions.profiles import SessionOptions
 )
 @session_options
 @click.pass_obj
-def command(
-    app: App, profile: str, form: str, duration: int | None, no_session: bool, region: str | None, mfa_token: str | None
-) -> None:
+def command(app: App, profile: str, form: str, options: SessionOptions) -> None:
     """Print a profile's credentials.
 
     \b
     Example:
       eval "$(awsv export --format=export-env work)"
     """
-    options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
     plan, issued = app.session(profile, options, machine=True)
     app.write_credentials(FORMATS[form](profile, issued.credentials, plan.region))

@@ -6,73 +6,35 @@ A copy removes nothing. The importers of other stores are commands of plugins: `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from vault_core import output
+from vault_core.awsconfig.shared import AwsConfig
 from vault_core.cli.app import App
-from vault_core.cli.commands import IMPORTER, importers
-from vault_core.cli.importing import offer_recovery_keys, show, vaults_of
+from vault_core.cli.commands import IMPORTER, CommandGroup
+from vault_core.cli.importing import offer_recovery_keys, show
 from vault_core.cli.options import global_options, subcommand
 from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
-from vault_core.plugins.install_hint import OURS
+from vault_core.importing.backups import Backups
+from vault_core.importing.copy import import_scan
+from vault_core.importing.credentials_file import (
+    NOT_STORED,
+    UNWIRED,
+    Removal,
+    commented_secrets,
+    deleted_lines,
+    scan,
+)
+from vault_core.importing.remove import PlainFile
+from vault_core.importing.vaults import Vaults
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
-    from vault_core.importing.credentials_file import Removal
-    from vault_core.importing.remove import PlainFile
+class Importers(CommandGroup):
+    """The commands of ``awsv import``."""
 
-
-class Importers(click.Group):
-    """The commands of ``awsv import``; those of plugins are listed by metadata and imported when they are run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*self.commands, *importers(ctx.ensure_object(App))})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        app = ctx.find_object(App)
-        if cmd_name in self.commands or not app or cmd_name not in importers(app):
-            return super().get_command(ctx, cmd_name)
-        from vault_core.cli.plugin_commands import load  # not needed by the core's own commands
-
-        return load(app, IMPORTER + cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        app, name = ctx.ensure_object(App), IMPORTER + args[0]
-        if ("command", name) in OURS:
-            app.plugins.load("command", name)  # if it is missing, the error says how to install it
-        word, command, rest = super().resolve_command(ctx, args)
-        if command is not None and word not in self.commands:
-            from vault_core.cli.plugin_commands import PluginCommand
-
-            command = PluginCommand(app, name, command)
-        return word, command, rest
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(self._own())
-        if others := self._others(ctx):
-            with formatter.section("Importers of plugins"):
-                formatter.write_dl(others)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        lines = sorted([*self._own(), *self._others(ctx)])
-        items = [CompletionItem(name, help=line) for name, line in lines if name.startswith(incomplete)]
-        return items + click.Command.shell_complete(self, ctx, incomplete)
-
-    def _own(self) -> list[tuple[str, str]]:
-        return [(name, command.get_short_help_str(80)) for name, command in sorted(self.commands.items())]
-
-    def _others(self, ctx: click.Context) -> list[tuple[str, str]]:
-        found = importers(ctx.ensure_object(App)).items()
-        return sorted((name, f"from {owner}") for name, owner in found if name not in self.commands)
+    prefix = IMPORTER
+    plugin_title = "Importers of plugins"
 
 
 @click.group("import", cls=Importers, invoke_without_command=True)
@@ -123,10 +85,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     Example:
       awsv import credentials-file --check
     """
-    from vault_core.awsconfig.shared import AwsConfig
-    from vault_core.importing.credentials_file import scan
-    from vault_core.importing.identify import identify
-    from vault_core.importing.report import import_scan
+    from vault_core.importing.identify import identify  # slow, and of use only with --check
 
     path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
     app = app.about(f"importing keys from {path}")
@@ -134,8 +93,8 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     if not raw:
         raise ConfigError(f"{path} does not exist or is empty", hint="set AWS_SHARED_CREDENTIALS_FILE to another file")
     found = scan(AwsConfig.parse(app.host.read(config_file), raw, config_file, path))
-    checks = identify(app.host, app.profiles, found.keys) if check else None
-    vaults = vaults_of(app)
+    checks = identify(app.host, app.client.resolver, found.keys) if check else None
+    vaults = Vaults(app.vault)
     report = import_scan(found, vaults, app.changing_key, checks, overwrite=overwrite, dry_run=dry_run)
     if not dry_run:
         app.import_records.write(path, raw, [key.profile for key in report.arrived])
@@ -170,9 +129,6 @@ command.add_command(undo)
 
 
 def _plain_file(app: App) -> PlainFile:
-    from vault_core.importing.backups import Backups
-    from vault_core.importing.remove import PlainFile
-
     path = app.settings.aws_credentials_file
     return PlainFile(
         path=path,
@@ -194,7 +150,7 @@ def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
     plain = _plain_file(app)
     raw = app.host.read(plain.path)
     plain.require_copied(raw)
-    vaults = vaults_of(app)
+    vaults = Vaults(app.vault)
     removal = plain.propose(raw, app.launcher, vaults)
     if not removal.removed:
         return _show_kept(app, removal, done=False)
@@ -220,8 +176,6 @@ def _remove_plain(app: App, *, dry_run: bool, yes: bool) -> None:
 
 def _show_kept(app: App, removal: Removal, *, done: bool) -> None:
     """:raises PartlyDone: plain keys are still in the file."""
-    from vault_core.importing.credentials_file import NOT_STORED, UNWIRED
-
     if not removal.kept:
         if not done:
             app.note(f"{removal.path} contains no plain long-term keys")
@@ -240,8 +194,6 @@ def _show_kept(app: App, removal: Removal, *, done: bool) -> None:
 
 def _patch(app: App, removal: Removal, obstacle: str) -> ConfigError:
     """Print the change as a patch on standard output; the failure to raise, as the keys are still in the file."""
-    from vault_core.importing.credentials_file import deleted_lines
-
     app.write("\n".join(deleted_lines(removal)))
     return ConfigError(
         f"{obstacle}: it was not changed. The patch on standard output only deletes lines",
@@ -250,8 +202,6 @@ def _patch(app: App, removal: Removal, obstacle: str) -> ConfigError:
 
 
 def _warn_of_comments(app: App, removal: Removal) -> None:
-    from vault_core.importing.credentials_file import commented_secrets
-
     if lines := commented_secrets(removal.after, removal.path):
         listed = ", ".join(map(str, lines[:MAX_NAMED]))
         where = f"line{'' if len(lines) == 1 else 's'} {listed}"

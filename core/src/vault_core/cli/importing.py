@@ -10,21 +10,14 @@ from vault_core.cli.app import App
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.text import counted, difference, reasons
 from vault_core.errors import PartlyDone
-from vault_core.importing.copy import State
-from vault_core.importing.report import ImportReport, import_scan
+from vault_core.importing.copy import ImportReport, State, import_scan
 from vault_core.importing.vaults import Vaults
-from vault_core.keyslots.manage import lacks_store
 from vault_core.sessions.profiles import Profiles, SessionOptions
 
 if TYPE_CHECKING:
     from vault_core.api import ImportScan
+    from vault_core.importing.copy import ImportedKey
     from vault_core.importing.identify import KeyCheck
-    from vault_core.importing.report import ImportedKey
-
-
-def vaults_of(app: App) -> Vaults:
-    """The vaults of this run of the program."""
-    return Vaults(app.vault, lacks_store)
 
 
 def import_keys(
@@ -42,7 +35,7 @@ def import_keys(
     :raises PartlyDone: some keys were not stored; the lines of the others are changed.
     """
     app = app.about(f"importing keys from {scan.source}")
-    vaults = vaults_of(app)
+    vaults = Vaults(app.vault)
     report = import_scan(scan, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
     failure = show(app, report, as_json=as_json)
     offer_recovery_keys(app, vaults)
@@ -58,7 +51,7 @@ def show(app: App, report: ImportReport, *, as_json: bool) -> PartlyDone | None:
     :returns: the failure to raise at the end, if some keys were not stored.
     """
     if as_json:
-        app.write_json(report.to_json())
+        app.write_json(report)
     else:
         _write_table(app, report)
     arrived, places = len(report.arrived), ", ".join(report.places)
@@ -101,7 +94,7 @@ def _write_table(app: App, report: ImportReport) -> None:
 
 
 def _result(key: ImportedKey) -> str:
-    return f"{key.state.value}: {key.reason}" if key.reason else key.state.value
+    return f"{key.state.text}: {key.reason}" if key.reason else key.state.text
 
 
 def _owner(check: KeyCheck | None) -> str:
@@ -126,7 +119,7 @@ def _replace_lines(
 
     def availability(after: bytes) -> Available:
         profiles = Profiles(AwsConfig.parse(after, plain, path, credentials), app.settings.environ)
-        return Available(Planner(app.host, profiles, app.generations, SessionOptions()), vaults, report)
+        return Available(Planner(app.host, profiles, app.client.generations, SessionOptions()), vaults, report)
 
     changes = propose(raw, path, app.launcher, profile_of, availability)
     for place, why in changes.kept.items():

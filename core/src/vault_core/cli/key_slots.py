@@ -22,14 +22,7 @@ def of_store(app: App, context: HostContext, keeper: SlotKeeper, place: str | No
     from vault_core.keyslots.manage import KeySlots
 
     host = app.host
-    return KeySlots(
-        context,
-        keeper,
-        load_source=lambda name: host.plugins.load("passphrase", name),
-        forget_keys=host.state.forget_keys,
-        notice=host.notice,
-        place=place,
-    )
+    return KeySlots(context, keeper, lambda name: host.plugins.load("passphrase", name), host.state.forget_keys, place)
 
 
 def selected(app: App, purpose: str) -> KeySlots:

@@ -9,7 +9,6 @@ import click
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.render import to_json
 from vault_core.errors import UsageError
 from vault_core.sessions.listing import ListedProfile, LiveSession, listed, live, stored_names
 
@@ -51,10 +50,10 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
     if only and as_json:
         raise UsageError("--json lists everything", hint=f"omit --{only} or --json")
     app.sweep_aws_files()
-    configured = app.aws_config.names()
+    configured = app.client.aws_config.names()
     if only == "profiles":
         return _write_lines(app, configured)
-    sessions = list(app.cache.sessions())
+    sessions = list(app.client.cache.sessions())
     if only == "sessions":
         return _write_lines(app, [label(live(session)) for session in sessions])
     unlock = unlock or only is not None
@@ -64,7 +63,7 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
         return _write_lines(app, [name for name, common in (stored or {}).items() if common or not shared])
     profiles = listed(configured, stored, sessions)
     if as_json:
-        return app.write_json(to_json(profiles))
+        return app.write_json(profiles)
     if not profiles:
         app.note(
             "no profile in the AWS config, and the store was not opened: 'awsv list --unlock' shows what it holds"

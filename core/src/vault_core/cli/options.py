@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -36,43 +37,19 @@ def _show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 
 def global_options(*, hidden: bool) -> list[click.Parameter]:
     """The options of the program, which every command accepts, too, as with aws-vault; ``--help`` is the last."""
-    options: list[click.Parameter] = [
-        click.Option([f"--{name}"], metavar="NAME", help=text, hidden=hidden, expose_value=False, callback=_set_flag)
-        for name, text in GLOBAL_OPTIONS.items()
+    option = partial(click.Option, expose_value=False)
+    flag = partial(option, is_flag=True, hidden=hidden)
+    return [
+        *(
+            option([f"--{name}"], metavar="NAME", help=text, hidden=hidden, callback=_set_flag)
+            for name, text in GLOBAL_OPTIONS.items()
+        ),
+        flag(["--no-input"], help="Never prompt: fail instead.", callback=_set_flag),
+        flag(["--debug"], help="Show where a failure came from.", callback=_set_debug),
+        *plugin_options(hidden=hidden),
+        # click's own writes to descriptor 1, which is captured.
+        option(["--help"], is_flag=True, is_eager=True, help="Show this message and exit.", callback=_show_help),
     ]
-    options.append(
-        click.Option(
-            ["--no-input"],
-            is_flag=True,
-            help="Never prompt: fail instead.",
-            hidden=hidden,
-            expose_value=False,
-            callback=_set_flag,
-        )
-    )
-    options.append(
-        click.Option(
-            ["--debug"],
-            is_flag=True,
-            help="Show where a failure came from.",
-            hidden=hidden,
-            expose_value=False,
-            callback=_set_debug,
-        )
-    )
-    options += plugin_options(hidden=hidden)
-    # click's own writes to descriptor 1, which is captured.
-    options.append(
-        click.Option(
-            ["--help"],
-            is_flag=True,
-            is_eager=True,
-            help="Show this message and exit.",
-            expose_value=False,
-            callback=_show_help,
-        )
-    )
-    return options
 
 
 def subcommand(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vault_core.cli.app import App
-from vault_core.cli.descriptors import chooser, descriptor, new_passphrase_option, read_line
+from vault_core.cli.descriptors import chooser, descriptor_option, new_passphrase_option, read_line
 from vault_core.cli.key_slots import RECOVERY_FD, selected
 from vault_core.cli.options import subcommand
 from vault_core.errors import Cancelled, QuestionRefused, UsageError
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 @subcommand("passwd")
 @click.option("--recovery", is_flag=True, help="Open the store with its recovery key instead of the old passphrase.")
-@click.option(
-    RECOVERY_FD,
-    "recovery_fd",
-    metavar="N",
-    type=int,
-    callback=descriptor(),
-    help="Read the recovery key from descriptor N.",
-)
+@descriptor_option(RECOVERY_FD, "Read the recovery key from descriptor N.")
 @new_passphrase_option
 @click.option("--slot", "chosen", metavar="ID", help="The passphrase to change, with --recovery if there are several.")
 @click.pass_obj

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -114,7 +114,7 @@ class Commands(CommandContext):
         return self._store(plugin).context
 
     def changing_store(self, plugin: str) -> AbstractContextManager[None]:
-        return self._app.changing_store(self._store(plugin))
+        return self._app.client.key_changes.changing_store(self._store(plugin))
 
     def _store(self, plugin: str) -> Store:
         from vault_core.storage.vault import Store
@@ -122,21 +122,17 @@ class Commands(CommandContext):
         named = self._app.settings.value("backend")
         store = self._app.settings.store(named.text)
         if store.backend != plugin:
-            if named.origin == "--backend":  # said of this very command: not to be passed over
-                self._refuse(plugin, named.text)
+            if named.origin == "--backend":  # given for this very command, so it is not ignored
+                found = Store.named(self._app.host, named.text)
+                raise UsageError(
+                    f"--backend {named.text} is a store of {found.spec.name!r}, and this command is for those of"
+                    f" {plugin!r}",
+                    hint=f"omit it, or name {plugin!r} or a store of that backend",
+                )
             store = StoreSettings(plugin, plugin)
         spec = self._app.plugins.load("storage", plugin)
         host = self._app.about(f"store {store.name}").host
         return Store(store.name, spec, host.context("storage", plugin, spec.options, store=store))
-
-    def _refuse(self, plugin: str, name: str) -> NoReturn:
-        from vault_core.storage.vault import Store
-
-        found = Store.named(self._app.host, name)
-        raise UsageError(
-            f"--backend {name} is a store of {found.spec.name!r}, and this command is for those of {plugin!r}",
-            hint=f"omit it, or name {plugin!r} or a store of that backend",
-        )
 
     def source(self, plugin: str) -> Context:
         spec = self._app.plugins.load("passphrase", plugin)

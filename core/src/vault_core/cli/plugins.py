@@ -8,7 +8,6 @@ import click
 
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.render import to_json
 from vault_core.errors import PartlyDone, PluginError, UsageError
 from vault_core.plugins.check.listing import UNUSABLE, CheckedPlugin, PluginEntry, entries, examine, named
 from vault_core.plugins.install_hint import OURS
@@ -41,7 +40,7 @@ def list_plugins(app: App, as_json: bool) -> None:
     """
     listed = _entries(app)
     if as_json:
-        return app.write_json(to_json(listed))
+        return app.write_json(listed)
     return _write_table(app, listed)
 
 
@@ -78,7 +77,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
     if broken and len(broken) == len(checked):
         raise PluginError(f"{_titled(broken[0])}: {broken[0].reason}", hint=_hint(broken[0]))
     if as_json:
-        app.write_json(to_json(checked))
+        app.write_json(checked)
     elif name is not None:
         app.write("\n\n".join("\n".join(sheet(plugin)) for plugin in checked))
     else:

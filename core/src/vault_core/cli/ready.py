@@ -8,7 +8,6 @@ import click
 
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.render import to_json
 from vault_core.errors import PartlyDone
 from vault_core.secret import Secret
 from vault_core.sessions.profiles import SessionOptions
@@ -42,7 +41,7 @@ def command(app: App, patterns: tuple[str, ...], mfa_token: str | None, as_json:
     outcomes = app.client.ready(patterns, options, asking=app.asking_for_sessions(machine=False))
     _raise_if_none(app, outcomes)
     if as_json:
-        app.write_json(to_json(outcomes))
+        app.write_json(outcomes)
     else:
         app.write_table(("Profile", "Until", "State"), [_row(outcome) for outcome in outcomes])
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]

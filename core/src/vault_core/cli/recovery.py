@@ -5,23 +5,18 @@ from __future__ import annotations
 import click
 
 from vault_core.cli.app import App
-from vault_core.cli.descriptors import descriptor
+from vault_core.cli.descriptors import descriptor_option
 from vault_core.cli.key_slots import RECOVERY_FD, recovery_delivery, selected
 from vault_core.cli.options import subcommand
 
 
 @subcommand("recovery")
-@click.option(
-    RECOVERY_FD,
-    "number",
-    metavar="N",
-    type=int,
-    callback=descriptor(writing=True),
-    help="Write the key to descriptor N (3 or higher) instead of showing it at the terminal.",
+@descriptor_option(
+    RECOVERY_FD, "Write the key to descriptor N (3 or higher) instead of showing it at the terminal.", writing=True
 )
 @click.option("--label", default="", help="A label for people. It is not secret.")
 @click.pass_obj
-def command(app: App, number: int | None, label: str) -> None:
+def command(app: App, recovery_fd: int | None, label: str) -> None:
     """Make a recovery key: it opens the store if the passphrase is lost.
 
     The key is shown once, at this terminal. Write it down, then type its last group. Anyone who has it can open the
@@ -35,5 +30,5 @@ def command(app: App, number: int | None, label: str) -> None:
     from vault_core.keyslots.recovery_key import make
 
     slots = selected(app, "making a recovery key for store")
-    deliver = recovery_delivery(app, slots, number)
+    deliver = recovery_delivery(app, slots, recovery_fd)
     make(slots, slots.open(), deliver, label)

@@ -69,4 +69,4 @@ def _nothing(app: App, vault: Vault, profile: str, shared: bool) -> StorageError
             f"{message} as your own key: it is a shared one",
             hint=f"{command_line('awsv remove --shared', profile)}, if no one needs it",
         )
-    return StorageError(message, hint=app.profiles.suggestions(profile, vault.names()))
+    return StorageError(message, hint=app.client.resolver.suggestions(profile, vault.names()))

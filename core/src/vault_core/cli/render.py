@@ -13,7 +13,7 @@ from vault_core.errors import VaultError
 def to_json(value: Any) -> Any:
     """A result as values that :mod:`json` knows: the fields of a dataclass in their order, times in UTC.
 
-    A field's metadata can name its key (``json``), or say that its own members replace it (``inline``).
+    A field's metadata can name its key (``json``; None omits it), or replace it with its own members (``inline``).
     """
     match value:
         case datetime():
@@ -32,6 +32,7 @@ def to_json(value: Any) -> Any:
 def _members(value: Any) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for field in fields(value):
-        member = to_json(getattr(value, field.name))
-        members |= member if field.metadata.get("inline") else {field.metadata.get("json", field.name): member}
+        member, key = to_json(getattr(value, field.name)), field.metadata.get("json", field.name)
+        if key is not None:
+            members |= member if field.metadata.get("inline") else {key: member}
     return members

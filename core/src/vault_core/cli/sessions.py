@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
 
 from vault_core.errors import UsageError
-from vault_core.sessions.profiles import duration
+from vault_core.secret import Secret
+from vault_core.sessions.profiles import SessionOptions, duration
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -19,7 +21,7 @@ def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None)
     return seconds
 
 
-OPTIONS: tuple[Callable[[Any], Any], ...] = (
+_OPTIONS = (
     click.option(
         "-d", "--duration", metavar="TIME", callback=_duration, help="How long the session lasts: 90m, 1h30m, 3600."
     ),
@@ -29,8 +31,20 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of ``exec`` and ``export``, as in aws-vault."""
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
+def session_options(function: Callable[..., Any], *, mfa: bool = True) -> Callable[..., Any]:
+    """The options of ``exec`` and ``export``, as in aws-vault. The function gets them as ``options``.
+
+    :param mfa: with ``--mfa-token``.
+    """
+
+    @wraps(function)
+    def with_options(
+        *, duration: int | None, no_session: bool, region: str | None, mfa_token: str | None = None, **others: Any
+    ) -> Any:
+        options = SessionOptions(duration, no_session, region, Secret(mfa_token) if mfa_token else None)
+        return function(options=options, **others)
+
+    decorated: Callable[..., Any] = with_options
+    for option in reversed(_OPTIONS if mfa else _OPTIONS[:-1]):
+        decorated = option(decorated)
+    return decorated

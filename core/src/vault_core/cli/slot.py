@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vault_core.cli.app import App
-from vault_core.cli.descriptors import chooser, descriptor, new_passphrase_option
+from vault_core.cli.descriptors import chooser, descriptor_option, new_passphrase_option
 from vault_core.cli.key_slots import RECOVERY_FD, recovery_delivery, selected
 from vault_core.cli.options import subcommand
-from vault_core.cli.render import to_json
 from vault_core.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def list_(app: App, as_json: bool) -> None:
     """
     listed = selected(app, "listing the slots of store").list()
     if as_json:
-        app.write_json(to_json(listed))
+        app.write_json(listed)
         return
     app.write_table(
         ("Id", "Type", "Opens with", "Label"),
@@ -77,14 +76,7 @@ def _opens_with(slot: SlotSummary) -> str:
 @click.option("--composite", metavar="A,B", help="The passphrases of several sources together.")
 @click.option("--label", default="", help="A label for people. It is not secret.")
 @new_passphrase_option
-@click.option(
-    RECOVERY_FD,
-    "recovery_fd",
-    metavar="N",
-    type=int,
-    callback=descriptor(writing=True),
-    help="Write the recovery key to descriptor N (3 or higher).",
-)
+@descriptor_option(RECOVERY_FD, "Write the recovery key to descriptor N (3 or higher).", writing=True)
 @click.pass_obj
 def add(
     app: App,

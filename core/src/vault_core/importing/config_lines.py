@@ -10,7 +10,7 @@ from vault_core.awsconfig.editor import Document
 from vault_core.awsconfig.quoting import PROCESS, process_line, process_words
 from vault_core.awsconfig.shared import classify
 from vault_core.errors import ConfigError, VaultError
-from vault_core.importing.report import ImportReport
+from vault_core.importing.copy import ImportReport
 from vault_core.importing.vaults import Vaults
 from vault_core.sessions.plan import KeyStep, Planner
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault_core.api import Credentials
 from vault_core.awsconfig.quoting import process_profile, process_words
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.awsconfig.write import alone, save
@@ -74,11 +73,7 @@ class PlainFile:
                 return process_profile(line, launcher) or (own_profile(line) if ours else None)
             return None
 
-        def is_stored(name: str, key: Credentials) -> bool:
-            stored = vault(name).get(name)
-            return stored is not None and stored.credentials == key
-
-        return propose_removal(config, raw, asks, is_stored)
+        return propose_removal(config, raw, asks, lambda name, key: vault(name).holds(name, key))
 
     def obstacle(self) -> str | None:
         """Why awsv must not write the file, as a sentence; None if it may."""

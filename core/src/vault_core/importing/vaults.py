@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vault_core.keyslots.manage import lacks_store
 from vault_core.storage.vault import Vault
 
 
@@ -14,7 +15,7 @@ class Vaults:
     :param is_new: whether the store of a vault has yet to be created; it never prompts.
     """
 
-    def __init__(self, choose: Callable[[str], Vault], is_new: Callable[[Vault], bool]) -> None:
+    def __init__(self, choose: Callable[[str], Vault], is_new: Callable[[Vault], bool] = lacks_store) -> None:
         self._choose = choose
         self.is_new = is_new
         self._stores: dict[str, Vault] = {}

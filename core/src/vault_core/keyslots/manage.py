@@ -10,17 +10,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from vault_core.api import PassphraseSourceSpec, StoreContext
-from vault_core.errors import (
-    PassphraseError,
-    PluginError,
-    SourceUnavailable,
-    UsageError,
-    VaultError,
-)
-from vault_core.keyslots import new_slot, rekey, unlock
+from vault_core.errors import PassphraseError, PluginError, SourceUnavailable, UsageError, VaultError
+from vault_core.keyslots import new_slot, rekey
 from vault_core.keyslots.hints import missing_store
-from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 from vault_core.keyslots.new_slot import DEFAULT_COST, Choose, lock_name
+from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 from vault_core.vlt.derive import slot_key
@@ -75,7 +69,6 @@ class KeySlots:
     :param keeper: the open store.
     :param load_source: the spec of a passphrase source, by name; raises PluginError.
     :param forget_keys: forgets the derived keys of this process whose id begins with the text.
-    :param notice: shows one line to the user.
     :param place: where the store is, if that says more than its name.
     """
 
@@ -83,7 +76,6 @@ class KeySlots:
     keeper: SlotKeeper
     load_source: Callable[[str], PassphraseSourceSpec]
     forget_keys: Callable[[str], None]
-    notice: Callable[[str], None]
     place: str | None = None
 
     @property
@@ -96,9 +88,8 @@ class KeySlots:
         return self.place or self.where
 
     @cached_property
-    def kdf_upgrade(self) -> KdfUpgrade:
-        """Of the passphrase slot that opens the store, if its key derivation costs less than that of a new slot."""
-        return KdfUpgrade(self.context, self.file)
+    def _store_slots(self) -> StoreKeySlots:
+        return StoreKeySlots(self.context, self.file)
 
     def table(self) -> SlotTable:
         """The slots as they are now.
@@ -112,7 +103,7 @@ class KeySlots:
 
     def open(self) -> Secret:
         """The data key, by any slot but a recovery key."""
-        return unlock.open_table(self.context, self.table(), self.file, self.kdf_upgrade)
+        return self._store_slots.open(self.table())
 
     def list(self) -> SlotList:
         """The slots as they are now, without secrets. Never prompts."""
@@ -124,12 +115,12 @@ class KeySlots:
     def change(self, change: Callable[[SlotTable, Secret], SlotTable], dek: Secret) -> None:
         """Change the slots of the opened store, and forget the derived keys of slots that are gone."""
         changed = b""
-        self.kdf_upgrade.prepare()
+        self._store_slots.prepare_upgrade()
 
         def recorded(table: SlotTable, key: Secret) -> SlotTable:
             nonlocal changed
             changed = table.store
-            return self.kdf_upgrade.applied(change(table, key), key)
+            return self._store_slots.upgraded(change(table, key), key)
 
         self.keeper.change_slots(recorded, dek=dek)
         self.forget_keys(f"{changed.hex()}/")
@@ -209,7 +200,9 @@ class KeySlots:
         try:
             self.context.forget(slot.sources[0], lock_name(store, slot.id))
         except (PassphraseError, PluginError, SourceUnavailable) as error:
-            self.notice(f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}")
+            self.context.notify(
+                f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}"
+            )
 
     # -- what the sources of the slots need ----------------------------------------------------------------------------
 
@@ -239,7 +232,7 @@ class KeySlots:
             if not remote or (slot.type == "passphrase" and len(remote) < len(names)):
                 return
             needed.update(dict.fromkeys(remote))
-        self.notice(
+        self.context.notify(
             f"warning: {self.where} opens only with {' or '.join(needed)}: while that cannot be reached, it stays"
             " locked ('awsv recovery' makes a recovery key, which needs no network)"
         )

@@ -35,10 +35,9 @@ def lock_name(store: bytes, *slot_ids: str) -> str:
     return f"{store.hex()}/{'+'.join(slot_ids)}"
 
 
-def table(ctx: StoreContext, *, label: str = "", cost: Argon2id | None = None) -> tuple[SlotTable, Secret]:
+def table(ctx: StoreContext, *, cost: Argon2id | None = None) -> tuple[SlotTable, Secret]:
     """The table of a new store, with one passphrase slot. The host has the user choose the passphrase.
 
-    :param label: of the slot; public.
     :param cost: of the key derivation; None means :data:`DEFAULT_COST`.
     :returns: the table, and its data encryption key (DEK).
     :raises PassphraseError: no source gave a passphrase.
@@ -48,7 +47,7 @@ def table(ctx: StoreContext, *, label: str = "", cost: Argon2id | None = None) -
     def choose(key_id: str, derive: Callable[[Secret], Secret], source: str | None) -> Secret:
         return ctx.unlock(key_id, derive, create=True, source=source)
 
-    new = passphrase(store, choose, cost=cost or DEFAULT_COST, label=label)
+    new = passphrase(store, choose, cost=cost or DEFAULT_COST)
     return SlotTable(store, (new.wrap(dek),)), dek
 
 

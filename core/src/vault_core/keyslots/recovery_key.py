@@ -35,13 +35,15 @@ def make(slots: KeySlots, dek: Secret, deliver: Callable[[Secret], None], label:
         slots.add(new, dek)
     except VaultError:
         if slots.lacks(new):
-            slots.notice("the recovery key just shown is not valid: destroy it")
+            slots.context.notify("the recovery key just shown is not valid: destroy it")
         else:
-            slots.notice(f"keep the recovery key just shown: it is valid if 'awsv slot list' shows slot {new.id}")
+            slots.context.notify(
+                f"keep the recovery key just shown: it is valid if 'awsv slot list' shows slot {new.id}"
+            )
         raise
     made = len(table.of_type("recovery")) + 1
     others = f"; {made} recovery keys open it now ('awsv slot list')" if made > 1 else ""
-    slots.notice(f"the recovery key opens {slots.where}{others}")
+    slots.context.notify(f"the recovery key opens {slots.where}{others}")
 
 
 def show(slots: KeySlots, terminal: Prompter, text: Secret) -> None:
@@ -92,5 +94,5 @@ def _offer(slots: KeySlots, terminal: Prompter) -> None:
             make(slots, slots.open(), lambda text: show(slots, terminal, text))
             return
     except (Cancelled, PassphraseError, SourceUnavailable) as error:
-        slots.notice(error.message)
-    slots.notice(f"{slots.where} has no recovery key; 'awsv recovery' makes one")
+        slots.context.notify(error.message)
+    slots.context.notify(f"{slots.where} has no recovery key; 'awsv recovery' makes one")

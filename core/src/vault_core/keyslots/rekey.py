@@ -16,6 +16,7 @@ from vault_core.errors import (
     WrongSecret,
 )
 from vault_core.keyslots import new_slot, unlock_slot
+from vault_core.keyslots.ask_until import ask_until
 from vault_core.secret import Secret
 from vault_core.vlt.derive import slot_key
 from vault_core.vlt.kdf import Argon2id
@@ -24,9 +25,6 @@ from vault_core.vlt.slot_table import SlotTable
 
 if TYPE_CHECKING:
     from vault_core.api import StoreContext
-
-_TRIES = 3
-"""How often the user may type a recovery key."""
 
 
 def rekey(
@@ -47,6 +45,7 @@ def rekey(
     :returns: the new table, its DEK, and the dropped slots.
     :raises StorageLocked: no slot opened.
     """
+    cost = cost or new_slot.DEFAULT_COST
     dek = Secret(os.urandom(DEK_BYTES))
     made: list[Slot] = []
     dropped: list[Slot] = []
@@ -70,7 +69,7 @@ def forget_kept(ctx: StoreContext, store: bytes, slots: Iterable[Slot]) -> None:
                 ctx.forget(slot.sources[0], new_slot.lock_name(store, slot.id))
 
 
-def _replayed(replayer: StoreContext | None, store: bytes, slot: Slot, cost: Argon2id | None) -> NewSlot | None:
+def _replayed(replayer: StoreContext | None, store: bytes, slot: Slot, cost: Argon2id) -> NewSlot | None:
     """The slot made again from recorded secrets; None if they do not open it."""
     if replayer is None or slot.type not in ("passphrase", "composite"):
         return None
@@ -79,11 +78,11 @@ def _replayed(replayer: StoreContext | None, store: bytes, slot: Slot, cost: Arg
     return None
 
 
-def _again(ctx: StoreContext, store: bytes, slot: Slot, cost: Argon2id | None, *, quiet: bool = False) -> NewSlot:
+def _again(ctx: StoreContext, store: bytes, slot: Slot, cost: Argon2id, *, quiet: bool = False) -> NewSlot:
     """The slot with a new id and new salts, opened by the same secret."""
     if slot.type == "key":
         return new_slot.key(store, ctx, slot.sources[0], label=slot.label)
-    head = new_slot.fresh_head(slot.head, cost or new_slot.DEFAULT_COST)
+    head = new_slot.fresh_head(slot.head, cost)
     if not quiet:
         ctx.notify(f"for {slot.describe()}:")
     if slot.type == "passphrase":
@@ -96,14 +95,9 @@ def _again(ctx: StoreContext, store: bytes, slot: Slot, cost: Argon2id | None, *
 
 
 def _by_recovery_key(ctx: StoreContext, store: bytes, slot: Slot, head: Mapping[str, Any]) -> Secret:
-    for left in reversed(range(_TRIES)):
-        try:
-            text = ctx.ask("Recovery key: ")
-            if not slot.fits(slot_key(store, slot.head, text)):
-                raise WrongSecret("this is not the recovery key of this slot")
-            return slot_key(store, head, text)
-        except PassphraseError as error:
-            if not left:
-                raise
-            ctx.notify(error.message)
-    raise AssertionError("the last try returns or raises")
+    def derive(text: Secret) -> Secret:
+        if not slot.fits(slot_key(store, slot.head, text)):
+            raise WrongSecret("this is not the recovery key of this slot")
+        return slot_key(store, head, text)
+
+    return ask_until(lambda: ctx.ask("Recovery key: "), derive, ctx.notify)

@@ -21,10 +21,9 @@ from vault_core.vlt.slot_table import SlotTable
 
 if TYPE_CHECKING:
     from vault_core.api import StoreContext
-    from vault_core.keyslots.kdf_upgrade import KdfUpgrade
 
 
-def open_table(ctx: StoreContext, table: SlotTable, where: str, upgrade: KdfUpgrade | None = None) -> Secret:
+def open_table(ctx: StoreContext, table: SlotTable, where: str, note: unlock_slot.Note = unlock_slot.no_note) -> Secret:
     """The data encryption key (DEK): by a key slot, a composite slot, or else a passphrase.
 
     A slot is passed over if its source is not installed, has no secret or a wrong one, or if neither the settings nor
@@ -32,7 +31,7 @@ def open_table(ctx: StoreContext, table: SlotTable, where: str, upgrade: KdfUpgr
     slot may be forged. A recovery key is never asked for here.
 
     :param where: the store's name in messages.
-    :param upgrade: of a caller that writes the store: notes the passphrase slot that opened.
+    :param note: of a caller that writes the store: gets the passphrase slot that opened.
     :raises WrongSecret: none of the secrets fits.
     :raises PassphraseError: no source gave a secret.
     :raises StorageLocked: only a recovery key opens the store.
@@ -60,7 +59,7 @@ def open_table(ctx: StoreContext, table: SlotTable, where: str, upgrade: KdfUpgr
             wrong = wrong or isinstance(error, WrongSecret)
     if table.of_type("passphrase"):
         try:
-            return open_by_passphrase(ctx, table, where, upgrade)[1]
+            return open_by_passphrase(ctx, table, where, note)[1]
         except VaultError:
             for line in quiet:
                 ctx.notify(line)
@@ -76,7 +75,7 @@ def open_table(ctx: StoreContext, table: SlotTable, where: str, upgrade: KdfUpgr
 
 
 def open_by_passphrase(
-    ctx: StoreContext, table: SlotTable, where: str, upgrade: KdfUpgrade | None = None
+    ctx: StoreContext, table: SlotTable, where: str, note: unlock_slot.Note = unlock_slot.no_note
 ) -> tuple[Slot, Secret]:
     """The slot that a passphrase opens, and the DEK; parameters and errors as of :func:`open_table`.
 
@@ -86,7 +85,7 @@ def open_by_passphrase(
     if not slots:
         raise StorageLocked(f"{where} has no slot that a passphrase alone opens", hint=other_ways(ctx, table))
     try:
-        slot, key = unlock_slot.by_passphrase(ctx, table.store, slots, where, upgrade)
+        slot, key = unlock_slot.by_passphrase(ctx, table.store, slots, where, note)
     except WrongSecret as error:
         # The host knows the store's name, but not which file, a backup perhaps, does not open.
         file = "" if where in error.message or where == f"store {ctx.store}" else f" ({where})"

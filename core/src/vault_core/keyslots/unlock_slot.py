@@ -6,7 +6,7 @@ own head; to make the slot again (:mod:`~vault_core.keyslots.rekey`), a fresh on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,21 @@ from vault_core.vlt.slot import Slot
 
 if TYPE_CHECKING:
     from vault_core.api import StoreContext
-    from vault_core.keyslots.kdf_upgrade import KdfUpgrade
+
+Note = Callable[[bytes, Slot, Secret], None]
+"""Gets the store's identity, the slot that a passphrase opened, and the passphrase."""
+
+
+def no_note(_store: bytes, _slot: Slot, _passphrase: Secret) -> None:
+    """The :data:`Note` of a caller that only reads."""
 
 
 def by_passphrase(
-    ctx: StoreContext, store: bytes, slots: Sequence[Slot], where: str, upgrade: KdfUpgrade | None = None
+    ctx: StoreContext, store: bytes, slots: Sequence[Slot], where: str, note: Note
 ) -> tuple[Slot, Secret]:
     """The passphrase slot that a passphrase of the user's sources opens, and its key.
 
-    :param upgrade: notes the slot and its passphrase, unless the key was remembered.
+    :param note: is not called if the key was remembered.
     :raises WrongSecret: no passphrase fits.
     :raises NoSecret: no source has a passphrase.
     """
@@ -43,8 +49,7 @@ def by_passphrase(
     key = ctx.unlock(lock_name(store, *(slot.id for slot in slots)), derive)
     if opened:
         slot, passphrase = opened[0]
-        if upgrade:
-            upgrade.opened(store, slot, passphrase)
+        note(store, slot, passphrase)
         return slot, key
     for slot in slots:
         if slot.fits(key):

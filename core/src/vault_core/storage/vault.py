@@ -193,6 +193,9 @@ class Vault(SlotKeeper):
     def _is_sealed(self) -> bool:
         return self.store.spec.at_rest is AtRest.CORE
 
+    def _items(self, shared: bool) -> StorageBackend:
+        return self._shared if shared else self._own
+
     def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
         """The key stored under a name, or None.
 
@@ -202,7 +205,7 @@ class Vault(SlotKeeper):
         if shared is None:
             own = self.get(name, shared=False)
             return own if own is not None or not self.store.is_shared else self.get(name, shared=True)
-        item = (self._shared if shared else self._own).get(CREDENTIALS + encode(name))
+        item = self._items(shared).get(CREDENTIALS + encode(name))
         if item is None:
             return None
         try:
@@ -223,6 +226,11 @@ class Vault(SlotKeeper):
         credentials = Credentials(access_key_id=key_id, secret_access_key=Secret(secret))
         return StoredKey(credentials, item.version, shared, item.written_by)
 
+    def holds(self, name: str, key: Credentials) -> bool:
+        """Whether this key, the user's own or a shared one, is stored under a name."""
+        stored = self.get(name)
+        return stored is not None and stored.credentials == key
+
     def put(self, name: str, key: Credentials, *, expect: Expect = ANY, shared: bool = False) -> None:
         """Store a key under a name.
 
@@ -233,7 +241,7 @@ class Vault(SlotKeeper):
         fields = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key.reveal_text()}
         value = Secret(json.dumps(fields, ensure_ascii=True))
         self._refuse_too_large(f"the key of {name!r}", value)
-        items = self._shared if shared else self._own
+        items = self._items(shared)
         items.put(CREDENTIALS + encode(name), value, expect=self._supported(items, name, expect))
 
     def delete(self, name: str, *, expect: Expect = ANY, shared: bool = False) -> bool:
@@ -242,7 +250,7 @@ class Vault(SlotKeeper):
         :param shared: a shared key, not the user's own.
         :raises StorageConflict: something other than ``expect`` is there; nothing was changed.
         """
-        items = self._shared if shared else self._own
+        items = self._items(shared)
         return items.delete(CREDENTIALS + encode(name), expect=self._supported(items, name, expect))
 
     def _supported(self, items: StorageBackend, name: str, expect: Expect) -> Expect:

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from vault_core.api import ABSENT, Credentials, ImportScan, Rejected, Secret
+from vault_core.cli.render import to_json
 from vault_core.errors import StorageUnavailable
-from vault_core.importing.copy import State
-from vault_core.importing.report import ImportReport, import_scan
+from vault_core.importing.copy import ImportReport, State, import_scan
 from vault_core.importing.vaults import Vaults
 from vault_core.storage.vault import StoredKey
 
@@ -29,6 +29,9 @@ class Vault:
 
     def get(self, name: str, *, shared: bool | None = None) -> StoredKey | None:
         return StoredKey(self.keys[name], 1) if name in self.keys else None  # type: ignore[arg-type]
+
+    def holds(self, name: str, credentials: Credentials) -> bool:
+        return self.keys.get(name) == credentials
 
     def put(self, name: str, credentials: Credentials, *, expect: object) -> None:
         assert expect is ABSENT
@@ -50,7 +53,7 @@ def test_import_scan_reports_every_entry() -> None:
     assert [entry.state for entry in report.keys] == [State.COPIED, State.COPIED, State.FAILED, State.NOT_TRIED]
     assert report.missing == [("c", "the disk is full"), ("d", "not tried"), ("torn", "truncated")]
     assert (report.places, len(vaults.created())) == (["/store"], 1)
-    document = report.to_json()
+    document = to_json(report)
     assert document["keys"][0] == {
         "profile": "a",
         "access_key_id": "AKIA1",
