@@ -128,7 +128,7 @@ def test_a_key_that_changes_during_the_question_is_not_removed(filled: Home) -> 
     child.expect_exact(f"Delete the key {KEY_ID} of profile 'work' from the vault?")
     fill(filled, {"work": (OTHER_ID, OTHER_SECRET)})
     child.send("y\r")
-    child.expect_exact("somebody else changed the key of profile 'work' just now; nothing was removed")
+    child.expect_exact("the key of profile 'work' was changed by someone else just now; nothing was removed")
     assert ended(child) == 4
     assert stored(filled) == {"work": (OTHER_ID, OTHER_SECRET)}
 

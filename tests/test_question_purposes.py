@@ -29,8 +29,8 @@ def machine(tmp_path: Path) -> Home:
         ("passwd", "changing the passphrase of store file"),
         ("slot add --source env", "adding a way to unlock store file"),
         ("recovery", "making a recovery key for store file"),
-        ("import credentials-file", "copying the keys of "),
-        ("import undo", "putting "),
+        ("import credentials-file", "importing keys from "),
+        ("import undo", "restoring "),
         ("file verify", "store file"),
     ],
 )

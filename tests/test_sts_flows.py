@@ -88,7 +88,7 @@ credential_process = {PROGRAM} exec -j renamed
 role_arn = {arn("RoleA")}
 source_profile = work
 external_id = partner-7
-role_session_name = alice@logged_in
+role_session_name = alice@laptop
 source_identity = alice
 session_tags = team=blue, cost=a=b
 transitive_session_tags = team
@@ -288,7 +288,7 @@ def test_a_long_token_has_its_own_question(flow: Flow, front: RecordingProxy) ->
 
 
 BAD = {
-    "cycle": ("[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n", "the profiles a → b → a go round"),
+    "cycle": ("[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n", "source_profile cycle: a → b → a"),
     "missing source": ("[profile a]\nsource_profile = nobody\n", "unknown profile 'nobody', which profile 'a' ("),
     "duration": (
         f"[profile a]\nrole_arn = {arn('R')}\nsource_profile = work\nduration_seconds = long\n",
