@@ -71,7 +71,7 @@ class Wheelhouse:
         except AssertionError as error:
             raise NoIndex(str(error).strip().splitlines()[-1]) from None
         alone = shutil.copytree(ROOT / "awsv", self.folder.parent / "awsv")  # in the checkout it requires paths
-        self.build(*PROJECTS, alone)
+        self.build(*PROJECTS, ROOT / "testkit", alone)
         run(*pip, *options, *sorted(self.folder.glob("vault_*.whl")), env=pinned)
 
     def build(self, *projects: Path) -> None:
