@@ -42,29 +42,13 @@ FILES = ("*.md", "core/*.md", "awsv/*.md", "testkit/*.md", "plugins/*/*.md", "ex
 GENERATED = (WORKSPACE / "docs/plugins/reference.md",)
 """Its text is that of docstrings, which are in the sources."""
 
-NOT_YET = (
-    "core/src/vault_core/awsconfig/",
-    "core/src/vault_core/errors.py",
-    "core/src/vault_core/plugins/template/",
-    "core/src/vault_core/sessions/formats.py",
-    "core/src/vault_core/storage/vault.py",
-    "core/src/vault_core/terminal.py",
-    "plugins/aws-vault/",
-    "plugins/aws/",
-    "plugins/ssm/",
-    "testkit/",
-)
-"""Beginnings of the paths of sources that are not rewritten yet."""
-
 
 def texts() -> Iterator[Path]:
     paths = {path for pattern in FILES for path in WORKSPACE.glob(pattern)}
     for folder in FOLDERS:
         for root in WORKSPACE.glob(folder):
             paths |= {path for path in root.rglob("*") if path.suffix in {".py", ".md", ".tmpl"}}
-    for path in sorted(paths - set(GENERATED)):
-        if path.suffix == ".md" or not path.relative_to(WORKSPACE).as_posix().startswith(NOT_YET):
-            yield path
+    yield from sorted(paths - set(GENERATED))
 
 
 def content(path: Path) -> str:

@@ -231,7 +231,7 @@ def test_question_for_a_program_ends_early(
 def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(
     app: App, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UsageError, match=r"the region 'a\\x1b\[2J' cannot stand in a line"):
+    with pytest.raises(UsageError, match=r"the region 'a\\x1b\[2J' cannot be printed in one line"):
         export.command.main(["user", "--region", "a\x1b[2J"], obj=app, standalone_mode=False)
     assert capfd.readouterr().out == ""
 

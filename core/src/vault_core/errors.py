@@ -1,7 +1,7 @@
-"""Every failure that a person is told about, with its exit code.
+"""Every failure that is reported to the user, with its exit code.
 
 A message starts in lower case, names the thing and has no full stop; ``hint`` is one action that helps.
-Neither may hold a secret. An exception that is not a :class:`VaultError` is a bug of whoever raised it.
+Neither may hold a secret. An exception that is not a :class:`VaultError` is a bug of the code that raised it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class VaultError(Exception):
 class OutputError(VaultError):
     """Standard output takes no more (exit code 1).
 
-    :param reader_left: whoever read it went away; nothing is said about it.
+    :param reader_left: the reader closed the pipe; no message is printed.
     """
 
     def __init__(self, message: str, *, reader_left: bool = False) -> None:
@@ -104,7 +104,7 @@ class PassphraseError(VaultError):
 
 
 class NoSecret(PassphraseError):
-    """No source had a secret, or somebody to ask for one."""
+    """No source had a secret, and none could ask the user for one."""
 
 
 class WrongSecret(PassphraseError):

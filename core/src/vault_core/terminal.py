@@ -66,13 +66,13 @@ class Terminal:
     def ask(self, question: str, *, secret: bool, asker: str = "", deadline: float | None = None) -> Secret:
         """Ask for one line and wait for it.
 
-        :param question: what is shown before the cursor, blank at its end included.
+        :param question: the text before the cursor, with the space at its end.
         :param secret: do not show what is typed, and drop what was typed before the question.
         :param asker: who asks, shown on a line of its own before the question.
         :param deadline: on :func:`time.monotonic`'s clock; None: no limit.
         :returns: the line's bytes without the newline, never empty.
         :raises QuestionRefused: Ctrl-C, Ctrl-D or an empty line.
-        :raises SourceUnavailable: nobody can be asked here, or nobody answered before the deadline.
+        :raises SourceUnavailable: the user cannot be asked here, or did not answer before the deadline.
         """
         answer = _ask(_composed(question, asker), secret=secret, deadline=deadline)
         if not answer:
@@ -83,7 +83,7 @@ class Terminal:
         """Ask yes or no; an empty line is the default.
 
         :raises QuestionRefused: Ctrl-C, Ctrl-D, or three answers that are neither.
-        :raises SourceUnavailable: nobody can be asked here.
+        :raises SourceUnavailable: the user cannot be asked here.
         """
         text = _composed(f"{question} [{'Y/n' if default else 'y/N'}] ", asker)
         for _ in range(_CONFIRM_TRIES):
@@ -226,7 +226,7 @@ class _Signals:
             raise _Caught(self._arrived.pop(0))
 
     def stop(self) -> None:
-        """Stop this process as Ctrl-Z would have; returns when somebody continues it."""
+        """Stop this process as Ctrl-Z would have; returns when it is continued."""
         ours = signal.signal(signal.SIGTSTP, self._before[signal.SIGTSTP])
         signal.raise_signal(signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, ours)
@@ -283,7 +283,7 @@ class _Question:
 
     @contextmanager
     def _modes(self) -> Iterator[None]:
-        """The terminal reads lines with the usual editing, echoed only if they are no secret; then as before.
+        """The terminal reads lines with the usual editing, echoed unless they are secret; then as before.
 
         A full-screen program may have left it in raw mode. TCSAFLUSH drops what was typed ahead and, after the
         answer, the rest of a paste of several lines, which would otherwise reach the shell and its history.

@@ -71,7 +71,7 @@ def test_fish_gets_its_two_escapes() -> None:
 @pytest.mark.parametrize("form", IN_LINES)
 @pytest.mark.parametrize("text", CONTROL)
 def test_a_control_character_stands_in_no_line(form: str, text: str) -> None:
-    with pytest.raises(UsageError, match="cannot stand in a line") as caught:
+    with pytest.raises(UsageError, match="cannot be printed in one line") as caught:
         FORMATS[form]("p", SESSION, text)
     assert caught.value.hint == "check --region and AWS_REGION"
     odd = Credentials(access_key_id="AKIA1", secret_access_key=Secret(f"canary{text}"))

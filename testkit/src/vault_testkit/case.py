@@ -107,7 +107,7 @@ class Case:
         """A person's own items and those that everybody shares, both of one store that is opened anew."""
         backend = self.spec.open(self.target.context())
         if not isinstance(backend, SharedItems):
-            fail(f"{self.spec.name} declares SHARED, and its open store is no SharedItems")
+            fail(f"{self.spec.name} declares SHARED, and its open store is not a SharedItems")
         both = [
             Prefixed(Counted(one, self._count), self.target.prefix, self._written)
             for one in (backend, backend.shared())

@@ -31,11 +31,11 @@ T = TypeVar("T")
 class FakeContext:
     """A context for tests. ``questions``, ``notes``, ``unlocked`` and ``kept`` hold what the plugin did with it.
 
-    :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` lie in it.
+    :param root: a folder of the test's own; ``data_dir`` and ``state_dir`` are in it.
     :param declared: the spec's options; ``options`` overrides their defaults.
     :param passphrases: what the sources would say, in order; :meth:`unlock` tries each once.
     :param factors: what a single source says where it is asked by its name (``source``), by source, in order.
-    :param attended: False: nobody sees what :meth:`suspect` is told, and so it refuses.
+    :param attended: False: no user sees the notice of :meth:`suspect`, so it refuses.
     :param sources: what the settings name; None: whatever ``factors`` and ``kept`` hold.
     :param answers: what a person would type at :meth:`ask`; None declines, and so does an empty line.
     :param recursions: the results of :meth:`find_recursion` by profile; None for any other profile.
@@ -122,7 +122,7 @@ class FakeContext:
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         self.questions.append(question)
         if not self.answers:
-            raise SourceUnavailable("nobody can be asked in this test")
+            raise SourceUnavailable("this test has no user to ask")
         answer = self.answers.pop(0)
         if not answer:
             raise QuestionRefused("declined")

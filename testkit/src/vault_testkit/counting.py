@@ -68,7 +68,7 @@ class Prefixed(StorageBackend):
         return self.inner.delete(self.whole(key), expect=expect)
 
     def keys(self) -> Iterator[str]:
-        for key in self.inner.keys():  # noqa: SIM118 - a backend is no dictionary
+        for key in self.inner.keys():  # noqa: SIM118 - a backend is not a dictionary
             kind, slash, name = key.partition("/")
             if slash and name.startswith(self._prefix):
                 yield f"{kind}/{name.removeprefix(self._prefix)}"

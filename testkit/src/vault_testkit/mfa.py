@@ -115,7 +115,7 @@ class MfaAsking(MfaPart):
         if not spec.interactive:
             pytest.skip(f"{spec.name} is not interactive")
         outcome, _ = ask()
-        outcome.one_of((type(None),), (SourceUnavailable,), "code() where nobody can be asked")
+        outcome.one_of((type(None),), (SourceUnavailable,), "code() where the user cannot be asked")
 
 
 class MfaSecrecy(MfaPart):

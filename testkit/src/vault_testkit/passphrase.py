@@ -151,7 +151,7 @@ class Asking(PassphrasePart):
         if not spec.interactive:
             pytest.skip(f"{spec.name} is not interactive")
         outcome, _ = ask(wanted())
-        outcome.one_of((type(None),), (SourceUnavailable,), "get() where nobody can be asked")
+        outcome.one_of((type(None),), (SourceUnavailable,), "get() where the user cannot be asked")
 
 
 class Keeping(PassphrasePart):
@@ -181,7 +181,7 @@ class Keeping(PassphrasePart):
     ) -> None:
         __tracebackhide__ = True
         check(source.forget(mine) is False, "forget() of what was never kept is not False")
-        for value in (canary.make(), "replaced by this", " blanks, ümlauts and a newline\n"):
+        for value in (canary.make(), "replaced by this", " spaces, ümlauts and a newline\n"):
             source.put(mine, Secret(value))
             for who in (source, anew()):
                 check(who.get(mine) == Secret(value), "get() does not give what put() kept for this key_id")

@@ -1,6 +1,6 @@
 """The contracts' part of a pytest run: ``--contract-budget``, the table at its end, and fixtures with the fakes.
 
-It is not loaded by itself: a project's root ``conftest.py`` has
+It is not loaded automatically: a project's root ``conftest.py`` has
 ``pytest_plugins = ["vault_testkit.pytest_plugin"]``.
 """
 

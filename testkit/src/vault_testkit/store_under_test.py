@@ -61,7 +61,7 @@ def shown(environ: Mapping[str, str], spec: Any) -> Mapping[str, str]:
 class StoreUnderTest:
     """One test's corner of a store.
 
-    :param root: a folder of the test's own; data and state folder lie in it.
+    :param root: a folder of the test's own; data and state folder are in it.
     :param prefix: with which the names of all its keys begin.
     """
 
@@ -87,7 +87,7 @@ class StoreUnderTest:
         )
 
     def locked(self, *passphrases: str) -> StoreUnderTest:
-        """The same place for somebody who has other passphrases, or none."""
+        """The same place for a user who has other passphrases, or none."""
         return replace(self, passphrases=passphrases)
 
     def open(

@@ -33,7 +33,7 @@ def digest(value: str | bytes) -> str:
 class Task:
     """A process that does one task.
 
-    :param stop: readable once every task that ends by itself has ended.
+    :param stop: readable once every task that ends without a signal has ended.
     """
 
     def __init__(self, store: StorageBackend, order: dict[str, Any], say: Say, stop: int) -> None:
@@ -63,7 +63,7 @@ class Task:
             self.store.put(self.order["key"], Secret(value))
 
     def put_on(self) -> None:
-        """Put one numbered value after the other under a key, until somebody kills us."""
+        """Put one numbered value after the other under a key, until the process is killed."""
         for number in range(1_000_000):
             self.store.put(self.order["key"], Secret(f"{self.order['value']}#{number}"))
             self.say(put=number)

@@ -23,8 +23,8 @@ class FakeTerminal:
         """Of each question, whether what is typed was hidden."""
 
     def why_not(self) -> str | None:
-        """The reason why nobody can be asked, or None."""
-        return None if self.answers else "nobody can be asked in this test"
+        """The reason why the user cannot be asked, or None."""
+        return None if self.answers else "this test has no user to ask"
 
     def ask(self, question: str, *, secret: bool = True, asker: str = "", deadline: float | None = None) -> Secret:
         """The next answer.

@@ -33,7 +33,7 @@ SDK_ORDER = (
 )
 """What decides whose credentials an SDK takes, first come, first served: botocore's ``create_credential_resolver``.
 
-Botocore prefers static keys to the process only where they stand in the credentials file; the SDKs for Go and
+Botocore prefers static keys to the process only if they are in the credentials file; the SDKs for Go and
 JavaScript do so in the config file too. So there is one order for both files.
 """
 

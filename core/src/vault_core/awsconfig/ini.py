@@ -26,13 +26,13 @@ class Pair:
     key: str
     """In lower case."""
     spelled: str
-    """As it stands in the file."""
+    """As it is written in the file."""
     values: list[str]
     """One part a line, stripped; blank lines are empty parts."""
     first: int
     """The index of its first line."""
     last: int
-    """The index of its last line that is not blank."""
+    """The index of its last line that is not empty."""
 
     @property
     def value(self) -> str:
@@ -44,7 +44,7 @@ class Block:
     """A section: a header and what follows it."""
 
     header: str
-    """What stands between the brackets, blanks included."""
+    """The text between the brackets, spaces included."""
     line: int
     """The index of the header's line."""
     pairs: dict[str, Pair] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class _Parser:
             self.fail(index, "a line before the first section", "put a section such as [default] above it")
         spelled, delimiter, value = _split(content)
         if not delimiter or not spelled:
-            self.fail(index, "neither a section, nor 'key = value', nor a comment", "mend or remove the line")
+            self.fail(index, "neither a section, nor 'key = value', nor a comment", "fix or remove the line")
         block = self.blocks[-1]
         key = spelled.lower()
         first = self.keys.setdefault((block.header, key), index)

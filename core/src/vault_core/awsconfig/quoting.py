@@ -61,7 +61,7 @@ def process_line(launcher: Path, profile: str) -> str:
     if _lines_back(f"[x]\n{PROCESS} = {value}") != [("x", {PROCESS: value})] or shlex.split(value) != words:
         what = launcher if len(ini.split_lines(str(launcher))) != 1 else repr(profile)
         raise ConfigError(
-            f"{what} cannot stand in a {PROCESS} line: the SDKs would not read it back",
+            f"{what} cannot be written in a {PROCESS} line: the SDKs would not read it back",
             hint="choose a name without line breaks",
         )
     return value

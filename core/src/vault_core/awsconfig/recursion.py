@@ -1,4 +1,4 @@
-"""Whether an AWS SDK that uses a profile would run awsv again: a vault must not wait for a key that lies in it.
+"""Whether an AWS SDK that uses a profile would run awsv again: a vault must not wait for a key that is in it.
 
 The way is botocore's: what decides first (:func:`~vault_core.awsconfig.credential_process.in_order`), through
 ``source_profile`` to its end. Where it is not certain whether a program runs

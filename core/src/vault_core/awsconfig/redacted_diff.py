@@ -40,8 +40,8 @@ def _shown(raw: bytes, path: Path) -> list[str]:
 
 
 def without_secret(line: str) -> str:
-    """A line of the file, a comment too: what stands behind a word that may name a secret is left out."""
-    # Searched for where the core's own keys are blank: vault_passphrase_source hides nothing.
+    """A line of the file, comments included, without the text after a word that may name a secret."""
+    # Searched for where the core's own keys are replaced by spaces: vault_passphrase_source hides nothing.
     searched = _PLUGINS_KEY.sub(lambda key: " " * len(key[0]) if may_be_shown(key[0].lower()) else key[0], line)
     word = _HIDDEN.search(searched)
     if word is None:

@@ -2,7 +2,7 @@
 
 Every profile, key and value equals what ``botocore.configloader`` returns, and what it rejects is rejected here. Two
 things differ on purpose: a file that cannot be read, or is named and not there, is an error (botocore takes it for
-empty), and a profile without a name is no profile.
+empty), and a profile without a name is not a profile.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class AwsConfig:
 def is_secret(key: str) -> bool:
     """Whether the value is a plain key, or by its name another secret, such as the old key of a rotation.
 
-    The plugins' own options are no part of this: see :func:`may_be_shown`.
+    The plugins' own options are not part of this: see :func:`may_be_shown`.
     """
     return not key.startswith("vault_") and any(word in key for word in _SECRET_WORDS)
 
@@ -158,7 +158,7 @@ def is_secret(key: str) -> bool:
 def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
     """Whether the value of a profile's key may be printed. What nobody vouches for may be a secret.
 
-    :param known: keys of plugins' options that are no secret by their declaration.
+    :param known: keys of plugins' options that are not declared secret.
     """
     if key.startswith(OWN_PREFIX):
         return key.removeprefix(OWN_PREFIX) in OWN_KEYS or key in known
@@ -179,7 +179,7 @@ def read(path: Path, variable: str = "") -> bytes:
 
     :param variable: the environment variable that names the file. A file that was named and is not there is no empty
         one: a profile's role and its MFA device would vanish, and who asked for them would get their own rights.
-    :raises ConfigError: it was named and is not there, is no ordinary file, cannot be read, or is too large.
+    :raises ConfigError: it was named and is not there, is not an ordinary file, cannot be read, or is too large.
     """
     correct = f"correct or unset {variable}" if variable else ""
     try:

@@ -34,8 +34,8 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
     """Replace a file. It is durable when this returns.
 
     :param before: what was read; empty also means that there was no file.
-    :param locks: a folder of the user's own, made when it is needed, for the lock that writers share: whoever can
-        read the file itself could lock that, and keep it.
+    :param locks: a folder of the user's own, made when it is needed, for the lock that writers share: any user who
+        can read the file itself could lock it, and keep the lock.
     :param mode: the permissions that it gets; None: those it had, and 0600 where there was none.
     :raises ConfigError: it has changed since, is read-only, or cannot be written; it is as it was.
     """
@@ -81,7 +81,7 @@ def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> Non
             raise PermissionError(0, "permission denied")
         temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
         with _written(temporary, after, status, mode) as descriptor:
-            # Whoever else writes is noticed unless in the instant before the rename.
+            # Another writer is noticed, except in the instant before the rename.
             if file.read() != before or target.stat().st_ino != status.st_ino:
                 raise _changed(target)
             _name(descriptor, temporary, temporary)
@@ -95,7 +95,7 @@ def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None
     temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
     with _written(temporary, after, None, mode) as descriptor:
         try:
-            _name(descriptor, temporary, target)  # unlike a rename, fails where somebody was faster
+            _name(descriptor, temporary, target)  # unlike a rename, fails if another process was faster
         except FileExistsError:
             raise _changed(target) from None
     files.sync_folder(target.parent)
@@ -134,7 +134,7 @@ def _sweep(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
-    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")  # and no file that somebody named alike
+    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")  # and not a file with a similar name
     with suppress(OSError):  # no folder
         return [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]
     return []

@@ -21,7 +21,7 @@ _FOR_ALL = "DEFAULT"
 
 _NO_SECTION = re.compile(r"\]|\A\s|\s\Z|\s[#;]")
 """What some SDK reads as another name, or as no section: the keys are then those of the section before. ``]`` ends a
-name, blanks around it are cut off, and the SDK for JavaScript has a comment begin within it."""
+name, spaces around it are removed, and the SDK for JavaScript has a comment begin within it."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -54,8 +54,10 @@ def _in_lines(credentials: Credentials, region: str | None) -> dict[str, str]:
         if output.printable(value) == value:
             continue
         if value == region:
-            raise UsageError(f"the region {region!r} cannot stand in a line", hint="check --region and AWS_REGION")
-        raise SessionError(f"the value of {name} cannot stand in a line: it holds control characters")
+            raise UsageError(
+                f"the region {region!r} cannot be printed in one line", hint="check --region and AWS_REGION"
+            )
+        raise SessionError(f"the value of {name} cannot be printed in one line: it holds control characters")
     return found
 
 

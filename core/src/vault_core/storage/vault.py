@@ -214,7 +214,7 @@ class Vault(SlotKeeper):
             if not (isinstance(key_id, str) and isinstance(secret, str)):
                 raise TypeError("not text")
             if not (key_id.isprintable() and secret.isprintable()):
-                # Whoever may write shared items could add lines to what is printed for shells and files.
+                # A user who may write shared items could add lines to what is printed for shells and files.
                 raise ValueError("more than one line")
         except (ValueError, KeyError, TypeError):
             # The decoder's own exception holds the text of the item.

@@ -14,7 +14,7 @@ OTHER = "credentials/two"
 
 
 def shown(value: object) -> str:
-    """A value in a message of the contract: its own test values are no secrets, but may be long."""
+    """A value in a message of the contract: its own test values are not secret, but may be long."""
     text = f"{value.reveal()!r}" if isinstance(value, Secret) else f"{value!r}"
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 

@@ -68,10 +68,10 @@ class Processes(StoragePart):
         check(not missed, f"while other items came and went, keys() left out {shown(missed)}")
 
     def test_processes_delete_once(self, case: Case) -> None:
-        """Of several that delete one item, one is told that it was there."""
+        """Of several processes that delete one item, one gets the answer that it was there."""
         store, worker = case.open(), case.worker()
         store.put(OTHER, Secret("the store is there"))
         for _ in range(case.afford(3, "rounds", cost=CROWD + 1)):
             store.put(KEY, Secret("1"))
             said = case.do(*[{"act": "delete", "layer": RAW, "key": KEY}] * CROWD, worker=worker).of("deleted")
-            check(said.count(True) == 1, f"{CROWD} processes deleted one item, and {said.count(True)} were told yes")
+            check(said.count(True) == 1, f"{CROWD} processes deleted one item, and {said.count(True)} got True")

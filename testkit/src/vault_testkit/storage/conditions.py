@@ -33,7 +33,7 @@ def one_winner(case: Case, store: StorageBackend, before: str | None, expect: st
     )
     winners = [line["task"] for line in report.said if "put" in line]
     state = "no item" if before is None else "the same version"
-    check(len(winners) == 1, f"{RACERS} processes expected {state} at the same time, and {len(winners)} were told yes")
+    check(len(winners) == 1, f"{RACERS} processes expected {state} at the same time, and {len(winners)} succeeded")
     holds(store, KEY, values[winners[0]])
 
 
@@ -141,8 +141,7 @@ class CheckAndSet(StoragePart):
             put, deleted = len(report.of("put")), report.of("deleted").count(True)
             check(
                 put + deleted == 1,
-                f"with the same version {put} processes were told that they had put an item, and {deleted} that they"
-                " had deleted it",
+                f"with the same version {put} processes could put the item, and {deleted} could delete it",
             )
             check((store.get(KEY) is not None) == bool(put), "a put was acknowledged, and the item deleted with it")
 
@@ -156,4 +155,4 @@ class CheckAndSet(StoragePart):
         found = int(item_of(store, KEY).value.reveal())
         check(found == times * RACERS, f"{RACERS} processes counted {times} steps each, and the item says {found}")
         numbers = report.of("counted")
-        check(len(set(numbers)) == len(numbers), "two processes were told yes for the same step")
+        check(len(set(numbers)) == len(numbers), "two processes succeeded in the same step")

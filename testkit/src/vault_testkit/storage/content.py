@@ -25,7 +25,7 @@ NAMES = {
     "escaped slashes": encode("a//b/"),
     "escaped capitals": encode("Prod"),
     "small letters": "prod",
-    "escaped blanks": encode(" a b "),
+    "escaped spaces": encode(" a b "),
     "escaped UTF-8": encode("größe-北京"),
     "escaped control characters": encode("\x01\n\x7f"),
     "a leading hyphen": "-rf",
@@ -98,7 +98,7 @@ class Keys(StoragePart):
 ODD = (
     "x",
     "".join(map(chr, range(0x20, 0x7F))),
-    " blanks around ",
+    " spaces around ",
     "   ",
     "0",
     "00123",

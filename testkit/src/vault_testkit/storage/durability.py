@@ -34,7 +34,7 @@ class Durability(StoragePart):
     part = "Durability"
 
     def test_durability_of_what_was_acknowledged(self, case: Case) -> None:
-        """A process that dies without closing the store has put what it was told that it has put."""
+        """A process that dies without closing the store has stored every value whose put returned."""
         case.open().put(OTHER, Secret("from before"))
         task = {"act": "put_and_die", "layer": RAW, "items": {KEY: "acknowledged", "seeds/one": "too"}}
         report = case.do(task)
@@ -88,7 +88,7 @@ class Durability(StoragePart):
 
     def test_durability_at_any_moment(self, case: Case) -> None:
         """Killed at random moments while it writes one value after the other: none that it reported is lost."""
-        chance = random.Random(case.target.prefix)  # noqa: S311 - when to kill is no secret
+        chance = random.Random(case.target.prefix)  # noqa: S311 - the moment is not secret
         store, worker = case.open(), case.worker()
         store.put(OTHER, Secret("another"))
         filler = "x" * min(500, (case.spec.max_value or 500) - 20)

@@ -20,7 +20,7 @@ class Sealed(StoragePart):
         case.needs_at_rest(AtRest.CORE, because=_WHY)
         store = case.open(CORE)
         check(store.get(KEY) is None, "an empty sealed store has an item")
-        values = ["x", " blanks around ", "long " * 400]
+        values = ["x", " spaces around ", "long " * 400]
         for value in values:
             store.put(KEY, Secret(value))
             holds(store, KEY, value)

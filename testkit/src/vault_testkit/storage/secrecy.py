@@ -1,4 +1,4 @@
-"""No value is where somebody else can read it: not in files, not in logs, not in what other programs are told."""
+"""No value is where another user can read it: not in files, in logs or in the arguments of other programs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Secrecy(StoragePart):
         self._nowhere(case, "after some puts and a delete", *values, PASSPHRASE)
 
     def test_secrecy_of_files_at_every_step(self, case: Case) -> None:
-        """A put is killed before and after every call that leaves the process: what lies there then tells nothing,
+        """A put is killed before and after every call that leaves the process: what is there then reveals nothing,
         temporary files included."""
         value = canary.make()
         store, worker = case.open(CORE), case.worker()
