@@ -46,7 +46,7 @@ def test_a_clock_that_only_the_test_moves(fake_clock: FakeClock) -> None:
 
 
 def test_a_terminal_where_everything_is_typed_already(fake_terminal: FakeTerminal) -> None:
-    with pytest.raises(SourceUnavailable, match="nobody can be asked"):
+    with pytest.raises(SourceUnavailable, match="this test has no user to ask"):
         fake_terminal.ask("who? ")
     fake_terminal.answers += ["me", None, "", "y", "n"]
     assert fake_terminal.ask("who? ", secret=False) == Secret("me")
