@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -234,3 +235,19 @@ def test_what_a_command_tells_in_clicks_way_is_no_bug_of_ours(tmp_path: Path, mo
             run_command(tmp_path, fails(control), monkeypatch)
     with pytest.raises(VaultError, match=r"^command 'odd' failed with KeyError$"):
         run_command(tmp_path, fails(KeyError(CANARY)), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "named"), [("", "awsv for command odd, "), ("store work", "awsv for store work, ")]
+)
+def test_question_of_a_command_names_the_command(purpose: str, named: str, tmp_path: Path) -> None:
+    askers: list[str] = []
+
+    def ask(_question: str, *, asker: str, **_: object) -> Secret:
+        askers.append(asker)
+        return Secret("typed")
+
+    made = App(Settings({"HOME": str(tmp_path)})).about(purpose)
+    made.client._prompter = SimpleNamespace(why_not=lambda: None, ask=ask)
+    assert plugin_commands.Commands(made, "odd").ask("Name: ") == Secret("typed")
+    assert [asker[: len(named)] for asker in askers] == [named]

@@ -177,7 +177,8 @@ class Commands(CommandContext):
         self._app.note(message)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        return self._app.host.prompts.ask(question, secret=secret)
+        app = self._app if self._app.asking.purpose else self._app.about(f"command {self._name}")
+        return app.host.prompts.ask(question, secret=secret)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         return self._app.confirm(question, flag=flag)
