@@ -59,6 +59,8 @@ PLANTED = {
     "core/src/vault_core/plugins/discovery.py": "def f():\n    from vault_core.plugins import loader",
     "core/src/vault_core/newcomer.py": "",
     "core/src/vault_core/awsconfig/ini.py": "import botocore.session",
+    "core/src/vault_core/vlt/kdf.py": "from vault_core import files",
+    "core/src/vault_core/api/options.py": "from vault_core.vlt import slot",
     "core/src/vault_core/settings.py": "def f():\n    import click",
     "core/src/vault_core/secret.py": "import vault_plugin_env",
     "plugins/keychain/src/vault_plugin_keychain/kinds.py": (
@@ -79,6 +81,8 @@ REPORTED = (
     "No cycles are allowed in vault_core.plugins.",
     "vault_core.newcomer",
     "vault_core.awsconfig.ini -> botocore",
+    "vault_core.vlt.kdf -> vault_core.files",
+    "vault_core.api.options -> vault_core.vlt.slot",
     "vault_core.settings -> click",
     "vault_core.secret -> vault_plugin_env",
     "No cycles are allowed in vault_plugin_keychain.",
