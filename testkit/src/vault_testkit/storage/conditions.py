@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vault_core.api import ABSENT, Capability, Secret, StorageBackend, StorageConflict
 from vault_testkit.case import Case, check, fail
+from vault_testkit.children import Worker
 from vault_testkit.part import StoragePart
 from vault_testkit.storage.basic import KEY, OTHER, holds, item_of
 from vault_testkit.store_under_test import RAW
@@ -23,13 +24,13 @@ def refused(action: Callable[[], object], what: str) -> None:
     fail(f"{what} did not raise StorageConflict")
 
 
-def one_winner(case: Case, store: StorageBackend, before: str | None, expect: str, worker: object) -> None:
+def one_winner(case: Case, store: StorageBackend, before: str | None, expect: str, worker: Worker) -> None:
     """Several processes put at the same time with the same expectation: exactly one succeeds, and its value stays."""
     __tracebackhide__ = True
     values = {task: f"of process {task}" for task in range(RACERS)}
     report = case.do(
         *({"act": "put", "layer": RAW, "items": {KEY: value}, "expect": expect} for value in values.values()),
-        worker=worker,  # type: ignore[arg-type]  # it is the case's own
+        worker=worker,
     )
     winners = [line["task"] for line in report.said if "put" in line]
     state = "no item" if before is None else "the same version"
