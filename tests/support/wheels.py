@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))
 PROJECTS = [ROOT / "core", ROOT / "vault-botocore", *PLUGINS]
 """The folders of the core, of the library that plugins share, and of each plugin."""
-TOOLS = ("pip", "hatchling", "pytest")
+TOOLS = ("pip", "hatchling")
 """What else is there to be installed."""
 SECONDS = 300
 """For one run of pip or uv."""
