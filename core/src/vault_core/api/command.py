@@ -19,7 +19,8 @@ from vault_core.secret import Secret
 class CommandSpec(PluginSpec):
     """The spec of a command (group ``vault.command.v1``): the user types ``awsv NAME``. The core's own names are taken.
 
-    ``awsv --help`` shows the distribution instead of the summary, as it imports no plugin.
+    A command ``import-NAME`` is an importer: the user types ``awsv import NAME``. ``awsv --help`` shows the
+    distribution instead of the summary, as it imports no plugin.
     """
 
     target: str
