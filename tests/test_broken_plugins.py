@@ -13,7 +13,7 @@ from support.home import PROGRAM, Home
 from support.overlay_env import HEADER, PASSPHRASE, STORAGE, OverlayEnv, failure, install, module_of, plugin_folder
 from support.vaults import KEY_ID, SECRET, UNLOCKED, ended, fill, offline
 from vault_core.plugins.discovery import scan
-from vault_core.plugins.install_hint import OURS
+from vault_core.plugins.install_hint import ON_BOTOCORE, OURS
 
 CANARY = "canary-in-a-message"
 
@@ -246,7 +246,9 @@ def test_one_of_ours_that_is_missing(kind: str, name: str, tmp_path: Path, home:
         home.configure("[profile work]\nregion = eu-west-1\nmfa_serial = arn:aws:iam::123456789012:mfa/ana\n")
     env = UNLOCKED if kind in ("session", "mfa") else {}
     stderr = failure(home.run(site.awsv, *words or [name, "--help"], env={**env, variable or "X": name}), 3, repr(name))
-    assert stderr.splitlines()[-1] == f"hint: {site.python} -m pip install {plugin_folder(OURS[kind, name])}"
+    folder = plugin_folder(OURS[kind, name])
+    library = f"{folder.parents[1] / 'vault-botocore'} " if OURS[kind, name] in ON_BOTOCORE else ""
+    assert stderr.splitlines()[-1] == f"hint: {site.python} -m pip install {library}{folder}"
     listed = json.loads(home.run(site.awsv, "plugins", "list", "--json", env={variable or "X": name}).stdout)
     assert [row["state"] for row in listed if (row["kind"], row["name"]) == (kind, name)] == ["missing"] * bool(words)
 

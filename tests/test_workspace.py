@@ -68,8 +68,8 @@ def test_the_demo_ends_well_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("awsv", "reason"),
     [
-        ("exit 0", "waited for the next question"),
-        (f'AWS_VAULT_SESSION_CACHE=off exec {BIN / "awsv"} "$@"', "calls to AWS (identity): 2 instead of 1"),
+        ("exit 0", "waited for the next prompt"),
+        (f'AWS_VAULT_SESSION_CACHE=off exec {BIN / "awsv"} "$@"', "calls to AWS (identity): expected 1, got 2"),
     ],
     ids=["does-nothing", "caches-nothing"],
 )

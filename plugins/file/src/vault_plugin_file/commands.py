@@ -132,7 +132,7 @@ def rekey(ctx: CommandContext, drop: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace FILE without asking.")
 @click.pass_obj
 def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
-    """Copy the store into one encrypted FILE (never prompts for a passphrase).
+    """Copy the store into one encrypted FILE (never prompts).
 
     The copy opens with what opens the store now, even after you change the store's passphrase.
 
