@@ -61,7 +61,7 @@ def init(ctx: CommandContext) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show_status(ctx: CommandContext, as_json: bool) -> None:
-    """Show the store's slots, sizes, permissions and anchor (never prompts).
+    """Show slots, sizes, permissions and anchor (never prompts).
 
     \b
     Example:
