@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vault_core.errors import UsageError
-from vault_core.sessions.inherited_files import Inherited
+from vault_core.sessions.inherited_files import Inherited, _empty
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 FILE, FD = "AWS_VAULT_FILE_PASSPHRASE_FILE", "AWS_VAULT_FILE_PASSPHRASE_FD"
@@ -190,3 +190,12 @@ def test_a_secret_in_the_childs_output_is_refused(number: int) -> None:
         found.secret(())
     assert error.value.hint == "pass the secret on as another one, as in: awsv ... 3< passphrase-file"
     assert found.secret((FD,)) == {}
+
+
+def test_replaced_descriptor_can_be_read_and_written() -> None:
+    number = os.dup(0)
+    try:
+        _empty(number)
+        assert (os.write(number, b"x"), os.read(number, 1)) == (1, b"")
+    finally:
+        os.close(number)

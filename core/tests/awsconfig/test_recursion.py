@@ -27,6 +27,11 @@ GUILTY = {
         "",
         8,
     ),
+    "a role of a profile in both files": (
+        f"[profile p]\n{ROLE}source_profile = q\n[profile q]\n{PROCESS}",
+        "[p]\nregion = eu-west-1\n",
+        5,
+    ),
     "in the credentials file": ("[profile p]\nregion = eu-west-1\n", "[p]\n" + PROCESS, 2),
     "the article's wrapper": ("[profile p]\ncredential_process = {bin}/wrapper work\n", "", 2),
     "a script for env": ("[profile p]\ncredential_process = {bin}/shebang work\n", "", 2),

@@ -287,3 +287,12 @@ def test_near_names_of_the_credentials_file_are_shown() -> None:
     found = profiles("", credentials=credentials)
     assert found.suggestions("stagin") == "did you mean 'staging'?"
     assert "did you mean" not in found.suggestions("productio")
+
+
+@pytest.mark.parametrize("source", ["", "source_profile = me\n"], ids=["none", "itself"])
+def test_chain_of_role_on_its_own_credentials_refuses_a_foreign_process(source: str) -> None:
+    config = (
+        f"[profile me]\nrole_arn = arn:aws:iam::123456789012:role/Reader\n{source}credential_process = /bin/other\n"
+    )
+    with pytest.raises(ConfigError, match="credential_process"):
+        profiles(config).chain("me")

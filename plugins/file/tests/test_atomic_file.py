@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -354,3 +355,23 @@ def alarm() -> Any:
             signal.signal(signal.SIGALRM, before)
 
     return limited
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127], ids=["ASCII", "two bytes each"])
+def test_write_copy_to_the_longest_file_name_succeeds(name: str, tmp_path: Path) -> None:
+    write_copy(tmp_path / name, b"data", overwrite=False)
+    assert (tmp_path / name).read_bytes() == b"data"
+
+
+def test_temporary_file_of_a_killed_writer_is_swept_by_the_next(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    written(file)
+    with monkeypatch.context() as patch, contextlib.suppress(BaseException):
+        patch.setattr(os, "rename", killed)
+        patch.setattr(os, "unlink", killed)
+        written(file)
+    assert [path.suffix for path in file.folder.iterdir() if path.suffix == ".tmp"] == [".tmp"]
+    written(file)
+    assert [path.name for path in file.folder.iterdir() if path.suffix == ".tmp"] == []

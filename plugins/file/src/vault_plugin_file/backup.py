@@ -25,7 +25,7 @@ def write_copy(path: Path, data: bytes, *, overwrite: bool) -> None:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise failure(error, path, "cannot be written") from None
-    temp = f".{path.name[:100]}.{os.getpid()}.{os.urandom(8).hex()}.tmp"
+    temp = f".awsv-backup.{os.getpid()}.{os.urandom(8).hex()}.tmp"  # without the name, which may be of full length
     try:
         write_new(folder, temp, data)
         _place(folder, temp, path, overwrite=overwrite)
