@@ -12,11 +12,6 @@ CORE = ROOT / "core/src/vault_core"
 PAGE = ROOT / "docs/architecture.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
-NOT_YET: set[str] = set()
-"""Named on the page before they exist; empty when the core has its new layout."""
-LEAVING: set[str] = set()
-"""Parts of the core that the new layout removes; empty when it has."""
-
 
 def drawing() -> str:
     """The text of the drawing of the layers."""
@@ -43,12 +38,12 @@ def test_each_path_on_the_page_exists() -> None:
     found = paths()
     assert {"core/", "sessions/plan.py", "tests/test_boundaries.py", "plugins/", "settings.py"} <= found
     missing = {path for path in found if not (ROOT / path).exists() and not (CORE / path).exists()}
-    assert missing - NOT_YET == set()
+    assert missing == set()
 
 
 def test_each_part_of_core_is_on_the_page() -> None:
     parts = {f"{path.parent.name}/" for path in CORE.glob("*/__init__.py")} | {path.name for path in CORE.glob("*.py")}
-    assert parts - set(spans()) - LEAVING == {"__init__.py"}
+    assert parts - set(spans()) == {"__init__.py"}
 
 
 def test_each_layer_of_the_drawing_is_in_the_table() -> None:
