@@ -123,7 +123,7 @@ def test_open_copy_verifies_backup(made: Any, backup: Any, ctx: FakeContext) -> 
     wrap = vlt.to_base64(made.slots().slots[0].wrap).encode()
     for damaged, reason in (
         (data[:-1], "truncated"),
-        (data[:-1] + b"\0", "payload"),
+        (data[:-1] + bytes([data[-1] ^ 1]), "payload"),
         (data.replace(wrap, wrap[::-1]), "does not hold the store's key"),
         (b"text", "not an awsv store"),
     ):
