@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo 'make check   before each commit, in under a minute: format, lint, types, unit tests'
-	@echo 'make test-one T=tests/test_copy.py::test_x   one test, one file, or what pytest -k would take: T="-k anchor"'
+	@echo 'make test-one T=tests/cli/test_copy.py::test_x   one test, one file, or what pytest -k would take: T="-k anchor"'
 	@echo 'make coverage  the tests again, with branch coverage of each distribution against its floor'
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
 	@echo 'make test    lint, all tests, and most of them on every other installed Python 3.11, 3.12, 3.13'

@@ -17,7 +17,7 @@ UNREAD = [
     "AWS_SECRET_KEY",
     "AWS_SESSION_EXPIRATION",
 ]
-"""What aws-vault and the SDKs for Ruby, Java and Go read; tests/exec/test_sdk_variables.py looks at the others."""
+"""What aws-vault and the SDKs for Ruby, Java and Go read; the others: tests/servers/exec/test_sdk_variables.py."""
 
 
 @pytest.mark.parametrize("name", UNREAD)

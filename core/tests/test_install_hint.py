@@ -1,6 +1,6 @@
 """The install hint is for the environment that awsv runs in, names what can be had, and a shell takes it as it is.
 
-``tests/test_install.py`` follows the hints of real installations.
+``tests/meta/test_install.py`` follows the hints of real installations.
 """
 
 from __future__ import annotations

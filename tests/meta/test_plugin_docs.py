@@ -21,7 +21,7 @@ from support.overlay_env import OverlayEnv
 from vault_core import api
 from vault_core.plugins.discovery import GROUPS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs/plugins").glob("*.md"))
 TUTORIALS = [page for page in PAGES if any(fence.mark == "run" for fence in documents.fences(page))]
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

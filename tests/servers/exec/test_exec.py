@@ -166,7 +166,7 @@ def test_json_runs_nothing(logged_in: Home) -> None:
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 OTHERS = (*IDENTITY, *(f"{prefix}BEDROCK" for prefix in IDENTITY_PREFIXES))
-"""What the product clears; tests/exec/test_sdk_variables.py compares that with what SDKs read."""
+"""What the product clears; tests/servers/exec/test_sdk_variables.py compares that with what SDKs read."""
 
 
 def test_another_identity_does_not_reach_the_child(logged_in: Home) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from vault_core.cli.commands import COMMANDS
 
-FOLDER = Path(__file__).parents[1] / "core/src/vault_core/cli"
+FOLDER = Path(__file__).parents[2] / "core/src/vault_core/cli"
 MODULES = {name: f"{name}_" if keyword.iskeyword(name) else name for name in COMMANDS}
 LONGEST = 80
 """Lines of one function, with its options and its help."""

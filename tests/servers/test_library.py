@@ -229,7 +229,7 @@ def test_library_loads_neither_click_nor_the_command_line(filled: Home) -> None:
 
 def test_snippets_of_the_library_page_run(filled: Home) -> None:
     filled.configure(filled.config.read_text().replace("profile role", "profile prod"))
-    page = documents.fences(Path(__file__).parents[1] / "docs/library.md")
+    page = documents.fences(Path(__file__).parents[2] / "docs/library.md")
     first, second = (fence.text for fence in page if fence.language == "python")
     program = f"{first}\n{second}\nassert s3.list_buckets()['Buckets'] == []\n".replace("tf-*", "pro*")
     shown = run_well(filled, program, env=UNLOCKED)

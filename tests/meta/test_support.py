@@ -15,7 +15,7 @@ from support.home import Home
 from support.moto import MotoServer
 from support.recording_proxy import RecordingProxy, deny
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ASK_FOR_NOTHING = """
 import pytest
 from support import parts

@@ -11,7 +11,7 @@ from support import documents, openbao, parts
 from support.home import Home
 from support.moto import MotoServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/hashicorp.md"
 ROLES = ("operator", "ana", "ben", "ci")
 

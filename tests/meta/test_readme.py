@@ -13,7 +13,7 @@ from support import documents
 from support.home import Home
 from support.moto import MotoServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
 

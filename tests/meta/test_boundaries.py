@@ -19,7 +19,7 @@ from vault_core.plugins.discovery import GROUPS, scan
 from vault_core.plugins.install_hint import ON_BOTOCORE, OURS
 from vault_core.plugins.loader import Plugins
 
-WORKSPACE = Path(__file__).parents[1]
+WORKSPACE = Path(__file__).parents[2]
 CORE = WORKSPACE / "core/src"
 PLUGINS = sorted(path.parent for path in WORKSPACE.glob("plugins/*/pyproject.toml"))
 EXAMPLES = sorted(path.parent for path in WORKSPACE.glob("examples/*/pyproject.toml"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.security import IDS, written_in
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_id_has_a_test() -> None:

@@ -17,7 +17,7 @@ from support.home import Home
 from support.moto import MotoServer
 from support.wheels import Environment, Wheelhouse
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SQLITE = EXAMPLES / "vault-plugin-sqlite"
 PASSPHRASE = {"AWS_VAULT_PASSPHRASE": "correct horse battery staple"}

@@ -9,7 +9,7 @@ import pytest
 
 from support import documents
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
 TEMPLATES = sorted((ROOT / ".github").rglob("*.md"))
 

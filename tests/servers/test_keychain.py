@@ -18,7 +18,7 @@ from support.overlay_env import failure
 from support.secret_service import DesktopSession, desktop
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline
 
-README = Path(__file__).parents[1] / "plugins/keychain/README.md"
+README = Path(__file__).parents[2] / "plugins/keychain/README.md"
 FENCE = re.compile(r"^<!-- run -->\n```console\n(.*?)^```$", re.M | re.S)
 READERS = "every program that runs as you can read what the Secret Service keeps"
 AT_ONCE = 3.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support import documents
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core/src/vault_core"
 PAGE = ROOT / "docs/architecture.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def paths() -> set[str]:
 
 def test_each_path_on_the_page_exists() -> None:
     found = paths()
-    assert {"core/", "sessions/plan.py", "tests/test_boundaries.py", "plugins/", "settings.py"} <= found
+    assert {"core/", "sessions/plan.py", "tests/meta/test_boundaries.py", "plugins/", "settings.py"} <= found
     missing = {path for path in found if not (ROOT / path).exists() and not (CORE / path).exists()}
     assert missing == set()
 

@@ -13,7 +13,7 @@ import pytest
 
 from support.busy import seconds
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 DEMO_SECONDS = 120

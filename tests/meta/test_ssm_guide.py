@@ -14,7 +14,7 @@ from support.home import Home
 from support.moto import REGION, MotoServer
 from support.recording_proxy import running
 
-GUIDE = Path(__file__).parents[1] / "docs/ssm.md"
+GUIDE = Path(__file__).parents[2] / "docs/ssm.md"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from support import documents
 
-FOLDER = Path(__file__).parents[1] / "docs/adr"
+FOLDER = Path(__file__).parents[2] / "docs/adr"
 PAGES = sorted(FOLDER.glob("[0-9]*.md"))
 NEVER_WRITTEN = {7, 8}
 SUPERSEDED = re.compile(r"superseded by \[(\d+)\]\(([\w-]+\.md)\)")

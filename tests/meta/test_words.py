@@ -10,7 +10,7 @@ import pytest
 
 from support import documents
 
-WORKSPACE = Path(__file__).parents[1]
+WORKSPACE = Path(__file__).parents[2]
 
 INSTEAD = {
     r"whoever": "anyone who, the user, the process that",

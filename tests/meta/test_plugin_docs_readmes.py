@@ -12,7 +12,7 @@ from support import documents
 from vault_core.plugins.discovery import GROUPS
 from vault_core.plugins.loader import Plugins
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KINDS = {group: kind for kind, group in GROUPS.items()}
 PROJECTS = sorted(path.parent for folder in ("plugins", "examples") for path in ROOT.glob(f"{folder}/*/pyproject.toml"))
 

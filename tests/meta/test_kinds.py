@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -17,7 +18,7 @@ from support import kinds, vaults
 from support.home import Home
 from support.moto import MotoServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UNIT_SHARE = 0.6
 """Of the core's test functions, at least."""
 HIDDEN = """
@@ -122,9 +123,33 @@ def test_unit_test_that_starts_a_process_fails(line: str, event: str, tmp_path: 
     assert f"a unit test did: {event}; if it must, it needs pytest.mark.process" in done.stdout
 
 
-def test_unit_tests_are_most_of_the_cores() -> None:
-    def functions(*words: str) -> set[str]:
-        done = pytest_run("--collect-only", "--no-header", *words, "core/tests")
-        return set(re.findall(r"(?m)^(\S+::[^\[\s]+)", done.stdout))
+def collected(*words: str) -> list[str]:
+    """The test functions that pytest finds, one for each case."""
+    done = pytest_run("--collect-only", "--no-header", *words)
+    return re.findall(r"(?m)^(\S+::[^\[\s]+)", done.stdout)
 
-    assert len(functions("-m", "unit")) >= UNIT_SHARE * len(functions())
+
+def test_unit_tests_are_most_of_the_cores() -> None:
+    units, functions = set(collected("-m", "unit", "core/tests")), set(collected("core/tests"))
+    assert len(units) >= UNIT_SHARE * len(functions)
+
+
+def test_each_file_across_distributions_is_in_the_folder_of_its_kind() -> None:
+    folders = ("tests/unit", "tests/cli", "tests/servers")
+    cases = Counter(name.partition("::")[0] for name in collected(*folders))
+    serving = Counter(name.partition("::")[0] for name in collected("-m", "server", *folders))
+    units = Counter(name.partition("::")[0] for name in collected("-m", "unit", *folders))
+    expected = {}
+    for file, number in cases.items():
+        if units[file] == number:
+            expected[file] = "unit"
+        elif file.startswith("tests/servers/"):
+            expected[file] = "servers" if serving[file] else "cli"
+        else:
+            expected[file] = "servers" if serving[file] > number / 2 else "cli"
+    assert {file.split("/")[1] for file in cases} == {"unit", "cli", "servers"}
+    assert {file: kind for file, kind in expected.items() if not file.startswith(f"tests/{kind}/")} == {}
+
+
+def test_no_test_across_distributions_is_outside_of_the_folders() -> None:
+    assert [path.name for path in (ROOT / "tests").glob("test_*.py")] == []

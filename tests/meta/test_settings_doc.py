@@ -8,7 +8,7 @@ from pathlib import Path
 from support import documents
 from vault_core.settings import DEFAULTS, OWN_VARIABLES, Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/settings.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
