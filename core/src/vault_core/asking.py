@@ -7,14 +7,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from vault_core import output
+from vault_core.api import StorageBackend
 from vault_core.errors import SourceUnavailable
-
-if TYPE_CHECKING:
-    from vault_core.api import StorageBackend
-    from vault_core.secret import Secret
+from vault_core.secret import Secret
 
 _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 """Columns: of the row that names the asker, in which the program that started us is never cut off (one more is for the

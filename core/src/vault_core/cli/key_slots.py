@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from vault_core.cli.app import App
 from vault_core.errors import UsageError
+from vault_core.keyslots.manage import KeySlots
+from vault_core.plugins.host import HostContext
+from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
-
-if TYPE_CHECKING:
-    from vault_core.keyslots.manage import KeySlots
-    from vault_core.plugins.host import HostContext
-    from vault_core.secret import Secret
 
 RECOVERY_FD = "--recovery-fd"
 
 
 def of_store(app: App, context: HostContext, keeper: SlotKeeper, place: str | None = None) -> KeySlots:
     """The key slots of an open store."""
-    from vault_core.keyslots.manage import KeySlots
-
     host = app.host
     return KeySlots(context, keeper, lambda name: host.plugins.load("passphrase", name), host.state.forget_keys, place)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vault_core.api import StoreContext
 from vault_core.errors import UsageError
 from vault_core.secret import Secret
 from vault_core.vlt import derive
@@ -18,9 +19,6 @@ from vault_core.vlt.encoding import to_base64
 from vault_core.vlt.kdf import Argon2id
 from vault_core.vlt.slot import DEK_BYTES, MAX_FACTORS, NewSlot, check_label
 from vault_core.vlt.slot_table import STORE_BYTES, SlotTable
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
 
 DEFAULT_COST = Argon2id()
 """The cost of new passphrase slots: RFC 9106's second recommendation."""

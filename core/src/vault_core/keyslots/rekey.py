@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vault_core.api import StoreContext
 from vault_core.errors import (
     PassphraseError,
     PluginError,
@@ -22,9 +23,6 @@ from vault_core.vlt.derive import slot_key
 from vault_core.vlt.kdf import Argon2id
 from vault_core.vlt.slot import DEK_BYTES, NewSlot, Slot
 from vault_core.vlt.slot_table import SlotTable
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
 
 
 def rekey(

@@ -10,13 +10,10 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vault_core import files
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
-    from vault_core.vlt.slot_table import SlotTable
+from vault_core.api import StoreContext
+from vault_core.vlt.slot_table import SlotTable
 
 _LIMIT = 4096
 """Bytes; eight slots of four sources need less."""

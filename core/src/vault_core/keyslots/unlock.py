@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vault_core.api import StoreContext
 from vault_core.errors import (
     NoSecret,
     PassphraseError,
@@ -18,9 +17,6 @@ from vault_core.keyslots.hints import other_ways
 from vault_core.secret import Secret
 from vault_core.vlt.slot import Slot
 from vault_core.vlt.slot_table import SlotTable
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
 
 
 def open_table(ctx: StoreContext, table: SlotTable, where: str, note: unlock_slot.Note = unlock_slot.no_note) -> Secret:

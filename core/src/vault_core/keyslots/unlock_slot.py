@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vault_core.api import StoreContext
 from vault_core.errors import PassphraseError, StorageLocked, WrongSecret
 from vault_core.keyslots.new_slot import lock_name
 from vault_core.secret import Secret
 from vault_core.vlt.derive import composite_key, slot_key, stretched
 from vault_core.vlt.slot import Slot
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
 
 Note = Callable[[bytes, Slot, Secret], None]
 """Gets the store's identity, the slot that a passphrase opened, and the passphrase."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core.api import Capability, Option, StorageSpec
 from vault_core.plugins.boundary import said
+from vault_core.plugins.host import HostContext
 from vault_core.plugins.variables import variable
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import HostContext
 
 
 def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any]:
