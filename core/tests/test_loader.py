@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import AvailablePlugin, normalise
+from vault_core.plugins.discovery import KINDS, AvailablePlugin, normalise
 from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
-from vault_core.plugins.loader import _HOOKS, KINDS, Plugins
+from vault_core.plugins.loader import _HOOKS, Plugins
 
 HEAD = """
     from vault_core.api import *
@@ -143,7 +143,7 @@ def test_load_option_with_variable_of_awsv_is_refused(
     source = f"""
         @hookimpl
         def {hook}(): return (
-            {spec}(name={name!r}, summary="s", open=opener{more}, options=(Option(name={option!r}, help="h"),)),)
+            {spec.__name__}(name={name!r}, summary="s", open=opener{more}, options=(Option(name={option!r}, help="h"),)),)
     """
     install(folder, "greedy", f"[vault.{kind}.v1]\n{name} = loader_greedy\n", loader_greedy=source)
     with pytest.raises(PluginLoadError) as caught:
@@ -169,7 +169,7 @@ def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str,
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl
-        def {hook}(): return ({spec}(name="odd", summary="s", open=opener{more}, {wrong}),)
+        def {hook}(): return ({spec.__name__}(name="odd", summary="s", open=opener{more}, {wrong}),)
     """
     install(folder, "sloppy", f"[vault.{kind}.v1]\nodd = loader_sloppy\n", loader_sloppy=source)
     with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 has an invalid spec: {told}") as caught:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from vault_core.api import MfaRequest
+from vault_core.api import MfaRequest, MfaSourceSpec
 from vault_core.command_line import command_line
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
 from vault_core.plugins.boundary import open_mfa
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import Host
-    from vault_core.secret import Secret
+from vault_core.plugins.host import Host
+from vault_core.secret import Secret
 
 TRIES = 3
 """How many codes AWS may reject before the session fails."""
@@ -47,7 +44,7 @@ class MfaCodes:
         reason = prompts.cannot_ask()
         tried: list[str] = []
         for name in host.settings.names("prompt", keys):
-            spec = host.plugins.load("mfa", name)
+            spec: MfaSourceSpec = host.plugins.load("mfa", name)
             request = MfaRequest(
                 serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=prompts.deadline()
             )

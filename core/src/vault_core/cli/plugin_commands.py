@@ -14,7 +14,6 @@ from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.options import global_options
 from vault_core.errors import UsageError, VaultError
 from vault_core.plugins.boundary import Calls
-from vault_core.plugins.command_target import import_command
 from vault_core.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def load(app: App, name: str) -> click.Command:
 
     :raises PluginError: it cannot be loaded, or the target is not a click command.
     """
-    command: click.Command = import_command(app.plugins, name)
+    command: click.Command = app.plugins.command(name)
     _settle(command)
     return command
 

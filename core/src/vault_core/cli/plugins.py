@@ -10,8 +10,8 @@ from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
 from vault_core.errors import PartlyDone, PluginError, UsageError
 from vault_core.plugins.check.listing import UNUSABLE, CheckedPlugin, PluginEntry, entries, examine, named
+from vault_core.plugins.discovery import KINDS
 from vault_core.plugins.install_hint import OURS
-from vault_core.plugins.loader import KINDS
 
 
 @click.group("plugins")

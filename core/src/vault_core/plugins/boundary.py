@@ -33,7 +33,8 @@ from vault_core.api import (
     Version,
 )
 from vault_core.errors import PluginFault, SessionError
-from vault_core.plugins.loader import KINDS, Plugins
+from vault_core.plugins.discovery import KINDS
+from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 

@@ -6,20 +6,15 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 from vault_core import files
-from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.api import Context, PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.asking import Prompts
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
 from vault_core.plugins.boundary import open_source
+from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
-from vault_core.settings import REMOVED
-
-if TYPE_CHECKING:
-    from vault_core.api import Context
-    from vault_core.asking import Prompts
-    from vault_core.plugins.loader import Plugins
-    from vault_core.settings import Settings
+from vault_core.settings import REMOVED, Settings
 
 Derive = Callable[[Secret], Secret]
 """A secret to the key that it opens; raises :class:`WrongSecret`."""
@@ -169,7 +164,8 @@ class Passphrases:
         )
 
     def _load(self, name: str) -> PassphraseSourceSpec:
-        return self._plugins.load("passphrase", name)
+        spec: PassphraseSourceSpec = self._plugins.load("passphrase", name)
+        return spec
 
     def _open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
         return open_source(self._plugins, spec, self._context(spec))

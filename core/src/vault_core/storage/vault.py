@@ -75,7 +75,7 @@ class Store:
         """
         settings = host.settings.store(name)
         try:
-            spec = host.plugins.load("storage", settings.backend)
+            spec: StorageSpec = host.plugins.load("storage", settings.backend)
         except PluginNotFound as error:
             stores = host.settings.config.get("store", {})
             if name in stores:

@@ -5,18 +5,20 @@ The report is one JSON object on standard output; what the plugin prints goes to
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core import stdout
+from vault_core.asking import Asking
 from vault_core.errors import PluginError, VaultError
 from vault_core.plugins.boundary import said
+from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.inspect import describe
+from vault_core.plugins.loader import Plugins
 from vault_core.plugins.spec_problems import problems
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import Host, HostContext
+from vault_core.settings import Settings, StoreSettings
 
 
 def main(job: Mapping[str, Any]) -> None:
@@ -24,8 +26,6 @@ def main(job: Mapping[str, Any]) -> None:
 
     :param job: ``kind``, ``name``, and ``flags`` as of :class:`~vault_core.settings.Settings`.
     """
-    import json
-
     stdout.capture()
     report = _report(job["kind"], job["name"], job["flags"])
     stdout.flush()  # what the plugin printed and Python has buffered
@@ -34,11 +34,6 @@ def main(job: Mapping[str, Any]) -> None:
 
 
 def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
-    from vault_core.asking import Asking
-    from vault_core.plugins.host import Host
-    from vault_core.plugins.loader import Plugins
-    from vault_core.settings import Settings
-
     settings = Settings(flags=flags)
     host = Host(settings, Plugins(settings.load_plugins), asking=Asking(allowed=False))
     try:
@@ -47,9 +42,7 @@ def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
             return _broken(wrong)
         context = reason = None
         if kind == "command":
-            from vault_core.plugins.command_target import import_command
-
-            import_command(host.plugins, name)
+            host.plugins.command(name)
         else:
             context = _context(host, kind, name, spec)
             reason = said(host.plugins, kind, spec, "unavailable", context)
@@ -63,8 +56,6 @@ def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
 
 def _context(host: Host, kind: str, name: str, spec: Any) -> HostContext:
     """The context for this plugin. A storage backend gets the selected store, if that is one of its own."""
-    from vault_core.settings import StoreSettings
-
     store = None
     if kind == "storage":
         selected = host.settings.store(host.settings.value("backend").text)
