@@ -138,12 +138,12 @@ def test_load_distribution_installed_twice_is_a_conflict(folder: Path) -> None:
 def test_load_option_with_variable_of_awsv_is_refused(
     kind: str, name: str, option: str, taken: str, folder: Path
 ) -> None:
-    hook, spec = _HOOKS[kind]
+    hook, spec = _HOOKS[kind][0], _HOOKS[kind][1].__name__
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl
         def {hook}(): return (
-            {spec.__name__}(name={name!r}, summary="s", open=opener{more}, options=(Option(name={option!r}, help="h"),)),)
+            {spec}(name={name!r}, summary="s", open=opener{more}, options=(Option(name={option!r}, help="h"),)),)
     """
     install(folder, "greedy", f"[vault.{kind}.v1]\n{name} = loader_greedy\n", loader_greedy=source)
     with pytest.raises(PluginLoadError) as caught:
@@ -165,11 +165,11 @@ def test_load_option_with_variable_of_awsv_is_refused(
     ],
 )
 def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str, folder: Path) -> None:
-    hook, spec = _HOOKS[kind]
+    hook, spec = _HOOKS[kind][0], _HOOKS[kind][1].__name__
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl
-        def {hook}(): return ({spec.__name__}(name="odd", summary="s", open=opener{more}, {wrong}),)
+        def {hook}(): return ({spec}(name="odd", summary="s", open=opener{more}, {wrong}),)
     """
     install(folder, "sloppy", f"[vault.{kind}.v1]\nodd = loader_sloppy\n", loader_sloppy=source)
     with pytest.raises(PluginLoadError, match=f"from sloppy 1.0 has an invalid spec: {told}") as caught:

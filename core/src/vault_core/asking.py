@@ -1,7 +1,5 @@
 """Whether and how the user may be asked: an immutable value for each operation, and what one run remembers."""
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Command lines in messages, to be copied into a shell."""
 
-from __future__ import annotations
-
 import os
 import shlex
 

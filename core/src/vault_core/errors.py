@@ -4,8 +4,6 @@ A message starts in lower case, names the thing and has no full stop; ``hint`` i
 Neither may hold a secret. An exception that is not a :class:`VaultError` is a bug of the code that raised it.
 """
 
-from __future__ import annotations
-
 
 class VaultError(Exception):
     """An expected failure.

@@ -5,8 +5,6 @@ specs and does no work: no I/O, no SDK import. The entry point's *name* is what 
 ``name`` of one of the returned specs; its *group* is the kind and the API version (:data:`GROUPS`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pluggy

@@ -1,7 +1,5 @@
 """The chain of MFA sources: ``--mfa-token`` first, then the sources that the user ordered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from vault_core.api import MfaRequest, MfaSourceSpec

@@ -4,8 +4,6 @@ The answer to two questions at once would go to either of them, and the first to
 the passphrase of the other. Processes with the same controlling terminal share a session; its id names the lock.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import AbstractContextManager, nullcontext

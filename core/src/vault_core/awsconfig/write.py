@@ -6,8 +6,6 @@ for the instant before it takes the file's place. Where the file system cannot d
 instant, :func:`sweep` removes what is left.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """``awsv copy``: copy keys from one store to another, read them back and compare them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from contextlib import suppress

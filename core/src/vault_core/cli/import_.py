@@ -4,8 +4,6 @@ A copy removes nothing. The importers of other stores are commands of plugins: `
 ``import-NAME``.
 """
 
-from __future__ import annotations
-
 import click
 
 from vault_core import output
@@ -18,14 +16,7 @@ from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
 from vault_core.importing.backups import Backups
 from vault_core.importing.copy import import_scan
-from vault_core.importing.credentials_file import (
-    NOT_STORED,
-    UNWIRED,
-    Removal,
-    commented_secrets,
-    deleted_lines,
-    scan,
-)
+from vault_core.importing.credentials_file import NOT_STORED, UNWIRED, Removal, commented_secrets, deleted_lines, scan
 from vault_core.importing.remove import PlainFile
 from vault_core.importing.vaults import Vaults
 

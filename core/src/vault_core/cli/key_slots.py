@@ -1,7 +1,5 @@
 """How ``slot``, ``passwd``, ``recovery`` and the commands that make stores get to the key slots."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from vault_core.cli.app import App

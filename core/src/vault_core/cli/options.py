@@ -1,7 +1,5 @@
 """The options that every command has, and the decorator that gives them to a command."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

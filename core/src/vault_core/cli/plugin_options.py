@@ -1,7 +1,5 @@
 """``-o PLUGIN.KEY=VALUE``: an option of a plugin, on the command line of every command."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``awsv plugins``: list the installed plugins, check them, and create a new one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

@@ -1,7 +1,5 @@
 """``awsv recovery``: make a recovery key."""
 
-from __future__ import annotations
-
 import click
 
 from vault_core.cli.app import App

@@ -1,7 +1,5 @@
 """``awsv remove``: remove a profile's stored key."""
 
-from __future__ import annotations
-
 import click
 
 from vault_core.api import ANY

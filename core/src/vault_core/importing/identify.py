@@ -1,7 +1,5 @@
 """Ask AWS who each key belongs to."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

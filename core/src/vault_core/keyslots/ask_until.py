@@ -1,7 +1,5 @@
 """Prompt for a secret until it is accepted, three times at most."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 

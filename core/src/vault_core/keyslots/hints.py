@@ -1,7 +1,5 @@
 """Errors and hints about a store: command lines for it, and how to get into it."""
 
-from __future__ import annotations
-
 from vault_core.api import StoreContext
 from vault_core.errors import StorageUnavailable
 from vault_core.settings import DEFAULTS

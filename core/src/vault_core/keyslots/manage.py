@@ -1,7 +1,5 @@
 """The key slots of one store: list, add and remove them, and change the passphrase."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A :class:`~vault_core.vlt.NewSlot` lacks only the data key; :meth:`SlotTable.add` and :meth:`SlotTable.replace` wrap it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Give a store a new data key: open every slot, and make it again."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Record the secrets that open a store, and replay them: the user is never asked twice in one command."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast

@@ -6,8 +6,6 @@ until that write; a read never writes. A slot below the format's lower limits do
 slots are left as they are: they were chosen on purpose.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -5,8 +5,6 @@ the settings name it, or if this machine has seen it in that store's own slots, 
 folder has one small file for each store with such slots. Nothing in it is secret.
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from pathlib import Path

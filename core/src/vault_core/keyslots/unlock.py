@@ -1,7 +1,5 @@
 """Open a slot table: try its slots until one gives the data key."""
 
-from __future__ import annotations
-
 from vault_core.api import StoreContext
 from vault_core.errors import (
     NoSecret,

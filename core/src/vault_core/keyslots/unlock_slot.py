@@ -4,8 +4,6 @@ Every function takes the slot to open and a ``head``, and returns the slot key o
 own head; to make the slot again (:mod:`~vault_core.keyslots.rekey`), a fresh one: the old slot then proves the secret.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any

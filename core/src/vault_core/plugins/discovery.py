@@ -5,8 +5,6 @@ The entry-point files are read here, because importing ``importlib.metadata`` ta
 of ``sys.path`` count, so metadata in the working folder is never read.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """The description of a loaded plugin, for ``awsv plugins check``."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from vault_core.api import Capability, Option, StorageSpec

@@ -5,8 +5,6 @@ is named, and whatever it raises becomes a :class:`PluginError` with its distrib
 the host program's output goes; the command line captures standard output before (:mod:`vault_core.stdout`).
 """
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

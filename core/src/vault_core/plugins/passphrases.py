@@ -1,7 +1,5 @@
 """The chain of passphrase sources: their order, retries, confirmation, and one key derivation at a time."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Callable, Sequence

@@ -3,8 +3,6 @@
 This prevents mistakes, not malice: a plugin runs in the process of awsv, which has all variables.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase

@@ -7,8 +7,6 @@ and never stored keys. Without such a folder the key is in the state folder, bes
 HMAC-SHA256(key, cache key), so it reveals nothing without the key.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

@@ -1,7 +1,5 @@
 """Walk a plan from its nearest live step, so that nothing is asked, derived or fetched without need."""
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass
@@ -37,12 +35,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        host: Host,
-        profiles: Profiles,
-        cache: Cache,
-        flights: SingleFlight,
-        mfa_token: Secret | None = None,
+        self, host: Host, profiles: Profiles, cache: Cache, flights: SingleFlight, mfa_token: Secret | None = None
     ) -> None:
         self._host = host
         self._profiles = profiles

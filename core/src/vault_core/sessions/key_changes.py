@@ -1,7 +1,5 @@
 """Around each change of a stored key: afterwards no session of the old key is served, whatever happened."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager

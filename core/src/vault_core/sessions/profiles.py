@@ -4,8 +4,6 @@ The config decides, never the content of a store. A profile with a key that awsv
 of the key, because ignoring it would give other credentials than the requested ones.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping

@@ -3,8 +3,6 @@
 It makes plans, so it belongs here and not beside the editing of the AWS config.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

@@ -15,8 +15,6 @@ of a new store. With ``CAS`` the backend decides. Otherwise a lock of this user 
   whether its own was kept.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import NoReturn
@@ -27,16 +25,7 @@ from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, St
 from vault_core.keyslots.hints import missing_store
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
-from vault_core.vlt.encoding import (
-    NewerFormat,
-    canonical,
-    fields,
-    from_base64,
-    integer,
-    lp,
-    parse_canonical,
-    to_base64,
-)
+from vault_core.vlt.encoding import NewerFormat, canonical, fields, from_base64, integer, lp, parse_canonical, to_base64
 from vault_core.vlt.kdf import Argon2id
 from vault_core.vlt.keeper import SlotKeeper
 from vault_core.vlt.slot_table import SlotTable

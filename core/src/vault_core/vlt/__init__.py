@@ -7,8 +7,6 @@ nothing reads or writes a file.
 Importing this package is cheap: a name is loaded at its first use, and ``cryptography`` with the first primitive.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

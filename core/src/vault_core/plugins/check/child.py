@@ -3,8 +3,6 @@
 The report is one JSON object on standard output; what the plugin prints goes to standard error.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

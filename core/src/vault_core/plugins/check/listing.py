@@ -1,7 +1,5 @@
 """The installed plugins with their states: what ``awsv plugins list`` and ``awsv plugins check`` show."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
