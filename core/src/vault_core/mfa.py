@@ -38,13 +38,13 @@ class MfaCodes:
         if self._token is not None:
             code, self._token = self._token, None
             return code
-        host, prompts = self._host, self._host.prompts
-        reason = prompts.cannot_ask()
+        host = self._host
+        reason = host.cannot_ask()
         tried: list[str] = []
         for name in host.settings.names("prompt", keys):
             spec: MfaSourceSpec = host.plugins.load("mfa", name)
             request = MfaRequest(
-                serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=prompts.deadline()
+                serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=host.deadline()
             )
             try:
                 context = host.context("mfa", name, spec.options, profile=keys)

@@ -22,6 +22,7 @@ from vault_core.api import (
     SessionSpec,
     StorageSpec,
 )
+from vault_core.command_line import did_you_mean
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins.discovery import API, KINDS, AvailablePlugin, normalise, scan, scan_slowly
 from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
@@ -184,15 +185,9 @@ class Plugins:
             missing = OURS[kind, name]
             bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
             return install_hint(*(STANDARD if bare and missing in STANDARD else (missing,)))
-        import difflib
-
-        known = sorted(
-            {offer.name for offer in self.offers() if offer.kind == kind and offer.usable}
-            | {ours for of_kind, ours in OURS if of_kind == kind}
-            | set(more)
-        )
-        near = difflib.get_close_matches(name, known, n=1)
-        return f"did you mean {near[0]!r}?" if near else f"available: {', '.join(known) or 'none'}"
+        known = {offer.name for offer in self.offers() if offer.kind == kind and offer.usable}
+        known |= {ours for of_kind, ours in OURS if of_kind == kind} | set(more)
+        return did_you_mean(name, known, f"available: {', '.join(sorted(known)) or 'none'}")
 
     def _load(self, kind: str, offer: AvailablePlugin) -> Any:
         self._before_load()
