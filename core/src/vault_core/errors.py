@@ -153,3 +153,7 @@ class SourceUnavailable(VaultError):
     """
 
     exit_code = 5
+
+
+NO_KEY = (PassphraseError, PluginError, SourceUnavailable)
+"""What a passphrase source raises that has no key, cannot keep one or is not installed."""

@@ -31,10 +31,10 @@ def lock_name(store: bytes, *slot_ids: str) -> str:
     return f"{store.hex()}/{'+'.join(slot_ids)}"
 
 
-def table(ctx: StoreContext, *, cost: Argon2id | None = None) -> tuple[SlotTable, Secret]:
+def table(ctx: StoreContext, *, cost: Argon2id = DEFAULT_COST) -> tuple[SlotTable, Secret]:
     """The table of a new store, with one passphrase slot. The host has the user choose the passphrase.
 
-    :param cost: of the key derivation; None means :data:`DEFAULT_COST`.
+    :param cost: of the key derivation.
     :returns: the table, and its data encryption key (DEK).
     :raises PassphraseError: no source gave a passphrase.
     """
@@ -43,7 +43,7 @@ def table(ctx: StoreContext, *, cost: Argon2id | None = None) -> tuple[SlotTable
     def choose(key_id: str, derive: Callable[[Secret], Secret], source: str | None) -> Secret:
         return ctx.unlock(key_id, derive, create=True, source=source)
 
-    new = passphrase(store, choose, cost=cost or DEFAULT_COST)
+    new = passphrase(store, choose, cost=cost)
     return SlotTable(store, (new.wrap(dek),)), dek
 
 

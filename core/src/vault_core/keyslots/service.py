@@ -15,10 +15,8 @@ from vault_core.keyslots import new_slot, rekey, sources, unlock
 from vault_core.keyslots.hints import on_store
 from vault_core.keyslots.replay import record_secrets
 from vault_core.secret import Secret
+from vault_core.vlt import Argon2id, NewSlot, Slot, SlotTable
 from vault_core.vlt.derive import slot_key
-from vault_core.vlt.kdf import Argon2id
-from vault_core.vlt.slot import NewSlot, Slot
-from vault_core.vlt.slot_table import SlotTable
 
 
 class StoreKeySlots:
