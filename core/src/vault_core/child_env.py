@@ -4,8 +4,6 @@ A program has one AWS identity: the credentials that it is given. Every other va
 removed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 
 IDENTITY = frozenset(

@@ -4,8 +4,6 @@ Nothing here follows an environment variable or the umask: a private file is 060
 users could exchange a folder is checked in :mod:`vault_core.folders`.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import time

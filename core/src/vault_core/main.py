@@ -3,8 +3,6 @@
 Only what every run needs is imported here: ``--version`` answers without click, plugins or settings.
 """
 
-from __future__ import annotations
-
 import _thread
 import os
 import sys
@@ -33,7 +31,7 @@ def main() -> int:
         raise
 
 
-def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+def _interrupt_again(unraisable: "sys.UnraisableHookArgs") -> None:
     """Repeat an interrupt that Python could not raise (in ``__del__``, in the callback of a weak reference).
 
     Otherwise Python would show a traceback and continue, and the interrupt would be lost.

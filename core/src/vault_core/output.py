@@ -4,8 +4,6 @@ No text of others (profile names, folders, answers of a service) can drive the t
 visible characters is escaped.
 """
 
-from __future__ import annotations
-
 import os
 
 from vault_core.errors import OutputError, VaultError

@@ -7,8 +7,6 @@ where a vendor's SDK may be imported. Plugins never touch standard output, the t
 :class:`Context` has what they need. All calls are synchronous.
 """
 
-from __future__ import annotations
-
 import pluggy
 
 from vault_core.api.command import CommandContext, CommandSpec

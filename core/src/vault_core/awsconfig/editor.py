@@ -4,8 +4,6 @@ Comments, indentation, line ends and a missing last line end stay. The result is
 but what the edits say is refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The config file may hold plain keys, also behind a comment sign, and a diff show
 loaded for it: the value of every option of a plugin is left out, as only the plugin knows whether it is a secret.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from pathlib import Path

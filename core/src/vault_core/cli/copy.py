@@ -1,7 +1,5 @@
 """``awsv copy``: copy keys from one store to another, read them back and compare them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -100,7 +98,7 @@ def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
         key = vault.get(name)
         if key is None:
             raise StorageError(
-                f"no key is stored for profile {name!r} in store {vault.store.name!r} ({vault.store.place})",
+                f"no key is stored for profile {name!r} in {vault.store}",
                 hint=app.client.resolver.suggestions(name, vault.names()),
             )
         found.keys[name] = key.credentials

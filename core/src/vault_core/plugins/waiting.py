@@ -4,8 +4,6 @@ The one implementation of ``lock`` and ``wait`` of :class:`vault_core.api.Contex
 contract kit call it.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import time

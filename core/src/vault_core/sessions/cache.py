@@ -7,8 +7,6 @@ and never stored keys. Without such a folder the key is in the state folder, bes
 HMAC-SHA256(key, cache key), so it reveals nothing without the key.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
@@ -20,15 +18,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core import files, output
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError
 from vault_core.secret import Secret
-
-if TYPE_CHECKING:
-    from vault_core.settings import Settings
+from vault_core.settings import Settings
 
 SERVED_UNTIL = 16 * 60
 """Seconds before its end up to which a session is served: the AWS SDKs ask again at 15 minutes."""

@@ -5,8 +5,6 @@ draws one for a profile or for all sessions. So an earlier session is never serv
 events: not by a process that is making it, and not if its file could not be read and so not be removed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from contextlib import suppress

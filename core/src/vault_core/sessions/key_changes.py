@@ -1,21 +1,15 @@
 """Around each change of a stored key: afterwards no session of the old key is served, whatever happened."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vault_core.command_line import command_line
 from vault_core.errors import Cancelled, StorageError
-from vault_core.sessions.generations import WHOLE
-
-if TYPE_CHECKING:
-    from vault_core.sessions.cache import Cache
-    from vault_core.sessions.generations import Generations
-    from vault_core.storage.vault import Store, Vault
+from vault_core.sessions.cache import Cache
+from vault_core.sessions.generations import WHOLE, Generations
+from vault_core.storage.vault import Store, Vault
 
 _MAY_BE_SERVED = "sessions of the old key may still be served: run 'awsv clear'"
 

@@ -1,7 +1,5 @@
 """Make the sessions of many profiles at once: first the steps that may ask the user, then the rest in parallel."""
 
-from __future__ import annotations
-
 import fnmatch
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,7 @@ class TakenOver(VaultError):
     """The failure of another process, with its exit code."""
 
 
+@dataclass
 class SingleFlight:
     """The steps that processes of this user are working on.
 
@@ -52,22 +54,16 @@ class SingleFlight:
     :param notice: receives one line for the user.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        question_limit: float,
-        *,
-        foreground: bool,
-        sign: Callable[[str], str],
-        notice: Callable[[str], None] = output.notice,
-    ) -> None:
-        self._folder = folder
-        self._sign = sign
-        self._notice = notice
+    folder: Path
+    question_limit: float
+    foreground: bool
+    sign: Callable[[str], str]
+    notice: Callable[[str], None] = output.notice
+
+    def __post_init__(self) -> None:
         self._cancelled = False
-        self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
+        self._limits = {"network": NETWORK_LIMIT + 5, "question": self.question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
-        self._foreground = foreground
         self._started = time.time()
 
     def cancel(self) -> None:
@@ -82,13 +78,13 @@ class SingleFlight:
         :param work: makes the session and stores it where ``lookup`` finds it.
         :raises VaultError: the failure of the leader, in this process or another one.
         """
-        flight = Flight(self._folder / name, self._sign)
+        flight = Flight(self.folder / name, self.sign)
         with ExitStack() as lock:
             try:
                 found = self._wait(flight, lock, lookup)
             except OSError as error:
-                where = f"{error.filename or self._folder}: {error.strerror}" if error.strerror else f"{error}"
-                self._notice(f"this session may be requested twice: {where}")
+                where = f"{error.filename or self.folder}: {error.strerror}" if error.strerror else f"{error}"
+                self.notice(f"this session may be requested twice: {where}")
                 return work(flight)
             if found is not None:
                 return found
@@ -102,8 +98,8 @@ class SingleFlight:
 
     def _sweep(self) -> None:
         """Remove the files of steps that no process has used for a day."""
-        files.sweep_temporary(self._folder)
-        for path in self._folder.iterdir():
+        files.sweep_temporary(self.folder)
+        for path in self.folder.iterdir():
             if files.is_older(path, _UNUSED):
                 # A lock that is held stays: its TimeoutError is an OSError. A process that waits for a lock checks that
                 # the file is still in its place.
@@ -112,7 +108,7 @@ class SingleFlight:
 
     def _wait(self, flight: Flight, lock: ExitStack, lookup: Callable[[], T | None]) -> T | None:
         """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
-        waited = Waiting(flight, self._limits, self._notice)
+        waited = Waiting(flight, self._limits, self.notice)
         while True:
             self._raise_failure(flight)
             try:
@@ -136,7 +132,7 @@ class SingleFlight:
         error, at = failure
         # A plugin's bug ends the processes that wait for it now; a later one may have another version of the plugin.
         bug = error.exit_code in (VaultError.exit_code, PluginError.exit_code)
-        if at >= self._started or (not self._foreground and not bug and time.time() - at < QUIET):
+        if at >= self._started or (not self.foreground and not bug and time.time() - at < QUIET):
             raise error
 
     def interrupted(self, name: str) -> VaultError:
@@ -144,7 +140,7 @@ class SingleFlight:
 
         Every process of the terminal receives Ctrl-C. If the leader is one of them, its outcome is ours.
         """
-        flight = Flight(self._folder / name, self._sign)
+        flight = Flight(self.folder / name, self.sign)
         until = time.monotonic() + _OUTCOME_WITHIN
         while True:
             led_here = flight.led_at_our_terminal()
