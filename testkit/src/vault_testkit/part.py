@@ -10,7 +10,7 @@ import pytest
 
 from vault_testkit.case import Case, contract_property, new_prefix
 from vault_testkit.setup import Setup
-from vault_testkit.store_under_test import StoreUnderTest
+from vault_testkit.store_under_test import StoreUnderTest, load
 
 BUDGET = "--contract-budget"
 
@@ -35,6 +35,11 @@ class Part:
     def setup(self) -> Setup:
         """How to reach the plugin; override it where the default options are not enough."""
         return Setup()
+
+    @pytest.fixture
+    def spec(self) -> Any:
+        """The plugin's spec."""
+        return load(self.kind, self.entry_point)
 
 
 def part_of(cls: type[Part], test: str) -> str:

@@ -52,9 +52,14 @@ def parsed(declared: Iterable[Option], options: Mapping[str, str]) -> dict[str, 
     return values
 
 
-def shown(environ: Mapping[str, str], spec: Any) -> Mapping[str, str]:
-    """The environment as the host shows it to the plugin: a secret that it does not declare is hidden here, too."""
-    return visible(environ, spec.name, spec.options, spec.secret_variables)
+def host(spec: Any, setup: Setup, root: Path, **more: Any) -> FakeContext:
+    """A new host, with the options and the environment of the setup. A secret variable that the plugin does not declare
+    is hidden, as by the real host.
+
+    :param more: other parameters of :class:`~vault_testkit.context.FakeContext`.
+    """
+    environ = visible(setup.environ, spec.name, spec.options, spec.secret_variables)
+    return FakeContext(root, options=parsed(spec.options, setup.options), environ=environ, **more)
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,7 @@ class StoreUnderTest:
 
     def context(self) -> FakeContext:
         """A new host."""
-        return FakeContext(
-            self.root,
-            store=self.entry_point,
-            options=parsed(self.spec.options, self.setup.options),
-            environ=shown(self.setup.environ, self.spec),
-            passphrases=self.passphrases,
-        )
+        return host(self.spec, self.setup, self.root, store=self.entry_point, passphrases=self.passphrases)
 
     def locked(self, *passphrases: str) -> StoreUnderTest:
         """The same place for a user who has other passphrases, or none."""
