@@ -14,7 +14,7 @@ from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import visible
 from vault_core.vlt import Argon2id
 from vault_testkit.context import FakeContext
-from vault_testkit.counting import Counted, Prefixed
+from vault_testkit.counting import Corner
 from vault_testkit.setup import Setup
 
 PASSPHRASE = "the contract's own passphrase"  # noqa: S105 - it opens nothing but the stores of these tests
@@ -89,30 +89,18 @@ class StoreUnderTest:
         """The same place for a user who has other passphrases, or none."""
         return replace(self, passphrases=passphrases)
 
-    def open(
-        self,
-        layer: str,
-        count: Callable[[str], None],
-        *,
-        context: FakeContext | None = None,
-        written: set[str] | None = None,
-    ) -> StorageBackend:
+    def open(self, layer: str, count: Callable[[str], None], written: set[str]) -> StorageBackend:
         """Open it anew.
 
         :param layer: :data:`RAW` or :data:`CORE`.
-        :param count: see :class:`~vault_testkit.counting.Counted`.
-        :param written: see :class:`~vault_testkit.counting.Prefixed`.
+        :param count: see :class:`~vault_testkit.counting.Corner`, as for ``written``.
         """
         from vault_core.storage.sealed import SealedBackend
 
-        context = context or self.context()
-        backend: StorageBackend = Prefixed(
-            Counted(self.spec.open(context), count), self.prefix, set() if written is None else written
-        )
-        if layer == RAW:
-            return backend
-        if self.spec.at_rest is AtRest.CORE:
-            backend = SealedBackend(backend, context, self.spec.capabilities, cost=CHEAP)
+        context = self.context()
+        backend = Corner(self.spec.open(context), count, self.prefix, written)
+        if layer == CORE and self.spec.at_rest is AtRest.CORE:
+            return SealedBackend(backend, context, self.spec.capabilities, cost=CHEAP)
         return backend
 
     def to_json(self) -> dict[str, Any]:
