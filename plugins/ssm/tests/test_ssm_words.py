@@ -158,7 +158,7 @@ def test_identity_without_keys_is_an_error_without_text_of_sdk(error: Exception,
 @pytest.mark.parametrize("kind", ["String", "StringList", "securestring", ""])
 def test_only_a_secure_string_is_used(kind: str) -> None:
     with pytest.raises(PassphraseError, match="not encrypted"):
-        source._passphrase(source._Found(kind, Secret("v")), "p")
+        source._passphrase("p", kind, Secret("v"))
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_only_a_secure_string_is_used(kind: str) -> None:
 def test_one_line_end_goes(value: str, expected: str | None) -> None:
     if expected is None:
         with pytest.raises(PassphraseError, match="is empty"):
-            source._passphrase(source._Found("SecureString", Secret(value)), "p")
+            source._passphrase("p", "SecureString", Secret(value))
     else:
-        assert source._passphrase(source._Found("SecureString", Secret(value)), "p") == Secret(expected)
+        assert source._passphrase("p", "SecureString", Secret(value)) == Secret(expected)
 
 
 def described(**changes: Any) -> Any:

@@ -6,13 +6,12 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from vault_testkit.case import PROPERTY
 from vault_testkit.counting import OPERATIONS
-
-if TYPE_CHECKING:
-    import pytest
 
 
 @dataclass
