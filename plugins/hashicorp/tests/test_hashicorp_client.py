@@ -156,6 +156,23 @@ def test_refused_value_is_an_error_after_one_write(errors: object, between: Any,
     assert [method for method, path in refusing.asked if method in ("POST", "PUT")] == ["POST"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"type": ""}, "is a nameless engine, not KV version 2"),
+        ({"type": "pki"}, "is a pki engine, not KV version 2"),
+        ({"options": {"version": "1"}}, "is KV version 1, which has no check-and-set"),
+        ({"options": None}, "is KV version 1, which has no check-and-set"),
+    ],
+)
+def test_mount_of_another_kind_is_named(change: dict[str, Any], message: str, between: Any, open_store: Open) -> None:
+    def answer(path: str) -> Answer:
+        return 200, {}, json.dumps({"data": LOOK_UP if "lookup-self" in path else MOUNT | change}).encode()
+
+    with pytest.raises(ConfigError, match=f"^mount 'secret' at http://.* {message}$"):
+        open_store({"VAULT_ADDR": between(answer).url, "VAULT_TOKEN": "x"})
+
+
 def test_active_member_is_used_from_the_start(between: Any, context: Callable[..., FakeContext]) -> None:
     standby, active = between(lambda _path: (429, {}, b"{}")), between(lambda _path: (200, {}, b"{}"))
     host = context({"VAULT_ADDR": f"{standby.url},{active.url}"})
