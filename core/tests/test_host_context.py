@@ -196,6 +196,17 @@ def test_a_folder_that_is_gone_keeps_nobody_from_asking(host: Host, monkeypatch:
     assert host.asker.endswith(" in a deleted folder")
 
 
+def test_a_program_of_no_known_name_is_told_by_its_number(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc."""
+
+    def unreadable(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getppid", lambda: 7)
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    assert ", started by a program (pid 7) in " in host.prompts.asker
+
+
 def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host: Host) -> None:
     secret, plain = (Option(name="b-c", help="h", secret=True),), (Option(name="c", help="h"),)
     for first, second in ((("a", secret), ("a-b", plain)), (("a-b", plain), ("a", secret))):
