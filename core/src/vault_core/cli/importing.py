@@ -36,7 +36,8 @@ def import_keys(
     """
     app = app.about(f"importing keys from {scan.source}")
     vaults = Vaults(app.vault)
-    report = import_scan(scan, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    with app.client.key_changes.changing_keys() as changing:
+        report = import_scan(scan, vaults, changing, overwrite=overwrite, dry_run=dry_run)
     failure = show(app, report, as_json=as_json)
     offer_recovery_keys(app, vaults)
     if profile_of is not None:

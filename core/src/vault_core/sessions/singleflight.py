@@ -65,6 +65,7 @@ class SingleFlight:
         self._sign = sign
         self._notice = notice
         self._cancelled = False
+        self._swept = False
         self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
         self._foreground = foreground
@@ -97,8 +98,10 @@ class SingleFlight:
                     return work(flight)
             finally:
                 lock.close()
-                with suppress(OSError):  # the folder is gone
-                    self._sweep()
+                if not self._swept:  # it looks at the files of every step, also of those that are not ours
+                    self._swept = True
+                    with suppress(OSError):  # the folder is gone
+                        self._sweep()
 
     def _sweep(self) -> None:
         """Remove the files of steps that no process has used for a day."""
