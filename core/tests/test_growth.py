@@ -13,17 +13,21 @@ from typing import Any
 
 import pytest
 
-from support.flying import flights, nothing
+from support.flying import flights, nothing, one
 from vault_core import files
 from vault_core.api import Credentials, Secret
 from vault_core.awsconfig.editor import Document
 from vault_core.awsconfig.redacted_diff import patch
+from vault_core.errors import SessionError
+from vault_core.sessions import singleflight
 from vault_core.sessions.cache import Cache, Session
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.key_changes import KeyChanges
 from vault_core.sessions.listing import listed
 from vault_core.sessions.ready import matching
+from vault_core.sessions.singleflight import Flight
 from vault_core.settings import Settings
+from vault_testkit.clock import FakeClock
 
 FEW, MANY = 40, 160
 LINEAR = 1.2 * MANY / FEW
@@ -204,6 +208,29 @@ def test_the_flights_of_others_are_looked_at_once(tmp_path: Path, listings: Coun
     for i in range(FEW):
         assert ours.run(f"step-{i}", nothing, lambda _: "made") == "made"
     assert 1 <= listings["flights"] <= 2
+
+
+def test_a_process_that_waits_for_a_leader_looks_at_its_record_and_seldom_at_all_else(
+    tmp_path: Path, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty of them would keep the processor from the leader."""
+    monkeypatch.setattr(singleflight, "time", fake_clock)
+    counted: Counter[str] = Counter()
+    glance = Flight.state
+
+    def state(flight: Flight) -> tuple[int, int]:
+        counted["glances"] += 1
+        return glance(flight)
+
+    def lookup() -> None:
+        counted["lookups"] += 1
+
+    monkeypatch.setattr(Flight, "state", state)
+    one(tmp_path).phase("network")
+    with files.held(one(tmp_path).lock, timeout=0), pytest.raises(SessionError, match="made no progress"):
+        flights(tmp_path).run("step", lookup, lambda _: None)
+    assert counted["glances"] > 1000
+    assert counted["lookups"] < counted["glances"] / 5
 
 
 # -- the AWS config ----------------------------------------------------------------------------------------------------

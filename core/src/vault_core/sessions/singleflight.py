@@ -31,6 +31,9 @@ _LARGEST = 1 << 16
 _UNUSED = 24 * 3600.0
 """Seconds after which the files of a step are removed: no leader works that long."""
 _POLL = 0.03
+"""Seconds between two looks at whether the leader's record has changed, which costs one system call."""
+_UNNOTICED = 0.25
+"""Seconds within which a leader is found to be dead: it leaves its record as it was."""
 _NOTICE_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
 
@@ -117,6 +120,7 @@ class SingleFlight:
         """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
         waited = Waiting(flight, self._limits, self._notice)
         while True:
+            before = flight.state()
             self._raise_failure(flight)
             try:
                 lock.enter_context(files.held(flight.lock, timeout=0))
@@ -130,6 +134,12 @@ class SingleFlight:
             if self._cancelled:
                 raise Cancelled("interrupted")
             waited.check()
+            self._until_changed(flight, before)
+
+    def _until_changed(self, flight: Flight, before: tuple[int, int]) -> None:
+        """Return when the leader has another phase or has ended, and at the latest when it may have died."""
+        until = time.monotonic() + _UNNOTICED
+        while flight.state() == before and time.monotonic() < until and not self._cancelled:
             time.sleep(_POLL)
 
     def _raise_failure(self, flight: Flight) -> None:
@@ -219,6 +229,14 @@ class Flight:
             case {"pid": int(pid), "phase": "waiting" | "question" | "network" as phase} if 0 < pid < 1 << 31:
                 return pid, phase
         return 0, ""
+
+    def state(self) -> tuple[int, int]:
+        """Differs whenever the leader has recorded something in between: the record is replaced, and removed."""
+        try:
+            found = self._leader.lstat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
 
     def led_at_our_terminal(self) -> bool:
         """Whether the leader is alive and has our controlling terminal: it then belongs to our session."""
