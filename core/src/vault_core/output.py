@@ -38,6 +38,8 @@ def printable_lines(text: str) -> str:
 
 def width(text: str) -> int:
     """The number of columns that :func:`printable` text takes at a terminal."""
+    if text.isascii():
+        return len(text)
     from unicodedata import category, east_asian_width  # most commands do not need it
 
     return sum(

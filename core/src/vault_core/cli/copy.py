@@ -57,7 +57,8 @@ def command(
     here, there = Vault(app.host, stores[source]), vaults(target)
     _require_made(there)
     found = _found(app, here, profiles)
-    report = import_scan(found, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    with app.client.key_changes.changing_keys() as changing:
+        report = import_scan(found, vaults, changing, overwrite=overwrite, dry_run=dry_run)
     deleting = delete_source and not dry_run
     arrived = {key.profile: found.keys[key.profile] for key in report.arrived} if deleting else {}
     deleted = _delete(app, here, there, arrived)
@@ -111,16 +112,17 @@ def _delete(app: App, here: Vault, there: Vault, keys: Mapping[str, Credentials]
     :raises UsageError: a key was gone from both stores, so they are the same; it was put back.
     """
     deleted = set()
-    for name, key in keys.items():
-        with app.changing_key(here, name):
-            if not here.delete_only(name, key):
-                continue
-            if there.get(name) is None:
-                here.put(name, key, expect=ABSENT)
-                raise UsageError(
-                    f"{here.store.place} and {there.store.place} are the same store: a key that is deleted from one"
-                    f" is gone from the other; the key of profile {name!r} was put back",
-                    hint="omit --delete-source",
-                )
-        deleted.add(name)
+    with app.client.key_changes.changing_keys() as changing:
+        for name, key in keys.items():
+            with changing(here, name):
+                if not here.delete_only(name, key):
+                    continue
+                if there.get(name) is None:
+                    here.put(name, key, expect=ABSENT)
+                    raise UsageError(
+                        f"{here.store.place} and {there.store.place} are the same store: a key that is deleted from one"
+                        f" is gone from the other; the key of profile {name!r} was put back",
+                        hint="omit --delete-source",
+                    )
+            deleted.add(name)
     return deleted

@@ -86,7 +86,8 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     found = scan(AwsConfig.parse(app.host.read(config_file), raw, config_file, path))
     checks = identify(app.host, app.client.resolver, found.keys) if check else None
     vaults = Vaults(app.vault)
-    report = import_scan(found, vaults, app.changing_key, checks, overwrite=overwrite, dry_run=dry_run)
+    with app.client.key_changes.changing_keys() as changing:
+        report = import_scan(found, vaults, changing, checks, overwrite=overwrite, dry_run=dry_run)
     if not dry_run:
         app.import_records.write(path, raw, [key.profile for key in report.arrived])
     failure = show(app, report, as_json=as_json)

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault_core import child_env
-from vault_core.api import Option
 from vault_core.asking import Prompts, hold_terminal
 from vault_core.command_line import did_you_mean
 from vault_core.errors import Cancelled, ConfigError, PluginError, StorageDenied, VaultError
@@ -22,7 +21,7 @@ from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
 
 if TYPE_CHECKING:
-    from vault_core.api import PassphraseSourceSpec, RunResult
+    from vault_core.api import Option, PassphraseSourceSpec, RunResult
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.plugins.passphrases import Passphrases
     from vault_core.vlt import Argon2id, KeySlots

@@ -32,6 +32,9 @@ _LARGEST = 1 << 16
 _UNUSED = 24 * 3600.0
 """Seconds after which the files of a step are removed: no leader works that long."""
 _POLL = 0.03
+"""Seconds between two looks at whether the leader's record has changed, which costs one system call."""
+_UNNOTICED = 0.25
+"""Seconds within which a leader is found to be dead: it leaves its record as it was."""
 _NOTICE_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
 
@@ -62,6 +65,7 @@ class SingleFlight:
 
     def __post_init__(self) -> None:
         self._cancelled = False
+        self._swept = False
         self._limits = {"network": NETWORK_LIMIT + 5, "question": self.question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
         self._started = time.time()
@@ -93,8 +97,10 @@ class SingleFlight:
                     return work(flight)
             finally:
                 lock.close()
-                with suppress(OSError):  # the folder is gone
-                    self._sweep()
+                if not self._swept:  # it looks at the files of every step, also of those that are not ours
+                    self._swept = True
+                    with suppress(OSError):  # the folder is gone
+                        self._sweep()
 
     def _sweep(self) -> None:
         """Remove the files of steps that no process has used for a day."""
@@ -110,6 +116,7 @@ class SingleFlight:
         """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
         waited = Waiting(flight, self._limits, self.notice)
         while True:
+            before = flight.state()
             self._raise_failure(flight)
             try:
                 lock.enter_context(files.held(flight.lock, timeout=0))
@@ -123,6 +130,12 @@ class SingleFlight:
             if self._cancelled:
                 raise Cancelled("interrupted")
             waited.check()
+            self._until_changed(flight, before)
+
+    def _until_changed(self, flight: Flight, before: tuple[int, int]) -> None:
+        """Return when the leader has another phase or has ended, and at the latest when it may have died."""
+        until = time.monotonic() + _UNNOTICED
+        while flight.state() == before and time.monotonic() < until and not self._cancelled:
             time.sleep(_POLL)
 
     def _raise_failure(self, flight: Flight) -> None:
@@ -212,6 +225,14 @@ class Flight:
             case {"pid": int(pid), "phase": "waiting" | "question" | "network" as phase} if 0 < pid < 1 << 31:
                 return pid, phase
         return 0, ""
+
+    def state(self) -> tuple[int, int]:
+        """Differs whenever the leader has recorded something in between: the record is replaced, and removed."""
+        try:
+            found = self._leader.lstat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
 
     def led_at_our_terminal(self) -> bool:
         """Whether the leader is alive and has our controlling terminal: it then belongs to our session."""
