@@ -80,7 +80,8 @@ _MODULES = {
     "api.session": "CallerIdentity Credentials CredentialsClient IdentifiesCaller Profile SessionProvider"
     " SessionRequest SessionSpec SourceNeed",
     "api.spec": "OpenableSpec PluginSpec",
-    "api.storage": "ABSENT ANY AtRest Capability Expect Item SharedItems StorageBackend StorageSpec StoreContext Version",
+    "api.storage": "ABSENT ANY AtRest Capability Expect Item SharedItems StorageBackend StorageSpec"
+    " StoreContext Version",
     "command_line": "command_line",
     "secret": "Secret",
 }
