@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vault_core.api import NoSecret, Secret, WrongSecret
+from vault_core.api import NoSecret, Secret, StorageUnavailable, WrongSecret
 from vault_core.cli.slot import _opens_with as opens_with
 from vault_core.keyslots import hints, replay
 from vault_core.keyslots.manage import KeySlots, SlotSummary
@@ -159,3 +159,11 @@ def test_the_list_tells_costs_and_no_salt(tmp_path: Path) -> None:
 )
 def test_what_opens_a_slot_is_told(kind: str, sources: tuple[str, ...], kdf: list[Any], told: str) -> None:
     assert opens_with(SlotSummary("1", kind, "", sources, kdf)) == told
+
+
+def test_a_store_that_is_not_there_has_no_slots(tmp_path: Path) -> None:
+    nothing: Any = None
+    context: Any = FakeContext(tmp_path, store="team")
+    keeper: Any = SimpleNamespace(slots=lambda: None)
+    with pytest.raises(StorageUnavailable):
+        KeySlots(context, keeper, nothing, nothing).list()
