@@ -17,6 +17,7 @@ from vault_core.plugins.variables import variable
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(r"(?:^|')awsv ([^']+)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 SETTING = re.compile(r"\bAWS_VAULT_[A-Z_]+[A-Z]\b")
 PART = "\N{HORIZONTAL ELLIPSIS}"
 """In place of a value that a message has."""
@@ -75,6 +76,29 @@ def test_commands_are_found() -> None:
 @pytest.mark.parametrize("line", commands())
 def test_command_of_a_hint_exists(line: str) -> None:
     assert problem(line) is None
+
+
+def options(command: click.Command, ctx: click.Context) -> Iterator[str]:
+    """The options of a command and of the commands below it."""
+    for parameter in command.get_params(ctx):
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            if below := command.get_command(ctx, name):
+                yield from options(below, click.Context(below, parent=ctx, obj=ctx.obj, resilient_parsing=True))
+
+
+def test_options_in_hints_exist() -> None:
+    ctx = click.Context(Program("awsv"), obj=App(), resilient_parsing=True)
+    known = set(options(ctx.command, ctx))
+    told = {
+        name
+        for text in texts()
+        if " " in text and "\n" not in text and not re.search(r"\b(aws|pip|patch|AWS CLI)\b", text)
+        for name in OPTION.findall(text)
+    }
+    assert len(told) > 15
+    assert sorted(told - known) == []
 
 
 def test_settings_in_hints_exist() -> None:

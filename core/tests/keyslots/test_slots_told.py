@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vault_core.api import NoSecret, Secret, WrongSecret
+from vault_core.api import NoSecret, Secret, StorageUnavailable, WrongSecret
+from vault_core.cli.slot import _opens_with as opens_with
 from vault_core.keyslots import hints, replay
 from vault_core.keyslots.manage import KeySlots, SlotSummary
 from vault_core.keyslots.rekey import forget_kept
@@ -144,3 +145,25 @@ def test_the_list_tells_costs_and_no_salt(tmp_path: Path) -> None:
         SlotSummary("0000000000000002", "composite", "", ("env", "ssm"), [{**shown, "m": 2}, {"alg": "none"}]),
         SlotSummary("0000000000000003", "recovery", "safe", (), []),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sources", "kdf", "told"),
+    [
+        ("passphrase", (), [{"alg": "argon2id", "m": 65536, "t": 3}], "a passphrase (argon2id, 64 MiB, 3 passes)"),
+        ("passphrase", (), [{"alg": "scrypt", "n": 1}], "a passphrase (scrypt)"),
+        ("key", ("keychain",), [], "a key that keychain keeps"),
+        ("composite", ("prompt", "ssm"), [], "passphrases from prompt and ssm"),
+        ("recovery", (), [], "the recovery key"),
+    ],
+)
+def test_what_opens_a_slot_is_told(kind: str, sources: tuple[str, ...], kdf: list[Any], told: str) -> None:
+    assert opens_with(SlotSummary("1", kind, "", sources, kdf)) == told
+
+
+def test_a_store_that_is_not_there_has_no_slots(tmp_path: Path) -> None:
+    nothing: Any = None
+    context: Any = FakeContext(tmp_path, store="team")
+    keeper: Any = SimpleNamespace(slots=lambda: None)
+    with pytest.raises(StorageUnavailable):
+        KeySlots(context, keeper, nothing, nothing).list()

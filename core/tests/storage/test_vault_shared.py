@@ -221,3 +221,10 @@ def test_only_a_key_that_is_stored_as_it_is_is_held(shared: bool, make: Callable
     assert vault.holds("work", OWN)
     assert not vault.holds("work", COMMON)
     assert not vault.holds("other", OWN)
+
+
+def test_nothing_is_shared_in_a_store_of_ones_own(make: Callable[..., tuple[Vault, Host]]) -> None:
+    vault, _ = make(Items(), capabilities=Capability.CREATE_ONLY | Capability.CAS)
+    with pytest.raises(StorageDenied, match=r"^store 'team' \(.*\) is yours alone: nothing in it is shared$") as caught:
+        vault.put("work", OWN, shared=True)
+    assert caught.value.hint == "omit --shared, or name a shared store with --backend"

@@ -22,7 +22,7 @@ from vault_core.api import (
     SessionError,
     SourceUnavailable,
 )
-from vault_plugin_ssm import choices, identities, put_parameter, source
+from vault_plugin_ssm import choices, identities, plugin, put_parameter, source
 from vault_plugin_ssm.aws_call import AwsCalls
 from vault_plugin_ssm.choices import Identity
 from vault_plugin_ssm.failures import MissingPermission, attempt_of, error_of_source, explain_keys
@@ -261,6 +261,27 @@ def test_clients_are_closed_after_their_work(work_fails: bool, tmp_path: Path) -
     done = calls._once(work, Credentials(access_key_id="AKIA", secret_access_key=Secret("canary")))
     assert (done == "done") is not work_fails
     assert log == ["work", "close ssm", "close sts"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "reader", "reason"),
+    [
+        (None, Identity("imds"), "AWS_VAULT_SSM_PARAMETER is not set"),
+        ("/a", None, "AWS_VAULT_SSM_CREDENTIALS is not set"),
+        (None, None, "AWS_VAULT_SSM_PARAMETER is not set"),
+        ("/a", Identity("imds"), None),
+        ("/a", Identity("profile", "q"), None),
+        ("/a", Identity("profile", "p"), "profile 'p' would run awsv again: config:1"),
+    ],
+)
+def test_source_is_unavailable_without_its_settings_and_in_a_loop(
+    parameter: str | None, reader: Identity | None, reason: str | None, tmp_path: Path
+) -> None:
+    [spec] = plugin.vault_passphrase_sources()
+    options = {"parameter": parameter, "credentials": reader}
+    context = FakeContext(tmp_path, declared=spec.options, options=options, recursions={"p": "config:1"})
+    assert spec.unavailable is not None
+    assert spec.unavailable(context) == reason
 
 
 # -- identities --------------------------------------------------------------------------------------------------------
