@@ -9,8 +9,6 @@ Public are the names in ``__all__``, :mod:`vault_core.api` (the contracts for pl
 backends that write the file format themselves) and :mod:`vault_testkit`. Everything else may change without notice.
 """
 
-from __future__ import annotations
-
 TYPE_CHECKING = False  # known to type checkers; importing typing would cost more than this whole module
 
 if TYPE_CHECKING:

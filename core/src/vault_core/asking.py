@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vault_core import output
+from vault_core import consulted, output
 from vault_core.errors import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ class Prompts:
         :raises SourceUnavailable: the user cannot be asked.
         """
         self.require()
+        consulted.prevent()
         self.state.prompts_shown += 1
         deadline = self.deadline() if deadline is None else deadline
         return self.prompter.ask(question, secret=secret, asker=self.asker, deadline=deadline)

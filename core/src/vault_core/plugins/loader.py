@@ -94,6 +94,11 @@ class Plugins:
         """The spec of a plugin that was loaded before; else None."""
         return self._loaded.get((kind, name))
 
+    def packages(self) -> set[str]:
+        """The top-level packages of the plugins that were loaded."""
+        plugins = self._manager.get_plugins() if self._manager else ()
+        return {plugin.__name__.partition(".")[0] for plugin in plugins}
+
     def options(self, offer: AvailablePlugin) -> Sequence[Option]:
         """The options of a plugin, which is loaded if necessary. The options of a command are not settings.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from vault_core.consulted import Visible
 from vault_core.settings import OWN_VARIABLES, is_secret_variable, is_way_to_passphrase
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def visible(
             return True
         return not is_secret_variable(name) and owner(name, names) in (None, plugin)
 
-    return MappingProxyType({name: text for name, text in environ.items() if shown(name)})
+    return Visible(environ, shown)
 
 
 def for_examination(environ: Mapping[str, str], plugin: str, installed: Iterable[str]) -> dict[str, str]:
