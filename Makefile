@@ -25,7 +25,8 @@ help:
 	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
 	@echo 'make lint    ruff, the import contracts and mypy'
 	@echo 'make format  let ruff rewrite the sources'
-	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds)'
+	@echo 'make bench   how long commands and the store take, against "python -c pass" (N=rounds);'
+	@echo '             BASE=COMMIT: that commit as well, in turns; AWS_VAULT=PATH: aws-vault as well'
 	@echo 'make build   wheels of every distribution, in dist/'
 	@echo 'make docs    docs/plugins/reference.md, from the docstrings'
 	@echo 'make freeze-api  tests/api.txt and vlt_api.txt: what plugins may rely on, as it is now (read the difference)'
@@ -39,7 +40,7 @@ check: lint
 	@scripts/run-tests $(VENV) -m unit --quiet --no-header
 
 coverage: $(VENV)/.installed
-	@scripts/coverage $(VENV) $(T)
+	@scripts/coverage $(VENV) "" $(T)
 
 test-one: $(VENV)/.installed
 	@scripts/run-tests $(VENV) --numprocesses 0 $(T)
@@ -78,7 +79,8 @@ format: $(VENV)/.installed
 
 N ?= 20
 bench: $(VENV)/.installed
-	@PYTHONPATH=demo $(BIN)/python benchmarks/commands.py --rounds $(N)
+	@$(BIN)/python benchmarks/commands.py --rounds $(N) $(if $(AWS_VAULT),--aws-vault $(AWS_VAULT)) \
+		$(if $(BASE),--base $(BASE),--write docs/performance.md)
 	@$(BIN)/python benchmarks/store.py --rounds $(N)
 
 # awsv from a copy of its folder: beside the others it would require them by their paths (awsv/hatch_build.py).

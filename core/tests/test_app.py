@@ -278,7 +278,7 @@ def test_a_program_waits_45_seconds_for_an_answer_and_a_person_as_long_as_they_s
     asking = app.asking_for_sessions(machine=for_program)
     assert asking.time_limit == limit
     engine = app.client.engine(None, asking=asking, foreground=not for_program)
-    assert engine._flights._foreground is foreground
+    assert engine._flights.foreground is foreground
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------

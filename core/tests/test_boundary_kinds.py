@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from vault_core.api import (
     StorageBackend,
     StorageSpec,
 )
-from vault_core.plugins.boundary import open_provider, open_store
+from vault_core.plugins.boundary import open_provider, open_store, said
 from vault_core.vlt import SlotKeeper
 
 
@@ -138,3 +139,23 @@ def test_identify_with_wrong_type_is_refused(answer: Any, what: str) -> None:
     around = provider(Identifying(answer))
     assert isinstance(around, IdentifiesCaller)
     refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "wrong"),
+    [
+        ("unavailable", None, None),
+        ("unavailable", "no key", None),
+        ("unavailable", 1, "int"),
+        ("readers", "ana", None),
+        ("readers", None, "None"),
+        ("no such question", None, None),
+    ],
+)
+def test_only_that_a_plugin_is_available_needs_no_words(question: str, answer: Any, wrong: str | None) -> None:
+    spec: Any = SimpleNamespace(name="odd", unavailable=gives(answer), readers=gives(answer))
+    context: Any = None
+    if wrong is None:
+        assert said(Shelf(storage=spec), "storage", spec, question, context) == answer
+    else:
+        refused(lambda: said(Shelf(storage=spec), "storage", spec, question, context), "storage", question, wrong)

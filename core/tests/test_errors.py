@@ -42,8 +42,10 @@ def raised() -> Iterator[tuple[str, str, str]]:
     """Where, what kind and the beginning and end of the text of every error raised with a literal text."""
     names = {kind.__name__ for kind in CLASSES}
     root = Path(__file__).parents[2]
-    for path in sorted([*root.glob("core/src/**/*.py"), *root.glob("plugins/*/src/**/*.py")]):
+    for path in sorted([*root.glob("*/src/**/*.py"), *root.glob("plugins/*/src/**/*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "hint":
+                yield from ((f"{path.name}:{node.lineno}", "", part) for part in shape(node.value))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                 texts = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "hint")]
                 for text in texts:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
-from vault_core.sessions.child import NOT_EXECUTABLE, NoProgram, child_environment, find_program
+from vault_core.sessions.child import NOT_EXECUTABLE, NOT_FOUND, NoProgram, become, child_environment, find_program
 from vault_core.settings import REMOVED, Settings
 
 KEPT = "AWS_VAULT_FILE_PASSPHRASE"
@@ -50,3 +52,19 @@ def test_a_nested_call_is_told_of_every_variable_that_is_gone_by_now(
 
 def test_where_nothing_is_gone_any_more_a_nested_call_is_told_of_nothing(tmp_path: Path) -> None:
     assert REMOVED not in left_of({"HOME": str(tmp_path), KEPT: "canary", REMOVED: KEPT}, (KEPT,))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOENT, NOT_FOUND), (errno.EACCES, NOT_EXECUTABLE), (errno.ENOEXEC, NOT_EXECUTABLE)]
+)
+def test_a_program_that_the_system_refuses_has_the_exit_code_of_a_shell(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "execve", refuse)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process goes on
+    with pytest.raises(NoProgram, match=f"^cannot run 'tool': {os.strerror(number)}$") as caught:
+        become("/bin/tool", ["tool"], {})
+    assert caught.value.exit_code == code

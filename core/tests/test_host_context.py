@@ -63,7 +63,7 @@ def test_a_question_says_who_asks_and_until_when(secret: bool, host: Host, perso
     assert (asked["question"], asked["secret"], asked["asker"]) == (
         "PIN: ",
         secret,
-        replace(host, asking=asking).prompts.asker,
+        replace(host, asking=asking).asker,
     )
     assert "profile prod" in asked["asker"]
     assert before + 60 <= asked["deadline"] <= time.monotonic() + 60
@@ -87,7 +87,7 @@ def test_where_nobody_can_answer_nobody_is_asked(host: Host, person: Person) -> 
 
 def test_a_confirmation_says_who_asks(host: Host, person: Person) -> None:
     assert context(host).confirm("sure?") is True
-    assert person.asked == [{"question": "sure?", "asker": host.prompts.asker}]
+    assert person.asked == [{"question": "sure?", "asker": host.asker}]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,18 @@ def test_a_folder_that_is_gone_keeps_nobody_from_asking(host: Host, monkeypatch:
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "cwd", gone)
-    assert host.prompts.asker.endswith(" in a deleted folder")
+    assert host.asker.endswith(" in a deleted folder")
+
+
+def test_a_program_of_no_known_name_is_told_by_its_number(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc."""
+
+    def unreadable(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getppid", lambda: 7)
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    assert ", started by a program (pid 7) in " in host.prompts.asker
 
 
 def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host: Host) -> None:
@@ -223,4 +234,4 @@ def test_what_for_takes_40_columns_at_most(host: Host, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "getppid", lambda: 7)
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "sh\n")
     host = replace(host, asking=Asking("p" * 60))
-    assert host.prompts.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")
+    assert host.asker.startswith(f"awsv for {'p' * 39}…, started by sh (pid 7) in ")

@@ -10,7 +10,7 @@ import pytest
 
 from vault_core.api import AtRest, Capability, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
 from vault_core.api import SourceNeed as Need
-from vault_core.plugins.inspect import describe
+from vault_core.plugins.check.child import describe
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.spec_problems import problems
 

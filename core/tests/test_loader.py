@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from vault_core.errors import ConfigError, PluginConflict, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins import loader
-from vault_core.plugins.discovery import AvailablePlugin, normalise
+from vault_core.plugins.discovery import KINDS, AvailablePlugin, normalise
 from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
-from vault_core.plugins.loader import _HOOKS, KINDS, Plugins
+from vault_core.plugins.loader import _HOOKS, Plugins
 
 HEAD = """
     from vault_core.api import *
@@ -138,7 +138,7 @@ def test_load_distribution_installed_twice_is_a_conflict(folder: Path) -> None:
 def test_load_option_with_variable_of_awsv_is_refused(
     kind: str, name: str, option: str, taken: str, folder: Path
 ) -> None:
-    hook, spec = _HOOKS[kind]
+    hook, spec = _HOOKS[kind][0], _HOOKS[kind][1].__name__
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl
@@ -165,7 +165,7 @@ def test_load_option_with_variable_of_awsv_is_refused(
     ],
 )
 def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str, folder: Path) -> None:
-    hook, spec = _HOOKS[kind]
+    hook, spec = _HOOKS[kind][0], _HOOKS[kind][1].__name__
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl

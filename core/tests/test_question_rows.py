@@ -80,7 +80,7 @@ def test_which_program_asks_is_shown_however_long_the_name(
     folder.mkdir()
     monkeypatch.chdir(folder)
     host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), asking=Asking(purpose))
-    row, *_ = rows("Passphrase: ", host.prompts.asker)
+    row, *_ = rows("Passphrase: ", host.asker)
     assert f"(pid {os.getppid()})" in row
     assert width(row) < 80
 
@@ -96,7 +96,7 @@ def test_which_program_asks_is_shown_whatever_it_is_called(
             time.sleep(0.001)  # it gets its name a moment after it has begun
         monkeypatch.setattr(os, "getppid", lambda: child.pid)
         host = Host(Settings({"HOME": str(tmp_path)}), Plugins(), asking=Asking(f"profile {FILLED}"))
-        row, *_ = rows("Passphrase: ", host.prompts.asker)
+        row, *_ = rows("Passphrase: ", host.asker)
         child.kill()
     assert f", started by {cut(program, 20)} (pid {child.pid})" in row
     assert width(row) < 80

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from vault_core.asking import hold_terminal
 from vault_core.errors import QuestionRefused, SourceUnavailable
-from vault_core.terminal_lock import held
 
 
 def lock_of(folder: Path) -> Path:
@@ -31,7 +31,7 @@ def taken(folder: Path) -> Iterator[None]:
 
 def test_lock_is_private_and_released(tmp_path: Path) -> None:
     folder = tmp_path / "a/b"
-    with held(folder, None):
+    with hold_terminal(folder, None):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE(lock_of(folder).stat().st_mode) == 0o600
         with lock_of(folder).open() as other, pytest.raises(BlockingIOError):
@@ -41,9 +41,9 @@ def test_lock_is_private_and_released(tmp_path: Path) -> None:
 
 
 def test_lock_is_released_when_question_fails(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="asked"), held(tmp_path, None):
+    with pytest.raises(ValueError, match="asked"), hold_terminal(tmp_path, None):
         raise ValueError("asked")
-    with held(tmp_path, time.monotonic()):
+    with hold_terminal(tmp_path, time.monotonic()):
         pass
 
 
@@ -51,7 +51,7 @@ def test_second_question_waits_for_first(tmp_path: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with held(tmp_path, None):
+        with hold_terminal(tmp_path, None):
             order.append("second")
 
     with taken(tmp_path):
@@ -65,7 +65,7 @@ def test_second_question_waits_for_first(tmp_path: Path) -> None:
 
 def test_waiting_ends_at_deadline(tmp_path: Path) -> None:
     late, message = time.monotonic() + 0.1, "was not answered in time"
-    with taken(tmp_path), pytest.raises(SourceUnavailable, match=message), held(tmp_path, late):
+    with taken(tmp_path), pytest.raises(SourceUnavailable, match=message), hold_terminal(tmp_path, late):
         raise AssertionError
 
 
@@ -74,14 +74,14 @@ def test_ctrl_c_while_waiting_refuses_question(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    with taken(tmp_path), pytest.raises(QuestionRefused, match="no answer: interrupted"), held(tmp_path, None):
+    with taken(tmp_path), pytest.raises(QuestionRefused, match="no answer: interrupted"), hold_terminal(tmp_path, None):
         raise AssertionError
 
 
 def test_other_terminal_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with taken(tmp_path):
         monkeypatch.setattr(os, "getsid", lambda _: 1)
-        with held(tmp_path, time.monotonic()):
+        with hold_terminal(tmp_path, time.monotonic()):
             pass
 
 
@@ -93,7 +93,7 @@ def test_lock_that_cannot_be_made_does_not_prevent_question(tmp_path: Path, obst
     else:
         folder.mkdir()
         lock_of(folder).symlink_to(tmp_path / "target")
-    with held(folder, time.monotonic()):
+    with hold_terminal(folder, time.monotonic()):
         pass
     assert not (tmp_path / "target").exists()
 
@@ -103,7 +103,7 @@ def test_file_system_without_locks_does_not_prevent_question(tmp_path: Path, mon
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", none)
-    with held(tmp_path, None):
+    with hold_terminal(tmp_path, None):
         pass
 
 
@@ -112,6 +112,6 @@ def test_deadline_in_the_past_does_not_wait(late: float, tmp_path: Path) -> None
     with (
         taken(tmp_path),
         pytest.raises(SourceUnavailable, match="was not answered in time"),
-        held(tmp_path, time.monotonic() - late),
+        hold_terminal(tmp_path, time.monotonic() - late),
     ):
         pytest.fail("asked")

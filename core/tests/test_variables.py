@@ -104,6 +104,17 @@ def test_examination_environment_has_no_passphrase_command(plugin: str) -> None:
     assert for_examination(dict.fromkeys(names, "canary"), plugin, ["file", "file-passphrase", "passphrase"]) == {}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CONSUL_HTTP_ADDR", "PASSWORD_STORE_DIR", "AWS_CONFIG_FILE", "DOCKER_HOST", "VAULT_NAMESPACE", "REDIS_PORT"),
+        *("AWS_REGION", "GNUPGHOME", "XDG_DATA_HOME", "LC_CTYPE", "PATH", "LANG", "DISPLAY", "TZ"),
+    ],
+)
+def test_examination_environment_has_names_of_places(name: str) -> None:
+    assert for_examination({name: "here"}, "drawer", INSTALLED) == {name: "here"}
+
+
 @pytest.mark.parametrize("name", ["MY_HOST_PIN", "GNUPGHOME2", "XDG_DATA_HOME2", "LC_pin"])
 def test_examination_environment_matches_whole_names(name: str) -> None:
     assert for_examination({name: "canary"}, "drawer", INSTALLED) == {}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from vault_core.errors import PluginFault
-from vault_core.plugins.discovery import AvailablePlugin
-from vault_core.plugins.loader import KINDS, Plugins
+from vault_core.plugins.discovery import KINDS, AvailablePlugin
+from vault_core.plugins.loader import Plugins
 
 CANARY = "canary-in-a-value"
 

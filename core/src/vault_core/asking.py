@@ -1,20 +1,18 @@
 """Whether and how the user may be asked: an immutable value for each operation, and what one run remembers."""
 
-from __future__ import annotations
-
 import os
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from vault_core import consulted, output
-from vault_core.errors import SourceUnavailable
-
-if TYPE_CHECKING:
-    from vault_core.api import StorageBackend
-    from vault_core.secret import Secret
+from vault_core import consulted, files, output
+from vault_core.api import StorageBackend
+from vault_core.errors import QuestionRefused, SourceUnavailable
+from vault_core.secret import Secret
+from vault_core.terminal import Terminal
 
 _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 """Columns: of the row that names the asker, in which the program that started us is never cut off (one more is for the
@@ -104,17 +102,19 @@ class RunState:
                 self.stores.pop().close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """The questions of one operation."""
+    """The questions of one operation, and its notices."""
 
-    prompter: Prompter
-    asking: Asking
-    state: RunState
+    terminal: Prompter = field(default_factory=Terminal)
+    asking: Asking = field(default_factory=Asking)
+    state: RunState = field(default_factory=RunState)
+    notice: Callable[[str], None] = output.notice
+    """Receives one line for the user."""
 
     def cannot_ask(self) -> str | None:
         """None if the user can be asked; else the reason."""
-        return self.prompter.why_not() if self.asking.allowed else "asking is not allowed here"
+        return self.terminal.why_not() if self.asking.allowed else "asking is not allowed here"
 
     def deadline(self) -> float | None:
         """The end of a question that is asked now, on :func:`time.monotonic`'s clock; None: no limit."""
@@ -136,14 +136,14 @@ class Prompts:
         consulted.prevent()
         self.state.prompts_shown += 1
         deadline = self.deadline() if deadline is None else deadline
-        return self.prompter.ask(question, secret=secret, asker=self.asker, deadline=deadline)
+        return self.terminal.ask(question, secret=secret, asker=self.asker, deadline=deadline)
 
     def confirm(self, question: str) -> bool:
         """Ask yes or no; False if the user cannot be asked.
 
         :raises QuestionRefused: the user declined.
         """
-        return self.cannot_ask() is None and self.prompter.confirm(question, asker=self.asker)
+        return self.cannot_ask() is None and self.terminal.confirm(question, asker=self.asker)
 
     @property
     def asker(self) -> str:
@@ -160,3 +160,26 @@ class Prompts:
         start, end = "awsv for ", f", started by {output.cut(program, _PROGRAM)} (pid {parent})"
         left = _ROW - output.width(start + end)
         return f"{start}{output.cut(self.asking.purpose or 'a command', min(left, _PURPOSE))}{end} in {folder}"
+
+
+def hold_terminal(folder: Path, deadline: float | None) -> AbstractContextManager[object]:
+    """Hold the right to ask at this terminal: one question at a time, whichever process asks.
+
+    The answer to two questions at once would go to either of them, and the first to end would turn the echo on again
+    for the passphrase of the other. Processes with the same controlling terminal share a session; its id names the
+    lock.
+
+    :param folder: holds the lock; made if necessary. Where it cannot be made or locked, the question is asked anyway.
+    :param deadline: on the clock of :func:`time.monotonic`; None waits for ever.
+    :raises QuestionRefused: Ctrl-C while another process asks: it is meant for this question, too.
+    :raises SourceUnavailable: the other question was not answered by the deadline.
+    """
+    timeout = None if deadline is None else deadline - time.monotonic()
+    try:
+        return files.held(folder / f"terminal-{os.getsid(0)}.lock", timeout=timeout)
+    except TimeoutError:
+        raise SourceUnavailable("another question at this terminal was not answered in time") from None
+    except KeyboardInterrupt:
+        raise QuestionRefused("no answer: interrupted") from None
+    except OSError:
+        return nullcontext()

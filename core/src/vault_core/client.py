@@ -177,7 +177,9 @@ class Client:
         """The services of one operation. Without a prompter, or under ``--no-input``, it never asks."""
         allowed = asking.allowed and self._may_ask and "no-input" not in self.settings.flags
         asking = dataclasses.replace(asking, allowed=allowed)
-        return Host(self.settings, self.plugins, self._prompter, asking, self.state, self._notice)
+        return Host(
+            self.settings, self.plugins, terminal=self._prompter, asking=asking, state=self.state, notice=self._notice
+        )
 
     def planner(self, options: SessionOptions | None = None, *, asking: Asking | None = None) -> Planner:
         """Makes plans."""

@@ -4,12 +4,9 @@ The command line starts the notes, and :mod:`vault_core.fast.leave` puts them in
 everything consulted is as it was. In a library nothing is noted.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 Files = dict[tuple[str, str], os.stat_result | None]
 """A kind (see :func:`vault_core.fast.answer.fingerprint`) and an absolute path, to the status when it was read; None:
@@ -41,7 +38,7 @@ def began() -> float:
     return _began
 
 
-def note(kind: str, path: Path | str, status: os.stat_result | None) -> None:
+def note(kind: str, path: "os.PathLike[str] | str", status: os.stat_result | None) -> None:
     """Note that a file was consulted.
 
     :param kind: as for :func:`vault_core.fast.answer.fingerprint`.
@@ -50,9 +47,11 @@ def note(kind: str, path: Path | str, status: os.stat_result | None) -> None:
     """
     if _files is None:
         return
+    text = os.fspath(path)
     if status is None:
-        path = next((above for above in reversed(Path(path).parents) if not os.path.lexists(above)), path)
-    _files.setdefault((kind, os.fspath(path)), status)
+        while not os.path.lexists(above := os.path.dirname(text)) and above != text:  # noqa: PTH120 - without pathlib
+            text = above
+    _files.setdefault((kind, text), status)
 
 
 def note_folder(path: str) -> None:

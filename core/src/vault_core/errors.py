@@ -4,8 +4,6 @@ A message starts in lower case, names the thing and has no full stop; ``hint`` i
 Neither may hold a secret. An exception that is not a :class:`VaultError` is a bug of the code that raised it.
 """
 
-from __future__ import annotations
-
 
 class VaultError(Exception):
     """An expected failure.
@@ -155,3 +153,7 @@ class SourceUnavailable(VaultError):
     """
 
     exit_code = 5
+
+
+NO_KEY = (PassphraseError, PluginError, SourceUnavailable)
+"""What a passphrase source raises that has no key, cannot keep one or is not installed."""

@@ -4,8 +4,6 @@ Nothing here follows an environment variable or the umask: a private file is 060
 users could exchange a folder is checked in :mod:`vault_core.folders`.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import time
@@ -77,15 +75,18 @@ def dangling_link(path: Path) -> Path | None:
     return next((link for link in (path, *path.parents) if link.is_symlink() and not link.exists()), None)
 
 
-def replace(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
+def replace(
+    path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False, modified: float | None = None
+) -> None:
     """Write a file atomically: a reader sees the old content or the new one. A symbolic link is replaced, and the
     folder is made.
 
     :param mode: the permissions, whatever the umask.
     :param durable: the new content survives a loss of power after this call returns.
+    :param modified: the file's time of modification, in seconds since 1970; default: now.
     :raises OSError: it cannot be written; the old content is unchanged.
     """
-    _write(path, data, mode, durable, Path.replace)
+    _write(path, data, mode, durable, Path.replace, modified)
 
 
 def create(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
@@ -97,7 +98,14 @@ def create(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False)
     _write(path, data, mode, durable, os.link)
 
 
-def _write(path: Path, data: bytes, mode: int, durable: bool, place: Callable[[Path, Path], object]) -> None:
+def _write(
+    path: Path,
+    data: bytes,
+    mode: int,
+    durable: bool,
+    place: Callable[[Path, Path], object],
+    modified: float | None = None,
+) -> None:
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -106,6 +114,8 @@ def _write(path: Path, data: bytes, mode: int, durable: bool, place: Callable[[P
             os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
+            if modified is not None:
+                os.utime(descriptor, (modified, modified))
             if durable:
                 os.fsync(descriptor)
         place(temporary, path)

@@ -1,7 +1,5 @@
 """Whether a folder can hold private files: this user owns it, and no other user can change what is in it."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

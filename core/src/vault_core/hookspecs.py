@@ -5,16 +5,11 @@ specs and does no work: no I/O, no SDK import. The entry point's *name* is what 
 ``name`` of one of the returned specs; its *group* is the kind and the API version (:data:`GROUPS`).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pluggy
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vault_core.api import CommandSpec, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
+from vault_core.api import CommandSpec, MfaSourceSpec, PassphraseSourceSpec, SessionSpec, StorageSpec
 
 hookspec = pluggy.HookspecMarker("vault")
 

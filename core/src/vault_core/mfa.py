@@ -1,18 +1,13 @@
 """The chain of MFA sources: ``--mfa-token`` first, then the sources that the user ordered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from vault_core.api import MfaRequest
+from vault_core.api import MfaRequest, MfaSourceSpec
 from vault_core.command_line import command_line
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
 from vault_core.plugins.boundary import open_mfa
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import Host
-    from vault_core.secret import Secret
+from vault_core.plugins.host import Host
+from vault_core.secret import Secret
 
 TRIES = 3
 """How many codes AWS may reject before the session fails."""
@@ -43,13 +38,13 @@ class MfaCodes:
         if self._token is not None:
             code, self._token = self._token, None
             return code
-        host, prompts = self._host, self._host.prompts
-        reason = prompts.cannot_ask()
+        host = self._host
+        reason = host.cannot_ask()
         tried: list[str] = []
         for name in host.settings.names("prompt", keys):
-            spec = host.plugins.load("mfa", name)
+            spec: MfaSourceSpec = host.plugins.load("mfa", name)
             request = MfaRequest(
-                serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=prompts.deadline()
+                serial=serial, profile=profile, attempt=attempt, may_ask=reason is None, deadline=host.deadline()
             )
             try:
                 context = host.context("mfa", name, spec.options, profile=keys)

@@ -4,8 +4,6 @@ No text of others (profile names, folders, answers of a service) can drive the t
 visible characters is escaped.
 """
 
-from __future__ import annotations
-
 import os
 
 from vault_core import consulted
@@ -41,6 +39,8 @@ def printable_lines(text: str) -> str:
 
 def width(text: str) -> int:
     """The number of columns that :func:`printable` text takes at a terminal."""
+    if text.isascii():
+        return len(text)
     from unicodedata import category, east_asian_width  # most commands do not need it
 
     return sum(

@@ -4,8 +4,6 @@ A :class:`Secret` masks itself wherever Python turns objects into text; :meth:`S
 It does not wipe memory: CPython keeps copies that nobody can reach, and this module does not pretend otherwise.
 """
 
-from __future__ import annotations
-
 import hmac
 from typing import Any, NoReturn
 

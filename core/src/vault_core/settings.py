@@ -7,8 +7,6 @@ The order is: flag, AWS profile key, environment, ``config.toml``, default. Sett
 is in :attr:`vault_core.api.Option.from_profile`, and the host enforces it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -5,8 +5,6 @@ descriptor at standard error, so no plugin, and no child of one, can put a word 
 ``exec -j``. The library does none of this: standard output belongs to the host program.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

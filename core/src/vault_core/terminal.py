@@ -15,8 +15,6 @@ SIGKILL and SIGSTOP cannot be seen coming. In a thread other than the main one P
 only answers, exceptions and deadlines restore the terminal.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import select
@@ -28,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from vault_core.errors import Cancelled, QuestionRefused, SourceUnavailable
 from vault_core.output import cut, printable, printable_lines, width
@@ -197,7 +195,7 @@ class _Signals:
         self._pipe: tuple[int, int] | None = None
         self._wakeup_before = -1
 
-    def __enter__(self) -> _Signals:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             try:
                 self._install()

@@ -19,6 +19,7 @@ from vault_core.awsconfig import write
 from vault_core.errors import ConfigError
 
 Save = Callable[..., None]
+AS_IMPORTED = write._UNNAMED
 
 
 @pytest.fixture
@@ -265,6 +266,25 @@ def test_no_copy_has_a_name_while_it_is_written(tmp_path: Path, save: Save, monk
     (tmp_path / "credentials").write_bytes(b"old")
     save(tmp_path / "credentials", b"old", b"new")
     assert seen == [["credentials"]] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no files without a name")
+def test_files_have_no_name_where_the_system_can_do_that() -> None:
+    assert AS_IMPORTED == os.O_TMPFILE
+
+
+def test_no_copy_has_a_name_only_where_that_can_be_given_later(
+    tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By /proc, which may not be mounted."""
+    if not write._UNNAMED:
+        pytest.skip("this is about file systems that have files without a name")
+    is_dir, opened, flags = Path.is_dir, os.open, []
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) != "/proc/self/fd" and is_dir(path))
+    monkeypatch.setattr(os, "open", lambda path, how, *rest: (flags.append(how), opened(path, how, *rest))[1])
+    save(tmp_path / "credentials", b"", b"new")
+    assert (tmp_path / "credentials").read_bytes() == b"new"
+    assert [how for how in flags if how & os.O_TMPFILE == os.O_TMPFILE] == []
 
 
 def killed_at(call: str, work: Callable[[], object]) -> None:

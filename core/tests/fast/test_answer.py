@@ -1,7 +1,5 @@
 """The memo of the hot path: what it needs to be used, and that it is not used otherwise."""
 
-from __future__ import annotations
-
 import os
 import posix
 import time
@@ -112,9 +110,7 @@ def test_memo_does_not_hold_after_one_change(machine: Machine, change: Callable[
 
 
 @pytest.mark.parametrize("seconds", [601.0, -5.0], ids=["after its end", "before it was made"])
-def test_memo_does_not_hold_at_another_time(
-    machine: Machine, seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memo_does_not_hold_at_another_time(machine: Machine, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(answer, "time", lambda: now + seconds)
     assert not machine.holds()

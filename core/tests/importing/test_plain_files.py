@@ -142,6 +142,13 @@ def test_deleted_lines_start_with_the_last_line() -> None:
     assert "canary" not in str(deleted_lines(removal))
 
 
+def test_deleted_lines_are_one_line_or_a_span() -> None:
+    removal: Any = SimpleNamespace(before=b"a\nb\nc\nd\ne\n", after=b"a\ne\n")
+    assert deleted_lines(removal) == ["2,4d"]
+    removal.after = b"a\nc\ne\n"
+    assert deleted_lines(removal) == ["4d", "2d"]
+
+
 # -- import records ----------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +251,7 @@ def test_push_backup_that_reads_back_differently_fails(item_store: Any) -> None:
     "change",
     [
         {"content": "no base64!"},
+        {"content": base64.b64encode(b"one").decode() + "\n"},  # what only a lax decoder takes
         {"content": 7},
         {"mode": "x"},
         {"mode": None},

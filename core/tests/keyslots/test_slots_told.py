@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from vault_core.api import NoSecret, Secret, WrongSecret
 from vault_core.keyslots import hints, replay
+from vault_core.keyslots.manage import KeySlots, SlotSummary
 from vault_core.keyslots.rekey import forget_kept
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.vlt.kdf import Argon2id, cost
@@ -124,3 +126,21 @@ def test_what_one_source_said_is_not_repeated_for_another(tmp_path: Path) -> Non
     for factor in ("ssm", "other"):
         with pytest.raises(NoSecret):
             again.unlock("k", second, source=factor)
+
+
+def test_the_list_tells_costs_and_no_salt(tmp_path: Path) -> None:
+    factors = [{"kdf": argon2(2, 1), "source": "env"}, {"kdf": {"alg": "none"}, "source": "ssm"}]
+    table = SlotTable(
+        STORE, (slot(kdf=argon2(1, 1)), slot("composite", 2, factors=factors), slot("recovery", 3, label="safe"))
+    )
+    nothing: Any = None
+    keeper: Any = SimpleNamespace(slots=lambda: table)
+    context: Any = FakeContext(tmp_path, store="team")
+    told = KeySlots(context, keeper, nothing, nothing).list()
+    assert (told.store, told.recovery) == ("team", True)
+    shown = {"alg": "argon2id", "m": 1, "t": 1, "p": 1}
+    assert told.slots == [
+        SlotSummary("0000000000000001", "passphrase", "", (), [shown]),
+        SlotSummary("0000000000000002", "composite", "", ("env", "ssm"), [{**shown, "m": 2}, {"alg": "none"}]),
+        SlotSummary("0000000000000003", "recovery", "safe", (), []),
+    ]

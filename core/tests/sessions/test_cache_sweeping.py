@@ -75,7 +75,7 @@ def test_a_session_of_another_login_stays_until_every_one_of_its_age_has_ended(
     theirs = folder(tmp_path) / f"{'0' * 64}.session"
     theirs.write_bytes(b"sealed by another key")
     os.utime(theirs, (time.time() - age,) * 2)
-    cache.put("key", session())
+    other(tmp_path).put("key", session())
     assert theirs.exists() is stays
 
 
@@ -84,8 +84,52 @@ def test_what_a_killed_writer_left_goes(cache: Cache, tmp_path: Path) -> None:
     left = folder(tmp_path) / ".x.session.1.aa.tmp"
     left.touch()
     os.utime(left, (time.time() - 3600,) * 2)
-    cache.put("key", session())
+    other(tmp_path).put("key", session())
     assert not left.exists()
+
+
+# -- the time of a session's file --------------------------------------------------------------------------------------
+
+
+def at(root: Path, seconds: float) -> Path:
+    """Give the only session's file a time so many seconds from now, as whoever writes into the folder can."""
+    [path] = folder(root).glob("*.session")
+    os.utime(path, (time.time() + seconds,) * 2)
+    return path
+
+
+def test_the_file_has_the_end_of_its_session_as_its_time(cache: Cache, tmp_path: Path) -> None:
+    kept = session(7200)
+    cache.put("key", kept)
+    [path] = folder(tmp_path).glob("*.session")
+    assert kept.credentials.expires is not None
+    assert path.stat().st_mtime == pytest.approx(kept.credentials.expires.timestamp(), abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [-LONGEST - SKEW - 3600, -1, 7200, LONGEST + SKEW + 3600])
+def test_a_live_session_stays_and_is_served_whatever_the_time_of_its_file(
+    seconds: float, cache: Cache, tmp_path: Path
+) -> None:
+    cache.put("key", session())
+    path = at(tmp_path, seconds)
+    other(tmp_path).put("another", session())
+    assert path.exists()
+    assert other(tmp_path).get("key") is not None
+
+
+@pytest.mark.parametrize(("seconds", "stays"), [(-1, False), (3600, True), (LONGEST + SKEW + 3600, False)])
+def test_a_session_that_has_ended_is_not_served_whatever_the_time_of_its_file(
+    seconds: float, stays: bool, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives it a later time can keep the file there, as with a copy of it, and nobody serves it."""
+    made = session()
+    cache.put("key", made)
+    later(3601, monkeypatch)
+    path = at(tmp_path, seconds)
+    assert other(tmp_path).get("key", made_since=made.issued) is None
+    assert list(other(tmp_path).sessions()) == []
+    other(tmp_path).put("another", session())
+    assert path.exists() is stays
 
 
 @pytest.mark.parametrize("size", [0, 16, 31])

@@ -25,6 +25,11 @@ def files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "generations").iterdir())
 
 
+def another_process(tmp_path: Path) -> Generations:
+    """The same files; a process looks at all of them at its first change."""
+    return Generations(tmp_path / "generations")
+
+
 CHANGES: dict[str, Callable[[Generations], None]] = {
     "the key": lambda some: some.advance("store", "work"),
     "everything": lambda some: some.advance_all(),
@@ -121,7 +126,7 @@ def test_many_old_generations_become_one_and_none_comes_back(tmp_path: Path, gen
         generations.advance("store", name)
         seen[name].add(generations.current("store", name))
     age(files(tmp_path))
-    generations.advance("store", "another")
+    another_process(tmp_path).advance("store", "another")
     assert len(files(tmp_path)) == 2
     for name in names:
         assert generations.current("store", name) not in seen[name]
@@ -133,7 +138,7 @@ def test_young_generations_stay(tmp_path: Path, generations: Generations) -> Non
         generations.advance("store", f"profile-{number}")
     age(files(tmp_path)[:5])
     young = {path.name for path in files(tmp_path)[5:]}
-    generations.advance_profile("another")
+    another_process(tmp_path).advance_profile("another")
     assert young <= {path.name for path in files(tmp_path)}
     assert len(files(tmp_path)) == 3 + 2
 
@@ -144,7 +149,7 @@ def test_few_old_generations_stay(tmp_path: Path, generations: Generations) -> N
         generations.advance("store", f"profile-{number}")
     age(files(tmp_path), days=400)
     before = generations.current("store", "profile-0")
-    generations.advance("store", "another")
+    another_process(tmp_path).advance("store", "another")
     assert generations.current("store", "profile-0") == before
 
 
@@ -166,7 +171,7 @@ def test_who_reads_while_many_become_one_has_the_new_one_of_everything(
         read.extend((name, generations.current("store", name)) for name in names)
 
     monkeypatch.setattr(Path, "unlink", observed)
-    generations.advance("store", "another")
+    another_process(tmp_path).advance("store", "another")
     assert len(read) >= 8 * 8
     assert not [name for name, found in read if found in (first[name], changed[name]) and ":" not in found]
     assert {found for name, found in read if found == first[name]} == set()
@@ -180,15 +185,16 @@ def test_what_another_process_draws_while_many_become_one_stays(
         generations.advance("store", f"profile-{number}")
     age(files(tmp_path))
     drawn: list[str] = []
-    real = generations.advance_all
+    later = another_process(tmp_path)
+    real = later.advance_all
 
     def advance_all() -> None:
         real()
         Generations(tmp_path / "generations").advance("store", "profile-3")
         drawn.append(generations.current("store", "profile-3"))
 
-    monkeypatch.setattr(generations, "advance_all", advance_all)
-    generations.advance("store", "another")
+    monkeypatch.setattr(later, "advance_all", advance_all)
+    later.advance("store", "another")
     assert [generations.current("store", "profile-3")] == drawn
 
 
@@ -196,5 +202,5 @@ def test_what_a_killed_process_left_goes(tmp_path: Path, generations: Generation
     generations.advance("store", "work")
     (tmp_path / "generations/.abc.1.aa.tmp").touch()
     age([tmp_path / "generations/.abc.1.aa.tmp"])
-    generations.advance("store", "work")
+    another_process(tmp_path).advance("store", "work")
     assert len(files(tmp_path)) == 1

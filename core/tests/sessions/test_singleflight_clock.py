@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_time import FakeTime
 from support.flying import flights, one
 from vault_core import files
 from vault_core.errors import AccessDenied, PluginError, VaultError
+from vault_core.sessions import singleflight
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.singleflight import QUIET, Flight, TakenOver
 
@@ -126,3 +128,29 @@ def test_what_a_killed_process_left_beside_flights_goes(tmp_path: Path) -> None:
     os.utime(left, (time.time() - 3600,) * 2)
     assert joined(tmp_path)
     assert not left.exists()
+
+
+def test_who_waits_for_a_leader_looks_again_after_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not in a loop that takes a processor for as long as the leader asks."""
+    clock, looks = FakeTime(), []
+    monkeypatch.setattr(singleflight, "time", clock)
+
+    def lookup() -> str | None:
+        looks.append("look")
+        return "made" if len(looks) > 5 else None
+
+    with files.held(one(tmp_path).lock, timeout=0):
+        assert flights(tmp_path).run("step", lookup, lambda _: "led") == "made"
+    assert len(clock.slept) >= 4
+    assert set(clock.slept) == {singleflight._POLL}
+
+
+def test_ctrl_c_waits_two_seconds_for_the_outcome_of_a_leader_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeTime()
+    monkeypatch.setattr(singleflight, "time", clock)
+    one(tmp_path).phase("question")
+    assert str(flights(tmp_path).interrupted("step")) == "interrupted"
+    assert set(clock.slept) == {singleflight._POLL}
+    assert sum(clock.slept) == pytest.approx(2, abs=0.2)

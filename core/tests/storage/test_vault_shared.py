@@ -211,3 +211,13 @@ def test_what_was_opened_is_closed(make: Callable[..., tuple[Vault, Host]]) -> N
     host.state.close_stores()
     host.state.close_stores()
     assert backend.closed == 1
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_only_a_key_that_is_stored_as_it_is_is_held(shared: bool, make: Callable[..., tuple[Vault, Host]]) -> None:
+    vault, _ = make(Shared())
+    assert not vault.holds("work", OWN)
+    vault.put("work", OWN, shared=shared)
+    assert vault.holds("work", OWN)
+    assert not vault.holds("work", COMMON)
+    assert not vault.holds("other", OWN)

@@ -234,6 +234,48 @@ FORMS = {
     "factor with a field": lambda v: v["slots"].append(
         further(v, "composite", factors=[{"kdf": ARGON2, "source": "env", "x": 1}, {"kdf": ARGON2, "source": "ssm"}])
     ),
+    "factor source with path": lambda v: v["slots"].append(
+        further(v, "composite", factors=[{"kdf": ARGON2, "source": "env"}, {"kdf": ARGON2, "source": "../x"}])
+    ),
+    "factor of no algorithm": lambda v: v["slots"].append(
+        further(v, "composite", factors=[{"kdf": 1, "source": "env"}, {"kdf": ARGON2, "source": "ssm"}])
+    ),
+    "derivation of no algorithm": lambda v: v["slots"][0].update(kdf=1),
+}
+REASONS = {
+    "no slots": "expected 1 to 8 slots, found 0",
+    "nine slots": "expected 1 to 8 slots, found 9",
+    "two of one id": "two slots have the same id",
+    "slots an object": "slots is not a list",
+    "slot a string": "slot 2 has no type",
+    "no type": "slot 1 has no type",
+    "type a number": "slot 1 has no type",
+    "type a list": "slot 1 has no type",
+    "unknown field": "slot 1 has an unknown field 'extra'",
+    "field of another type": "slot 1 has an unknown field 'source'",
+    "missing label": "slot 1 has no field 'label'",
+    "label too long": "label of slot 1 is malformed: at most 64 characters",
+    "label with newline": "label of slot 1 is malformed: no control characters",
+    "label with escape": "label of slot 1 is malformed: no control characters",
+    "label with surrogate": "label of slot 1 is malformed: no control characters",
+    "label a number": "label of slot 1 is malformed: at most 64 characters",
+    "id upper case": "id of slot 1 is malformed",
+    "id short": "id of slot 1 is malformed",
+    "id with newline": "id of slot 1 is malformed",
+    "short commit": "commit of slot 1 has 31 bytes",
+    "long wrap": "wrap of slot 1 has 49 bytes",
+    "store short": "store has 15 bytes",
+    "store a number": "store is not a string",
+    "key source with path": "source of slot 2 is malformed",
+    "key source a number": "source of slot 2 is malformed",
+    "one factor": "slot 2 must have 2 to 4 factors",
+    "five factors": "slot 2 must have 2 to 4 factors",
+    "no derivation": "no factor of slot 2 has a key derivation function",
+    "one source twice": "two factors of slot 2 name the same source",
+    "factor with a field": "factor 1 of slot 2 has an unknown field 'x'",
+    "factor source with path": "source of factor 2 of slot 2 is malformed",
+    "factor of no algorithm": "kdf of factor 1 of slot 2 names no algorithm",
+    "derivation of no algorithm": "kdf of slot 1 names no algorithm",
 }
 
 
@@ -248,7 +290,7 @@ def test_form(made: Any, independent: Any, name: Any) -> None:
     value = copy.deepcopy(made[0].to_json())
     SlotTable.parse(**value)
     FORMS[name](value)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{REASONS[name]}$") as caught:
         SlotTable.parse(**value)
     assert not isinstance(caught.value, NewerFormat)
     with pytest.raises(independent.Damaged):

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import resource
+import shlex
 import signal
 import stat
 import subprocess
@@ -84,6 +85,31 @@ def test_s14_file_system_without_locks_is_refused_with_hint(
     assert "on a network file system without locks, set AWS_VAULT_FILE_DIR" in caught.value.hint  # type: ignore[operator]
     assert opened().get(KEY).value == Secret("x")
     assert snapshot() == before
+
+
+def test_hint_about_permissions_can_be_pasted(tmp_path: Path) -> None:
+    folder = tmp_path / "it's mine"
+    hint = atomic_file.failure(PermissionError(errno.EACCES, ""), folder, "cannot be opened").hint
+    command, _, quoted = str(hint).partition(": ")
+    assert command == "check its permissions"
+    assert shlex.split(quoted) == ["ls", "-ld", str(folder)]
+
+
+def test_lock_is_tried_again_after_a_pause(
+    one_entry: Any, opened: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in a loop that takes a processor for as long as another process writes."""
+    log: list[object] = []
+
+    def busy(fd: int, operation: int) -> None:
+        log.append("tried")
+        if log.count("tried") < 3:
+            raise BlockingIOError
+
+    monkeypatch.setattr(atomic_file.fcntl, "flock", busy)  # type: ignore[attr-defined]
+    monkeypatch.setattr(atomic_file.time, "sleep", log.append)  # type: ignore[attr-defined]
+    opened().put(KEY, Secret("y"))
+    assert log[:5] == ["tried", atomic_file._POLL, "tried", atomic_file._POLL, "tried"]
 
 
 def test_lock_is_released_when_holder_is_killed(holder: Any, opened: Any) -> None:

@@ -15,9 +15,19 @@ from typing import Any
 
 import pytest
 
+from support.fake_time import FakeTime
 from support.lossy_proxy import lossy
 from support.openbao import Server, free_port
-from vault_core.api import Cancelled, ConfigError, Secret, StorageDenied, StorageLocked, StorageUnavailable, VaultError
+from vault_core.api import (
+    Cancelled,
+    ConfigError,
+    Secret,
+    StorageDenied,
+    StorageError,
+    StorageLocked,
+    StorageUnavailable,
+    VaultError,
+)
 from vault_plugin_hashicorp import client
 from vault_plugin_hashicorp.server import server
 from vault_plugin_hashicorp.store import Store
@@ -34,8 +44,13 @@ class Between:
     """
 
     def __init__(self, answer: Callable[[str], Answer]) -> None:
+        self.asked: list[tuple[str, str]] = []
+        """Method and path of each request."""
+        asked = self.asked
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def reply(self) -> None:
+                asked.append((self.command, self.path))
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 status, headers, content = answer(self.path)
                 self.send_response(status)
@@ -119,6 +134,68 @@ def test_response_with_wrong_types_is_an_error(
                 list(store.keys())
                 store.get("a/b")
                 store._is_alive("a")
+
+
+@pytest.mark.parametrize(
+    "errors", [["too large"], None, 7, {}, "check-and-set parameter did not match"], ids=["list", *"n7ot"]
+)
+def test_refused_value_is_an_error_after_one_write(errors: object, between: Any, open_store: Open) -> None:
+    """And no lost race, which would be tried again."""
+    refusing: Between
+
+    def answer(path: str) -> Answer:
+        if refusing.asked[-1][0] in ("POST", "PUT"):
+            return 400, {}, json.dumps({"errors": errors}).encode()
+        if "secret/data" in path:
+            return 404, {}, b'{"errors": []}'
+        return 200, {}, json.dumps({"data": LOOK_UP if "lookup-self" in path else MOUNT}).encode()
+
+    refusing = between(answer)
+    store, _ = open_store({"VAULT_ADDR": refusing.url, "VAULT_TOKEN": "x"})
+    with pytest.raises(StorageError, match=r"refuses the value for secret/.* \(HTTP status 400\)"):
+        store.put("test/key", Secret("value"))
+    assert [method for method, path in refusing.asked if method in ("POST", "PUT")] == ["POST"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"type": ""}, "is a nameless engine, not KV version 2"),
+        ({"type": "pki"}, "is a pki engine, not KV version 2"),
+        ({"options": {"version": "1"}}, "is KV version 1, which has no check-and-set"),
+        ({"options": None}, "is KV version 1, which has no check-and-set"),
+    ],
+)
+def test_mount_of_another_kind_is_named(change: dict[str, Any], message: str, between: Any, open_store: Open) -> None:
+    def answer(path: str) -> Answer:
+        return 200, {}, json.dumps({"data": LOOK_UP if "lookup-self" in path else MOUNT | change}).encode()
+
+    with pytest.raises(ConfigError, match=f"^mount 'secret' at http://.* {message}$"):
+        open_store({"VAULT_ADDR": between(answer).url, "VAULT_TOKEN": "x"})
+
+
+def test_active_member_is_used_from_the_start(between: Any, context: Callable[..., FakeContext]) -> None:
+    standby, active = between(lambda _path: (429, {}, b"{}")), between(lambda _path: (200, {}, b"{}"))
+    host = context({"VAULT_ADDR": f"{standby.url},{active.url}"})
+    made = client.VaultClient(host, server(host))
+    assert made.address == active.url
+    made.send(lambda client: client.auth.token.lookup_self())
+    assert [path for _, path in standby.asked] == ["/v1/sys/health"]
+    made.close()
+
+
+def test_pause_between_tries_can_be_cancelled(
+    context: Callable[..., FakeContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, host, checks = FakeTime(), context({"VAULT_ADDR": "http://127.0.0.1:9"}), []
+    made = client.VaultClient(host, server(host))
+    monkeypatch.setattr(client, "time", clock)
+    monkeypatch.setattr(host, "check", lambda: checks.append("checked"))
+    made._sleep(1.7)
+    assert sum(clock.slept) == pytest.approx(1.7, abs=0.1)
+    assert max(clock.slept) <= 0.5
+    assert len(checks) == len(clock.slept)
+    made.close()
 
 
 def test_json_404_of_gateway_is_not_absent_item(store: Store, between: Any) -> None:

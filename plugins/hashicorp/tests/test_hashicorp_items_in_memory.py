@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from vault_core.api import ABSENT, ANY, Secret, StorageConflict, StorageCorrupt
+from support.fake_time import FakeTime
+from vault_core.api import ABSENT, ANY, Secret, StorageConflict, StorageCorrupt, StorageUnavailable
+from vault_plugin_hashicorp import items
 from vault_plugin_hashicorp.items import Items, State
 from vault_plugin_hashicorp.login import Identity
 
@@ -120,3 +122,32 @@ def test_keys_lists_living_items(folder: Items, mount: Mount, version: dict[str,
     metadata = {"current_version": 2, "versions": {"1": {"destroyed": not alive}, "2": version}}
     mount.metadata = lambda _path: metadata  # type: ignore[attr-defined]
     assert folder._is_alive("k") is alive
+
+
+class Contended(Mount):
+    """Another process is always faster."""
+
+    def write(self, path: str, content: dict[str, Any], over: int) -> dict[str, Any] | None:
+        return None
+
+
+def test_lost_races_end_after_thirty_seconds_of_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeTime()
+    monkeypatch.setattr(items, "time", clock)
+    with pytest.raises(StorageUnavailable, match=r"^other processes keep changing secret/f/k at https://a$") as caught:
+        Items(Contended(), "f").put("k", Secret("1"))  # type: ignore[arg-type]
+    assert caught.value.hint == "try again"
+    assert sum(clock.slept) == pytest.approx(30, abs=5)
+    assert 0 < max(clock.slept) < 0.05
+    assert len(set(clock.slept)) > 5, "in step, the same process would lose again"
+
+
+def test_version_that_a_standby_lacks_is_waited_for_three_seconds(
+    folder: Items, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeTime()
+    monkeypatch.setattr(items, "time", clock)
+    with pytest.raises(StorageUnavailable, match="may or may not have been written"):
+        folder._find("k", 1, "mark")
+    assert set(clock.slept) == {0.1}
+    assert sum(clock.slept) == pytest.approx(3, abs=0.2)

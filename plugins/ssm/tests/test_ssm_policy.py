@@ -7,12 +7,12 @@ import json
 import pytest
 
 from support.moto import ACCOUNT, REGION, MotoServer
-from vault_plugin_ssm import policy
+from vault_plugin_ssm.put_parameter import Put
 
 ARN = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/laptop/vault"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 CONTEXT = "kms:EncryptionContext:PARAMETER_ARN"
-POLICY = json.dumps(policy.document(policy.may_get(ARN), policy.may_decrypt(ARN, KEY)))
+POLICY = json.dumps(Put("/laptop/vault", ARN, REGION, 1, KEY).policy)
 
 
 @pytest.mark.parametrize(

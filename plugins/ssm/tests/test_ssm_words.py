@@ -13,8 +13,17 @@ from botocore.exceptions import ClientError
 
 from vault_botocore.failures import explain
 from vault_botocore.transport import TooLong
-from vault_core.api import AccessDenied, ConfigError, PassphraseError, Secret, SessionError, SourceUnavailable
+from vault_core.api import (
+    AccessDenied,
+    ConfigError,
+    Credentials,
+    PassphraseError,
+    Secret,
+    SessionError,
+    SourceUnavailable,
+)
 from vault_plugin_ssm import choices, identities, put_parameter, source
+from vault_plugin_ssm.aws_call import AwsCalls
 from vault_plugin_ssm.choices import Identity
 from vault_plugin_ssm.failures import MissingPermission, attempt_of, error_of_source, explain_keys
 from vault_testkit.context import FakeContext
@@ -158,7 +167,7 @@ def test_identity_without_keys_is_an_error_without_text_of_sdk(error: Exception,
 @pytest.mark.parametrize("kind", ["String", "StringList", "securestring", ""])
 def test_only_a_secure_string_is_used(kind: str) -> None:
     with pytest.raises(PassphraseError, match="not encrypted"):
-        source._passphrase(source._Found(kind, Secret("v")), "p")
+        source._passphrase("p", kind, Secret("v"))
 
 
 @pytest.mark.parametrize(
@@ -168,9 +177,9 @@ def test_only_a_secure_string_is_used(kind: str) -> None:
 def test_one_line_end_goes(value: str, expected: str | None) -> None:
     if expected is None:
         with pytest.raises(PassphraseError, match="is empty"):
-            source._passphrase(source._Found("SecureString", Secret(value)), "p")
+            source._passphrase("p", "SecureString", Secret(value))
     else:
-        assert source._passphrase(source._Found("SecureString", Secret(value)), "p") == Secret(expected)
+        assert source._passphrase("p", "SecureString", Secret(value)) == Secret(expected)
 
 
 def described(**changes: Any) -> Any:
@@ -222,6 +231,36 @@ def test_without_a_key_of_ones_own_a_reader_needs_one_statement() -> None:
     own = put_parameter.Put("/a/b", ARN, "eu-west-1", 1, KEY)
     assert [one["Action"] for one in own.policy["Statement"]] == ["ssm:GetParameter", "kms:Decrypt"]
     assert own.policy["Statement"][1]["Condition"]["StringEquals"] == {"kms:EncryptionContext:PARAMETER_ARN": ARN}
+
+
+def test_put_waits_for_twenty_seconds() -> None:
+    """For the three calls together: a client's own limit is five seconds for each."""
+    asked: list[Any] = []
+    calls: Any = SimpleNamespace(attempt=ATTEMPT, run=lambda _work, seconds: asked.append(seconds))
+    put_parameter.put(calls, put_parameter.Order("/a/b", Secret("canary"), None, overwrite=False))
+    assert asked == [20]
+
+
+@pytest.mark.parametrize("work_fails", [True, False])
+def test_clients_are_closed_after_their_work(work_fails: bool, tmp_path: Path) -> None:
+    log: list[str] = []
+
+    def create(service: str, **_: object) -> Any:
+        return SimpleNamespace(close=lambda: log.append(f"close {service}"))
+
+    def work(clients: Any) -> str:
+        clients("sts")
+        clients("ssm")
+        log.append("work")
+        if work_fails:
+            raise ValueError("canary")
+        return "done"
+
+    calls = object.__new__(AwsCalls)
+    calls.attempt, calls._session = ATTEMPT, SimpleNamespace(create_client=create)
+    done = calls._once(work, Credentials(access_key_id="AKIA", secret_access_key=Secret("canary")))
+    assert (done == "done") is not work_fails
+    assert log == ["work", "close ssm", "close sts"]
 
 
 # -- identities --------------------------------------------------------------------------------------------------------

@@ -41,15 +41,9 @@ __all__ = [
     "StorageContract",
 ]
 
-_CONTRACTS = {
-    "MfaContract": "vault_testkit.mfa",
-    "PassphraseContract": "vault_testkit.passphrase",
-    "SessionContract": "vault_testkit.session",
-    "StorageContract": "vault_testkit.storage",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _CONTRACTS:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_CONTRACTS[name]), name)
+    kind = name.removesuffix("Contract").lower()
+    return getattr(importlib.import_module(f"vault_testkit.{kind}"), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import traceback
 from collections.abc import Callable, Iterable
@@ -62,29 +61,6 @@ def call(action: Callable[[], Any], what: str) -> Outcome:
     if not found:
         fail(f"{what} did not return within {PATIENCE:g} s, whatever its deadline")
     return found[0]
-
-
-class Listener(logging.Handler):
-    """Hears every log record of the process, at the lowest level, while it is entered."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
-
-    def __enter__(self) -> Listener:
-        root = logging.getLogger()
-        self._before = root.level
-        root.setLevel(logging.DEBUG)
-        root.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        root = logging.getLogger()
-        root.removeHandler(self)
-        root.setLevel(self._before)
 
 
 def nowhere(secrets: Iterable[str], context: FakeContext, places: Iterable[Path], *texts: str) -> None:

@@ -24,9 +24,8 @@ from vault_core.api import (
     VaultError,
 )
 from vault_testkit.children import Report, Stuck, Worker
-from vault_testkit.context import FakeContext
-from vault_testkit.counting import OPERATIONS, Counted, Prefixed
-from vault_testkit.store_under_test import CORE, RAW, StoreUnderTest
+from vault_testkit.counting import OPERATIONS, Corner
+from vault_testkit.store_under_test import RAW, StoreUnderTest
 
 PROPERTY = "vault-contract"
 """Under this name a test's report says what it belongs to and what it did."""
@@ -67,10 +66,10 @@ class Case:
 
     # -- what may be asked of this backend -----------------------------------------------------------------------------
 
-    def needs(self, *capabilities: Capability) -> None:
+    def needs(self, wanted: Capability) -> None:
         """Skip the test, visibly, unless the backend declares one of these."""
-        if not any(self.can(capability) for capability in capabilities):
-            names = " or ".join(str(capability.name) for capability in capabilities)
+        if not self.spec.capabilities & wanted:
+            names = " or ".join(str(capability.name) for capability in wanted)
             self.skip(f"{self.spec.name} does not declare {names}")
 
     def needs_at_rest(self, *kinds: AtRest, because: str) -> None:
@@ -89,17 +88,15 @@ class Case:
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def open(
-        self, layer: str = RAW, *, target: StoreUnderTest | None = None, context: FakeContext | None = None
-    ) -> StorageBackend:
+    def open(self, layer: str = RAW, *, target: StoreUnderTest | None = None) -> StorageBackend:
         """The store, opened anew; it is closed after the test."""
-        store = (target or self.target).open(layer, self._count, context=context, written=self._written)
+        store = (target or self.target).open(layer, self._count, self._written)
         self._opened.append(store)
         return store
 
     def foreign(self) -> StorageBackend:
         """The whole backend, other people's keys included."""
-        backend = Counted(self.spec.open(self.target.context()), self._count)
+        backend = Corner(self.spec.open(self.target.context()), self._count, "", set())
         self._opened.append(backend)
         return backend
 
@@ -108,12 +105,11 @@ class Case:
         backend = self.spec.open(self.target.context())
         if not isinstance(backend, SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is not a SharedItems")
-        both = [
-            Prefixed(Counted(one, self._count), self.target.prefix, self._written)
-            for one in (backend, backend.shared())
-        ]
-        self._opened += both
-        return both[0], both[1]
+        own, common = (
+            Corner(one, self._count, self.target.prefix, self._written) for one in (backend, backend.shared())
+        )
+        self._opened += [own, common]
+        return own, common
 
     def worker(self) -> Worker:
         """A process that can do jobs at the store; it ends with the test."""
@@ -175,7 +171,7 @@ class Case:
             with suppress(Exception):  # it had its chance; a failure to close is another test's
                 store.close()
         with suppress(VaultError):  # a store that is locked or broken on purpose
-            self._remove(self.target.open(RAW, lambda _: None))
+            self._remove(self.target.open(RAW, lambda _: None, set()))
         if Capability.SHARED in self.spec.capabilities:
             with suppress(VaultError):
                 self._remove(self.common()[1])
@@ -217,6 +213,3 @@ def contract_property(
     shrunk: Iterable[str] = case.shrunk if case else ()
     found = {"kind": kind, "name": entry_point, "part": part, "position": position}
     return PROPERTY, json.dumps({**found, "counts": counts, "shrunk": list(shrunk)})
-
-
-__all__ = ["CORE", "RAW", "Case", "Prefixed", "check", "contract_property", "fail", "is_ours", "new_prefix"]

@@ -9,21 +9,13 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from vault_core import child_env
-from vault_core.api import (
-    NoSecret,
-    Option,
-    QuestionRefused,
-    RunResult,
-    Secret,
-    SourceUnavailable,
-    StorageDenied,
-    WrongSecret,
-)
+from vault_core.api import NoSecret, Option, RunResult, Secret, StorageDenied, WrongSecret
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.plugins.running import run
 from vault_core.plugins.waiting import lock, wait
 from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
 from vault_core.vlt import Argon2id, KeySlots
+from vault_testkit.terminal import FakeTerminal
 
 T = TypeVar("T")
 
@@ -70,10 +62,10 @@ class FakeContext:
         """What :meth:`keep` was given, by source and ``key_id``."""
         self.attended = attended
         self._sources = sources
-        self.answers = list(answers)
+        self._terminal = FakeTerminal(answers)
         self.can_show_dialog = can_show_dialog
         self._recursions = dict(recursions or {})
-        self.questions: list[str] = []
+        self.questions = self._terminal.questions
         self.notes: list[str] = []
         self.unlocked: list[str] = []
         """The ``key_id`` of every call of :meth:`unlock`."""
@@ -120,17 +112,10 @@ class FakeContext:
         return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        self.questions.append(question)
-        if not self.answers:
-            raise SourceUnavailable("this test has no user to ask")
-        answer = self.answers.pop(0)
-        if not answer:
-            raise QuestionRefused("declined")
-        return Secret(answer)
+        return self._terminal.ask(question, secret=secret)
 
     def confirm(self, question: str) -> bool:
-        self.questions.append(question)
-        return bool(self.answers) and self.answers.pop(0) == "y"
+        return self._terminal.confirm(question)
 
     def notify(self, message: str) -> None:
         self.notes.append(message)

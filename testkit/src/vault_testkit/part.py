@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from vault_core.api import Capability
 from vault_testkit.case import Case, contract_property, new_prefix
 from vault_testkit.setup import Setup
-from vault_testkit.store_under_test import StoreUnderTest
+from vault_testkit.store_under_test import StoreUnderTest, load
 
 BUDGET = "--contract-budget"
 
@@ -36,13 +37,20 @@ class Part:
         """How to reach the plugin; override it where the default options are not enough."""
         return Setup()
 
+    @pytest.fixture
+    def spec(self) -> Any:
+        """The plugin's spec."""
+        return load(self.kind, self.entry_point)
+
+
+def home_of(cls: type[Part], test: str) -> type:
+    """The class that has a test in its body, not one that inherits it."""
+    return next(base for base in cls.__mro__ if test in vars(base))
+
 
 def part_of(cls: type[Part], test: str) -> str:
-    """The name of the part that a test belongs to: its own class's, not that of the class which inherits it."""
-    for base in cls.__mro__:
-        if test in vars(base):
-            return str(vars(base).get("part", "own tests"))
-    return "own tests"
+    """The name of the part that a test belongs to."""
+    return str(vars(home_of(cls, test)).get("part", "own tests"))
 
 
 def position_of(cls: type[Part], part: str) -> int:
@@ -59,6 +67,8 @@ class StoragePart(Part):
     """A part of :class:`~vault_testkit.StorageContract`."""
 
     kind = "storage"
+    needs = Capability(0)
+    """The tests in the body of the class are skipped, visibly, unless the backend declares one of these."""
 
     @pytest.fixture
     def case(self, request: pytest.FixtureRequest, tmp_path: Path, setup: Setup) -> Iterator[Case]:
@@ -67,6 +77,8 @@ class StoragePart(Part):
         budget: Any = request.config.getoption(BUDGET, None) or self.budget
         share = None if budget is None else budget // tests_of(type(self), name)
         case = Case(StoreUnderTest(self.entry_point, setup, tmp_path, new_prefix()), share)
+        if needed := vars(home_of(type(self), request.function.__name__)).get("needs"):
+            case.needs(needed)
         yield case
         request.node.user_properties.append(contract_property(self.kind, self.entry_point, name, case))
         case.over()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,26 +23,23 @@ from vault_core.api import (
     SourceUnavailable,
 )
 from vault_testkit import canary
-from vault_testkit.calls import Listener, Outcome, call, nowhere
+from vault_testkit.calls import call, nowhere
 from vault_testkit.case import check
-from vault_testkit.context import FakeContext
-from vault_testkit.part import Part
 from vault_testkit.purity import Purity
 from vault_testkit.setup import Setup
-from vault_testkit.store_under_test import load, parsed, shown
+from vault_testkit.source import ANSWER, STORE, Ask, Asking, Opened, SourcePart
 
-STORE = "contract"
-"""The name of the store for which a passphrase is wanted."""
-_NONE = (Secret, type(None))
-_FAILURES = (SourceUnavailable, PassphraseError, QuestionRefused)
-
-Ask = Callable[..., tuple[Outcome, FakeContext]]
+Wanted = Callable[..., PassphraseRequest]
 
 
-class PassphrasePart(Part):
+class PassphrasePart(SourcePart):
     """A part of :class:`PassphraseContract`."""
 
     kind = "passphrase"
+    method = "get"
+    typed = "a typed passphrase"
+    requests = tuple({"purpose": purpose} for purpose in Purpose)
+    failures = (SourceUnavailable, PassphraseError, QuestionRefused)
 
     @pytest.fixture
     def expected(self) -> str | None:
@@ -51,41 +50,8 @@ class PassphrasePart(Part):
         return None
 
     @pytest.fixture
-    def spec(self) -> PassphraseSourceSpec:
-        """The source's spec."""
-        spec: PassphraseSourceSpec = load("passphrase", self.entry_point)
-        return spec
-
-    @pytest.fixture
-    def opened(
-        self, spec: PassphraseSourceSpec, setup: Setup, tmp_path: Path
-    ) -> Callable[..., tuple[PassphraseSource, FakeContext]]:
-        """Opens the source with a new host, at which a person types these answers."""
-
-        def opened(answers: Iterable[str | None] = (), using: Setup = setup) -> tuple[PassphraseSource, FakeContext]:
-            options = parsed(spec.options, using.options)
-            context = FakeContext(
-                tmp_path, store=STORE, options=options, environ=shown(using.environ, spec), answers=answers
-            )
-            return spec.open(context), context
-
-        return opened
-
-    @pytest.fixture
-    def ask(self, opened: Callable[..., tuple[PassphraseSource, FakeContext]]) -> Ask:
-        """Asks a newly opened source once."""
-
-        def ask(request: PassphraseRequest, *answers: str | None, **more: Setup) -> tuple[Outcome, FakeContext]:
-            source, context = opened(answers, **more)
-            return call(lambda: source.get(request), "get()"), context
-
-        return ask
-
-
-def wanted(purpose: Purpose = Purpose.UNLOCK, **more: object) -> PassphraseRequest:
-    """A request for store ``contract``."""
-    given = {"key_id": f"{STORE}/passphrase", **more}
-    return PassphraseRequest(store=STORE, purpose=purpose, **given)  # type: ignore[arg-type]  # the caller's names are the request's
+    def wanted(self) -> Wanted:
+        return partial(PassphraseRequest, store=STORE, key_id=f"{STORE}/passphrase")
 
 
 class Answers(PassphrasePart):
@@ -98,60 +64,27 @@ class Answers(PassphrasePart):
             pytest.skip(f"{spec.name} has no fixture 'expected' that says which passphrase it gives")
         text = expected or canary.make()
         for _ in range(2):
-            outcome, _context = ask(wanted(), *[text] * 3)
+            outcome, _context = ask(*[text] * 3)
             outcome.one_of((Secret,), (), "get() of a source that is configured")
             check(outcome.result == Secret(text), "get() gave another passphrase than the expected one")
 
     @pytest.mark.parametrize("purpose", list(Purpose), ids=lambda purpose: purpose.value)
     @pytest.mark.parametrize("attempt", [1, 2, 3])
     def test_answers_as_allowed(self, ask: Ask, purpose: Purpose, attempt: int) -> None:
-        outcome, _ = ask(wanted(purpose, attempt=attempt), *["a typed passphrase"] * 6)
-        outcome.one_of(_NONE, _FAILURES, f"get() for {purpose.value}, attempt {attempt},")
+        outcome, _ = ask(*[self.typed] * 6, purpose=purpose, attempt=attempt)
+        outcome.one_of(ANSWER, self.failures, f"get() for {purpose.value}, attempt {attempt},")
         if isinstance(outcome.result, Secret):
             check(outcome.result, "get() gave an empty passphrase")
 
     def test_answers_without_configuration(self, ask: Ask) -> None:
         """Nothing is set: it is not this source's turn, or it says what is wrong."""
-        outcome, _ = ask(wanted(), using=Setup())
-        outcome.one_of(_NONE, _FAILURES, "get() of a source that is not configured")
+        outcome, _ = ask(using=Setup())
+        outcome.one_of(ANSWER, self.failures, "get() of a source that is not configured")
 
     def test_answers_before_the_deadline(self, ask: Ask) -> None:
         for ahead in (-1.0, 0.5):
-            outcome, _ = ask(wanted(deadline=time.monotonic() + ahead), "a typed passphrase", "a typed passphrase")
-            outcome.one_of(_NONE, (*_FAILURES, Cancelled), f"get() with {ahead:g} s left")
-
-
-class Asking(PassphrasePart):
-    """Who is asked, and who is not."""
-
-    part = "Asking"
-
-    def test_asking_nobody_who_may_not_be_asked(self, spec: PassphraseSourceSpec, ask: Ask) -> None:
-        outcome, context = ask(wanted(may_ask=False), "a typed passphrase", "a typed passphrase")
-        check(not context.questions, f"may_ask is False, and the source asked {context.questions}")
-        if spec.interactive:
-            outcome.one_of((type(None),), (), "get() of an interactive source that may not ask")
-        else:
-            outcome.one_of(_NONE, _FAILURES, "get() that may not ask")
-
-    def test_asking_only_if_it_says_so(self, spec: PassphraseSourceSpec, ask: Ask) -> None:
-        if spec.interactive:
-            pytest.skip(f"{spec.name} declares that it is interactive")
-        for purpose in Purpose:
-            _, context = ask(wanted(purpose), "a typed passphrase", "a typed passphrase")
-            check(not context.questions, f"the source is not declared interactive, and asked {context.questions}")
-
-    def test_asking_somebody_who_declines(self, spec: PassphraseSourceSpec, ask: Ask) -> None:
-        if not spec.interactive:
-            pytest.skip(f"{spec.name} is not interactive")
-        outcome, _ = ask(wanted(), None)
-        outcome.one_of((), (QuestionRefused,), "get() after the person declined")
-
-    def test_asking_where_nobody_is(self, spec: PassphraseSourceSpec, ask: Ask) -> None:
-        if not spec.interactive:
-            pytest.skip(f"{spec.name} is not interactive")
-        outcome, _ = ask(wanted())
-        outcome.one_of((type(None),), (SourceUnavailable,), "get() where the user cannot be asked")
+            outcome, _ = ask(*[self.typed] * 2, deadline=time.monotonic() + ahead)
+            outcome.one_of(ANSWER, (*self.failures, Cancelled), f"get() with {ahead:g} s left")
 
 
 class Keeping(PassphrasePart):
@@ -159,31 +92,23 @@ class Keeping(PassphrasePart):
 
     part = "Keeping"
 
-    def test_keeping_and_forgetting(
-        self, spec: PassphraseSourceSpec, opened: Callable[..., tuple[PassphraseSource, FakeContext]]
-    ) -> None:
+    def test_keeping_and_forgetting(self, spec: PassphraseSourceSpec, opened: Opened, wanted: Wanted) -> None:
         if not spec.writable:
             pytest.skip(f"{spec.name} does not declare that it is writable")
         mine, others = (wanted(key_id=f"contract/{secrets.token_hex(8)}") for _ in range(2))
-        source, _ = opened()
         try:
-            self._keep(source, mine, others, lambda: opened()[0])
+            self._keep(opened, mine, others)
         finally:
             for request in (mine, others):
-                source.forget(request)
+                opened()[0].forget(request)
 
-    def _keep(
-        self,
-        source: PassphraseSource,
-        mine: PassphraseRequest,
-        others: PassphraseRequest,
-        anew: Callable[[], PassphraseSource],
-    ) -> None:
+    def _keep(self, opened: Opened, mine: PassphraseRequest, others: PassphraseRequest) -> None:
         __tracebackhide__ = True
+        source: PassphraseSource = opened()[0]
         check(source.forget(mine) is False, "forget() of what was never kept is not False")
         for value in (canary.make(), "replaced by this", " spaces, ümlauts and a newline\n"):
             source.put(mine, Secret(value))
-            for who in (source, anew()):
+            for who in (source, opened()[0]):
                 check(who.get(mine) == Secret(value), "get() does not give what put() kept for this key_id")
         source.put(others, Secret("of another lock"))
         check(source.get(mine) != Secret("of another lock"), "put() for one key_id changed another's")
@@ -194,9 +119,7 @@ class Keeping(PassphrasePart):
         check(left is None or left != Secret(value), "get() still gives what was forgotten")
         check(source.get(others) == Secret("of another lock"), "forget() for one key_id forgot another's")
 
-    def test_keeping_is_refused(
-        self, spec: PassphraseSourceSpec, opened: Callable[..., tuple[PassphraseSource, FakeContext]]
-    ) -> None:
+    def test_keeping_is_refused(self, spec: PassphraseSourceSpec, opened: Opened, wanted: Wanted) -> None:
         if spec.writable:
             pytest.skip(f"{spec.name} declares that it is writable")
         source, _ = opened()
@@ -213,22 +136,22 @@ class PassphraseSecrecy(PassphrasePart):
     part = "Secrecy"
 
     def test_secrecy_of_the_passphrase(
-        self, spec: PassphraseSourceSpec, ask: Ask, expected: str | None, tmp_path: Path, setup: Setup
+        self, ask: Ask, expected: str | None, tmp_path: Path, setup: Setup, caplog: pytest.LogCaptureFixture
     ) -> None:
         text = expected or canary.make()
         given = {path for path in canary.files([tmp_path]) if canary.holding([path], text)}  # what the setup put there
-        with Listener() as log:
+        with caplog.at_level(logging.DEBUG):
             for purpose in Purpose:
-                outcome, context = ask(wanted(purpose), *[text] * 3)
+                outcome, context = ask(*[text] * 3, purpose=purpose)
                 written = [path for path in canary.files([tmp_path, *setup.files]) if path not in given]
-                nowhere([text], context, written, outcome.text(), *log.lines)
+                nowhere([text], context, written, outcome.text(), caplog.text)
 
     def test_secrecy_of_a_refusal(self, spec: PassphraseSourceSpec, ask: Ask) -> None:
         """Two different answers where one is to be repeated: no answer is in the error."""
         if not spec.interactive:
             pytest.skip(f"{spec.name} is not interactive")
         typed = [canary.make() for _ in range(6)]
-        outcome, context = ask(wanted(Purpose.CREATE), *typed)
+        outcome, context = ask(*typed, purpose=Purpose.CREATE)
         nowhere(typed, context, [], outcome.text())
 
 
@@ -248,5 +171,3 @@ class PassphraseContract(Answers, Asking, Keeping, PassphraseSecrecy, Purity):
             def expected(self) -> str:
                 return "what the parameter holds"
     """
-
-    kind = "passphrase"

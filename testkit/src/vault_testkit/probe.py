@@ -1,14 +1,14 @@
 """Imports a plugin's module as the core does when the plugin is named, and tells what that did.
 
 Run as a program, in an interpreter of its own, by :mod:`vault_testkit.purity`. Standard input says where and what;
-the answer goes to the descriptor that it names.
+the answer goes to the file that it names.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
+from pathlib import Path
 from typing import Any
 
 _CODE = (".py", ".pyc", ".so", ".pth", ".zip")
@@ -40,7 +40,7 @@ class Watch:
 
 def main() -> None:
     """Import, call the hook, and tell."""
-    given = json.loads(sys.stdin.readline())
+    given = json.load(sys.stdin)
     sys.path[:] = given["path"]
     sys.dont_write_bytecode = True
     import importlib
@@ -63,7 +63,7 @@ def main() -> None:
         "threads": threading.active_count(),
         "path_changed": sys.path != path,
     }
-    os.write(given["fd"], json.dumps(report).encode())
+    Path(given["report"]).write_text(json.dumps(report), encoding="utf-8")
 
 
 if __name__ == "__main__":

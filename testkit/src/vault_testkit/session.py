@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +28,18 @@ from vault_core.api import (
     SourceNeed,
 )
 from vault_testkit import canary
-from vault_testkit.calls import Listener, Outcome, call, nowhere
-from vault_testkit.case import check
+from vault_testkit.calls import Outcome, call, nowhere
+from vault_testkit.case import check, fail
 from vault_testkit.context import FakeContext
 from vault_testkit.part import Part
 from vault_testkit.purity import Purity
 from vault_testkit.setup import Setup
-from vault_testkit.store_under_test import load, parsed, shown
+from vault_testkit.store_under_test import host, parsed
 
 MFA_CODE = "135792"
 """What the person's device shows in these tests."""
+
+ParametersOf = Callable[[Profile], Mapping[str, Any]]
 
 
 class SessionPart(Part):
@@ -61,15 +65,14 @@ class SessionPart(Part):
         return None
 
     @pytest.fixture
-    def spec(self) -> SessionSpec:
-        """The provider's spec."""
-        spec: SessionSpec = load("session", self.entry_point)
-        return spec
-
-    @pytest.fixture
-    def options(self, spec: SessionSpec, setup: Setup) -> Mapping[str, Any]:
+    def options(self, spec: SessionSpec, setup: Setup) -> dict[str, Any]:
         """The provider's options under ``setup``."""
         return parsed(spec.options, setup.options)
+
+    @pytest.fixture
+    def parameters(self, spec: SessionSpec, options: dict[str, Any]) -> ParametersOf:
+        """Makes the parameters of a profile."""
+        return partial(spec.parameters, options)
 
 
 class Parameters(SessionPart):
@@ -77,32 +80,30 @@ class Parameters(SessionPart):
 
     part = "Parameters"
 
-    def test_parameters_are_json(
-        self, spec: SessionSpec, options: Mapping[str, Any], profiles: Sequence[Profile]
-    ) -> None:
+    def test_parameters_are_json(self, parameters: ParametersOf, profiles: Sequence[Profile]) -> None:
         for profile in profiles:
-            found = spec.parameters(options, profile)
+            found = parameters(profile)
             check(isinstance(found, Mapping), f"parameters() returned {type(found).__name__} in place of a mapping")
-            outcome = call(lambda found=found: json.dumps(dict(found)), "json.dumps")  # type: ignore[misc]  # mypy knows no defaults of lambdas
+            outcome = call(partial(json.dumps, dict(found)), "json.dumps")
             check(outcome.error is None, f"the parameters are not JSON: {outcome.error}")
             check(
                 json.loads(outcome.result) == found, "the parameters are not what they were after a trip through JSON"
             )
 
     def test_parameters_are_pure(
-        self, spec: SessionSpec, options: Mapping[str, Any], profiles: Sequence[Profile]
+        self, parameters: ParametersOf, options: dict[str, Any], profiles: Sequence[Profile]
     ) -> None:
         for profile in profiles:
-            before = copy.deepcopy((dict(options), dict(profile.keys)))
-            first = json.dumps(dict(spec.parameters(options, profile)), sort_keys=True)
+            before = copy.deepcopy((options, dict(profile.keys)))
+            first = json.dumps(dict(parameters(profile)), sort_keys=True)
             backwards = Profile(name=profile.name, keys=dict(reversed(list(profile.keys.items()))))
             for again in (profile, backwards):
-                found = json.dumps(dict(spec.parameters(options, again)), sort_keys=True)
+                found = json.dumps(dict(parameters(again)), sort_keys=True)
                 check(found == first, "parameters() of the same profile gives another result the second time")
-            check((dict(options), dict(profile.keys)) == before, "parameters() changed what it was given")
+            check((options, dict(profile.keys)) == before, "parameters() changed what it was given")
 
     def test_parameters_hold_no_secret(
-        self, spec: SessionSpec, options: Mapping[str, Any], profiles: Sequence[Profile]
+        self, spec: SessionSpec, options: dict[str, Any], profiles: Sequence[Profile]
     ) -> None:
         secret = {option.name: canary.make() for option in spec.options if option.secret}
         if not secret:
@@ -113,12 +114,12 @@ class Parameters(SessionPart):
                 check(not canary.is_in(found, value), f"the parameters hold the secret option {name!r}")
 
     def test_parameters_of_nonsense(
-        self, spec: SessionSpec, options: Mapping[str, Any], wrong_profiles: Sequence[Profile]
+        self, spec: SessionSpec, parameters: ParametersOf, wrong_profiles: Sequence[Profile]
     ) -> None:
         if not wrong_profiles:
             pytest.skip(f"{spec.name} has no fixture 'wrong_profiles'")
         for profile in wrong_profiles:
-            outcome = call(lambda profile=profile: spec.parameters(options, profile), "parameters()")  # type: ignore[misc]  # mypy knows no defaults of lambdas
+            outcome = call(partial(parameters, profile), "parameters()")
             outcome.one_of((), (ConfigError,), f"parameters() of {dict(profile.keys)}")
 
 
@@ -129,24 +130,18 @@ class Issuing(SessionPart):
 
     @pytest.fixture
     def provider(
-        self,
-        spec: SessionSpec,
-        options: Mapping[str, Any],
-        setup: Setup,
-        source: Credentials | None,
-        tmp_path: Path,
+        self, spec: SessionSpec, setup: Setup, source: Credentials | None, tmp_path: Path
     ) -> tuple[SessionProvider, FakeContext]:
         """The open provider, and its host."""
         if source is None and spec.source is not SourceNeed.NEVER:
             pytest.skip(f"{spec.name} has no fixture 'source' to issue a session from")
-        context = FakeContext(tmp_path, options=options, environ=shown(setup.environ, spec))
+        context = host(spec, setup, tmp_path)
         return spec.open(context), context
 
     @pytest.fixture
     def issue(
         self,
-        spec: SessionSpec,
-        options: Mapping[str, Any],
+        parameters: ParametersOf,
         profiles: Sequence[Profile],
         source: Credentials | None,
         provider: tuple[SessionProvider, FakeContext],
@@ -154,9 +149,8 @@ class Issuing(SessionPart):
         """Issues a session of the first profile."""
 
         def issue(mfa: Callable[[], Secret], ahead: float = 30.0) -> Outcome:
-            parameters = spec.parameters(options, profiles[0])
             deadline = time.monotonic() + ahead
-            request = SessionRequest(parameters=parameters, source=source, mfa=mfa, deadline=deadline)
+            request = SessionRequest(parameters=parameters(profiles[0]), source=source, mfa=mfa, deadline=deadline)
             return call(lambda: provider[0].issue(request), "issue()")
 
         return issue
@@ -167,6 +161,7 @@ class Issuing(SessionPart):
         provider: tuple[SessionProvider, FakeContext],
         source: Credentials | None,
         tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         asked: list[int] = []
 
@@ -174,36 +169,31 @@ class Issuing(SessionPart):
             asked.append(1)
             return Secret(MFA_CODE)
 
-        with Listener() as log:
+        with caplog.at_level(logging.DEBUG):
             outcome = issue(mfa)
         outcome.one_of((Credentials,), (), "issue() of a profile that makes sense")
         session: Credentials = outcome.result
-        check(session.session_token, "the session has no session token")
+        if session.session_token is None:
+            fail("the session has no session token")
         check(session.access_key_id, "the session has no access key id")
-        now = datetime.now(UTC)
-        check(session.expires is not None, "the session does not say when it ends")
-        if session.expires is not None:
-            check(session.expires.utcoffset() == timedelta(0), "the end of the session is not in UTC")
-            check(session.expires > now, f"the session ended at {session.expires}, before it was issued")
+        if session.expires is None:
+            fail("the session does not say when it ends")
+        check(session.expires.utcoffset() == timedelta(0), "the end of the session is not in UTC")
+        check(session.expires > datetime.now(UTC), f"the session ended at {session.expires}, before it was issued")
         check(len(asked) <= 1, f"the code was asked for {len(asked)} times")
         check(not provider[1].questions, "the provider asked the person itself: the code comes from request.mfa()")
-        hidden = [session.secret_access_key, *([session.session_token] if session.session_token else [])]
-        hidden += [source.secret_access_key] if source else []
-        nowhere([one.reveal_text() for one in hidden], provider[1], [tmp_path], outcome.text(), *log.lines)
+        hidden = [session.secret_access_key, session.session_token, *([source.secret_access_key] if source else [])]
+        nowhere([one.reveal_text() for one in hidden], provider[1], [tmp_path], outcome.text(), caplog.text)
 
     def test_issuing_after_the_deadline(self, issue: Callable[..., Outcome]) -> None:
         outcome = issue(lambda: Secret(MFA_CODE), -1.0)
         outcome.one_of((Credentials,), (SessionError, Cancelled), "issue() after its deadline")
 
     def test_issuing_without_a_code(
-        self,
-        issue: Callable[..., Outcome],
-        spec: SessionSpec,
-        options: Mapping[str, Any],
-        profiles: Sequence[Profile],
+        self, issue: Callable[..., Outcome], parameters: ParametersOf, profiles: Sequence[Profile]
     ) -> None:
-        if "mfa_serial" not in spec.parameters(options, profiles[0]):
-            pytest.skip(f"the first profile of {spec.name}'s tests uses no MFA")
+        if "mfa_serial" not in parameters(profiles[0]):
+            pytest.skip(f"the first profile of {self.entry_point}'s tests uses no MFA")
 
         def refuse() -> Secret:
             raise MfaError("nobody types a code in this test")
@@ -217,5 +207,3 @@ class SessionContract(Parameters, Issuing, Purity):
     Fixtures to override: ``profiles`` (what the provider can work with), ``wrong_profiles``, ``setup``, and ``source``,
     without which no session is issued.
     """
-
-    kind = "session"

@@ -14,7 +14,7 @@ from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import visible
 from vault_core.vlt import Argon2id
 from vault_testkit.context import FakeContext
-from vault_testkit.counting import Counted, Prefixed
+from vault_testkit.counting import Corner
 from vault_testkit.setup import Setup
 
 PASSPHRASE = "the contract's own passphrase"  # noqa: S105 - it opens nothing but the stores of these tests
@@ -52,9 +52,14 @@ def parsed(declared: Iterable[Option], options: Mapping[str, str]) -> dict[str, 
     return values
 
 
-def shown(environ: Mapping[str, str], spec: Any) -> Mapping[str, str]:
-    """The environment as the host shows it to the plugin: a secret that it does not declare is hidden here, too."""
-    return visible(environ, spec.name, spec.options, spec.secret_variables)
+def host(spec: Any, setup: Setup, root: Path, **more: Any) -> FakeContext:
+    """A new host, with the options and the environment of the setup. A secret variable that the plugin does not declare
+    is hidden, as by the real host.
+
+    :param more: other parameters of :class:`~vault_testkit.context.FakeContext`.
+    """
+    environ = visible(setup.environ, spec.name, spec.options, spec.secret_variables)
+    return FakeContext(root, options=parsed(spec.options, setup.options), environ=environ, **more)
 
 
 @dataclass(frozen=True)
@@ -78,42 +83,24 @@ class StoreUnderTest:
 
     def context(self) -> FakeContext:
         """A new host."""
-        return FakeContext(
-            self.root,
-            store=self.entry_point,
-            options=parsed(self.spec.options, self.setup.options),
-            environ=shown(self.setup.environ, self.spec),
-            passphrases=self.passphrases,
-        )
+        return host(self.spec, self.setup, self.root, store=self.entry_point, passphrases=self.passphrases)
 
     def locked(self, *passphrases: str) -> StoreUnderTest:
         """The same place for a user who has other passphrases, or none."""
         return replace(self, passphrases=passphrases)
 
-    def open(
-        self,
-        layer: str,
-        count: Callable[[str], None],
-        *,
-        context: FakeContext | None = None,
-        written: set[str] | None = None,
-    ) -> StorageBackend:
+    def open(self, layer: str, count: Callable[[str], None], written: set[str]) -> StorageBackend:
         """Open it anew.
 
         :param layer: :data:`RAW` or :data:`CORE`.
-        :param count: see :class:`~vault_testkit.counting.Counted`.
-        :param written: see :class:`~vault_testkit.counting.Prefixed`.
+        :param count: see :class:`~vault_testkit.counting.Corner`, as for ``written``.
         """
         from vault_core.storage.sealed import SealedBackend
 
-        context = context or self.context()
-        backend: StorageBackend = Prefixed(
-            Counted(self.spec.open(context), count), self.prefix, set() if written is None else written
-        )
-        if layer == RAW:
-            return backend
-        if self.spec.at_rest is AtRest.CORE:
-            backend = SealedBackend(backend, context, self.spec.capabilities, cost=CHEAP)
+        context = self.context()
+        backend = Corner(self.spec.open(context), count, self.prefix, written)
+        if layer == CORE and self.spec.at_rest is AtRest.CORE:
+            return SealedBackend(backend, context, self.spec.capabilities, cost=CHEAP)
         return backend
 
     def to_json(self) -> dict[str, Any]:

@@ -1,18 +1,15 @@
 """The table at the end of a run: what each part of each contract came to, and what it cost."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from vault_testkit.case import PROPERTY
 from vault_testkit.counting import OPERATIONS
-
-if TYPE_CHECKING:
-    import pytest
 
 
 @dataclass

@@ -142,19 +142,13 @@ class Task:
     def killed_at(self) -> None:
         """Put or delete one item, and die at a step of it; step 0 counts the steps."""
         steps = Steps(self.order["step"])
-        if self.order.get("operations"):
-            self._on_operations(steps)
-        else:
-            sys.setprofile(steps.watch)
+        sys.setprofile(steps.watch)
         if "delete" in self.order:
             self.store.delete(self.order["delete"])
         else:
             self.put()
         sys.setprofile(None)
         self.say(steps=steps.seen)
-
-    def _on_operations(self, steps: Steps) -> None:
-        self.order["observe"].append(lambda _: steps.count())
 
 
 class Steps:
@@ -167,15 +161,12 @@ class Steps:
         self.seen = 0
         self._last = last
 
-    def count(self) -> None:
-        self.seen += 1
-        if self.seen == self._last:
-            os.kill(0, signal.SIGKILL)  # our group: with the programs that we have started
-
-    def watch(self, frame: Any, event: str, function: Any) -> None:
+    def watch(self, _frame: Any, event: str, function: Any) -> None:
         """For :func:`sys.setprofile`."""
         if event in ("c_call", "c_return") and getattr(function, "__name__", "") in _OUTWARD:
-            self.count()
+            self.seen += 1
+            if self.seen == self._last:
+                os.kill(0, signal.SIGKILL)  # our group: with the programs that we have started
 
 
 def _expectation(name: str | None) -> Expect:

@@ -15,7 +15,6 @@ import logging
 import mmap
 import os
 import signal
-import struct
 import sys
 import tempfile
 import time
@@ -26,10 +25,8 @@ from typing import Any, NoReturn
 
 from vault_core.api import VaultError
 from vault_testkit.counting import OPERATIONS
-from vault_testkit.store_under_test import StoreUnderTest
+from vault_testkit.store_under_test import RAW, StoreUnderTest
 from vault_testkit.tasks import Say, Task
-
-_WIDTH = 8 * len(OPERATIONS)
 
 
 class Crew:
@@ -44,7 +41,7 @@ class Crew:
 
     def work(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
         """Do them all; what came of it."""
-        counts = mmap.mmap(-1, _WIDTH * len(tasks))
+        counts = memoryview(mmap.mmap(-1, 8 * len(OPERATIONS) * len(tasks))).cast("q")
         ready, gate, stop = os.pipe(), os.pipe(), os.pipe()
         pids = []
         for number, task in enumerate(tasks):
@@ -64,8 +61,7 @@ class Crew:
         self._at_work = []
         self._learn()
         os.close(ready[0])
-        numbers = struct.unpack(f"={len(tasks) * len(OPERATIONS)}q", counts[:])
-        sums = {name: sum(numbers[index :: len(OPERATIONS)]) for index, name in enumerate(OPERATIONS)}
+        sums = {name: sum(counts[index :: len(OPERATIONS)]) for index, name in enumerate(OPERATIONS)}
         return {"over": over, "counts": sums}
 
     def _wait(self, pids: list[int], tasks: list[dict[str, Any]], stop: int) -> list[int]:
@@ -99,7 +95,9 @@ class Crew:
             with contextlib.suppress(BaseException):  # it is theirs, and they will see
                 importlib.import_module(name)
 
-    def _hand(self, number: int, task: dict[str, Any], counts: mmap.mmap, ready: Any, gate: Any, stop: Any) -> NoReturn:
+    def _hand(
+        self, number: int, task: dict[str, Any], counts: memoryview, ready: Any, gate: Any, stop: Any
+    ) -> NoReturn:
         """In the forked process."""
         status = 1
 
@@ -109,8 +107,7 @@ class Crew:
         try:
             os.setpgid(0, 0)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            task["observe"] = [_counter(counts, number * _WIDTH)]
-            store = self._target.open(task["layer"], _all(task["observe"]))
+            store = self._target.open(task.get("layer", RAW), _counter(counts, number * len(OPERATIONS)), set())
             if "warm" in task:  # unlock now, not among what is observed
                 store.get(task["warm"])
             os.close(ready[1])
@@ -130,18 +127,9 @@ class Crew:
             os._exit(status)
 
 
-def _all(observers: list[Callable[[str], None]]) -> Callable[[str], None]:
-    def observe(name: str) -> None:
-        for observer in observers:
-            observer(name)
-
-    return observe
-
-
-def _counter(counts: mmap.mmap, offset: int) -> Callable[[str], None]:
+def _counter(counts: memoryview, first: int) -> Callable[[str], None]:
     def count(name: str) -> None:
-        where = offset + 8 * OPERATIONS.index(name)
-        struct.pack_into("=q", counts, where, struct.unpack_from("=q", counts, where)[0] + 1)
+        counts[first + OPERATIONS.index(name)] += 1
 
     return count
 

@@ -7,64 +7,87 @@ where a vendor's SDK may be imported. Plugins never touch standard output, the t
 :class:`Context` has what they need. All calls are synchronous.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import pluggy
+if TYPE_CHECKING:
+    import pluggy
 
-from vault_core.api.command import CommandContext, CommandSpec
-from vault_core.api.context import Context, RunResult
-from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
-from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
-from vault_core.api.options import Option, boolean
-from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
-from vault_core.api.scan import ImportScan, Rejected
-from vault_core.api.session import (
-    CallerIdentity,
-    Credentials,
-    CredentialsClient,
-    IdentifiesCaller,
-    Profile,
-    SessionProvider,
-    SessionRequest,
-    SessionSpec,
-    SourceNeed,
-)
-from vault_core.api.spec import OpenableSpec, PluginSpec
-from vault_core.api.storage import (
-    ABSENT,
-    ANY,
-    AtRest,
-    Capability,
-    Expect,
-    Item,
-    SharedItems,
-    StorageBackend,
-    StorageSpec,
-    StoreContext,
-    Version,
-)
-from vault_core.command_line import command_line
-from vault_core.errors import (
-    AccessDenied,
-    Cancelled,
-    ConfigError,
-    MfaError,
-    MfaRejected,
-    NoSecret,
-    PassphraseError,
-    QuestionRefused,
-    SessionError,
-    SourceUnavailable,
-    StorageConflict,
-    StorageCorrupt,
-    StorageDenied,
-    StorageError,
-    StorageLocked,
-    StorageUnavailable,
-    VaultError,
-    WrongSecret,
-)
-from vault_core.secret import Secret
+    from vault_core.api.command import CommandContext, CommandSpec
+    from vault_core.api.context import Context, RunResult
+    from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
+    from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
+    from vault_core.api.options import Option, boolean
+    from vault_core.api.passphrase import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+    from vault_core.api.scan import ImportScan, Rejected
+    from vault_core.api.session import (
+        CallerIdentity,
+        Credentials,
+        CredentialsClient,
+        IdentifiesCaller,
+        Profile,
+        SessionProvider,
+        SessionRequest,
+        SessionSpec,
+        SourceNeed,
+    )
+    from vault_core.api.spec import OpenableSpec, PluginSpec
+    from vault_core.api.storage import (
+        ABSENT,
+        ANY,
+        AtRest,
+        Capability,
+        Expect,
+        Item,
+        SharedItems,
+        StorageBackend,
+        StorageSpec,
+        StoreContext,
+        Version,
+    )
+    from vault_core.command_line import command_line
+    from vault_core.errors import (
+        AccessDenied,
+        Cancelled,
+        ConfigError,
+        MfaError,
+        MfaRejected,
+        NoSecret,
+        PassphraseError,
+        QuestionRefused,
+        SessionError,
+        SourceUnavailable,
+        StorageConflict,
+        StorageCorrupt,
+        StorageDenied,
+        StorageError,
+        StorageLocked,
+        StorageUnavailable,
+        VaultError,
+        WrongSecret,
+    )
+    from vault_core.secret import Secret
+
+    hookimpl: pluggy.HookimplMarker
+
+_MODULES = {
+    "api.command": "CommandContext CommandSpec",
+    "api.context": "Context RunResult",
+    "api.mfa": "MfaRequest MfaSource MfaSourceSpec",
+    "api.network": "is_loopback proxy_for refuse_plain_http",
+    "api.options": "Option boolean",
+    "api.passphrase": "PassphraseRequest PassphraseSource PassphraseSourceSpec Purpose",
+    "api.scan": "ImportScan Rejected",
+    "api.session": "CallerIdentity Credentials CredentialsClient IdentifiesCaller Profile SessionProvider"
+    " SessionRequest SessionSpec SourceNeed",
+    "api.spec": "OpenableSpec PluginSpec",
+    "api.storage": "ABSENT ANY AtRest Capability Expect Item SharedItems StorageBackend StorageSpec"
+    " StoreContext Version",
+    "command_line": "command_line",
+    "secret": "Secret",
+}
+"""A module to the names that it defines; every other name is an error of :mod:`vault_core.errors`."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
     "ABSENT",
@@ -130,4 +153,21 @@ __all__ = [
     "refuse_plain_http",
 ]
 
-hookimpl = pluggy.HookimplMarker("vault")
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use: a command pays for the kinds of plugins that it loads."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found: object
+    if name == "hookimpl":
+        found = import_module("pluggy").HookimplMarker("vault")
+    else:
+        found = getattr(import_module(f"vault_core.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,5 @@
 """Commands that a plugin adds to ``awsv``, and their host."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The host, as a plugin sees it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -74,12 +72,7 @@ class Context(Protocol):
         """Show one line on standard error. It must not contain a secret."""
 
     def run(
-        self,
-        argv: Sequence[str],
-        *,
-        input: Secret | None = None,
-        timeout: float = 30.0,
-        env: Sequence[str] = (),
+        self, argv: Sequence[str], *, input: Secret | None = None, timeout: float = 30.0, env: Sequence[str] = ()
     ) -> RunResult:
         """Run a program without a shell, with standard input from ``input``.
 

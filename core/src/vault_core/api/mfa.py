@@ -1,7 +1,5 @@
 """MFA sources: they provide the code of a device, given its serial number."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass

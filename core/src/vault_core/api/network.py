@@ -3,8 +3,6 @@
 The rules of the HTTP libraries differ in the variables and exceptions that they know.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Options: the settings that a plugin declares."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

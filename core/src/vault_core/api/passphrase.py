@@ -1,7 +1,5 @@
 """Passphrase sources: they provide the secret that opens a store."""
 
-from __future__ import annotations
-
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable

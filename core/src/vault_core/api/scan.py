@@ -1,7 +1,5 @@
 """The result of looking for AWS keys outside the vault: what an importer found, before anything is copied."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from vault_core.api.session import Credentials

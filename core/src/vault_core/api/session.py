@@ -1,7 +1,5 @@
 """Session providers: they turn a profile into short-lived credentials."""
 
-from __future__ import annotations
-
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """What the specs of all kinds of plugins have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Storage backends: places that keep items."""
 
-from __future__ import annotations
-
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence

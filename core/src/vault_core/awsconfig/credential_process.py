@@ -5,8 +5,6 @@ names that only awsv knows, and whatever else would still win is named, with its
 written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -4,8 +4,7 @@ Comments, indentation, line ends and a missing last line end stay. The result is
 but what the edits say is refused.
 """
 
-from __future__ import annotations
-
+from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +32,9 @@ class Document:
         self._intended = ini.contents(self.every_block)
         """What the file says after the edits; ``DEFAULT`` may be there more than once."""
         self._by_header = {header: pairs for header, pairs in self._intended if header != ini.DEFAULTS}
+        self._gone: set[str] = set()
+        """The headers of the sections that an edit removes."""
+        self._headers = [block.line for block in self.every_block]
         self._changed: dict[int, str | None] = {}
         """Index of a line to its new content without the line end; None removes it."""
         self._added: dict[int, list[str]] = {}
@@ -68,13 +70,13 @@ class Document:
     def remove_bare(self, header: str) -> bool:
         """Remove a section's header, and the blank lines below it, if edits left no key and no comment in it."""
         block = self.blocks[header]
-        following = [one.line for one in self.every_block if one.line > block.line]
-        inside = range(block.line + 1, min(following, default=len(self.lines)))
+        following = self._following(block)
+        inside = range(block.line + 1, len(self.lines) if following is None else following)
         kept = [index for index in inside if self._changed.get(index, self.lines[index]) is not None]
         if self._by_header[header] or any(self.lines[index].strip() for index in kept):
             return False
         self._remove(block.line, inside.stop - 1)
-        self._intended = [one for one in self._intended if one[0] != header]
+        self._gone.add(header)
         return True
 
     def append_section(self, header: str, pairs: Mapping[str, str], comment: str) -> None:
@@ -98,7 +100,7 @@ class Document:
         if first and not self.lines[first - 1].strip():
             first -= 1
         self._remove(first, block.last)
-        self._intended = [one for one in self._intended if one[0] != header]
+        self._gone.add(header)
 
     def edited(self) -> bytes:
         """The file after the edits.
@@ -106,7 +108,7 @@ class Document:
         :raises ConfigError: read back, it says something else than the edits meant.
         """
         raw = self._text().encode()
-        if Document(raw, self.path)._intended != self._intended:
+        if Document(raw, self.path)._intended != [one for one in self._intended if one[0] not in self._gone]:
             raise ConfigError(
                 f"{self.path} is written in a way in which a change of one key would change another",
                 hint="give its keys and sections a regular indentation",
@@ -123,8 +125,13 @@ class Document:
         """The margin with which a new last key neither continues the line above nor is continued by the one below."""
         if block.pairs:
             return _margin(self.lines[max(pair.first for pair in block.pairs.values())])
-        following = next((one.line for one in self.every_block if one.line > block.line), block.line)
-        return max(_margin(self.lines[block.line]), _margin(self.lines[following]), key=len)
+        following = self._following(block)
+        return max(_margin(self.lines[block.line]), _margin(self.lines[following or block.line]), key=len)
+
+    def _following(self, block: ini.Block) -> int | None:
+        """The index of the header of the next section; None for the last one."""
+        place = bisect_right(self._headers, block.line)
+        return self._headers[place] if place < len(self._headers) else None
 
     def _text(self) -> str:
         """The lines put together, each new one with the line end of the line above it.

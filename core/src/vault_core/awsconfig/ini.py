@@ -5,8 +5,6 @@ same sections, keys and values, and an error for the same files. Beyond it, ever
 point at it and an edit can leave all other bytes alone. A test compares the two on generated files.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from pathlib import Path

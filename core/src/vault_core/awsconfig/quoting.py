@@ -4,8 +4,6 @@ Both are split as a POSIX shell splits words, without anything else of a shell: 
 is made here reads back as what went in, or is refused.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

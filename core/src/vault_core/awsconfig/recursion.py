@@ -5,8 +5,6 @@ The way is botocore's: what decides first (:func:`~vault_core.awsconfig.credenti
 awsv, it is taken to run it: one error too many is better than a loop.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Mapping

@@ -4,10 +4,10 @@ The config file may hold plain keys, also behind a comment sign, and a diff show
 loaded for it: the value of every option of a plugin is left out, as only the plugin knows whether it is a secret.
 """
 
-from __future__ import annotations
-
-import difflib
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import Match, SequenceMatcher
 from pathlib import Path
 
 from vault_core.awsconfig.editor import Document
@@ -23,10 +23,63 @@ _FREE = re.compile(r"\s*([#;]|credential_process\b)", re.IGNORECASE)
 
 def patch(before: bytes, after: bytes, path: Path) -> str:
     """The diff with three lines of context; empty where nothing changes. Values that may be secret are ``***``."""
-    lines = difflib.unified_diff(
-        _shown(before, path), _shown(after, path), fromfile=str(path), tofile=str(path), lineterm=""
-    )
-    return "".join(f"{line}\n" for line in lines)
+    old, new = _shown(before, path), _shown(after, path)
+    lines = list(_unified(old, new))
+    return "".join(f"{line}\n" for line in ([f"--- {path}", f"+++ {path}", *lines] if lines else []))
+
+
+def _unified(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    """The changes, as :func:`difflib.unified_diff` shows them behind its two headers."""
+    for group in _BySection(None, old, new).get_grouped_opcodes(3):
+        first, last = group[0], group[-1]
+        yield f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@"
+        for tag, begin, end, new_begin, new_end in group:
+            if tag == "equal":
+                yield from (f" {line}" for line in old[begin:end])
+            else:
+                yield from (f"-{line}" for line in old[begin:end])
+                yield from (f"+{line}" for line in new[new_begin:new_end])
+
+
+def _range(begin: int, end: int) -> str:
+    length = end - begin
+    return f"{begin + 1}" if length == 1 else f"{begin + bool(length)},{length}"
+
+
+class _BySection(SequenceMatcher[str]):
+    """Compares the pieces between two lines that occur once in each file, as headers do.
+
+    ``SequenceMatcher`` looks through what is left of the whole file for each change: a minute for 2,000 profiles.
+    """
+
+    a: Sequence[str]
+    b: Sequence[str]
+
+    def get_matching_blocks(self) -> list[Match]:
+        found: list[Match] = []
+        ends = (len(self.a), len(self.b))
+        begin = (0, 0)
+        for anchor in (*self._anchors(), ends):
+            piece = SequenceMatcher(None, self.a[begin[0] : anchor[0]], self.b[begin[1] : anchor[1]])
+            for one in (*piece.get_matching_blocks()[:-1], Match(anchor[0] - begin[0], anchor[1] - begin[1], 1)):
+                block = Match(begin[0] + one.a, begin[1] + one.b, one.size)
+                last = found[-1] if found else Match(-1, -1, 0)
+                if (last.a + last.size, last.b + last.size) == (block.a, block.b):
+                    found[-1] = Match(last.a, last.b, last.size + block.size)
+                else:
+                    found.append(block)
+            begin = (anchor[0] + 1, anchor[1] + 1)
+        found[-1] = Match(found[-1].a, found[-1].b, found[-1].size - 1)  # no line is at the two ends
+        return [*found, Match(*ends, 0)]
+
+    def _anchors(self) -> Iterator[tuple[int, int]]:
+        once = [{line for line, count in Counter(lines).items() if count == 1} for lines in (self.a, self.b)]
+        places = {line: place for place, line in enumerate(self.b) if line in once[1]}
+        last = -1
+        for place, line in enumerate(self.a):
+            if line in once[0] and places.get(line, -1) > last:
+                last = places[line]
+                yield place, last
 
 
 def _shown(raw: bytes, path: Path) -> list[str]:

@@ -6,8 +6,6 @@ for the instant before it takes the file's place. Where the file system cannot d
 instant, :func:`sweep` removes what is left.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os
@@ -53,6 +51,7 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
                 raise ConfigError(
                     f"cannot write {path}: it is not an ordinary file", hint="set AWS_CONFIG_FILE to a file"
                 )
+            files.sync_folder(target.parent)
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", hint="make it writable, or apply the change by hand"
@@ -79,26 +78,22 @@ def _replace(target: Path, before: bytes, after: bytes, mode: int | None) -> Non
             )
         if not os.access(target, os.W_OK):
             raise PermissionError(0, "permission denied")
-        temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
-        with _written(temporary, after, status, mode) as descriptor:
+        with _written(target, after, status, mode) as (descriptor, temporary):
             # Another writer is noticed, except in the instant before the rename.
             if file.read() != before or target.stat().st_ino != status.st_ino:
                 raise _changed(target)
             _name(descriptor, temporary, temporary)
             temporary.replace(target)
-    files.sync_folder(target.parent)
 
 
 def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None:
     if before:
         raise _changed(target)
-    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
-    with _written(temporary, after, None, mode) as descriptor:
+    with _written(target, after, None, mode) as (descriptor, temporary):
         try:
             _name(descriptor, temporary, target)  # unlike a rename, fails if another process was faster
         except FileExistsError:
             raise _changed(target) from None
-    files.sync_folder(target.parent)
 
 
 def alone(target: Path, locks: Path, purpose: str = "") -> AbstractContextManager[object]:
@@ -145,11 +140,12 @@ def _prefix(target: Path) -> str:
 
 
 @contextmanager
-def _written(temporary: Path, after: bytes, status: os.stat_result | None, mode: int | None) -> Iterator[int]:
-    """A new file, complete and on the disk, for its owner alone or like the one it replaces.
+def _written(target: Path, after: bytes, status: os.stat_result | None, mode: int | None) -> Iterator[tuple[int, Path]]:
+    """A new file, complete and on the disk, for its owner alone or like the one it replaces; and a free name beside it.
 
-    It has no name where that can be, else ``temporary``, which is gone afterwards.
+    It has no name where that can be, else that name, which is gone afterwards.
     """
+    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
     descriptor = _open(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -162,7 +158,7 @@ def _written(temporary: Path, after: bytes, status: os.stat_result | None, mode:
                 mode = stat.S_IMODE(status.st_mode) if mode is None else mode
             os.fchmod(descriptor, 0o600 if mode is None else mode)  # whatever the umask
             os.fsync(descriptor)
-            yield descriptor
+            yield descriptor, temporary
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,7 +1,5 @@
 """``awsv add``: store a profile's keys in the vault."""
 
-from __future__ import annotations
-
 import json
 import os
 import select
@@ -14,14 +12,7 @@ from vault_core.cli.app import App
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.command_line import command_line
-from vault_core.errors import (
-    Cancelled,
-    ConfigError,
-    QuestionRefused,
-    StorageConflict,
-    StorageDenied,
-    UsageError,
-)
+from vault_core.errors import Cancelled, ConfigError, QuestionRefused, StorageConflict, StorageDenied, UsageError
 from vault_core.keyslots.manage import lacks_store
 from vault_core.secret import Secret
 from vault_core.storage.new_key import doubts, from_json, pasted
@@ -129,8 +120,7 @@ def _refuse_to_replace(vault: Vault, profile: str, there: StoredKey | None, *, o
         )
     if overwrite:
         raise UsageError(
-            f"several people use {vault.store.place}: 'add' replaces nothing there",
-            hint="omit --overwrite",
+            f"several people use {vault.store.place}: 'add' replaces nothing there", hint="omit --overwrite"
         )
 
 

@@ -39,8 +39,39 @@ MACHINE_QUESTION_LIMIT = 45.0
 """Seconds that the user has for an answer when a program waits for our output: SDKs and editors stop after a minute."""
 
 
+class Output:
+    """Where the results of a command go, and its notices."""
+
+    def write(self, text: str) -> None:
+        """Write lines for people to standard output; a newline is added. What could drive a terminal is escaped."""
+        stdout.write(f"{text}\n")
+
+    def write_json(self, value: Any) -> None:
+        """Write data for a program to standard output, in ASCII without control characters.
+
+        :param value: as for :func:`vault_core.cli.render.to_json`.
+        """
+        from vault_core.cli.render import to_json
+
+        stdout.write_raw(json.dumps(to_json(value), indent=2, ensure_ascii=True) + "\n")
+
+    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write data for people: columns of equal width."""
+        cells = [
+            [output.printable(cell) for cell in row] for row in (head, ["=" * len(title) for title in head], *rows)
+        ]
+        widths = [max(output.width(row[column]) for row in cells) for column in range(len(head))]
+        for row in cells:
+            line = "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
+            stdout.write(f"{line.rstrip()}\n")
+
+    def note(self, message: str) -> None:
+        """Show one line on standard error."""
+        output.notice(message)
+
+
 @dataclass
-class App:
+class App(Output):
     """One run of the program."""
 
     settings: Settings = field(default_factory=Settings)
@@ -157,21 +188,6 @@ class App:
             script = script.resolve()  # a link to it
         return script if script.name.startswith("awsv") else Path(sys.executable).with_name("awsv")
 
-    # -- output and questions ------------------------------------------------------------------------------------------
-
-    def write(self, text: str) -> None:
-        """Write lines for people to standard output; a newline is added. What could drive a terminal is escaped."""
-        stdout.write(f"{text}\n")
-
-    def write_json(self, value: Any) -> None:
-        """Write data for a program to standard output, in ASCII without control characters.
-
-        :param value: as for :func:`vault_core.cli.render.to_json`.
-        """
-        from vault_core.cli.render import to_json
-
-        stdout.write_raw(json.dumps(to_json(value), indent=2, ensure_ascii=True) + "\n")
-
     def write_credentials(self, text: str) -> None:
         """Write credentials for a program as they are (:mod:`vault_core.sessions.formats` checks what is in them); a
         newline is added. Warn if they go to a file that other users can open."""
@@ -179,19 +195,7 @@ class App:
             self.note(f"warning: these credentials go to a file that others may read: {why}")
         stdout.write_raw(f"{text}\n")
 
-    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write data for people: columns of equal width."""
-        cells = [
-            [output.printable(cell) for cell in row] for row in (head, ["=" * len(title) for title in head], *rows)
-        ]
-        widths = [max(output.width(row[column]) for row in cells) for column in range(len(head))]
-        for row in cells:
-            line = "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
-            stdout.write(f"{line.rstrip()}\n")
-
-    def note(self, message: str) -> None:
-        """Show one line on standard error."""
-        output.notice(message)
+    # -- questions -----------------------------------------------------------------------------------------------------
 
     def confirm(self, question: str, *, flag: str) -> bool:
         """Ask yes or no at the terminal.

@@ -1,7 +1,5 @@
 """``awsv clear``: forget sessions."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import click

@@ -1,20 +1,18 @@
 """``awsv config``: point AWS tools at awsv. Each change is shown before it is written."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import click
 
 from vault_core import output
+from vault_core.awsconfig.credential_process import Proposal, propose
+from vault_core.awsconfig.quoting import PORTABLE
 from vault_core.awsconfig.shared import AwsConfig
+from vault_core.awsconfig.write import save
 from vault_core.cli.app import App
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.text import counted, difference
 from vault_core.errors import Cancelled, ConfigError, UsageError
-
-if TYPE_CHECKING:
-    from vault_core.awsconfig.credential_process import Proposal
+from vault_core.sessions.profiles import SessionOptions
+from vault_core.sessions.servable import Servable, all_profiles, served_profiles
 
 
 @click.group("config")
@@ -24,7 +22,7 @@ def command(ctx: click.Context) -> None:
     ctx.ensure_object(App).sweep_aws_files()
 
 
-@subcommand("credential-process", short_help="Point every AWS SDK at awsv for a profile.")
+@subcommand("credential-process", of=command, short_help="Point every AWS SDK at awsv for a profile.")
 @click.argument("profiles", metavar="[PROFILE]...", nargs=-1, callback=profile_name)
 @click.option("--all", "every", is_flag=True, help="Every profile of the AWS config, and every stored key.")
 @click.option(
@@ -49,11 +47,6 @@ def credential_process(
       awsv config credential-process admin --as admin-sdk
       awsv config credential-process --all --dry-run
     """
-    from vault_core.awsconfig.credential_process import propose
-    from vault_core.awsconfig.write import save
-    from vault_core.sessions.profiles import SessionOptions
-    from vault_core.sessions.servable import Servable, all_profiles, served_profiles
-
     if bool(profiles) == every:
         raise UsageError("give either PROFILE or --all", hint="awsv config credential-process --help")
     if as_name is not None and len(profiles) != 1:
@@ -93,12 +86,7 @@ def credential_process(
         )
 
 
-command.add_command(credential_process)
-
-
 def _warn_of_names(app: App, names: list[str]) -> None:
-    from vault_core.awsconfig.quoting import PORTABLE
-
     for name in names:
         if not PORTABLE.fullmatch(name):
             app.note(

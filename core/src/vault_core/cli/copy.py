@@ -1,7 +1,5 @@
 """``awsv copy``: copy keys from one store to another, read them back and compare them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -59,7 +57,8 @@ def command(
     here, there = Vault(app.host, stores[source]), vaults(target)
     _require_made(there)
     found = _found(app, here, profiles)
-    report = import_scan(found, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+    with app.client.key_changes.changing_keys() as changing:
+        report = import_scan(found, vaults, changing, overwrite=overwrite, dry_run=dry_run)
     deleting = delete_source and not dry_run
     arrived = {key.profile: found.keys[key.profile] for key in report.arrived} if deleting else {}
     deleted = _delete(app, here, there, arrived)
@@ -100,7 +99,7 @@ def _found(app: App, vault: Vault, profiles: tuple[str, ...]) -> ImportScan:
         key = vault.get(name)
         if key is None:
             raise StorageError(
-                f"no key is stored for profile {name!r} in store {vault.store.name!r} ({vault.store.place})",
+                f"no key is stored for profile {name!r} in {vault.store}",
                 hint=app.client.resolver.suggestions(name, vault.names()),
             )
         found.keys[name] = key.credentials
@@ -113,16 +112,17 @@ def _delete(app: App, here: Vault, there: Vault, keys: Mapping[str, Credentials]
     :raises UsageError: a key was gone from both stores, so they are the same; it was put back.
     """
     deleted = set()
-    for name, key in keys.items():
-        with app.changing_key(here, name):
-            if not here.delete_only(name, key):
-                continue
-            if there.get(name) is None:
-                here.put(name, key, expect=ABSENT)
-                raise UsageError(
-                    f"{here.store.place} and {there.store.place} are the same store: a key that is deleted from one"
-                    f" is gone from the other; the key of profile {name!r} was put back",
-                    hint="omit --delete-source",
-                )
-        deleted.add(name)
+    with app.client.key_changes.changing_keys() as changing:
+        for name, key in keys.items():
+            with changing(here, name):
+                if not here.delete_only(name, key):
+                    continue
+                if there.get(name) is None:
+                    here.put(name, key, expect=ABSENT)
+                    raise UsageError(
+                        f"{here.store.place} and {there.store.place} are the same store: a key that is deleted from one"
+                        f" is gone from the other; the key of profile {name!r} was put back",
+                        hint="omit --delete-source",
+                    )
+            deleted.add(name)
     return deleted

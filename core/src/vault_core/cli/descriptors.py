@@ -1,21 +1,17 @@
 """Secrets over descriptors: options that take the number of a descriptor that the caller opened."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from vault_core import stdout
 from vault_core.errors import PassphraseError, UsageError
+from vault_core.keyslots.manage import ChangingContext
+from vault_core.keyslots.new_slot import Choose
 from vault_core.secret import Secret
-
-if TYPE_CHECKING:
-    from vault_core.keyslots.manage import ChangingContext
-    from vault_core.keyslots.new_slot import Choose
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -1,7 +1,5 @@
 """``awsv exec``: become a program, or a shell, that has a profile's credentials."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

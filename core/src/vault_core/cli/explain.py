@@ -1,7 +1,5 @@
 """``awsv explain``: how a profile gets its credentials."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 

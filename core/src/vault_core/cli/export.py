@@ -1,7 +1,5 @@
 """``awsv export``: print a profile's credentials."""
 
-from __future__ import annotations
-
 import click
 
 from vault_core.cli.app import App

@@ -1,7 +1,5 @@
 """Harden the command line: its memory, and the files that it or a plugin creates. Not for the library."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

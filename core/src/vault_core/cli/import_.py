@@ -4,8 +4,6 @@ A copy removes nothing. The importers of other stores are commands of plugins: `
 ``import-NAME``.
 """
 
-from __future__ import annotations
-
 import click
 
 from vault_core import output
@@ -18,14 +16,7 @@ from vault_core.cli.text import MAX_NAMED, counted, difference, reasons
 from vault_core.errors import Cancelled, ConfigError, PartlyDone, UsageError
 from vault_core.importing.backups import Backups
 from vault_core.importing.copy import import_scan
-from vault_core.importing.credentials_file import (
-    NOT_STORED,
-    UNWIRED,
-    Removal,
-    commented_secrets,
-    deleted_lines,
-    scan,
-)
+from vault_core.importing.credentials_file import NOT_STORED, UNWIRED, Removal, commented_secrets, deleted_lines, scan
 from vault_core.importing.remove import PlainFile
 from vault_core.importing.vaults import Vaults
 
@@ -69,7 +60,7 @@ def command(ctx: click.Context, remove: bool, dry_run: bool, yes: bool) -> None:
 command.params.extend(global_options(hidden=True))
 
 
-@subcommand("credentials-file")
+@subcommand("credentials-file", of=command)
 @click.option("--check", is_flag=True, help="Verify each key with sts:GetCallerIdentity.")
 @click.option("--overwrite", is_flag=True, help="Replace stored keys that differ.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be done and write nothing.")
@@ -95,7 +86,8 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     found = scan(AwsConfig.parse(app.host.read(config_file), raw, config_file, path))
     checks = identify(app.host, app.client.resolver, found.keys) if check else None
     vaults = Vaults(app.vault)
-    report = import_scan(found, vaults, app.changing_key, checks, overwrite=overwrite, dry_run=dry_run)
+    with app.client.key_changes.changing_keys() as changing:
+        report = import_scan(found, vaults, changing, checks, overwrite=overwrite, dry_run=dry_run)
     if not dry_run:
         app.import_records.write(path, raw, [key.profile for key in report.arrived])
     failure = show(app, report, as_json=as_json)
@@ -108,7 +100,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
         raise failure
 
 
-@subcommand("undo", short_help="Restore ~/.aws/credentials.")
+@subcommand("undo", of=command, short_help="Restore ~/.aws/credentials.")
 @click.option("--overwrite", is_flag=True, help="Even if the file was changed since; its present content is kept.")
 @click.pass_obj
 def undo(app: App, overwrite: bool) -> None:
@@ -122,10 +114,6 @@ def undo(app: App, overwrite: bool) -> None:
     plain = _plain_file(app)
     plain.restore(overwrite=overwrite)
     app.note(f"restored {plain.path}; its keys are in the vault, too, and SDKs use the plain ones first")
-
-
-command.add_command(credentials_file)
-command.add_command(undo)
 
 
 def _plain_file(app: App) -> PlainFile:

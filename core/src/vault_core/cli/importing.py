@@ -1,48 +1,15 @@
 """Import a scan and show the result, for ``import``, ``copy`` and the importers of plugins."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.text import counted, difference, reasons
 from vault_core.errors import PartlyDone
-from vault_core.importing.copy import ImportReport, State, import_scan
+from vault_core.importing.copy import ImportedKey, ImportReport, KeyCheck, State
 from vault_core.importing.vaults import Vaults
 from vault_core.sessions.profiles import Profiles, SessionOptions
-
-if TYPE_CHECKING:
-    from vault_core.api import ImportScan
-    from vault_core.importing.copy import ImportedKey
-    from vault_core.importing.identify import KeyCheck
-
-
-def import_keys(
-    app: App,
-    scan: ImportScan,
-    profile_of: Callable[[Sequence[str]], str | None] | None,
-    *,
-    overwrite: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Import the scan of a plugin, and offer to change the config lines of its program.
-
-    :raises PartlyDone: some keys were not stored; the lines of the others are changed.
-    """
-    app = app.about(f"importing keys from {scan.source}")
-    vaults = Vaults(app.vault)
-    report = import_scan(scan, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
-    failure = show(app, report, as_json=as_json)
-    offer_recovery_keys(app, vaults)
-    if profile_of is not None:
-        _replace_lines(app, profile_of, vaults, report, yes=yes)
-    if failure is not None:
-        raise failure
 
 
 def show(app: App, report: ImportReport, *, as_json: bool) -> PartlyDone | None:
@@ -106,9 +73,12 @@ def _owner(check: KeyCheck | None) -> str:
     return f"{'dead' if check.state == 'dead' else 'not checked'}: {check.reason}{duplicate}"
 
 
-def _replace_lines(
+def replace_lines(
     app: App, profile_of: Callable[[Sequence[str]], str | None], vaults: Vaults, report: ImportReport, *, yes: bool
 ) -> None:
+    """Offer to change the lines of the AWS config that run the program of a plugin: see
+    :meth:`vault_core.api.CommandContext.import_keys`.
+    """
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.awsconfig.write import save
     from vault_core.importing.config_lines import Available, propose

@@ -1,7 +1,5 @@
 """``awsv list``: profiles, stored keys and sessions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import click

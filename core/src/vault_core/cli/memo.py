@@ -1,7 +1,5 @@
 """What the commands that hand out credentials leave for the hot path."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from vault_core.cli.app import App

@@ -1,7 +1,5 @@
 """The options that every command has, and the decorator that gives them to a command."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -53,7 +51,7 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
 
 
 def subcommand(
-    name: str, *, cls: type[click.Command] = click.Command, **attributes: Any
+    name: str, *, of: click.Group | None = None, cls: type[click.Command] = click.Command, **attributes: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """A command of the program: ``click.command`` with the global options added, hidden.
 
@@ -63,6 +61,8 @@ def subcommand(
     def decorate(function: Callable[..., Any]) -> click.Command:
         made = click.command(name, cls=cls, **attributes)(function)
         made.params.extend(global_options(hidden=True))
+        if of is not None:
+            of.add_command(made)
         return made
 
     return decorate

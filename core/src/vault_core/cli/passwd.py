@@ -1,9 +1,5 @@
 """``awsv passwd``: change the passphrase."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import click
 
 from vault_core.cli.app import App
@@ -11,10 +7,10 @@ from vault_core.cli.descriptors import chooser, descriptor_option, new_passphras
 from vault_core.cli.key_slots import RECOVERY_FD, selected
 from vault_core.cli.options import subcommand
 from vault_core.errors import Cancelled, QuestionRefused, UsageError
+from vault_core.keyslots import unlock
+from vault_core.keyslots.ask_until import ask_until
+from vault_core.keyslots.manage import KeySlots, passphrase_slot
 from vault_core.secret import Secret
-
-if TYPE_CHECKING:
-    from vault_core.keyslots.manage import KeySlots
 
 
 @subcommand("passwd")
@@ -36,9 +32,6 @@ def command(
       awsv passwd
       awsv passwd --recovery
     """
-    from vault_core.keyslots import unlock
-    from vault_core.keyslots.manage import passphrase_slot
-
     if not recovery and (recovery_fd is not None or chosen is not None):
         raise UsageError("--recovery-fd and --slot go with --recovery")
     slots = selected(app, "changing the passphrase of store")
@@ -57,8 +50,6 @@ def command(
 
 def _open_by_recovery(app: App, slots: KeySlots, number: int | None) -> Secret:
     """The data key, by the recovery key, from a descriptor or a prompt."""
-    from vault_core.keyslots.ask_until import ask_until
-
     table, where = slots.table(), slots.where
     if not table.of_type("recovery"):
         table.open_by_recovery(Secret(b""), where)  # raises, before any prompt

@@ -1,25 +1,22 @@
 """Commands that plugins contribute: found by metadata, imported when they are run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from vault_core.api import CommandContext, Context, Credentials, ImportScan, StorageBackend, StoreContext
-from vault_core.cli.app import App
+from vault_core.cli.app import App, Output
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.options import global_options
 from vault_core.errors import UsageError, VaultError
 from vault_core.plugins.boundary import Calls
-from vault_core.plugins.command_target import import_command
+from vault_core.secret import Secret
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import StoreSettings
-
-if TYPE_CHECKING:
-    from vault_core.secret import Secret
-    from vault_core.storage.vault import Store
+from vault_core.storage.vault import Store
+from vault_core.vlt import SlotKeeper
 
 MOST_CODE = 255
 """The largest exit code that a system passes on."""
@@ -30,7 +27,7 @@ def load(app: App, name: str) -> click.Command:
 
     :raises PluginError: it cannot be loaded, or the target is not a click command.
     """
-    command: click.Command = import_command(app.plugins, name)
+    command: click.Command = app.plugins.command(name)
     _settle(command)
     return command
 
@@ -99,7 +96,7 @@ def _converted(app: App, name: str, error: click.ClickException, path: str) -> V
     return converted
 
 
-class Commands(CommandContext):
+class Commands(Output, CommandContext):
     """The host's side of a plugin's command."""
 
     def __init__(self, app: App, name: str) -> None:
@@ -117,8 +114,6 @@ class Commands(CommandContext):
         return self._app.client.key_changes.changing_store(self._store(plugin))
 
     def _store(self, plugin: str) -> Store:
-        from vault_core.storage.vault import Store
-
         named = self._app.settings.value("backend")
         store = self._app.settings.store(named.text)
         if store.backend != plugin:
@@ -140,13 +135,9 @@ class Commands(CommandContext):
         return self._app.host.context("passphrase", plugin, spec.options, store=store)
 
     def credentials(self, profile: str) -> Credentials:
-        from vault_core.sessions.profiles import SessionOptions
-
         return self._app.session(profile, SessionOptions(), machine=False)[1].credentials
 
     def offer_recovery(self, plugin: str, backend: StorageBackend) -> None:
-        from vault_core.vlt import SlotKeeper
-
         if isinstance(backend, SlotKeeper):
             offer_recovery(self._app, self._store(plugin).context, backend)
 
@@ -160,25 +151,23 @@ class Commands(CommandContext):
         yes: bool,
         as_json: bool,
     ) -> None:
-        from vault_core.cli.importing import import_keys
+        from vault_core.cli.importing import offer_recovery_keys, replace_lines, show
+        from vault_core.importing.copy import import_scan
+        from vault_core.importing.vaults import Vaults
 
-        import_keys(self._app, scan, profile_of, overwrite=overwrite, dry_run=dry_run, yes=yes, as_json=as_json)
-
-    def write(self, text: str) -> None:
-        self._app.write(text)
-
-    def write_json(self, value: Any) -> None:
-        self._app.write_json(value)
-
-    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self._app.write_table(head, rows)
-
-    def note(self, message: str) -> None:
-        self._app.note(message)
+        app = self._app.about(f"importing keys from {scan.source}")
+        vaults = Vaults(app.vault)
+        report = import_scan(scan, vaults, app.changing_key, overwrite=overwrite, dry_run=dry_run)
+        failure = show(app, report, as_json=as_json)
+        offer_recovery_keys(app, vaults)
+        if profile_of is not None:
+            replace_lines(app, profile_of, vaults, report, yes=yes)
+        if failure is not None:
+            raise failure
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
         app = self._app if self._app.asking.purpose else self._app.about(f"command {self._name}")
-        return app.host.prompts.ask(question, secret=secret)
+        return app.host.ask(question, secret=secret)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         return self._app.confirm(question, flag=flag)

@@ -1,13 +1,12 @@
 """``-o PLUGIN.KEY=VALUE``: an option of a plugin, on the command line of every command."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from vault_core.cli.app import App
+from vault_core.command_line import did_you_mean
 from vault_core.errors import UsageError, VaultError
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.install_hint import OURS
@@ -96,21 +95,16 @@ def _declared(app: App, offers: Iterable[AvailablePlugin]) -> tuple[dict[str, bo
 def _plugin_hint(app: App, plugin: str, named: Iterable[AvailablePlugin]) -> str:
     if kinds := [kind for kind, name in OURS if name == plugin and kind != "command"]:
         return app.plugins.hint(kinds[0], plugin)
-    near = _nearest(plugin, {offer.name for offer in named})
-    return f"did you mean {near!r}?" if near else "'awsv plugins list' shows the plugins"
+    return did_you_mean(plugin, {offer.name for offer in named}, "'awsv plugins list' shows the plugins")
 
 
 def _option_hint(plugin: str, option: str, options: dict[str, bool]) -> str:
-    near = _nearest(option, options)
+    import difflib  # slow, and of use only here
+
+    near = next(iter(difflib.get_close_matches(option, options, n=1)), None)
     if near is None:
         return f"'awsv plugins check {plugin}' lists its options"
     return _elsewhere(plugin, near) if options[near] else f"did you mean '-o {plugin}.{near}'?"
-
-
-def _nearest(word: str, words: Iterable[str]) -> str | None:
-    import difflib  # slow, and of use only here
-
-    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
 
 
 def _elsewhere(plugin: str, option: str) -> str:

@@ -1,7 +1,5 @@
 """``awsv plugins``: list the installed plugins, check them, and create a new one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click
@@ -10,8 +8,8 @@ from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
 from vault_core.errors import PartlyDone, PluginError, UsageError
 from vault_core.plugins.check.listing import UNUSABLE, CheckedPlugin, PluginEntry, entries, examine, named
+from vault_core.plugins.discovery import KINDS
 from vault_core.plugins.install_hint import OURS
-from vault_core.plugins.loader import KINDS
 
 
 @click.group("plugins")
@@ -19,7 +17,7 @@ def command() -> None:
     """List, check and create plugins."""
 
 
-@subcommand("list", short_help="List the plugins without loading them.")
+@subcommand("list", of=command, short_help="List the plugins without loading them.")
 @click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def list_plugins(app: App, as_json: bool) -> None:
@@ -44,7 +42,7 @@ def list_plugins(app: App, as_json: bool) -> None:
     return _write_table(app, listed)
 
 
-@subcommand("check", short_help="Load each plugin and show what it offers.")
+@subcommand("check", of=command, short_help="Load each plugin and show what it offers.")
 @click.argument("name", metavar="[NAME|DISTRIBUTION]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
@@ -88,7 +86,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
         raise PartlyDone(f"{works}; {first} does not", hint=_hint(broken[0]))
 
 
-@subcommand("new", short_help="Create a storage plugin project that works.")
+@subcommand("new", of=command, short_help="Create a storage plugin project that works.")
 @click.argument("name")
 @click.pass_obj
 def new_plugin(app: App, name: str) -> None:
@@ -165,8 +163,3 @@ def sheet(row: CheckedPlugin) -> list[str]:
         names = ", ".join(filter(None, (option["flag"], option["variable"])))
         lines += [f"  {names}", f"      {option['help']}{default}"]
     return [printable(line) for line in lines]
-
-
-command.add_command(list_plugins)
-command.add_command(check_plugins)
-command.add_command(new_plugin)

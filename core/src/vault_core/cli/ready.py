@@ -1,7 +1,5 @@
 """``awsv ready``: the sessions of many profiles at once, behind one MFA prompt per user."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

@@ -1,13 +1,12 @@
 """``awsv recovery``: make a recovery key."""
 
-from __future__ import annotations
-
 import click
 
 from vault_core.cli.app import App
 from vault_core.cli.descriptors import descriptor_option
 from vault_core.cli.key_slots import RECOVERY_FD, recovery_delivery, selected
 from vault_core.cli.options import subcommand
+from vault_core.keyslots.recovery_key import make
 
 
 @subcommand("recovery")
@@ -27,8 +26,6 @@ def command(app: App, recovery_fd: int | None, label: str) -> None:
       awsv recovery
       (umask 077; awsv recovery --recovery-fd 3 3>~/awsv-recovery)
     """
-    from vault_core.keyslots.recovery_key import make
-
     slots = selected(app, "making a recovery key for store")
     deliver = recovery_delivery(app, slots, recovery_fd)
     make(slots, slots.open(), deliver, label)

@@ -1,7 +1,5 @@
 """``awsv remove``: remove a profile's stored key."""
 
-from __future__ import annotations
-
 import click
 
 from vault_core.api import ANY
@@ -61,7 +59,7 @@ def command(app: App, profile: str, force: bool, shared: bool) -> None:
 
 
 def _nothing(app: App, vault: Vault, profile: str, shared: bool) -> StorageError:
-    message = f"no key is stored for profile {profile!r} in store {vault.store.name!r} ({vault.store.place})"
+    message = f"no key is stored for profile {profile!r} in {vault.store}"
     if shared:
         return StorageError(f"{message} as a shared key", hint="omit --shared to remove your own")
     if vault.store.is_shared and vault.get(profile, shared=True) is not None:

@@ -1,7 +1,5 @@
 """How the results of the library are printed: ``--json`` is one serialisation of the same dataclasses."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime

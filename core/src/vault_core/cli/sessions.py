@@ -1,7 +1,5 @@
 """The session options that ``exec``, ``export`` and ``explain`` share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any

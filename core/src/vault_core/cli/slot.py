@@ -1,9 +1,5 @@
 """``awsv slot``: list, add and remove key slots, the ways to unlock the store."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import click
 
 from vault_core.cli.app import App
@@ -11,9 +7,8 @@ from vault_core.cli.descriptors import chooser, descriptor_option, new_passphras
 from vault_core.cli.key_slots import RECOVERY_FD, recovery_delivery, selected
 from vault_core.cli.options import subcommand
 from vault_core.errors import Cancelled, UsageError
-
-if TYPE_CHECKING:
-    from vault_core.keyslots.manage import SlotSummary
+from vault_core.keyslots.manage import SlotSummary
+from vault_core.keyslots.recovery_key import make
 
 
 @click.group("slot")
@@ -26,7 +21,7 @@ def command() -> None:
     """
 
 
-@subcommand("list")
+@subcommand("list", of=command)
 @click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def list_(app: App, as_json: bool) -> None:
@@ -65,7 +60,7 @@ def _opens_with(slot: SlotSummary) -> str:
     return "the recovery key"
 
 
-@subcommand("add")
+@subcommand("add", of=command)
 @click.option(
     "--source",
     metavar="NAME",
@@ -102,8 +97,6 @@ def add(
         raise UsageError("--recovery-fd goes with --recovery, and --new-passphrase-fd with --passphrase")
     slots = selected(app, "adding a way to unlock store")
     if recovery:
-        from vault_core.keyslots.recovery_key import make
-
         deliver = recovery_delivery(app, slots, recovery_fd)
         make(slots, slots.open(), deliver, label)
         return
@@ -124,7 +117,7 @@ def add(
         slots.warn_of_outage({new.id: source} if source and has_passphrase else {})
 
 
-@subcommand("remove")
+@subcommand("remove", of=command)
 @click.argument("slot_id", metavar="ID")
 @click.option("-f", "--force", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
@@ -147,8 +140,3 @@ def remove(app: App, slot_id: str, force: bool) -> None:
     slots.remove(slot, dek)
     app.note(f"removed the {slot.describe()} of {slots.where}; older copies of the store still open with it")
     slots.warn_of_outage()
-
-
-command.add_command(list_)
-command.add_command(add)
-command.add_command(remove)

@@ -1,7 +1,5 @@
 """How messages count and list things, and show a change."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

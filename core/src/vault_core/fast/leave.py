@@ -4,8 +4,6 @@ A memo is only left where the answer of the usual path depends on nothing but wh
 none: the next run takes the usual path, too.
 """
 
-from __future__ import annotations
-
 import os
 import posix
 import stat
@@ -20,8 +18,8 @@ from vault_core.fast import answer
 from vault_core.settings import AWS_CONFIG_FILE, AWS_CREDENTIALS_FILE, Settings, is_secret_variable
 
 _SETTLED = 2.0
-"""Seconds after which a changed file is known by its time of change: file systems count time in steps of up to two
-seconds, and a second change within one step leaves no trace."""
+"""Seconds after which a file is known by the time of its last change (``st_ctime``, which nobody can set): file systems
+count time in steps of up to two seconds, and a second change within one step leaves no trace."""
 
 _MEMOS = "memos"
 """The folder of the memos, in the state folder and in the runtime folder."""
@@ -52,31 +50,33 @@ def leave(settings: Settings, profile: str, answered: Answer | None, packages: C
     """
     _forget(settings, profile)
     content = _content(settings, answered, packages) if answered else None
-    if content is None:
+    folders = list(_folders(settings))
+    if content is None or len(folders) != 2:
         return
-    share, others = answer.places(os.fsencode(profile), posix.environ)
-    other = (
-        others[0] if len(others) == 1 else os.fsencode(settings.runtime_dir / _MEMOS / Path(os.fsdecode(share)).name)
-    )
     key, pad = os.urandom(answer.KEY), os.urandom(len(content))
-    with suppress(OSError):
-        for path, data in ((other, key + pad), (share, answer.mac(key, content) + answer.xor(content, pad))):
-            place = Path(os.fsdecode(path))
-            files.make_folder(place.parent, secret=True)
-            files.replace(place, data)
-        with suppress(ValueError):
-            if answer.read(os.fsencode(profile), posix.environ).holds(posix.environ):
-                return
+    shares = (answer.mac(key, content) + answer.xor(content, pad), key + pad)
+    with suppress(OSError, ValueError):
+        for folder, share in zip(folders, shares, strict=True):
+            files.make_folder(folder, secret=True)
+            files.replace(folder / _name(profile), share)
+        if answer.read(os.fsencode(profile), posix.environ).holds(posix.environ):
+            return
     _forget(settings, profile)  # what would never be used is not kept
 
 
 def _forget(settings: Settings, profile: str) -> None:
     """Remove the memo of a profile."""
-    with suppress(ValueError):
-        share, _ = answer.places(os.fsencode(profile), posix.environ)
-        for folder in _folders(settings):
-            with suppress(OSError):
-                (folder / Path(os.fsdecode(share)).name).unlink()
+    for folder in _folders(settings):
+        with suppress(OSError, ValueError):
+            (folder / _name(profile)).unlink()
+
+
+def _name(profile: str) -> str:
+    """The name of the two files.
+
+    :raises ValueError: there is no home folder.
+    """
+    return Path(os.fsdecode(answer.places(os.fsencode(profile), posix.environ)[0])).name
 
 
 def forget_all(settings: Settings, older_than: float = 0) -> None:
@@ -91,8 +91,11 @@ def forget_all(settings: Settings, older_than: float = 0) -> None:
                     path.unlink(missing_ok=True)
 
 
-def _folders(settings: Settings) -> tuple[Path, Path]:
-    return settings.runtime_dir / _MEMOS, settings.state_dir / _MEMOS
+def _folders(settings: Settings) -> Iterator[Path]:
+    """The folder in the state folder, and the one in the runtime folder if there is one."""
+    yield settings.state_dir / _MEMOS
+    with suppress(OSError):  # another user was first with the folder that would be ours
+        yield settings.runtime_dir / _MEMOS
 
 
 def _content(settings: Settings, answered: Answer, packages: Collection[str]) -> bytes | None:
@@ -149,7 +152,7 @@ def _is_settled(status: os.stat_result | None, kind: str, began: float) -> bool:
     """Whether a further change would show, see :data:`_SETTLED`."""
     if status is None or (stat.S_ISDIR(status.st_mode) and kind != "d"):
         return True
-    return max(status.st_mtime, status.st_ctime) < began - _SETTLED
+    return status.st_ctime < began - _SETTLED
 
 
 def _note_code(packages: Collection[str]) -> None:

@@ -4,8 +4,6 @@ A backup is written and read back before the file is touched. If the command is 
 is unchanged, or the vault has the backup.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
@@ -53,9 +51,7 @@ class Backups:
         try:
             return [
                 Backup(
-                    Secret(base64.b64decode(fields["content"], validate=True)),
-                    int(fields["mode"]),
-                    str(fields["left"]),
+                    Secret(base64.b64decode(fields["content"], validate=True)), int(fields["mode"]), str(fields["left"])
                 )
                 for fields in json.loads(value.reveal())["originals"]
             ]

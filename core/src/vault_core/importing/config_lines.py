@@ -1,7 +1,5 @@
 """Change ``credential_process`` lines that run another program so that they run awsv for the same profile."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ Sections, keys and values are read as botocore reads them. Sessions are left in 
 that wrote them will write them again.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -57,10 +55,7 @@ class Removal:
 
 
 def propose_removal(
-    config: AwsConfig,
-    raw: bytes,
-    asks: Callable[[str], str | None],
-    is_stored: Callable[[str, Credentials], bool],
+    config: AwsConfig, raw: bytes, asks: Callable[[str], str | None], is_stored: Callable[[str, Credentials], bool]
 ) -> Removal:
     """Work out the credentials file without the plain keys that the SDKs no longer need.
 

@@ -1,15 +1,14 @@
 """Ask AWS who each key belongs to."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn
 
 from vault_core.api import Credentials, IdentifiesCaller, Profile, SessionRequest, SessionSpec
 from vault_core.errors import AccessDenied, PluginError, VaultError
+from vault_core.importing.copy import KeyCheck
 from vault_core.plugins.boundary import open_provider, parameters
 from vault_core.plugins.host import Host
 from vault_core.sessions.plan import STS
@@ -18,20 +17,6 @@ from vault_core.sessions.profiles import Profiles
 WORKERS = 8
 TIMEOUT = 30.0
 """Seconds for one key."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyCheck:
-    """What AWS answered about one key."""
-
-    state: str
-    """``alive``, ``dead`` (AWS refused the key) or ``unknown``."""
-    account: str | None = None
-    arn: str | None = None
-    reason: str | None = None
-    """Why the key is not ``alive``."""
-    duplicate_of: str | None = None
-    """The first profile with the same key."""
 
 
 def identify(host: Host, profiles: Profiles, keys: Mapping[str, Credentials]) -> dict[str, KeyCheck]:

@@ -4,8 +4,6 @@ A record holds no secret, only a digest of the file and profile names, and is ke
 the copy has to be repeated; it then finds every key in the vault.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Remove plain keys from the AWS credentials file, and put the file back."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Callable

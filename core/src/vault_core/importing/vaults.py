@@ -1,7 +1,5 @@
 """The vaults of many profiles, opened once for each store."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from vault_core.keyslots.manage import lacks_store
@@ -30,7 +28,7 @@ class Vaults:
             self._profiles[profile] = self._stores.setdefault(vault.store.identity, vault)
         return self._profiles[profile]
 
-    def reopened(self) -> Vaults:
+    def reopened(self) -> "Vaults":
         """The same, without a vault that is open already."""
         return Vaults(self._choose, self.is_new)
 

@@ -1,7 +1,5 @@
 """Prompt for a secret until it is accepted, three times at most."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,11 +12,7 @@ TRIES = 3
 
 
 def ask_until(
-    question: Callable[[], Secret],
-    accept: Callable[[Secret], _Result],
-    rejected: Callable[[str], None],
-    *,
-    tries: int = TRIES,
+    question: Callable[[], Secret], accept: Callable[[Secret], _Result], rejected: Callable[[str], None]
 ) -> _Result:
     """The result of ``accept`` for the first answer that it accepts.
 
@@ -27,12 +21,10 @@ def ask_until(
     :param rejected: shows the message of that error, before the next prompt.
     :raises PassphraseError: the last answer was wrong, too.
     """
-    for left in reversed(range(tries)):
+    for _ in range(TRIES - 1):
         answer = question()
         try:
             return accept(answer)
         except PassphraseError as error:
-            if not left:
-                raise
             rejected(error.message)
-    raise ValueError("tries is 1 or more")
+    return accept(question())

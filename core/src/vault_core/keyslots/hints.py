@@ -1,15 +1,9 @@
 """Errors and hints about a store: command lines for it, and how to get into it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from vault_core.api import StoreContext
 from vault_core.errors import StorageUnavailable
 from vault_core.settings import DEFAULTS
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
-    from vault_core.vlt import SlotTable
+from vault_core.vlt.slot_table import SlotTable
 
 
 def on_store(ctx: StoreContext, command: str) -> str:

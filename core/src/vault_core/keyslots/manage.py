@@ -1,7 +1,5 @@
 """The key slots of one store: list, add and remove them, and change the passphrase."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,16 +8,14 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from vault_core.api import PassphraseSourceSpec, StoreContext
-from vault_core.errors import PassphraseError, PluginError, SourceUnavailable, UsageError, VaultError
+from vault_core.errors import NO_KEY, PassphraseError, PluginError, UsageError, VaultError
 from vault_core.keyslots import new_slot, rekey
 from vault_core.keyslots.hints import missing_store
 from vault_core.keyslots.new_slot import DEFAULT_COST, Choose, lock_name
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
-from vault_core.vlt import SlotKeeper
+from vault_core.vlt import NewSlot, Slot, SlotKeeper, SlotTable
 from vault_core.vlt.derive import slot_key
-from vault_core.vlt.slot import NewSlot, Slot
-from vault_core.vlt.slot_table import SlotTable
 
 
 class ChangingContext(StoreContext, Protocol):
@@ -199,7 +195,7 @@ class KeySlots:
             return
         try:
             self.context.forget(slot.sources[0], lock_name(store, slot.id))
-        except (PassphraseError, PluginError, SourceUnavailable) as error:
+        except NO_KEY as error:
             self.context.notify(
                 f"{slot.sources[0]} may still keep its key, which no longer opens anything: {error.message}"
             )

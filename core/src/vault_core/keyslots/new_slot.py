@@ -3,13 +3,12 @@
 A :class:`~vault_core.vlt.NewSlot` lacks only the data key; :meth:`SlotTable.add` and :meth:`SlotTable.replace` wrap it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vault_core.api import StoreContext
 from vault_core.errors import UsageError
 from vault_core.secret import Secret
 from vault_core.vlt import derive
@@ -18,9 +17,6 @@ from vault_core.vlt.encoding import to_base64
 from vault_core.vlt.kdf import Argon2id
 from vault_core.vlt.slot import DEK_BYTES, MAX_FACTORS, NewSlot, check_label
 from vault_core.vlt.slot_table import STORE_BYTES, SlotTable
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
 
 DEFAULT_COST = Argon2id()
 """The cost of new passphrase slots: RFC 9106's second recommendation."""
@@ -35,10 +31,10 @@ def lock_name(store: bytes, *slot_ids: str) -> str:
     return f"{store.hex()}/{'+'.join(slot_ids)}"
 
 
-def table(ctx: StoreContext, *, cost: Argon2id | None = None) -> tuple[SlotTable, Secret]:
+def table(ctx: StoreContext, *, cost: Argon2id = DEFAULT_COST) -> tuple[SlotTable, Secret]:
     """The table of a new store, with one passphrase slot. The host has the user choose the passphrase.
 
-    :param cost: of the key derivation; None means :data:`DEFAULT_COST`.
+    :param cost: of the key derivation.
     :returns: the table, and its data encryption key (DEK).
     :raises PassphraseError: no source gave a passphrase.
     """
@@ -47,7 +43,7 @@ def table(ctx: StoreContext, *, cost: Argon2id | None = None) -> tuple[SlotTable
     def choose(key_id: str, derive: Callable[[Secret], Secret], source: str | None) -> Secret:
         return ctx.unlock(key_id, derive, create=True, source=source)
 
-    new = passphrase(store, choose, cost=cost or DEFAULT_COST)
+    new = passphrase(store, choose, cost=cost)
     return SlotTable(store, (new.wrap(dek),)), dek
 
 

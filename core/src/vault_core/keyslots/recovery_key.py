@@ -4,8 +4,6 @@ A recovery key is shown at the controlling terminal, or written to a descriptor 
 nowhere else. At the terminal its slot is added only after the user has typed its last group.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from vault_core.asking import Prompter

@@ -1,30 +1,18 @@
 """Give a store a new data key: open every slot, and make it again."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vault_core.errors import (
-    PassphraseError,
-    PluginError,
-    QuestionRefused,
-    SourceUnavailable,
-    StorageLocked,
-    WrongSecret,
-)
-from vault_core.keyslots import new_slot, unlock_slot
+from vault_core.api import StoreContext
+from vault_core.errors import NO_KEY, PassphraseError, QuestionRefused, StorageLocked, WrongSecret
+from vault_core.keyslots import new_slot, unlock
 from vault_core.keyslots.ask_until import ask_until
 from vault_core.secret import Secret
+from vault_core.vlt import Argon2id, NewSlot, Slot, SlotTable
 from vault_core.vlt.derive import slot_key
-from vault_core.vlt.kdf import Argon2id
-from vault_core.vlt.slot import DEK_BYTES, NewSlot, Slot
-from vault_core.vlt.slot_table import SlotTable
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
+from vault_core.vlt.slot import DEK_BYTES
 
 
 def rekey(
@@ -32,7 +20,7 @@ def rekey(
     table: SlotTable,
     where: str,
     *,
-    cost: Argon2id | None = None,
+    cost: Argon2id = new_slot.DEFAULT_COST,
     replayer: StoreContext | None = None,
 ) -> tuple[SlotTable, Secret, tuple[Slot, ...]]:
     """The same store under a new data key (DEK): every slot is opened and made again, with a new id.
@@ -45,7 +33,6 @@ def rekey(
     :returns: the new table, its DEK, and the dropped slots.
     :raises StorageLocked: no slot opened.
     """
-    cost = cost or new_slot.DEFAULT_COST
     dek = Secret(os.urandom(DEK_BYTES))
     made: list[Slot] = []
     dropped: list[Slot] = []
@@ -53,7 +40,7 @@ def rekey(
         try:
             new = _replayed(replayer, table.store, slot, cost) or _again(ctx, table.store, slot, cost)
             made.append(new.wrap(dek))
-        except (PassphraseError, PluginError, SourceUnavailable, QuestionRefused) as error:
+        except (*NO_KEY, QuestionRefused) as error:
             ctx.notify(f"{slot.describe()} did not open: {error.message}")
             dropped.append(slot)
     if not made:
@@ -65,7 +52,7 @@ def forget_kept(ctx: StoreContext, store: bytes, slots: Iterable[Slot]) -> None:
     """Have the sources forget the keys of key slots that are not in use any more. A key that stays opens nothing."""
     for slot in slots:
         if slot.type == "key":
-            with suppress(PassphraseError, PluginError, SourceUnavailable):
+            with suppress(*NO_KEY):
                 ctx.forget(slot.sources[0], new_slot.lock_name(store, slot.id))
 
 
@@ -86,9 +73,9 @@ def _again(ctx: StoreContext, store: bytes, slot: Slot, cost: Argon2id, *, quiet
     if not quiet:
         ctx.notify(f"for {slot.describe()}:")
     if slot.type == "passphrase":
-        key = unlock_slot.by_source(ctx, store, slot, head)
+        key = unlock.by_source(ctx, store, slot, head)
     elif slot.type == "composite":
-        key = unlock_slot.composite(ctx, store, slot, head)
+        key = unlock.composite(ctx, store, slot, head)
     else:
         key = _by_recovery_key(ctx, store, slot, head)
     return NewSlot(store, head, key)

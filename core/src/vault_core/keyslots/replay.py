@@ -1,16 +1,12 @@
 """Record the secrets that open a store, and replay them: the user is never asked twice in one command."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from vault_core.api import StoreContext
 from vault_core.errors import NoSecret, WrongSecret
 from vault_core.secret import Secret
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
 
 
 def record_secrets(ctx: StoreContext) -> tuple[StoreContext, StoreContext]:

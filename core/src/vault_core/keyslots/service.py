@@ -6,24 +6,17 @@ until that write; a read never writes. A slot below the format's lower limits do
 slots are left as they are: they were chosen on purpose.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from vault_core.api import StoreContext
 from vault_core.errors import StorageError
 from vault_core.keyslots import new_slot, rekey, sources, unlock
 from vault_core.keyslots.hints import on_store
 from vault_core.keyslots.replay import record_secrets
 from vault_core.secret import Secret
+from vault_core.vlt import Argon2id, NewSlot, Slot, SlotTable
 from vault_core.vlt.derive import slot_key
-from vault_core.vlt.slot import NewSlot, Slot
-from vault_core.vlt.slot_table import SlotTable
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
-    from vault_core.vlt import Argon2id
 
 
 class StoreKeySlots:

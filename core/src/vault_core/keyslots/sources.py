@@ -5,18 +5,13 @@ the settings name it, or if this machine has seen it in that store's own slots, 
 folder has one small file for each store with such slots. Nothing in it is secret.
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vault_core import files
-
-if TYPE_CHECKING:
-    from vault_core.api import StoreContext
-    from vault_core.vlt.slot_table import SlotTable
+from vault_core.api import StoreContext
+from vault_core.vlt.slot_table import SlotTable
 
 _LIMIT = 4096
 """Bytes; eight slots of four sources need less."""

@@ -33,7 +33,8 @@ from vault_core.api import (
     Version,
 )
 from vault_core.errors import PluginFault, SessionError
-from vault_core.plugins.loader import KINDS, Plugins
+from vault_core.plugins.discovery import KINDS
+from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 
@@ -136,13 +137,9 @@ def open_store(plugins: Plugins, spec: StorageSpec, context: StoreContext) -> St
 
 
 def _around(opened: StorageBackend, calls: Calls) -> StorageBackend:
-    can = (isinstance(opened, SharedItems), isinstance(opened, SlotKeeper))
-    return {
-        (False, False): _Store,
-        (True, False): _SharedStore,
-        (False, True): _KeeperStore,
-        (True, True): _SharedKeeperStore,
-    }[can](opened, calls)
+    if isinstance(opened, SharedItems):
+        return (_SharedKeeperStore if isinstance(opened, SlotKeeper) else _SharedStore)(opened, calls)
+    return (_KeeperStore if isinstance(opened, SlotKeeper) else _Store)(opened, calls)
 
 
 class _Store(_Opened, StorageBackend):

@@ -5,8 +5,6 @@ The entry-point files are read here, because importing ``importlib.metadata`` ta
 of ``sys.path`` count, so metadata in the working folder is never read.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -18,7 +16,15 @@ from vault_core import consulted
 API = 1
 """The version of the plugin API of this core."""
 
-GROUPS = {kind: f"vault.{kind}.v{API}" for kind in ("storage", "passphrase", "session", "mfa", "command")}
+KINDS = {
+    "storage": "storage backend",
+    "passphrase": "passphrase source",
+    "session": "session provider",
+    "mfa": "MFA source",
+    "command": "command",
+}
+"""Kind of plugin to its name in messages."""
+GROUPS = {kind: f"vault.{kind}.v{API}" for kind in KINDS}
 """Kind of plugin to entry-point group; the group carries the API version."""
 
 _GROUP = re.compile(rf"vault\.(?P<kind>{'|'.join(GROUPS)})\.v(?P<api>0|[1-9][0-9]{{0,3}})\Z", re.ASCII)
@@ -39,6 +45,9 @@ class AvailablePlugin:
     module: str
     api: int = API
     """The version of the plugin API that the plugin needs."""
+
+    def __str__(self) -> str:
+        return f"{KINDS[self.kind]} {self.name!r} from {self.distribution} {self.version}"
 
     @property
     def group(self) -> str:

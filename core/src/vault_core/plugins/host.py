@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vault_core import child_env, output
-from vault_core.api import Option
-from vault_core.asking import Asking, Prompter, Prompts, RunState
+from vault_core import child_env
+from vault_core.asking import Prompts, hold_terminal
+from vault_core.command_line import did_you_mean
 from vault_core.errors import Cancelled, ConfigError, PluginError, StorageDenied, VaultError
 from vault_core.plugins import waiting
 from vault_core.plugins.discovery import AvailablePlugin
@@ -19,10 +19,9 @@ from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
-from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
-    from vault_core.api import PassphraseSourceSpec, RunResult
+    from vault_core.api import Option, PassphraseSourceSpec, RunResult
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.plugins.passphrases import Passphrases
     from vault_core.vlt import Argon2id, KeySlots
@@ -31,25 +30,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Host:
+class Host(Prompts):
     """The services of one operation. Operations of one run differ in ``asking``, and share everything else."""
 
     settings: Settings
     plugins: Plugins
-    terminal: Prompter = field(default_factory=Terminal)
-    asking: Asking = field(default_factory=Asking)
-    state: RunState = field(default_factory=RunState)
-    notice: Callable[[str], None] = output.notice
-    """Receives one line for the user."""
-
-    @property
-    def prompts(self) -> Prompts:
-        """The questions of this operation."""
-        return Prompts(self.terminal, self.asking, self.state)
-
-    def cannot_ask(self) -> str | None:
-        """None if the user can be asked; else the reason."""
-        return self.prompts.cannot_ask()
 
     def secret_variables(self) -> set[str]:
         """The variables of the environment that hold, or may hold, a secret of awsv or of a plugin. Children do not
@@ -217,7 +202,7 @@ class HostContext:
     @property
     def can_show_dialog(self) -> bool:
         # Over SSH the dialog would appear on the desktop of another user, and in CI on none.
-        allowed = self._host.prompts.asking.allowed
+        allowed = self._host.asking.allowed
         return allowed and not any(self.environ.get(name) for name in ("CI", "SSH_CONNECTION"))
 
     def unlock(
@@ -248,8 +233,7 @@ class HostContext:
     def _passphrases(self) -> Passphrases:
         from vault_core.plugins.passphrases import Passphrases  # not needed while a session is live
 
-        host = self._host
-        return Passphrases(self.store, host.plugins, self._source_context, host.settings, host.prompts, host.notice)
+        return Passphrases(self.store, self._host.plugins, self._source_context, self._host.settings, self._host)
 
     def _source_context(self, spec: PassphraseSourceSpec) -> HostContext:
         store = self._host.settings.store(self.store)
@@ -270,22 +254,19 @@ class HostContext:
         return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        from vault_core import terminal_lock
-
-        prompts = self._host.prompts
-        prompts.require()
-        deadline = prompts.deadline()
-        with terminal_lock.held(self.state_dir, deadline):
-            return prompts.ask(question, secret=secret, deadline=deadline)
+        self._host.require()
+        deadline = self._host.deadline()
+        with hold_terminal(self.state_dir, deadline):
+            return self._host.ask(question, secret=secret, deadline=deadline)
 
     def confirm(self, question: str) -> bool:
-        return self._host.prompts.confirm(question)
+        return self._host.confirm(question)
 
     def notify(self, message: str) -> None:
         self._host.notice(message)
 
     def suspect(self, message: str, *, hint: str) -> None:
-        if not self._host.prompts.asking.attended:
+        if not self._host.asking.attended:
             raise StorageDenied(
                 f"{message}; no user would see this notice, so nothing is read from the store", hint=hint
             )
@@ -326,13 +307,10 @@ def _is_for_profiles(kind: str, option: Option) -> bool:
 def _refuse_unknown(file: Path, section: str, options: Iterable[str], whose: str, known: Sequence[str]) -> None:
     for name in options:
         if name not in known:  # a misspelt option could select another store
-            import difflib
-
-            near = difflib.get_close_matches(name, known, n=1)
             listed = ", ".join(sorted(set(known))) or "no options"
             raise ConfigError(
                 f"{file}: [{section}] sets {name!r}, which {whose} does not know",
-                hint=f"did you mean {near[0]!r}?" if near else f"available: {listed}",
+                hint=did_you_mean(name, known, f"available: {listed}"),
             )
 
 

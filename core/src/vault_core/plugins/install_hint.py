@@ -4,8 +4,6 @@ Another environment's ``pip`` adds them where awsv does not look, and the next u
 ``uv tool`` was not given. What came from a checkout is taken from there: anybody can register its name in an index.
 """
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Iterator

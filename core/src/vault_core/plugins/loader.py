@@ -5,45 +5,41 @@ is named, and whatever it raises becomes a :class:`PluginError` with its distrib
 the host program's output goes; the command line captures standard output before (:mod:`vault_core.stdout`).
 """
 
-from __future__ import annotations
-
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any
 
+import pluggy
+
+from vault_core.api import (
+    CommandSpec,
+    MfaSourceSpec,
+    Option,
+    PassphraseSourceSpec,
+    PluginSpec,
+    SessionSpec,
+    StorageSpec,
+)
+from vault_core.command_line import did_you_mean
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
-from vault_core.plugins.discovery import API, AvailablePlugin, normalise, scan, scan_slowly
+from vault_core.plugins.discovery import API, KINDS, AvailablePlugin, normalise, scan, scan_slowly
 from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
 from vault_core.plugins.variables import variable
 from vault_core.settings import LOAD_PLUGINS, OWN_VARIABLES
 
-if TYPE_CHECKING:
-    from typing import Literal
-
-    import pluggy
-
-    from vault_core.api import CommandSpec, MfaSourceSpec, Option, PassphraseSourceSpec, SessionSpec, StorageSpec
-
-_HOOKS = {
-    "storage": ("vault_storage_backends", "StorageSpec"),
-    "passphrase": ("vault_passphrase_sources", "PassphraseSourceSpec"),
-    "session": ("vault_session_providers", "SessionSpec"),
-    "mfa": ("vault_mfa_sources", "MfaSourceSpec"),
-    "command": ("vault_commands", "CommandSpec"),
+_HOOKS: Mapping[str, tuple[str, type[PluginSpec]]] = {
+    "storage": ("vault_storage_backends", StorageSpec),
+    "passphrase": ("vault_passphrase_sources", PassphraseSourceSpec),
+    "session": ("vault_session_providers", SessionSpec),
+    "mfa": ("vault_mfa_sources", MfaSourceSpec),
+    "command": ("vault_commands", CommandSpec),
 }
-KINDS = {
-    "storage": "storage backend",
-    "passphrase": "passphrase source",
-    "session": "session provider",
-    "mfa": "MFA source",
-    "command": "command",
-}
-"""Kind of plugin to its name in messages."""
 
 
 class Plugins:
-    """The installed plugins. A module is imported and registered once.
+    """The installed plugins. Each is loaded once.
 
     :param allowed: names of plugins or distributions; no other plugin may load. None: every plugin may.
     :param before_load: called before a plugin is imported.
@@ -53,7 +49,6 @@ class Plugins:
         self._before_load = before_load
         self._allowed = None if allowed is None else frozenset(map(normalise, allowed))
         self._offers: tuple[AvailablePlugin, ...] | None = None
-        self._manager: pluggy.PluginManager | None = None
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def offers(self) -> tuple[AvailablePlugin, ...]:
@@ -66,18 +61,6 @@ class Plugins:
         """Whether :data:`~vault_core.settings.LOAD_PLUGINS` allows a plugin to load."""
         return self._allowed is None or not self._allowed.isdisjoint((offer.name, offer.distribution))
 
-    @overload
-    def load(self, kind: Literal["storage"], name: str) -> StorageSpec: ...
-    @overload
-    def load(self, kind: Literal["passphrase"], name: str) -> PassphraseSourceSpec: ...
-    @overload
-    def load(self, kind: Literal["session"], name: str) -> SessionSpec: ...
-    @overload
-    def load(self, kind: Literal["mfa"], name: str) -> MfaSourceSpec: ...
-    @overload
-    def load(self, kind: Literal["command"], name: str) -> CommandSpec: ...
-    @overload
-    def load(self, kind: str, name: str) -> Any: ...
     def load(self, kind: str, name: str) -> Any:
         """The spec of the plugin with this name.
 
@@ -96,8 +79,7 @@ class Plugins:
 
     def packages(self) -> set[str]:
         """The top-level packages of the plugins that were loaded."""
-        plugins = self._manager.get_plugins() if self._manager else ()
-        return {plugin.__name__.partition(".")[0] for plugin in plugins}
+        return {self._find(kind, name).module.partition(".")[0] for kind, name in self._loaded}
 
     def options(self, offer: AvailablePlugin) -> Sequence[Option]:
         """The options of a plugin, which is loaded if necessary. The options of a command are not settings.
@@ -108,6 +90,30 @@ class Plugins:
             return ()
         declared: Sequence[Option] = self.load(offer.kind, offer.name).options
         return declared
+
+    def command(self, name: str) -> Any:
+        """The ``click.Command`` that the ``target`` of a command's spec names, imported when it is run or checked.
+
+        :raises PluginError: the plugin cannot be loaded, or the target is not a click command.
+        """
+        target = self.load("command", name).target
+        try:
+            module, _, attribute = target.partition(":")
+            command = getattr(importlib.import_module(module), attribute, None)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            owner = self.owner("command", name)[0]
+            raise PluginLoadError(
+                f"command {name!r} from {owner} cannot be loaded: {type(error).__name__}",
+                hint=f"update or uninstall {owner}; --debug shows where",
+            ) from error
+        click = sys.modules.get("click")  # a module that makes a click command has imported it
+        if click is None or not isinstance(command, click.Command):
+            raise PluginLoadError(
+                f"command {name!r}: {target} is not a click command", hint=f"this is a bug of {module}"
+            )
+        return command
 
     @contextmanager
     def attributed_to(self, kind: str, name: str) -> Iterator[None]:
@@ -170,8 +176,7 @@ class Plugins:
         offer = found[0]
         newer = f"update vault-core, or install an older {offer.distribution}"
         return PluginLoadError(
-            f"{KINDS[kind]} {name!r} from {offer.distribution} {offer.version} needs {offer.group};"
-            f" this awsv has v{API}",
+            f"{offer} needs {offer.group}; this awsv has v{API}",
             hint=newer if offer.api > API else f"update {offer.distribution}",
         )
 
@@ -184,92 +189,68 @@ class Plugins:
             missing = OURS[kind, name]
             bare = {offer.distribution for offer in self.offers()}.isdisjoint(STANDARD)
             return install_hint(*(STANDARD if bare and missing in STANDARD else (missing,)))
-        import difflib
-
-        known = sorted(
-            {offer.name for offer in self.offers() if offer.kind == kind and offer.usable}
-            | {ours for of_kind, ours in OURS if of_kind == kind}
-            | set(more)
-        )
-        near = difflib.get_close_matches(name, known, n=1)
-        return f"did you mean {near[0]!r}?" if near else f"available: {', '.join(known) or 'none'}"
+        known = {offer.name for offer in self.offers() if offer.kind == kind and offer.usable}
+        known |= {ours for of_kind, ours in OURS if of_kind == kind} | set(more)
+        return did_you_mean(name, known, f"available: {', '.join(sorted(known)) or 'none'}")
 
     def _load(self, kind: str, offer: AvailablePlugin) -> Any:
         self._before_load()
+        hook, expected = _HOOKS[kind]
         try:
-            specs = self._specs(kind, offer)
+            specs = _specs(offer, hook)
         except (PluginError, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise PluginLoadError(
-                f"{KINDS[kind]} {offer.name!r} from {offer.distribution} {offer.version} cannot be loaded:"
-                f" {_brief(error)}",
+                f"{offer} cannot be loaded: {_brief(error)}",
                 hint=f"update or uninstall {offer.distribution}, or name another plugin",
             ) from error
-        from vault_core import api
-
-        expected = _HOOKS[kind][1]
         for spec in specs:
-            if isinstance(spec, getattr(api, expected)) and spec.name == offer.name:
-                self._refuse_wrong(offer, spec)
-                self._refuse_taken(offer, getattr(spec, "options", ()))
+            if isinstance(spec, expected) and spec.name == offer.name:
+                _refuse_wrong(offer, spec)
+                _refuse_taken(offer, getattr(spec, "options", ()))
                 return spec
-        raise PluginLoadError(
-            f"{offer.distribution} {offer.version} offers {KINDS[kind]} {offer.name!r}, but no {expected} of that name",
-            hint=f"this is a bug of {offer.distribution}",
-        )
+        raise _lacks(offer, f"no {expected.__name__} of that name")
 
-    def _refuse_wrong(self, offer: AvailablePlugin, spec: Any) -> None:
-        """:raises PluginLoadError: a field of the spec has a wrong type."""
-        from vault_core.plugins.spec_problems import wrong_types
 
-        if wrong := "; ".join(wrong_types(spec)):
-            raise PluginLoadError(
-                f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} has an invalid spec:"
-                f" {wrong}",
-                hint=f"this is a bug of {offer.distribution}",
-            )
+def _specs(offer: AvailablePlugin, hook: str) -> list[Any]:
+    """What the hook of a plugin's module returns. The manager is of this plugin alone: no other one is called."""
+    from vault_core import hookspecs
 
-    def _refuse_taken(self, offer: AvailablePlugin, options: Sequence[Option]) -> None:
-        """:raises PluginLoadError: the variable of an option is one of awsv's own."""
-        taken = set(OWN_VARIABLES)
-        if offer.kind == "storage":  # the passphrase of the store with the plugin's name
-            taken |= {variable(offer.name, f"passphrase{form}") for form in ("", "_file", "_fd", "_command")}
-        for option in options:
-            if variable(offer.name, option.name) in taken:
-                raise PluginLoadError(
-                    f"{KINDS[offer.kind]} {offer.name!r} from {offer.distribution} {offer.version} has an option"
-                    f" {option.name!r}, and {variable(offer.name, option.name)} is awsv's own",
-                    hint=f"this is a bug of {offer.distribution}",
-                )
+    manager = pluggy.PluginManager("vault")
+    manager.add_hookspecs(hookspecs)
+    module = importlib.import_module(offer.module)
+    manager.register(module, name=offer.module)
+    manager.check_pending()
+    if not hasattr(module, hook):
+        raise _lacks(offer, f"{offer.module} has no hook {hook}")
+    return [spec for specs in getattr(manager.hook, hook)() for spec in specs]
 
-    def _specs(self, kind: str, offer: AvailablePlugin) -> list[Any]:
-        import pluggy
 
-        from vault_core import hookspecs
+def _refuse_wrong(offer: AvailablePlugin, spec: Any) -> None:
+    """:raises PluginLoadError: a field of the spec has a wrong type."""
+    from vault_core.plugins.spec_problems import wrong_types
 
-        if self._manager is None:
-            self._manager = pluggy.PluginManager("vault")
-            self._manager.add_hookspecs(hookspecs)
-        module = importlib.import_module(offer.module)
-        if not self._manager.is_registered(module):
-            try:
-                self._manager.register(module, name=offer.module)
-                self._manager.check_pending()
-            except Exception:
-                if self._manager.is_registered(module):
-                    self._manager.unregister(module)  # a half-checked plugin must not answer for another name
-                raise
-        hook = getattr(module, _HOOKS[kind][0], None)
-        if hook is None:
-            raise PluginLoadError(
-                f"{offer.distribution} {offer.version} offers {KINDS[kind]} {offer.name!r}, but {offer.module} has no"
-                f" hook {_HOOKS[kind][0]}",
-                hint=f"this is a bug of {offer.distribution}",
-            )
-        others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
-        caller = self._manager.subset_hook_caller(_HOOKS[kind][0], remove_plugins=others)
-        return [spec for specs in caller() for spec in specs]
+    if wrong := "; ".join(wrong_types(spec)):
+        raise _bug(offer, f"{offer} has an invalid spec: {wrong}")
+
+
+def _refuse_taken(offer: AvailablePlugin, options: Sequence[Option]) -> None:
+    """:raises PluginLoadError: the variable of an option is one of awsv's own."""
+    taken = set(OWN_VARIABLES)
+    if offer.kind == "storage":  # the passphrase of the store with the plugin's name
+        taken |= {variable(offer.name, f"passphrase{form}") for form in ("", "_file", "_fd", "_command")}
+    for option in options:
+        if (name := variable(offer.name, option.name)) in taken:
+            raise _bug(offer, f"{offer} has an option {option.name!r}, and {name} is awsv's own")
+
+
+def _lacks(offer: AvailablePlugin, what: str) -> PluginLoadError:
+    return _bug(offer, f"{offer.distribution} {offer.version} offers {KINDS[offer.kind]} {offer.name!r}, but {what}")
+
+
+def _bug(offer: AvailablePlugin, message: str) -> PluginLoadError:
+    return PluginLoadError(message, hint=f"this is a bug of {offer.distribution}")
 
 
 def _brief(error: BaseException) -> str:

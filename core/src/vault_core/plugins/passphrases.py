@@ -1,25 +1,18 @@
 """The chain of passphrase sources: their order, retries, confirmation, and one key derivation at a time."""
 
-from __future__ import annotations
-
-import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from vault_core import files
-from vault_core.api import PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.api import Context, PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
+from vault_core.asking import Prompts
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
 from vault_core.plugins.boundary import open_source
+from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
-from vault_core.settings import REMOVED
-
-if TYPE_CHECKING:
-    from vault_core.api import Context
-    from vault_core.asking import Prompts
-    from vault_core.plugins.loader import Plugins
-    from vault_core.settings import Settings
+from vault_core.settings import REMOVED, Settings
 
 Derive = Callable[[Secret], Secret]
 """A secret to the key that it opens; raises :class:`WrongSecret`."""
@@ -30,29 +23,19 @@ _DERIVE_WAIT = 30.0
 """Seconds to wait for the derivation of another process."""
 
 
+@dataclass(frozen=True)
 class Passphrases:
     """The chain of passphrase sources of one store.
 
     :param store: its name.
     :param context: makes the context of a source; raises :class:`ConfigError` if an option of it makes no sense.
-    :param notice: receives one line for the user.
     """
 
-    def __init__(
-        self,
-        store: str,
-        plugins: Plugins,
-        context: Callable[[PassphraseSourceSpec], Context],
-        settings: Settings,
-        prompts: Prompts,
-        notice: Callable[[str], None],
-    ) -> None:
-        self._store = store
-        self._plugins = plugins
-        self._context = context
-        self._settings = settings
-        self._prompts = prompts
-        self._notice = notice
+    store: str
+    plugins: Plugins
+    context: Callable[[PassphraseSourceSpec], Context]
+    settings: Settings
+    prompts: Prompts
 
     def unlock(self, key_id: str, derive: Derive, names: Sequence[str], *, create: bool, source: str | None) -> Secret:
         """Return the key of a lock: see :meth:`vault_core.api.Context.unlock`.
@@ -97,8 +80,8 @@ class Passphrases:
         try:
             for position, name in enumerate(names):
                 spec = self._load(name)
-                if spec.remote and self._prompts.asking.offline:
-                    self._context(spec)  # reports wrong options all the same
+                if spec.remote and self.prompts.asking.offline:
+                    self.context(spec)  # reports wrong options all the same
                     tried.append(f"{name} (not asked: it needs the network)")
                     continue
                 if spec.interactive and request.may_ask:
@@ -139,11 +122,11 @@ class Passphrases:
         """
         for attempt in range(1, TRIES + 1 if spec.interactive else 2):
             try:
-                secret = source.get(dataclasses.replace(request, attempt=attempt))
+                secret = source.get(replace(request, attempt=attempt))
             except QuestionRefused:
-                raise PassphraseError(f"no passphrase was given for store {self._store!r}") from None
+                raise PassphraseError(f"no passphrase was given for store {self.store!r}") from None
             if secret is None:
-                reason = self._prompts.cannot_ask() if spec.interactive else None
+                reason = self.prompts.cannot_ask() if spec.interactive else None
                 tried.append(f"{spec.name} ({reason or 'not set'})")
                 return None
             try:
@@ -154,25 +137,26 @@ class Passphrases:
                     continue
                 tried.append(f"{spec.name} (wrong)")
                 raise WrongSecret(
-                    f"the passphrase from source {spec.name!r} does not open store {self._store!r}",
+                    f"the passphrase from source {spec.name!r} does not open store {self.store!r}",
                     hint="check where it is set; 'awsv explain PROFILE' names the sources",
                 ) from None
-        raise WrongSecret(f"wrong passphrase for store {self._store!r}, three times")
+        raise WrongSecret(f"wrong passphrase for store {self.store!r}, three times")
 
     def _request(self, key_id: str, purpose: Purpose) -> PassphraseRequest:
         return PassphraseRequest(
-            store=self._store,
+            store=self.store,
             key_id=key_id,
             purpose=purpose,
-            may_ask=self._prompts.cannot_ask() is None,
-            deadline=self._prompts.deadline(),
+            may_ask=self.prompts.cannot_ask() is None,
+            deadline=self.prompts.deadline(),
         )
 
     def _load(self, name: str) -> PassphraseSourceSpec:
-        return self._plugins.load("passphrase", name)
+        spec: PassphraseSourceSpec = self.plugins.load("passphrase", name)
+        return spec
 
     def _open(self, spec: PassphraseSourceSpec) -> PassphraseSource:
-        return open_source(self._plugins, spec, self._context(spec))
+        return open_source(self.plugins, spec, self.context(spec))
 
     def _writable(self, name: str) -> PassphraseSource:
         spec = self._load(name)
@@ -189,18 +173,18 @@ class Passphrases:
         :raises WrongSecret: one of them does not load: the wrong secret is the first error to report.
         """
         try:
-            return self._prompts.cannot_ask() is None and any(self._load(name).interactive for name in names)
+            return self.prompts.cannot_ask() is None and any(self._load(name).interactive for name in names)
         except PluginError as error:
             raise WrongSecret(wrong.message, hint=f"correct it; no other source was asked: {error.message}") from None
 
     def _show(self, lines: list[str]) -> None:
         for line in lines:
-            self._notice(line)
+            self.prompts.notice(line)
         lines.clear()
 
     def _no_passphrase(self, names: Sequence[str], tried: list[str]) -> NoSecret:
-        removed = [name for name in self._settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
-        message = f"no passphrase for store {self._store!r}: tried {', '.join(tried)}"
+        removed = [name for name in self.settings.environ.get(REMOVED, "").split(",") if "PASSPHRASE" in name]
+        message = f"no passphrase for store {self.store!r}: tried {', '.join(tried)}"
         if removed:
             return NoSecret(
                 f"{message}; awsv removed {' and '.join(removed)} from the environment of the program that it started",
@@ -214,16 +198,16 @@ class Passphrases:
         if any(self._load(name).interactive for name in names):
             remedies.append("run it in a terminal")
         if "env" in names:
-            remedies.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', self._store.upper())}_PASSPHRASE_FILE")
+            remedies.append(f"set AWS_VAULT_{re.sub('[^A-Z0-9]', '_', self.store.upper())}_PASSPHRASE_FILE")
         ask = f"to be asked for it, give --passphrase-source {','.join((*names, 'prompt'))}"
         return ", or ".join(remedies) or ask
 
     def _missing(self, tried: list[str]) -> str:
-        return f"no secret for store {self._store!r} from its source {', '.join(tried)}"
+        return f"no secret for store {self.store!r} from its source {', '.join(tried)}"
 
     def _one_at_a_time(self) -> AbstractContextManager[object]:
         """One derivation at a time per user: sixteen of them would take a gigabyte and starve each other."""
         try:
-            return files.held(self._settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT)
+            return files.held(self.settings.state_dir / "derive.lock", timeout=_DERIVE_WAIT)
         except OSError:  # also TimeoutError: without the lock it is slower, but correct
             return nullcontext()

@@ -4,8 +4,6 @@
 contract kit call it.
 """
 
-from __future__ import annotations
-
 import os
 import selectors
 import signal
@@ -14,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Self
 
 from vault_core.api import RunResult
 from vault_core.errors import SourceUnavailable
@@ -95,7 +93,7 @@ class Exchange:
             os.set_blocking(file.fileno(), False)
             self._pipes.register(file, event, data)
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

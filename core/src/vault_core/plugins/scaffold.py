@@ -1,7 +1,5 @@
 """Create a storage plugin project that passes the contract kit, with a folder of files as its service."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from string import Template

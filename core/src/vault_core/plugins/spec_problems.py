@@ -1,7 +1,5 @@
 """What is wrong in the spec that a plugin returned, one sentence per problem."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

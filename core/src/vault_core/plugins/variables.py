@@ -3,18 +3,13 @@
 This prevents mistakes, not malice: a plugin runs in the process of awsv, which has all variables.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
+from vault_core.api import Option
 from vault_core.consulted import Visible
 from vault_core.settings import OWN_VARIABLES, is_secret_variable, is_way_to_passphrase
-
-if TYPE_CHECKING:
-    from vault_core.api import Option
 
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
 """Variables that every program of a plugin gets."""

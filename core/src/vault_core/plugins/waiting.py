@@ -4,8 +4,6 @@ The one implementation of ``lock`` and ``wait`` of :class:`vault_core.api.Contex
 contract kit call it.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import time
@@ -51,20 +49,24 @@ def lock(folder: Path, name: str, *, timeout: float, check: Callable[[], None]) 
 
 def wait(function: Callable[[], T], *, timeout: float, check: Callable[[], None]) -> T:
     """See :meth:`vault_core.api.Context.wait`."""
-    from concurrent.futures import Future, wait
-
-    future: Future[T] = Future()
+    results: list[T] = []
+    errors: list[BaseException] = []
+    over = threading.Event()
 
     def run() -> None:
         try:
-            future.set_result(function())
+            results.append(function())
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            future.set_exception(error)
+            errors.append(error)
+        finally:
+            over.set()
 
     ends = time.monotonic() + timeout
     threading.Thread(target=run, name="awsv-wait", daemon=True).start()
-    while not wait([future], _POLL).done:
+    while not over.wait(_POLL):
         check()
         if time.monotonic() >= ends:
             raise TimeoutError(f"no result within {timeout:g} s")
-    return future.result()
+    if errors:
+        raise errors.pop()
+    return results[0]

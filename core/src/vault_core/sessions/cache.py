@@ -4,14 +4,14 @@ They are a cache: never in a storage backend, safe to delete, and lost at a rebo
 is a file of mode 0600 in the private runtime folder, so programs of this user can read live sessions during the login,
 and never stored keys. Without such a folder the key is in the state folder, beside the sessions, and outlives the login
 (ADR 19). File format: ``nonce (12) ‖ AES-256-GCM(key, JSON, the file's name as associated data)``; the name is
-HMAC-SHA256(key, cache key), so it reveals nothing without the key.
+HMAC-SHA256(key, cache key), so it reveals nothing without the key. The file's time of modification is the end of the
+session, so what has ended is found without decrypting the others.
 """
-
-from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -20,15 +20,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core import files, output
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError
 from vault_core.secret import Secret
-
-if TYPE_CHECKING:
-    from vault_core.settings import Settings
+from vault_core.settings import Settings
 
 SERVED_UNTIL = 16 * 60
 """Seconds before its end up to which a session is served: the AWS SDKs ask again at 15 minutes."""
@@ -99,6 +97,7 @@ class Cache:
         self._notice = notice
         self._folder = settings.state_dir / "sessions"
         self._minimum = _minimum(settings.environ.get("AWS_MIN_TTL"))
+        self._next_sweep = 0.0
 
     def name(self, cache_key: str) -> str:
         """The file name of a step: an HMAC, so it reveals nothing without the key."""
@@ -131,12 +130,13 @@ class Cache:
         if session.credentials.expires > latest:
             session = replace(session, credentials=replace(session.credentials, expires=latest))
         nonce = secrets.token_bytes(_NONCE)
-        sealed = nonce + _aead(self._key).encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
+        sealed = nonce + self._aead.encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
+        ends = session.left() + time.time()
         try:
-            files.replace(self._folder / name, sealed)
+            files.replace(self._folder / name, sealed, modified=ends)
         except OSError as error:
             self._notice(f"the session is not kept: {self._folder}: {error.strerror or error}")
-        self._sweep()
+        self._sweep(ends)
 
     def sessions(self) -> Iterator[Session]:
         """Every session that has not ended."""
@@ -144,8 +144,8 @@ class Cache:
             if session is not None and session.left() > 0:
                 yield session
 
-    def drop(self, profile: str | None = None, cache_keys: Collection[str] = ()) -> Dropped:
-        """Delete the sessions that depend on a profile, or all of them.
+    def drop(self, profiles: str | Collection[str] | None = None, cache_keys: Collection[str] = ()) -> Dropped:
+        """Delete the sessions that depend on a profile or on one of several, or all of them.
 
         :param cache_keys: the sessions of these steps, too, of whichever profile.
         """
@@ -153,11 +153,16 @@ class Cache:
 
         forget_all(self._settings)
         names = {self.name(cache_key) + _SUFFIX for cache_key in cache_keys}
+        gone = {profiles} if isinstance(profiles, str) else set(profiles or ())
         dropped = unreadable = 0
         for path, session in self._each():
             unreadable += session is None
             # Without a profile what cannot be read any more goes as well, but does not count.
-            if profile is None or path.name in names or (session is not None and profile in session.profiles):
+            if (
+                profiles is None
+                or path.name in names
+                or (session is not None and not gone.isdisjoint(session.profiles))
+            ):
                 with suppress(OSError):
                     path.unlink()
                     dropped += session is not None and session.left() > 0
@@ -165,23 +170,57 @@ class Cache:
 
     def _each(self) -> Iterator[tuple[Path, Session | None]]:
         """Each file and its session; None if our key does not open it."""
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+        for path in self._paths():
             yield path, self._read(path)
 
-    def _sweep(self) -> None:
+    def _paths(self) -> list[Path]:
+        try:
+            with os.scandir(self._folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.endswith(_SUFFIX))
+        except OSError:
+            return []
+        return [self._folder / name for name in names]
+
+    def _sweep(self, ends: float) -> None:
         """Delete the sessions that have ended, and the temporary files of a killed process.
 
-        A file that our key does not open may be a live session of the same user: a login without ``XDG_RUNTIME_DIR``
-        has another key. So it is deleted when every session of its age has ended.
+        Only the first call looks at the files, and after it the first one behind the end of one of them.
+
+        :param ends: of the session that was just kept, on :func:`time.time`'s clock.
         """
-        for path, session in self._each():
-            if session.left() <= 0 if session is not None else files.is_older(path, LONGEST + SKEW):
-                with suppress(OSError):
+        if time.time() < self._next_sweep:
+            self._next_sweep = min(self._next_sweep, ends)
+            return
+        self._next_sweep = LONGEST + SKEW + time.time()  # for the other threads, meanwhile
+        still: list[float] = [self._next_sweep]
+        for path in self._paths():
+            with suppress(OSError):
+                over = self._over(path)
+                if over > time.time():
+                    still.append(over)
+                else:
                     path.unlink()
+        self._next_sweep = min(still)
         files.sweep_temporary(self._folder)
         from vault_core.fast.leave import forget_all
 
         forget_all(self._settings, older_than=LONGEST)
+
+    def _over(self, path: Path) -> float:
+        """The moment when a file can be deleted, on :func:`time.time`'s clock.
+
+        The file's time of modification says it, and is not authenticated: a program that changes it could delete the
+        file, too. A session that seems to have ended is opened nevertheless: a backup may have restored the file, or an
+        earlier version of awsv written it. A file that our key does not open may be a live session of the same user: a
+        login without ``XDG_RUNTIME_DIR`` has another key. So it is deleted when every session of its age has ended.
+
+        :raises OSError: the file is gone.
+        """
+        modified, now = path.lstat().st_mtime, time.time()
+        if now < modified <= now + LONGEST + SKEW:
+            return modified
+        session = self._read(path)
+        return modified + LONGEST + SKEW if session is None else session.left() + now
 
     def _read(self, path: Path) -> Session | None:
         """The session in a file; None if there is none or our key does not open it: a cache has no damaged state."""
@@ -189,12 +228,18 @@ class Cache:
             return None
         try:
             sealed = files.read_private(path, limit=_LARGEST)
-            opened = _aead(self._key).decrypt(sealed[:_NONCE], sealed[_NONCE:], path.name.encode())
+            opened = self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], path.name.encode())
             return _from_json(json.loads(opened))
         except Exception as error:
             if isinstance(error, OSError | ValueError | KeyError | TypeError) or type(error).__name__ == "InvalidTag":
                 return None
             raise
+
+    @cached_property
+    def _aead(self) -> Any:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key or b"")
 
     @cached_property
     def _key(self) -> bytes | None:
@@ -243,12 +288,6 @@ def _key_in(folder: Path) -> bytes:
         with suppress(FileExistsError):  # another process was first
             files.create(path, secrets.token_bytes(_KEY_BYTES))
     raise OSError(None, f"{path} cannot be made")
-
-
-def _aead(key: bytes) -> Any:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    return AESGCM(key)
 
 
 def _minimum(text: str | None) -> float | None:

@@ -1,7 +1,5 @@
 """The program that ``exec`` becomes: how it is found, the environment that it gets, and how it is started."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

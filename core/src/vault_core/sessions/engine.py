@@ -1,27 +1,22 @@
 """Walk a plan from its nearest live step, so that nothing is asked, derived or fetched without need."""
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials, SessionRequest
 from vault_core.command_line import command_line
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
 from vault_core.mfa import TRIES, MfaCodes
 from vault_core.plugins.boundary import open_provider
+from vault_core.plugins.host import Host
+from vault_core.secret import Secret
 from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
+from vault_core.sessions.profiles import Profiles
 from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, SingleFlight
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import Host
-    from vault_core.secret import Secret
-    from vault_core.sessions.profiles import Profiles
-    from vault_core.storage.vault import Vault
+from vault_core.storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +40,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        host: Host,
-        profiles: Profiles,
-        cache: Cache,
-        flights: SingleFlight,
-        mfa_token: Secret | None = None,
+        self, host: Host, profiles: Profiles, cache: Cache, flights: SingleFlight, mfa_token: Secret | None = None
     ) -> None:
         self._host = host
         self._profiles = profiles
@@ -95,8 +85,6 @@ class Engine:
         return self._done[step.cache_key]
 
     def _key(self, step: KeyStep) -> Credentials:
-        from vault_core.storage.vault import Vault
-
         with self._reading:  # a store is for one thread at a time
             # Two profiles may mean two stores of one name: a profile can set options of its store.
             vault = self._vaults.setdefault(step.store.identity, Vault(self._host, step.store))

@@ -1,7 +1,5 @@
 """The plan of a profile, the origin of each value, and what is cached: what ``awsv explain`` shows. Never prompts."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

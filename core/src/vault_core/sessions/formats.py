@@ -4,8 +4,6 @@
 provider").
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -5,8 +5,6 @@ draws one for a profile or for all sessions. So an earlier session is never serv
 events: not by a process that is making it, and not if its file could not be read and so not be removed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from contextlib import suppress
@@ -32,6 +30,7 @@ class Generations:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._tidy = False
 
     def current(self, store: str, name: str) -> str:
         """Return the generation of a key and of its whole store; empty if neither ever changed on this machine."""
@@ -82,6 +81,9 @@ class Generations:
     def _advance(self, file: str) -> None:
         # Durable: if a loss of power undid a generation, sessions of a removed key would be served again.
         files.replace(self._folder / file, secrets.token_hex(8).encode(), durable=True)
+        if self._tidy:  # once a process: it looks at every file, and an import draws a generation for each key
+            return
+        self._tidy = True
         files.sweep_temporary(self._folder)
         if file != _ALL:
             self._merge()

@@ -61,13 +61,14 @@ def listed(
     :param configured: the profiles of the AWS config.
     :param stored: as of :func:`stored_names`.
     """
+    in_config = frozenset(configured)
     by_profile: dict[str, list[LiveSession]] = {}
     for session in sessions:
         by_profile.setdefault(session.profiles[-1], []).append(live(session))
     return [
         ListedProfile(
             name,
-            name in configured,
+            name in in_config,
             None if stored is None else name in stored,
             None if stored is None else stored.get(name, False),
             by_profile.get(name, []),

@@ -11,17 +11,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vault_core.api import Profile, SourceNeed
+from vault_core.api import Profile, SessionSpec, SourceNeed
 from vault_core.errors import ConfigError
 from vault_core.plugins.boundary import parameters
+from vault_core.plugins.host import Host
+from vault_core.sessions.generations import Generations
 from vault_core.sessions.profiles import AwsProfile, Profiles, SessionOptions, seconds_of
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import Host
-    from vault_core.sessions.generations import Generations
-    from vault_core.storage.vault import Store
+from vault_core.storage.vault import Store, check_name
 
 CHAINED_ROLE_MAX = 3600
 """The most seconds that AWS gives a role assumed by a role ("role chaining" in the IAM user guide)."""
@@ -164,8 +162,6 @@ class Planner:
         return len(roles) == 1 and self._role_seconds(roles[0], roles[0] is target) > CHAINED_ROLE_MAX
 
     def _key(self, chain: Sequence[AwsProfile]) -> KeyStep:
-        from vault_core.storage.vault import Store, check_name
-
         base = chain[-1]
         check_name(base.name)
         store = Store.choose(self._host, base.keys)
@@ -222,7 +218,7 @@ class Planner:
     def _from_provider(self, chain: Sequence[AwsProfile]) -> Step:
         """A profile that names its session provider, which uses the credentials of the rest of the chain."""
         provider = self._provider(chain[0])
-        need = self._host.plugins.load("session", provider).source
+        need: SourceNeed = self._host.plugins.load("session", provider).source
         source: Step | None = None
         if need is not SourceNeed.NEVER and len(chain) > 1:
             source = self._steps(chain[1:])
@@ -231,7 +227,7 @@ class Planner:
         return self._session(provider, chain[0].name, dict(chain[0].keys), source)
 
     def _session(self, provider: str, name: str, keys: Mapping[str, str], source: Step | None) -> SessionStep:
-        spec = self._host.plugins.load("session", provider)
+        spec: SessionSpec = self._host.plugins.load("session", provider)
         context = self._host.context("session", provider, spec.options, profile=keys)
         found = parameters(self._host.plugins, spec, context.options, Profile(name=name, keys=keys))
         below = source.cache_key if source else ""

@@ -4,21 +4,16 @@ The config decides, never the content of a store. A profile with a key that awsv
 of the key, because ignoring it would give other credentials than the requested ones.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vault_core.awsconfig import OWN_COMMANDS
+from vault_core.awsconfig.shared import AwsConfig, Section
 from vault_core.errors import ConfigError, UsageError
+from vault_core.secret import Secret
 from vault_core.settings import Value
-
-if TYPE_CHECKING:
-    from vault_core.awsconfig.shared import AwsConfig, Section
-    from vault_core.secret import Secret
 
 NOT_YET = (
     "credential_source",

@@ -3,8 +3,6 @@
 It makes plans, so it belongs here and not beside the editing of the AWS config.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 
@@ -41,14 +39,13 @@ class Servable:
         stored = self.names(first.store)
         if stored is None or first.name in stored:
             return
-        place = f"store {first.store.name!r} ({first.store.place})"
         if self._config.merged(name) is not None:
             raise ConfigError(
-                f"profile {name!r}: no key is stored for {first.name!r} in {place}",
+                f"profile {name!r}: no key is stored for {first.name!r} in {first.store}",
                 hint=command_line("awsv add", first.name),
             )
         raise ConfigError(
-            f"unknown profile {name!r}: it is neither in {self._config.config_file} nor in {place}",
+            f"unknown profile {name!r}: it is neither in {self._config.config_file} nor in {first.store}",
             hint=self._profiles.suggestions(name, stored),
         )
 

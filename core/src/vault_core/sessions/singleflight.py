@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,9 @@ _LARGEST = 1 << 16
 _UNUSED = 24 * 3600.0
 """Seconds after which the files of a step are removed: no leader works that long."""
 _POLL = 0.03
+"""Seconds between two looks at whether the leader's record has changed, which costs one system call."""
+_UNNOTICED = 0.25
+"""Seconds within which a leader is found to be dead: it leaves its record as it was."""
 _NOTICE_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
 
@@ -41,6 +45,7 @@ class TakenOver(VaultError):
     """The failure of another process, with its exit code."""
 
 
+@dataclass
 class SingleFlight:
     """The steps that processes of this user are working on.
 
@@ -52,22 +57,17 @@ class SingleFlight:
     :param notice: receives one line for the user.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        question_limit: float,
-        *,
-        foreground: bool,
-        sign: Callable[[str], str],
-        notice: Callable[[str], None] = output.notice,
-    ) -> None:
-        self._folder = folder
-        self._sign = sign
-        self._notice = notice
+    folder: Path
+    question_limit: float
+    foreground: bool
+    sign: Callable[[str], str]
+    notice: Callable[[str], None] = output.notice
+
+    def __post_init__(self) -> None:
         self._cancelled = False
-        self._limits = {"network": NETWORK_LIMIT + 5, "question": question_limit + 5}
+        self._swept = False
+        self._limits = {"network": NETWORK_LIMIT + 5, "question": self.question_limit + 5}
         self._limits["waiting"] = sum(self._limits.values())
-        self._foreground = foreground
         self._started = time.time()
 
     def cancel(self) -> None:
@@ -82,13 +82,13 @@ class SingleFlight:
         :param work: makes the session and stores it where ``lookup`` finds it.
         :raises VaultError: the failure of the leader, in this process or another one.
         """
-        flight = Flight(self._folder / name, self._sign)
+        flight = Flight(self.folder / name, self.sign)
         with ExitStack() as lock:
             try:
                 found = self._wait(flight, lock, lookup)
             except OSError as error:
-                where = f"{error.filename or self._folder}: {error.strerror}" if error.strerror else f"{error}"
-                self._notice(f"this session may be requested twice: {where}")
+                where = f"{error.filename or self.folder}: {error.strerror}" if error.strerror else f"{error}"
+                self.notice(f"this session may be requested twice: {where}")
                 return work(flight)
             if found is not None:
                 return found
@@ -97,13 +97,15 @@ class SingleFlight:
                     return work(flight)
             finally:
                 lock.close()
-                with suppress(OSError):  # the folder is gone
-                    self._sweep()
+                if not self._swept:  # it looks at the files of every step, also of those that are not ours
+                    self._swept = True
+                    with suppress(OSError):  # the folder is gone
+                        self._sweep()
 
     def _sweep(self) -> None:
         """Remove the files of steps that no process has used for a day."""
-        files.sweep_temporary(self._folder)
-        for path in self._folder.iterdir():
+        files.sweep_temporary(self.folder)
+        for path in self.folder.iterdir():
             if files.is_older(path, _UNUSED):
                 # A lock that is held stays: its TimeoutError is an OSError. A process that waits for a lock checks that
                 # the file is still in its place.
@@ -112,8 +114,9 @@ class SingleFlight:
 
     def _wait(self, flight: Flight, lock: ExitStack, lookup: Callable[[], T | None]) -> T | None:
         """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
-        waited = Waiting(flight, self._limits, self._notice)
+        waited = Waiting(flight, self._limits, self.notice)
         while True:
+            before = flight.state()
             self._raise_failure(flight)
             try:
                 lock.enter_context(files.held(flight.lock, timeout=0))
@@ -127,6 +130,12 @@ class SingleFlight:
             if self._cancelled:
                 raise Cancelled("interrupted")
             waited.check()
+            self._until_changed(flight, before)
+
+    def _until_changed(self, flight: Flight, before: tuple[int, int]) -> None:
+        """Return when the leader has another phase or has ended, and at the latest when it may have died."""
+        until = time.monotonic() + _UNNOTICED
+        while flight.state() == before and time.monotonic() < until and not self._cancelled:
             time.sleep(_POLL)
 
     def _raise_failure(self, flight: Flight) -> None:
@@ -136,7 +145,7 @@ class SingleFlight:
         error, at = failure
         # A plugin's bug ends the processes that wait for it now; a later one may have another version of the plugin.
         bug = error.exit_code in (VaultError.exit_code, PluginError.exit_code)
-        if at >= self._started or (not self._foreground and not bug and time.time() - at < QUIET):
+        if at >= self._started or (not self.foreground and not bug and time.time() - at < QUIET):
             raise error
 
     def interrupted(self, name: str) -> VaultError:
@@ -144,7 +153,7 @@ class SingleFlight:
 
         Every process of the terminal receives Ctrl-C. If the leader is one of them, its outcome is ours.
         """
-        flight = Flight(self._folder / name, self._sign)
+        flight = Flight(self.folder / name, self.sign)
         until = time.monotonic() + _OUTCOME_WITHIN
         while True:
             led_here = flight.led_at_our_terminal()
@@ -216,6 +225,14 @@ class Flight:
             case {"pid": int(pid), "phase": "waiting" | "question" | "network" as phase} if 0 < pid < 1 << 31:
                 return pid, phase
         return 0, ""
+
+    def state(self) -> tuple[int, int]:
+        """Differs whenever the leader has recorded something in between: the record is replaced, and removed."""
+        try:
+            found = self._leader.lstat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
 
     def led_at_our_terminal(self) -> bool:
         """Whether the leader is alive and has our controlling terminal: it then belongs to our session."""

@@ -1,7 +1,5 @@
 """AWS keys as a user gives them: pasted text, or the JSON of ``aws iam create-access-key``."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

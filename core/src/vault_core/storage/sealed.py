@@ -15,31 +15,18 @@ of a new store. With ``CAS`` the backend decides. Otherwise a lock of this user 
   whether its own was kept.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from vault_core import files
+from vault_core import files, vlt
 from vault_core.api import ABSENT, ANY, Capability, Expect, Item, StorageBackend, StoreContext, Version
 from vault_core.errors import StorageConflict, StorageCorrupt, StorageDenied, StorageError, StorageUnavailable
 from vault_core.keyslots.hints import missing_store
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.secret import Secret
-from vault_core.vlt.encoding import (
-    NewerFormat,
-    canonical,
-    fields,
-    from_base64,
-    integer,
-    lp,
-    parse_canonical,
-    to_base64,
-)
-from vault_core.vlt.kdf import Argon2id
-from vault_core.vlt.keeper import SlotKeeper
-from vault_core.vlt.slot_table import SlotTable
+from vault_core.vlt import Argon2id, SlotKeeper, SlotTable
+from vault_core.vlt.encoding import NewerFormat, canonical, fields, from_base64, integer, lp, parse_canonical, to_base64
 
 SLOTS_KEY = "meta/slots"
 """The reserved key that holds the slot table."""
@@ -103,10 +90,8 @@ class SealedBackend(StorageBackend, SlotKeeper):
         return version
 
     def _put(self, key: str, value: Secret, expect: Expect) -> Version:
-        from vault_core.vlt import primitives
-
         store, dek = self._open(create=True)
-        sealed = primitives.seal(dek.reveal(), _value_info(store, key), value.reveal())
+        sealed = vlt.seal(dek.reveal(), _value_info(store, key), value.reveal())
         text = Secret(_PREFIX + to_base64(sealed))
         try:
             return self._inner.put(key, text, expect=expect)
@@ -258,11 +243,9 @@ class SealedBackend(StorageBackend, SlotKeeper):
 
     def _unlock(self, text: Secret, dek: Secret | None = None) -> tuple[bytes, Secret]:
         """Identity and DEK of a table, which is authenticated; ``dek`` is the data key that the caller has, if any."""
-        from vault_core.vlt import primitives
-
         table, expected = self._parse(text)
         opened = self._slots.open(table) if dek is None else dek
-        if not primitives.same(_table_mac(table, opened), expected):
+        if not vlt.same(_table_mac(table, opened), expected):
             self._damaged(SLOTS_KEY, "its authentication code is wrong")
         self._slots.proven(table)
         return table.store, opened
@@ -284,15 +267,13 @@ class SealedBackend(StorageBackend, SlotKeeper):
             self._damaged(SLOTS_KEY, str(error))
 
     def _unseal(self, key: str, value: Secret, store: bytes, dek: Secret) -> Secret:
-        from vault_core.vlt import primitives
-
         text = value.reveal().decode("ascii", "replace")
         if not text.startswith(_PREFIX):
             self._damaged(key, "it is not a sealed value")
         try:
             sealed = from_base64(text.removeprefix(_PREFIX), "it", least=_EXTRA + 1, most=len(text))
-            return Secret(primitives.unseal(dek.reveal(), _value_info(store, key), sealed))
-        except primitives.Forged:
+            return Secret(vlt.unseal(dek.reveal(), _value_info(store, key), sealed))
+        except vlt.Forged:
             self._damaged(key, "it was changed, or belongs to another key or store")
         except ValueError as error:
             self._damaged(key, str(error))
@@ -322,9 +303,7 @@ def _text(table: SlotTable, dek: Secret) -> Secret:
 
 
 def _table_mac(table: SlotTable, dek: Secret) -> bytes:
-    from vault_core.vlt import primitives
-
-    return primitives.mac(primitives.hkdf(dek.reveal(), table.store, b"vlt/v1/table-mac"), canonical(_body(table)))
+    return vlt.mac(vlt.hkdf(dek.reveal(), table.store, b"vlt/v1/table-mac"), canonical(_body(table)))
 
 
 def _value_info(store: bytes, key: str) -> bytes:

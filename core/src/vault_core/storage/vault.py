@@ -77,7 +77,7 @@ class Store:
         """
         settings = host.settings.store(name)
         try:
-            spec = host.plugins.load("storage", settings.backend)
+            spec: StorageSpec = host.plugins.load("storage", settings.backend)
         except PluginNotFound as error:
             stores = host.settings.config.get("store", {})
             if name in stores:
@@ -86,6 +86,9 @@ class Store:
         return cls(
             settings.name, spec, host.context("storage", spec.name, spec.options, store=settings, profile=profile)
         )
+
+    def __str__(self) -> str:
+        return f"store {self.name!r} ({self.place})"
 
     @cached_property
     def identity(self) -> str:
@@ -156,16 +159,14 @@ class Vault(SlotKeeper):
         """
         if self._host.asking.offline and Capability.REMOTE in self.store.spec.capabilities:
             raise StorageLocked(
-                f"store {self.store.name!r} ({self.store.place}) needs the network and was not asked",
-                hint="'awsv list --unlock' asks it",
+                f"{self.store} needs the network and was not asked", hint="'awsv list --unlock' asks it"
             )
         identity = self.store.identity
         opened = open_store(self._host.plugins, self.store.spec, self.store.context)
         self._host.state.stores.append(opened)
         if self.store.identify() != identity:
             raise StorageLocked(
-                f"store {self.store.name!r} ({self.store.place}) is not the store, or not the login, that it was when"
-                " the command began",
+                f"{self.store} is not the store, or not the login, that it was when the command began",
                 hint="repeat the command",
             )
         return opened
@@ -189,7 +190,7 @@ class Vault(SlotKeeper):
         can_share = self.store.is_shared and self.store.spec.at_rest is AtRest.SERVICE
         if not (can_share and isinstance(self._opened, SharedItems)):
             raise StorageDenied(
-                f"store {self.store.name!r} ({self.store.place}) is yours alone: nothing in it is shared",
+                f"{self.store} is yours alone: nothing in it is shared",
                 hint="omit --shared, or name a shared store with --backend",
             )
         return self._opened.shared()
@@ -281,8 +282,7 @@ class Vault(SlotKeeper):
             size = sealed_size(size)
         if size > most:
             raise StorageError(
-                f"{what} takes {size} bytes, and store {self.store.name!r} ({self.store.place}) keeps at most {most} in"
-                " one item; nothing was changed",
+                f"{what} takes {size} bytes, and {self.store} keeps at most {most} in one item; nothing was changed",
                 hint="name another store with --backend",
             )
 

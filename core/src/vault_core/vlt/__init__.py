@@ -7,8 +7,6 @@ nothing reads or writes a file.
 Importing this package is cheap: a name is loaded at its first use, and ``cryptography`` with the first primitive.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -55,21 +53,12 @@ if TYPE_CHECKING:
     from vault_core.vlt.slot import NewSlot, Slot
     from vault_core.vlt.slot_table import SlotTable
 else:
-    _HOMES = {
-        "Argon2id": "kdf",
-        "KeySlots": "keeper",
-        "NewSlot": "slot",
-        "Slot": "slot",
-        "SlotKeeper": "keeper",
-        "SlotTable": "slot_table",
-        **dict.fromkeys(
-            ("SEALED_EXTRA", "Forged", "decrypt", "encrypt", "hkdf", "mac", "same", "seal", "unseal"), "primitives"
-        ),
-    }
+    _HOMES = ("keeper", "encoding", "kdf", "slot", "slot_table", "primitives")  # the last one loads cryptography
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"vault_core.vlt.{_HOMES.get(name, 'encoding')}"), name)
+        homes = (vars(importlib.import_module(f"{__name__}.{home}")) for home in _HOMES)
+        value = next(home[name] for home in homes if name in home)
         globals()[name] = value  # reading a large store uses a name thousands of times
         return value

@@ -1,7 +1,5 @@
 """Slot keys from secrets (``docs/file-format.md`` §3.3). Pure functions."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Mapping
 from typing import Any

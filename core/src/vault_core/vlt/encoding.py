@@ -4,8 +4,6 @@ Every function that reads raises :class:`ValueError` with a reason for the user,
 version can have written the text. Nothing here is secret.
 """
 
-from __future__ import annotations
-
 import binascii
 import json
 from collections.abc import Iterable

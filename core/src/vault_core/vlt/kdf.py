@@ -4,8 +4,6 @@ Only objects within the limits can be made, so a forged file can neither exhaust
 derivation weaker than OWASP's Password Storage Cheat Sheet allows. The lower limits are that document's rows.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The only module of the package that imports ``cryptography``. The format's versi
 negotiated. Keys and plaintexts are plain bytes here: callers keep them in :class:`~vault_core.secret.Secret`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

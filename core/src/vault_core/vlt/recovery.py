@@ -3,8 +3,6 @@
 The checksum distinguishes a mistyped key from the key of another store: a mistyped one is never tried on a store.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

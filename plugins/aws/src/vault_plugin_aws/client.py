@@ -6,7 +6,9 @@ endpoint, the proxies and the CA bundle are arguments.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from vault_botocore.session import credential_arguments, find_ca_bundle, session
@@ -16,6 +18,9 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 8
 GLOBAL = "aws-global"
 """Botocore's name of https://sts.amazonaws.com, signed for us-east-1."""
+
+_making = threading.Lock()
+"""A botocore session makes one client at a time; each thread has a client of its own."""
 
 
 def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
@@ -27,22 +32,34 @@ def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping
     :raises ConfigError: the CA bundle does not exist.
     :raises botocore.exceptions.BotoCoreError: there is no such endpoint.
     """
-    isolated = session(environ, timeout=(CONNECT_SECONDS, READ_SECONDS), ca_bundle=parameters.get("ca_bundle"))
     from botocore.config import Config
 
-    if "sts_regional_endpoints" in parameters:
-        isolated.set_config_variable("sts_regional_endpoints", parameters["sts_regional_endpoints"])
     fips, dualstack = (parameters.get(f"use_{kind}_endpoint", False) for kind in ("fips", "dualstack"))
     endpoint = parameters.get("endpoint_url")
     # The global endpoint has neither variant; us-east-1 is the region that signs for it.
     default = "us-east-1" if fips or dualstack or endpoint else GLOBAL
-    return isolated.create_client(
-        "sts",
-        region_name=parameters.get("region", default),
-        endpoint_url=endpoint,
-        config=Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack),
-        **credential_arguments(source),
-    )
+    find_ca_bundle(environ, parameters.get("ca_bundle"))  # it may be gone since the session was made
+    with _making:
+        made = _session(
+            tuple(sorted(environ.items())), parameters.get("ca_bundle"), parameters.get("sts_regional_endpoints")
+        )
+        return made.create_client(
+            "sts",
+            region_name=parameters.get("region", default),
+            endpoint_url=endpoint,
+            config=Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack),
+            **credential_arguments(source),
+        )
+
+
+@lru_cache(maxsize=4)
+def _session(environ: tuple[tuple[str, str], ...], ca_bundle: str | None, legacy: str | None) -> Any:
+    """The botocore session for these settings, which holds no credentials: the first client of a session costs four
+    times as much as a further one, and ``awsv ready`` makes dozens."""
+    made = session(dict(environ), timeout=(CONNECT_SECONDS, READ_SECONDS), ca_bundle=ca_bundle)
+    if legacy is not None:
+        made.set_config_variable("sts_regional_endpoints", legacy)
+    return made
 
 
 def check(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> None:

@@ -35,12 +35,12 @@ def parameters(_options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """
     keys = _Keys(profile)
     action = _assume_role(keys) if "role_arn" in profile.keys else _session_token(keys)
-    return {**action, **_endpoint(keys)}
+    return {name: value for name, value in {**action, **_endpoint(keys)}.items() if value is not None}
 
 
 def _assume_role(keys: _Keys) -> dict[str, Any]:
     tags = keys.tags()
-    found = {
+    return {
         "action": "AssumeRole",
         "role_arn": keys.matching("role_arn", ROLE_ARN, "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)"),
         "role_session_name": keys.matching("role_session_name", SESSION_NAME, "2 to 64 of A-Z a-z 0-9 _ + = , . @ -"),
@@ -51,21 +51,19 @@ def _assume_role(keys: _Keys) -> dict[str, Any]:
         "session_tags": tags,
         "transitive_session_tags": keys.transitive(tags or {}),
     }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _session_token(keys: _Keys) -> dict[str, Any]:
-    found = {
+    return {
         "action": "GetSessionToken",
         "mfa_serial": keys.mfa_serial(),
         "duration_seconds": keys.seconds(SESSION_TOKEN_SECONDS),
     }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _endpoint(keys: _Keys) -> dict[str, Any]:
     """Where the call goes. A token of the global endpoint works in fewer regions, so this changes the session."""
-    found = {
+    return {
         "region": keys.matching("region", REGION, "the name of an AWS region"),
         "sts_regional_endpoints": keys.legacy(),
         "endpoint_url": keys.matching("endpoint_url", ENDPOINT, "a URL that starts with https:// or http://"),
@@ -73,7 +71,6 @@ def _endpoint(keys: _Keys) -> dict[str, Any]:
         "use_dualstack_endpoint": keys.switch("use_dualstack_endpoint"),
         "ca_bundle": keys.text("ca_bundle"),
     }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 class _Keys:

@@ -20,7 +20,7 @@ from hvac.adapters import RawAdapter  # noqa: TID253 - this module is imported w
 from vault_core.api import ConfigError, Context, StorageLocked, StorageUnavailable, VaultError
 from vault_plugin_hashicorp.fields import inner
 from vault_plugin_hashicorp.server import Server
-from vault_plugin_hashicorp.transport import HEALTH, MOST_BYTES, NotFollowed, Response, TooLong, Transport
+from vault_plugin_hashicorp.transport import HEALTH, Response, Transport
 
 CONNECT_SECONDS = 5.0
 """For one connection, including the lookup of the host name."""
@@ -28,7 +28,6 @@ ANSWER_SECONDS = 10.0
 """Between two bytes of a response; the server itself gives up after 90 s (``default_max_request_duration``)."""
 PATIENCE_SECONDS = 30.0
 """How long a request is retried. A cluster of three needs up to 15 s to replace a killed leader."""
-_TICK = 0.5
 _NO_PEM = ("PEM", "NO_CERTIFICATE", "KEY_VALUES_MISMATCH")
 """How OpenSSL reports an invalid file of certificates or of a key."""
 _LONGEST_PAUSE = 1.0
@@ -143,13 +142,6 @@ class VaultClient:
         :raises StorageUnavailable: a retry would not help.
         """
         kinds = requests.exceptions
-        if isinstance(error, NotFollowed):
-            raise StorageUnavailable(f"{self.address} redirects to {error}", hint=error.hint) from None
-        if isinstance(error, TooLong):
-            raise StorageUnavailable(
-                f"the response of {self.address} is larger than {MOST_BYTES // 2**20} MiB",
-                hint="check VAULT_ADDR, and the proxies on the way",
-            ) from None
         if isinstance(error, kinds.SSLError):
             return self._no_tls(error)
         if isinstance(error, kinds.ProxyError):
@@ -193,10 +185,7 @@ class VaultClient:
             raise requests.exceptions.ReadTimeout from None
 
     def _sleep(self, seconds: float) -> None:
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
-            self._context.check()
-            time.sleep(min(left, _TICK))
+        self._context.wait(lambda: time.sleep(seconds), timeout=PATIENCE_SECONDS + seconds)
 
     def _find_active(self) -> None:
         """Use the address of the leader; else of a member that answers; else the next one."""
@@ -219,7 +208,7 @@ class VaultClient:
         limits = (CONNECT_SECONDS, CONNECT_SECONDS)
         try:
             response = self._wait(lambda: self._session.get(address + HEALTH, timeout=limits))
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, StorageUnavailable):
             return None
         return int(response.status_code)
 

@@ -61,7 +61,7 @@ def find_token(context: Context) -> Secret | None:
     named = context.options["token-file"]
     if named:
         return _checked(Secret(content(context, "token-file")), str(named))
-    if text := ambient(context, "TOKEN"):
+    if text := ambient(context.environ, "TOKEN"):
         return _checked(Secret(text.strip()), "VAULT_TOKEN")
     home = context.environ.get("HOME")
     path = Path(home) / ".vault-token" if home else None

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core.api import (
     ABSENT,
@@ -32,9 +32,7 @@ from vault_core.api import (
 )
 from vault_plugin_hashicorp.fields import inner, text
 from vault_plugin_hashicorp.server import shown
-
-if TYPE_CHECKING:
-    from vault_plugin_hashicorp.service import Service
+from vault_plugin_hashicorp.service import Service
 
 _CONTENTION_SECONDS = 30.0
 _VISIBLE_SECONDS = 3.0

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from vault_core.api import (
     AtRest,
@@ -16,13 +15,13 @@ from vault_core.api import (
     Option,
     PassphraseSource,
     PassphraseSourceSpec,
+    StorageBackend,
     StorageSpec,
     boolean,
     hookimpl,
 )
-
-if TYPE_CHECKING:
-    from vault_plugin_hashicorp.store import Store
+from vault_plugin_hashicorp.credentials import whose
+from vault_plugin_hashicorp.server import addresses, folder, setting
 
 METHODS = ("token", "approle", "userpass", "jwt")
 
@@ -33,14 +32,8 @@ def _method(text: str) -> str:
     return text
 
 
-def _folder(text: str) -> str:
-    from vault_plugin_hashicorp.server import folder
-
-    return folder(text)
-
-
 def _mount(text: str) -> str:
-    if not (mount := _folder(text)):
+    if not (mount := folder(text)):
         raise ValueError("it is empty")
     return mount
 
@@ -49,7 +42,7 @@ _SERVER = (
     Option(name="address", help="https://host:8200, or several of a cluster, comma-separated (default: VAULT_ADDR)"),
     Option(name="namespace", help="the namespace (default: VAULT_NAMESPACE)"),
     Option(name="mount", help="the KV version 2 mount (default: secret)", default="secret", parse=_mount),
-    Option(name="prefix", help="the folder in the mount (default: awsv)", default="awsv", parse=_folder),
+    Option(name="prefix", help="the folder in the mount (default: awsv)", default="awsv", parse=folder),
     Option(name="auth", help="token, approle, userpass or jwt (default: token)", default="token", parse=_method),
     Option(name="auth-mount", help="the mount of the login (default: the name of the method)", parse=_mount),
     Option(name="token-file", help="a file that contains the token (default: VAULT_TOKEN, then ~/.vault-token)"),
@@ -77,7 +70,7 @@ _PASSPHRASE = (
 )
 
 
-def _open_storage(context: Context) -> Store:
+def _open_storage(context: Context) -> StorageBackend:
     from vault_plugin_hashicorp.store import open_store
 
     return open_store(context)
@@ -90,8 +83,6 @@ def _open_passphrase(context: Context) -> PassphraseSource:
 
 
 def _locate(context: Context) -> str:
-    from vault_plugin_hashicorp.server import addresses, setting
-
     try:
         named = addresses(context)
     except ConfigError:
@@ -102,12 +93,6 @@ def _locate(context: Context) -> str:
     return f"{place} (namespace {namespace})" if namespace else place
 
 
-def _principal(context: Context) -> str:
-    from vault_plugin_hashicorp.credentials import whose
-
-    return whose(context)
-
-
 def _readers(context: Context) -> str:
     return (
         f"the server encrypts the items in {_locate(context)}; its operators can read them, and so can everyone whose"
@@ -116,8 +101,6 @@ def _readers(context: Context) -> str:
 
 
 def _unavailable(context: Context) -> str | None:
-    from vault_plugin_hashicorp.server import addresses
-
     try:
         return None if addresses(context) else "no server is set: neither the option address nor VAULT_ADDR"
     except ConfigError as error:
@@ -136,7 +119,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             capabilities=Capability.CREATE_ONLY | Capability.CAS | Capability.REMOTE | Capability.SHARED,
             options=_SERVER,
             locate=_locate,
-            principal=_principal,
+            principal=whose,
             readers=_readers,
             unavailable=_unavailable,
         ),

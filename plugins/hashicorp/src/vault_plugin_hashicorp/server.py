@@ -37,7 +37,7 @@ class Server:
 
     def proxies_for(self, url: str) -> dict[str, str]:
         """The proxy of one request, by scheme. Vault's own variable takes precedence over the general ones."""
-        own = _ambient(self.environ, "PROXY_ADDR") or _ambient(self.environ, "HTTP_PROXY")
+        own = ambient(self.environ, "PROXY_ADDR") or ambient(self.environ, "HTTP_PROXY")
         proxy = proxy_for(url, {"all_proxy": own} if own else self.environ)
         return {urlsplit(url).scheme: proxy} if proxy else {}
 
@@ -46,18 +46,14 @@ class Server:
         return _origin(url) in {_origin(address) for address in self.addresses}
 
 
-def ambient(context: Context, name: str) -> str:
+def ambient(environ: Mapping[str, str], name: str) -> str:
     """``BAO_<name>``, else ``VAULT_<name>``, else an empty string."""
-    return _ambient(context.environ, name)
-
-
-def _ambient(environ: Mapping[str, str], name: str) -> str:
     return environ.get(f"BAO_{name}") or environ.get(f"VAULT_{name}") or ""
 
 
 def setting(context: Context, option: str, name: str) -> str:
     """An option, else the variable of Vault's own programs."""
-    return context.options[option] or ambient(context, name)
+    return context.options[option] or ambient(context.environ, name)
 
 
 def addresses(context: Context) -> tuple[str, ...]:
@@ -104,7 +100,7 @@ def server(context: Context) -> Server:
         addresses=members,
         namespace=setting(context, "namespace", "NAMESPACE").strip("/"),
         verify=_verify(context),
-        server_name=ambient(context, "TLS_SERVER_NAME"),
+        server_name=ambient(context.environ, "TLS_SERVER_NAME"),
         certificate=_certificate(context),
         environ=context.environ,
     )
@@ -133,12 +129,12 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 def _verify(context: Context) -> bool | str:
     if context.options["skip-verify"] or _flag(context, "SKIP_VERIFY"):
         return False
-    path = setting(context, "ca-cert", "CACERT") or ambient(context, "CAPATH")
+    path = setting(context, "ca-cert", "CACERT") or ambient(context.environ, "CAPATH")
     return _existing(context, path, "the certificate authorities", folder=True) if path else True
 
 
 def _flag(context: Context, name: str) -> bool:
-    text = ambient(context, name)
+    text = ambient(context.environ, name)
     try:
         return bool(text) and boolean(text)
     except ValueError:

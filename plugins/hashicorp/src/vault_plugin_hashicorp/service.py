@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
-from vault_core.api import (
-    ConfigError,
-    Context,
-    StorageDenied,
-    StorageError,
-)
+from vault_core.api import ConfigError, Context, StorageDenied, StorageError
 from vault_plugin_hashicorp.client import VaultClient, errors, section
 from vault_plugin_hashicorp.fields import inner, text
 from vault_plugin_hashicorp.login import Identity, Login
@@ -34,6 +29,7 @@ class Service:
         self.mount: str = context.options["mount"]
         self._warned = False
         self.client = VaultClient(context, server(context))
+        self._kv = self.client.hvac.secrets.kv.v2
         with ExitStack() as cleanup:
             cleanup.callback(self.client.close)
             self.login = Login(context, self.client, may_ask=may_ask)
@@ -57,28 +53,16 @@ class Service:
 
     def read(self, path: str, number: int | None = None) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The metadata of a version (default: the current one; empty if there is none), and its data or None."""
-        response = self._send(
-            "read",
-            f"data/{path}",
-            lambda client: client.secrets.kv.v2.read_secret_version(
-                path, version=number, mount_point=self.mount, raise_on_deleted_version=True
-            ),
-            (200, 404),
-        )
+        more = {"version": number, "raise_on_deleted_version": True}
+        response = self._send("read", "data", path, (200, 404), self._kv.read_secret_version, **more)
         version = section(response, "data")
         data = version.get("data")
         return inner(version, "metadata"), data if isinstance(data, dict) else None
 
     def write(self, path: str, content: dict[str, Any], over: int) -> dict[str, Any] | None:
         """Write the version after ``over``; return its metadata, or None if ``over`` is not the current version."""
-        response = self._send(
-            "create and update",
-            f"data/{path}",
-            lambda client: client.secrets.kv.v2.create_or_update_secret(
-                path, content, cas=over, mount_point=self.mount
-            ),
-            (200, 400),
-        )
+        put = self._kv.create_or_update_secret
+        response = self._send("create and update", "data", path, (200, 400), put, secret=content, cas=over)
         if response.status_code == 200:
             return section(response, "data")
         if any(_MISMATCH in text for text in errors(response)):
@@ -91,14 +75,8 @@ class Service:
         :param warn: warn once if the policy forbids it.
         """
         try:
-            self._send(
-                "update",
-                f"destroy/{path}",
-                lambda client: client.secrets.kv.v2.destroy_secret_versions(
-                    path, versions=list(versions), mount_point=self.mount
-                ),
-                (200, 204, 404),
-            )
+            destroy = self._kv.destroy_secret_versions
+            self._send("update", "destroy", path, (200, 204, 404), destroy, versions=list(versions))
         except StorageDenied as error:
             if warn and not self._warned:
                 self._warned = True
@@ -106,32 +84,33 @@ class Service:
 
     def metadata(self, path: str) -> dict[str, Any]:
         """The metadata of an item and its versions; empty if there never was one."""
-        response = self._send(
-            "read",
-            f"metadata/{path}",
-            lambda client: client.secrets.kv.v2.read_secret_metadata(path, mount_point=self.mount),
-            (200, 404),
-        )
+        response = self._send("read", "metadata", path, (200, 404), self._kv.read_secret_metadata)
         return section(response, "data")
 
     def names(self, folder: str) -> list[str]:
         """The names of the items and folders in a folder; those of folders end with a slash."""
-        response = self._send(
-            "list",
-            f"metadata/{folder}/",
-            lambda client: client.secrets.kv.v2.list_secrets(folder, mount_point=self.mount),
-            (200, 404),
-        )
+        response = self._send("list", "metadata", f"{folder}/", (200, 404), self._kv.list_secrets)
         names = section(response, "data").get("keys")
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
     def _send(
-        self, capability: str, path: str, request: Callable[[Any], Response], expected: tuple[int, ...]
+        self,
+        capability: str,
+        area: str,
+        path: str,
+        expected: tuple[int, ...],
+        method: Callable[..., Response],
+        **more: Any,
     ) -> Response:
-        response = self.login.send(request)
+        """The response of a method of ``hvac`` that has an expected status.
+
+        :param capability: what the policy has to allow.
+        :param area: the part of the mount: ``data``, ``metadata`` or ``destroy``.
+        """
+        response = self.login.send(lambda _: method(path=path, mount_point=self.mount, **more))
         if response.status_code in expected and not _no_route(response):
             return response
-        raise self._refusal(capability, path, response)
+        raise self._refusal(capability, f"{area}/{path}", response)
 
     # -- refusals ----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import requests  # noqa: TID253 - this module is imported when the store is open
 import urllib3
 from requests.adapters import HTTPAdapter  # noqa: TID253 - this module is imported when the store is opened
 
+from vault_core.api import StorageUnavailable
 from vault_plugin_hashicorp.server import Server, names_a_server, shown
 
 MOST_BYTES = 4 * 2**20
@@ -18,22 +19,6 @@ HEALTH = "/v1/sys/health"
 
 Response = Any
 """``requests.Response``; the library has no type annotations."""
-
-
-class NotFollowed(requests.exceptions.RequestException):
-    """A redirect that is not followed, as it would leak the token or change the request.
-
-    :param place: its target, in a form to show.
-    :param why: the reason, which continues the sentence.
-    """
-
-    def __init__(self, place: str, why: str, hint: str) -> None:
-        super().__init__(f"{place}, {why}")
-        self.hint = hint
-
-
-class TooLong(requests.exceptions.RequestException):
-    """The response is larger than :data:`MOST_BYTES`."""
 
 
 class Transport(requests.Session):
@@ -95,14 +80,15 @@ class _Adapter(HTTPAdapter):
         response: Any = super().send(request, *args, **kwargs | {"stream": True})
         try:
             # requests looks for the content here first.
-            response._content, response._content_consumed = _limited(response.raw), True
+            response._content, response._content_consumed = _limited(response.raw, request.url), True
         except BaseException:
             response.close()
             raise
         return response
 
 
-def _limited(raw: Any) -> bytes:
+def _limited(raw: Any, url: str) -> bytes:
+    """:raises StorageUnavailable: there is more than :data:`MOST_BYTES`."""
     kinds, content = requests.exceptions, bytearray()
     try:
         # Not raw.stream(), which has no limit for the lines between chunks. Not raw.read(), which reads without a limit
@@ -114,26 +100,35 @@ def _limited(raw: Any) -> bytes:
     except urllib3.exceptions.HTTPError:
         raise kinds.ChunkedEncodingError from None
     if len(content) > MOST_BYTES:
-        raise TooLong
+        raise StorageUnavailable(
+            f"the response of {_address(url)} is larger than {MOST_BYTES // 2**20} MiB",
+            hint="check VAULT_ADDR, and the proxies on the way",
+        )
     return bytes(content)
 
 
 def _check_redirection(server: Server, response: Response, target: str) -> None:
-    """:raises NotFollowed: the redirect must not be followed."""
+    """:raises StorageUnavailable: following the redirect would leak the token or change the request."""
+    asked = f"{_address(response.url)} redirects to"
     try:
         url = urljoin(response.url, target)
-        parts = urlsplit(url)
-        is_ours = server.is_ours(url) and "@" not in parts.netloc
+        is_ours = server.is_ours(url) and "@" not in urlsplit(url).netloc
     except ValueError:  # an unbalanced bracket, an invalid port
-        raise NotFollowed("an invalid URL", "which cannot be followed", "ask its operators") from None
-    place = shown(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")  # without a password
+        raise StorageUnavailable(f"{asked} an invalid URL", hint="ask its operators") from None
+    place = _address(url)
     if not is_ours:
         # By adding the address, the user decides that it may get the token.
         both = ",".join((*server.addresses, place))
         add = f"if it is a member of the same cluster, set AWS_VAULT_HASHICORP_ADDRESS={shlex.quote(both)}"
         hint = add if names_a_server(place) else "ask its operators"
-        raise NotFollowed(place, "which is not one of the configured addresses", hint)
+        raise StorageUnavailable(f"{asked} {place}, which is not one of the configured addresses", hint=hint)
     if response.status_code < 307 and response.request.method != "GET":
         # requests would continue with a GET: nothing would be written, and a list would be empty.
         why = f"with HTTP status {response.status_code}, which would turn the request into a read"
-        raise NotFollowed(place, why, "set VAULT_ADDR to the address of the leader itself")
+        raise StorageUnavailable(f"{asked} {place}, {why}", hint="set VAULT_ADDR to the address of the leader itself")
+
+
+def _address(url: str) -> str:
+    """The server of a URL in a form to show, without a password."""
+    parts = urlsplit(url)
+    return shown(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")

@@ -63,12 +63,10 @@ class AwsCalls:
         self.attempt = attempt_of(self.identity, self.parameter, region)
 
     def _usual_region(self) -> str | None:
-        for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            if self.context.environ.get(variable):
-                return self.context.environ[variable]
+        environ = self.context.environ
         profiles = self._session.full_config["profiles"] if self.identity.profile else {}
         region: str | None = profiles.get(self.identity.profile, {}).get("region")
-        return region
+        return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or region
 
     def run(self, work: Callable[[Clients], T], seconds: float, deadline: float | None = None) -> T | Failure:
         """The result of ``work``, or the failure.

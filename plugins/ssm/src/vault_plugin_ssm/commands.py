@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from vault_botocore.failures import Failure
 from vault_core.api import CommandContext, ConfigError, Context, PassphraseError, Secret
 from vault_plugin_ssm.aws_call import AwsCalls
 from vault_plugin_ssm.choices import IDENTITIES, Identity, identity, parameter_name, region_name
-from vault_plugin_ssm.put_parameter import Order, Put, put
+from vault_plugin_ssm.put_parameter import Put, put
 
 
 def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
@@ -94,8 +95,9 @@ def put_passphrase(
             "with the AWS managed key, anyone in the account allowed to"
             f" ssm:GetParameter {name} can read the passphrase"
         )
-    passphrase = _ask(ctx) if ask else _generate()
-    done = put(calls, Order(name, passphrase, kms_key, overwrite=overwrite))
+    # Generated: 256 bits, in characters that are safe in every tool.
+    passphrase = _ask(ctx) if ask else Secret(secrets.token_urlsafe(32))
+    done = put(calls, passphrase, kms_key, overwrite=overwrite)
     if isinstance(done, Failure):
         raise done.error
     if as_json:
@@ -117,12 +119,6 @@ def _ask(ctx: CommandContext) -> Secret:
     if ctx.ask("Repeat passphrase: ") != first:
         raise PassphraseError("the two passphrases differ; nothing was changed")
     return first
-
-
-def _generate() -> Secret:
-    import secrets
-
-    return Secret(secrets.token_urlsafe(32))  # 256 bits, in characters that are safe in every tool
 
 
 def _report(ctx: CommandContext, source: Context, done: Put, *, generated: bool) -> None:

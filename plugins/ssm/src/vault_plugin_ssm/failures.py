@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,7 @@ class MissingPermission(AccessDenied):
     :param statements: what the policy lacks.
     """
 
-    def __init__(self, message: str, *, hint: str, statements: tuple[Mapping[str, Any], ...]) -> None:
+    def __init__(self, message: str, *, hint: str, statements: tuple[dict[str, Any], ...]) -> None:
         super().__init__(message, hint=hint)
         self.statements = statements
 

@@ -46,14 +46,12 @@ def refuse_loop(context: Context, identity: Identity, parameter: str) -> None:
     :raises ConfigError: awsv would need the keys of this profile, and the profile would run awsv.
     """
     line = context.find_recursion(identity.profile) if identity.profile else None
+    why = f"it would run awsv again: {line}" if line else None
     if _ASKING in context.environ:
+        why = "the program that gives its keys runs awsv again"
+    if why is not None:
         raise ConfigError(
-            f"{identity} cannot be used for parameter {parameter}: the program that gives its keys runs awsv again",
-            hint=f"name an identity outside the vault in {_SETTING}",
-        )
-    if line is not None:
-        raise ConfigError(
-            f"{identity} cannot be used for parameter {parameter}: it would run awsv again: {line}",
+            f"{identity} cannot be used for parameter {parameter}: {why}",
             hint=f"name an identity outside the vault in {_SETTING}",
         )
 
@@ -90,16 +88,19 @@ def _credentials(access_key_id: str, secret: str, token: str | None) -> Credenti
     )
 
 
-def _from_variables(environ: Mapping[str, str]) -> Credentials:
-    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
-    if missing:
+def _needed(environ: Mapping[str, str], identity: str, *names: str) -> list[str]:
+    """The values of the variables that an identity consists of."""
+    if missing := [name for name in names if not environ.get(name)]:
         raise PassphraseError(
-            f"{_SETTING} names the environment, and {' and '.join(missing)} is not set",
+            f"{_SETTING} names {identity}, and {' and '.join(missing)} is not set",
             hint="set it, or name another identity",
         )
-    return _credentials(
-        environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
-    )
+    return [environ[name] for name in names]
+
+
+def _from_variables(environ: Mapping[str, str]) -> Credentials:
+    key_id, secret = _needed(environ, "the environment", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    return _credentials(key_id, secret, environ.get("AWS_SESSION_TOKEN"))
 
 
 def _machine(session: Any, environ: Mapping[str, str]) -> Any:
@@ -129,22 +130,16 @@ def _from_web_identity(session: Any, environ: Mapping[str, str], region: str) ->
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    missing = [name for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN") if not environ.get(name)]
-    if missing:
-        raise PassphraseError(
-            f"{_SETTING} names the web identity, and {' and '.join(missing)} is not set",
-            hint="set it, or name another identity",
-        )
-    path = Path(environ["AWS_WEB_IDENTITY_TOKEN_FILE"])
+    file, role = _needed(environ, "the web identity", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        token = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise PassphraseError(f"the web identity's token {path} cannot be read: {reason}") from None
+        raise PassphraseError(f"the web identity's token {file} cannot be read: {reason}") from None
     # Unsigned, so the session does not look for keys to sign with.
     with closing(session.create_client("sts", region_name=region, config=Config(signature_version=UNSIGNED))) as client:
         answer = client.assume_role_with_web_identity(
-            RoleArn=environ["AWS_ROLE_ARN"],
+            RoleArn=role,
             RoleSessionName=environ.get("AWS_ROLE_SESSION_NAME") or "awsv-ssm",
             WebIdentityToken=token,
         )["Credentials"]

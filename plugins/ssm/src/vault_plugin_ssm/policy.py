@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -25,13 +23,3 @@ def may_decrypt(arn: str, key: str) -> dict[str, Any]:
         # SSM gives KMS the parameter's ARN as encryption context (KMS developer guide, "How Parameter Store uses KMS").
         "Condition": {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": arn}},
     }
-
-
-def document(*statements: dict[str, Any]) -> dict[str, Any]:
-    """The whole policy."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def one_line(statement: Mapping[str, Any]) -> str:
-    """A statement for a message."""
-    return json.dumps(dict(statement))

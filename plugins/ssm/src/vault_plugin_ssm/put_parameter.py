@@ -18,17 +18,6 @@ _SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to write."""
-
-    parameter: str
-    passphrase: Secret
-    kms_key: str | None
-    """None: the account's AWS managed key."""
-    overwrite: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Put:
     """What was written."""
 
@@ -43,7 +32,7 @@ class Put:
     def policy(self) -> dict[str, Any]:
         """The least that a reader needs. The AWS managed key allows every reader of the account to decrypt."""
         decrypt = [] if self.kms_key is None else [policy.may_decrypt(self.arn, self.kms_key)]
-        return policy.document(policy.may_get(self.arn), *decrypt)
+        return {"Version": "2012-10-17", "Statement": [policy.may_get(self.arn), *decrypt]}
 
     def to_json(self, *, generated: bool) -> dict[str, Any]:
         """For programs; the passphrase is not in it."""
@@ -58,33 +47,36 @@ class Put:
         }
 
 
-def put(calls: AwsCalls, order: Order) -> Put | Failure:
-    """Write the parameter, unless the key or the account cannot be found first."""
-    calls.attempt = replace(calls.attempt, secrets=(order.passphrase,))
+def put(calls: AwsCalls, passphrase: Secret, kms_key: str | None, *, overwrite: bool) -> Put | Failure:
+    """Write the parameter, unless the key or the account cannot be found first.
+
+    :param kms_key: None: the account's AWS managed key.
+    """
+    calls.attempt = replace(calls.attempt, secrets=(passphrase,))
     sent = threading.Event()
 
     def work(clients: Clients) -> Put:
         caller = clients("sts").get_caller_identity()
         partition, account = caller["Arn"].split(":")[1], caller["Account"]
-        key = _key_arn(clients, order.kms_key, calls.attempt) if order.kms_key else None
+        key = _key_arn(clients, kms_key, calls.attempt) if kms_key else None
         more = {"KeyId": key} if key else {}
         sent.set()
         answer = clients("ssm").put_parameter(
-            Name=order.parameter,
-            Value=order.passphrase.reveal_text(),
+            Name=calls.parameter,
+            Value=passphrase.reveal_text(),
             Type="SecureString",
-            Overwrite=order.overwrite,
+            Overwrite=overwrite,
             Description="Passphrase of an awsv store",
             **more,
         )
-        arn = f"arn:{partition}:ssm:{calls.attempt.region}:{account}:parameter/{plain_name(order.parameter)}"
-        return Put(order.parameter, arn, calls.attempt.region, answer["Version"], key)
+        arn = f"arn:{partition}:ssm:{calls.attempt.region}:{account}:parameter/{plain_name(calls.parameter)}"
+        return Put(calls.parameter, arn, calls.attempt.region, answer["Version"], key)
 
     done = calls.run(work, _SECONDS)
     if not (isinstance(done, Failure) and sent.is_set() and done.outcome.is_open):
         return done
     text = f"it is not known whether {calls.attempt.what} was written: {done.error.message}"
-    hint = f"look at its versions: aws ssm get-parameter-history --name {order.parameter}"
+    hint = f"look at its versions: aws ssm get-parameter-history --name {calls.parameter}"
     return Failure(SessionError(text, hint=hint), done.outcome)
 
 

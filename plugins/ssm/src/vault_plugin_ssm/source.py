@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 
 from vault_botocore.failures import Failure
 from vault_core.api import Context, PassphraseError, PassphraseRequest, PassphraseSource, Secret
-from vault_plugin_ssm import policy
 from vault_plugin_ssm.aws_call import LIMIT_SECONDS, AwsCalls, Clients
 from vault_plugin_ssm.choices import IDENTITIES, Identity
 from vault_plugin_ssm.failures import MissingPermission, error_of_source
 
 _PARAMETER = "AWS_VAULT_SSM_PARAMETER"
 _CREDENTIALS = "AWS_VAULT_SSM_CREDENTIALS"
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    type: str
-    value: Secret
 
 
 class Parameter(PassphraseSource):
@@ -34,16 +27,16 @@ class Parameter(PassphraseSource):
             return None
         calls = AwsCalls(self._context, self._identity(parameter), parameter, self._context.options["region"])
 
-        def read(clients: Clients) -> _Found:
+        def read(clients: Clients) -> Secret:
             found = clients("ssm").get_parameter(Name=parameter, WithDecryption=True)["Parameter"]
-            return _Found(found["Type"], Secret(found["Value"]))
+            return _passphrase(parameter, found["Type"], Secret(found["Value"]))
 
         found = calls.run(read, LIMIT_SECONDS, request.deadline)
         if isinstance(found, Failure):
             for statement in found.error.statements if isinstance(found.error, MissingPermission) else ():
-                self._context.notify(f"passphrase source 'ssm': missing policy statement: {policy.one_line(statement)}")
+                self._context.notify(f"passphrase source 'ssm': missing policy statement: {json.dumps(statement)}")
             raise error_of_source(found.error)
-        return _passphrase(found, parameter)
+        return found
 
     def _say_not_configured(self) -> None:
         if _PARAMETER in self._context.environ:
@@ -60,17 +53,17 @@ class Parameter(PassphraseSource):
         return identity
 
 
-def _passphrase(found: _Found, parameter: str) -> Secret:
+def _passphrase(parameter: str, kind: str, found: Secret) -> Secret:
     """The value without one line end, which ``--value file://…`` adds.
 
     :raises PassphraseError: the value is not encrypted, or is empty.
     """
-    if found.type != "SecureString":
+    if kind != "SecureString":
         raise PassphraseError(
-            f"parameter {parameter} is a {found.type}, which is not encrypted: its value is not used",
+            f"parameter {parameter} is a {kind}, which is not encrypted: its value is not used",
             hint="delete it and choose another passphrase: 'awsv ssm put-passphrase' makes a SecureString",
         )
-    value = found.value.reveal()
+    value = found.reveal()
     value = value.removesuffix(b"\r\n") if value.endswith(b"\r\n") else value.removesuffix(b"\n")
     if not value:
         raise PassphraseError(f"parameter {parameter} is empty", hint="awsv ssm put-passphrase --overwrite")

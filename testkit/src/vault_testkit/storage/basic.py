@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from vault_core.api import Item, Secret, StorageBackend
+from vault_core.api import Item, Secret, StorageBackend, VaultError
 from vault_testkit.case import Case, check, fail, is_ours
 from vault_testkit.part import StoragePart
 from vault_testkit.store_under_test import LEAST_LIMIT
@@ -54,6 +54,16 @@ def lists(store: StorageBackend, expected: Iterable[str]) -> None:
     keys, wanted = set(listing(store)), set(expected)
     check(not wanted - keys, f"keys() left out {shown(sorted(wanted - keys))}")
     check(not keys - wanted, f"keys() gave what is not there: {shown(sorted(keys - wanted))}")
+
+
+def raises(kind: type[VaultError], action: Callable[[], object], message: str) -> None:
+    """Fail with the message unless the action raises this error."""
+    __tracebackhide__ = True
+    try:
+        action()
+    except kind:
+        return
+    fail(message)
 
 
 class Basic(StoragePart):

@@ -6,7 +6,6 @@ from vault_core.api import Secret
 from vault_testkit.case import Case, check
 from vault_testkit.part import StoragePart
 from vault_testkit.storage.basic import KEY, OTHER, holds, lists, shown
-from vault_testkit.store_under_test import RAW
 from vault_testkit.tasks import digest
 
 CROWD = 4
@@ -22,7 +21,7 @@ class Processes(StoragePart):
         store.put(OTHER, Secret("the store is there"))
         each = case.afford(10, "keys of each process", cost=4 * CROWD)
         items = [{f"credentials/p{task}-{n}": f"{task} {n}" for n in range(each)} for task in range(CROWD)]
-        case.do(*({"act": "put", "layer": RAW, "items": mine} for mine in items))
+        case.do(*({"act": "put", "items": mine} for mine in items))
         lists(store, [OTHER, *(key for mine in items for key in mine)])
         for mine in items:
             for key, value in mine.items():
@@ -31,7 +30,7 @@ class Processes(StoragePart):
     def test_processes_may_be_the_first(self, case: Case) -> None:
         """They find nothing, and each makes the store."""
         items = [{f"credentials/p{task}": f"of {task}"} for task in range(CROWD)]
-        case.do(*({"act": "put", "layer": RAW, "items": mine} for mine in items))
+        case.do(*({"act": "put", "items": mine} for mine in items))
         store = case.open()
         lists(store, [key for mine in items for key in mine])
 
@@ -42,9 +41,9 @@ class Processes(StoragePart):
         values = ["a" * size, "b" * (size // 2), "c" * 20]
         store.put(KEY, Secret(values[0]))
         rounds = case.afford(10, "rounds of writing", cost=3, least=1)
-        writer = {"act": "rewrite", "layer": RAW, "key": KEY, "values": values * rounds}
+        writer = {"act": "rewrite", "key": KEY, "values": values * rounds}
         most = case.afford(3000, "reads of each reader", cost=4)
-        reader = {"act": "read", "layer": RAW, "key": KEY, "most": most}
+        reader = {"act": "read", "key": KEY, "most": most}
         report = case.do(writer, reader, reader)
         seen = {one for all_ in report.of("seen") for one in all_}
         check("absent" not in seen, "while an item was replaced, another process found that it was not there")
@@ -61,8 +60,8 @@ class Processes(StoragePart):
         passing = [{f"credentials/k{n}-{who}": "1" for n in range(len(stay))} for who in ("goes", "passes")]
         most = case.afford(300, "listings", cost=4)
         report = case.do(
-            *({"act": "come_and_go", "layer": RAW, "items": items, "times": times} for items in passing),
-            {"act": "look_for", "layer": RAW, "keys": stay, "most": most},
+            *({"act": "come_and_go", "items": items, "times": times} for items in passing),
+            {"act": "look_for", "keys": stay, "most": most},
         )
         missed = sorted({key for keys in report.of("missed") for key in keys})
         check(not missed, f"while other items came and went, keys() left out {shown(missed)}")
@@ -73,5 +72,5 @@ class Processes(StoragePart):
         store.put(OTHER, Secret("the store is there"))
         for _ in range(case.afford(3, "rounds", cost=CROWD + 1)):
             store.put(KEY, Secret("1"))
-            said = case.do(*[{"act": "delete", "layer": RAW, "key": KEY}] * CROWD, worker=worker).of("deleted")
+            said = case.do(*[{"act": "delete", "key": KEY}] * CROWD, worker=worker).of("deleted")
             check(said.count(True) == 1, f"{CROWD} processes deleted one item, and {said.count(True)} got True")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 
 import pytest
 
-from vault_core.api import Secret
+from vault_core.api import Secret, StorageBackend
 from vault_core.storage.vault import encode
 from vault_testkit.case import Case, check
 from vault_testkit.part import StoragePart
@@ -43,6 +44,16 @@ NAMES = {
 SIMILAR = ("a", "a-", "a--", "-a", "a_", "_a", "a-b", "a_b", "a.2db", "a.5fb", "a.2e", "a.2e.2e", ".2e.2e", ".2e", "aa")
 
 
+def keeps(store: StorageBackend, keys: Sequence[str]) -> None:
+    """Put an item under each of the keys, and fail unless these items are there and no others."""
+    __tracebackhide__ = True
+    for number, key in enumerate(keys):
+        store.put(key, Secret(f"value {number}"))
+    for number, key in enumerate(keys):
+        holds(store, key, f"value {number}")
+    lists(store, keys)
+
+
 class Keys(StoragePart):
     """Every key that the core may send: ``kind/name`` over ``[a-z0-9._-]``, at most 900 bytes."""
 
@@ -52,47 +63,28 @@ class Keys(StoragePart):
         store = case.open()
         names = list(NAMES.values())[: case.afford(len(NAMES), "names", cost=4)]
         keys = [f"credentials/{name}" for name in names]
-        for number, key in enumerate(keys):
-            store.put(key, Secret(f"value {number}"))
-        for number, key in enumerate(keys):
-            holds(store, key, f"value {number}")
-        lists(store, keys)
+        keeps(store, keys)
         for key in keys:
             check(store.delete(key), f"delete({key!r}) did not find it")
             check(store.get(key) is None, f"{key!r} is still there after delete()")
 
     def test_keys_of_every_kind(self, case: Case) -> None:
-        store = case.open()
-        keys = [f"{kind}/same-name" for kind in KINDS[: case.afford(len(KINDS), "kinds", cost=3, least=2)]]
-        for key in keys:
-            store.put(key, Secret(key))
-        for key in keys:
-            holds(store, key, key)
-        lists(store, keys)
+        kinds = KINDS[: case.afford(len(KINDS), "kinds", cost=3, least=2)]
+        keeps(case.open(), [f"{kind}/same-name" for kind in kinds])
 
     def test_keys_that_are_similar(self, case: Case) -> None:
         """Names of which a service or a file system may make one: they stay different."""
-        store = case.open()
         names = SIMILAR[: case.afford(len(SIMILAR), "similar names", cost=2, least=2)]
-        keys = [f"credentials/{name}" for name in names]
-        for key in keys:
-            store.put(key, Secret(key))
-        for key in keys:
-            holds(store, key, key)
-        lists(store, keys)
+        keeps(case.open(), [f"credentials/{name}" for name in names])
 
     @pytest.mark.parametrize("length", [255, 256, LONGEST_KEY])
     def test_keys_that_are_long(self, case: Case, length: int) -> None:
         store = case.open()
         room = length - len(case.target.prefix)
         keys = [f"credentials/{'n' * (room - 13)}{end}" for end in "ab"]
-        for key in keys:
-            store.put(key, Secret(key[-1]))
-        for key in keys:
-            holds(store, key, key[-1])
-        lists(store, keys)
+        keeps(store, keys)
         check(store.delete(keys[0]), f"delete() did not find a key of {length} bytes")
-        holds(store, keys[1], "b")
+        holds(store, keys[1], "value 1")
 
 
 ODD = (

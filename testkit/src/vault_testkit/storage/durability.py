@@ -7,10 +7,10 @@ from typing import Any
 
 from vault_core.api import Secret, VaultError
 from vault_testkit.case import Case, check, fail
-from vault_testkit.children import Report, Worker
+from vault_testkit.children import Worker
 from vault_testkit.part import StoragePart
 from vault_testkit.storage.basic import KEY, OTHER, holds, item_of, lists, shown
-from vault_testkit.store_under_test import CORE, RAW
+from vault_testkit.store_under_test import CORE
 
 KILLED = -9
 
@@ -22,12 +22,6 @@ def steps_of(case: Case, worker: Worker, task: dict[str, Any]) -> int:
     return steps
 
 
-def killed(case: Case, worker: Worker, task: dict[str, Any], step: int) -> Report:
-    """Do the task until that step."""
-    __tracebackhide__ = True
-    return case.do({**task, "step": step}, worker=worker)
-
-
 class Durability(StoragePart):
     """A process that writes is killed with SIGKILL; another one looks at what it left."""
 
@@ -36,7 +30,7 @@ class Durability(StoragePart):
     def test_durability_of_what_was_acknowledged(self, case: Case) -> None:
         """A process that dies without closing the store has stored every value whose put returned."""
         case.open().put(OTHER, Secret("from before"))
-        task = {"act": "put_and_die", "layer": RAW, "items": {KEY: "acknowledged", "seeds/one": "too"}}
+        task = {"act": "put_and_die", "items": {KEY: "acknowledged", "seeds/one": "too"}}
         report = case.do(task)
         check(report.of("put") == [KEY, "seeds/one"], "the process did not get as far as its death")
         store = case.open()
@@ -51,10 +45,10 @@ class Durability(StoragePart):
         store, worker = case.open(), case.worker()
         store.put(OTHER, Secret("another"))
         store.put(KEY, Secret(old))
-        task = {"act": "killed_at", "layer": RAW, "items": {KEY: new}, "warm": KEY}
+        task = {"act": "killed_at", "items": {KEY: new}, "warm": KEY}
         for step in case.sample(steps_of(case, worker, task), "steps to die at", cost=6):
             store.put(KEY, Secret(old))
-            killed(case, worker, task, step)
+            case.do({**task, "step": step}, worker=worker)
             self._whole(case, {old, new}, f"at step {step} of a put")
 
     def test_durability_of_the_first_put(self, case: Case) -> None:
@@ -64,7 +58,7 @@ class Durability(StoragePart):
         steps = steps_of(case, worker, task)
         for number, step in enumerate(case.sample(steps, "steps to die at", cost=6, most=6)):
             case.open(CORE).delete(KEY)
-            killed(case, worker, task, step)
+            case.do({**task, "step": step}, worker=worker)
             store = case.open(CORE)
             item = store.get(KEY)
             check(item is None or item.value == Secret("first"), f"killed at step {step} of a put it left half an item")
@@ -76,10 +70,10 @@ class Durability(StoragePart):
         store, worker = case.open(), case.worker()
         store.put(OTHER, Secret("another"))
         store.put(KEY, Secret("value"))
-        task = {"act": "killed_at", "layer": RAW, "delete": KEY, "warm": KEY}
+        task = {"act": "killed_at", "delete": KEY, "warm": KEY}
         for step in case.sample(steps_of(case, worker, task), "steps to die at", cost=6, most=12):
             store.put(KEY, Secret("value"))
-            killed(case, worker, task, step)
+            case.do({**task, "step": step}, worker=worker)
             now = case.open()
             item = now.get(KEY)
             check(item is None or item.value == Secret("value"), f"killed at step {step} of a delete it left half")
@@ -94,7 +88,7 @@ class Durability(StoragePart):
         filler = "x" * min(500, (case.spec.max_value or 500) - 20)
         for _ in range(case.afford(10, "deaths", cost=12, least=2)):
             store.put(KEY, Secret(f"{filler}#-1"))
-            task = {"act": "put_on", "layer": RAW, "key": KEY, "value": filler, "warm": KEY}
+            task = {"act": "put_on", "key": KEY, "value": filler, "warm": KEY}
             report = case.do({**task, "kill_after": chance.uniform(0.0, 0.03)}, worker=worker)
             check(report.codes == [KILLED], f"the process was to be killed, and ended with {report.codes}")
             acknowledged = max(report.of("put"), default=-1)

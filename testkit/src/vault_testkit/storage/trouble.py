@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from vault_core.api import (
     VaultError,
 )
 from vault_testkit import canary
+from vault_testkit.calls import Outcome
 from vault_testkit.case import Case, check, fail
 from vault_testkit.part import StoragePart
 from vault_testkit.storage.basic import KEY, OTHER, holds, item_of
@@ -112,7 +112,7 @@ class Errors(StoragePart):
 
     def test_errors_hold_no_value(self, case: Case) -> None:
         """A conflict is the failure that every store knows."""
-        case.needs(Capability.CREATE_ONLY, Capability.CAS)
+        case.needs(Capability.CREATE_ONLY | Capability.CAS)
         store, there, wanted = case.open(), canary.make(), canary.make()
         store.put(KEY, Secret(there))
         error = caught(lambda: store.put(KEY, Secret(wanted), expect=ABSENT))
@@ -171,9 +171,6 @@ def _type(error: BaseException | None) -> str:
 def _silent(error: BaseException | None, *values: str) -> None:
     """Fail if the exception, or one behind it, shows one of the values."""
     __tracebackhide__ = True
-    if error is None:
-        return
-    hint = getattr(error, "hint", None) or ""
-    text = "".join(traceback.format_exception(error)) + repr(error) + str(error) + hint
+    text = Outcome(error=error).text()
     if any(canary.is_in(text, value) for value in values):
         fail(f"a value is in the message or the traceback of {_type(error)}")

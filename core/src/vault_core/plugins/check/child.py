@@ -3,20 +3,21 @@
 The report is one JSON object on standard output; what the plugin prints goes to standard error.
 """
 
-from __future__ import annotations
-
+import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault_core import stdout
+from vault_core.api import Capability, Option, StorageSpec
+from vault_core.asking import Asking
 from vault_core.errors import PluginError, VaultError
 from vault_core.plugins.boundary import said
-from vault_core.plugins.inspect import describe
+from vault_core.plugins.host import Host, HostContext
+from vault_core.plugins.loader import Plugins
 from vault_core.plugins.spec_problems import problems
-
-if TYPE_CHECKING:
-    from vault_core.plugins.host import Host, HostContext
+from vault_core.plugins.variables import variable
+from vault_core.settings import Settings, StoreSettings
 
 
 def main(job: Mapping[str, Any]) -> None:
@@ -24,8 +25,6 @@ def main(job: Mapping[str, Any]) -> None:
 
     :param job: ``kind``, ``name``, and ``flags`` as of :class:`~vault_core.settings.Settings`.
     """
-    import json
-
     stdout.capture()
     report = _report(job["kind"], job["name"], job["flags"])
     stdout.flush()  # what the plugin printed and Python has buffered
@@ -34,11 +33,6 @@ def main(job: Mapping[str, Any]) -> None:
 
 
 def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
-    from vault_core.asking import Asking
-    from vault_core.plugins.host import Host
-    from vault_core.plugins.loader import Plugins
-    from vault_core.settings import Settings
-
     settings = Settings(flags=flags)
     host = Host(settings, Plugins(settings.load_plugins), asking=Asking(allowed=False))
     try:
@@ -47,9 +41,7 @@ def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
             return _broken(wrong)
         context = reason = None
         if kind == "command":
-            from vault_core.plugins.command_target import import_command
-
-            import_command(host.plugins, name)
+            host.plugins.command(name)
         else:
             context = _context(host, kind, name, spec)
             reason = said(host.plugins, kind, spec, "unavailable", context)
@@ -63,8 +55,6 @@ def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
 
 def _context(host: Host, kind: str, name: str, spec: Any) -> HostContext:
     """The context for this plugin. A storage backend gets the selected store, if that is one of its own."""
-    from vault_core.settings import StoreSettings
-
     store = None
     if kind == "storage":
         selected = host.settings.store(host.settings.value("backend").text)
@@ -74,3 +64,43 @@ def _context(host: Host, kind: str, name: str, spec: Any) -> HostContext:
 
 def _broken(reason: str, hint: str | None = None) -> dict[str, Any]:
     return {"state": "broken", "reason": reason, "hint": hint}
+
+
+def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any]:
+    """What a plugin provides and reads, as JSON.
+
+    :param context: None for a command, and if an option is invalid.
+    :raises VaultError: a setting that the plugin reads is invalid, or the plugin returned a wrong type.
+    """
+    found: dict[str, Any] = {"summary": spec.summary, "capabilities": _capabilities(spec)}
+    if isinstance(spec, StorageSpec):
+        found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
+        for question in ("locate", "readers"):
+            found[question] = context and said(context.plugins, "storage", spec, question, context)
+    found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
+    return found
+
+
+def _capabilities(spec: Any) -> list[str]:
+    if isinstance(spec, StorageSpec):
+        names = [capability.name or "" for capability in Capability if capability in spec.capabilities]
+        return [name.lower().replace("_", "-") for name in names]
+    found = [name for name in ("interactive", "writable") if getattr(spec, name, False)]
+    if source := getattr(spec, "source", None):
+        found.append(f"source-{source.value}")
+    return found
+
+
+def _option(plugin: str, option: Option) -> dict[str, Any]:
+    return {
+        "name": option.name,
+        "flag": None if option.secret else f"-o {plugin}.{option.name}=VALUE",
+        "variable": variable(plugin, option.name),
+        "default": None if option.secret or option.default is None else _default(option.default),
+        "secret": option.secret,
+        "help": option.help,
+    }
+
+
+def _default(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,12 +1,11 @@
 """The installed plugins with their states: what ``awsv plugins list`` and ``awsv plugins check`` show."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vault_core.command_line import did_you_mean
 from vault_core.errors import PluginNotFound
 from vault_core.plugins.discovery import AvailablePlugin, normalise
 from vault_core.plugins.install_hint import OURS
@@ -92,13 +91,10 @@ def named(plugins: Plugins, name: str, listed: Sequence[PluginEntry]) -> list[Pl
     """
     matches = [entry for entry in listed if name == entry.name or normalise(name) == entry.distribution]
     if not matches:
-        import difflib
-
         kinds = [kind for kind, known in OURS if known == name]
-        near = difflib.get_close_matches(name, [entry.name for entry in listed], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "'awsv plugins list' shows them"
+        near = did_you_mean(name, {entry.name for entry in listed}, "'awsv plugins list' shows them")
         raise PluginNotFound(
-            f"no plugin named {name!r} is installed", hint=plugins.hint(kinds[0], name) if kinds else hint
+            f"no plugin named {name!r} is installed", hint=plugins.hint(kinds[0], name) if kinds else near
         )
     return matches
 

@@ -4,8 +4,6 @@ The child gets this process's import path, the variables that hold no secret, an
 all processes that it started.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time
