@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vault_core import files, output
+from vault_core import consulted, files, output
 from vault_core.api import StorageBackend
 from vault_core.errors import QuestionRefused, SourceUnavailable
 from vault_core.secret import Secret
@@ -133,6 +133,7 @@ class Prompts:
         :raises SourceUnavailable: the user cannot be asked.
         """
         self.require()
+        consulted.prevent()
         self.state.prompts_shown += 1
         deadline = self.deadline() if deadline is None else deadline
         return self.terminal.ask(question, secret=secret, asker=self.asker, deadline=deadline)

@@ -4,7 +4,9 @@ A program has one AWS identity: the credentials that it is given. Every other va
 removed.
 """
 
-from collections.abc import Collection, Mapping
+TYPE_CHECKING = False  # the hot path imports this module, and nothing that it does not need
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 IDENTITY = frozenset(
     (
@@ -44,7 +46,7 @@ def is_identity(name: str) -> bool:
     return name in IDENTITY or name.startswith(IDENTITY_PREFIXES)
 
 
-def environment(environ: Mapping[str, str], secret: Collection[str]) -> dict[str, str]:
+def environment(environ: "Mapping[str, str]", secret: "Collection[str]") -> dict[str, str]:
     """The environment of a program that awsv gives credentials, or that finds its own.
 
     :param secret: the names of the variables that hold secrets of awsv.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from vault_core import folders
+from vault_core import consulted, folders
 
 _ABANDONED_AFTER = 60.0
 """Seconds after which a temporary file belongs to a process that was killed: a write takes milliseconds."""
@@ -31,9 +31,14 @@ def read(
     :raises OSError: it cannot be read, is not an ordinary file, or is too large; ``strerror`` has the reason.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
+    try:
+        descriptor = os.open(path, flags)
+    except (FileNotFoundError, NotADirectoryError):
+        consulted.note("n", path, None)
+        raise
     try:
         status = os.fstat(descriptor)
+        consulted.note("f" if follow else "n", path, status)
         check(status)
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev:
             return b""

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from vault_core import consulted
+
 _LINKS = 40
 """How many chained symbolic links Linux follows."""
 
@@ -31,6 +33,8 @@ def check(folder: Path, *, secret: bool = False, roots: bool = False) -> None:
     check_way(folder)
     if os.path.lexists(folder):
         _check_ours(folder, secret=secret, roots=roots)
+    else:
+        consulted.note("n", folder, None)
 
 
 def check_way(path: Path) -> None:
@@ -41,6 +45,17 @@ def check_way(path: Path) -> None:
     """
     for above in dict.fromkeys(_above(path)):
         _check_above(above)
+
+
+def note_way(path: Path) -> None:
+    """Note as consulted what decides where a path leads (:mod:`vault_core.consulted`); its content is not.
+
+    :raises OSError: as :func:`check_way`.
+    """
+    for above in (*_above(path), path):
+        found = above.lstat() if os.path.lexists(above) else None
+        if found is None or above != path or not stat.S_ISREG(found.st_mode):
+            consulted.note("n", above, found)
 
 
 def _above(path: Path) -> Iterator[Path]:
@@ -74,6 +89,7 @@ def _above(path: Path) -> Iterator[Path]:
 
 def _check_above(folder: Path) -> None:
     found = folder.lstat()
+    consulted.note("n", folder, found)
     if stat.S_ISLNK(found.st_mode):
         if _is_foreign(found.st_uid) and folder not in _above_home():
             raise Untrusted(f"{folder} is a symbolic link of another user")
@@ -86,6 +102,7 @@ def _check_above(folder: Path) -> None:
 
 def _check_ours(folder: Path, *, secret: bool, roots: bool) -> None:
     found = folder.lstat() if secret else folder.stat()
+    consulted.note("n" if secret else "f", folder, found)
     if not stat.S_ISDIR(found.st_mode):
         raise Untrusted(f"{folder} is not a directory")
     if found.st_uid != os.geteuid() and not (roots and found.st_uid == 0):
@@ -133,6 +150,8 @@ def _is_personal(group: int) -> bool:
     import grp
     import pwd
 
+    for decides in (Path("/etc/passwd"), Path("/etc/group")):
+        consulted.note("f", decides, decides.stat() if decides.exists() else None)
     try:
         user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except KeyError:

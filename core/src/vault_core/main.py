@@ -27,6 +27,11 @@ def main() -> int:
     _open_standard_descriptors()
     sys.unraisablehook = _interrupt_again
     try:
+        if "vault_core.fast.answer" not in sys.modules:  # the launcher asked it already, where it could
+            from vault_core.fast.answer import answer
+
+            if (code := answer(sys.argv[1:])) is not None:
+                return code
         if sys.argv[1:] in (["--version"], ["version"]):
             return _version()
         from vault_core.cli.harden import harden

@@ -6,6 +6,7 @@ visible characters is escaped.
 
 import os
 
+from vault_core import consulted
 from vault_core.errors import OutputError, VaultError
 
 _INVISIBLE = frozenset(
@@ -65,6 +66,7 @@ def notice(message: str) -> None:
 
 def to_stderr(text: str) -> None:
     """Write lines to standard error, escaped as in :func:`printable_lines`."""
+    consulted.prevent()
     data = printable_lines(text).encode("utf-8")
     try:
         while data:

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from vault_core import files, folders
+from vault_core.consulted import Environment
 from vault_core.errors import ConfigError
 
 APP = "awsv"
@@ -103,7 +103,7 @@ class Settings:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None) -> None:
-        self.environ: Mapping[str, str] = MappingProxyType(dict(os.environ if environ is None else environ))
+        self.environ = Environment(os.environ if environ is None else environ)
         self.flags: dict[str, str] = dict(flags or {})
 
     # -- folders and files -------------------------------------------------------------------------------------------
@@ -169,6 +169,9 @@ class Settings:
         given = self.environ.get("XDG_RUNTIME_DIR", "")
         if given.startswith("/"):
             return Path(given) / APP
+        for decides in ("TMPDIR", "TEMP", "TMP"):
+            self.environ.get(decides)
+        folders.note_way(Path(f"/run/user/{os.geteuid()}"))
         import warnings
 
         import platformdirs  # costs milliseconds, and most systems set the variable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault_core import output, stdout
+from vault_core import consulted, output, stdout
 from vault_core.cli.app import App
 from vault_core.cli.options import global_options
 from vault_core.errors import Cancelled, OutputError, UsageError, VaultError
@@ -159,6 +159,7 @@ class Program(CommandGroup):
 
 def run(argv: Sequence[str]) -> int:
     """Run the command line and return the exit code. All errors are reported here, and only here."""
+    consulted.start()
     app = App()
     try:
         code = _run(app, list(argv))

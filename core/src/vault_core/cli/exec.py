@@ -7,6 +7,7 @@ import click
 from vault_core import stdout
 from vault_core.cli.app import App
 from vault_core.cli.harden import unharden
+from vault_core.cli.memo import leave_memo
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.sessions import session_options
 from vault_core.errors import UsageError
@@ -92,8 +93,9 @@ def command(
             raise UsageError("--json prints credentials and runs nothing", hint="omit the command or --json")
         plan, issued = app.session(profile, options, machine=True)
         app.write_credentials(FORMATS["json"](profile, issued.credentials, plan.region))
+        leave_memo(app, plan, issued, options)
         return
-    environ = app.settings.environ
+    environ = app.settings.environ.texts
     inherited = Inherited.now(environ, app.settings.explicit_values(), app.open_files)
     secret = inherited.secret(keep_env)
     if not child and environ.get("AWS_VAULT") and not nested:
@@ -106,6 +108,7 @@ def command(
     plan, issued = app.session(profile, options, machine=False)
     if not child and stdout.is_terminal() and not environ.get(NO_HELP):
         app.note(f"starting {words[0]} for profile {profile}; type 'exit' to leave it")
+    leave_memo(app, plan, issued, options)
     left = child_environment(environ, app.host.secret_variables(), inherited.naming, keep_env)
     app.close()
     stdout.give_back()

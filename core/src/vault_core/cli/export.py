@@ -3,6 +3,7 @@
 import click
 
 from vault_core.cli.app import App
+from vault_core.cli.memo import leave_memo
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.cli.sessions import session_options
 from vault_core.sessions.formats import FORMATS
@@ -25,3 +26,4 @@ def command(app: App, profile: str, form: str, options: SessionOptions) -> None:
     """
     plan, issued = app.session(profile, options, machine=True)
     app.write_credentials(FORMATS[form](profile, issued.credentials, plan.region))
+    leave_memo(app, plan, issued, options)

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from vault_core import consulted
+
 API = 1
 """The version of the plugin API of this core."""
 
@@ -111,6 +113,7 @@ def normalise(name: str) -> str:
 
 
 def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
+    consulted.note_folder(folder)
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -118,10 +121,14 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
     for name in names:
         if not name.endswith(".dist-info") or not (match := _DIST_INFO.match(name)):
             continue
+        path = os.path.join(folder, name, "entry_points.txt")
         try:
-            with open(os.path.join(folder, name, "entry_points.txt"), encoding="utf-8") as file:
+            with open(path, encoding="utf-8") as file:
+                consulted.note("f", path, os.fstat(file.fileno()))
                 text = file.read()
-        except (OSError, UnicodeDecodeError):
+        except (OSError, UnicodeDecodeError) as error:
+            if isinstance(error, FileNotFoundError):
+                consulted.note("n", path, None)
             # Without entry points it still hides a later distribution of the same name.
             text = ""
         yield normalise(match["name"]), match["version"], text

@@ -46,7 +46,7 @@ class Host(Prompts):
         named = self.state.used_plugins | {name for _, name in self.settings.named_plugins()}
         return {
             name
-            for name in self.settings.environ
+            for name in self.settings.environ.texts
             if is_secret_variable(name)
             or (name.startswith(PREFIX) and name not in OWN_VARIABLES and not self._is_harmless(name, named))
         }

@@ -77,6 +77,10 @@ class Plugins:
         """The spec of a plugin that was loaded before; else None."""
         return self._loaded.get((kind, name))
 
+    def packages(self) -> set[str]:
+        """The top-level packages of the plugins that were loaded."""
+        return {self._find(kind, name).module.partition(".")[0] for kind, name in self._loaded}
+
     def options(self, offer: AvailablePlugin) -> Sequence[Option]:
         """The options of a plugin, which is loaded if necessary. The options of a command are not settings.
 

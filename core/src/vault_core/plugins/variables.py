@@ -6,9 +6,9 @@ This prevents mistakes, not malice: a plugin runs in the process of awsv, which 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 
 from vault_core.api import Option
+from vault_core.consulted import Visible
 from vault_core.settings import OWN_VARIABLES, is_secret_variable, is_way_to_passphrase
 
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
@@ -47,7 +47,7 @@ def visible(
             return True
         return not is_secret_variable(name) and owner(name, names) in (None, plugin)
 
-    return MappingProxyType({name: text for name, text in environ.items() if shown(name)})
+    return Visible(environ, shown)
 
 
 def for_examination(environ: Mapping[str, str], plugin: str, installed: Iterable[str]) -> dict[str, str]:

@@ -59,11 +59,16 @@ class Session:
         assert self.credentials.expires is not None  # noqa: S101 - only sessions that end are kept, see Cache.put
         return self.credentials.expires.timestamp() - time.time()
 
-    def usable(self, minimum: float | None) -> bool:
-        """Whether enough of it remains to hand it out."""
+    def served_until(self, minimum: float | None) -> float:
+        """Until when it is handed out, in seconds since 1970: enough of it must remain.
+
+        :param minimum: the seconds that must remain; None: the default.
+        """
+        assert self.credentials.expires is not None  # noqa: S101 - as above
+        expires = self.credentials.expires.timestamp()
         if minimum is None:
-            minimum = min(SERVED_UNTIL, (self.left() + time.time() - self.issued.timestamp()) / 2)
-        return self.left() > max(minimum, 0)
+            minimum = min(SERVED_UNTIL, (expires - self.issued.timestamp()) / 2)
+        return expires - max(minimum, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,11 @@ class Cache:
         if session is None:
             return None
         new = made_since is not None and session.issued >= made_since and session.left() > 0
-        return session if new or session.usable(self._minimum) else None
+        return session if new or time.time() < self.served_until(session) else None
+
+    def served_until(self, session: Session) -> float:
+        """See :meth:`Session.served_until`; ``AWS_MIN_TTL`` is the minimum."""
+        return session.served_until(self._minimum)
 
     def put(self, cache_key: str, session: Session, *, seconds: float = LONGEST) -> None:
         """Keep a session. A session that cannot be kept is not an error: it is made again.
@@ -140,6 +149,9 @@ class Cache:
 
         :param cache_keys: the sessions of these steps, too, of whichever profile.
         """
+        from vault_core.fast.leave import forget_all
+
+        forget_all(self._settings)
         names = {self.name(cache_key) + _SUFFIX for cache_key in cache_keys}
         gone = {profiles} if isinstance(profiles, str) else set(profiles or ())
         dropped = unreadable = 0
@@ -190,6 +202,9 @@ class Cache:
                     path.unlink()
         self._next_sweep = min(still)
         files.sweep_temporary(self._folder)
+        from vault_core.fast.leave import forget_all
+
+        forget_all(self._settings, older_than=LONGEST)
 
     def _over(self, path: Path) -> float:
         """The moment when a file can be deleted, on :func:`time.time`'s clock.

@@ -24,8 +24,13 @@ class IssuedCredentials:
     """The credentials of a profile."""
 
     credentials: Credentials
-    cached: bool
-    """They are a session from the cache."""
+    served_until: float | None
+    """For a session from the cache: until when it is handed out, in seconds since 1970."""
+
+    @property
+    def cached(self) -> bool:
+        """They are a session from the cache."""
+        return self.served_until is not None
 
 
 class Engine:
@@ -56,8 +61,8 @@ class Engine:
         """
         live = self._cache.get(plan.last.cache_key) if isinstance(plan.last, SessionStep) else None
         if live is not None:
-            return IssuedCredentials(live.credentials, cached=True)
-        return IssuedCredentials(self.obtain(plan.last), cached=False)
+            return IssuedCredentials(live.credentials, self._cache.served_until(live))
+        return IssuedCredentials(self.obtain(plan.last), None)
 
     def missing(self, plan: Plan) -> list[Step]:
         """The steps that are still to be made, in order: those after the last live one. Never prompts."""

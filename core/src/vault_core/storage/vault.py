@@ -11,8 +11,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vault_core import folders
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -100,7 +102,10 @@ class Store:
         """The identity as it is now: another process may replace a login's file at any time."""
         if self.spec.locate:
             place = self.place
-            parts: list[object] = [self.spec.name, os.path.realpath(place) if place.startswith("/") else place]
+            if place.startswith("/"):
+                folders.note_way(Path(place))
+                place = os.path.realpath(place)
+            parts: list[object] = [self.spec.name, place]
         else:
             declared = [option for option in self.spec.options if not option.secret]
             options = {option.name: str(self.context.options[option.name]) for option in declared}
