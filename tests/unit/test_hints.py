@@ -15,7 +15,7 @@ from vault_core.cli.commands import Program
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import variable
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"(?:^|')awsv ([^']+)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 SETTING = re.compile(r"\bAWS_VAULT_[A-Z_]+[A-Z]\b")
