@@ -13,6 +13,7 @@ import pytest
 
 from support.home import Home
 from support.moto import MotoServer
+from support.openbao import free_port
 from support.recording_proxy import RecordingProxy, deny
 
 ROOT = Path(__file__).parents[2]
@@ -91,12 +92,12 @@ def test_a_test_that_needs_root_is_skipped_with_its_reason(tmp_path: Path) -> No
         "@pytest.fixture\ndef dear(): raise OSError\n"
         '@pytest.mark.root("only root can fly")\ndef test_it(dear): pass\n'
     )
-    argv = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-p", "support.root", test]
+    argv = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-p", "support.root", str(test)]
     for user, told in ((1000, "needs root: only root can fly"), (0, "1 error")):
         text = test.read_text()
         test.write_text(text.replace("{}", str(user)))
         done = subprocess.run(
-            argv,  # type: ignore[arg-type]
+            argv,
             env={"PYTHONPATH": str(ROOT / "tests")},
             cwd=tmp_path,
             capture_output=True,
@@ -134,3 +135,23 @@ def test_the_front_records_and_lies_as_told(home: Home, front: RecordingProxy, m
     assert front.actions == ["GetCallerIdentity"] * 2
     assert {call.access_key_id for call in front.calls} == {moto.alice.access_key_id}
     assert not any(call.session_token for call in front.calls)
+
+
+def test_free_port_that_another_process_got_is_not_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, *more = sorted({free_port() for _ in range(3)})
+    program = (
+        "import random\nfrom support.openbao import free_port\nrandom.seed(1)\nprint(free_port(), flush=True)\ninput()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "tests")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        theirs = int(other.stdout.readline())
+        drawn = iter([ours, theirs, more[0], 9_999])
+        monkeypatch.setattr("random.randrange", lambda *_: next(drawn))
+        assert free_port() == 9_999
+        other.communicate("\n")

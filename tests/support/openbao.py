@@ -30,6 +30,8 @@ from vault_core.api import Secret, StorageBackend
 START_SECONDS = 60.0
 EPHEMERAL = 32_768
 """The first port that the kernel gives away: ``ip_local_port_range`` of Linux, and other systems' are higher."""
+_KEPT: list[socket.socket] = []
+"""What keeps the ports of :func:`free_port`."""
 ROOT = "root-token-of-a-test"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -170,7 +172,7 @@ def development(folder: Path, *, team: bool = True) -> Server:
 
     :param team: with :data:`TEAM_POLICY` and a login.
     """
-    for _ in range(5):  # another process may have taken the port meanwhile
+    for _ in range(5):  # a process that is not of these tests may have taken the port meanwhile
         port = free_port()
         arguments = ["-dev", f"-dev-root-token-id={ROOT}", f"-dev-listen-address=127.0.0.1:{port}"]
         try:
@@ -317,16 +319,24 @@ def wait_for(attempt: Any, limit: float = START_SECONDS) -> Any:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now.
+    """A port that nobody listens on, and that no other call of this function returns while this process lives.
 
     None of those that the kernel gives to whoever binds to port 0 or connects: others of these tests do that all the
-    time, and would have it before the server binds to it, or while a killed one is away.
+    time, and would have it before the server binds to it, or while a killed one is away. The same number is kept bound
+    for datagrams, which no server here uses: whatever calls this function, in any process, sees that it is taken.
     """
     while True:
         port = random.randrange(10_000, EPHEMERAL)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
+        kept = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            kept.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            kept.close()
+            continue
+        _KEPT.append(kept)
+        return port
 
 
 def approle(openbao: Server, role: str, **settings: Any) -> dict[str, str]:
