@@ -22,7 +22,8 @@ def independent() -> Any:
     """The second implementation of the format (``independent.py``)."""
     path = Path(__file__).parent / "vlt" / "independent.py"
     spec = importlib.util.spec_from_file_location("awsv_independent_format", path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

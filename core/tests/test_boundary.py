@@ -15,7 +15,6 @@ from vault_core.api import (
     ANY,
     AtRest,
     Capability,
-    Context,
     Credentials,
     Expect,
     Item,
@@ -95,9 +94,9 @@ USES: Mapping[str, Callable[[Vault], Any]] = {
         ("get", gives(TEXT), "Secret"),
         ("get", gives(False), "bool"),
         ("get", later, "a coroutine"),
-        ("get", gives(Item(value=CANARY, version="1")), "Item whose value is str"),  # type: ignore[arg-type]
-        ("get", gives(Item(value=TEXT, version=7)), "Item whose version is int"),  # type: ignore[arg-type]
-        ("get", gives(Item(value=TEXT, version="1", written_by=None)), "Item whose written_by is None"),  # type: ignore[arg-type]
+        ("get", gives(Item(value=CANARY, version="1")), "Item whose value is str"),  # type: ignore[arg-type]  # as a plugin might, wrongly
+        ("get", gives(Item(value=TEXT, version=7)), "Item whose version is int"),  # type: ignore[arg-type]  # as a plugin might, wrongly
+        ("get", gives(Item(value=TEXT, version="1", written_by=None)), "Item whose written_by is None"),  # type: ignore[arg-type]  # as a plugin might, wrongly
         ("put", gives(None), "None"),
         ("put", gives(1), "int"),
         ("put", later, "a coroutine"),
@@ -131,7 +130,7 @@ def test_open_store_wrong_type_is_refused(opened: Any, what: str, tmp_path: Path
 
 
 def test_open_store_coroutine_is_refused(tmp_path: Path) -> None:
-    spec = StorageSpec(name="odd", summary="s", open=later)  # type: ignore[arg-type]
+    spec = StorageSpec(name="odd", summary="s", open=later)  # type: ignore[arg-type]  # as a plugin might, wrongly
     host = Host(Settings({"HOME": str(tmp_path)}), Shelf(storage=spec))
     store = Store("odd", spec, host.context("storage", "odd", (), store=host.settings.store("odd")))
     refused(lambda: Vault(host, store).get("work"), "storage", "open", "a coroutine")
@@ -186,7 +185,7 @@ def test_create_only_backend_gets_no_version(action: str, tmp_path: Path) -> Non
     opened.put("work", KEY, expect="2")
     assert odd.got is ANY
     opened.put("work", KEY, expect=ABSENT)
-    assert odd.got is ABSENT  # type: ignore[comparison-overlap]
+    assert odd.got is ABSENT  # type: ignore[comparison-overlap]  # it changes in the call, which mypy does not see
 
 
 class Trap(Item):
@@ -240,12 +239,12 @@ def test_passphrase_source_with_wrong_type_is_refused(method: str, answer: Any, 
     opened = answer if method == "open" else gives(source)
     spec = PassphraseSourceSpec(name="odd", summary="s", open=opened, writable=True)
     host = Host(Settings({"HOME": str(tmp_path), "AWS_VAULT_PASSPHRASE_SOURCE": "odd"}), Shelf(passphrase=spec))
-    context: Context = host.context("storage", "any", ())
+    context = host.context("storage", "any", ())
     use: Mapping[str, Callable[[], Any]] = {
-        "put": lambda: context.keep("odd", "id", Secret("k")),  # type: ignore[attr-defined]
-        "forget": lambda: context.forget("odd", "id"),  # type: ignore[attr-defined]
+        "put": lambda: context.keep("odd", "id", Secret("k")),
+        "forget": lambda: context.forget("odd", "id"),
     }
-    refused(use.get(method, lambda: context.unlock("id", lambda secret: secret)), "passphrase", method, what)  # type: ignore[attr-defined]
+    refused(use.get(method, lambda: context.unlock("id", lambda secret: secret)), "passphrase", method, what)
 
 
 class OddMfa(MfaSource):

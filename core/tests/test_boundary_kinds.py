@@ -131,14 +131,14 @@ def test_open_provider_keeps_identify() -> None:
     ("answer", "what"),
     [
         (None, "None"),
-        (CallerIdentity(account=1, arn="a"), "CallerIdentity whose account is int"),  # type: ignore[arg-type]
-        (CallerIdentity(account="1", arn=None), "CallerIdentity whose arn is None"),  # type: ignore[arg-type]
+        (CallerIdentity(account=1, arn="a"), "CallerIdentity whose account is int"),  # type: ignore[arg-type]  # as a plugin might, wrongly
+        (CallerIdentity(account="1", arn=None), "CallerIdentity whose arn is None"),  # type: ignore[arg-type]  # as a plugin might, wrongly
     ],
 )
 def test_identify_with_wrong_type_is_refused(answer: Any, what: str) -> None:
     around = provider(Identifying(answer))
     assert isinstance(around, IdentifiesCaller)
-    refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]
+    refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]  # the answer is refused, whatever the request
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class Nowhere(tzinfo):
 
 
 def test_an_end_that_cannot_be_looked_at_is_a_bug_of_the_provider(tmp_path: Path) -> None:
-    made = app(tmp_path, gives(session(expires=datetime(2099, 1, 1, tzinfo=Nowhere()))))  # type: ignore[abstract]
+    made = app(tmp_path, gives(session(expires=datetime(2099, 1, 1, tzinfo=Nowhere()))))  # type: ignore[abstract]  # its other methods are not asked
     with pytest.raises(VaultError, match=r"^session provider 'odd' failed with KeyError$"):
         issue(made)
 

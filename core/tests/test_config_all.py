@@ -24,7 +24,7 @@ def test_which_keys_a_server_has_is_not_asked_of_it_and_that_is_told(
     spec = StorageSpec(
         name="far",
         summary="s",
-        open=opened.append,  # type: ignore[arg-type]
+        open=opened.append,  # type: ignore[arg-type]  # it is not called
         at_rest=AtRest.SERVICE,
         capabilities=Capability.REMOTE,
     )

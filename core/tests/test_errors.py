@@ -21,13 +21,13 @@ CODES = {
 }
 """Exit code to the failures that end with it."""
 
-CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+CLASSES: list[type[VaultError]] = [kind for kind in vars(errors).values() if isinstance(kind, type)]
 
 
 def test_every_failure_has_its_exit_code() -> None:
     found: dict[int, set[str]] = {}
     for kind in CLASSES:
-        found.setdefault(kind.exit_code, set()).add(kind.__name__)  # type: ignore[attr-defined]
+        found.setdefault(kind.exit_code, set()).add(kind.__name__)
         assert issubclass(kind, VaultError)
     assert found == CODES
 

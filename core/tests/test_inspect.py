@@ -76,7 +76,7 @@ def test_secret_profile_option_is_for_session_providers_only(secret: bool, for_p
     told = ["its option 'pin' is secret: an AWS profile can set those of session providers only"]
     assert list(problems(replace(STORAGE, options=options))) == (told if secret and for_profiles else [])
     assert list(problems(session)) == []
-    assert list(problems(replace(session, source="never"))) == ["its source is not a SourceNeed"]  # type: ignore[arg-type]
+    assert list(problems(replace(session, source="never"))) == ["its source is not a SourceNeed"]  # type: ignore[arg-type]  # as a plugin might, wrongly
 
 
 def test_missing_and_smallest_max_value_are_valid() -> None:

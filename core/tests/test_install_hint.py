@@ -166,7 +166,7 @@ def test_hint_with_damaged_record_of_origin_is_a_sentence(
     (prefix / "uv-receipt.toml").touch()
     installed.plugins.append("foreign")
     for name in ("foreign", "vault-core"):
-        installed.origins = {name: record}  # type: ignore[dict-item]
+        installed.origins = {name: record}  # type: ignore[dict-item]  # a damaged record
         if record == "damaged":
             monkeypatch.setattr(Installed, "read_text", lambda self, _, name=name: "{" if self._name == name else None)
         if name == "vault-core" or record != {"url": "https://[x"}:  # that one is for uv to refuse

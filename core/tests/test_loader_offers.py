@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_load_module_that_raises_is_refused(raised: BaseException, monkeypatch: 
         calls.append(name)
         raise raised
 
-    monkeypatch.setattr(loader.importlib, "import_module", fail)  # type: ignore[attr-defined]
+    monkeypatch.setattr(importlib, "import_module", fail)
     wanted = KeyboardInterrupt if isinstance(raised, KeyboardInterrupt) else PluginLoadError
     with pytest.raises(wanted) as refused:
         shelf(offer(), before_load=lambda: calls.append("before")).load("storage", "box")

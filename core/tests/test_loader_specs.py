@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from vault_core.api import AtRest, Option, PassphraseSourceSpec, StorageSpec, hookimpl
 from vault_core.errors import PluginLoadError
-from vault_core.plugins import loader
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 
@@ -21,7 +21,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
         function = {}
         exec(f"def {hook}(): return specs", {"specs": specs}, function)
         setattr(module, hook, hookimpl(function[hook]))
-    monkeypatch.setattr(loader.importlib, "import_module", lambda _: module)  # type: ignore[attr-defined]
+    monkeypatch.setattr(importlib, "import_module", lambda _: module)
     plugins = Plugins()
     kinds = ("storage", "passphrase")
     plugins._offers = tuple(
@@ -32,12 +32,12 @@ def shelf(monkeypatch: pytest.MonkeyPatch, hooks: dict[str, list[Any]]) -> Plugi
 
 def storage(*options: str, name: str = "box") -> StorageSpec:
     declared = tuple(Option(name=option, help="h") for option in options)
-    return StorageSpec(name=name, summary="s", open=lambda _: None, at_rest=AtRest.CORE, options=declared)  # type: ignore[arg-type, return-value]
+    return StorageSpec(name=name, summary="s", open=lambda _: None, at_rest=AtRest.CORE, options=declared)  # type: ignore[arg-type, return-value]  # it is not opened
 
 
 def passphrase(*options: str) -> PassphraseSourceSpec:
     declared = tuple(Option(name=option, help="h") for option in options)
-    return PassphraseSourceSpec(name="box", summary="s", open=lambda _: None, options=declared)  # type: ignore[arg-type, return-value]
+    return PassphraseSourceSpec(name="box", summary="s", open=lambda _: None, options=declared)  # type: ignore[arg-type, return-value]  # it is not opened
 
 
 def test_load_takes_spec_by_kind_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,8 +59,12 @@ def test_load_option_with_passphrase_variable_is_refused(option: str, monkeypatc
 
 
 def test_load_module_with_unknown_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    hooks = {"vault_storage_backends": [storage()], "vault_passphrase_sources": [passphrase()], "vault_unknown": []}
-    plugins = shelf(monkeypatch, hooks)  # type: ignore[arg-type]
+    hooks: dict[str, list[Any]] = {
+        "vault_storage_backends": [storage()],
+        "vault_passphrase_sources": [passphrase()],
+        "vault_unknown": [],
+    }
+    plugins = shelf(monkeypatch, hooks)
     for kind in ("storage", "passphrase", "storage"):
         with pytest.raises(PluginLoadError, match="vault_unknown"):
             plugins.load(kind, "box")

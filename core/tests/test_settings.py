@@ -30,7 +30,7 @@ def test_the_order_of_a_core_setting(person: Person) -> None:
     config = 'backend = "by-config"'
     everything = person.settings(config, {"backend": "by-flag"}, **environ)
     assert everything.value("backend", profile) == Value("by-flag", "--backend")
-    no_flag = person.settings(config, **environ)  # type: ignore[arg-type]
+    no_flag = person.settings(config, None, **environ)
     assert no_flag.value("backend", profile) == Value("by-profile", "vault_backend")
     assert no_flag.value("backend") == Value("by-variable", "AWS_VAULT_BACKEND")
     assert person.settings(config).value("backend") == Value("by-config", str(person.file))
@@ -43,7 +43,7 @@ def test_the_order_of_an_option(person: Person) -> None:
     config = '[plugin.file]\nkey-dir = "/config"'
     everything = person.settings(config, {"file.key-dir": "/flag"}, **environ)
     assert everything.option("file", "key-dir", None, profile) == Value("/flag", "-o file.key-dir")
-    no_flag = person.settings(config, **environ)  # type: ignore[arg-type]
+    no_flag = person.settings(config, None, **environ)
     assert no_flag.option("file", "key-dir", None, profile) == Value("/profile", "vault_file_key_dir")
     assert no_flag.option("file", "key-dir") == Value("/variable", "AWS_VAULT_FILE_KEY_DIR")
     found = person.settings(config).option("file", "key-dir")

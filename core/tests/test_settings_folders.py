@@ -78,7 +78,7 @@ def test_what_flags_and_tables_set_is_told_with_who_says_it(person: Person) -> N
 )
 def test_which_plugins_may_load(given: str | None, names: tuple[str, ...] | None, person: Person) -> None:
     environ = {} if given is None else {"AWS_VAULT_LOAD_PLUGINS": given}
-    assert person.settings(**environ).load_plugins == names  # type: ignore[arg-type]
+    assert person.settings(flags=None, **environ).load_plugins == names
 
 
 def test_what_holds_where_nobody_says_otherwise() -> None:

@@ -19,9 +19,6 @@ import pytest
 
 from support.busy import seconds
 from support.stored import until
-from vault_core.errors import QuestionRefused
-from vault_core.output import printable
-from vault_core.terminal import _Signals
 
 PROGRAM = str(Path(__file__).with_name("ask_at_terminal.py"))
 LEADER = str(Path(__file__).with_name("lose_the_foreground.py"))
@@ -129,11 +126,6 @@ def test_who_asks_is_shown_and_others_text_cannot_steer_the_terminal(session: Se
     child.expect_exact("awsv: profile a\\nb, x\\x1b[2J (pid 1) asks:\r\nfor \\x9b1m\\u202e\\udcff\\r: ")
     child.sendline(CANARY)
     assert ended(child) == (0, None)
-
-
-def test_printable_leaves_ordinary_text_alone() -> None:
-    assert printable("größe 🔑 C:\\n 'x'") == "größe 🔑 C:\\n 'x'"
-    assert printable("a\tb\x7f\u2028") == "a\\tb\\x7f\\u2028"
 
 
 @pytest.mark.parametrize(
@@ -281,21 +273,6 @@ def test_ctrl_c_ends_a_question_even_where_it_is_ignored(session: Session) -> No
     child.send("\x03")
     assert ended(child) == (0, None)
     assert session.results() == [{"error": "QuestionRefused", "message": "no answer: interrupted"}]
-
-
-def test_ctrl_c_that_arrives_after_the_answer_ends_the_process() -> None:
-    """The answer was read already; what it was for is not to go on."""
-    with pytest.raises(KeyboardInterrupt), _Signals():
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_ctrl_c_that_ended_a_question_does_not_count_twice() -> None:
-    def interrupted() -> None:
-        signal.raise_signal(signal.SIGINT)
-        raise QuestionRefused("no answer: interrupted")
-
-    with pytest.raises(QuestionRefused), _Signals():
-        interrupted()
 
 
 def test_a_closed_terminal_ends_the_question(session: Session) -> None:

@@ -53,7 +53,7 @@ class FakePlugins:
             name: PassphraseSourceSpec(
                 name=name,
                 summary="s",
-                open=lambda _ctx, source=source: source,  # type: ignore[misc]
+                open=lambda _ctx, source=source: source,  # type: ignore[misc]  # mypy infers no default of a lambda
                 interactive=name in interactive,
                 writable=name in writable,
             )
@@ -88,7 +88,7 @@ def made(tmp_path: Path) -> Any:
             "XDG_CONFIG_HOME": str(tmp_path / "config"),
             "AWS_VAULT_PASSPHRASE_SOURCE": configured,
         }
-        host = Host(Settings(environ), FakePlugins(sources))  # type: ignore[arg-type]
+        host = Host(Settings(environ), FakePlugins(sources))  # type: ignore[arg-type]  # it has what is used of Plugins
         return host.context("storage", "file", (), store=StoreSettings("file", "file")), host, sources
 
     return make

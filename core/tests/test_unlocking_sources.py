@@ -24,7 +24,6 @@ from vault_core.api import (
 )
 from vault_core.asking import Asking
 from vault_core.errors import ConfigError
-from vault_core.plugins import passphrases
 from vault_core.plugins.host import Host
 from vault_core.settings import Settings
 from vault_core.terminal import Terminal
@@ -61,7 +60,7 @@ class Ring(PassphraseSource):
 def host(
     root: Path, ring: Ring, more: tuple[Option, ...] = (), environ: dict[str, str] | None = None, **how: bool
 ) -> Host:
-    spec = PassphraseSourceSpec(name="ring", summary="s", open=lambda _: ring, options=more, **how)  # type: ignore[arg-type]
+    spec = PassphraseSourceSpec(name="ring", summary="s", open=lambda _: ring, options=more, **how)  # type: ignore[arg-type]  # it has what a source has, and flags that are all bool
     settings = Settings({"HOME": str(root), "AWS_VAULT_PASSPHRASE_SOURCE": "ring"} | (environ or {}))
     return Host(settings, Shelf(passphrase=spec), terminal=There())
 
@@ -135,7 +134,7 @@ def test_derivation_waits_thirty_seconds_and_then_runs(tmp_path: Path, monkeypat
         calls.extend((path.name, timeout))
         raise TimeoutError
 
-    monkeypatch.setattr(passphrases.files, "held", busy)  # type: ignore[attr-defined]
+    monkeypatch.setattr("vault_core.files.held", busy)
     context = host(tmp_path, Ring("yes")).context("storage", "file", ())
     assert context.unlock("id", lambda secret: secret) == Secret("yes")
     assert calls == ["derive.lock", 30]

@@ -92,7 +92,7 @@ def test_keys_that_are_slow_to_come(home: Home) -> None:
         text=True,
     ) as child:
         assert child.stderr is not None
-        assert select.select([child.stderr], [], [], seconds(20))[0] or child.kill()  # type: ignore[func-returns-value]
+        assert select.select([child.stderr], [], [], seconds(20))[0] or child.kill()  # type: ignore[func-returns-value]  # kill returns None
         assert child.stderr.readline() == "awsv: waiting for keys, as JSON, on standard input\n"
         child.communicate(json.dumps(CREATED), timeout=seconds(30))
     assert child.returncode == 0

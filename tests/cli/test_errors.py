@@ -35,7 +35,7 @@ def home(tmp_path: Path) -> Home:
 
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
-FAILURES: Sequence[tuple[int, Sequence[str], dict[str, str | None]]] = (  # type: ignore[assignment]
+FAILURES: Sequence[tuple[int, Sequence[str], dict[str, str | None]]] = (  # type: ignore[assignment]  # some environments remove a variable, most do not
     (2, ["frobnicate"], {}),
     (2, ["--frobnicate"], {}),
     (2, ["--backend"], {}),

@@ -65,21 +65,21 @@ def test_a_plugin_that_only_a_forged_store_names_is_not_loaded(home: Home, site:
     good = path.read_bytes()
     backup = home.path / "backup.vlt"
     backup.write_bytes(forged(good, kind))
-    for words in (["file", "verify", backup], ["file", "restore", "-y", backup]):
-        done = home.run(site.awsv, *words, env=UNLOCKED)  # type: ignore[arg-type]
+    for words in (["file", "verify", str(backup)], ["file", "restore", "-y", str(backup)]):
+        done = home.run(site.awsv, *words, env=UNLOCKED)
         assert (done.returncode, done.stdout) == (5, ""), done.stderr
         assert "was not tried, as no setting names evil" in done.stderr
         assert "--passphrase-source env,prompt,evil" in done.stderr
         assert path.read_bytes() == good
     path.write_bytes(backup.read_bytes())
     key = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
-    for words in (  # type: ignore[assignment]
+    for words in (
         ["exec", "-n", "-j", "work"],
         ["list", "--unlock"],
         ["add", "--env", "other"],
         ["slot", "add", "--passphrase"],
     ):
-        done = home.run(site.awsv, *words, env={**UNLOCKED, **key})  # type: ignore[arg-type]
+        done = home.run(site.awsv, *words, env={**UNLOCKED, **key})
         assert (done.returncode, done.stdout) == (5, ""), done.stderr
         assert "no setting names evil" in done.stderr
     assert not (home.path / "loaded").exists()

@@ -159,3 +159,31 @@ def test_remove_waits_for_an_undo(person: Home) -> None:
     assert person.credentials.read_bytes() != plain
     assert person.awsv(*UNDO).returncode == 0
     assert person.credentials.read_bytes() == plain
+
+
+# -- what a killed command leaves --------------------------------------------------------------------------------------
+
+
+def test_undo_killed_leaves_no_plain_copy(person: Home) -> None:
+    strace = need("strace", shutil.which("strace"), how="apt-get install strace")
+    for words in (COPY, ("config", "credential-process", "--all", "--yes"), REMOVE):
+        assert person.awsv(*words, env=UNLOCKED).returncode == 0
+    bare = person.credentials.read_bytes()
+    kill = "inject=rename:signal=KILL:when=1"
+    person.run(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", kill, PROGRAM, *UNDO, env=UNLOCKED)
+    assert person.credentials.read_bytes() == bare
+    assert person.awsv("list").returncode == 0
+    assert sorted(path.name for path in person.credentials.parent.iterdir()) == ["config", "credentials"]
+    assert person.awsv(*UNDO, env=UNLOCKED).returncode == 0
+    assert SECRET.encode() in person.credentials.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("config", "credential-process", "one", "-n"), COPY, (*COPY, "-n"), REMOVE, UNDO], ids=" ".join
+)
+def test_commands_remove_the_temporary_file_of_a_killed_command(tmp_path: Path, words: tuple[str, ...]) -> None:
+    home = offline(tmp_path)
+    for name in (".credentials.awsv-0123abcd", ".config.awsv-0123abcd"):
+        home.credentials.with_name(name).write_text(f"aws_secret_access_key = {SECRET}\n")
+    home.awsv(*words, "--no-input")
+    assert [path.name for path in home.credentials.parent.iterdir()] == ["config"]

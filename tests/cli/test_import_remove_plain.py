@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
-from support import parts
 from support.home import PROGRAM, Home
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, SECRET, UNLOCKED, fill, offline, store_path, stored
 
@@ -108,8 +106,8 @@ def test_sixty_profiles_import_and_undo(person: Home) -> None:
         assert key(number)[1] not in "".join(said)
     got = person.awsv("exec", "-j", "-n", "p13 x", env=UNLOCKED)
     assert json.loads(got.stdout)["AccessKeyId"] == key(13)[0]
-    for words in (UNDO, ("config", "credential-process", "--all", "--undo", "--yes")):  # type: ignore[assignment]
-        done = person.awsv(*words, env=UNLOCKED)
+    for undoing in (UNDO, ("config", "credential-process", "--all", "--undo", "--yes")):
+        done = person.awsv(*undoing, env=UNLOCKED)
         assert done.returncode == 0, done.stderr
     assert person.credentials.read_bytes() == credentials
     assert person.config.read_bytes() == config
@@ -387,30 +385,3 @@ def test_remove_dry_run_prints_the_change(small: Home) -> None:
     assert f"-aws_access_key_id = {KEY_ID}" in done.stdout
     assert "-aws_secret_access_key = ***" in done.stdout
     assert small.credentials.read_bytes() == before
-
-
-# -- what a killed command leaves --------------------------------------------------------------------------------------
-
-
-def test_undo_killed_leaves_no_plain_copy(small: Home) -> None:
-    strace = parts.need("strace", shutil.which("strace"), how="apt-get install strace")
-    assert small.awsv(*REMOVE, env=UNLOCKED).returncode == 0
-    bare = small.credentials.read_bytes()
-    kill = "inject=rename:signal=KILL:when=1"
-    small.run(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", kill, PROGRAM, *UNDO, env=UNLOCKED)
-    assert small.credentials.read_bytes() == bare
-    assert small.awsv("list").returncode == 0
-    assert sorted(path.name for path in small.credentials.parent.iterdir()) == ["config", "credentials"]
-    assert small.awsv(*UNDO, env=UNLOCKED).returncode == 0
-    assert SECRET.encode() in small.credentials.read_bytes()
-
-
-@pytest.mark.parametrize(
-    "words", [("list",), ("config", "credential-process", "one", "-n"), COPY, (*COPY, "-n"), REMOVE, UNDO], ids=" ".join
-)
-def test_commands_remove_the_temporary_file_of_a_killed_command(tmp_path: Path, words: tuple[str, ...]) -> None:
-    home = offline(tmp_path)
-    for name in (".credentials.awsv-0123abcd", ".config.awsv-0123abcd"):
-        home.credentials.with_name(name).write_text(f"aws_secret_access_key = {SECRET}\n")
-    home.awsv(*words, "--no-input")
-    assert [path.name for path in home.credentials.parent.iterdir()] == ["config"]

@@ -177,7 +177,7 @@ def test_old_or_new(
             found = which(case, case.state(home), old, new)
             assert found == "new" or code, (found, stderr)
             seen[found] += 1
-            code, stderr = commands.run(*words, env=ENV, **case.texts)  # type: ignore[arg-type]
+            code, stderr = commands.run(*words, env=ENV, cut=None, **case.texts)
             assert code in ((0, *case.done) if found == "new" else (0,)), (found, code, stderr)
             assert which(case, case.state(home), old, new) == "new"
         figure(", ".join(f"{count} {state}" for state, count in seen.items()))

@@ -11,6 +11,7 @@ import pytest
 
 from support.fork_server import fork_server
 from support.home import Home
+from support.memory_backend import rescue
 from support.security import sample
 from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, UNLOCKED, fill, offline, store_path
 from support.vaults import stored as keys_of
@@ -36,9 +37,7 @@ def home(tmp_path: Path) -> Home:
 def with_recovery(home: Home) -> str:
     """Give the store a recovery key; its text."""
     backend = FileBackend(FakeContext(home.root, passphrases=[PASSPHRASE]), store_path(home).parent)
-    new, text = new_slot.recovery(backend.slots().store)  # type: ignore[union-attr]
-    backend.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text.reveal_text()
+    return rescue(backend).reveal_text()
 
 
 def with_passphrase(home: Home, passphrase: str, label: str) -> str:

@@ -146,7 +146,7 @@ def test_a_name_of_two_kinds_and_a_distribution(gallery: OverlayEnv, home: Home)
 
 def test_what_it_offers(drawer: OverlayEnv, home: Home) -> None:
     env = {"AWS_VAULT_DRAWER_PIN": "314159"}
-    (row,) = checked(drawer, home, "drawer", **env)  # type: ignore[arg-type]
+    (row,) = checked(drawer, home, "drawer", **env)  # type: ignore[arg-type]  # a variable, not the code
     assert row == {
         "kind": "storage",
         "name": "drawer",

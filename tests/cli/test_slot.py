@@ -125,7 +125,7 @@ def test_both_of_two_sources(home: Home) -> None:
     assert ended(child)[0] == 0
     passphrase, composite = slots_of(home)
     assert (composite["type"], composite["sources"]) == ("composite", ["env", "prompt"])
-    assert [kdf["alg"] for kdf in composite["kdf"]] == ["argon2id", "argon2id"]  # type: ignore[attr-defined]
+    assert [kdf["alg"] for kdf in composite["kdf"]] == ["argon2id", "argon2id"]  # type: ignore[attr-defined]  # a list of them, for a composite slot
     assert slots_of(home) == json.loads(home.awsv("file", "status", "--json").stdout)["slots"]
     child = home.spawn("slot", "remove", "--force", str(passphrase["id"]), env=UNLOCKED)
     answer(child, (OLD, "of the person"))

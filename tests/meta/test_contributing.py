@@ -43,3 +43,26 @@ def test_pre_commit_hooks_run_tools_of_this_environment() -> None:
     assert len(entries) == len(re.findall(r"^ +- id: ", config, re.M)) > 0
     assert {entry for entry in entries if entry != "make" and not entry.startswith(".venv/bin/")} == set()
     assert set(re.findall(r"^ +language: (.+)$", config, re.M)) == {"system"}
+
+
+def test_each_type_ignore_has_a_code_and_a_reason() -> None:
+    folders = (
+        "core",
+        "testkit",
+        "vault-botocore",
+        "plugins",
+        "examples",
+        "tests",
+        "demo",
+        "benchmarks",
+        "scripts",
+        "awsv",
+    )
+    bare = re.compile(r"# type[:] ignore(?!\[[a-z, -]+\]  # \S)")
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if bare.search(line)
+    ]
+    assert found == []

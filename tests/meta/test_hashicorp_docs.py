@@ -52,7 +52,7 @@ def test_the_guide_does_what_it_shows(server: openbao.Server, moto: MotoServer, 
             text = fence.text.replace("/tmp/", f"{shared}/")
             console = documents.Fence(fence.mark, fence.argument, fence.language, text)
             home = homes[fence.argument]
-            documents.act(home, console, answers, state=home.root / "state")  # type: ignore[arg-type]
+            documents.act(home, console, answers, state=home.root / "state")  # type: ignore[arg-type]  # texts and a function, in one dictionary
             acted.add(fence.argument)
     assert acted == set(ROLES)
 

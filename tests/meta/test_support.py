@@ -92,12 +92,12 @@ def test_a_test_that_needs_root_is_skipped_with_its_reason(tmp_path: Path) -> No
         "@pytest.fixture\ndef dear(): raise OSError\n"
         '@pytest.mark.root("only root can fly")\ndef test_it(dear): pass\n'
     )
-    argv = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-p", "support.root", test]
+    argv = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-p", "support.root", str(test)]
     for user, told in ((1000, "needs root: only root can fly"), (0, "1 error")):
         text = test.read_text()
         test.write_text(text.replace("{}", str(user)))
         done = subprocess.run(
-            argv,  # type: ignore[arg-type]
+            argv,
             env={"PYTHONPATH": str(ROOT / "tests")},
             cwd=tmp_path,
             capture_output=True,

@@ -116,16 +116,16 @@ def test_an_old_python_is_refused(tmp_path: Path) -> None:
 def test_a_machine_without_a_recent_python_is_told(tmp_path: Path) -> None:
     program(tmp_path / "python3", "exit 1")
     (tmp_path / "dirname").symlink_to(shutil.which("dirname", path=SYSTEM_PATH) or "")
-    argv = ["/bin/sh", ROOT / "scripts/environment", tmp_path / "venv"]
-    done = subprocess.run(argv, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+    argv = ["/bin/sh", str(ROOT / "scripts/environment"), str(tmp_path / "venv")]
+    done = subprocess.run(argv, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no Python 3.11 or later" in done.stderr
 
 
 def test_a_folder_with_a_blank_is_refused(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "scripts", tmp_path / "a tree/scripts")
-    argv = [tmp_path / "a tree/scripts/environment", ".venv", sys.executable]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+    argv = [str(tmp_path / "a tree/scripts/environment"), ".venv", sys.executable]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.endswith("a tree\n")) == (1, True), done.stderr
     assert not (tmp_path / "a tree/.venv").exists()
 
@@ -201,8 +201,8 @@ def test_ci_fails_with_the_first_part_that_fails(broken: str, tmp_path: Path) ->
     (tmp_path / "functions").write_text(CI_STAND_INS)
     (tmp_path / "tmp").mkdir()
     names = {"BASH_ENV": str(tmp_path / "functions"), "BROKEN": broken, "TMPDIR": str(tmp_path / "tmp")}
-    argv = ["bash", ROOT / ".ci/run"]
-    done = subprocess.run(argv, env={"PATH": SYSTEM_PATH, **names}, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+    argv = ["bash", str(ROOT / ".ci/run")]
+    done = subprocess.run(argv, env={"PATH": SYSTEM_PATH, **names}, capture_output=True, text=True, check=False)
     assert done.returncode == bool(broken), done.stderr
     assert re.findall(r"^made (.+)", done.stdout, re.M) == list(CI_PARTS[: CI_PARTS.index(broken) + 1 if broken else 4])
     assert ("== done" in done.stdout) is not bool(broken)

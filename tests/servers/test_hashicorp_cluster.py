@@ -171,7 +171,7 @@ def test_a_standby_that_sends_us_on_is_followed_to_an_address_that_is_set(cluste
         environ = {"VAULT_ADDR": addresses, "VAULT_TOKEN": leader.person("redirected")}
         store = spec.open(FakeContext(tmp_path, declared=spec.options, environ=environ))
         store.service.client.hvac.adapter.base_uri = standby.url  # type: ignore[attr-defined]  # not the leader that it has found
-        store.service.client._session.headers["X-Vault-No-Request-Forwarding"] = "true"  # type: ignore[attr-defined]
+        store.service.client._session.headers["X-Vault-No-Request-Forwarding"] = "true"  # type: ignore[attr-defined]  # no other backend has a service
         return store
 
     with pytest.raises(StorageUnavailable, match="which is not one of the configured addresses") as refused:

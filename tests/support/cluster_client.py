@@ -47,9 +47,9 @@ class Client:
         number = 0
         while time.monotonic() < until:
             number += 1
-            self._timed(lambda number=number: self._create(number))  # type: ignore[misc]
+            self._timed(lambda number=number: self._create(number))  # type: ignore[misc]  # mypy infers no default of a lambda
             self._timed(self._step)
-            self._timed(lambda number=number: self._set(number))  # type: ignore[misc]
+            self._timed(lambda number=number: self._set(number))  # type: ignore[misc]  # mypy infers no default of a lambda
             self._timed(self._look)
 
     def _timed(self, action: Callable[[], None]) -> None:

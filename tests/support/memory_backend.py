@@ -68,8 +68,10 @@ def after_next_read(inner: MemoryBackend, work: Callable[[], object]) -> None:
     inner.get = get  # type: ignore[method-assign]  # for this one object
 
 
-def rescue(store: SlotKeeper) -> str:
+def rescue(store: SlotKeeper) -> Secret:
     """Give a store one more slot, with a recovery key: its text."""
-    new, text = new_slot.recovery(store.slots().store)  # type: ignore[union-attr]
+    table = store.slots()
+    assert table is not None
+    new, text = new_slot.recovery(table.store)
     store.change_slots(lambda slots, dek: slots.add(dek, new))
-    return text  # type: ignore[return-value]
+    return text

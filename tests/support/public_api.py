@@ -73,7 +73,7 @@ def _entry(module: ModuleType, name: str) -> Entry:
     if isinstance(node, ast.FunctionDef):
         return Entry(name, _function(node), doc)
     assert isinstance(node, ast.ClassDef)
-    return Entry(name, _header(node), doc, list(_members(found, node)))  # type: ignore[arg-type]
+    return Entry(name, _header(node), doc, list(_members(found, node)))  # type: ignore[arg-type]  # of a class, then, it is one
 
 
 def _header(node: ast.ClassDef) -> str:

@@ -89,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _table(reports: Iterable[pytest.TestReport]) -> Iterable[str]:
     reports = list(reports)
     for id_, promise in IDS.items():
-        shown = [report for report in reports if id_ in dict(report.user_properties).get("security", ())]  # type: ignore[operator]
+        shown = [report for report in reports if id_ in dict(report.user_properties).get("security", ())]  # type: ignore[operator]  # the property is a list of ids
         outcomes = Counter(report.outcome for report in shown)
         counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "NOT RUN"
         yield f"{id_:<4} {promise}: {counted}"

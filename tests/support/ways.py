@@ -40,7 +40,7 @@ def sealed_entries(home: Home, passphrase: str) -> dict[str, vlt_file.Entry]:
     """The entries of the default store as they lie there, sealed."""
     envelope = vlt_file.parse(store_path(home).read_bytes())
     dek = unlock.open_by_passphrase(FakeContext(home.root, passphrases=[passphrase]), envelope.table, "it")[1]
-    return vlt_file.decrypt(envelope, dek)  # type: ignore[return-value]
+    return vlt_file.decrypt(envelope, dek)  # type: ignore[return-value]  # an index, which is a mapping
 
 
 def recovers(home: Home, text: str) -> bool:

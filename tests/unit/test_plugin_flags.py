@@ -105,7 +105,7 @@ def test_secret_option_is_refused_with_the_place_to_set_it(target: str, app: App
         AvailablePlugin("storage", "drawer", "d", "1", "m"),
         AvailablePlugin("passphrase", "absent", "d", "1", "not_installed_anywhere"),
     )
-    app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)  # type: ignore[arg-type]
+    app.plugins._loaded["storage", "drawer"] = StorageSpec(name="drawer", summary="s", open=print, options=declared)  # type: ignore[arg-type]  # it is not opened
     with pytest.raises(UsageError) as caught:
         parse(app, f"-o {target}=canary")
     plugin, _, option = target.partition(".")
@@ -124,7 +124,7 @@ def test_option_that_is_secret_to_one_kind_of_plugin_is_refused(secret: set[str]
     app.plugins._offers = tuple(AvailablePlugin(kind, "drawer", "d", "1", "m") for kind in ("passphrase", "storage"))
     for kind, spec in (("passphrase", PassphraseSourceSpec), ("storage", StorageSpec)):
         options = (Option(name="pin", help="digits", secret=kind in secret),)
-        app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)  # type: ignore[arg-type]
+        app.plugins._loaded[kind, "drawer"] = spec(name="drawer", summary="s", open=print, options=options)  # type: ignore[arg-type]  # it is not opened
         app.host.context(kind, "drawer", options)
     with pytest.raises(UsageError, match=r"option drawer\.pin is secret"):
         parse(app, "-o drawer.pin=canary")

@@ -94,7 +94,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that reach a handler of the root logger, which takes every level."""
     texts: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]  # of this one handler
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [*root.handlers, handler])
     monkeypatch.setattr(root, "level", logging.DEBUG)

@@ -243,7 +243,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_the_en
 
     def linked(source: str, name: Path, **more: int) -> None:
         log.append("named" if Path(name) == path else "beside")
-        link(source, name, **more)  # type: ignore[arg-type]
+        link(source, name, **more)  # type: ignore[arg-type]  # descriptors or a flag
 
     def replaced(source: Path, name: Path) -> None:
         log.append("named")

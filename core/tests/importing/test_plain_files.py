@@ -158,7 +158,7 @@ def test_record_belongs_to_one_file_and_holds_no_key(tmp_path: Path) -> None:
     records.write(PATH, b"canary", ["b", "a"])
     record = records.read(PATH)
     assert record is not None
-    assert (record.digest, record.profiles) == (digest(b"canary"), {"a", "b"})  # type: ignore[comparison-overlap]
+    assert (record.digest, record.profiles) == (digest(b"canary"), {"a", "b"})  # type: ignore[comparison-overlap]  # it need not be a frozenset
     assert records.read(PATH.with_name("other")) is None
     [file] = (tmp_path / "imports").iterdir()
     assert "canary" not in file.read_text()

@@ -74,7 +74,7 @@ def test_another_process_of_this_machine_waits(inner: Any, ctx: FakeContext, abl
     slots = SealedBackend(inner, ctx, able).slots()
     assert len(slots.slots) == 3
     for text in texts:
-        assert slots.open_by_recovery(text, "it")  # type: ignore[arg-type]
+        assert slots.open_by_recovery(text, "it")
 
 
 @WITHOUT_CAS
@@ -84,7 +84,7 @@ def test_what_another_machine_puts_in_its_place_is_noticed(inner: Any, ctx: Fake
     table = inner.kept[SLOTS_KEY]
     inner.after = lambda: inner.kept.update({SLOTS_KEY: table})
     text = rescue(store)
-    assert store.slots().open_by_recovery(text, "it")  # type: ignore[arg-type]
+    assert store.slots().open_by_recovery(text, "it")
 
 
 def test_nobody_is_asked_while_others_wait(inner: Any, ctx: FakeContext) -> None:
@@ -142,7 +142,7 @@ def test_with_another_change_on_top_no_slot_is_there_twice(inner: Any, ctx: Fake
     texts = [text]
 
     def meanwhile() -> None:
-        texts.append(rescue(other))  # type: ignore[arg-type]
+        texts.append(rescue(other))
         raise StorageConflict("the answer was lost")
 
     inner.after = meanwhile

@@ -85,7 +85,7 @@ print(json.dumps([slowest, grown if sys.platform == "linux" else grown // 1024])
 
 def test_s5_no_time_and_no_memory_are_spent(figure: Any) -> None:
     """In a process of its own, whose peak is not that of other tests; no derivation can be called there."""
-    table = [{**GOOD[name], **change} for name, change in BAD]  # type: ignore[dict-item]
+    table = [{**GOOD[name], **change} for name, change in BAD]  # type: ignore[dict-item]  # the tables hold values of every type
     environ = {"PATH": os.environ["PATH"]}
     done = subprocess.run(
         [sys.executable, "-c", MEASURE], input=json.dumps(table), env=environ, capture_output=True, text=True

@@ -33,7 +33,7 @@ PASSPHRASE_HEAD = {"id": "0011223344556677", "kdf": KDF, "label": "", "type": "p
 @pytest.fixture(scope="module")
 def known() -> Any:
     """The blocks of §8: title to its lines joined."""
-    text = re.search(r"## 8 .*?```\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)[1]  # type: ignore[index]
+    text = re.search(r"## 8 .*?```\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)[1]  # type: ignore[index]  # without a match the test fails here
     blocks = (block.splitlines() for block in text.strip().split("\n\n"))
     return {lines[0]: [line.strip() for line in lines[1:]] for lines in blocks}
 
@@ -52,7 +52,7 @@ def test_encodings_and_keys(known: Any, independent: Any, monkeypatch: pytest.Mo
 
 
 def test_sealed_values(known: Any, independent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(primitives.os, "urandom", lambda count: SEAL_SALT[:count])  # type: ignore[attr-defined]
+    monkeypatch.setattr("os.urandom", lambda count: SEAL_SALT[:count])
     entry_info, value_info = (
         b"vlt/v1/entry" + lp(STORE, b"credentials/a", 7),
         b"vlt/v1/value" + lp(STORE, b"credentials/a"),

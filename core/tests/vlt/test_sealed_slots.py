@@ -69,7 +69,7 @@ def test_a_change_keeps_every_other_value(inner: Any, ctx: FakeContext, independ
     text = rescue(store)
     assert {key: value for key, value in inner.kept.items() if key != SLOTS_KEY} == {"a/b": before["a/b"]}
     assert store.get("a/b").value == Secret("value")
-    identity, dek = independent.open_table(inner.kept[SLOTS_KEY].encode(), text.reveal_text(), "recovery")  # type: ignore[attr-defined]
+    identity, dek = independent.open_table(inner.kept[SLOTS_KEY].encode(), text.reveal_text(), "recovery")
     assert independent.read_value(identity, dek, "a/b", inner.kept["a/b"].encode()) == b"value"
 
 
@@ -77,7 +77,7 @@ def test_a_data_key_at_hand_needs_nobody_and_is_checked(inner: Any, ctx: FakeCon
     text = rescue(SealedBackend(inner, ctx, BOTH))
     ctx.passphrases = []
     store = SealedBackend(inner, ctx, BOTH)
-    dek = store.slots().open_by_recovery(text, "it")[1]  # type: ignore[arg-type]
+    dek = store.slots().open_by_recovery(text, "it")[1]
     before = dict(inner.kept)
     with pytest.raises(StorageCorrupt, match="authentication code"):
         store.change_slots(lambda slots, _: slots, dek=Secret(bytes(32)))
@@ -97,15 +97,15 @@ def test_somebody_else_changes_them_too(inner: Any, ctx: FakeContext) -> None:
         if not texts:
             texts.append(rescue(other))
         new, text = new_slot.recovery(slots.store)
-        texts.append(text)  # type: ignore[arg-type]
+        texts.append(text)
         return slots.add(dek, new)
 
     store.change_slots(change)
     assert len(texts) == 3  # it was done again on what was there then
     slots = store.slots()
     assert len(slots.slots) == 3
-    assert slots.open_by_recovery(texts[0], "it")  # type: ignore[arg-type]
-    assert slots.open_by_recovery(texts[2], "it")  # type: ignore[arg-type]
+    assert slots.open_by_recovery(texts[0], "it")
+    assert slots.open_by_recovery(texts[2], "it")
 
 
 def test_a_backend_that_does_not_keep_the_change(inner: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:

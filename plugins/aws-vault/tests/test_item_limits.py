@@ -57,7 +57,7 @@ def test_scan_wrong_passphrase_total_rounds_are_limited(folder: Path, derived: l
 def test_scan_odd_derivation_counts(tmp_path: Path, derived: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried for each item that the passphrase does not open, and takes eight times as long."""
     odd: list[bytes] = []
-    monkeypatch.setattr(jwe, "odd_pbkdf2", lambda passphrase, salt, rounds: odd.append(salt) or bytes(16))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(jwe, "odd_pbkdf2", lambda passphrase, salt, rounds: odd.append(salt) or bytes(16))  # type: ignore[func-returns-value]  # append returns None
     monkeypatch.setattr(jwe, "MAX_TOTAL_ROUNDS", 100 * jwe.ODD_ROUNDS)
     for number in range(30):
         write_item(tmp_path, f"item-{number:02}", f"item-{number}", KEY, seal=False)

@@ -67,7 +67,7 @@ class Sts:
 
     def assume(self, **more: str) -> Credentials:
         """A session of ``RoleA``."""
-        return self.issue(role_arn=self.role, **more)  # type: ignore[arg-type]
+        return self.issue(role_arn=self.role, **more)  # type: ignore[arg-type]  # keys of the profile alone
 
     def _answer(self) -> Secret:
         self.asked += 1

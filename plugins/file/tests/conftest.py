@@ -29,7 +29,8 @@ INDEPENDENT = Path(__file__).parents[3] / "core" / "tests" / "vlt" / "independen
 def independent() -> Any:
     """The second implementation of the format."""
     spec = importlib.util.spec_from_file_location("awsv_independent_format_for_files", INDEPENDENT)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

@@ -231,7 +231,7 @@ def test_get_decrypts_index_once_and_no_other_entry(opened: Any, monkeypatch: py
 
 def test_entry_of_old_data_key_is_refused(opened: Any, folder: Any, ctx: FakeContext) -> None:
     """A different store in the same place is detected even without an anchor: its own passphrase is asked for."""
-    ctx.options["anchor"] = False  # type: ignore[index]
+    ctx.options["anchor"] = False  # type: ignore[index]  # a plain dictionary, behind a Mapping
     store = opened()
     store.put(KEY, Secret("old"))
     (folder / "store.vlt").unlink()

@@ -31,11 +31,11 @@ class AgainstDictionary(RuleBasedStateMachine):
     KEYS = st.sampled_from(["a/1", "a/2", "b/1"])
     VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)
     WHO = st.sampled_from([0, 1])
-    root = None
+    root: Path
 
     def __init__(self) -> None:
         super().__init__()
-        machine = self.root / os.urandom(8).hex()  # type: ignore[operator]  # of its own: all stores here have one identity
+        machine = self.root / os.urandom(8).hex()  # of its own: all stores here have one identity
         context = FakeContext(machine, passphrases=["right"])
         self.stores = [FileBackend(context, machine / "store") for _ in range(2)]
         self.model, self.versions = {}, {}
@@ -82,7 +82,7 @@ class AgainstDictionary(RuleBasedStateMachine):
 def test_s20_store_behaves_like_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.urandom  # one KDF salt for all stores, so the derivation is done once
     monkeypatch.setattr(os, "urandom", lambda count: bytes(16) if count == 16 else real(count))
-    AgainstDictionary.root = tmp_path  # type: ignore[assignment]
+    AgainstDictionary.root = tmp_path
     run = AgainstDictionary.TestCase
     run.settings = settings(
         max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)

@@ -23,7 +23,8 @@ SEEDS = sorted((FUZZ / "corpus").iterdir())
 @pytest.fixture(scope="module")
 def decoder() -> Any:
     spec = importlib.util.spec_from_file_location("awsv_fuzz_decoder", FUZZ / "decoder.py")
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

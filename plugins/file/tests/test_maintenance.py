@@ -301,7 +301,7 @@ def test_restore_of_different_store_raises_no_alarm(
     there = tmp_path / "there"
     FileBackend(ctx, there).put("credentials/z", Secret("new"))
     for owner, name, found in (
-        (maintenance.StoreFile, "write", {"credentials/z": "new"}),  # type: ignore[attr-defined]
+        (maintenance.StoreFile, "write", {"credentials/z": "new"}),  # type: ignore[attr-defined]  # as the module has it: it does not export it
         (rollback_guard.RollbackGuard, "pin", ENTRIES),
     ):
         with monkeypatch.context() as patch:
@@ -338,10 +338,10 @@ def interrupted(*_: Any) -> Any:
 def test_restore_twice_keeps_both_old_files(
     made: Any, backup: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance.time, "strftime", lambda *_: "20260101T000000Z")  # type: ignore[attr-defined]
+    monkeypatch.setattr("time.strftime", lambda *_: "20260101T000000Z")
     kept = {maintenance.restore(opened().store, backup, yes, nullcontext())[1] for _ in range(3)}
     assert len(kept) == 3
-    assert all(maintenance.open_copy(made.store, path).entries for path in kept)  # type: ignore[arg-type]
+    assert all(maintenance.open_copy(made.store, path).entries for path in kept)  # type: ignore[arg-type]  # each of them is a path
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------

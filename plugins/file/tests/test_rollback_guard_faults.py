@@ -51,7 +51,7 @@ def test_repeated_read_syncs_once(
 ) -> None:
     """Also if the anchor is off or cannot be written."""
     shutil.rmtree(tmp_path / "state")
-    ctx.options["anchor"] = enabled  # type: ignore[index]
+    ctx.options["anchor"] = enabled  # type: ignore[index]  # a plain dictionary, behind a Mapping
     if enabled:
         monkeypatch.setattr(atomic_file.AtomicFile, "locked", refused)
     synced = []

@@ -202,7 +202,7 @@ def test_s3_header_with_invalid_json_is_refused(made: Any, independent: Any, nam
 def test_s3_header_with_invalid_field_is_refused(made: Any, independent: Any, name: Any, folder: Any) -> None:
     """Refused because of its form, before the authentication code is checked."""
     data = made[0]
-    changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))  # type: ignore[dict-item]
+    changed = with_header(data, vlt.canonical({**header_of(data), **FIELDS[name]}))  # type: ignore[dict-item]  # of every type
     with pytest.raises(ValueError):
         vlt_file.parse(changed)
     untouched(folder, changed)
@@ -249,7 +249,7 @@ def test_s4_newer_version_is_reported(made: Any, folder: Any, snapshot: Any, ver
     store = FileBackend(context, folder)
     calls = [lambda: store.get("a/b"), lambda: list(store.keys())]
     if write:
-        calls = [lambda: store.put("a/b", Secret("x")), lambda: store.delete("a/b")]  # type: ignore[list-item, return-value]
+        calls = [lambda: store.put("a/b", Secret("x")), lambda: store.delete("a/b")]  # type: ignore[list-item, return-value]  # their results are not used
     for call in calls:
         with pytest.raises(StorageCorrupt, match="was written by a newer version of awsv") as caught:
             call()

@@ -118,13 +118,18 @@ def test_response_with_wrong_types_is_an_error(
 ) -> None:
     """Any response of any server is either an error message or ignored."""
     monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
-    answers = {"lookup-self": LOOK_UP, "ui/mounts": MOUNT, "secret/data": ITEM, "secret/metadata": OF_AN_ITEM}
+    answers: dict[str, dict[str, Any]] = {
+        "lookup-self": LOOK_UP,
+        "ui/mounts": MOUNT,
+        "secret/data": ITEM,
+        "secret/metadata": OF_AN_ITEM,
+    }
     for place, whole in answers.items():
-        for field in whole:  # type: ignore[attr-defined]
+        for field in whole:
 
             def answer(path: str, place: str = place, field: str = field) -> Answer:
                 found = next(at for at in answers if at in path)
-                data = answers[found] | ({field: odd} if found == place else {})  # type: ignore[operator]
+                data = answers[found] | ({field: odd} if found == place else {})
                 if "list=true" in path:
                     data = {"keys": odd if odd is not None else ["a"]}
                 return 200, {}, json.dumps({"data": data}).encode()

@@ -37,13 +37,15 @@ def person(openbao: Server) -> str:
 
 @pytest.fixture
 def store(openbao: Server, person: str, open_store: Callable[..., Any]) -> Store:
-    return open_store(openbao.environ(person))[0]  # type: ignore[no-any-return]
+    opened: Store = open_store(openbao.environ(person))[0]
+    return opened
 
 
 @pytest.fixture
 def behind(front: LossyProxy, person: str, open_store: Callable[..., Any]) -> Store:
     """The user's store, through the recording proxy."""
-    return open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]  # type: ignore[no-any-return]
+    opened: Store = open_store({"VAULT_ADDR": front.url, "VAULT_TOKEN": person})[0]
+    return opened
 
 
 def at(store: Store, key: str, *, kind: str = "data") -> str:

@@ -37,7 +37,8 @@ class Mount:
         if len(self.found.get(path, [])) != over:
             return None
         self.found.setdefault(path, []).append(content)
-        return self.read(path)[0]  # type: ignore[no-any-return]
+        made: dict[str, Any] = self.read(path)[0]
+        return made
 
     def destroy(self, path: str, versions: range, *, warn: bool) -> None:
         self.destroyed.append((path, list(versions), warn))
@@ -50,7 +51,7 @@ def mount() -> Mount:
 
 @pytest.fixture
 def folder(mount: Mount) -> Items:
-    return Items(mount, "f")  # type: ignore[arg-type]
+    return Items(mount, "f")  # type: ignore[arg-type]  # it has what is used of a mount
 
 
 def test_expect_is_checked_by_put_and_delete(folder: Items, mount: Mount) -> None:
@@ -120,7 +121,7 @@ def test_state_is_there_or_tombstone_by_data() -> None:
 )
 def test_keys_lists_living_items(folder: Items, mount: Mount, version: dict[str, Any], alive: bool) -> None:
     metadata = {"current_version": 2, "versions": {"1": {"destroyed": not alive}, "2": version}}
-    mount.metadata = lambda _path: metadata  # type: ignore[attr-defined]
+    mount.metadata = lambda _path: metadata  # type: ignore[attr-defined]  # this one mount has it
     assert folder._is_alive("k") is alive
 
 

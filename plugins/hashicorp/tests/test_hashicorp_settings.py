@@ -75,7 +75,7 @@ def trying(answer: Answer | Exception) -> Any:
             raise answer
         return answer
 
-    made._wait = lambda function: function()  # type: ignore[assignment, method-assign]
+    made._wait = lambda function: function()  # type: ignore[assignment, method-assign]  # at once, in this one client
     return made._try(ask)
 
 
@@ -269,8 +269,8 @@ def test_shown_name_is_short_and_printable(text: str, shown: str) -> None:
 def test_token_of_another_identity_is_dropped(entity: str, name: str) -> None:
     login = Login.__new__(Login)
     login.identity = Identity("e1", "ana") if entity else Identity("", "ana")
-    login._client = SimpleNamespace(hvac=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]
-    login._look_up = lambda: Identity(entity, name)  # type: ignore[method-assign]
+    login._client = SimpleNamespace(hvac=SimpleNamespace(token="t"), address="a")  # type: ignore[assignment]  # it has what is used of a client
+    login._look_up = lambda: Identity(entity, name)  # type: ignore[method-assign]  # of this one login
     with pytest.raises(StorageLocked, match="belongs to another identity now"):
         login._look_up_again()
     assert login._client.hvac.token == ""
@@ -282,11 +282,11 @@ def test_token_of_another_identity_is_dropped(entity: str, name: str) -> None:
 def test_token_replaced_by_another_thread_is_kept(method: str) -> None:
     login = Login.__new__(Login)
     login._lock, login._method = threading.RLock(), method
-    login._client = SimpleNamespace(hvac=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]
-    login._reload = lambda: False  # type: ignore[method-assign]
+    login._client = SimpleNamespace(hvac=SimpleNamespace(token="new"), address="a")  # type: ignore[assignment]  # it has what is used of a client
+    login._reload = lambda: False  # type: ignore[method-assign]  # of this one login
     replaced: list[str] = []
-    login._obtain = lambda: replaced.append("obtained")  # type: ignore[method-assign]
-    login._look_up_again = lambda: replaced.append("looked up")  # type: ignore[method-assign]
+    login._obtain = lambda: replaced.append("obtained")  # type: ignore[method-assign]  # of this one login
+    login._look_up_again = lambda: replaced.append("looked up")  # type: ignore[method-assign]  # of this one login
     login._replace("old")
     assert replaced == []
 
@@ -300,8 +300,8 @@ def test_login_sends_no_old_token() -> None:
         return SimpleNamespace(status_code=200, json=lambda: {"auth": {"client_token": "new"}})
 
     login._method, login.logins = "approle", 0
-    login._client = SimpleNamespace(hvac=client, send=send, address="a")  # type: ignore[assignment]
-    login._request = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    login._client = SimpleNamespace(hvac=client, send=send, address="a")  # type: ignore[assignment]  # it has what is used of a client
+    login._request = lambda: None  # type: ignore[method-assign,assignment,return-value]  # of this one login
     login._obtain()
     assert (sent, client.token) == ([""], "new")
 
@@ -310,7 +310,7 @@ def test_refused_password_is_not_sent_again() -> None:
     login = Login.__new__(Login)
     login._method, login._password = "userpass", Secret("wrong")
     login._context = SimpleNamespace(options={"auth": "userpass", "auth-mount": ""})
-    login._client = SimpleNamespace(address="a")  # type: ignore[assignment]
+    login._client = SimpleNamespace(address="a")  # type: ignore[assignment]  # it has what is used of a client
     assert "refuses the name or password" in login._refused(SimpleNamespace(status_code=400)).message
     assert login._password is None
 
@@ -326,6 +326,6 @@ def test_kept_key_must_be_strict_base64() -> None:
 
 
 def test_item_of_lock_is_digest_of_key_id() -> None:
-    keys = [passphrase._key(SimpleNamespace(key_id=name)) for name in ("a/1", "a/2", "A/1")]  # type: ignore[arg-type]
+    keys = [passphrase._key(SimpleNamespace(key_id=name)) for name in ("a/1", "a/2", "A/1")]  # type: ignore[arg-type]  # it has what is used of a request
     assert len(set(keys)) == 3
     assert all(len(key) == len("slot/") + 64 for key in keys)

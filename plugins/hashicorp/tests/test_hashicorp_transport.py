@@ -110,7 +110,7 @@ def test_loopback_check_matches_url_library(rest: str) -> None:
     try:
         refuse_plain_http(url, {})
         prepared = requests.Request("GET", url).prepare().url
-        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]  # type: ignore[arg-type]
+        hosts = [urllib3.util.parse_url(text).host for text in (url, prepared)]  # type: ignore[arg-type]  # requests prepares each URL or raises
     except (ConfigError, requests.exceptions.RequestException, urllib3.exceptions.LocationParseError):
         return
     assert all(is_loopback(str(host).strip("[]")) for host in hosts)

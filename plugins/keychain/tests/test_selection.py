@@ -47,7 +47,7 @@ def test_keychain_is_keychain_of_platform(platform: str, kind: Kind, monkeypatch
     on(monkeypatch, platform)
     specs = {spec.name: spec for spec in offered.vault_storage_backends()}
     assert tuple(specs) == NAMES
-    assert offered.own() is kind  # type: ignore[attr-defined]
+    assert offered.own() is kind  # type: ignore[attr-defined]  # imported there, and not exported
     assert specs["keychain"].readers is not None
     assert {option.name for option in specs["keychain"].options} == (
         {"name", "collection-name"} if kind is SECRET_SERVICE else {"name"}

@@ -33,7 +33,7 @@ def passed(home: Home, script: str, *options: str, env: Mapping[str, str], profi
     try:
         done = subprocess.run(
             [
-                *(PROGRAM, "exec", profile, *(option.replace("N", str(reader)) for option in options)),  # type: ignore[list-item]
+                *(str(PROGRAM), "exec", profile, *(option.replace("N", str(reader)) for option in options)),
                 *("--", "/bin/bash", "-c", script.replace("N", str(reader))),
             ],
             env=home.environment({name: text.replace("N", str(reader)) for name, text in env.items()}),
@@ -47,7 +47,7 @@ def passed(home: Home, script: str, *options: str, env: Mapping[str, str], profi
         )
     finally:
         os.close(reader)
-    return done.stdout  # type: ignore[no-any-return]
+    return done.stdout
 
 
 # -- passphrases in open files -----------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def _instrumented() -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
     import atheris
 
-    return atheris.instrument_imports(include=["vault_core.vlt", "vault_plugin_file.vlt_file", "json"])  # type: ignore[no-any-return]
+    return atheris.instrument_imports(include=["vault_core.vlt", "vault_plugin_file.vlt_file", "json"])  # type: ignore[no-any-return]  # atheris has no types
 
 
 with _instrumented():
@@ -41,7 +41,8 @@ with _instrumented():
     from vault_testkit.context import FakeContext
 
 _spec = importlib.util.spec_from_file_location("awsv_independent_format_for_fuzzing", INDEPENDENT)
-independent = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
+assert _spec is not None
+independent = importlib.util.module_from_spec(_spec)
 sys.modules[_spec.name] = independent
 _spec.loader.exec_module(independent)
 

@@ -189,7 +189,7 @@ class ExplainsTooMuch(Toy):
 class RemembersItsList(Toy):
     """Reads the list of keys again when something was put, but not when something was deleted."""
 
-    known: list | None = None  # type: ignore[type-arg]
+    known: list[str] | None = None
 
     def put(self, key: Any, value: Any, *, expect: Any = ANY) -> Any:
         self.known = None
@@ -218,7 +218,7 @@ class ListsAPage(Toy):
 class ListsPageByPage(Service):
     """Lists three keys at a time, by their number, while others come and go."""
 
-    def keys(self) -> Iterator[None]:  # type: ignore[override]
+    def keys(self) -> Iterator[str]:
         start = 0
         while page := sorted(self._read())[start : start + 3]:
             yield from page

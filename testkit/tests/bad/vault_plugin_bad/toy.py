@@ -153,7 +153,7 @@ class Box(Toy):
 
         if self._key is None:
             self._key = self.ctx.unlock("toy-box/key", self._derive, create=create)
-        return Fernet(self._key.reveal())  # type: ignore[attr-defined]
+        return Fernet(self._key.reveal())  # type: ignore[attr-defined]  # unlocked in the lines before
 
     def _derive(self, secret: Any) -> Any:
         import base64
