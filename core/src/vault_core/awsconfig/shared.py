@@ -115,14 +115,8 @@ class AwsConfig:
                 services[name] = {
                     key: nested(entry) for key, entry in section.entries.items() if entry.value.startswith("\n")
                 }
-        return cls(
-            config_file,
-            credentials_file,
-            profiles,
-            dict(_sections(credentials, credentials_file)),
-            sso_sessions,
-            services,
-        )
+        above = dict(_sections(credentials, credentials_file))
+        return cls(config_file, credentials_file, profiles, above, sso_sessions, services)
 
     def names(self) -> list[str]:
         """The profiles of both files, those of the config file first.

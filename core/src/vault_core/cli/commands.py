@@ -56,6 +56,10 @@ Start:
 """
 
 
+Resolved = tuple[str | None, click.Command | None, list[str]]
+"""A command's name as it was typed, the command, and the words that follow."""
+
+
 class CommandGroup(click.Group):
     """Commands of the core, and those of plugins, which are listed by metadata and imported when they are run.
 
@@ -91,9 +95,7 @@ class CommandGroup(click.Group):
 
         return load(ctx.ensure_object(App), self.prefix + cmd_name)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Resolved:
         app, name = ctx.ensure_object(App), self.prefix + args[0]
         if ("command", name) in OURS and self.get_command(ctx, args[0]) is None:
             app.plugins.load("command", name)  # says how to install it
@@ -143,9 +145,7 @@ class Program(CommandGroup):
         made: click.Command = importlib.import_module(f"vault_core.cli.{module}").command
         return made
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Resolved:
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 
 from vault_core.cli.app import App
-from vault_core.cli.descriptors import write_line
 from vault_core.errors import UsageError
 from vault_core.keyslots.manage import KeySlots
-from vault_core.keyslots.recovery_key import offer, show
 from vault_core.plugins.host import HostContext
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
@@ -35,6 +33,9 @@ def recovery_delivery(app: App, slots: KeySlots, number: int | None) -> Callable
     :param number: the descriptor to write it to; None: the controlling terminal.
     :raises UsageError: there is no terminal to show it on.
     """
+    from vault_core.cli.descriptors import write_line
+    from vault_core.keyslots.recovery_key import show
+
     if number is not None:
         return lambda text: write_line(number, text, RECOVERY_FD)
     if reason := app.host.cannot_ask():
@@ -44,4 +45,6 @@ def recovery_delivery(app: App, slots: KeySlots, number: int | None) -> Callable
 
 def offer_recovery(app: App, context: HostContext, keeper: SlotKeeper) -> None:
     """Offer a recovery key for a store that was just made, if there is a terminal."""
+    from vault_core.keyslots.recovery_key import offer
+
     offer(of_store(app, context, keeper), None if app.host.cannot_ask() else app.host.terminal)

@@ -8,7 +8,6 @@ from vault_core.cli.key_slots import RECOVERY_FD, recovery_delivery, selected
 from vault_core.cli.options import subcommand
 from vault_core.errors import Cancelled, UsageError
 from vault_core.keyslots.manage import SlotSummary
-from vault_core.keyslots.recovery_key import make
 
 
 @click.group("slot")
@@ -97,6 +96,8 @@ def add(
         raise UsageError("--recovery-fd goes with --recovery, and --new-passphrase-fd with --passphrase")
     slots = selected(app, "adding a way to unlock store")
     if recovery:
+        from vault_core.keyslots.recovery_key import make
+
         deliver = recovery_delivery(app, slots, recovery_fd)
         make(slots, slots.open(), deliver, label)
         return

@@ -105,7 +105,7 @@ def open_by_passphrase(ctx: StoreContext, table: SlotTable, where: str, note: No
 
 def _key(ctx: StoreContext, table: SlotTable, slot: Slot) -> Secret:
     if slot.type == "key":
-        return by_source(ctx, table.store, slot, slot.head, slot.sources[0])
+        return by_source(ctx, table.store, slot, slot.head)
     try:
         return composite(ctx, table.store, slot, slot.head)
     except (WrongSecret, NoSecret):
@@ -144,12 +144,9 @@ def by_passphrase(
     raise StorageLocked(f"the key remembered for {where} does not fit it", hint="lock it, and unlock it again")
 
 
-def by_source(
-    ctx: StoreContext, store: bytes, slot: Slot, head: Mapping[str, Any], source: str | None = None
-) -> Secret:
+def by_source(ctx: StoreContext, store: bytes, slot: Slot, head: Mapping[str, Any]) -> Secret:
     """A passphrase slot, by the user's sources; or a key slot, by the source that keeps its key.
 
-    :param source: of a key slot.
     :raises WrongSecret: no secret fits.
     :raises NoSecret: no source has one.
     """
@@ -160,7 +157,7 @@ def by_source(
             raise WrongSecret(f"wrong secret for {slot.describe()} (or it was altered)")
         return key if head is slot.head else slot_key(store, head, secret)
 
-    return ctx.unlock(lock_name(store, str(head["id"])), derive, source=source)
+    return ctx.unlock(lock_name(store, str(head["id"])), derive, source=next(iter(slot.sources), None))
 
 
 def composite(ctx: StoreContext, store: bytes, slot: Slot, head: Mapping[str, Any]) -> Secret:
