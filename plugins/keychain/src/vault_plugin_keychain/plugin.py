@@ -8,7 +8,8 @@ imported when a keychain is opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from vault_core.api import (
     AtRest,
@@ -48,31 +49,22 @@ def _options(kind: Kind) -> tuple[Option, ...]:
     return (_NAME_OPTION, _COLLECTION_OPTION) if kind is SECRET_SERVICE else (_NAME_OPTION,)
 
 
-def _locate(kind: Kind) -> Callable[[Context], str]:
-    def locate(ctx: Context) -> str:
-        collection = ctx.options.get("collection-name")
-        where = f"{kind.title} (collection {collection})" if collection else kind.title
-        return f"{where}, under {ctx.options['name']!r}"
-
-    return locate
+def _locate(kind: Kind, ctx: Context) -> str:
+    collection = ctx.options.get("collection-name")
+    where = f"{kind.title} (collection {collection})" if collection else kind.title
+    return f"{where}, under {ctx.options['name']!r}"
 
 
-def _open(kind: Kind) -> Callable[[Context], StorageBackend]:
-    def open_store(ctx: Context) -> StorageBackend:
-        from vault_plugin_keychain.storage import KeychainStore
+def _open(kind: Kind, ctx: Context) -> StorageBackend:
+    from vault_plugin_keychain.storage import KeychainStore
 
-        return KeychainStore(ctx, kind)
-
-    return open_store
+    return KeychainStore(ctx, kind)
 
 
-def _unavailable(kind: Kind) -> Callable[[Context], str | None]:
-    def unavailable(ctx: Context) -> str | None:
-        from vault_plugin_keychain.opening import why_unavailable
+def _unavailable(kind: Kind, ctx: Context) -> str | None:
+    from vault_plugin_keychain.opening import why_unavailable
 
-        return why_unavailable(ctx, kind)
-
-    return unavailable
+    return why_unavailable(ctx, kind)
 
 
 def _open_source(ctx: Context) -> PassphraseSource:
@@ -85,13 +77,13 @@ def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
     return StorageSpec(
         name=name,
         summary=summary,
-        open=_open(kind),
+        open=partial(_open, kind),
         at_rest=AtRest.SERVICE,
         capabilities=Capability.CREATE_ONLY | Capability.CAS,
         options=_options(kind),
-        locate=_locate(kind),
+        locate=partial(_locate, kind),
         readers=lambda _ctx: kind.readers,
-        unavailable=_unavailable(kind),
+        unavailable=partial(_unavailable, kind),
     )
 
 
@@ -113,6 +105,6 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
             open=_open_source,
             options=_options(own()),
             writable=True,
-            unavailable=_unavailable(own()),
+            unavailable=partial(_unavailable, own()),
         ),
     )
