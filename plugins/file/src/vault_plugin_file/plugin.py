@@ -6,7 +6,6 @@ The other modules are imported when the store is opened or the command runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from vault_core.api import (
     AtRest,
@@ -14,6 +13,7 @@ from vault_core.api import (
     CommandSpec,
     Context,
     Option,
+    StorageBackend,
     StorageSpec,
     StoreContext,
     boolean,
@@ -21,15 +21,12 @@ from vault_core.api import (
 )
 from vault_plugin_file.location import STORE_NAME, folder, folder_text
 
-if TYPE_CHECKING:
-    from vault_plugin_file.backend import FileBackend
-
 
 def _locate(ctx: Context) -> str:
     return str(folder(ctx) / STORE_NAME)
 
 
-def _open(ctx: StoreContext) -> FileBackend:
+def _open(ctx: StoreContext) -> StorageBackend:
     from vault_plugin_file.backend import FileBackend
 
     return FileBackend(ctx, folder(ctx))
@@ -45,11 +42,7 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
             at_rest=AtRest.BACKEND,
             capabilities=Capability.CREATE_ONLY | Capability.CAS,
             options=(
-                Option(
-                    name="dir",
-                    help=f"the folder of {STORE_NAME} (default: awsv's data folder)",
-                    parse=folder_text,
-                ),
+                Option(name="dir", help=f"the folder of {STORE_NAME} (default: awsv's data folder)", parse=folder_text),
                 Option(
                     name="anchor",
                     help="on or off: detect an older or different file in place of the store (default: on)",

@@ -7,7 +7,8 @@ the user sees a warning, and never written. A different store than the recorded 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -137,7 +138,8 @@ class StoreFile:
             # The anchors first: a state that they record is on disk, so a file that is read later is as new or newer.
             memory = self.rollback_guard.read(store)
             data = read()
-            envelope = None if data is None else self.parse(data)
+            with valid(self.where):
+                envelope = None if data is None else vlt_file.parse(data)
             state = None if envelope is None else state_of(envelope)
             status = memory.compare(state)
             if state is not None and self.rollback_guard.enabled and state.store != memory.store:
@@ -146,36 +148,19 @@ class StoreFile:
                 break
         return envelope, status, memory
 
-    def parse(self, data: bytes) -> vlt_file.Envelope:
-        """Parse the file's bytes; see :func:`vlt_file.parse`.
-
-        :raises StorageCorrupt: the file is damaged, or not a store.
-        """
-        try:
-            return vlt_file.parse(data)
-        except ValueError as error:
-            refuse(self.where, error)
-
     def decode(self, envelope: vlt_file.Envelope, *, ask: bool, whole: bool = True) -> State:
         """Unlock and decrypt a parsed file; for ``whole`` see :meth:`read`."""
         data = envelope.data
         if self._seen is None or self._seen.data != data:
             dek = self._unlock(envelope, ask)
-            self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
+            with valid(self.where):
+                entries = vlt_file.decrypt(envelope, dek)
+            self._seen = State(data, envelope.table, dek, envelope.epoch, entries)
             self.key_slots.proven(envelope.table)
-        entries = self._seen.entries
-        if whole and isinstance(entries, vlt_file.Index):
-            try:
-                entries.whole()
-            except ValueError as error:
-                refuse(self.where, error)
+        if whole and isinstance(self._seen.entries, vlt_file.Index):
+            with valid(self.where):
+                self._seen.entries.whole()
         return self._seen
-
-    def _decrypt(self, envelope: vlt_file.Envelope, dek: Secret) -> Entries:
-        try:
-            return vlt_file.decrypt(envelope, dek)
-        except ValueError as error:
-            refuse(self.where, error)
 
     def _unlock(self, envelope: vlt_file.Envelope, ask: bool) -> Secret:
         table = envelope.table
@@ -302,21 +287,23 @@ class StoreFile:
             )
 
 
-def refuse(where: str, error: ValueError, instead: str | None = None) -> NoReturn:
-    """Raise the error for a file that is not a valid store.
+@contextmanager
+def valid(where: str, instead: str | None = None) -> Iterator[None]:
+    """Turn the errors of :mod:`vlt_file` into errors for the user.
 
     :param instead: the hint for a file other than the store itself.
+    :raises StorageCorrupt: the file is damaged, or not a store, or from a newer version.
     """
-    if isinstance(error, vlt_file.Foreign):
-        raise StorageCorrupt(
-            f"{where} is not an awsv store: {error}",
-            hint=instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder",
-        ) from None
-    if isinstance(error, NewerFormat):
+    try:
+        yield
+    except vlt_file.Foreign as error:
+        hint = instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder"
+        raise StorageCorrupt(f"{where} is not an awsv store: {error}", hint=hint) from None
+    except NewerFormat as error:
         raise StorageCorrupt(f"{where} was written by a newer version of awsv: {error}", hint="update awsv") from None
-    raise StorageCorrupt(
-        f"{where} is damaged: {error}", hint=instead or "restore it from a backup: awsv file restore FILE"
-    ) from None
+    except ValueError as error:
+        hint = instead or "restore it from a backup: awsv file restore FILE"
+        raise StorageCorrupt(f"{where} is damaged: {error}", hint=hint) from None
 
 
 def state_of(envelope: vlt_file.Envelope) -> StoreState:
