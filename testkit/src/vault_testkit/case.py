@@ -1,7 +1,5 @@
 """One test of a contract: its corner of the store, what it costs, and the tidying up after it."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import threading

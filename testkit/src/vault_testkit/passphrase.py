@@ -1,7 +1,5 @@
 """The contract of passphrase sources."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time

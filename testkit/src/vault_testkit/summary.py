@@ -1,7 +1,5 @@
 """The table at the end of a run: what each part of each contract came to, and what it cost."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ reader finds the old value or the new one, even after a crash. Writers of this u
 are listed from the folder, as ``pass ls`` draws a tree.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

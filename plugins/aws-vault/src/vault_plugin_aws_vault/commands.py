@@ -1,7 +1,5 @@
 """``awsv import aws-vault``: copy every key of aws-vault's file store."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -4,8 +4,6 @@ File names are ignored, because versions of aws-vault named the files differentl
 Long-term keys are told apart from cached sessions and tokens by their fields.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

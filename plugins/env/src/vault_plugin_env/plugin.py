@@ -6,8 +6,6 @@ The first name that is set in any form is used: the name itself contains the pas
 and the next source is not tried: the user would be asked for a passphrase without an explanation.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import time

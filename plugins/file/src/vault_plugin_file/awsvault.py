@@ -3,8 +3,6 @@
 vault-plugin-aws-vault reads the items; here the first bytes of a file are enough.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import stat

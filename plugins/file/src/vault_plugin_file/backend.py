@@ -1,7 +1,5 @@
 """The storage backend ``file``: entries by key, and key slots. Reading one entry decrypts no other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path

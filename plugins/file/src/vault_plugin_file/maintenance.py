@@ -3,8 +3,6 @@
 Each leaves either the old state or the new one, even if the process is killed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

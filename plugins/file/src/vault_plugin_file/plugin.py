@@ -3,8 +3,6 @@
 The other modules are imported when the store is opened or the command runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vault_core.api import (

@@ -1,7 +1,5 @@
 """What can be read from a store without unlocking it. Nothing is authenticated."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ is decrypted once per state of the file. A file that is older than the state thi
 the user sees a warning, and never written. A different store than the recorded one is neither read nor written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace

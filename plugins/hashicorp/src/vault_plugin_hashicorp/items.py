@@ -5,8 +5,6 @@ together with all earlier versions. Its metadata stay: without them, version num
 that expects version 3 of the old item could overwrite version 3 of a new one. See ADR 0011.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

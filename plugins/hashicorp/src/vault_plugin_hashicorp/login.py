@@ -1,7 +1,5 @@
 """The login to the server: an existing token, or one from an auth method. It is renewed while it is used."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

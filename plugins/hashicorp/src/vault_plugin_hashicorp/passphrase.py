@@ -4,8 +4,6 @@ A key is kept among the user's own items, as ``slot/<digest of the key_id>``. Th
 for every lock without such a key.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterator

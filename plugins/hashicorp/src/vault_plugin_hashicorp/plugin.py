@@ -3,8 +3,6 @@
 ``hvac`` is imported when one of them is opened.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vault_core.api import (

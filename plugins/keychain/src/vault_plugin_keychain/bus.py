@@ -3,8 +3,6 @@
 The address comes from the context's environment, not from the process's.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Settings that would make ``keyring`` choose or configure another class (``PYTHON
 entry points, priorities, ``KEYRING_PROPERTY_*``) are never read.
 """
 
-from __future__ import annotations
-
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

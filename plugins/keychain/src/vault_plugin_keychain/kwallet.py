@@ -2,8 +2,6 @@
 wallet that the user does not open.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from jeepney import DBusAddress

@@ -5,8 +5,6 @@ that keychain. No environment variable, configuration of ``keyring`` or priority
 imported when a keychain is opened.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import partial

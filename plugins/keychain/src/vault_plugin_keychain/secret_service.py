@@ -5,8 +5,6 @@ limit, the collection is the configured one, and it is unlocked only if a dialog
 attributes, so no index is needed.
 """
 
-from __future__ import annotations
-
 from contextlib import closing, suppress
 from typing import Any
 

@@ -4,8 +4,6 @@ A secret may be any bytes, so it is stored as base64, under the slot's ``key_id`
 may show a dialog to unlock its keychain. If that is not possible, the next source is tried.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Iterator

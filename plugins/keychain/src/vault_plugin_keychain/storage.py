@@ -4,8 +4,6 @@ A keychain supports neither versions nor conditional writes. So every value star
 holds a lock while it compares and writes. Reading takes no lock.
 """
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ The host decides whether the user can be asked, switches the echo off and restor
 only the question (:meth:`vault_core.api.Context.ask`).
 """
 
-from __future__ import annotations
-
 from vault_core.api import (
     Context,
     MfaError,
@@ -79,10 +77,7 @@ class Terminal(MfaSource):
 def vault_passphrase_sources() -> tuple[PassphraseSourceSpec, ...]:
     return (
         PassphraseSourceSpec(
-            name="prompt",
-            summary="ask for the passphrase at the terminal",
-            open=Prompt,
-            interactive=True,
+            name="prompt", summary="ask for the passphrase at the terminal", open=Prompt, interactive=True
         ),
     )
 
@@ -90,10 +85,5 @@ def vault_passphrase_sources() -> tuple[PassphraseSourceSpec, ...]:
 @hookimpl
 def vault_mfa_sources() -> tuple[MfaSourceSpec, ...]:
     return (
-        MfaSourceSpec(
-            name="terminal",
-            summary="ask for the MFA code at the terminal",
-            open=Terminal,
-            interactive=True,
-        ),
+        MfaSourceSpec(name="terminal", summary="ask for the MFA code at the terminal", open=Terminal, interactive=True),
     )

@@ -1,7 +1,5 @@
 """A store that is locked, damaged, closed or not to be written: errors that the core understands, and no harm."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
