@@ -14,8 +14,6 @@ class has a fixture ``setup`` that returns a :class:`Setup`.
 A contract is imported when it is first named: the processes that a test starts at a store need none, nor pytest.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

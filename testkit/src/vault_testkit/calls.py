@@ -1,7 +1,5 @@
 """One call into a plugin, and what came of it: a result or an exception, in time, without a word of a secret."""
 
-from __future__ import annotations
-
 import threading
 import traceback
 from collections.abc import Callable, Iterable

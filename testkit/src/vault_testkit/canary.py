@@ -1,7 +1,5 @@
 """Values that can be recognised, and the search for them in everything that a plugin leaves behind."""
 
-from __future__ import annotations
-
 import base64
 import secrets
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """One test of a contract: its corner of the store, what it costs, and the tidying up after it."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import threading
@@ -12,17 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from vault_core.api import (
-    AtRest,
-    Capability,
-    PassphraseError,
-    SharedItems,
-    StorageBackend,
-    StorageLocked,
-    StorageSpec,
-    StorageUnavailable,
-    VaultError,
-)
+from vault_core import api
 from vault_testkit.children import Report, Stuck, Worker
 from vault_testkit.counting import OPERATIONS, Corner
 from vault_testkit.store_under_test import RAW, StoreUnderTest
@@ -57,22 +45,22 @@ class Case:
         self._budget = budget
         self._counting = threading.Lock()
         self._written: set[str] = set()
-        self._opened: list[StorageBackend] = []
+        self._opened: list[api.StorageBackend] = []
         self._workers: list[Worker] = []
 
     @property
-    def spec(self) -> StorageSpec:
+    def spec(self) -> api.StorageSpec:
         return self.target.spec
 
     # -- what may be asked of this backend -----------------------------------------------------------------------------
 
-    def needs(self, wanted: Capability) -> None:
+    def needs(self, wanted: api.Capability) -> None:
         """Skip the test, visibly, unless the backend declares one of these."""
         if not self.spec.capabilities & wanted:
             names = " or ".join(str(capability.name) for capability in wanted)
             self.skip(f"{self.spec.name} does not declare {names}")
 
-    def needs_at_rest(self, *kinds: AtRest, because: str) -> None:
+    def needs_at_rest(self, *kinds: api.AtRest, because: str) -> None:
         """Skip the test, visibly, unless these encrypt."""
         if self.spec.at_rest not in kinds:
             self.skip(f"{self.spec.name} is at_rest={self.spec.at_rest.name}: {because}")
@@ -82,28 +70,28 @@ class Case:
         __tracebackhide__ = True
         pytest.skip(reason)
 
-    def can(self, capability: Capability) -> bool:
+    def can(self, capability: api.Capability) -> bool:
         """Whether the backend declares it."""
         return capability in self.spec.capabilities
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def open(self, layer: str = RAW, *, target: StoreUnderTest | None = None) -> StorageBackend:
+    def open(self, layer: str = RAW, *, target: StoreUnderTest | None = None) -> api.StorageBackend:
         """The store, opened anew; it is closed after the test."""
         store = (target or self.target).open(layer, self._count, self._written)
         self._opened.append(store)
         return store
 
-    def foreign(self) -> StorageBackend:
+    def foreign(self) -> api.StorageBackend:
         """The whole backend, other people's keys included."""
         backend = Corner(self.spec.open(self.target.context()), self._count, "", set())
         self._opened.append(backend)
         return backend
 
-    def common(self) -> tuple[StorageBackend, StorageBackend]:
+    def common(self) -> tuple[api.StorageBackend, api.StorageBackend]:
         """A person's own items and those that everybody shares, both of one store that is opened anew."""
         backend = self.spec.open(self.target.context())
-        if not isinstance(backend, SharedItems):
+        if not isinstance(backend, api.SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is not a SharedItems")
         own, common = (
             Corner(one, self._count, self.target.prefix, self._written) for one in (backend, backend.shared())
@@ -170,13 +158,13 @@ class Case:
         for store in self._opened:
             with suppress(Exception):  # it had its chance; a failure to close is another test's
                 store.close()
-        with suppress(VaultError):  # a store that is locked or broken on purpose
+        with suppress(api.VaultError):  # a store that is locked or broken on purpose
             self._remove(self.target.open(RAW, lambda _: None, set()))
-        if Capability.SHARED in self.spec.capabilities:
-            with suppress(VaultError):
+        if api.Capability.SHARED in self.spec.capabilities:
+            with suppress(api.VaultError):
                 self._remove(self.common()[1])
 
-    def _remove(self, corner: StorageBackend) -> None:
+    def _remove(self, corner: api.StorageBackend) -> None:
         """Everything that is listed, and what was put and is not listed. What fails hinders only itself."""
         keys = set(self._written)
         with suppress(Exception):
@@ -184,7 +172,7 @@ class Case:
         for key in keys:
             try:
                 corner.delete(key)
-            except (StorageLocked, StorageUnavailable, PassphraseError):
+            except (api.StorageLocked, api.StorageUnavailable, api.PassphraseError):
                 break  # nobody is there, for the other keys either
             except Exception:  # noqa: BLE001, S112 - the backend may be as bad as it likes; its tests have told
                 continue

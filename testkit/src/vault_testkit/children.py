@@ -1,7 +1,5 @@
 """The contract's side of :mod:`vault_testkit.worker`."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

@@ -1,7 +1,5 @@
 """A clock that only a test moves."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 

@@ -1,7 +1,5 @@
 """A :class:`~vault_core.api.StoreContext` whose answers a test chooses beforehand."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A test's own corner of a store, in which every operation is counted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from vault_core.api import ANY, Expect, Item, Secret, StorageBackend, Version

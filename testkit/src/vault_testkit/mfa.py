@@ -1,7 +1,5 @@
 """The contract of MFA sources."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What every part of a contract has: a name, a plugin, and how to reach it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar

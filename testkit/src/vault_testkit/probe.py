@@ -4,8 +4,6 @@ Run as a program, in an interpreter of its own, by :mod:`vault_testkit.purity`. 
 the answer goes to the file that it names.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

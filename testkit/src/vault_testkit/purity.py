@@ -1,7 +1,5 @@
 """Naming a plugin costs nothing: its module imports no SDK, opens nothing and prints nothing."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

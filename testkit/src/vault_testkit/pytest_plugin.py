@@ -4,8 +4,6 @@ It is not loaded automatically: a project's root ``conftest.py`` has
 ``pytest_plugins = ["vault_testkit.pytest_plugin"]``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

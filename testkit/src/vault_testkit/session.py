@@ -1,7 +1,5 @@
 """The contract of session providers."""
 
-from __future__ import annotations
-
 import copy
 import json
 import logging

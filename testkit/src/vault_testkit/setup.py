@@ -1,7 +1,5 @@
 """How a contract reaches the plugin under test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

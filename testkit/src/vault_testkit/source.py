@@ -1,7 +1,5 @@
 """What the contracts of passphrase sources and of MFA sources have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar

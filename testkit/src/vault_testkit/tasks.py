@@ -1,7 +1,5 @@
 """What one process does at a store under test, and where it dies; see :mod:`vault_testkit.worker`."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

@@ -1,7 +1,5 @@
 """A terminal at which a test has typed everything beforehand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from vault_core.errors import QuestionRefused, SourceUnavailable

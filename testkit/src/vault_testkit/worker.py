@@ -6,8 +6,6 @@ What they say goes to standard output, one JSON object a line, at last ``{"over"
 What a plugin prints goes to standard error.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import json

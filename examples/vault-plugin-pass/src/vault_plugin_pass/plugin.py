@@ -1,7 +1,5 @@
 """The spec of the storage backend ``pass``. The module with the backend is imported by ``open``."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path, PurePosixPath
 

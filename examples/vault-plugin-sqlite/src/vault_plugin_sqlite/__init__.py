@@ -1,7 +1,5 @@
 """Storage for awsv in one SQLite file. SQLite makes every change atomic and durable; the core encrypts every value."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

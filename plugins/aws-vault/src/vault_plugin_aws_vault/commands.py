@@ -1,21 +1,10 @@
 """``awsv import aws-vault``: copy every key of aws-vault's file store."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
 
-from vault_core.api import (
-    CommandContext,
-    ConfigError,
-    ImportScan,
-    PassphraseError,
-    QuestionRefused,
-    Secret,
-    SourceUnavailable,
-    WrongSecret,
-)
+from vault_core import api
 from vault_plugin_aws_vault.config_lines import profile_of
 from vault_plugin_aws_vault.items import read_items, scan
 from vault_plugin_aws_vault.plugin import FOLDER, PASSPHRASE
@@ -30,7 +19,9 @@ TRIES = 3
 @click.option("-y", "--yes", is_flag=True, help="Change config lines that run aws-vault without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(ctx: CommandContext, folder: str | None, overwrite: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+def command(
+    ctx: api.CommandContext, folder: str | None, overwrite: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     """Copy every key of aws-vault's file store.
 
     The passphrase of that store is read from AWS_VAULT_IMPORT_PASSPHRASE, or prompted for. Cached sessions are not
@@ -44,7 +35,7 @@ def command(ctx: CommandContext, folder: str | None, overwrite: bool, dry_run: b
     place = items_folder(ctx, folder)
     items = read_items(place)
     if not items:
-        raise ConfigError(
+        raise api.ConfigError(
             f"{place} contains no items of aws-vault",
             hint="give the folder with --dir; only aws-vault's file store can be imported",
         )
@@ -52,7 +43,7 @@ def command(ctx: CommandContext, folder: str | None, overwrite: bool, dry_run: b
     ctx.import_keys(found, profile_of, overwrite=overwrite, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
-def items_folder(ctx: CommandContext, given: str | None) -> Path:
+def items_folder(ctx: api.CommandContext, given: str | None) -> Path:
     """The folder of the option, of the variable if it contains items, or the default one of aws-vault."""
     if given is not None:
         return Path(given).absolute()
@@ -66,7 +57,7 @@ def items_folder(ctx: CommandContext, given: str | None) -> Path:
     return home / ".awsvault" / "keys"
 
 
-def opened(ctx: CommandContext, place: Path, items: dict[str, bytes]) -> ImportScan:
+def opened(ctx: api.CommandContext, place: Path, items: dict[str, bytes]) -> api.ImportScan:
     """Decrypt the items with the passphrase of the variable, or of the user, who has three tries.
 
     :raises PassphraseError: there is no passphrase, or it opens no item.
@@ -74,26 +65,26 @@ def opened(ctx: CommandContext, place: Path, items: dict[str, bytes]) -> ImportS
     text = ctx.environ.get(PASSPHRASE)
     if text is not None:
         if not text:
-            raise PassphraseError(
+            raise api.PassphraseError(
                 f"{PASSPHRASE} is set but empty", hint="set it to the passphrase of aws-vault, or unset it"
             )
-        return scan(place, items, Secret(text))
+        return scan(place, items, api.Secret(text))
     for _ in range(TRIES - 1):
         try:
             return scan(place, items, _ask(ctx, place))
-        except WrongSecret as error:
+        except api.WrongSecret as error:
             ctx.note(error.message)
     return scan(place, items, _ask(ctx, place))
 
 
-def _ask(ctx: CommandContext, place: Path) -> Secret:
+def _ask(ctx: api.CommandContext, place: Path) -> api.Secret:
     try:
         return ctx.ask(f"Passphrase of aws-vault's items in {place}: ")
-    except SourceUnavailable as error:
-        raise PassphraseError(
+    except api.SourceUnavailable as error:
+        raise api.PassphraseError(
             f"no passphrase for aws-vault's items in {place}: {PASSPHRASE} is not set, and there is no prompt:"
             f" {error.message}",
             hint=f"run the command in a terminal, or set {PASSPHRASE}",
         ) from None
-    except QuestionRefused:
-        raise PassphraseError("no passphrase was given; nothing was copied") from None
+    except api.QuestionRefused:
+        raise api.PassphraseError("no passphrase was given; nothing was copied") from None

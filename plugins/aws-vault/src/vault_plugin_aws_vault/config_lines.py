@@ -1,7 +1,5 @@
 """The ``credential_process`` lines that run aws-vault."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -4,13 +4,12 @@ File names are ignored, because versions of aws-vault named the files differentl
 Long-term keys are told apart from cached sessions and tokens by their fields.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +85,15 @@ def scan(folder: Path, items: Mapping[str, bytes], passphrase: Secret) -> Import
 def _read(path: Path) -> bytes | None:
     """A whole regular file, up to the size limit of a token; None for a link, a folder, a pipe or a file that cannot
     be read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        with open(fd, "rb", closefd=False) as file:
+    with suppress(OSError), open(path, "rb", opener=_open_once) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file.read(jwe.MAX_BYTES + 1)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
+    return None
+
+
+def _open_once(path: str, flags: int) -> int:
+    """Open without following a link, and without waiting for the writer of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _item(plain: Secret) -> tuple[str, Mapping[str, Any]]:

@@ -4,8 +4,6 @@ The formats are those of RFC 7516 (compact serialisation) and RFC 7518 §4.8 and
 length and count is checked before any expensive step.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

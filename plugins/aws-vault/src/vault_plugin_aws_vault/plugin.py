@@ -1,7 +1,5 @@
 """The importer ``awsv import aws-vault``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vault_core.api import CommandSpec, hookimpl

@@ -6,23 +6,12 @@ The first name that is set in any form is used: the name itself contains the pas
 and the next source is not tried: the user would be asked for a passphrase without an explanation.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import time
 from pathlib import Path
 
-from vault_core.api import (
-    Context,
-    PassphraseError,
-    PassphraseRequest,
-    PassphraseSource,
-    PassphraseSourceSpec,
-    Secret,
-    SourceUnavailable,
-    hookimpl,
-)
+from vault_core import api
 from vault_plugin_env.reading import Reader
 
 _FORMS = ("", "_FILE", "_FD", "_COMMAND")
@@ -31,17 +20,17 @@ _OURS = re.compile(r"AWS_VAULT_.*PASSPHRASE")
 _COMMAND_SECONDS = 30.0
 
 
-class Environment(PassphraseSource):
+class Environment(api.PassphraseSource):
     """The source ``env``. It ignores the purpose of the request."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: api.Context) -> None:
         self._context = context
 
-    def get(self, request: PassphraseRequest) -> Secret | None:
+    def get(self, request: api.PassphraseRequest) -> api.Secret | None:
         for name in (variable(request.store), _EVERY_STORE):
             used = [name + form for form in _FORMS if name + form in self._context.environ]
             if len(used) > 1:
-                raise PassphraseError(
+                raise api.PassphraseError(
                     f"{' and '.join(used)} are set at the same time", hint="unset all but one of them"
                 )
             if used:
@@ -59,7 +48,7 @@ class Environment(PassphraseSource):
                 return _without_line_end(Reader(self._context, name, deadline).descriptor(text))
             case "_COMMAND":
                 return _without_line_end(self._output(name, text, deadline))
-        return Secret(text).reveal()
+        return api.Secret(text).reveal()
 
     def _path(self, text: str) -> Path:
         """The path with ``~`` replaced by the home in the context's environment."""
@@ -72,17 +61,17 @@ class Environment(PassphraseSource):
         try:
             argv = shlex.split(text)
         except ValueError as error:
-            raise PassphraseError(f"{name} cannot be split into words: {str(error).lower()}") from None
+            raise api.PassphraseError(f"{name} cannot be split into words: {str(error).lower()}") from None
         seconds = _COMMAND_SECONDS if deadline is None else min(_COMMAND_SECONDS, deadline - time.monotonic())
         if seconds <= 0:
-            raise SourceUnavailable(f"{name}: no time left to run {argv[0]}")
+            raise api.SourceUnavailable(f"{name}: no time left to run {argv[0]}")
         # The user's own command runs as in the shell, but without the passphrase variables; so if it runs awsv, that
         # awsv does not run the command again.
         done = self._context.run(
             argv, timeout=seconds, env=[name for name in self._context.environ if not _OURS.match(name)]
         )
         if done.returncode:
-            raise SourceUnavailable(f"{name}: {argv[0]} ended with exit code {done.returncode}")
+            raise api.SourceUnavailable(f"{name}: {argv[0]} ended with exit code {done.returncode}")
         return done.stdout.reveal()
 
 
@@ -96,21 +85,21 @@ def _without_line_end(data: bytes) -> bytes:
     return data.removesuffix(b"\r\n") if data.endswith(b"\r\n") else data.removesuffix(b"\n")
 
 
-def _checked(name: str, value: bytes) -> Secret:
+def _checked(name: str, value: bytes) -> api.Secret:
     if not value:
-        raise PassphraseError(f"{name} is set but empty", hint=f"unset {name}, or set it to a passphrase")
-    secret = Secret(value)
+        raise api.PassphraseError(f"{name} is set but empty", hint=f"unset {name}, or set it to a passphrase")
+    secret = api.Secret(value)
     try:
         secret.reveal_text()
     except ValueError:
-        raise PassphraseError(f"{name}: the passphrase is not UTF-8 text") from None
+        raise api.PassphraseError(f"{name}: the passphrase is not UTF-8 text") from None
     return secret
 
 
-@hookimpl
-def vault_passphrase_sources() -> tuple[PassphraseSourceSpec, ...]:
+@api.hookimpl
+def vault_passphrase_sources() -> tuple[api.PassphraseSourceSpec, ...]:
     return (
-        PassphraseSourceSpec(
+        api.PassphraseSourceSpec(
             name="env",
             summary="from AWS_VAULT_<STORE>_PASSPHRASE or its _FILE, _FD, _COMMAND; programs you run can read it",
             open=Environment,

@@ -4,8 +4,6 @@ The content of a pipe or descriptor, which can be read only once, is cached whil
 several stores.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import select

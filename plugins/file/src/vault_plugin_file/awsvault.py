@@ -3,11 +3,10 @@
 vault-plugin-aws-vault reads the items; here the first bytes of a file are enough.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from vault_core.api import Context, StorageDenied
@@ -26,16 +25,14 @@ def count_items(folder: Path) -> int:
 
 
 def _is_item(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return stat.S_ISREG(os.fstat(fd).st_mode) and os.read(fd, len(_START)) == _START
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
+    with suppress(OSError), open(path, "rb", opener=_open_once) as file:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(len(_START)) == _START
+    return False
+
+
+def _open_once(path: str, flags: int) -> int:
+    """Open without following a link, and without waiting for the writer of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def refuse_among(ctx: Context, folder: Path) -> None:

@@ -4,8 +4,6 @@ A backup appears under its name complete or not at all. Only its owner can read 
 with ``overwrite``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``awsv file``: create, check, back up and restore the file store."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

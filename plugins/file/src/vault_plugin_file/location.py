@@ -1,7 +1,5 @@
 """Where the store is: the name of its file, and its folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vault_core.api import ConfigError, Context

@@ -3,8 +3,6 @@
 Each leaves either the old state or the new one, even if the process is killed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time
@@ -20,7 +18,7 @@ from vault_plugin_file.atomic_file import LockedFile, Unconfirmed
 from vault_plugin_file.backup import read_copy
 from vault_plugin_file.location import STORE_NAME
 from vault_plugin_file.rollback_guard import Memory, RollbackStatus
-from vault_plugin_file.store import State, StoreFile, refuse, state_of
+from vault_plugin_file.store import State, StoreFile, state_of, valid
 
 ANOTHER_BACKUP = "try a different backup file"
 
@@ -60,14 +58,13 @@ def open_copy(store: StoreFile, path: Path) -> State:
     :raises StorageCorrupt: the file is damaged, or not a backup.
     """
     data = read_copy(path)
-    try:
+    with valid(str(path), ANOTHER_BACKUP):
         envelope = vlt_file.parse(data)
-        dek = store.key_slots.open_copy(envelope.table, str(path))
+        try:
+            dek = store.key_slots.open_copy(envelope.table, str(path))
+        except StorageCorrupt as error:
+            raise StorageCorrupt(error.message, hint=ANOTHER_BACKUP) from None
         return State(data, envelope.table, dek, envelope.epoch, vlt_file.decrypt(envelope, dek).whole())
-    except ValueError as error:
-        refuse(str(path), error, ANOTHER_BACKUP)
-    except StorageCorrupt as error:
-        raise StorageCorrupt(error.message, hint=ANOTHER_BACKUP) from None
 
 
 def damaged_entries(state: State) -> list[str]:

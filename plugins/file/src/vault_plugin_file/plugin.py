@@ -3,58 +3,40 @@
 The other modules are imported when the store is opened or the command runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from vault_core.api import (
-    AtRest,
-    Capability,
-    CommandSpec,
-    Context,
-    Option,
-    StorageSpec,
-    StoreContext,
-    boolean,
-    hookimpl,
-)
+from vault_core import api
 from vault_plugin_file.location import STORE_NAME, folder, folder_text
 
-if TYPE_CHECKING:
-    from vault_plugin_file.backend import FileBackend
 
-
-def _locate(ctx: Context) -> str:
+def _locate(ctx: api.Context) -> str:
     return str(folder(ctx) / STORE_NAME)
 
 
-def _open(ctx: StoreContext) -> FileBackend:
+def _open(ctx: api.StoreContext) -> api.StorageBackend:
     from vault_plugin_file.backend import FileBackend
 
     return FileBackend(ctx, folder(ctx))
 
 
-@hookimpl
-def vault_storage_backends() -> Sequence[StorageSpec]:
+@api.hookimpl
+def vault_storage_backends() -> Sequence[api.StorageSpec]:
     return (
-        StorageSpec(
+        api.StorageSpec(
             name="file",
             summary="one encrypted file in your data folder, opened with a passphrase",
             open=_open,
-            at_rest=AtRest.BACKEND,
-            capabilities=Capability.CREATE_ONLY | Capability.CAS,
+            at_rest=api.AtRest.BACKEND,
+            capabilities=api.Capability.CREATE_ONLY | api.Capability.CAS,
             options=(
-                Option(
-                    name="dir",
-                    help=f"the folder of {STORE_NAME} (default: awsv's data folder)",
-                    parse=folder_text,
+                api.Option(
+                    name="dir", help=f"the folder of {STORE_NAME} (default: awsv's data folder)", parse=folder_text
                 ),
-                Option(
+                api.Option(
                     name="anchor",
                     help="on or off: detect an older or different file in place of the store (default: on)",
                     default=True,
-                    parse=boolean,
+                    parse=api.boolean,
                 ),
             ),
             locate=_locate,
@@ -62,10 +44,10 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
     )
 
 
-@hookimpl
-def vault_commands() -> Sequence[CommandSpec]:
+@api.hookimpl
+def vault_commands() -> Sequence[api.CommandSpec]:
     return (
-        CommandSpec(
+        api.CommandSpec(
             name="file",
             summary="create, check, back up and restore the file store",
             target="vault_plugin_file.commands:command",

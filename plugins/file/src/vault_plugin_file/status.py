@@ -1,7 +1,5 @@
 """What can be read from a store without unlocking it. Nothing is authenticated."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ def status(store: StoreFile) -> dict[str, Any]:
     facts: dict[str, Any] = {"path": store.where, "exists": envelope is not None, "anchor": anchor}
     if envelope is None:
         return facts
-    slots = [_slot(slot.to_json()) for slot in envelope.table.slots]
+    slots = [_slot(slot) for slot in envelope.table.slots]
     return facts | {
         "format": vlt_file.VERSION,
         "bytes": len(envelope.data),
@@ -46,16 +44,10 @@ def status(store: StoreFile) -> dict[str, Any]:
     }
 
 
-def _slot(slot: dict[str, Any]) -> dict[str, Any]:
-    parts = slot.get("factors", [slot])
-    kdfs = [part["kdf"] for part in parts if "kdf" in part]
-    return {
-        "id": slot["id"],
-        "type": slot["type"],
-        "label": slot["label"],
-        "sources": [part["source"] for part in parts if "source" in part],
-        "kdf": [{name: value for name, value in kdf.items() if name != "salt"} for kdf in kdfs],
-    }
+def _slot(slot: vlt.Slot) -> dict[str, Any]:
+    kdfs = [part["kdf"] for part in slot.head.get("factors", [slot.head]) if "kdf" in part]
+    costs = [{name: value for name, value in kdf.items() if name != "salt"} for kdf in kdfs]
+    return {"id": slot.id, "type": slot.type, "label": slot.label, "sources": list(slot.sources), "kdf": costs}
 
 
 def _mode(path: Path) -> str:

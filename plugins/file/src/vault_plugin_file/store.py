@@ -5,22 +5,13 @@ is decrypted once per state of the file. A file that is older than the state thi
 the user sees a warning, and never written. A different store than the recorded one is neither read nor written.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from vault_core.api import (
-    Secret,
-    StorageCorrupt,
-    StorageDenied,
-    StorageError,
-    StorageUnavailable,
-    StoreContext,
-    command_line,
-)
+from vault_core import api
 from vault_core.vlt import Argon2id, KeySlots, NewerFormat, SlotTable
 from vault_plugin_file import vlt_file
 from vault_plugin_file.atomic_file import AtomicFile, LockedFile, Unconfirmed
@@ -38,7 +29,7 @@ class State:
 
     data: bytes
     table: SlotTable
-    dek: Secret
+    dek: api.Secret
     epoch: int
     entries: Entries
 
@@ -62,13 +53,13 @@ class StoreFile:
     :param cost: the cost of the key derivation of new slots; None: the default.
     """
 
-    def __init__(self, ctx: StoreContext, folder: Path, *, cost: Argon2id | None = None) -> None:
+    def __init__(self, ctx: api.StoreContext, folder: Path, *, cost: Argon2id | None = None) -> None:
         self.ctx = ctx
         self.file = AtomicFile(folder, STORE_NAME, limit=vlt_file.MAX_FILE)
         self.where = str(self.file.path)
         self.rollback_guard = RollbackGuard(ctx, self.file.path)
         self.key_slots: KeySlots = ctx.key_slots(self.where, cost=cost)
-        self._key: tuple[bytes, Secret] | None = None  # store identity, DEK
+        self._key: tuple[bytes, api.Secret] | None = None  # store identity, DEK
         self._seen: State | None = None
         self._reported: set[RollbackStatus] = set()
         self._recorded: StoreState | None = None
@@ -78,14 +69,14 @@ class StoreFile:
         self._key = self._seen = None
         self.key_slots.forget()
 
-    def missing(self) -> StorageUnavailable:
+    def missing(self) -> api.StorageUnavailable:
         """The error for an operation that needs a store if none exists."""
-        return StorageUnavailable(f"there is no store at {self.where} yet", hint=self.command("init"))
+        return api.StorageUnavailable(f"there is no store at {self.where} yet", hint=self.command("init"))
 
     def command(self, words: str, *operands: Path) -> str:
         """The command line of a command of ``awsv file`` for this store."""
         backend = "" if self.ctx.store == "file" else f" --backend {self.ctx.store}"
-        return command_line(f"awsv file {words}{backend}", *operands)
+        return api.command_line(f"awsv file {words}{backend}", *operands)
 
     def accepting(self, status: RollbackStatus) -> str:
         """The command line that accepts the store as it is."""
@@ -137,7 +128,8 @@ class StoreFile:
             # The anchors first: a state that they record is on disk, so a file that is read later is as new or newer.
             memory = self.rollback_guard.read(store)
             data = read()
-            envelope = None if data is None else self.parse(data)
+            with valid(self.where):
+                envelope = None if data is None else vlt_file.parse(data)
             state = None if envelope is None else state_of(envelope)
             status = memory.compare(state)
             if state is not None and self.rollback_guard.enabled and state.store != memory.store:
@@ -146,38 +138,21 @@ class StoreFile:
                 break
         return envelope, status, memory
 
-    def parse(self, data: bytes) -> vlt_file.Envelope:
-        """Parse the file's bytes; see :func:`vlt_file.parse`.
-
-        :raises StorageCorrupt: the file is damaged, or not a store.
-        """
-        try:
-            return vlt_file.parse(data)
-        except ValueError as error:
-            refuse(self.where, error)
-
     def decode(self, envelope: vlt_file.Envelope, *, ask: bool, whole: bool = True) -> State:
         """Unlock and decrypt a parsed file; for ``whole`` see :meth:`read`."""
         data = envelope.data
         if self._seen is None or self._seen.data != data:
             dek = self._unlock(envelope, ask)
-            self._seen = State(data, envelope.table, dek, envelope.epoch, self._decrypt(envelope, dek))
+            with valid(self.where):
+                entries = vlt_file.decrypt(envelope, dek)
+            self._seen = State(data, envelope.table, dek, envelope.epoch, entries)
             self.key_slots.proven(envelope.table)
-        entries = self._seen.entries
-        if whole and isinstance(entries, vlt_file.Index):
-            try:
-                entries.whole()
-            except ValueError as error:
-                refuse(self.where, error)
+        if whole and isinstance(self._seen.entries, vlt_file.Index):
+            with valid(self.where):
+                self._seen.entries.whole()
         return self._seen
 
-    def _decrypt(self, envelope: vlt_file.Envelope, dek: Secret) -> Entries:
-        try:
-            return vlt_file.decrypt(envelope, dek)
-        except ValueError as error:
-            refuse(self.where, error)
-
-    def _unlock(self, envelope: vlt_file.Envelope, ask: bool) -> Secret:
+    def _unlock(self, envelope: vlt_file.Envelope, ask: bool) -> api.Secret:
         table = envelope.table
         if self._key and self._key[0] == table.store and envelope.made_with(self._key[1]):
             return self._key[1]
@@ -186,14 +161,14 @@ class StoreFile:
         self._key = (table.store, self.key_slots.open(table))
         return self._key[1]
 
-    def open_with(self, dek: Secret) -> None:
+    def open_with(self, dek: api.Secret) -> None:
         """Use a data key that the caller has, instead of unlocking a slot.
 
         :raises StorageCorrupt: it is not the key of this store.
         """
         envelope, _ = self.look()
         if envelope is None or not envelope.made_with(dek):
-            raise StorageCorrupt(f"the known data key does not open {self.where}", hint="repeat the command")
+            raise api.StorageCorrupt(f"the known data key does not open {self.where}", hint="repeat the command")
         self._key = (envelope.table.store, dek)
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -204,7 +179,7 @@ class StoreFile:
         :param create: create the store if it does not exist.
         :raises StorageError: the file cannot be written, or must not be: see the module.
         """
-        fresh: tuple[SlotTable, Secret] | None = None
+        fresh: tuple[SlotTable, api.Secret] | None = None
         for _ in range(_TRIES):
             envelope, status = self.look()
             if envelope is not None:
@@ -218,9 +193,9 @@ class StoreFile:
                     return self._rewrite(file, change, fresh)
             except _NeedsUnlock:
                 continue
-        raise StorageUnavailable(f"{self.where} keeps changing its key", hint="repeat the command")
+        raise api.StorageUnavailable(f"{self.where} keeps changing its key", hint="repeat the command")
 
-    def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[SlotTable, Secret] | None) -> State:
+    def _rewrite(self, file: LockedFile, change: Change, fresh: tuple[SlotTable, api.Secret] | None) -> State:
         envelope, status, _ = self._compare(file.read)
         self._refuse_place(status)
         if envelope is not None:
@@ -229,7 +204,7 @@ class StoreFile:
         elif fresh is not None:
             state = State(b"", *fresh, epoch=0, entries={})
         else:
-            raise StorageUnavailable(f"{self.where} disappeared", hint="find out why before you write again")
+            raise api.StorageUnavailable(f"{self.where} disappeared", hint="find out why before you write again")
         changed = change(state)
         if changed is None:
             return state
@@ -241,11 +216,13 @@ class StoreFile:
         """Write a state as the next epoch, and record it in the anchors."""
         epoch = state.epoch + 1
         if epoch > vlt_file.MAX_EPOCH:
-            raise StorageError(f"{self.where} cannot count any more writes", hint="create a new store")
+            raise api.StorageError(f"{self.where} cannot count any more writes", hint="create a new store")
         try:
             data = vlt_file.encode(state.table, state.dek, epoch, state.entries)
         except ValueError as error:
-            raise StorageError(f"{self.where} is full: {error}", hint="remove entries, or use a second store") from None
+            raise api.StorageError(
+                f"{self.where} is full: {error}", hint="remove entries, or use a second store"
+            ) from None
         self.key_slots.proven(state.table)  # before the write, whose outcome may be unknown
         try:
             file.replace(data)
@@ -260,11 +237,11 @@ class StoreFile:
         """The write failed when the new file may already have been in place: report which state is on disk."""
         try:
             current = file.read()
-        except StorageError:
+        except api.StorageError:
             state = "the file on disk cannot be read now"
         else:
             state = f"the new state (write {epoch}) is on disk" if current == data else "the old state is on disk"
-        raise StorageUnavailable(
+        raise api.StorageUnavailable(
             f"writing {self.where} failed at the end ({reason.lower()}): {state}, and may not survive a power failure",
             hint="check the disk, then check whether the change was made before you repeat it",
         ) from None
@@ -278,7 +255,7 @@ class StoreFile:
 
     def _refuse_write(self, status: RollbackStatus) -> None:
         if not status.trusted:
-            raise StorageDenied(
+            raise api.StorageDenied(
                 f"{self._suspicion(status)}, and a write would lose the newest copy's changes; nothing was changed",
                 hint=f"put the newest copy back, or, to keep this one: {self.accepting(status)}",
             )
@@ -290,33 +267,37 @@ class StoreFile:
 
     def _refuse_place(self, status: RollbackStatus) -> None:
         if status is RollbackStatus.GONE:
-            raise StorageUnavailable(
+            raise api.StorageUnavailable(
                 f"{self.where} is gone: this machine has recorded a store there, so awsv does not create a new one",
                 hint="put it back ('awsv file restore BACKUP', or mount its disk), or start over: "
                 + self.accepting(RollbackStatus.REPLACED),
             )
         if status is RollbackStatus.REPLACED:
-            raise StorageDenied(
+            raise api.StorageDenied(
                 f"{self.where} is a different store than this machine has recorded there; awsv does not read it",
                 hint=f"put the right one back, or, if you put this one there yourself: {self.accepting(status)}",
             )
 
 
-def refuse(where: str, error: ValueError, instead: str | None = None) -> NoReturn:
-    """Raise the error for a file that is not a valid store.
+@contextmanager
+def valid(where: str, instead: str | None = None) -> Iterator[None]:
+    """Turn the errors of :mod:`vlt_file` into errors for the user.
 
     :param instead: the hint for a file other than the store itself.
+    :raises StorageCorrupt: the file is damaged, or not a store, or from a newer version.
     """
-    if isinstance(error, vlt_file.Foreign):
-        raise StorageCorrupt(
-            f"{where} is not an awsv store: {error}",
-            hint=instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder",
+    try:
+        yield
+    except vlt_file.Foreign as error:
+        hint = instead or "move it away, or set AWS_VAULT_FILE_DIR to another folder"
+        raise api.StorageCorrupt(f"{where} is not an awsv store: {error}", hint=hint) from None
+    except NewerFormat as error:
+        raise api.StorageCorrupt(
+            f"{where} was written by a newer version of awsv: {error}", hint="update awsv"
         ) from None
-    if isinstance(error, NewerFormat):
-        raise StorageCorrupt(f"{where} was written by a newer version of awsv: {error}", hint="update awsv") from None
-    raise StorageCorrupt(
-        f"{where} is damaged: {error}", hint=instead or "restore it from a backup: awsv file restore FILE"
-    ) from None
+    except ValueError as error:
+        hint = instead or "restore it from a backup: awsv file restore FILE"
+        raise api.StorageCorrupt(f"{where} is damaged: {error}", hint=hint) from None
 
 
 def state_of(envelope: vlt_file.Envelope) -> StoreState:

@@ -6,8 +6,6 @@ not exactly in the format raises :class:`ValueError` with a reason to show the u
 newer version wrote the file). Nothing is ever repaired.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

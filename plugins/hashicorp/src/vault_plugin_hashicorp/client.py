@@ -5,8 +5,6 @@ may have been executed; the caller has to find out. Error messages are made from
 and of ``hvac``'s exceptions are never shown.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

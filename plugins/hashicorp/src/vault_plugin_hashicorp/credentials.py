@@ -1,7 +1,5 @@
 """The credentials for the server: a token from where Vault's own programs keep it, or those of a login. Offline."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Typed fields of a JSON response. A field of the wrong type counts as missing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 _LONGEST_LIFE = 1e10

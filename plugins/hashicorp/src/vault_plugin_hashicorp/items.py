@@ -5,8 +5,6 @@ together with all earlier versions. Its metadata stay: without them, version num
 that expects version 3 of the old item could overwrite version 3 of a new one. See ADR 0011.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import secrets
@@ -17,19 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from vault_core.api import (
-    ABSENT,
-    ANY,
-    Expect,
-    Item,
-    Secret,
-    StorageBackend,
-    StorageConflict,
-    StorageCorrupt,
-    StorageLocked,
-    StorageUnavailable,
-    Version,
-)
+from vault_core import api
 from vault_plugin_hashicorp.fields import inner, text
 from vault_plugin_hashicorp.server import shown
 from vault_plugin_hashicorp.service import Service
@@ -70,7 +56,7 @@ class State:
     """None: there is no data, or it was deleted."""
 
     @property
-    def version(self) -> Version:
+    def version(self) -> api.Version:
         # The number alone would start again at 1 after an operator deletes the metadata.
         return f"{self.number}@{self.created}"
 
@@ -92,7 +78,7 @@ class State:
         return f"{shown(by)} on {shown(host)} {since}" if isinstance(host, str) else f"{shown(by)} {since}"
 
 
-class Items(StorageBackend):
+class Items(api.StorageBackend):
     """The items in one folder. Safe for use by several threads and processes.
 
     :param folder: the folder's path in the mount, without slashes around it.
@@ -102,19 +88,19 @@ class Items(StorageBackend):
         self.service = service
         self.folder = folder
 
-    def get(self, key: str) -> Item | None:
+    def get(self, key: str) -> api.Item | None:
         state = self._read(key)
         if state.is_tombstone:
             # The process that wrote it may have died before it destroyed the earlier versions.
             self._destroy(key, state.number, warn=False)
         if not state.is_there:
             return None
-        return Item(value=self._value(key, state), version=state.version, written_by=state.written_by)
+        return api.Item(value=self._value(key, state), version=state.version, written_by=state.written_by)
 
-    def put(self, key: str, value: Secret, *, expect: Expect = ANY) -> Version:
+    def put(self, key: str, value: api.Secret, *, expect: api.Expect = api.ANY) -> api.Version:
         return self._replace(key, {"value": value.reveal_text()}, expect).version
 
-    def delete(self, key: str, *, expect: Expect = ANY) -> bool:
+    def delete(self, key: str, *, expect: api.Expect = api.ANY) -> bool:
         try:
             gone = self._replace(key, {"deleted": True}, expect, only_if_there=True)
         except _NothingThere:
@@ -153,22 +139,22 @@ class Items(StorageBackend):
         version = metadata.get("version")
         return State(version if isinstance(version, int) else 0, text(metadata, "created_time"), data)
 
-    def _value(self, key: str, state: State) -> Secret:
+    def _value(self, key: str, state: State) -> api.Secret:
         value = (state.data or {}).get("value")
         if not isinstance(value, str) or not _PRINTABLE.match(value):
-            raise StorageCorrupt(
+            raise api.StorageCorrupt(
                 f"the secret {self._place(key)} has no valid field 'value'",
                 hint="show it with 'bao kv get' or 'vault kv get', or remove it with 'awsv remove --force'",
             )
-        return Secret(value)
+        return api.Secret(value)
 
-    def _replace(self, key: str, content: dict[str, Any], expect: Expect, *, only_if_there: bool = False) -> State:
+    def _replace(self, key: str, content: dict[str, Any], expect: api.Expect, *, only_if_there: bool = False) -> State:
         """Write the version after the one that was read; repeat until no other writer came between."""
         content = {**content, **_writer(self.service.identity.display_name)}
         ends = time.monotonic() + _CONTENTION_SECONDS
         while time.monotonic() < ends:
             state = self._read(key)
-            if only_if_there and not state.is_there and expect in (ANY, ABSENT):
+            if only_if_there and not state.is_there and expect in (api.ANY, api.ABSENT):
                 raise _NothingThere
             self._check(key, state, expect)
             sent = self.service.client.repeated
@@ -178,7 +164,7 @@ class Items(StorageBackend):
             if self.service.client.repeated != sent and (ours := self._find(key, state.number + 1, content["write"])):
                 return ours
             time.sleep(secrets.randbelow(50) / 1000)
-        raise StorageUnavailable(f"other processes keep changing {self._place(key)}", hint="try again")
+        raise api.StorageUnavailable(f"other processes keep changing {self._place(key)}", hint="try again")
 
     def _write(self, key: str, content: dict[str, Any], over: int) -> dict[str, Any] | None:
         """See :meth:`Service.write`.
@@ -189,10 +175,10 @@ class Items(StorageBackend):
         unanswered = client.unanswered
         try:
             return self.service.write(self._path(key), content, over)
-        except (StorageUnavailable, StorageLocked) as error:
+        except (api.StorageUnavailable, api.StorageLocked) as error:
             if client.unanswered == unanswered:
                 raise
-            raise StorageUnavailable(
+            raise api.StorageUnavailable(
                 f"{self._place(key)} may or may not have been written: {error.message}",
                 hint="when the server answers again, check the item, and repeat the command if needed",
             ) from None
@@ -208,21 +194,21 @@ class Items(StorageBackend):
         while (state := self._read(key, number)).number == 0 and time.monotonic() < ends:
             time.sleep(0.1)  # a standby that lags behind: the refusal proves that the version exists
         if state.data is None:
-            raise StorageUnavailable(
+            raise api.StorageUnavailable(
                 f"{self._place(key)} may or may not have been written: other processes wrote and deleted it since",
                 hint="check the item, and repeat the command if needed",
             )
         return state if state.data.get("write") == mark else None
 
-    def _check(self, key: str, state: State, expect: Expect) -> None:
+    def _check(self, key: str, state: State, expect: api.Expect) -> None:
         """:raises StorageConflict: the state is not ``expect``."""
-        if expect is ANY or expect == (state.version if state.is_there else ABSENT):
+        if expect is api.ANY or expect == (state.version if state.is_there else api.ABSENT):
             return
         if not state.is_there:
-            raise StorageConflict(f"{self._place(key)} no longer exists")
-        if expect is ABSENT:
-            raise StorageConflict(f"{self._place(key)} is taken: {state.written_by}")
-        raise StorageConflict(f"{self._place(key)} is not as it was before: {state.written_by}")
+            raise api.StorageConflict(f"{self._place(key)} no longer exists")
+        if expect is api.ABSENT:
+            raise api.StorageConflict(f"{self._place(key)} is taken: {state.written_by}")
+        raise api.StorageConflict(f"{self._place(key)} is not as it was before: {state.written_by}")
 
     def _destroy(self, key: str, number: int, *, warn: bool = True) -> None:
         """Destroy a tombstone and every version before it, so that no old value can be read.

@@ -1,7 +1,5 @@
 """The login to the server: an existing token, or one from an auth method. It is renewed while it is used."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
@@ -9,15 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from vault_core.api import (
-    Context,
-    QuestionRefused,
-    Secret,
-    SourceUnavailable,
-    StorageDenied,
-    StorageLocked,
-    StorageUnavailable,
-)
+from vault_core import api
 from vault_plugin_hashicorp.client import VaultClient, section
 from vault_plugin_hashicorp.credentials import content, find_token, login_mount, needed, secret_id
 from vault_plugin_hashicorp.fields import inner, seconds, text
@@ -48,13 +38,13 @@ class Identity:
 class Login:
     """The token of one open store. Safe for use by several threads."""
 
-    def __init__(self, context: Context, client: VaultClient, *, may_ask: bool) -> None:
+    def __init__(self, context: api.Context, client: VaultClient, *, may_ask: bool) -> None:
         self._context = context
         self._may_ask = may_ask
         self._client = client
         self._lock = threading.RLock()
         self._method = context.options["auth"]
-        self._password: Secret | None = None
+        self._password: api.Secret | None = None
         self._renewable = False
         self._life = 0.0
         self._ends: float | None = None
@@ -145,7 +135,7 @@ class Login:
         identity = self._look_up()
         if (identity.entity or identity.name) != (self.identity.entity or self.identity.name):
             self._client.hvac.token = ""
-            raise StorageLocked(
+            raise api.StorageLocked(
                 f"the token for {self._client.address} belongs to another identity now", hint="repeat the command"
             )
 
@@ -156,7 +146,7 @@ class Login:
         data = section(response, "data")
         if response.status_code != 200 or not data:
             namespace = self._client.server.namespace
-            raise StorageUnavailable(
+            raise api.StorageUnavailable(
                 f"{self._client.address} cannot look up the token (HTTP status {response.status_code})",
                 hint=f"check that namespace {shown(namespace)!r} exists"
                 if namespace
@@ -166,14 +156,14 @@ class Login:
         name = text(inner(data, "meta"), "username") or text(data, "display_name")
         return Identity(text(data, "entity_id"), name)
 
-    def _invalid(self) -> StorageLocked:
+    def _invalid(self) -> api.StorageLocked:
         if self._method == "token":
-            return StorageLocked(
+            return api.StorageLocked(
                 f"{self._client.address} does not accept the token: it has expired, was revoked, is for another server,"
                 " or its policy lacks read on auth/token/lookup-self",
                 hint="log in: 'vault login' or 'bao login'",
             )
-        return StorageLocked(
+        return api.StorageLocked(
             f"{self._client.address} does not accept the token of the login",
             hint="its policy needs read on auth/token/lookup-self, as policy 'default' has",
         )
@@ -195,7 +185,7 @@ class Login:
             raise self._refused(response)
         client.token = text(section(response, "auth"), "client_token")
         if not client.token:
-            raise StorageDenied(
+            raise api.StorageDenied(
                 f"auth/{login_mount(self._context)} of {self._client.address} returned no token: it may require"
                 " a second factor",
                 hint="log in with 'vault login' or 'bao login', and set AWS_VAULT_HASHICORP_AUTH=token",
@@ -224,22 +214,22 @@ class Login:
             name = self._context.options["username"]
             try:
                 if not self._may_ask:
-                    raise SourceUnavailable("a passphrase source must not ask for one")
+                    raise api.SourceUnavailable("a passphrase source must not ask for one")
                 self._password = self._context.ask(f"Password of {name} at {self._client.address}: ")
-            except SourceUnavailable as error:
-                raise StorageLocked(
+            except api.SourceUnavailable as error:
+                raise api.StorageLocked(
                     f"logging in to {self._client.address} needs the password of {name}: {error.message}",
                     hint="run it in a terminal, or log in with token, approle or jwt",
                 ) from None
-            except QuestionRefused:
-                raise StorageLocked(f"no password was given for {name} at {self._client.address}") from None
+            except api.QuestionRefused:
+                raise api.StorageLocked(f"no password was given for {name} at {self._client.address}") from None
         return self._password.reveal_text()
 
-    def _refused(self, response: Response) -> StorageDenied:
+    def _refused(self, response: Response) -> api.StorageDenied:
         self._password = None
         where = f"auth/{login_mount(self._context)} of {self._client.address}"
         if response.status_code == 404:
-            return StorageDenied(
+            return api.StorageDenied(
                 f"there is no {where}", hint="set AWS_VAULT_HASHICORP_AUTH_MOUNT to the mount of the login"
             )
         what, hint = {
@@ -247,18 +237,18 @@ class Login:
             "userpass": ("name or password", "type it again, or check AWS_VAULT_HASHICORP_USERNAME and _PASSWORD"),
             "jwt": ("role or token", "check them with its operators; the token may have expired"),
         }[self._method]
-        return StorageDenied(f"{where} refuses the {what} (HTTP status {response.status_code})", hint=hint)
+        return api.StorageDenied(f"{where} refuses the {what} (HTTP status {response.status_code})", hint=hint)
 
-    def _no_token(self) -> StorageLocked:
+    def _no_token(self) -> api.StorageLocked:
         removed = self._context.environ.get("AWS_VAULT_REMOVED", "").split(",")
         if lost := [name for name in ("BAO_TOKEN", "VAULT_TOKEN") if name in removed]:
-            return StorageLocked(
+            return api.StorageLocked(
                 f"no token for {self._client.address}: 'awsv exec' removed {lost[0]} from the environment",
                 hint=f"run this outside 'awsv exec', or start 'awsv exec' with --keep-env {lost[0]}",
             )
         named = self._context.options["token-file"]
         why = f"{named} is empty" if named else "neither VAULT_TOKEN nor ~/.vault-token exists"
-        return StorageLocked(
+        return api.StorageLocked(
             f"no token for {self._client.address}: {why}",
             hint="log in ('vault login' or 'bao login'), or set AWS_VAULT_HASHICORP_AUTH",
         )

@@ -4,8 +4,6 @@
 environment is used, neither the process's own nor ``.netrc``.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The KV version 2 mount of a server: its requests, and the errors for the server's refusals."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """The store: the user's own items in the mount, and the shared ones."""
 
-from __future__ import annotations
-
 import re
 
 from vault_core.api import Context, Secret, SharedItems, StorageBackend

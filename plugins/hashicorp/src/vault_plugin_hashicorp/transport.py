@@ -1,7 +1,5 @@
 """HTTP for the server, without settings of the process's environment, and with a limit for the size of a response."""
 
-from __future__ import annotations
-
 import shlex
 from typing import Any
 from urllib.parse import urljoin, urlsplit

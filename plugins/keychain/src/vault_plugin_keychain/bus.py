@@ -3,8 +3,6 @@
 The address comes from the context's environment, not from the process's.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from jeepney import DBusAddress, DBusErrorResponse, MessageType, new_method_call
 from jeepney.bus import get_connectable_addresses
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import DBusConnection, Proxy, prep_socket
+from secretstorage.exceptions import SecretStorageException
 
 from vault_core.api import Context, StorageUnavailable
 
@@ -104,6 +103,26 @@ class Bus(DBusConnection):  # type: ignore[misc]  # jeepney has no types
                 f"the program that provides {title} ({service}) does not start",
                 hint="start it by hand to see why, or use another store ('--backend file')",
             ) from error
+
+
+@contextmanager
+def explained(title: str, service: str) -> Iterator[None]:
+    """Turn failures of D-Bus, or of a service, into errors for the user.
+
+    :param title: the service's name in messages; ``service`` is its name on the bus.
+    """
+    try:
+        yield
+    except TimeoutError as error:
+        raise StorageUnavailable(
+            f"{title} does not answer within {PATIENCE:g} s",
+            hint=f"check the program that provides {service}, or use '--backend file'",
+        ) from error
+    except (OSError, SecretStorageException, DBusErrorResponse) as error:
+        raise StorageUnavailable(
+            f"lost the connection to {title}: {type(error).__name__}",
+            hint="try again; if it still fails, log in again",
+        ) from error
 
 
 def connect(ctx: Context, title: str) -> Bus:

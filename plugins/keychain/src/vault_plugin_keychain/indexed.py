@@ -6,8 +6,6 @@ in turn, so that one is always complete. Before a value is written or deleted, i
 index: if the process dies in between, the next writer empties the trash.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import secrets

@@ -4,8 +4,6 @@ Settings that would make ``keyring`` choose or configure another class (``PYTHON
 entry points, priorities, ``KEYRING_PROPERTY_*``) are never read.
 """
 
-from __future__ import annotations
-
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -51,12 +49,12 @@ class KeyringKeychain(Keychain):
         self._backend = backend
 
     def get(self, name: str) -> str | None:
-        return self._get(name)
-
-    def _get(self, name: str, passing: tuple[type[Exception], ...] = ()) -> str | None:
-        with wrapped(self._kind, "read", passing):
-            password = self._backend.get_password(self._service, name)
+        with wrapped(self._kind, "read"):
+            password = self._read(name)
         return None if password is None else str(password)
+
+    def _read(self, name: str) -> Any:
+        return self._backend.get_password(self._service, name)
 
     def set(self, name: str, text: str) -> None:
         with wrapped(self._kind, "write"):
@@ -87,19 +85,16 @@ def isolated(kind: Kind) -> Any:
 
 
 @contextmanager
-def wrapped(kind: Kind, verb: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def wrapped(kind: Kind, verb: str) -> Iterator[None]:
     """Turn exceptions of libraries into errors for the user, without their texts.
 
     :param verb: the attempted action, before the keychain's name in a message.
-    :param passing: exceptions that the caller handles.
     """
     from keyring.errors import InitError, KeyringLocked
 
     try:
         yield
     except VaultError:
-        raise
-    except passing:
         raise
     except KeyringLocked as error:
         raise StorageLocked(f"{kind.title} is locked, or refused access", hint="unlock it, then try again") from error

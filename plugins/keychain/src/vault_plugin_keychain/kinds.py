@@ -1,7 +1,5 @@
 """The supported keychains, and their names in ``keyring`` and on D-Bus."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 

@@ -2,11 +2,9 @@
 wallet that the user does not open.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
-from jeepney import DBusAddress, DBusErrorResponse
+from jeepney import DBusAddress
 
 from vault_core.api import Context, StorageLocked, StorageUnavailable
 from vault_plugin_keychain import bus as dbus
@@ -24,7 +22,7 @@ def check_wallet(ctx: Context) -> None:
     """
     with dbus.connect(ctx, KWALLET.title) as bus:
         bus.require(KWALLET.bus_name, KWALLET.title)
-        try:
+        with dbus.explained(KWALLET.title, KWALLET.bus_name):
             if not _answer(bus, "isEnabled"):
                 raise StorageUnavailable("KWallet is switched off", hint="switch it on in KDE's system settings")
             wallet = _answer(bus, "networkWallet")
@@ -33,11 +31,6 @@ def check_wallet(ctx: Context) -> None:
                     f"the wallet {wallet!r} of KWallet is closed, and no dialog can be shown here",
                     hint="open it in your desktop session, then try again",
                 )
-        except (TimeoutError, OSError, DBusErrorResponse) as error:
-            raise StorageUnavailable(
-                f"KWallet does not answer: {type(error).__name__}",
-                hint="check kwalletd5, or use another store",
-            ) from error
 
 
 def _answer(bus: dbus.Bus, method: str, signature: str | None = None, *arguments: Any) -> Any:

@@ -1,7 +1,5 @@
 """Open the keychain of the chosen kind, and never another."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 

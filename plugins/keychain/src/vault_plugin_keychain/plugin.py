@@ -5,22 +5,11 @@ that keychain. No environment variable, configuration of ``keyring`` or priority
 imported when a keychain is opened.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
-from vault_core.api import (
-    AtRest,
-    Capability,
-    Context,
-    Option,
-    PassphraseSource,
-    PassphraseSourceSpec,
-    StorageBackend,
-    StorageSpec,
-    hookimpl,
-)
+from vault_core import api
 from vault_plugin_keychain.kinds import KWALLET, SECRET_SERVICE, Kind, own
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
@@ -32,71 +21,62 @@ def _named(text: str) -> str:
     return text
 
 
-_NAME_OPTION = Option(
+_NAME_OPTION = api.Option(
     name="name",
     help="the name of awsv's items in the keychain; each name is a separate store (default: awsv)",
     default="awsv",
     parse=_named,
 )
-_COLLECTION_OPTION = Option(
+_COLLECTION_OPTION = api.Option(
     name="collection-name",
     help="the label of a collection of the Secret Service (default: the default collection, unlocked at login)",
 )
 
 
-def _options(kind: Kind) -> tuple[Option, ...]:
+def _options(kind: Kind) -> tuple[api.Option, ...]:
     return (_NAME_OPTION, _COLLECTION_OPTION) if kind is SECRET_SERVICE else (_NAME_OPTION,)
 
 
-def _locate(kind: Kind) -> Callable[[Context], str]:
-    def locate(ctx: Context) -> str:
-        collection = ctx.options.get("collection-name")
-        where = f"{kind.title} (collection {collection})" if collection else kind.title
-        return f"{where}, under {ctx.options['name']!r}"
-
-    return locate
+def _locate(kind: Kind, ctx: api.Context) -> str:
+    collection = ctx.options.get("collection-name")
+    where = f"{kind.title} (collection {collection})" if collection else kind.title
+    return f"{where}, under {ctx.options['name']!r}"
 
 
-def _open(kind: Kind) -> Callable[[Context], StorageBackend]:
-    def open_store(ctx: Context) -> StorageBackend:
-        from vault_plugin_keychain.storage import KeychainStore
+def _open(kind: Kind, ctx: api.Context) -> api.StorageBackend:
+    from vault_plugin_keychain.storage import KeychainStore
 
-        return KeychainStore(ctx, kind)
-
-    return open_store
+    return KeychainStore(ctx, kind)
 
 
-def _unavailable(kind: Kind) -> Callable[[Context], str | None]:
-    def unavailable(ctx: Context) -> str | None:
-        from vault_plugin_keychain.opening import why_unavailable
+def _unavailable(kind: Kind, ctx: api.Context) -> str | None:
+    from vault_plugin_keychain.opening import why_unavailable
 
-        return why_unavailable(ctx, kind)
-
-    return unavailable
+    return why_unavailable(ctx, kind)
 
 
-def _open_source(ctx: Context) -> PassphraseSource:
+def _open_source(ctx: api.Context) -> api.PassphraseSource:
     from vault_plugin_keychain.source import KeychainSource
 
     return KeychainSource(ctx, own())
 
 
-def _spec(name: str, kind: Kind, summary: str) -> StorageSpec:
-    return StorageSpec(
+def _spec(name: str, kind: Kind, summary: str) -> api.StorageSpec:
+    return api.StorageSpec(
         name=name,
         summary=summary,
-        open=_open(kind),
-        at_rest=AtRest.SERVICE,
-        capabilities=Capability.CREATE_ONLY | Capability.CAS,
+        open=partial(_open, kind),
+        at_rest=api.AtRest.SERVICE,
+        capabilities=api.Capability.CREATE_ONLY | api.Capability.CAS,
         options=_options(kind),
-        locate=_locate(kind),
+        locate=partial(_locate, kind),
         readers=lambda _ctx: kind.readers,
-        unavailable=_unavailable(kind),
+        unavailable=partial(_unavailable, kind),
     )
 
 
-@hookimpl
-def vault_storage_backends() -> Sequence[StorageSpec]:
+@api.hookimpl
+def vault_storage_backends() -> Sequence[api.StorageSpec]:
     named = (SECRET_SERVICE, KWALLET)
     return (
         _spec("keychain", own(), "the keychain of this system, usually unlocked while you are logged in"),
@@ -104,15 +84,15 @@ def vault_storage_backends() -> Sequence[StorageSpec]:
     )
 
 
-@hookimpl
-def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
+@api.hookimpl
+def vault_passphrase_sources() -> Sequence[api.PassphraseSourceSpec]:
     return (
-        PassphraseSourceSpec(
+        api.PassphraseSourceSpec(
             name="keychain",
             summary="from the keychain of this system, which keeps keys of slots (awsv slot add --source keychain)",
             open=_open_source,
             options=_options(own()),
             writable=True,
-            unavailable=_unavailable(own()),
+            unavailable=partial(_unavailable, own()),
         ),
     )

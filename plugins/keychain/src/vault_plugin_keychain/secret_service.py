@@ -5,15 +5,12 @@ limit, the collection is the configured one, and it is unlocked only if a dialog
 attributes, so no index is needed.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from typing import Any
 
-from jeepney import DBusAddress, DBusErrorResponse
+from jeepney import DBusAddress
 from secretstorage import Collection, Item, get_all_collections
-from secretstorage.exceptions import ItemNotFoundException, SecretStorageException
+from secretstorage.exceptions import ItemNotFoundException
 from secretstorage.util import add_match_rules
 
 from vault_core.api import Context, StorageLocked, StorageUnavailable
@@ -50,13 +47,11 @@ class SecretService(KeyringKeychain):
         self._ctx = ctx
         self._query = {"service": service, "application": _APPLICATION}
 
-    def get(self, name: str) -> str | None:
+    def _read(self, name: str) -> Any:
         for _ in range(_TRIES - 1):
-            try:
-                return self._get(name, passing=(ItemNotFoundException,))
-            except ItemNotFoundException:  # deleted between the search and the read, perhaps to replace it
-                continue
-        return self._get(name)
+            with suppress(ItemNotFoundException):  # deleted between the search and the read, perhaps to replace it
+                return super()._read(name)
+        return super()._read(name)
 
     def set(self, name: str, text: str) -> None:
         with wrapped(SECRET_SERVICE, "write"):
@@ -90,7 +85,7 @@ def open_collection(ctx: Context) -> Collection:
     """
     bus = dbus.connect(ctx, SECRET_SERVICE.title)
     try:
-        with _explained():
+        with dbus.explained(SECRET_SERVICE.title, SECRET_SERVICE.bus_name):
             bus.require(SECRET_SERVICE.bus_name, SECRET_SERVICE.title)
             collection = _find(bus, ctx.options.get("collection-name"))
             if collection.is_locked():
@@ -102,7 +97,10 @@ def open_collection(ctx: Context) -> Collection:
 
 
 def _find(bus: dbus.Bus, label: str | None) -> Collection:
-    _greet(bus)
+    # gnome-keyring (42.1) registers a client at its first message, and while other clients come and go, not always
+    # before it answers. If that message is SecretStorage's read of a property, the service aborts for all clients. This
+    # call may instead get the wrong answer that there is no default collection, so its result is ignored.
+    _default(bus)
     if not label:
         default = _default(bus)
         if default == _NONE:
@@ -120,16 +118,6 @@ def _find(bus: dbus.Bus, label: str | None) -> Collection:
         f"the Secret Service has no collection {label!r}; available: {labels or 'none'}",
         hint="create it in your desktop's password manager, or unset the option collection-name",
     )
-
-
-def _greet(bus: dbus.Bus) -> None:
-    """Make the service register this client with a first call, whose result is ignored.
-
-    gnome-keyring (42.1) registers a client at its first message, and while other clients come and go, not always before
-    it answers. If that message is SecretStorage's read of a property, the service aborts for all clients. This call may
-    instead get the wrong answer that there is no default collection.
-    """
-    _default(bus)
 
 
 def _default(bus: dbus.Bus) -> str:
@@ -154,10 +142,7 @@ def _unlock(ctx: Context, bus: dbus.Bus, collection: Collection) -> None:
             hint=_UNLOCK,
         ) from None
     if collection.is_locked():
-        raise StorageLocked(
-            f"{name} is locked, and the dialog was dismissed or could not be shown",
-            hint=_UNLOCK,
-        )
+        raise StorageLocked(f"{name} is locked, and the dialog was dismissed or could not be shown", hint=_UNLOCK)
 
 
 def _why_no_dialog(ctx: Context) -> str | None:
@@ -166,19 +151,3 @@ def _why_no_dialog(ctx: Context) -> str | None:
     if not any(ctx.environ.get(name) for name in _DISPLAYS):
         return f"no dialog can be shown: {' and '.join(_DISPLAYS)} are not set"
     return None
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise StorageUnavailable(
-            f"the Secret Service does not answer within {dbus.PATIENCE:g} s",
-            hint=f"check the program that provides {SECRET_SERVICE.bus_name}, or use '--backend file'",
-        ) from error
-    except (OSError, SecretStorageException, DBusErrorResponse) as error:
-        raise StorageUnavailable(
-            f"lost the connection to the Secret Service: {type(error).__name__}",
-            hint="try again; if it still fails, log in again",
-        ) from error

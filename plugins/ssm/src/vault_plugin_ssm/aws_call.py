@@ -4,8 +4,6 @@ They run in a thread that is abandoned at the deadline and at Ctrl-C, because a 
 interrupted. No exception of the SDK leaves the thread.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

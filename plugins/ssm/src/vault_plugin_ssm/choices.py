@@ -1,7 +1,5 @@
 """What the options of the source mean: a parameter, an identity, a region."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """``awsv ssm``: puts a passphrase where the source finds it."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import shlex

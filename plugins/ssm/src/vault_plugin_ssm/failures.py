@@ -1,7 +1,5 @@
 """Errors for what AWS refuses, and for an identity that has no keys."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The keys of one of the four identities, each from one place only."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The hooks of this distribution. Importing them imports no SDK."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vault_core.api import CommandSpec, Context, Option, PassphraseSource, PassphraseSourceSpec, hookimpl
@@ -54,9 +52,5 @@ def vault_passphrase_sources() -> Sequence[PassphraseSourceSpec]:
 @hookimpl
 def vault_commands() -> Sequence[CommandSpec]:
     return (
-        CommandSpec(
-            name="ssm",
-            summary="put a passphrase into AWS SSM",
-            target="vault_plugin_ssm.commands:command",
-        ),
+        CommandSpec(name="ssm", summary="put a passphrase into AWS SSM", target="vault_plugin_ssm.commands:command"),
     )

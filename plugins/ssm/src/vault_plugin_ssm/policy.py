@@ -1,7 +1,5 @@
 """The least permissions that an identity needs to read one parameter: statements of an IAM policy."""
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -1,7 +1,5 @@
 """Writes a parameter, and makes the policy that allows an identity to read it."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass, replace
 from typing import Any

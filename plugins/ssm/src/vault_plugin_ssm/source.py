@@ -1,7 +1,5 @@
 """The passphrase source ``ssm``: one GetParameter, as the identity in the settings, within five seconds."""
 
-from __future__ import annotations
-
 import json
 
 from vault_botocore.failures import Failure

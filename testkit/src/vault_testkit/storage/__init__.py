@@ -1,7 +1,5 @@
 """The contract of storage backends, in parts that each look at one promise."""
 
-from __future__ import annotations
-
 from vault_testkit.purity import Purity
 from vault_testkit.storage.basic import Basic, Deletion, Listing
 from vault_testkit.storage.concurrency import Processes

@@ -1,7 +1,5 @@
 """Round trips, listing and deletion, by one user of the store."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from vault_core.api import Item, Secret, StorageBackend, VaultError

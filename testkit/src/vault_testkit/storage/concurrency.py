@@ -1,7 +1,5 @@
 """Many processes at the same time."""
 
-from __future__ import annotations
-
 from vault_core.api import Secret
 from vault_testkit.case import Case, check
 from vault_testkit.part import StoragePart

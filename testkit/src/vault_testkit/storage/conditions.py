@@ -1,7 +1,5 @@
 """Writing only if nothing, or a known version, is there: without a race."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

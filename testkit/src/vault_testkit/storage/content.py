@@ -1,7 +1,5 @@
 """Every key and every value that the core may send."""
 
-from __future__ import annotations
-
 import string
 from collections.abc import Sequence
 

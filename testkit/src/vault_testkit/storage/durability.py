@@ -1,7 +1,5 @@
 """What was acknowledged survives kill -9; what was not is there whole or not at all."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The core's sealing over a backend that leaves the encryption to it (``at_rest=CORE``)."""
 
-from __future__ import annotations
-
 from vault_core.api import AtRest, Capability, Secret, StorageCorrupt, WrongSecret
 from vault_testkit.case import Case, check
 from vault_testkit.part import StoragePart

@@ -1,7 +1,5 @@
 """No value is where another user can read it: not in files, in logs or in the arguments of other programs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vault_core.api import AtRest, Capability, Secret

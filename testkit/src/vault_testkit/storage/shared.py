@@ -1,7 +1,5 @@
 """Items that everybody with access to the store shares, where ``SHARED`` is declared."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from vault_core.api import ABSENT, AtRest, Capability, Secret

@@ -1,23 +1,12 @@
 """A store that is locked, damaged, closed or not to be written: errors that the core understands, and no harm."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from vault_core.api import (
-    ABSENT,
-    AtRest,
-    Capability,
-    PassphraseError,
-    Secret,
-    StorageConflict,
-    StorageLocked,
-    VaultError,
-)
+from vault_core import api
 from vault_testkit import canary
 from vault_testkit.calls import Outcome
 from vault_testkit.case import Case, check, fail
@@ -66,21 +55,21 @@ class Locked(StoragePart):
     @pytest.mark.parametrize("passphrases", [(), ("a wrong passphrase",)], ids=["none", "wrong"])
     def test_locked_refuses(self, case: Case, locked: Callable[[], None] | None, passphrases: tuple[str, ...]) -> None:
         if locked is None:
-            case.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because=_WHY)
-        case.open(CORE).put(KEY, Secret("kept"))
+            case.needs_at_rest(api.AtRest.CORE, api.AtRest.BACKEND, because=_WHY)
+        case.open(CORE).put(KEY, api.Secret("kept"))
         if locked is not None:
             locked()
         before = state(case.target)
         shut = case.open(CORE, target=case.target.locked(*passphrases))
         for what, action in (
             ("get()", lambda: shut.get(KEY)),
-            ("put()", lambda: shut.put(KEY, Secret("other"))),
-            ("put() of a new key", lambda: shut.put(OTHER, Secret("other"))),
+            ("put()", lambda: shut.put(KEY, api.Secret("other"))),
+            ("put() of a new key", lambda: shut.put(OTHER, api.Secret("other"))),
         ):
             error = caught(action)
             check(error is not None, f"{what} worked on a locked store")
             check(
-                isinstance(error, StorageLocked | PassphraseError),
+                isinstance(error, api.StorageLocked | api.PassphraseError),
                 f"{what} on a locked store raised {type(error).__name__}: StorageLocked is wanted, or what unlock()"
                 " raises",
             )
@@ -108,15 +97,15 @@ class Errors(StoragePart):
         store.close()
         for what, action in (("get()", lambda: store.get(KEY)), ("keys()", lambda: list(store.keys()))):
             error = caught(action)
-            check(error is None or isinstance(error, VaultError), f"after close() {what} raised {_type(error)}")
+            check(error is None or isinstance(error, api.VaultError), f"after close() {what} raised {_type(error)}")
 
     def test_errors_hold_no_value(self, case: Case) -> None:
         """A conflict is the failure that every store knows."""
-        case.needs(Capability.CREATE_ONLY | Capability.CAS)
+        case.needs(api.Capability.CREATE_ONLY | api.Capability.CAS)
         store, there, wanted = case.open(), canary.make(), canary.make()
-        store.put(KEY, Secret(there))
-        error = caught(lambda: store.put(KEY, Secret(wanted), expect=ABSENT))
-        check(isinstance(error, StorageConflict), f"a put that expects something else raised {_type(error)}")
+        store.put(KEY, api.Secret(there))
+        error = caught(lambda: store.put(KEY, api.Secret(wanted), expect=api.ABSENT))
+        check(isinstance(error, api.StorageConflict), f"a put that expects something else raised {_type(error)}")
         _silent(error, there, wanted)
 
     def test_errors_of_a_place_that_is_none(self, case: Case) -> None:
@@ -125,8 +114,8 @@ class Errors(StoragePart):
         value = canary.make()
         for name in ("data", "state"):
             (case.target.root / name).write_text("not a folder")
-        error = caught(lambda: case.open(CORE).put(KEY, Secret(value)))
-        check(error is None or isinstance(error, VaultError), f"with a file in place of its folder: {_type(error)}")
+        error = caught(lambda: case.open(CORE).put(KEY, api.Secret(value)))
+        check(error is None or isinstance(error, api.VaultError), f"with a file in place of its folder: {_type(error)}")
         _silent(error, value)
 
     @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
@@ -134,7 +123,7 @@ class Errors(StoragePart):
         """Every file of the store is spoilt: an error, nothing, or the right value, and never another one."""
         self._files_only(case)
         value = canary.make()
-        case.open(CORE).put(KEY, Secret(value))
+        case.open(CORE).put(KEY, api.Secret(value))
         spoilt = [path for path in canary.files(places(case.target)) if path.stat().st_size]
         if not spoilt:
             case.skip(f"{case.spec.name} has no file of its own that could be damaged")
@@ -144,10 +133,12 @@ class Errors(StoragePart):
         for what, action in (
             ("get()", lambda: case.open(CORE).get(KEY)),
             ("keys()", lambda: list(case.open(CORE).keys())),
-            ("put()", lambda: case.open(CORE).put(OTHER, Secret(value))),
+            ("put()", lambda: case.open(CORE).put(OTHER, api.Secret(value))),
         ):
             error = caught(action)
-            check(error is None or isinstance(error, VaultError), f"{what} of a damaged store raised {_type(error)}")
+            check(
+                error is None or isinstance(error, api.VaultError), f"{what} of a damaged store raised {_type(error)}"
+            )
             _silent(error, value)
         if caught(lambda: case.open(CORE).get(KEY)) is None:
             self._right_or_none(case, value)
@@ -156,11 +147,11 @@ class Errors(StoragePart):
         __tracebackhide__ = True
         store = case.open(CORE)
         if store.get(KEY) is not None:
-            check(item_of(store, KEY).value == Secret(value), "a damaged store gave another value than was put")
+            check(item_of(store, KEY).value == api.Secret(value), "a damaged store gave another value than was put")
 
     def _files_only(self, case: Case) -> None:
-        case.needs_at_rest(AtRest.CORE, AtRest.BACKEND, because="its files are the service's own")
-        if case.can(Capability.REMOTE):
+        case.needs_at_rest(api.AtRest.CORE, api.AtRest.BACKEND, because="its files are the service's own")
+        if case.can(api.Capability.REMOTE):
             case.skip(f"{case.spec.name} declares REMOTE: its files are not ours to damage")
 
 
