@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vault_core import output
+from vault_core import output, records
 from vault_core.errors import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 ``…`` of what is cut); of the purpose; and of the program's name, which may be full of characters to escape."""
 
 
-@dataclass(frozen=True, slots=True)
+@records.dataclass(frozen=True, slots=True)
 class Asking:
     """How one operation may turn to the user. :func:`dataclasses.replace` makes variants."""
 
@@ -104,7 +104,7 @@ class RunState:
                 self.stores.pop().close()
 
 
-@dataclass(frozen=True, slots=True)
+@records.dataclass(frozen=True, slots=True)
 class Prompts:
     """The questions of one operation."""
 

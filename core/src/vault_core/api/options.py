@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from vault_core.records import dataclass
 
 
 def boolean(text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from vault_core.command_line import command_line
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
 from vault_core.mfa import TRIES, MfaCodes
 from vault_core.plugins.boundary import open_provider
+from vault_core.records import dataclass
 from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of
 from vault_core.sessions.singleflight import NETWORK_LIMIT, Flight, SingleFlight

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from vault_core.api import Profile, SourceNeed
 from vault_core.errors import ConfigError
 from vault_core.plugins.boundary import parameters
+from vault_core.records import dataclass
 from vault_core.sessions.profiles import AwsProfile, Profiles, SessionOptions, seconds_of
 
 if TYPE_CHECKING:

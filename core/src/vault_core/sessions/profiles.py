@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from vault_core.awsconfig import OWN_COMMANDS
 from vault_core.errors import ConfigError, UsageError
+from vault_core.records import dataclass
 from vault_core.settings import Value
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vault_core import records
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -123,7 +124,7 @@ class Store:
         return Capability.SHARED in self.spec.capabilities
 
 
-@dataclass(frozen=True, slots=True)
+@records.dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key in the vault, and the version of its item."""
 

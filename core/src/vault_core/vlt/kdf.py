@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from vault_core.records import dataclass
 from vault_core.vlt.encoding import NewerFormat, fields, from_base64, integer, to_base64
 
 SALT_BYTES = 16
