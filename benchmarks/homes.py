@@ -121,10 +121,11 @@ class Home:
             raise Failed(f"{' '.join(map(str, command))}: exit code {code}")
         return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
-    def herd(self, command: Sequence[str | Path], number: int, env: Mapping[str, str] | None = None) -> float:
-        """Run so many processes at once; the seconds until the last one has ended."""
+    def herd(
+        self, command: Sequence[str | Path], number: int, env: Mapping[str, str] | None = None
+    ) -> tuple[float, int]:
+        """Run so many processes at once; the seconds until the last one has ended, and how many of them failed: on a
+        slow machine the last ones may wait for longer than they are allowed to."""
         start = time.perf_counter()
-        for process in [self.start(command, env) for _ in range(number)]:
-            if code := os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]):
-                raise Failed(f"{' '.join(map(str, command))}: exit code {code}, of {number} at once")
-        return time.perf_counter() - start
+        codes = [os.waitpid(process, 0)[1] for process in [self.start(command, env) for _ in range(number)]]
+        return time.perf_counter() - start, sum(map(bool, codes))

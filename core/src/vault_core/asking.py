@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vault_core import consulted, files, output
+from vault_core import consulted, files, output, records
 from vault_core.api import StorageBackend
 from vault_core.errors import QuestionRefused, SourceUnavailable
 from vault_core.secret import Secret
@@ -19,7 +19,7 @@ _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 ``…`` of what is cut); of the purpose; and of the program's name, which may be full of characters to escape."""
 
 
-@dataclass(frozen=True, slots=True)
+@records.dataclass(frozen=True, slots=True)
 class Asking:
     """How one operation may turn to the user. :func:`dataclasses.replace` makes variants."""
 

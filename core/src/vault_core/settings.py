@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from vault_core import files, folders
 from vault_core.consulted import Environment
 from vault_core.errors import ConfigError
+from vault_core.records import dataclass
 
 APP = "awsv"
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from support import certificates, proxies
 from support import recording_proxy as fault
 from support.moto import MotoServer
 from support.recording_proxy import Fault, RecordingProxy, running
-from vault_core.api import ConfigError, SessionError, VaultError
+from vault_botocore import session as botocore_session
+from vault_core.api import ConfigError, Credentials, Secret, SessionError, VaultError
 from vault_plugin_aws import client
 
 MFA = "arn:aws:iam::123456789012:mfa/phone"
@@ -237,3 +240,32 @@ def test_the_entry_module_imports_no_sdk() -> None:
     loaded = set(done.stdout.split())
     assert "vault_plugin_aws" in loaded
     assert loaded & {*SDKS, "requests", "cryptography", "click", "logging", "http"} == set()
+
+
+def test_equal_settings_share_the_sdk_session_and_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``awsv ready`` connects in many threads at once."""
+    made: list[object] = []
+    real = botocore_session.session
+
+    def session(*args: Any, **kwargs: Any) -> Any:
+        made.append(kwargs)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(client, "session", session)
+    client._session.cache_clear()
+    sources = [Credentials(access_key_id=f"AKIA{number:016}", secret_access_key=Secret("s")) for number in range(12)]
+    regions = ["eu-west-1", "us-east-1", "ap-east-1"] * 4
+
+    def connect(source: Credentials, region: str) -> tuple[str, str]:
+        with closing(client.connect({"region": region}, source, {"HOME": "/nowhere"})) as connected:
+            return connected._request_signer._credentials.access_key, connected.meta.region_name
+
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(connect, sources, regions))
+    assert found == [(one.access_key_id, region) for one, region in zip(sources, regions, strict=True)]
+    assert len(made) == 1
+    client.connect({"region": "eu-west-1"}, sources[0], {"HOME": "/nowhere", "HTTPS_PROXY": "http://proxy"}).close()
+    client.connect(
+        {"region": "eu-west-1", "sts_regional_endpoints": "legacy"}, sources[0], {"HOME": "/nowhere"}
+    ).close()
+    assert len(made) == 3

@@ -10,10 +10,9 @@ where a vendor's SDK may be imported. Plugins never touch standard output, the t
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pluggy
-
     from vault_core.api.command import CommandContext, CommandSpec
     from vault_core.api.context import Context, RunResult
+    from vault_core.api.hooks import hookimpl
     from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
     from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
     from vault_core.api.options import Option, boolean
@@ -67,11 +66,10 @@ if TYPE_CHECKING:
     )
     from vault_core.secret import Secret
 
-    hookimpl: pluggy.HookimplMarker
-
 _MODULES = {
     "api.command": "CommandContext CommandSpec",
     "api.context": "Context RunResult",
+    "api.hooks": "hookimpl",
     "api.mfa": "MfaRequest MfaSource MfaSourceSpec",
     "api.network": "is_loopback proxy_for refuse_plain_http",
     "api.options": "Option boolean",
@@ -160,11 +158,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found: object
-    if name == "hookimpl":
-        found = import_module("pluggy").HookimplMarker("vault")
-    else:
-        found = getattr(import_module(f"vault_core.{_HOMES.get(name, 'errors')}"), name)
+    found: object = getattr(import_module(f"vault_core.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = found
     return found
 

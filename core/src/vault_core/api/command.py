@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vault_core.api.context import Context
@@ -10,6 +9,7 @@ from vault_core.api.scan import ImportScan
 from vault_core.api.session import Credentials
 from vault_core.api.spec import PluginSpec
 from vault_core.api.storage import StorageBackend, StoreContext
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 
 

@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from vault_core.api.context import Context
 from vault_core.api.spec import OpenableSpec
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 
 

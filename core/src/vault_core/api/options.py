@@ -1,8 +1,9 @@
 """Options: the settings that a plugin declares."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from vault_core.records import dataclass
 
 
 def boolean(text: str) -> bool:

@@ -3,11 +3,11 @@
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from vault_core.api.context import Context
 from vault_core.api.spec import OpenableSpec
 from vault_core.errors import PassphraseError
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 
 

@@ -3,12 +3,13 @@
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
 from vault_core.api.context import Context
 from vault_core.api.spec import OpenableSpec
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 
 

@@ -1,10 +1,10 @@
 """What the specs of all kinds of plugins have in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from vault_core.api.context import Context
 from vault_core.api.options import Option
+from vault_core.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vault_core import files
+from vault_core import files, records
 from vault_core.awsconfig import ini
 from vault_core.errors import ConfigError
 from vault_core.settings import DEFAULTS
@@ -67,7 +67,7 @@ class Section:
         return (entry.value or None) if entry else None
 
 
-@dataclass(frozen=True, slots=True)
+@records.dataclass(frozen=True, slots=True)
 class AwsConfig:
     """Both files. Immutable: what they said when they were read."""
 

@@ -16,7 +16,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 from vault_core import files, output
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.settings import Settings
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from vault_core.api import Credentials, SessionRequest
@@ -11,6 +10,7 @@ from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageErr
 from vault_core.mfa import TRIES, MfaCodes
 from vault_core.plugins.boundary import open_provider
 from vault_core.plugins.host import Host
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.sessions.cache import LONGEST, Cache, Session
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step, profiles_of

@@ -1,7 +1,7 @@
 """The plan of a profile, the origin of each value, and what is cached: what ``awsv explain`` shows. Never prompts."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from vault_core.awsconfig.quoting import PROCESS
 from vault_core.awsconfig.shared import may_be_shown, without_passwords
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.plugins.host import Host
+from vault_core.records import dataclass
 from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import kind_of
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vault_core.api import Capability
 from vault_core.errors import PassphraseError, StorageLocked
+from vault_core.records import dataclass
 from vault_core.sessions.cache import Session
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from vault_core.api import Profile, SessionSpec, SourceNeed
 from vault_core.errors import ConfigError
 from vault_core.plugins.boundary import parameters
 from vault_core.plugins.host import Host
+from vault_core.records import dataclass
 from vault_core.sessions.generations import Generations
 from vault_core.sessions.profiles import AwsProfile, Profiles, SessionOptions, seconds_of
 from vault_core.storage.vault import Store, check_name

@@ -7,11 +7,12 @@ of the key, because ignoring it would give other credentials than the requested 
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vault_core.awsconfig import OWN_COMMANDS
 from vault_core.awsconfig.shared import AwsConfig, Section
 from vault_core.errors import ConfigError, UsageError
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.settings import Value
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_core import folders
+from vault_core import folders, records
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -131,7 +131,7 @@ class Store:
         return Capability.SHARED in self.spec.capabilities
 
 
-@dataclass(frozen=True, slots=True)
+@records.dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key in the vault, and the version of its item."""
 

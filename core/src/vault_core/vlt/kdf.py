@@ -6,9 +6,9 @@ derivation weaker than OWASP's Password Storage Cheat Sheet allows. The lower li
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from vault_core.records import dataclass
 from vault_core.vlt.encoding import NewerFormat, fields, from_base64, integer, to_base64
 
 SALT_BYTES = 16

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vault_core.errors import StorageCorrupt
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.vlt.encoding import NewerFormat, canonical, fields, from_base64, to_base64
 from vault_core.vlt.kdf import NO_KDF, cost, parse_kdf

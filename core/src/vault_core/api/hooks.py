@@ -1,0 +1,5 @@
+"""The mark of a plugin's hooks."""
+
+import pluggy
+
+hookimpl = pluggy.HookimplMarker("vault")
