@@ -17,7 +17,7 @@ from vault_core.sessions.profiles import Profiles, SessionOptions
 if TYPE_CHECKING:
     from vault_core.api import ImportScan
     from vault_core.importing.copy import ImportedKey
-    from vault_core.importing.identify import KeyCheck
+    from vault_core.sessions.identify import KeyCheck
 
 
 def import_keys(

@@ -17,7 +17,7 @@ from vault_core.importing.vaults import Vaults
 from vault_core.storage.vault import StoredKey, Vault, check_name
 
 if TYPE_CHECKING:
-    from vault_core.importing.identify import KeyCheck
+    from vault_core.sessions.identify import KeyCheck
 
 
 class State(StrEnum):

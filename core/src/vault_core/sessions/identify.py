@@ -1,4 +1,4 @@
-"""Ask AWS who each key belongs to."""
+"""Ask AWS who each key belongs to, for commands that store keys."""
 
 from __future__ import annotations
 
