@@ -103,7 +103,7 @@ def _questions(line: str, known: Sequence[str]) -> list[str]:
 def dead_links(document: Path) -> list[str]:
     """The links of a document, to files and headings of this repository, that lead nowhere."""
     dead = []
-    for link in _LINK.findall(document.read_text(encoding="utf-8")):
+    for link in _LINK.findall(_FENCE.sub("", document.read_text(encoding="utf-8"))):
         path, _, anchor = link.partition("#")
         target = document.parent / path if path else document
         if not target.exists() or (anchor and anchor not in _anchors(target)):
