@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pluggy
 
+from vault_core.api.access_keys import AccessKey, KeyRequest, KeyUse, ManagesKeys
 from vault_core.api.command import CommandContext, CommandSpec
 from vault_core.api.context import Context, RunResult
 from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
@@ -48,9 +49,12 @@ from vault_core.errors import (
     AccessDenied,
     Cancelled,
     ConfigError,
+    CredentialsRefused,
     MfaError,
     MfaRejected,
     NoSecret,
+    NoSuchKey,
+    OutcomeUnknown,
     PassphraseError,
     QuestionRefused,
     SessionError,
@@ -61,6 +65,7 @@ from vault_core.errors import (
     StorageError,
     StorageLocked,
     StorageUnavailable,
+    TooManyKeys,
     VaultError,
     WrongSecret,
 )
@@ -70,6 +75,7 @@ __all__ = [
     "ABSENT",
     "ANY",
     "AccessDenied",
+    "AccessKey",
     "AtRest",
     "CallerIdentity",
     "Cancelled",
@@ -80,18 +86,24 @@ __all__ = [
     "Context",
     "Credentials",
     "CredentialsClient",
+    "CredentialsRefused",
     "Expect",
     "IdentifiesCaller",
     "ImportScan",
     "Item",
+    "KeyRequest",
+    "KeyUse",
+    "ManagesKeys",
     "MfaError",
     "MfaRejected",
     "MfaRequest",
     "MfaSource",
     "MfaSourceSpec",
     "NoSecret",
+    "NoSuchKey",
     "OpenableSpec",
     "Option",
+    "OutcomeUnknown",
     "PassphraseError",
     "PassphraseRequest",
     "PassphraseSource",
@@ -119,6 +131,7 @@ __all__ = [
     "StorageSpec",
     "StorageUnavailable",
     "StoreContext",
+    "TooManyKeys",
     "VaultError",
     "Version",
     "WrongSecret",

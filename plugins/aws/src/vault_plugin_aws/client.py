@@ -1,4 +1,4 @@
-"""The STS client of a session's parameters.
+"""The clients of STS and of IAM for a session's parameters.
 
 The AWS config files, the process environment and the metadata service have no effect: the credentials, the region, the
 endpoint, the proxies and the CA bundle are arguments.
@@ -17,6 +17,18 @@ READ_SECONDS = 8
 GLOBAL = "aws-global"
 """Botocore's name of https://sts.amazonaws.com, signed for us-east-1."""
 
+IAM_REGIONS = {
+    "cn-": "cn-north-1",
+    "us-gov-": "us-gov-west-1",
+    "us-iso-": "us-iso-east-1",
+    "us-isob-": "us-isob-east-1",
+    "us-isof-": "us-isof-south-1",
+    "eu-isoe-": "eu-isoe-west-1",
+    "eusc-": "eusc-de-east-1",
+}
+"""The region that signs for IAM in each partition but ``aws``, by the prefix of its regions: the ``credentialScope`` of
+``iam`` in botocore's endpoints.json."""
+
 
 def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
     """A client that makes each call once; to be used within :func:`vault_botocore.session.silenced`.
@@ -27,12 +39,10 @@ def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping
     :raises ConfigError: the CA bundle does not exist.
     :raises botocore.exceptions.BotoCoreError: there is no such endpoint.
     """
-    isolated = session(environ, timeout=(CONNECT_SECONDS, READ_SECONDS), ca_bundle=parameters.get("ca_bundle"))
-    from botocore.config import Config
-
+    isolated = _session(parameters, environ)
     if "sts_regional_endpoints" in parameters:
         isolated.set_config_variable("sts_regional_endpoints", parameters["sts_regional_endpoints"])
-    fips, dualstack = (parameters.get(f"use_{kind}_endpoint", False) for kind in ("fips", "dualstack"))
+    fips, dualstack = _variants(parameters)
     endpoint = parameters.get("endpoint_url")
     # The global endpoint has neither variant; us-east-1 is the region that signs for it.
     default = "us-east-1" if fips or dualstack or endpoint else GLOBAL
@@ -40,9 +50,39 @@ def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping
         "sts",
         region_name=parameters.get("region", default),
         endpoint_url=endpoint,
-        config=Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack),
+        config=_config(fips, dualstack),
         **credential_arguments(source),
     )
+
+
+def connect_iam(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
+    """A client of IAM as :func:`connect` makes one of STS. Each partition has one IAM, which signs for one region."""
+    isolated = _session(parameters, environ)
+    region, endpoint = parameters.get("region", GLOBAL), parameters.get("endpoint_url")
+    if endpoint:  # botocore knows the region that signs only for its own endpoints
+        region = next((signs for prefix, signs in IAM_REGIONS.items() if region.startswith(prefix)), "us-east-1")
+    return isolated.create_client(
+        "iam",
+        region_name=region,
+        endpoint_url=endpoint,
+        config=_config(*_variants(parameters)),
+        **credential_arguments(source),
+    )
+
+
+def _session(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    return session(environ, timeout=(CONNECT_SECONDS, READ_SECONDS), ca_bundle=parameters.get("ca_bundle"))
+
+
+def _variants(parameters: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the FIPS and the dual-stack endpoint are meant."""
+    return parameters.get("use_fips_endpoint", False), parameters.get("use_dualstack_endpoint", False)
+
+
+def _config(fips: bool, dualstack: bool) -> Any:
+    from botocore.config import Config
+
+    return Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack)
 
 
 def check(parameters: Mapping[str, Any], environ: Mapping[str, str]) -> None:
