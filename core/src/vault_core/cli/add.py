@@ -79,10 +79,10 @@ def command(app: App, profile: str, from_env: bool, check: bool, overwrite: bool
     for doubt in doubts(key):
         app.note(f"warning: {doubt}")
     if check:
-        from vault_core.cli.key_check import check_key  # slow, and of use only here
+        from vault_core.cli.key_check import check_key, offer_mfa_device  # slow, and of use only here
 
         # What is piped in is often a key that 'aws iam create-access-key' has just created.
-        check_key(app, profile, key, is_new=piped is not None)
+        devices = check_key(app, profile, key, is_new=piped is not None)
     # Only the key that the question named may be replaced, however long the answer took.
     expect = ANY if overwrite else ABSENT if old is None else old.version
     try:
@@ -98,6 +98,8 @@ def command(app: App, profile: str, from_env: bool, check: bool, overwrite: bool
     _report(app, vault, profile, key, old)
     if is_first and (readers := vault.store.readers):
         app.note(readers)
+    if check:
+        offer_mfa_device(app, profile, devices)
     if is_new:
         offer_recovery(app, vault.store.context, vault)
 

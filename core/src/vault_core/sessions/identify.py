@@ -1,4 +1,4 @@
-"""Ask AWS who each key belongs to, for commands that store keys."""
+"""Ask AWS about keys that are to be stored: who they belong to, and which MFA devices the user has."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from vault_core.api import Credentials, IdentifiesCaller, Profile, SessionRequest, SessionSpec
+from vault_core.api import (
+    Credentials,
+    IdentifiesCaller,
+    KeyRequest,
+    ManagesKeys,
+    Profile,
+    SessionProvider,
+    SessionRequest,
+    SessionSpec,
+)
 from vault_core.errors import AccessDenied, PluginError, VaultError
 from vault_core.plugins.boundary import open_provider, parameters
 from vault_core.plugins.host import Host
@@ -58,22 +67,43 @@ def identify(host: Host, profiles: Profiles, keys: Mapping[str, Credentials]) ->
     return checks
 
 
+def mfa_devices(host: Host, profiles: Profiles, name: str, key: Credentials, arn: str) -> tuple[str, ...]:
+    """Return the serial numbers of the MFA devices of a key's user; one call of IAM.
+
+    :param name: the profile of the key.
+    :param arn: who the key belongs to.
+    :raises AccessDenied: AWS does not accept the key, or the user may not list their devices.
+    :raises SessionError: AWS did not answer.
+    :raises PluginError: the session provider does not know IAM.
+    """
+    spec = host.plugins.load("session", STS)
+    provider, found = _open(host, profiles, spec, name, "iam")
+    if not isinstance(provider, ManagesKeys):
+        raise PluginError(f"session provider {spec.name!r} cannot list MFA devices", hint="update vault-plugin-aws")
+    user = arn.rpartition("/")[2] if ":user/" in arn else None  # an account's root user has no name
+    deadline = time.monotonic() + TIMEOUT
+    return provider.mfa_devices(KeyRequest(parameters=found, source=key, deadline=deadline, user=user))
+
+
+def _open(
+    host: Host, profiles: Profiles, spec: SessionSpec, name: str, service: str
+) -> tuple[SessionProvider, dict[str, Any]]:
+    """The provider, and the parameters with which it calls an AWS service for a profile."""
+    profile = Profile(name=name, keys=profiles.endpoint(name, service))
+    context = host.context("session", spec.name, spec.options, profile=profile.keys)
+    return open_provider(host.plugins, spec, context), parameters(host.plugins, spec, context.options, profile)
+
+
 def _identify(host: Host, profiles: Profiles, spec: SessionSpec, name: str, key: Credentials) -> KeyCheck:
     try:
-        profile = Profile(name=name, keys=profiles.endpoint(name))
-        context = host.context("session", spec.name, spec.options, profile=profile.keys)
-        provider = open_provider(host.plugins, spec, context)
+        provider, found = _open(host, profiles, spec, name, "sts")
         if not isinstance(provider, IdentifiesCaller):
             raise PluginError(
                 f"session provider {spec.name!r} cannot identify the owner of a key", hint="update vault-plugin-aws"
             )
-        request = SessionRequest(
-            parameters=parameters(host.plugins, spec, context.options, profile),
-            source=key,
-            mfa=_no_mfa,
-            deadline=time.monotonic() + TIMEOUT,
+        identity = provider.identify(
+            SessionRequest(parameters=found, source=key, mfa=_no_mfa, deadline=time.monotonic() + TIMEOUT)
         )
-        identity = provider.identify(request)
     except PluginError:
         raise
     except AccessDenied as error:
