@@ -51,7 +51,7 @@ def check_key(app: App, profile: str, key: Credentials, *, is_new: bool) -> tupl
         )
     try:
         return mfa_devices(app.host, app.client.resolver, profile, key, str(found.arn))
-    except (PluginError, SessionError) as error:
+    except (ConfigError, PluginError, SessionError) as error:
         app.note(f"MFA devices were not looked for: {error.message}")
         return ()
 
