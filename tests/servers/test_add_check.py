@@ -294,3 +294,12 @@ def test_iam_is_asked_at_the_endpoint_that_is_configured_for_it(
     done = person.awsv("add", "new", "--env", "--check", env={**UNLOCKED, **keys, **nowhere})
     assert done.returncode == 0, done.stderr
     assert front.actions == ["ListMFADevices"]
+
+
+def test_an_endpoint_of_iam_that_is_refused_does_not_keep_the_key_out(person: Home, keys: dict[str, str]) -> None:
+    env = {**UNLOCKED, **keys, "AWS_ENDPOINT_URL_IAM": "http://iam.example"}
+    done = person.awsv("add", "new", "--env", "--check", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "awsv: MFA devices were not looked for: " in done.stderr
+    assert "http://iam.example" in done.stderr
+    assert "new" in stored(person)
