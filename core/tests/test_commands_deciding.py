@@ -49,11 +49,15 @@ def test_a_key_is_stored_without_the_blanks_around_it() -> None:
     assert (key.access_key_id, key.secret_access_key.reveal_text()) == ("AKIA~!", SECRET)
 
 
+def test_the_key_of_a_session_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^ASIA2222222222222222 is the key of a session, which expires"):
+        new_key.pasted(Secret("ASIA2222222222222222"), Secret(SECRET))
+
+
 @pytest.mark.parametrize(
     ("key_id", "length", "found"),
     [
         ("AKIA" + "A" * 16, 40, 0),
-        ("ASIA" + "2" * 16, 40, 1),
         ("AKIA" + "A" * 15, 40, 1),
         ("AKIA" + "A" * 17, 40, 1),
         ("AKIA" + "1" * 16, 40, 1),

@@ -15,7 +15,8 @@ CODES = {
     3: {"PluginError", "PluginFault", "PluginNotFound", "PluginConflict", "PluginDisabled", "PluginLoadError"},
     4: {"StorageError", "StorageLocked", "StorageUnavailable", "StorageCorrupt", "StorageDenied", "StorageConflict"},
     5: {"NoSecret", "PassphraseError", "SourceUnavailable", "WrongSecret"},
-    6: {"SessionError", "MfaError", "MfaRejected", "AccessDenied"},
+    6: {"SessionError", "MfaError", "MfaRejected", "AccessDenied", "CredentialsRefused"}
+    | {"NoSuchKey", "TooManyKeys", "OutcomeUnknown"},
     7: {"PartlyDone"},
     130: {"Cancelled", "QuestionRefused"},
 }

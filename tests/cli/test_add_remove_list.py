@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pexpect
@@ -141,24 +140,56 @@ def test_bytes_in_the_environment_that_are_no_text(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key_id", "secret", "extra", "told"),
+    ("key_id", "secret", "told"),
     [
-        ("AKIDSHORT", OTHER_SECRET, {}, "the access key ID does not look like one"),
-        (OTHER_SECRET, OTHER_ID, {}, "the access key ID does not look like one"),
-        (OTHER_ID, "short", {}, "the secret access key does not have 40 characters"),
-        ("ASIA5TWXR7L2OEXAMPLE", OTHER_SECRET, {}, "this is the key of a session"),
-        (OTHER_ID, OTHER_SECRET, {"SessionToken": "t"}, "there is a SessionToken"),
+        ("AKIDSHORT", OTHER_SECRET, "the access key ID does not look like one"),
+        (OTHER_SECRET, OTHER_ID, "the access key ID does not look like one"),
+        (OTHER_ID, "short", "the secret access key does not have 40 characters"),
     ],
-    ids=["short-id", "swapped", "short-secret", "session-key", "session-token"],
+    ids=["short-id", "swapped", "short-secret"],
 )
-def test_keys_that_are_no_keys_are_stored_with_a_warning(
-    key_id: str, secret: str, extra: Mapping[str, str], told: str, home: Home
-) -> None:
-    document = json.dumps({"AccessKeyId": key_id, "SecretAccessKey": secret, **extra})
+def test_keys_that_are_no_keys_are_stored_with_a_warning(key_id: str, secret: str, told: str, home: Home) -> None:
+    document = json.dumps({"AccessKeyId": key_id, "SecretAccessKey": secret})
     done = home.awsv("add", "work", input=document, env=UNLOCKED)
     assert done.returncode == 0
     assert f"awsv: warning: {told}" in done.stderr
     assert stored(home) == {"work": (key_id, secret)}
+
+
+SESSION_ID = "ASIA5TWXR7L2OEXAMPLE"
+
+
+@pytest.mark.parametrize(
+    ("key_id", "token"), [(SESSION_ID, None), (SESSION_ID, "t"), (OTHER_ID, "t")], ids=["id", "id-and-token", "token"]
+)
+@pytest.mark.parametrize("way", ["json", "env"])
+def test_add_refuses_a_session_and_changes_nothing(way: str, key_id: str, token: str | None, filled: Home) -> None:
+    before = data(filled)
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    given = {name: value for name, value in zip(names, (key_id, OTHER_SECRET, token), strict=True) if value}
+    if way == "json":
+        done = filled.awsv("add", "new", input=json.dumps(given), env=UNLOCKED)
+    else:
+        variables = dict(zip(names, ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), strict=True))
+        env = {variables[name]: value for name, value in given.items()}
+        done = filled.awsv("add", "--env", "new", env={**UNLOCKED, **env})
+    assert (done.returncode, done.stdout) == (2, "")
+    message, hint = done.stderr.splitlines()
+    assert "the key of a session" in message
+    assert message.endswith("; nothing was changed")
+    assert hint.startswith("hint: ")
+    assert OTHER_SECRET not in done.stderr
+    assert data(filled) == before
+
+
+def test_add_refuses_a_session_that_is_typed(filled: Home) -> None:
+    child = filled.spawn("add", "new", env=UNLOCKED)
+    for question, answer in (("Enter Access Key ID: ", SESSION_ID), ("Enter Secret Access Key: ", OTHER_SECRET)):
+        child.expect_exact(question)
+        child.sendline(answer)
+    assert ended(child) == 2
+    assert f"awsv: {SESSION_ID} is the key of a session" in child.before
+    assert stored(filled) == {"work": (KEY_ID, SECRET)}
 
 
 def test_a_good_key_makes_no_warning(home: Home) -> None:

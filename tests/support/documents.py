@@ -60,7 +60,14 @@ def fences(document: Path) -> list[Fence]:
 
 
 def act(
-    home: Home, fence: Fence, typed: Answers, *, path: Path = BIN, state: Path | None = None, timeout: float = 60
+    home: Home,
+    fence: Fence,
+    typed: Answers,
+    *,
+    path: Path = BIN,
+    state: Path | None = None,
+    timeout: float = 60,
+    shell: str = "/bin/bash",
 ) -> None:
     """Run the commands of a console on a terminal as a person would, and compare.
 
@@ -68,16 +75,19 @@ def act(
     :param state: a file that carries the working folder and the exported variables from one console to the next; None:
         each console begins anew.
     :param timeout: seconds that the commands may be silent.
+    :param shell: bash or zsh; zsh has no aliases here.
     """
     import pexpect
 
     known = list(typed)
-    lines = ["set -e; shopt -s expand_aliases", *fence.commands]
+    lines = ["set -e", *fence.commands]
+    if Path(shell).name == "bash":
+        lines.insert(0, "shopt -s expand_aliases")
     if state is not None:
-        lines.insert(1, f"[ ! -f {state} ] || . {state}")
+        lines.insert(0, f"[ ! -f {state} ] || . {state}")
         lines.append(f"{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > {state}")
     environment = {"PATH": f"{path}:{home.env['PATH']}"}
-    child = home.spawn("-c", "\n".join(lines), program="/bin/bash", env=environment, timeout=timeout)
+    child = home.spawn("-c", "\n".join(lines), program=shell, env=environment, timeout=timeout)
     asked, shown = [], ""
     while (index := child.expect([pexpect.EOF, *known])) > 0:
         asked.append(known[index - 1])
@@ -103,7 +113,7 @@ def _questions(line: str, known: Sequence[str]) -> list[str]:
 def dead_links(document: Path) -> list[str]:
     """The links of a document, to files and headings of this repository, that lead nowhere."""
     dead = []
-    for link in _LINK.findall(document.read_text(encoding="utf-8")):
+    for link in _LINK.findall(_FENCE.sub("", document.read_text(encoding="utf-8"))):
         path, _, anchor = link.partition("#")
         target = document.parent / path if path else document
         if not target.exists() or (anchor and anchor not in _anchors(target)):

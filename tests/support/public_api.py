@@ -177,7 +177,19 @@ def kit(entry: Entry) -> list[Member]:
 
 # -- reference ---------------------------------------------------------------------------------------------------------
 
-_MODULES = ("storage", "passphrase", "mfa", "session", "command", "spec", "scan", "context", "options", "network")
+_MODULES = (
+    "storage",
+    "passphrase",
+    "mfa",
+    "session",
+    "access_keys",
+    "command",
+    "spec",
+    "scan",
+    "context",
+    "options",
+    "network",
+)
 _ROLE = re.compile(r":[a-z]+:`(~?)([^`]+)`")
 _FIELD = re.compile(r"^:(param|returns|raises)(?: ([\w.]+))?: ", re.M)
 

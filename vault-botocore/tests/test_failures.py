@@ -13,7 +13,15 @@ from botocore.exceptions import ClientError
 from vault_botocore import failures
 from vault_botocore.failures import Attempt, Outcome, Refusal, explain
 from vault_botocore.transport import TooLong
-from vault_core.api import AccessDenied, ConfigError, PassphraseError, Secret, SessionError, VaultError
+from vault_core.api import (
+    AccessDenied,
+    ConfigError,
+    CredentialsRefused,
+    PassphraseError,
+    Secret,
+    SessionError,
+    VaultError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,7 @@ def test_throttled_call_may_be_repeated(code: str) -> None:
     ("codes", "kind", "text"),
     [
         (failures.SIGNATURE, AccessDenied, "AWS refused AKIA: the secret key does not match the access key"),
-        (failures.UNKNOWN_KEY, AccessDenied, "AWS refused AKIA: the access key is deleted or inactive"),
+        (failures.UNKNOWN_KEY, CredentialsRefused, "AWS refused AKIA: the access key is deleted or inactive"),
         (failures.EXPIRED, SessionError, "AWS refused AKIA: the session has expired"),
         (failures.DENIED, PassphraseError, "AssumeRole, True: m ("),
     ],

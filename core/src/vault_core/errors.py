@@ -127,6 +127,22 @@ class AccessDenied(SessionError):
     """AWS refused. Asking again does not help."""
 
 
+class CredentialsRefused(AccessDenied):
+    """AWS does not accept the credentials: their key is deleted or inactive, or so new that AWS does not know it."""
+
+
+class NoSuchKey(SessionError):
+    """AWS knows no such access key, user or role."""
+
+
+class TooManyKeys(SessionError):
+    """An IAM user has as many access keys as AWS allows."""
+
+
+class OutcomeUnknown(SessionError):
+    """A change was perhaps carried out: the reply was lost or made no sense."""
+
+
 class PartlyDone(VaultError):
     """Some of the work is done and some is not; the message lists both (exit code 7)."""
 

@@ -12,7 +12,15 @@ import pytest
 from support import recording_proxy as fault
 from support.busy import seconds
 from support.recording_proxy import Fault, RecordingProxy
-from vault_core.api import AccessDenied, Cancelled, ConfigError, MfaRejected, SessionError, VaultError
+from vault_core.api import (
+    AccessDenied,
+    Cancelled,
+    ConfigError,
+    CredentialsRefused,
+    MfaRejected,
+    SessionError,
+    VaultError,
+)
 from vault_plugin_aws import sts
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -31,7 +39,7 @@ def failure(aws: Any, **keys: str) -> VaultError:
         (fault.deny(), AccessDenied, "is not authorized to perform this", "trust policy"),
         (fault.deny_mfa(), MfaRejected, f"did not accept the MFA code for {MFA}", "next code"),
         (fault.deny_mfa_serial(), AccessDenied, f"does not accept codes of {MFA}", "mfa_serial"),
-        (fault.unknown_key(), AccessDenied, "deleted or inactive", "awsv add"),
+        (fault.unknown_key(), CredentialsRefused, "deleted or inactive", "awsv add"),
         (fault.bad_signature(), AccessDenied, "the secret key does not match", "awsv add"),
         (fault.clock_skew(7200), SessionError, "clock is 2 hours behind AWS's", "set the clock"),
         (fault.clock_skew(-600), SessionError, "clock is 10 minutes ahead of AWS's", "set the clock"),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vault_botocore.transport import TooLong
-from vault_core.api import AccessDenied, ConfigError, Secret, SessionError, VaultError
+from vault_core.api import AccessDenied, ConfigError, CredentialsRefused, Secret, SessionError, VaultError
 
 MAX_SKEW_SECONDS = 300
 """AWS refuses a signature that is more than five minutes from its own clock."""
@@ -36,6 +36,8 @@ THROTTLED = {
     "TooManyUpdates",
     "LimitExceededException",
     "SlowDown",
+    "ConcurrentModification",
+    "EntityTemporarilyUnmodifiable",
     "429",
 }
 SIGNATURE = {
@@ -181,7 +183,7 @@ def _refusal(error: Any, attempt: Attempt) -> Failure:
         return Failure(_signature(metadata, attempt))
     if code in UNKNOWN_KEY:
         text = f"AWS refused {attempt.caller}: the access key is deleted or inactive, or of another partition"
-        return Failure(AccessDenied(text, hint=attempt.renew))
+        return Failure(CredentialsRefused(text, hint=attempt.renew))
     if code in EXPIRED:
         return Failure(SessionError(f"AWS refused {attempt.caller}: the session has expired", hint=attempt.renew))
     message = attempt.clean(str(found.get("Message") or ""))

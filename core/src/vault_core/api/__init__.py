@@ -10,6 +10,7 @@ where a vendor's SDK may be imported. Plugins never touch standard output, the t
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vault_core.api.access_keys import AccessKey, KeyRequest, KeyUse, ManagesKeys
     from vault_core.api.command import CommandContext, CommandSpec
     from vault_core.api.context import Context, RunResult
     from vault_core.api.hooks import hookimpl
@@ -48,9 +49,12 @@ if TYPE_CHECKING:
         AccessDenied,
         Cancelled,
         ConfigError,
+        CredentialsRefused,
         MfaError,
         MfaRejected,
         NoSecret,
+        NoSuchKey,
+        OutcomeUnknown,
         PassphraseError,
         QuestionRefused,
         SessionError,
@@ -61,12 +65,14 @@ if TYPE_CHECKING:
         StorageError,
         StorageLocked,
         StorageUnavailable,
+        TooManyKeys,
         VaultError,
         WrongSecret,
     )
     from vault_core.secret import Secret
 
 _MODULES = {
+    "api.access_keys": "AccessKey KeyRequest KeyUse ManagesKeys",
     "api.command": "CommandContext CommandSpec",
     "api.context": "Context RunResult",
     "api.hooks": "hookimpl",
@@ -91,6 +97,7 @@ __all__ = [
     "ABSENT",
     "ANY",
     "AccessDenied",
+    "AccessKey",
     "AtRest",
     "CallerIdentity",
     "Cancelled",
@@ -101,18 +108,24 @@ __all__ = [
     "Context",
     "Credentials",
     "CredentialsClient",
+    "CredentialsRefused",
     "Expect",
     "IdentifiesCaller",
     "ImportScan",
     "Item",
+    "KeyRequest",
+    "KeyUse",
+    "ManagesKeys",
     "MfaError",
     "MfaRejected",
     "MfaRequest",
     "MfaSource",
     "MfaSourceSpec",
     "NoSecret",
+    "NoSuchKey",
     "OpenableSpec",
     "Option",
+    "OutcomeUnknown",
     "PassphraseError",
     "PassphraseRequest",
     "PassphraseSource",
@@ -140,6 +153,7 @@ __all__ = [
     "StorageSpec",
     "StorageUnavailable",
     "StoreContext",
+    "TooManyKeys",
     "VaultError",
     "Version",
     "WrongSecret",

@@ -106,7 +106,8 @@ class CallerIdentity:
 
 
 class IdentifiesCaller(ABC):
-    """What a session provider may offer besides: the identity behind credentials (``awsv import … --check``)."""
+    """What a session provider may offer besides: the identity behind credentials (``--check`` of ``add`` and
+    ``import``)."""
 
     @abstractmethod
     def identify(self, request: SessionRequest) -> CallerIdentity:

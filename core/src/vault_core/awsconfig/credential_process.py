@@ -10,8 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vault_core.awsconfig.editor import Document
-from vault_core.awsconfig.quoting import PROCESS, process_line, process_profile, process_words, section_header
-from vault_core.awsconfig.shared import SESSION, STATIC, AwsConfig, Entry, Section, classify
+from vault_core.awsconfig.quoting import (
+    PROCESS,
+    only_header,
+    process_line,
+    process_profile,
+    process_words,
+    profile_headers,
+    section_header,
+)
+from vault_core.awsconfig.shared import SESSION, STATIC, AwsConfig, Entry, Section
 from vault_core.errors import ConfigError, VaultError
 
 ROLE = ("role_arn", "source_profile", "mfa_serial")
@@ -141,11 +149,7 @@ class _Wiring:
         self._config = config
         self._document = document
         self._launcher = launcher
-        self._headers: dict[str, list[str]] = {}
-        for header in document.blocks:
-            kind, name = classify(header)
-            if kind == "profile":
-                self._headers.setdefault(name, []).append(header)
+        self._headers = profile_headers(document)
 
     def wire(self, name: str) -> None:
         section, value = self._section(name), process_line(self._launcher, name)
@@ -207,14 +211,7 @@ class _Wiring:
     # -- what is there -----------------------------------------------------------------------------------------------
 
     def _section(self, name: str) -> Section | None:
-        headers = self._headers.get(name, [])
-        if len(headers) > 1:
-            lines = " and ".join(str(self._document.blocks[header].line + 1) for header in headers)
-            raise ConfigError(
-                f"profile {name!r} has two sections, in lines {lines} of {self._document.path}, and the SDKs differ in"
-                " which one they read",
-                hint="merge the two",
-            )
+        only_header(self._document, name, self._headers.get(name, ()))
         return self._config.profiles.get(name)
 
     def _own_line(self, section: Section) -> Entry | None:

@@ -6,9 +6,11 @@ is made here reads back as what went in, or is refused.
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from vault_core.awsconfig import ini
+from vault_core.awsconfig.editor import Document
 from vault_core.awsconfig.shared import classify
 from vault_core.errors import ConfigError
 
@@ -41,6 +43,32 @@ def section_header(name: str) -> str:
             hint="choose a name without line breaks; awsv itself needs no section to use a stored key",
         )
     return header
+
+
+def profile_headers(document: Document) -> dict[str, list[str]]:
+    """The headers of each profile's sections, in the file's order."""
+    headers: dict[str, list[str]] = {}
+    for header in document.blocks:
+        kind, name = classify(header)
+        if kind == "profile":
+            headers.setdefault(name, []).append(header)
+    return headers
+
+
+def only_header(document: Document, name: str, headers: Sequence[str]) -> str | None:
+    """The header of the profile's one section; None if it has no section.
+
+    :param headers: those of the profile.
+    :raises ConfigError: it has two, of which the SDKs read different ones.
+    """
+    if len(headers) > 1:
+        lines = " and ".join(str(document.blocks[header].line + 1) for header in headers)
+        raise ConfigError(
+            f"profile {name!r} has two sections, in lines {lines} of {document.path}, and the SDKs differ in"
+            " which one they read",
+            hint="merge the two",
+        )
+    return next(iter(headers), None)
 
 
 def process_line(launcher: Path, profile: str) -> str:

@@ -15,10 +15,9 @@ from vault_core.command_line import command_line
 from vault_core.errors import Cancelled, ConfigError, QuestionRefused, StorageConflict, StorageDenied, UsageError
 from vault_core.keyslots.manage import lacks_store
 from vault_core.secret import Secret
-from vault_core.storage.new_key import doubts, from_json, pasted
+from vault_core.storage.new_key import doubts, from_json, pasted, session_refused
 from vault_core.storage.vault import StoredKey, Vault
 
-_OF_A_SESSION = "these look like the keys of a session, which soon expires"
 _STDIN_LIMIT = 1 << 16
 """Bytes; two keys take two hundred."""
 _QUIET = 2.0
@@ -28,6 +27,7 @@ _QUIET = 2.0
 @subcommand("add")
 @click.argument("profile", callback=profile_name)
 @click.option("--env", "from_env", is_flag=True, help="Take the keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+@click.option("--check", is_flag=True, help="Ask AWS who the key belongs to, before it is stored.")
 @click.option("--overwrite", is_flag=True, help="Replace a stored key without confirmation.")
 @click.option("--shared", is_flag=True, help="Share the key with everyone who uses this store.")
 @click.option(
@@ -38,15 +38,19 @@ _QUIET = 2.0
     help="The default: unlike aws-vault, awsv adds no section.",
 )
 @click.pass_obj
-def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: bool) -> None:
+def command(app: App, profile: str, from_env: bool, check: bool, overwrite: bool, shared: bool) -> None:
     """Store the AWS keys of a profile.
 
     Prompts for them at the terminal; --env takes them from the environment; standard input can be the output of
     "aws iam create-access-key". In a store that several people use, nothing is ever replaced.
 
+    With --check, a key that AWS does not accept is not stored, and awsv offers to write the user's MFA device into the
+    AWS config.
+
     \b
     Examples:
       awsv add work
+      awsv add work --check
       aws iam create-access-key | awsv add work
     """
     app = app.about(f"adding the key of profile {profile}")
@@ -61,9 +65,15 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
         question = f"Profile {profile!r} already has the key {old.credentials.access_key_id}. Replace it?"
         if not app.confirm(question, flag="--overwrite"):
             raise Cancelled("nothing was changed")
-    key = _from_environment(app) if from_env else _from_stdin(app) or _from_terminal(app)
+    piped = None if from_env else _from_stdin(app)
+    key = _from_environment(app) if from_env else piped or _from_terminal(app)
     for doubt in doubts(key):
         app.note(f"warning: {doubt}")
+    if check:
+        from vault_core.cli.key_check import check_key, offer_mfa_device  # slow, and of use only here
+
+        # What is piped in is often a key that 'aws iam create-access-key' has just created.
+        devices = check_key(app, profile, key, is_new=piped is not None)
     # Only the key that the question named may be replaced, however long the answer took.
     expect = ANY if overwrite else ABSENT if old is None else old.version
     try:
@@ -79,6 +89,8 @@ def command(app: App, profile: str, from_env: bool, overwrite: bool, shared: boo
     _report(app, vault, profile, key, old)
     if is_first and (readers := vault.store.readers):
         app.note(readers)
+    if check:
+        offer_mfa_device(app, profile, devices)
     if is_new:
         offer_recovery(app, vault.store.context, vault)
 
@@ -137,7 +149,7 @@ def _from_environment(app: App) -> Credentials:
     if missing:
         raise UsageError(f"{' and '.join(missing)} not set", hint="set them, or omit --env to be prompted")
     if environ.get("AWS_SESSION_TOKEN"):
-        app.note(f"warning: AWS_SESSION_TOKEN is set: {_OF_A_SESSION}")
+        raise session_refused("with AWS_SESSION_TOKEN set, AWS_ACCESS_KEY_ID is the key of a session")
     return pasted(Secret(environ["AWS_ACCESS_KEY_ID"]), Secret(environ["AWS_SECRET_ACCESS_KEY"]))
 
 
@@ -152,10 +164,7 @@ def _from_stdin(app: App) -> Credentials | None:
         raw += chunk
     if not raw.strip():
         return None
-    key, has_token = from_json(raw)
-    if has_token:
-        app.note(f"warning: there is a SessionToken: {_OF_A_SESSION}")
-    return key
+    return from_json(raw)
 
 
 def _from_terminal(app: App) -> Credentials:

@@ -76,7 +76,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
     Example:
       awsv import credentials-file --check
     """
-    from vault_core.importing.identify import identify  # slow, and of use only with --check
+    from vault_core.sessions.identify import identify  # slow, and of use only with --check
 
     path, config_file = app.settings.aws_credentials_file, app.settings.aws_config_file
     app = app.about(f"importing keys from {path}")

@@ -7,8 +7,9 @@ from vault_core.cli.app import App
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.text import counted, difference, reasons
 from vault_core.errors import PartlyDone
-from vault_core.importing.copy import ImportedKey, ImportReport, KeyCheck, State
+from vault_core.importing.copy import ImportedKey, ImportReport, State
 from vault_core.importing.vaults import Vaults
+from vault_core.sessions.identify import KeyCheck
 from vault_core.sessions.profiles import Profiles, SessionOptions
 
 

@@ -3,15 +3,21 @@
 An existing key is replaced only on request, and every key is read back and compared.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from vault_core.api import ABSENT, Credentials, ImportScan, Rejected
 from vault_core.errors import StorageConflict, StorageError, UsageError, VaultError
 from vault_core.importing.vaults import Vaults
 from vault_core.storage.vault import StoredKey, Vault, check_name
+
+if TYPE_CHECKING:
+    from vault_core.sessions.identify import KeyCheck
 
 
 class State(StrEnum):
@@ -36,20 +42,6 @@ class State(StrEnum):
     def text(self) -> str:
         """The state for people."""
         return "already stored" if self is State.SAME else self.replace("_", " ")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyCheck:
-    """What AWS answered about one key."""
-
-    state: str
-    """``alive``, ``dead`` (AWS refused the key) or ``unknown``."""
-    account: str | None = None
-    arn: str | None = None
-    reason: str | None = None
-    """Why the key is not ``alive``."""
-    duplicate_of: str | None = None
-    """The first profile with the same key."""
 
 
 @dataclass(frozen=True, slots=True)

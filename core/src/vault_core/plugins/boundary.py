@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from vault_core.api import (
     ANY,
+    AccessKey,
     CallerIdentity,
     Credentials,
     Expect,
     IdentifiesCaller,
     Item,
+    KeyRequest,
+    KeyUse,
+    ManagesKeys,
     MfaRequest,
     MfaSource,
     PassphraseRequest,
@@ -91,7 +95,8 @@ class Calls:
         for name, wanted in allowed.items():
             value = self(method, getattr, returned, name)  # a subclass in the plugin can run code here
             if not isinstance(value, wanted):
-                self.refuse(method, f"{_type(returned)} whose {name} is {_type(value)}", f"a {wanted.__name__} there")
+                named = getattr(wanted, "__name__", wanted)
+                self.refuse(method, f"{_type(returned)} whose {name} is {_type(value)}", f"a {named} there")
 
     def refuse(self, method: str, what: str, wanted: str) -> NoReturn:
         """:raises PluginFault: always."""
@@ -286,7 +291,9 @@ def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> Sess
     """Open a session provider; the result has the same optional capabilities."""
     calls = Calls(plugins, "session", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), SessionProvider, "a SessionProvider")
-    return (_Identifier if isinstance(opened, IdentifiesCaller) else _Provider)(opened, calls)
+    offered = [wrapper for offer, wrapper in _OFFERS.items() if isinstance(opened, offer)]
+    provider: SessionProvider = type("_Offering", (*offered, _Provider), {})(opened, calls)
+    return provider
 
 
 class _Provider(_Opened, SessionProvider):
@@ -303,19 +310,23 @@ def _refuse_useless(session: Credentials, calls: Calls) -> None:
     """:raises VaultError: the session is unusable, or ends too soon."""
     if session.expires is None or session.expires.utcoffset() != timedelta():
         calls.refuse("issue", "a session whose expires is not in UTC", "an aware datetime in UTC")
-    for name, text in (
-        ("access_key_id", session.access_key_id),
-        ("secret_access_key", _text(session.secret_access_key)),
-        ("session_token", _text(session.session_token)),
-    ):
-        if not text or not text.isprintable():  # a line end would add a line to the output for shells and files
-            calls.refuse("issue", f"a session whose {name} is not one line of text", "one")
+    _refuse_lines(calls, "issue", "a session", session)
     if session.expires.timestamp() - time.time() < LEAST_LEFT:
         raise SessionError(
             f"session provider {calls.name!r} issued a session that ends at"
             f" {session.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: too soon to be used",
             hint="check the clock of this machine; if it is right, the service issues expired sessions",
         )
+
+
+def _refuse_lines(calls: Calls, method: str, what: str, found: Credentials) -> None:
+    """:raises PluginFault: a line end in the credentials would add a line to the output for shells and files."""
+    texts = {"access_key_id": found.access_key_id, "secret_access_key": _text(found.secret_access_key)}
+    if found.session_token is not None or method == "issue":
+        texts["session_token"] = _text(found.session_token)
+    for name, text in texts.items():
+        if not text or not text.isprintable():
+            calls.refuse(method, f"{what} whose {name} is not one line of text", "one")
 
 
 def _text(secret: Secret | None) -> str:
@@ -325,9 +336,59 @@ def _text(secret: Secret | None) -> str:
         return ""
 
 
-class _Identifier(_Provider, IdentifiesCaller):
+class _Identifier(_Opened, IdentifiesCaller):
     def identify(self, request: SessionRequest) -> CallerIdentity:
         returned = self._calls("identify", lambda: self._opened.identify(request))
         identity: CallerIdentity = self._calls.expect("identify", returned, CallerIdentity, "a CallerIdentity")
         self._calls.fields("identify", identity, account=str, arn=str)
         return identity
+
+
+class _KeyManager(_Opened, ManagesKeys):
+    def list_keys(self, request: KeyRequest, *, with_use: bool = True) -> tuple[AccessKey, ...]:
+        returned = self._calls("list_keys", lambda: self._opened.list_keys(request, with_use=with_use))
+        keys: tuple[AccessKey, ...] = self._calls.expect("list_keys", returned, tuple, "a tuple of AccessKey")
+        for key in keys:
+            self._calls.expect("list_keys", key, AccessKey, "a tuple of AccessKey")
+            self._calls.fields("list_keys", key, id=str, user=str, active=bool, created=datetime)
+            self._calls.fields("list_keys", key, last_use=KeyUse | None)
+            if key.created.utcoffset() != timedelta():
+                self._calls.refuse("list_keys", "a key whose created is not in UTC", "an aware datetime in UTC")
+        return keys
+
+    def create_key(self, request: KeyRequest) -> Credentials:
+        returned = self._calls("create_key", lambda: self._opened.create_key(request))
+        key: Credentials = self._calls.expect("create_key", returned, Credentials, "Credentials")
+        self._calls.fields("create_key", key, access_key_id=str, secret_access_key=Secret, session_token=type(None))
+        _refuse_lines(self._calls, "create_key", "a key", key)
+        return key
+
+    def set_active(self, request: KeyRequest, key_id: str, *, active: bool) -> None:
+        self._calls("set_active", lambda: self._opened.set_active(request, key_id, active=active))
+
+    def delete_key(self, request: KeyRequest, key_id: str) -> None:
+        self._calls("delete_key", lambda: self._opened.delete_key(request, key_id))
+
+    def owner_of(self, request: KeyRequest, key_id: str) -> str:
+        returned = self._calls("owner_of", lambda: self._opened.owner_of(request, key_id))
+        owner: str = self._calls.expect("owner_of", returned, str, "a str")
+        return owner
+
+    def attached_policies(self, request: KeyRequest) -> tuple[str, ...]:
+        return self._names("attached_policies", lambda: self._opened.attached_policies(request))
+
+    def mfa_devices(self, request: KeyRequest) -> tuple[str, ...]:
+        return self._names("mfa_devices", lambda: self._opened.mfa_devices(request))
+
+    def revoke_sessions(self, request: KeyRequest, before: datetime, *, role: str | None = None) -> None:
+        self._calls("revoke_sessions", lambda: self._opened.revoke_sessions(request, before, role=role))
+
+    def _names(self, method: str, function: Callable[[], Any]) -> tuple[str, ...]:
+        names: tuple[str, ...] = self._calls.expect(method, self._calls(method, function), tuple, "a tuple of str")
+        for name in names:
+            self._calls.expect(method, name, str, "a tuple of str")
+        return names
+
+
+_OFFERS: Mapping[type, type] = {IdentifiesCaller: _Identifier, ManagesKeys: _KeyManager}
+"""What a provider may offer besides sessions, and its checking wrapper."""

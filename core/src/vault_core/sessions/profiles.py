@@ -144,9 +144,9 @@ class Profiles:
                     hint="give it a value, or remove the line",
                 )
 
-    def endpoint(self, name: str) -> dict[str, str]:
-        """Return the keys of a profile that decide the STS endpoint."""
-        values = self._values(self.config.merged(name), target=False)
+    def endpoint(self, name: str, service: str = "sts") -> dict[str, str]:
+        """Return the keys of a profile that decide the endpoint of an AWS service."""
+        values = self._values(self.config.merged(name), target=False, service=service)
         return {key: value.text for key, value in values.items() if key in ENDPOINT}
 
     def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
@@ -158,7 +158,7 @@ class Profiles:
             return f"did you mean {' or '.join(repr(one) for one in near)}?"
         return "'awsv list' shows the profiles, 'awsv add PROFILE' stores a key"
 
-    def _values(self, section: Section | None, target: bool) -> dict[str, Value]:
+    def _values(self, section: Section | None, target: bool, service: str = "sts") -> dict[str, Value]:
         values = {
             key: Value(entry.value, f"{entry.path}:{entry.line}")
             for key, entry in (section.entries if section else {}).items()
@@ -170,7 +170,7 @@ class Profiles:
         for variable, key in self._variables(target):
             if value := self._from_environ(variable):
                 values[key] = value
-        self._resolve_endpoint(values)
+        self._resolve_endpoint(values, service)
         return values
 
     def _from_environ(self, *variables: str) -> Value | None:
@@ -191,8 +191,8 @@ class Profiles:
             yield "AWS_SESSION_TAGS", "session_tags"
             yield "AWS_TRANSITIVE_TAGS", "transitive_session_tags"
 
-    def _resolve_endpoint(self, values: dict[str, Value]) -> None:
-        """Resolve the STS endpoint in the order of the AWS SDKs, with the region of the profile, else the environment.
+    def _resolve_endpoint(self, values: dict[str, Value], service: str) -> None:
+        """Resolve an endpoint in the order of the AWS SDKs, with the region of the profile, else the environment.
 
         The environment does not win as in the AWS CLI: a session is valid in every region of its partition, so twelve
         shells with twelve regions can share one.
@@ -205,7 +205,7 @@ class Profiles:
         if ignore and ignore.text.lower() == "true":
             values.pop("endpoint_url", None)
             return
-        if url := self._from_environ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
+        if url := self._from_environ(f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
             values["endpoint_url"] = url
             return
         if "services" not in values:
@@ -218,7 +218,7 @@ class Profiles:
                 f" {self.config.config_file}",
                 hint="add that section, or remove the line",
             )
-        if endpoint := services.get("sts", {}).get("endpoint_url"):
+        if endpoint := services.get(service, {}).get("endpoint_url"):
             values["endpoint_url"] = Value(endpoint, f"[services {name}]")
 
     def _source_profile(self, name: str, section: Section | None, values: Mapping[str, Value]) -> str | None:

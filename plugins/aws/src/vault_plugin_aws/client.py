@@ -1,4 +1,4 @@
-"""The STS client of a session's parameters.
+"""The clients of STS and of IAM for a session's parameters.
 
 The AWS config files, the process environment and the metadata service have no effect: the credentials, the region, the
 endpoint, the proxies and the CA bundle are arguments.
@@ -19,6 +19,18 @@ READ_SECONDS = 8
 GLOBAL = "aws-global"
 """Botocore's name of https://sts.amazonaws.com, signed for us-east-1."""
 
+IAM_REGIONS = {
+    "cn-": "cn-north-1",
+    "us-gov-": "us-gov-west-1",
+    "us-iso-": "us-iso-east-1",
+    "us-isob-": "us-isob-east-1",
+    "us-isof-": "us-isof-south-1",
+    "eu-isoe-": "eu-isoe-west-1",
+    "eusc-": "eusc-de-east-1",
+}
+"""The region that signs for IAM in each partition but ``aws``, by the prefix of its regions: the ``credentialScope`` of
+``iam`` in botocore's endpoints.json."""
+
 _making = threading.Lock()
 """A botocore session makes one client at a time; each thread has a client of its own."""
 
@@ -32,24 +44,42 @@ def connect(parameters: Mapping[str, Any], source: Credentials, environ: Mapping
     :raises ConfigError: the CA bundle does not exist.
     :raises botocore.exceptions.BotoCoreError: there is no such endpoint.
     """
+    # The global endpoint has neither variant; us-east-1 is the region that signs for it.
+    default = "us-east-1" if any(_variants(parameters)) or "endpoint_url" in parameters else GLOBAL
+    return _client("sts", parameters.get("region", default), parameters, source, environ)
+
+
+def connect_iam(parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]) -> Any:
+    """A client of IAM as :func:`connect` makes one of STS. Each partition has one IAM, which signs for one region."""
+    region = parameters.get("region", GLOBAL)
+    if "endpoint_url" in parameters:  # botocore knows the region that signs only for its own endpoints
+        region = next((signs for prefix, signs in IAM_REGIONS.items() if region.startswith(prefix)), "us-east-1")
+    return _client("iam", region, parameters, source, environ)
+
+
+def _client(
+    service: str, region: str, parameters: Mapping[str, Any], source: Credentials, environ: Mapping[str, str]
+) -> Any:
     from botocore.config import Config
 
-    fips, dualstack = (parameters.get(f"use_{kind}_endpoint", False) for kind in ("fips", "dualstack"))
-    endpoint = parameters.get("endpoint_url")
-    # The global endpoint has neither variant; us-east-1 is the region that signs for it.
-    default = "us-east-1" if fips or dualstack or endpoint else GLOBAL
     find_ca_bundle(environ, parameters.get("ca_bundle"))  # it may be gone since the session was made
+    fips, dualstack = _variants(parameters)
     with _making:
         made = _session(
             tuple(sorted(environ.items())), parameters.get("ca_bundle"), parameters.get("sts_regional_endpoints")
         )
         return made.create_client(
-            "sts",
-            region_name=parameters.get("region", default),
-            endpoint_url=endpoint,
+            service,
+            region_name=region,
+            endpoint_url=parameters.get("endpoint_url"),
             config=Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack),
             **credential_arguments(source),
         )
+
+
+def _variants(parameters: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the FIPS and the dual-stack endpoint are meant."""
+    return parameters.get("use_fips_endpoint", False), parameters.get("use_dualstack_endpoint", False)
 
 
 @lru_cache(maxsize=4)

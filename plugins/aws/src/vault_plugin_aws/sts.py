@@ -31,6 +31,7 @@ from vault_core.api import (
 )
 from vault_plugin_aws.client import check, connect
 from vault_plugin_aws.failures import StsAttempt
+from vault_plugin_aws.iam import IamKeys
 
 PAUSES = (0.5, 2.0)
 """Seconds before the second and the third (and last) attempt: STS counts requests per second."""
@@ -52,8 +53,8 @@ FIELDS = {
 IDENTITY = "GetCallerIdentity"
 
 
-class StsProvider(SessionProvider, IdentifiesCaller):
-    """Sessions of AWS STS.
+class StsProvider(IamKeys, SessionProvider, IdentifiesCaller):
+    """Sessions of AWS STS, and the access keys of the users that they start from.
 
     :param context: its environment gives the proxies and the CA bundle.
     """
