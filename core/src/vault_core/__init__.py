@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         VaultError,
         WrongSecret,
     )
+    from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
     from vault_core.sessions.ready import Outcome
@@ -46,9 +47,11 @@ _HOMES = {
     "Outcome": "sessions.ready",
     "Plan": "sessions.plan",
     "Prompter": "asking",
+    "Rotated": "rotation.rotate",
     "Secret": "secret",
     "SessionOptions": "sessions.profiles",
     "Settings": "settings",
+    "Wishes": "rotation.rotate",
 }
 """A name to the module that defines it; every other name is an error of :mod:`vault_core.errors`."""
 
@@ -67,6 +70,7 @@ __all__ = [
     "Plan",
     "PluginError",
     "Prompter",
+    "Rotated",
     "Secret",
     "SessionError",
     "SessionOptions",
@@ -76,6 +80,7 @@ __all__ = [
     "StorageLocked",
     "UsageError",
     "VaultError",
+    "Wishes",
     "WrongSecret",
 ]
 

@@ -148,9 +148,9 @@ class Profiles:
                     hint="give it a value, or remove the line",
                 )
 
-    def endpoint(self, name: str) -> dict[str, str]:
-        """Return the keys of a profile that decide the STS endpoint."""
-        values = self._values(self.config.merged(name), target=False)
+    def endpoint(self, name: str, service: str = "sts") -> dict[str, str]:
+        """Return the keys of a profile that decide the endpoint of a service."""
+        values = self._values(self.config.merged(name), target=False, service=service)
         return {key: value.text for key, value in values.items() if key in ENDPOINT}
 
     def suggestions(self, name: str, stored: Iterable[str] = ()) -> str:
@@ -162,7 +162,7 @@ class Profiles:
             return f"did you mean {' or '.join(repr(one) for one in near)}?"
         return "'awsv list' shows the profiles, 'awsv add PROFILE' stores a key"
 
-    def _values(self, section: Section | None, target: bool) -> dict[str, Value]:
+    def _values(self, section: Section | None, target: bool, service: str = "sts") -> dict[str, Value]:
         values = {
             key: Value(entry.value, f"{entry.path}:{entry.line}")
             for key, entry in (section.entries if section else {}).items()
@@ -174,7 +174,7 @@ class Profiles:
         for variable, key in self._variables(target):
             if value := self._from_environ(variable):
                 values[key] = value
-        self._resolve_endpoint(values)
+        self._resolve_endpoint(values, service)
         return values
 
     def _from_environ(self, *variables: str) -> Value | None:
@@ -195,8 +195,8 @@ class Profiles:
             yield "AWS_SESSION_TAGS", "session_tags"
             yield "AWS_TRANSITIVE_TAGS", "transitive_session_tags"
 
-    def _resolve_endpoint(self, values: dict[str, Value]) -> None:
-        """Resolve the STS endpoint in the order of the AWS SDKs, with the region of the profile, else the environment.
+    def _resolve_endpoint(self, values: dict[str, Value], service: str) -> None:
+        """Resolve an endpoint in the order of the AWS SDKs, with the region of the profile, else the environment.
 
         The environment does not win as in the AWS CLI: a session is valid in every region of its partition, so twelve
         shells with twelve regions can share one.
@@ -209,7 +209,7 @@ class Profiles:
         if ignore and ignore.text.lower() == "true":
             values.pop("endpoint_url", None)
             return
-        if url := self._from_environ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
+        if url := self._from_environ(f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
             values["endpoint_url"] = url
             return
         if "services" not in values:
@@ -222,7 +222,7 @@ class Profiles:
                 f" {self.config.config_file}",
                 hint="add that section, or remove the line",
             )
-        if endpoint := services.get("sts", {}).get("endpoint_url"):
+        if endpoint := services.get(service, {}).get("endpoint_url"):
             values["endpoint_url"] = Value(endpoint, f"[services {name}]")
 
     def _source_profile(self, name: str, section: Section | None, values: Mapping[str, Value]) -> str | None:
@@ -305,19 +305,19 @@ def own_profile(process: str, asking: str | None = None) -> str | None:
     return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None
 
 
-_UNITS = {"h": 3600, "m": 60, "s": 1}
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def duration(text: str) -> int:
-    """Return the seconds of ``90m``, ``1h30m`` or ``3600``.
+    """Return the seconds of ``90m``, ``1h30m``, ``7d`` or ``3600``.
 
-    :raises UsageError: the text is neither a number of seconds nor hours, minutes and seconds.
+    :raises UsageError: the text is neither a number of seconds nor days, hours, minutes and seconds.
     """
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return int(text)
-    if not re.fullmatch(r"(\d{1,9}[hms])+", text, re.ASCII):
+    if not re.fullmatch(r"(\d{1,9}[dhms])+", text, re.ASCII):
         raise UsageError(f"{text!r} is not a duration", hint="for example 90m, 1h30m or 3600")
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
 
 
 def seconds_of(variable: str, text: str) -> int:
