@@ -33,10 +33,11 @@ class Do(enum.Enum):
     CLOSE = "remove the journal"
     CHOOSE = "end: there is no room for a key, and the user has to name the one to delete"
     ASK_REACTIVATED = "end: somebody has made the old key active again"
+    ASK_RESTORED = "end: the vault holds an inactive key again that was replaced before"
     END = "end"
 
 
-ENDS = frozenset((Do.CHOOSE, Do.ASK_REACTIVATED, Do.END))
+ENDS = frozenset((Do.CHOOSE, Do.ASK_REACTIVATED, Do.ASK_RESTORED, Do.END))
 
 
 class Signs(enum.Enum):
@@ -138,6 +139,8 @@ def _before_store(facts: Facts, entry: Entry) -> Step:
     """The vault holds the old key: a new one is of no use unless its secret is in memory."""
     if facts.leaked and not entry.leaked:
         return Step(Do.MARK_LEAKED)
+    if entry.deactivated is not None and not entry.leaked:  # the new key, which works, was in the vault
+        return Step(Do.FORGET if _is_active_again(facts, entry) else Do.ASK_RESTORED, entry.old)
     if entry.leaked and facts.signs is not Signs.KEY:
         if entry.deactivated is None:
             return Step(Do.DEACTIVATE, entry.old)
@@ -172,7 +175,13 @@ def _after_store(facts: Facts, entry: Entry) -> Step:
         return Step(Do.CLOSE)
     if entry.leaked or facts.finish or facts.leaked:
         return Step(Do.DELETE, entry.old)
-    since = facts.now - (entry.deactivated or facts.now)
-    if facts.listed is not None and facts.listed[entry.old] and since > SETTLED:
+    if _is_active_again(facts, entry):
         return Step(Do.ASK_REACTIVATED, entry.old)
+    since = facts.now - (entry.deactivated or facts.now)
     return Step(Do.DELETE, entry.old) if since >= facts.grace else Step(Do.END)
+
+
+def _is_active_again(facts: Facts, entry: Entry) -> bool:
+    """Whether somebody has made the old key active since; a list from just after the deactivation proves nothing."""
+    since = facts.now - (entry.deactivated or facts.now)
+    return since > SETTLED and bool((facts.listed or {}).get(entry.old))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vault_core.api import AccessKey, Capability, Credentials
@@ -22,7 +23,7 @@ from vault_core.errors import (
     UsageError,
     VaultError,
 )
-from vault_core.rotation.aws import Iam
+from vault_core.rotation.aws import Iam, patiently
 from vault_core.rotation.decide import ENDS, MOST_KEYS, SETTLED, Do, Facts, Signs, Step, may_start, next_step
 from vault_core.rotation.journal import Entry, Journal
 from vault_core.rotation.text import described
@@ -146,6 +147,8 @@ class Rotation:
                 self._choose()
             elif step.do is Do.ASK_REACTIVATED:
                 raise self._reactivated(step.key)
+            elif step.do is Do.ASK_RESTORED:
+                raise self._restored(self._journal)
             else:
                 return self._result()
         raise AssertionError("the rotation does not end")
@@ -184,6 +187,12 @@ class Rotation:
             if not (self.wishes.leaked or (self.entry and self.entry.leaked)):
                 raise
             self.listed = None  # the leaked key goes all the same
+
+    def _list_all(self, full: TooManyKeys) -> None:
+        """:raises TooManyKeys: IAM still does not list all keys."""
+        self._list()
+        if self._facts().has_room:
+            raise full
 
     def _note_wishes(self) -> None:
         if self.wishes.revoke and self.entry and self.entry.leaked and not self.entry.revoke:
@@ -251,10 +260,8 @@ class Rotation:
     def _create(self) -> None:
         try:
             made = self.iam.create()
-        except TooManyKeys:
-            self._list()  # IAM's list was older than its count
-            if self._facts().has_room:
-                raise
+        except TooManyKeys as error:
+            patiently(partial(self._list_all, error), TooManyKeys)  # the list was from before another key was made
             return
         except OutcomeUnknown as error:
             raise OutcomeUnknown(
@@ -368,6 +375,8 @@ class Rotation:
             self.listed.pop(key, None)
 
     def _close(self) -> None:
+        for key in self._facts().others if self._journal.leaked else ():  # somebody who had the key could make more
+            self.place.tell(f"user {self.iam.user.name} has another key, which is not touched: {self._shown(key)}")
         self.place.journal.remove()
         self.replaced, self.entry = self._journal.old, None
 
@@ -440,6 +449,15 @@ class Rotation:
         return PartlyDone(
             f"somebody made the old key of profile {self.place.name!r} active again: {self._shown(key)}",
             hint=f"when nothing needs it: {command_line('awsv rotate --finish', self.place.profile)}",
+        )
+
+    def _restored(self, entry: Entry) -> PartlyDone:
+        user = self.iam.user.name
+        return PartlyDone(
+            f"the vault holds {entry.old} for profile {self.place.name!r} again: {entry.new} replaced it, and it is"
+            " inactive",
+            hint=f"restore the store that holds {entry.new}; else, 'aws iam update-access-key --user-name {user}"
+            f" --access-key-id {entry.old} --status Active', then repeat in a minute",
         )
 
     def _again(self) -> str:
