@@ -16,10 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
+
+from support.home import Home
 from support.moto import ACCOUNT, Key, MotoServer
-from support.recording_proxy import CREDENTIAL, Fault, deny, server_error, unknown_key
+from support.recording_proxy import CREDENTIAL, Fault, deny, error, unknown_key
+from support.stored import UNLOCKED, add
 
 PROGRAM_CALLS = ("GetSessionToken", "AssumeRole", "GetCallerIdentity")
 IDENTITY = (
@@ -60,7 +65,7 @@ class Trouble:
 
     number: int
     how: str
-    """``refuse``, ``deny``, ``lose-before``, ``lose-after``, ``before`` or ``after`` (only ``action`` runs)."""
+    """``refuse``, ``deny``, ``lose-before``, ``lose-after``; or ``before``, ``after``: ``action`` runs."""
     action: Callable[[], None] = lambda: None
     times: int = 1
     """So many calls of the same action from that one on."""
@@ -76,6 +81,7 @@ class IamFront:
 
     def __init__(self, moto: MotoServer, *, delay: float = 0.0) -> None:
         self.moto = moto
+        self.bob = Key("", "")
         self.delay = delay
         self.keys: dict[str, KeyState] = {}
         self.sessions: dict[str, tuple[str, bool]] = {}
@@ -161,7 +167,7 @@ class IamFront:
             self._count += 1
             refusal = self._refusal(key, action)
             if trouble is not None and trouble.how == "refuse":
-                refusal = server_error(400)
+                refusal = error(400, "ValidationError", "refused")
             elif trouble is not None and trouble.how == "deny":
                 refusal = deny()
             subject = parameters.get("AccessKeyId") or parameters.get("UserName", "")
@@ -292,6 +298,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the record is :attr:`IamFront.calls`."""
+
+
+@pytest.fixture
+def iam(moto: MotoServer) -> Iterator[IamFront]:
+    """A front with the user ``bob``, who has one key."""
+    with running(moto) as front:
+        front.bob = front.user("bob")
+        yield front
+        for name in {state.user for state in front.keys.values()} | {"bob"}:
+            front.forget_user(name)
+
+
+@pytest.fixture
+def rotating(tmp_path: Path, iam: IamFront) -> Home:
+    """A home whose AWS is the front, and whose store opens by itself and holds bob's key as ``work``."""
+    home = Home(tmp_path / "machine", iam.url)
+    home.env |= UNLOCKED
+    add(home, iam.bob, "work")
+    return home
 
 
 @contextmanager

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from support.rotation_simulation import GRACE, Trouble, World, run
+from support.security import DEEP
 from vault_core.api import Credentials
 from vault_core.errors import PartlyDone, VaultError
 from vault_core.rotation.decide import Signs
 from vault_core.rotation.rotate import Rotated, Wishes
 
 HOWS = ("kill-before", "kill-after", "refuse", "deny", "lose")
-DEEP = bool(os.environ.get("AWSV_DEEP"))
 STRIDE = 1 if DEEP else 4
 NORMAL = Wishes(grace=GRACE)
 FINISH = Wishes(grace=GRACE, finish=True)
