@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ SOON = 0.004
 """Seconds from one moment at which a process is killed to the next: writes to the disk take as long."""
 
 
-def cases() -> Iterator[object]:
+def cases() -> Iterator[Any]:
     """A mode, the number of a call, what happens to it, and how often it was so already."""
     for mode in MODES:
         every = [
@@ -114,7 +115,7 @@ def finish(home: Home, iam: IamFront, words: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "call", "how", "again"), cases())
+@pytest.mark.parametrize(("mode", "call", "how", "again"), list(cases()))
 def test_trouble_at_a_call_costs_no_key_and_the_next_run_ends_clean(
     mode: str, call: int, how: str, again: int, machine: Home, iam: IamFront
 ) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         VaultError,
         WrongSecret,
     )
+    from vault_core.rotation.listing import KeyReport
     from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
@@ -44,6 +45,7 @@ _HOMES = {
     "Asking": "asking",
     "Client": "client",
     "Credentials": "api",
+    "KeyReport": "rotation.listing",
     "Outcome": "sessions.ready",
     "Plan": "sessions.plan",
     "Prompter": "asking",
@@ -62,6 +64,7 @@ __all__ = [
     "Client",
     "ConfigError",
     "Credentials",
+    "KeyReport",
     "MfaError",
     "MfaRejected",
     "NoSecret",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from vault_core.api import Credentials
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.rotation.listing import KeyReport
     from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine, IssuedCredentials
@@ -185,6 +186,27 @@ class Client:
                 admin=admin,
             )
             return rotations.run(sorted(names) if patterns is None else names)
+
+    def key_reports(self, *, asking: Asking | None = None) -> list[KeyReport]:
+        """Return age, last use and status of the keys in the selected store, as IAM knows them, and what is due.
+
+        :raises PassphraseError: the store is locked, and no passphrase source opens it.
+        :raises StorageError: the store failed.
+        """
+        from vault_core.rotation.listing import Reports
+
+        with self._operation():
+            asking = asking or self.asking("the list of stored keys")
+            reports = Reports(
+                host=self.host(asking),
+                planner=self.planner(asking=asking),
+                profiles=self.resolver,
+                cache=self.cache,
+                folder=self.rotations_dir,
+                max_age=self._seconds("key_max_age"),
+                grace=self._seconds("rotation_grace"),
+            )
+            return reports.make(self.vault(asking=asking))
 
     @property
     def rotations_dir(self) -> Path:

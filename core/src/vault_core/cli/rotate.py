@@ -18,7 +18,7 @@ from vault_core.sessions.profiles import SessionOptions
 @click.argument("patterns", metavar="PROFILE|PATTERN...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every key of the store.")
 @click.option("--finish", is_flag=True, help="Finish what was begun, and delete the old key now.")
-@click.option("--leaked", is_flag=True, help="Somebody else may have the key: it is deactivated as early as possible.")
+@click.option("--leaked", is_flag=True, help="A thief may have the key: deactivate it as early as possible.")
 @click.option("--as", "admin", metavar="ADMIN", callback=profile_name, help="A profile that signs, not the key itself.")
 @click.option("--revoke-sessions", is_flag=True, help="With --leaked: end all sessions of the user.")
 @click.option(

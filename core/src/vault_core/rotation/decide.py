@@ -1,7 +1,7 @@
 """What a rotation does next. Pure: from the facts of this moment, whatever an earlier run did or left undone.
 
 A normal rotation makes a key, proves and stores it, and only then deactivates the old one. One of a leaked key
-deactivates the old key first if somebody else than that key can sign the calls.
+deactivates the old key first if anything but that key can sign the calls.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Do(enum.Enum):
     REVOKE = "revoke the sessions of the user"
     CLOSE = "remove the journal"
     CHOOSE = "end: there is no room for a key, and the user has to name the one to delete"
-    ASK_REACTIVATED = "end: somebody has made the old key active again"
+    ASK_REACTIVATED = "end: another user has made the old key active again"
     ASK_RESTORED = "end: the vault holds an inactive key again that was replaced before"
     END = "end"
 
@@ -45,7 +45,7 @@ class Signs(enum.Enum):
 
     KEY = "the stored key"
     SESSION = "a session of the user, with MFA"
-    ADMIN = "somebody else"
+    ADMIN = "an administrator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +182,6 @@ def _after_store(facts: Facts, entry: Entry) -> Step:
 
 
 def _is_active_again(facts: Facts, entry: Entry) -> bool:
-    """Whether somebody has made the old key active since; a list from just after the deactivation proves nothing."""
+    """Whether the old key was made active again; a list from just after the deactivation proves nothing."""
     since = facts.now - (entry.deactivated or facts.now)
     return since > SETTLED and bool((facts.listed or {}).get(entry.old))

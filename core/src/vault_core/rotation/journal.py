@@ -34,7 +34,7 @@ class Entry:
     """The ids of all keys that the user had before the new one was made."""
     started: float
     leaked: bool = False
-    """Somebody else may know the old key: it is deleted without a grace time."""
+    """A thief may have the old key: it is deleted without a grace time."""
     revoke: bool = False
     """The sessions of the user are to be revoked."""
     new: str | None = None

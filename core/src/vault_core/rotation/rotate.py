@@ -71,7 +71,7 @@ class Rotated:
 
 @dataclass
 class Place:
-    """Where a key is stored, and what is told and asked about it."""
+    """Where a key is stored, and what is shown and asked about it."""
 
     name: str
     profile: str
@@ -375,7 +375,7 @@ class Rotation:
             self.listed.pop(key, None)
 
     def _close(self) -> None:
-        for key in self._facts().others if self._journal.leaked else ():  # somebody who had the key could make more
+        for key in self._facts().others if self._journal.leaked else ():  # a thief could make more
             self.place.tell(f"user {self.iam.user.name} has another key, which is not touched: {self._shown(key)}")
         self.place.journal.remove()
         self.replaced, self.entry = self._journal.old, None
@@ -447,7 +447,7 @@ class Rotation:
 
     def _reactivated(self, key: str) -> PartlyDone:
         return PartlyDone(
-            f"somebody made the old key of profile {self.place.name!r} active again: {self._shown(key)}",
+            f"the old key of profile {self.place.name!r} was made active again: {self._shown(key)}",
             hint=f"when nothing needs it: {command_line('awsv rotate --finish', self.place.profile)}",
         )
 
