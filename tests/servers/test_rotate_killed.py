@@ -31,7 +31,7 @@ MODES = {
     "leaked-mfa": ["rotate", "work", "--leaked", "-t", "123456"],
     "leaked-admin": ["rotate", "work", "--leaked", "--as", "admin", "--revoke-sessions"],
 }
-CALLS = {"normal": 7, "finish": 8, "leaked": 8, "leaked-mfa": 9, "leaked-admin": 10}
+CALLS = {"normal": 7, "finish": 4, "leaked": 8, "leaked-mfa": 9, "leaked-admin": 10}
 """How many calls a whole rotation makes; ``test_number_of_calls`` sees to it that it is not fewer."""
 SOON = 0.004
 """Seconds from one moment at which a process is killed to the next: writes to the disk take as long."""

@@ -29,7 +29,7 @@ from support.stored import UNLOCKED, add
 PROGRAM_CALLS = ("GetSessionToken", "AssumeRole", "GetCallerIdentity")
 IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-    "<Arn>arn:aws:iam::{account}:user/{user}</Arn><UserId>AIDA</UserId><Account>{account}</Account>"
+    "<Arn>arn:aws:iam::{account}:{who}</Arn><UserId>AIDA</UserId><Account>{account}</Account>"
     "</GetCallerIdentityResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>"
     "</GetCallerIdentityResponse>"
 )
@@ -88,6 +88,10 @@ class IamFront:
         """Session key id to its user, and whether MFA was used."""
         self.denied: set[tuple[str, str]] = set()
         """(user, action)."""
+        self.roots: set[str] = set()
+        """The keys of the root user."""
+        self.allowed: dict[str, set[str]] = {}
+        """User to the only actions of IAM that are not denied."""
         self.hides_new: float = 0.0
         """Seconds for which ListAccessKeys does not show a new key."""
         self.calls: list[Signed] = []
@@ -197,9 +201,10 @@ class IamFront:
             if state is None or not state.active or time.monotonic() - state.born < self.delay:
                 return unknown_key()
             user = state.user
-        return (
-            deny(f"User: {user} is not authorized to perform: iam:{action}") if (user, action) in self.denied else None
-        )
+        only = self.allowed.get(user)
+        if (user, action) in self.denied or (only is not None and action not in (*PROGRAM_CALLS, *only)):
+            return deny(f"User: {user} is not authorized to perform: iam:{action}")
+        return None
 
     def learn(self, key: str, parameters: dict[str, str], body: str) -> str:
         """Take over a change that moto carried out; the body to send."""
@@ -262,8 +267,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._drop()
         if refusal is not None:
             return self._send(refusal.status or 500, refusal.body, "text/xml")
-        if parameters.get("Action") == "GetCallerIdentity" and key in front.sessions:
-            identity = IDENTITY.format(account=ACCOUNT, user=front.sessions[key][0])
+        if parameters.get("Action") == "GetCallerIdentity" and key in front.sessions.keys() | front.roots:
+            who = "root" if key in front.roots else f"user/{front.sessions[key][0]}"
+            identity = IDENTITY.format(account=ACCOUNT, who=who)
             return self._send(200, identity.encode(), "text/xml")
         status, kind, answer = self._ask_moto(body)
         if status < 300:

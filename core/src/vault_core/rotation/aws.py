@@ -98,7 +98,7 @@ class User:
 def user_of(identity: CallerIdentity, key_id: str) -> User:
     """The user behind a key.
 
-    :raises ConfigError: it is no IAM user.
+    :raises ConfigError: it is not an IAM user.
     """
     if identity.arn.endswith(":root"):
         raise ConfigError(
@@ -107,7 +107,7 @@ def user_of(identity: CallerIdentity, key_id: str) -> User:
         )
     kind, _, path = identity.arn.rpartition(":")[2].partition("/")
     if kind != "user" or not path:
-        raise ConfigError(f"{key_id} belongs to {identity.arn}, which is no IAM user: it has no keys to rotate")
+        raise ConfigError(f"{key_id} belongs to {identity.arn}, which is not an IAM user: it has no keys to rotate")
     return User(identity.account, path.rpartition("/")[2])
 
 

@@ -265,7 +265,7 @@ class Rotation:
             return
         except OutcomeUnknown as error:
             raise OutcomeUnknown(
-                f"{error.message}: there may be a key of user {self.iam.user.name} that nobody has; the stored key is"
+                f"{error.message}: there may be a key of user {self.iam.user.name} that no process has; the stored key is"
                 f" unchanged",
                 hint=f"repeat the command: it shows such a key ({error.hint})" if error.hint else "repeat the command",
             ) from None
