@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "support.fixtures",
+    "support.iam_front",
     "support.kinds",
     "support.openbao",
     "support.root",

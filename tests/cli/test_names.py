@@ -142,6 +142,7 @@ COMMANDS = {
     "explain": ["explain"],
     "clear": ["clear"],
     "ready": ["ready"],
+    "rotate": ["rotate"],
 }
 
 

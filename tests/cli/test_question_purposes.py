@@ -25,6 +25,8 @@ def machine(tmp_path: Path) -> Home:
         ("exec work -- true", "profile work"),
         ("list --unlock", "the list of stored keys"),
         ("add work", "adding the key of profile work"),
+        ("rotate work", "the rotation of keys"),
+        ("list --keys", "the list of stored keys"),
         ("remove work", "removing the key of profile work"),
         ("passwd", "changing the passphrase of store file"),
         ("slot add --source env", "adding a way to unlock store file"),

@@ -36,6 +36,7 @@ USE = (
     ("exec", "-j", "{}"),
     ("export", "{}"),
     ("ready", "{}"),
+    ("rotate", "{}"),
     ("add", "--env", "{}"),
     ("remove", "-f", "{}"),
     ("copy", "--to", "second", "{}"),

@@ -110,6 +110,8 @@ SUCCESSES: Sequence[Run] = (
     (["plugins", "list"], UNLOCKED, "", 0, set()),
     (["config", "credential-process", "--yes", "work"], UNLOCKED, "", 0, set()),
     (["remove", "--force", "new"], UNLOCKED, "", 0, set()),
+    (["list", "--keys"], UNLOCKED, "", 0, set()),
+    (["rotate", "work"], UNLOCKED, "", 0, set()),
     (["clear"], UNLOCKED, "", 0, set()),
 )
 

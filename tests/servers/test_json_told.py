@@ -38,6 +38,8 @@ def fields(found: Any) -> set[str]:
     [
         (("ready", "work", "none"), 7),
         (("list",), 0),
+        (("list", "--keys"), 0),
+        (("rotate", "work"), 0),
         (("explain", "work"), 0),
         (("plugins", "list"), 0),
         (("plugins", "check", "file"), 0),

@@ -211,7 +211,13 @@ def reference() -> str:
     for name in _MODULES:
         module = importlib.import_module(f"vault_core.api.{name}")
         here = [entry for entry in known.values() if _home(entry.name) == module.__name__]
-        lines += [f"## {name.capitalize()}", "", _text(inspect.getdoc(module) or ""), "", *_entries(here)]
+        lines += [
+            f"## {name.capitalize().replace('_', ' ')}",
+            "",
+            _text(inspect.getdoc(module) or ""),
+            "",
+            *_entries(here),
+        ]
     rest = [entry for entry in known.values() if not (_home(entry.name) or "").startswith("vault_core.api.")]
     errors = [entry for entry in rest if _home(entry.name) == "vault_core.errors"]
     lines += ["## Errors", "", _text(inspect.getdoc(importlib.import_module("vault_core.errors")) or ""), ""]

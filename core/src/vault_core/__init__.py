@@ -32,12 +32,25 @@ if TYPE_CHECKING:
         VaultError,
         WrongSecret,
     )
+    from vault_core.rotation.listing import KeyReport
+    from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
     from vault_core.sessions.ready import Outcome
     from vault_core.settings import Settings
 
-_HOMES = ("errors", "settings", "api", "asking", "client", "sessions.profiles", "sessions.plan", "sessions.ready")
+_HOMES = (
+    "errors",
+    "settings",
+    "api",
+    "asking",
+    "client",
+    "sessions.profiles",
+    "sessions.plan",
+    "sessions.ready",
+    "rotation.rotate",
+    "rotation.listing",
+)
 """The modules that define the public names: searched in this order, so that the first ones cost little."""
 
 __all__ = [
@@ -47,6 +60,7 @@ __all__ = [
     "Client",
     "ConfigError",
     "Credentials",
+    "KeyReport",
     "MfaError",
     "MfaRejected",
     "NoSecret",
@@ -55,6 +69,7 @@ __all__ = [
     "Plan",
     "PluginError",
     "Prompter",
+    "Rotated",
     "Secret",
     "SessionError",
     "SessionOptions",
@@ -64,6 +79,7 @@ __all__ = [
     "StorageLocked",
     "UsageError",
     "VaultError",
+    "Wishes",
     "WrongSecret",
 ]
 
@@ -74,8 +90,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    homes = (vars(import_module(f"{__name__}.{home}")) for home in _HOMES)
-    globals()[name] = found = next(home[name] for home in homes if name in home)
+    homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
+    globals()[name] = found = next(getattr(home, name) for home in homes if hasattr(home, name))
     return found
 
 

@@ -23,8 +23,12 @@ from vault_core.settings import Settings
 from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vault_core.api import Credentials
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.rotation.listing import KeyReport
+    from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine, IssuedCredentials
     from vault_core.sessions.generations import Generations
@@ -142,6 +146,79 @@ class Client:
             engine = self.engine(options, asking=asking, foreground=True)
             return make_ready(self.planner(options, asking=asking), engine, names)
 
+    def rotate(
+        self,
+        patterns: Sequence[str] | None,
+        wishes: Wishes | None = None,
+        options: SessionOptions | None = None,
+        *,
+        admin: str | None = None,
+        asking: Asking | None = None,
+    ) -> list[Rotated]:
+        """Renew the stored keys that profiles start from, each key once.
+
+        :param patterns: as for :meth:`ready`; None: every key of the selected store.
+        :param wishes: default: a rotation whose old key waits for as long as ``AWS_VAULT_ROTATION_GRACE`` says.
+        :param admin: a profile whose credentials sign, in place of those of the users.
+        :returns: the outcome of each key, errors included.
+        :raises ConfigError: a pattern matches nothing, or a single profile starts from no stored key.
+        """
+        from vault_core.rotation.many import Rotations
+        from vault_core.rotation.rotate import Wishes
+        from vault_core.sessions.ready import matching
+
+        with self._operation():
+            asking = asking or self.asking("the rotation of keys")
+            if patterns is None:
+                owners = self.vault(asking=asking).owners()
+                names = [name for name, shared in owners.items() if shared == bool(wishes and wishes.shared)]
+            else:
+                names = matching(patterns, self.profiles(), self._names_without_section)
+            rotations = Rotations(
+                host=self.host(asking),
+                planner=self.planner(options, asking=asking),
+                engine=self.engine(options, asking=asking, foreground=True),
+                profiles=self.resolver,
+                changes=self.key_changes,
+                folder=self.rotations_dir,
+                wishes=dataclasses.replace(wishes or Wishes(), grace=self._seconds("rotation_grace")),
+                tell=self._notice,
+                admin=admin,
+            )
+            return rotations.run(sorted(names) if patterns is None else names)
+
+    def key_reports(self, *, asking: Asking | None = None) -> list[KeyReport]:
+        """Return age, last use and status of the keys in the selected store, as IAM knows them, and what is due.
+
+        :raises PassphraseError: the store is locked, and no passphrase source opens it.
+        :raises StorageError: the store failed.
+        """
+        from vault_core.rotation.listing import Reports
+
+        with self._operation():
+            asking = asking or self.asking("the list of stored keys")
+            reports = Reports(
+                host=self.host(asking),
+                planner=self.planner(asking=asking),
+                profiles=self.resolver,
+                cache=self.cache,
+                folder=self.rotations_dir,
+                max_age=self._seconds("key_max_age"),
+                grace=self._seconds("rotation_grace"),
+            )
+            return reports.make(self.vault(asking=asking))
+
+    @property
+    def rotations_dir(self) -> Path:
+        """The folder of the journals of rotations."""
+        return self.settings.state_dir / "rotations"
+
+    def _seconds(self, setting: str) -> float:
+        from vault_core.sessions.profiles import seconds_of
+
+        value = self.settings.value(setting)
+        return float(seconds_of(value.origin, value.text))
+
     # -- the parts, for the command line -----------------------------------------------------------------------------
 
     def session(
@@ -168,10 +245,7 @@ class Client:
 
         :raises ConfigError: the time limit (``AWS_VAULT_WAIT``) is not a duration.
         """
-        from vault_core.sessions.profiles import seconds_of
-
-        wait = self.settings.value("wait")
-        return Asking(purpose, attended=False, time_limit=float(seconds_of(wait.origin, wait.text)))
+        return Asking(purpose, attended=False, time_limit=self._seconds("wait"))
 
     def host(self, asking: Asking) -> Host:
         """The services of one operation. Without a prompter, or under ``--no-input``, it never asks."""

@@ -25,8 +25,10 @@ APP = "awsv"
 
 DEFAULTS: Mapping[str, str] = {
     "backend": "file",
+    "key_max_age": "90d",
     "passphrase_source": "env,prompt",
     "prompt": "terminal",
+    "rotation_grace": "7d",
     "session_cache": "runtime",
     "session_provider": "",
     "wait": "300",

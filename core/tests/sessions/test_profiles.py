@@ -32,7 +32,7 @@ def test_durations(text: str, seconds: int) -> None:
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "1d", "-1", "1.5h", "1 h", "٣", "1h 30m", "1h30", "+5"])
+@pytest.mark.parametrize("text", ["", "h", "1w", "-1", "1.5h", "1 h", "٣", "1h 30m", "1h30", "+5"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError, match="is not a duration"):
         duration(text)

@@ -36,6 +36,7 @@ COMMANDS = {
     "ready": "Make the sessions of many profiles at once.",
     "recovery": "Make a recovery key for the store.",
     "remove": "Remove the stored keys of a profile.",
+    "rotate": "Renew stored keys, so that no key is lost.",
     "slot": "Manage the ways to unlock the store.",
 }
 """The line of each command in ``--help``, so that the help imports no command."""

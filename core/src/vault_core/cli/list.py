@@ -1,14 +1,23 @@
 """``awsv list``: profiles, stored keys and sessions."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
+from vault_core.cli.text import MAX_NAMED
+from vault_core.command_line import command_line
 from vault_core.errors import UsageError
+from vault_core.rotation.text import age
 from vault_core.sessions.listing import ListedProfile, LiveSession, listed, live, stored_names
+
+if TYPE_CHECKING:
+    from vault_core.rotation.listing import KeyReport
 
 LOCKED = "locked"
 SHARED = " (shared)"
@@ -23,14 +32,15 @@ SHARED = " (shared)"
 )
 @click.option("--sessions", "only", flag_value="sessions", help="Print only the live sessions, one per line.")
 @click.option("--shared", is_flag=True, help="Print only profiles with a shared key, one per line.")
+@click.option("--keys", is_flag=True, help="Print the stored keys with age, last use and status at IAM.")
 @click.option("--unlock", is_flag=True, help="Prompt for the passphrase if it is needed to list the stored keys.")
 @click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
-def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: bool) -> None:
+def command(app: App, only: str | None, shared: bool, keys: bool, unlock: bool, as_json: bool) -> None:
     """List profiles, stored keys and sessions.
 
     The store is opened only if that takes neither a prompt nor a server; otherwise Credentials is "locked". --unlock
-    prompts, and so do --credentials and --shared, which need the store.
+    prompts, and so do --credentials, --shared and --keys, which need the store. --keys also asks AWS, as each key.
 
     \b
     --json prints a list of objects with
@@ -41,9 +51,21 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
       sessions   the live ones: a list of objects with kind and expires (UTC)
 
     \b
-    Example:
+    --keys --json prints a list of objects with
+      name, key, shared             where it is stored, its id, whether the users of the store share it
+      user, active, created         of the key at IAM (UTC); null where it is not known
+      last_used, last_used_service  null where it is not known, or if it was never used
+      is_old                        whether it is older than AWS_VAULT_KEY_MAX_AGE; null where it is not known
+      due, due_key, due_from        finish or delete: what a rotation has still to do, to which key, and when; or null
+      reason                        why something is not known, or null
+
+    \b
+    Examples:
       awsv list --unlock
+      awsv list --keys
     """
+    if keys:
+        return _write_keys(app, only or ("shared" if shared else None), as_json)
     only = only or ("shared" if shared else None)
     if only and as_json:
         raise UsageError("--json lists everything", hint=f"omit --{only} or --json")
@@ -69,6 +91,40 @@ def command(app: App, only: str | None, shared: bool, unlock: bool, as_json: boo
             else "nothing here yet: 'awsv add PROFILE' stores a profile's keys"
         )
     return app.write_table(("Profile", "Credentials", "Sessions"), [row(profile) for profile in profiles])
+
+
+def _write_keys(app: App, only: str | None, as_json: bool) -> None:
+    if only:
+        raise UsageError(f"--keys and --{only} are two lists", hint=f"omit --{only} or --keys")
+    reports = app.client.key_reports(asking=app.about("the list of stored keys").asking)
+    if as_json:
+        return app.write_json(reports)
+    if not reports:
+        app.note("no key is stored: 'awsv add PROFILE' stores one")
+    app.write_table(("Profile", "Key", "Age", "Last used", "Status", "Due"), [key_row(one) for one in reports])
+    for one in reports:
+        if one.reason is not None:
+            app.note(f"{one.name}: {one.reason}")
+    if old := [one.name for one in reports if one.is_old]:
+        limit = app.settings.value("key_max_age")
+        shown = ", ".join(map(repr, old[:MAX_NAMED])) + (" and more" if len(old) > MAX_NAMED else "")
+        app.note(f"older than {limit.text} ({limit.origin}): {shown}; {command_line('awsv rotate', *old[:MAX_NAMED])}")
+    return None
+
+
+def key_row(key: KeyReport) -> tuple[str, ...]:
+    """One line of the table of keys."""
+    status = {True: "active", False: "refused" if key.created is None else "inactive", None: "not known"}[key.active]
+    last_used = f"{age(key.last_used)} ago, {key.last_used_service}" if key.last_used else "never"
+    if key.active is None or key.reason is not None:
+        last_used = "not known"
+    due = "-"
+    if key.due == "finish":
+        due = "finish the rotation"
+    elif key.due_from is not None:
+        due = f"delete {key.due_key} from {key.due_from:%Y-%m-%d} on"
+    name = key.name + (SHARED if key.shared else "")
+    return name, key.key, age(key.created) if key.created else "not known", last_used, status, due
 
 
 def _write_lines(app: App, names: Iterable[str]) -> None:

@@ -118,6 +118,23 @@ class Planner:
         region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or chain[0].keys.get("region")
         return Plan(name, last, self._options.region or region, chain, tuple(self._notes))
 
+    def user(self, name: str) -> tuple[KeyStep, SessionStep | None]:
+        """Return the stored key that a profile starts from, and the session with MFA of its user; None without an MFA
+        device, or if no session is wanted.
+
+        :raises ConfigError: it starts from no stored key; or as :meth:`plan`.
+        """
+        chain = self._profiles.chain(name)
+        for profile in chain:
+            if (provider := self._provider(profile)) != STS:
+                raise ConfigError(
+                    f"profile {name!r} starts from no stored key: session provider {provider!r} gives its credentials",
+                    hint="'awsv list' shows the profiles with a stored key",
+                )
+        self._marks = self._generations_of(chain)
+        key, serial = self._key(chain), None if self._options.no_session else _serial(chain)
+        return key, self._token(chain[-1], key, serial, shown=False) if serial is not None else None
+
     def _generations_of(self, chain: Sequence[AwsProfile]) -> dict[str, list[str]]:
         """The generations for the steps of a profile: its own, and those of profiles without a step.
 

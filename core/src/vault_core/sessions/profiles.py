@@ -301,19 +301,19 @@ def own_profile(process: str, asking: str | None = None) -> str | None:
     return names[1] if len(names) == 2 and names[0] in ("exec", "export") else None
 
 
-_UNITS = {"h": 3600, "m": 60, "s": 1}
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def duration(text: str) -> int:
-    """Return the seconds of ``90m``, ``1h30m`` or ``3600``.
+    """Return the seconds of ``90m``, ``1h30m``, ``7d`` or ``3600``.
 
-    :raises UsageError: the text is neither a number of seconds nor hours, minutes and seconds.
+    :raises UsageError: the text is neither a number of seconds nor days, hours, minutes and seconds.
     """
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return int(text)
-    if not re.fullmatch(r"(\d{1,9}[hms])+", text, re.ASCII):
+    if not re.fullmatch(r"(\d{1,9}[dhms])+", text, re.ASCII):
         raise UsageError(f"{text!r} is not a duration", hint="for example 90m, 1h30m or 3600")
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
 
 
 def seconds_of(variable: str, text: str) -> int:

@@ -1,0 +1,217 @@
+"""Rotation of the keys of many profiles: each stored key once, with one MFA code for each user."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vault_core.api import Credentials
+from vault_core.errors import ConfigError, CredentialsRefused, StorageDenied, UsageError, VaultError
+from vault_core.rotation.aws import Aws, Iam, User, patiently, user_of
+from vault_core.rotation.decide import SETTLED, Signs
+from vault_core.rotation.journal import Entry, Journal
+from vault_core.rotation.rotate import Place, Rotated, Rotation, Wishes
+from vault_core.sessions.plan import KeyStep, Planner, SessionStep
+from vault_core.storage.vault import StoredKey, Vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vault_core.plugins.host import Host
+    from vault_core.sessions.engine import Engine
+    from vault_core.sessions.key_changes import KeyChanges
+    from vault_core.sessions.profiles import Profiles
+
+
+@dataclass
+class _Job:
+    """One stored key, and the profiles that start from it."""
+
+    key: KeyStep
+    session: SessionStep | None
+    """The session with MFA that signs; None: the key itself."""
+    profiles: list[str]
+    error: VaultError | None = None
+    signer: Credentials | None = None
+    """Of the session."""
+
+
+@dataclass
+class Rotations:
+    """Rotates the keys of one command.
+
+    :param admin: a profile whose credentials sign, in place of the users' own.
+    :param folder: of the journals.
+    :param tell: shows a line about progress.
+    """
+
+    host: Host
+    planner: Planner
+    engine: Engine
+    profiles: Profiles
+    changes: KeyChanges
+    folder: Path
+    wishes: Wishes
+    tell: Callable[[str], None]
+    admin: str | None = None
+    _vaults: dict[str, Vault] = field(default_factory=dict)
+    _admin: Credentials | None = None
+
+    def run(self, names: Sequence[str]) -> list[Rotated]:
+        """Rotate the keys that these profiles start from; the outcomes in the order of the keys.
+
+        Questions come first: passphrases and MFA codes. The keys follow one after the other.
+
+        :raises VaultError: the credentials of ``admin`` cannot be had.
+        """
+        jobs = self._jobs(names)
+        if self.admin is not None:
+            self._admin = self._credentials_of(self.admin)
+        for job in jobs:
+            self._prepare(job)
+        outcomes = []
+        for number, job in enumerate(jobs, 1):
+            count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+            outcomes.append(self._outcome(job, partial(self._tell, f"{count}{job.key.name}")))
+        return outcomes
+
+    def _tell(self, head: str, line: str) -> None:
+        self.tell(f"{head}: {line}")
+
+    def _credentials_of(self, admin: str) -> Credentials:
+        """Those of a role, or of a user: IAM accepts no session of a user without MFA."""
+        plan = self.planner.plan(admin)
+        if any(profile.role for profile in plan.chain) or not isinstance(plan.steps()[0], KeyStep):
+            return self.engine.credentials(plan).credentials
+        key, session = self.planner.user(admin)
+        return self.engine.obtain(session or key)
+
+    def _jobs(self, names: Sequence[str]) -> list[_Job]:
+        """:raises VaultError: a profile has no stored key; with several profiles, it is left out with a notice."""
+        jobs: dict[str, _Job] = {}
+        for name in names:
+            try:
+                key, session = self.planner.user(name)
+            except VaultError as error:
+                if len(names) == 1:
+                    raise
+                self.tell(f"{name}: left out: {error.message}")
+                continue
+            job = jobs.setdefault(f"{key.store.identity}\0{key.name}", _Job(key, session, []))
+            job.profiles.append(name)
+            job.session = job.session or session
+        if not jobs:
+            raise ConfigError("none of these profiles starts from a stored key", hint="'awsv list' shows stored keys")
+        return list(jobs.values())
+
+    def _prepare(self, job: _Job) -> None:
+        """Whatever may ask the user."""
+        try:
+            self._vault(job).get(job.key.name, shared=self.wishes.shared)
+            if self._admin is None and job.session is not None:
+                job.signer = self.engine.obtain(job.session)
+        except VaultError as error:
+            job.error = error
+
+    def _vault(self, job: _Job) -> Vault:
+        return self._vaults.setdefault(job.key.store.identity, Vault(self.host, job.key.store))
+
+    def _outcome(self, job: _Job, tell: Callable[[str], None]) -> Rotated:
+        try:
+            if job.error is not None:
+                raise job.error
+            return self._rotate(job, tell)
+        except VaultError as error:
+            return Rotated(name=job.key.name, state="failed", error=error)
+
+    def _rotate(self, job: _Job, tell: Callable[[str], None]) -> Rotated:
+        name, store = job.key.name, job.key.store
+        prompts = self.host
+        place = Place(
+            name=name,
+            profile=job.profiles[0],
+            vault=self._vault(job),
+            journal=Journal(self.folder, store.identity, name, shared=self.wishes.shared),
+            changes=self.changes,
+            tell=tell,
+            confirm=prompts.confirm if prompts.cannot_ask() is None else None,
+            shared=self.wishes.shared,
+        )
+        with ExitStack() as stack:
+            stack.enter_context(place.journal.held())
+            stored = self._stored(place)
+            if place.journal.is_damaged():
+                tell("the journal of an earlier rotation is damaged: keys that it named are treated as foreign ones")
+            entry = place.journal.read()
+            iam = self._iam(job, stored, entry)
+            _announce(place, iam, self.wishes, entry)
+            outcome = Rotation(place, iam, self.wishes, stored, entry, proven=iam.held_works).run()
+            if self.wishes.leaked and (policy := iam.quarantine()):
+                _tell_quarantine(tell, iam.user, policy)
+            return outcome
+
+    def _stored(self, place: Place) -> StoredKey:
+        vault = place.vault
+        if not place.shared and vault.store.is_shared and vault.get(place.name, shared=False) is None:
+            found = vault.get(place.name, shared=True)
+            if found is not None:
+                raise StorageDenied(
+                    f"the key of {place.name!r} in {vault.store.place} is shared: all its users would get the new one",
+                    hint="give --shared if that is meant",
+                )
+        return place.read()
+
+    def _iam(self, job: _Job, stored: StoredKey, entry: Entry | None) -> Iam:
+        """Who signs, and whose keys are meant."""
+        aws = Aws(self.host, self.profiles, job.key.name)
+        key = stored.credentials
+        if self._admin is not None:
+            return Iam(aws, Signs.ADMIN, self._admin, self._user_by_admin(aws, key, self._admin))
+        if job.signer is not None:
+            return Iam(aws, Signs.SESSION, job.signer, user_of(aws.identify(job.signer), key.access_key_id))
+        young = entry is not None and entry.new == key.access_key_id and time.time() - (entry.created or 0) < SETTLED
+        try:
+            identity = patiently(lambda: aws.identify(key), CredentialsRefused) if young else aws.identify(key)
+        except CredentialsRefused as error:
+            raise CredentialsRefused(
+                error.message,
+                hint="'awsv rotate PROFILE --leaked --as ADMIN' makes a new key; 'awsv add PROFILE' stores one",
+            ) from None
+        return Iam(aws, Signs.KEY, key, user_of(identity, key.access_key_id), patient=young, held_works=True)
+
+    def _user_by_admin(self, aws: Aws, key: Credentials, admin: Credentials) -> User:
+        account = aws.identify(admin).account
+        try:
+            user = user_of(aws.identify(key), key.access_key_id)
+        except CredentialsRefused:  # it is inactive already
+            return User(account, aws.keys.owner_of(aws.request(admin, None), key.access_key_id))
+        if user.account != account:
+            raise UsageError(
+                f"profile {self.admin!r} is of account {account}, and {key.access_key_id} of account {user.account}",
+                hint="name a profile of the account of the key",
+            )
+        return user
+
+
+def _announce(place: Place, iam: Iam, wishes: Wishes, entry: Entry | None) -> None:
+    """Say beforehand in which order a leaked key is replaced."""
+    if not (wishes.leaked or (entry and entry.leaked)):
+        return
+    if iam.signs is Signs.KEY:
+        place.tell(
+            "only the key itself can sign: a new key is made and proven first, then the leaked one is deactivated at"
+            " once (with --as ADMIN, or with MFA, it is deactivated first)"
+        )
+    else:
+        place.tell("the leaked key is deactivated first; then a new one is made, stored and proven")
+
+
+def _tell_quarantine(tell: Callable[[str], None], user: User, policy: str) -> None:
+    tell(
+        f"AWS has put user {user.name} under quarantine: when you have looked at what the key did, detach the policy"
+        f" (aws iam detach-user-policy --user-name {user.name} --policy-arn {policy}) and answer AWS's support case"
+    )

@@ -1,0 +1,480 @@
+"""Rotation of one stored key: performs the steps of :mod:`vault_core.rotation.decide` until it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vault_core.api import AccessKey, Capability, Credentials
+from vault_core.command_line import command_line
+from vault_core.errors import (
+    AccessDenied,
+    CredentialsRefused,
+    NoSuchKey,
+    OutcomeUnknown,
+    PartlyDone,
+    StorageError,
+    TooManyKeys,
+    UsageError,
+    VaultError,
+)
+from vault_core.rotation.aws import Iam, patiently
+from vault_core.rotation.decide import ENDS, MOST_KEYS, SETTLED, Do, Facts, Signs, Step, may_start, next_step
+from vault_core.rotation.journal import Entry, Journal
+from vault_core.rotation.text import described
+
+if TYPE_CHECKING:
+    from vault_core.sessions.key_changes import KeyChanges
+    from vault_core.storage.vault import StoredKey, Vault
+
+_MOST_STEPS = 40
+"""A rotation has a dozen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the user asks of a rotation."""
+
+    leaked: bool = False
+    finish: bool = False
+    revoke: bool = False
+    replace: str | None = None
+    """The id of a key to delete if there is no room for a new one."""
+    shared: bool = False
+    grace: float = 0.0
+    """Seconds between the deactivation of a key and its deletion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """What became of one stored key."""
+
+    name: str
+    """The name under which the key is stored."""
+    user: str | None = None
+    old: str | None = None
+    """The id of the key before; None where nothing is known to be under way."""
+    new: str | None = None
+    """The id of the key that the vault holds now."""
+    state: str
+    """``inactive`` (a new key is stored, and the old one is inactive), ``waiting`` (so it was before, and it is not yet
+    to be deleted), ``deleted`` (the old key), ``nothing`` (to finish) or ``failed``."""
+    due: datetime | None = None
+    """From when on the old key is deleted by the next rotation; aware, UTC."""
+    error: VaultError | None = None
+
+
+@dataclass
+class Place:
+    """Where a key is stored, and what is shown and asked about it."""
+
+    name: str
+    profile: str
+    """For commands in hints."""
+    vault: Vault
+    journal: Journal
+    changes: KeyChanges
+    tell: Callable[[str], None]
+    """Shows a line about progress."""
+    confirm: Callable[[str], bool] | None
+    """Asks yes or no; None: the user cannot be asked."""
+    shared: bool = False
+
+    def read(self) -> StoredKey:
+        """The stored key.
+
+        :raises StorageError: there is none.
+        """
+        found = self.vault.get(self.name, shared=self.shared)
+        if found is None:
+            store = self.vault.store
+            raise StorageError(
+                f"no key is stored for profile {self.name!r} in store {store.name!r} ({store.place})",
+                hint=command_line("awsv add", self.name),
+            )
+        return found
+
+    def write(self, key: Credentials, expect: str) -> None:
+        with self.changes.changing_key(self.vault, self.name):
+            self.vault.put(self.name, key, expect=expect, shared=self.shared)
+
+    def copies(self, key_id: str) -> dict[str, StoredKey]:
+        """The other names under which a key is stored. A store on a server is not searched: each name is a request."""
+        if Capability.REMOTE in self.vault.store.spec.capabilities:
+            return {}
+        found = {name: self.vault.get(name, shared=False) for name in self.vault.names() if name != self.name}
+        return {name: key for name, key in found.items() if key and key.credentials.access_key_id == key_id}
+
+
+@dataclass
+class Rotation:
+    """One run for one stored key, to be used while its journal is held."""
+
+    place: Place
+    iam: Iam
+    wishes: Wishes
+    stored: StoredKey
+    entry: Entry | None
+    listed: dict[str, AccessKey] | None = None
+    gone: set[str] = field(default_factory=set)
+    secret: Credentials | None = None
+    """The new key."""
+    proven: bool = False
+    may_start: bool = True
+    replaced: str | None = None
+    """The id of the key whose rotation ended in this run."""
+    deactivated_now: bool = False
+
+    def run(self) -> Rotated:
+        """Perform steps until there is none.
+
+        :raises PartlyDone: the user has to decide; the hint is the command.
+        :raises VaultError: a step failed. Nothing is lost: the next run goes on from here.
+        """
+        self._list()
+        self._note_wishes()
+        self.may_start = may_start(self._facts())
+        for _ in range(_MOST_STEPS):
+            step = next_step(self._facts())
+            if step.do not in ENDS:
+                self._perform(step)
+            elif step.do is Do.CHOOSE:
+                self._choose()
+            elif step.do is Do.ASK_REACTIVATED:
+                raise self._reactivated(step.key)
+            elif step.do is Do.ASK_RESTORED:
+                raise self._restored(self._journal)
+            else:
+                return self._result()
+        raise AssertionError("the rotation does not end")
+
+    @property
+    def held(self) -> str:
+        return self.stored.credentials.access_key_id
+
+    def _facts(self) -> Facts:
+        return Facts(
+            held=self.held,
+            listed=None if self.listed is None else {key.id: key.active for key in self.listed.values()},
+            journal=self.entry,
+            signs=self.iam.signs,
+            now=time.time(),
+            grace=self.wishes.grace,
+            gone=self.gone,
+            leaked=self.wishes.leaked,
+            finish=self.wishes.finish,
+            replace=self.wishes.replace,
+            has_secret=self._has_secret,
+            proven=self.proven,
+            may_start=self.may_start,
+        )
+
+    @property
+    def _has_secret(self) -> bool:
+        return self.secret is not None and self.entry is not None and self.secret.access_key_id == self.entry.new
+
+    def _list(self) -> None:
+        try:
+            self.listed = {key.id: key for key in self.iam.list()}
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            if not (self.wishes.leaked or (self.entry and self.entry.leaked)):
+                raise
+            self.listed = None  # the leaked key goes all the same
+
+    def _list_all(self, full: TooManyKeys) -> None:
+        """:raises TooManyKeys: IAM still does not list all keys."""
+        self._list()
+        if self._facts().has_room:
+            raise full
+
+    def _note_wishes(self) -> None:
+        if self.wishes.revoke and self.entry and self.entry.leaked and not self.entry.revoke:
+            self._write(replace(self.entry, revoke=True))
+        key = self.wishes.replace
+        if key is None or self.listed is None:
+            return
+        if key == self.held:
+            raise UsageError(f"{key} is the stored key, which is replaced anyway", hint="name the other key")
+        if key not in self.listed:
+            keys = ", ".join(self.listed)
+            raise UsageError(f"user {self.iam.user.name} has no key {key}", hint=f"the keys are: {keys}")
+
+    def _write(self, entry: Entry) -> None:
+        self.place.journal.write(entry)
+        self.entry = entry
+
+    @property
+    def _journal(self) -> Entry:
+        assert self.entry is not None  # noqa: S101 - steps of a rotation that has begun
+        return self.entry
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def _perform(self, step: Step) -> None:
+        match step.do:
+            case Do.FORGET:
+                self.place.tell(f"the journal is about other keys than {self.held}, and is forgotten")
+                self._close()
+            case Do.START:
+                self._start()
+            case Do.MARK_LEAKED:
+                self._write(replace(self._journal, leaked=True, revoke=self.wishes.revoke))
+            case Do.CREATE:
+                self._create()
+            case Do.PROVE:
+                self._prove()
+            case Do.STORE:
+                self._store()
+            case Do.DEACTIVATE:
+                self._deactivate(step.key)
+            case Do.DELETE:
+                self._delete(step.key)
+            case Do.REVOKE:
+                before = datetime.now(UTC)
+                self.iam.revoke(before)
+                self._write(replace(self._journal, revoked=before.timestamp()))
+                self.place.tell(f"revoked the sessions of user {self.iam.user.name} from before {before:%H:%M:%S} UTC")
+            case Do.CLOSE:
+                self._close()
+
+    def _start(self) -> None:
+        self.may_start = False
+        entry = Entry(
+            old=self.held,
+            user=self.iam.user.name,
+            account=self.iam.user.account,
+            known=tuple(self.listed or ()),
+            started=time.time(),
+            leaked=self.wishes.leaked,
+            revoke=self.wishes.revoke,
+        )
+        self._write(entry)
+
+    def _create(self) -> None:
+        try:
+            made = self.iam.create()
+        except TooManyKeys as error:
+            patiently(partial(self._list_all, error), TooManyKeys)  # the list was from before another key was made
+            return
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(
+                f"{error.message}: there may be a key of user {self.iam.user.name} that no process has; the stored key"
+                " is unchanged",
+                hint=f"repeat the command: it shows such a key ({error.hint})" if error.hint else "repeat the command",
+            ) from None
+        now = time.time()
+        self.secret, self.proven = made, False  # what was proven is the old key
+        try:
+            self._write(replace(self._journal, new=made.access_key_id, created=now))
+        except VaultError as error:
+            self._abandon(made.access_key_id, error)
+        if self.listed is not None:
+            created = datetime.fromtimestamp(now, UTC)
+            key = AccessKey(id=made.access_key_id, user=self.iam.user.name, active=True, created=created)
+            self.listed[key.id] = key
+        self.place.tell(f"made {made.access_key_id} for user {self.iam.user.name}")
+
+    def _prove(self) -> None:
+        key = self.secret if self._has_secret and self.secret else self.stored.credentials
+        try:
+            self.iam.prove(key)
+        except VaultError as error:
+            if self.held != self._journal.old:
+                raise
+            self._abandon(key.access_key_id, error)
+        self.proven = True
+        self.place.tell(f"{key.access_key_id} works")
+
+    def _store(self) -> None:
+        assert self.secret is not None  # noqa: S101 - what the step is for
+        failure: VaultError | None = None
+        try:
+            self.place.write(self.secret, self.stored.version)
+        except VaultError as error:  # the write may have been done all the same
+            failure = error
+        try:
+            self.stored = self.place.read()
+        except VaultError as error:
+            raise self._unreadable(failure or error) from None
+        if self.stored.credentials != self.secret:
+            lost = failure or StorageError("the store does not return the key that was put into it")
+            self._abandon(self.secret.access_key_id, lost)
+        self.place.tell(f"stored {self.held} for profile {self.place.name!r}")
+        if self.iam.signs is Signs.KEY:
+            self.iam.source, self.iam.patient = self.secret, True
+
+    def _unreadable(self, error: VaultError) -> VaultError:
+        return PartlyDone(
+            f"{error.message}; whether the store holds {self._journal.new} or {self._journal.old} is not known, and"
+            " both work",
+            hint=f"when the store can be read again: {self._again()}, which finishes the rotation",
+        )
+
+    def _deactivate(self, key: str) -> None:
+        self._update_copies(key)
+        try:
+            self.iam.deactivate(key)
+        except NoSuchKey:
+            self._is_gone(key)
+        else:
+            self.deactivated_now = True
+            self.place.tell(f"made {key} inactive")
+        self._write(replace(self._journal, deactivated=time.time()))
+        if self.listed is not None and key in self.listed:
+            self.listed[key] = replace(self.listed[key], active=False)
+
+    def _delete(self, key: str) -> None:
+        entry = self._journal
+        if key == entry.new:
+            return self._delete_new(key)
+        if key == entry.old:
+            self._update_copies(key)
+        else:
+            self.place.tell(f"deleting {self._shown(key)}")
+        with suppress(NoSuchKey):
+            self.iam.delete(key)
+        self._is_gone(key)
+        self.place.tell(f"deleted {key}")
+        return None
+
+    def _delete_new(self, key: str) -> None:
+        """A key whose secret nobody has."""
+        self._be_sure_of_old()
+        created = self._journal.created or 0.0
+        try:
+            self.iam.delete(key, patient=time.time() - created < SETTLED)
+        except NoSuchKey:
+            if time.time() - created < SETTLED:
+                raise
+        self._write(replace(self._journal, new=None, created=None))
+        self._is_gone(key)
+        self.place.tell(f"deleted {key}, which an earlier run made and did not store")
+
+    def _be_sure_of_old(self) -> None:
+        """Have the store confirm that it holds the old key, and will: a server may answer from before a write, or
+        carry it out later.
+
+        :raises StorageConflict: it holds another one.
+        """
+        if Capability.REMOTE in self.place.vault.store.spec.capabilities:
+            try:
+                self.place.write(self.stored.credentials, self.stored.version)
+            finally:
+                self.stored = self.place.read()
+
+    def _is_gone(self, key: str) -> None:
+        self.gone.add(key)
+        if self.listed is not None:
+            self.listed.pop(key, None)
+
+    def _close(self) -> None:
+        for key in self._facts().others if self._journal.leaked else ():  # a thief could make more
+            self.place.tell(f"user {self.iam.user.name} has another key, which is not touched: {self._shown(key)}")
+        self.place.journal.remove()
+        self.replaced, self.entry = self._journal.old, None
+
+    def _update_copies(self, old: str) -> None:
+        """Other names of the store may have the same key."""
+        if self.held == old:
+            return
+        for name, stored in self.place.copies(old).items():
+            place = replace(self.place, name=name, shared=False)
+            place.write(self.stored.credentials, stored.version)
+            self.place.tell(f"stored {self.held} for profile {name!r}, too")
+
+    def _abandon(self, key: str, error: VaultError) -> None:
+        """Delete a new key that cannot be used.
+
+        :raises VaultError: always: why it cannot be used, and what became of it.
+        """
+        try:
+            self._be_sure_of_old()
+            self.iam.delete(key, patient=True)
+            if self._journal.new is not None:
+                self._write(replace(self._journal, new=None, created=None))
+        except VaultError as again:
+            raise PartlyDone(
+                f"{error.message}; the new key {key} could not be deleted: {again.message}; the stored key"
+                f" {self._journal.old} is unchanged",
+                hint=f"{self._again()}, which deletes {key} first",
+            ) from None
+        raise type(error)(
+            f"{error.message}; the new key {key} was deleted again, and {self._journal.old} is stored as before",
+            hint=error.hint,
+        ) from None
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def _choose(self) -> None:
+        """Show the keys, and have the user name one to delete.
+
+        :raises PartlyDone: nobody did.
+        """
+        keys = self._facts().others
+        if len(keys) == 1 and self.place.confirm is not None:
+            self.place.tell(f"user {self.iam.user.name} has another key, and no room for a new one")
+            self.place.tell(self._shown(self.held))
+            if self.place.confirm(f"Delete {self._shown(keys[0])}?"):
+                self.wishes = replace(self.wishes, replace=keys[0])
+                return
+        other = keys[0] if keys else "KEYID"
+        flags = f"--replace {other}" + (" --leaked" if self.wishes.leaked else "")
+        raise PartlyDone(
+            f"user {self.iam.user.name} has {MOST_KEYS} keys, as many as AWS allows, and awsv deletes none that it did"
+            f" not make: {'; '.join(map(self._shown, (self.held, *keys)))}",
+            hint=f"if {other} is not in use: {command_line(f'awsv rotate {flags}', self.place.profile)}",
+        )
+
+    def _shown(self, key: str) -> str:
+        found = (self.listed or {}).get(key)
+        if found is None:
+            return key
+        if found.last_use is None and self.listed is not None:
+            with suppress(VaultError):  # otherwise it is shown without its use
+                self.listed |= {one.id: one for one in self.iam.list(with_use=True) if one.id in self.listed}
+        notes = ["stored here"] if key == self.held else []
+        entry = self.entry
+        if entry and key not in (*entry.known, entry.new) and key != self.held:
+            notes.append("made after the rotation began, perhaps by a run that was interrupted")
+        return described(self.listed[key] if self.listed else found, notes)
+
+    def _reactivated(self, key: str) -> PartlyDone:
+        return PartlyDone(
+            f"the old key of profile {self.place.name!r} was made active again: {self._shown(key)}",
+            hint=f"when nothing needs it: {command_line('awsv rotate --finish', self.place.profile)}",
+        )
+
+    def _restored(self, entry: Entry) -> PartlyDone:
+        user = self.iam.user.name
+        return PartlyDone(
+            f"the vault holds {entry.old} for profile {self.place.name!r} again: {entry.new} replaced it, and it is"
+            " inactive",
+            hint=f"restore the store that holds {entry.new}; else, 'aws iam update-access-key --user-name {user}"
+            f" --access-key-id {entry.old} --status Active', then repeat in a minute",
+        )
+
+    def _again(self) -> str:
+        return f"'{command_line('awsv rotate', self.place.profile)}'"
+
+    def _result(self) -> Rotated:
+        entry = self.entry
+        user = self.iam.user.name
+        if entry is None:
+            state = "deleted" if self.replaced in self.gone else "nothing"
+            return Rotated(name=self.place.name, user=user, old=self.replaced, new=self.held, state=state)
+        due = datetime.fromtimestamp((entry.deactivated or 0.0) + self.wishes.grace, UTC)
+        return Rotated(
+            name=self.place.name,
+            user=user,
+            old=entry.old,
+            new=self.held,
+            state="inactive" if self.deactivated_now else "waiting",
+            due=due,
+        )
