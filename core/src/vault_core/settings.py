@@ -26,6 +26,7 @@ APP = "awsv"
 
 DEFAULTS: Mapping[str, str] = {
     "backend": "file",
+    "browser": "system",
     "passphrase_source": "env,prompt",
     "prompt": "terminal",
     "session_cache": "runtime",

@@ -10,7 +10,7 @@ import pytest
 from vault_core.api import ConfigError, Profile, SourceNeed
 from vault_plugin_aws.plugin import vault_session_providers
 
-[SPEC] = vault_session_providers()
+SPEC, FEDERATION = vault_session_providers()
 ROLE = "arn:aws:iam::123456789012:role/team/Deploy"
 MFA = "arn:aws:iam::123456789012:mfa/phone"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import pluggy
 
 from vault_core.api.command import CommandContext, CommandSpec
+from vault_core.api.console import ConsoleRequest, OpensConsole
 from vault_core.api.context import Context, RunResult
 from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
 from vault_core.api.network import is_loopback, proxy_for, refuse_plain_http
@@ -77,6 +78,7 @@ __all__ = [
     "CommandContext",
     "CommandSpec",
     "ConfigError",
+    "ConsoleRequest",
     "Context",
     "Credentials",
     "CredentialsClient",
@@ -91,6 +93,7 @@ __all__ = [
     "MfaSourceSpec",
     "NoSecret",
     "OpenableSpec",
+    "OpensConsole",
     "Option",
     "PassphraseError",
     "PassphraseRequest",

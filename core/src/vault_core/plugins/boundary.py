@@ -8,6 +8,7 @@ the value, which may be a secret.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from vault_core.api import (
     ANY,
     CallerIdentity,
+    ConsoleRequest,
     Credentials,
     Expect,
     IdentifiesCaller,
     Item,
     MfaRequest,
     MfaSource,
+    OpensConsole,
     PassphraseRequest,
     PassphraseSource,
     Profile,
@@ -289,7 +292,9 @@ def open_provider(plugins: Plugins, spec: SessionSpec, context: Context) -> Sess
     """Open a session provider; the result has the same optional capabilities."""
     calls = Calls(plugins, "session", spec.name)
     opened = calls.expect("open", calls("open", spec.open, context), SessionProvider, "a SessionProvider")
-    return (_Identifier if isinstance(opened, IdentifiesCaller) else _Provider)(opened, calls)
+    capable = [wrapper for capability, wrapper in _CAPABILITIES.items() if isinstance(opened, capability)]
+    made: SessionProvider = type("_Capable", (*capable, _Provider), {})(opened, calls)
+    return made
 
 
 class _Provider(_Opened, SessionProvider):
@@ -328,9 +333,25 @@ def _text(secret: Secret | None) -> str:
         return ""
 
 
-class _Identifier(_Provider, IdentifiesCaller):
+class _Identifier(_Opened, IdentifiesCaller):
     def identify(self, request: SessionRequest) -> CallerIdentity:
         returned = self._calls("identify", lambda: self._opened.identify(request))
         identity: CallerIdentity = self._calls.expect("identify", returned, CallerIdentity, "a CallerIdentity")
         self._calls.fields("identify", identity, account=str, arn=str)
         return identity
+
+
+class _Console(_Opened, OpensConsole):
+    def console_url(self, request: ConsoleRequest) -> Secret:
+        returned = self._calls("console_url", lambda: self._opened.console_url(request))
+        url: Secret = self._calls.expect("console_url", returned, Secret, "a Secret")
+        if not _URL.fullmatch(_text(url)):  # a browser, a terminal and a page in HTML get it as it is
+            self._calls.refuse("console_url", "something else than a URL", "one that starts with https:// or http://")
+        return url
+
+
+_URL = re.compile(r"https?://[A-Za-z0-9\[][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,32767}", re.ASCII)
+"""The characters of RFC 3986; the length is that of a command line's word in most tools, and far above AWS's URLs."""
+
+_CAPABILITIES: Mapping[type, type] = {IdentifiesCaller: _Identifier, OpensConsole: _Console}
+"""What a session provider may offer besides sessions, with the wrapper that checks it."""
