@@ -46,13 +46,26 @@ def script(path: Path, log: Path, *, more: str = "") -> Path:
 
 def chromium() -> Path | None:
     """The real Chromium."""
-    found = shutil.which("chromium", path="/usr/bin:/usr/local/bin")
+    return _found("chromium")
+
+
+def firefox() -> Path | None:
+    """The real Firefox."""
+    return _found("firefox") or _found("firefox-esr")
+
+
+def _found(name: str) -> Path | None:
+    found = shutil.which(name, path="/usr/bin:/usr/local/bin")
     return Path(found) if found else None
 
 
-def wrapped(path: Path, program: Path, *words: str) -> Path:
-    """A program that starts another with more words: its name must be that of the family."""
-    line = " ".join(f"'{word}'" for word in (str(program), *QUIET, *words))
-    path.write_text(f'#!/bin/sh\nexec {line} "$@"\n')
+def wrapped(path: Path, program: Path, *words: str, pids: Path) -> Path:
+    """A program that becomes another one with more words.
+
+    :param path: its name must be that of the family.
+    :param pids: gets the number of each process that it becomes.
+    """
+    line = " ".join(f"'{word}'" for word in (str(program), *words))
+    path.write_text(f"#!/bin/sh\necho $$ >> '{pids}'\nexec {line} \"$@\"\n")
     path.chmod(0o755)
     return path

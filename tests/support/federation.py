@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from support.recording_proxy import Issued, RecordingProxy
+from support.recording_proxy import Issued
 
 DURATIONS = range(900, 43200 + 1)
 SESSION = {"sessionId", "sessionKey", "sessionToken"}
@@ -24,6 +24,13 @@ SESSION = {"sessionId", "sessionKey", "sessionToken"}
 
 class Refused(Exception):
     """The endpoint refuses a request: HTTP 400. AWS does not say why; the stand-in does, in its record."""
+
+
+class KnowsSessions(Protocol):
+    """What :class:`support.recording_proxy.RecordingProxy` knows."""
+
+    def issued(self, access_key_id: str) -> Issued | None:
+        """The last session with this access key."""
 
 
 @dataclass
@@ -42,7 +49,7 @@ class Login:
 class Federation:
     """A running stand-in on loopback."""
 
-    def __init__(self, front: RecordingProxy) -> None:
+    def __init__(self, front: KnowsSessions) -> None:
         self._front = front
         self._lock = threading.Lock()
         self.exchanges: list[dict[str, str]] = []
@@ -138,7 +145,7 @@ class Federation:
 
 
 @contextmanager
-def standing_in(front: RecordingProxy) -> Iterator[Federation]:
+def standing_in(front: KnowsSessions) -> Iterator[Federation]:
     """The stand-in for the time of a ``with``."""
     federation = Federation(front)
     try:

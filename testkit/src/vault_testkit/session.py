@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class Parameters(SessionPart):
         for profile in profiles:
             before = copy.deepcopy((dict(options), dict(profile.keys)))
             first = json.dumps(dict(spec.parameters(options, profile)), sort_keys=True)
-            backwards = Profile(name=profile.name, keys=dict(reversed(list(profile.keys.items()))))
+            backwards = replace(profile, keys=dict(reversed(list(profile.keys.items()))))
             for again in (profile, backwards):
                 found = json.dumps(dict(spec.parameters(options, again)), sort_keys=True)
                 check(found == first, "parameters() of the same profile gives another result the second time")
