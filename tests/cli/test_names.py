@@ -139,6 +139,7 @@ COMMANDS = {
     "remove": ["remove", "--force"],
     "exec": ["exec", "-j"],
     "export": ["export"],
+    "login": ["login", "-s"],
     "explain": ["explain"],
     "clear": ["clear"],
     "ready": ["ready"],

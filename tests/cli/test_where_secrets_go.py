@@ -35,6 +35,7 @@ LOOK = (
 USE = (
     ("exec", "-j", "{}"),
     ("export", "{}"),
+    ("login", "-s", "{}"),
     ("ready", "{}"),
     ("rotate", "{}"),
     ("add", "--env", "{}"),

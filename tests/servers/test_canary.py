@@ -69,6 +69,8 @@ def person(home: Home, front: RecordingProxy) -> Home:
     fill(home, dict.fromkeys(("work", "coded"), (KEY_ID, KEY_SECRET)), passphrase=PASSPHRASE)
     for action in ("GetSessionToken", "AssumeRole"):
         front.on(action, answer(action))
+    front.on("getSigninToken", Fault(200, b'{"SigninToken": "signin"}', {"Content-Type": "application/json"}))
+    home.env["AWS_VAULT_STS_SIGNIN_URL"] = front.url
     return home
 
 
@@ -103,6 +105,8 @@ SUCCESSES: Sequence[Run] = (
     (["exec", "-n", "work", "--", "/usr/bin/env"], {**UNLOCKED, "AWS_SESSION_TOKEN": SESSION_TOKEN}, "", 0, LONG_TERM),
     (["export", "--format=env", "work"], UNLOCKED, "", 0, SESSION),
     (["export", "--format=ini", "role"], UNLOCKED, "", 0, SESSION),
+    (["login", "--stdout", "role"], UNLOCKED, "", 0, set()),
+    (["login", "role"], UNLOCKED, "", 0, set()),
     (["explain", "work"], UNLOCKED, "", 0, set()),
     (["explain", "--json", "role"], UNLOCKED, "", 0, set()),
     (["ready", "work", "role"], UNLOCKED, "", 0, set()),

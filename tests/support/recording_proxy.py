@@ -161,6 +161,15 @@ def trickle(seconds: float) -> Fault:
     return Fault(trickle=seconds)
 
 
+@dataclass(frozen=True)
+class Issued:
+    """A session that moto issued."""
+
+    call: Call
+    """The call that made it."""
+    session_token: str = field(repr=False)
+
+
 @dataclass
 class _Planned:
     fault: Fault
@@ -181,6 +190,7 @@ class RecordingProxy:
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._planned: dict[str, list[_Planned]] = {}
+        self._issued: dict[str, Issued] = {}
         self.closed = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.front = self
@@ -213,6 +223,20 @@ class RecordingProxy:
     def actions(self) -> list[str]:
         """The actions of :attr:`calls`."""
         return [call.action for call in self.calls]
+
+    def issued(self, access_key_id: str) -> Issued | None:
+        """The last session that moto gave this access key; None if it gave none."""
+        with self._lock:
+            return self._issued.get(access_key_id)
+
+    def keep_issued(self, call: Call, body: bytes) -> None:
+        """Write down the session in an answer of moto, if it is one."""
+        text = body.decode(errors="replace")
+        key = re.search(r"<AccessKeyId>([^<]+)</AccessKeyId>", text)
+        token = re.search(r"<SessionToken>([^<]+)</SessionToken>", text)
+        if key and token:
+            with self._lock:
+                self._issued[key[1]] = Issued(call, token[1])
 
     def forget(self) -> None:
         """Drop the record and the faults."""
@@ -264,7 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         front = self.server.front
-        fault = front.arrive(self._call(body))
+        call = self._call(body)
+        fault = front.arrive(call)
         if fault.delay and front.closed.wait(fault.delay):
             return
         while fault.until is not None and not fault.until.wait(0.02):
@@ -275,6 +300,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault.status is None:
             fault = self._ask_upstream(body, fault)
+            front.keep_issued(call, fault.body)
         self._answer(fault)
 
     def __getattr__(self, name: str) -> Callable[[], None]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.rotation.listing import KeyReport
     from vault_core.rotation.rotate import Rotated, Wishes
+    from vault_core.secret import Secret
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine, IssuedCredentials
     from vault_core.sessions.generations import Generations
@@ -218,6 +219,36 @@ class Client:
 
         value = self.settings.value(setting)
         return float(seconds_of(value.origin, value.text))
+
+    def console_url(
+        self,
+        profile: str | None,
+        options: SessionOptions | None = None,
+        *,
+        path: str | None = None,
+        service: str | None = None,
+        asking: Asking | None = None,
+    ) -> Secret:
+        """Return the address that logs a browser in to the web console. It is a credential, for some 15 minutes.
+
+        :param profile: None: the session in the environment (``AWS_SESSION_TOKEN``).
+        :param path: the page of the console, without its host: ``s3/buckets?tab=objects``.
+        :param service: instead, the service whose home page is shown: ``ec2``.
+        :raises UsageError: AWS opens no console as requested, or the environment has no session.
+        :raises VaultError: as :meth:`credentials`.
+        """
+        from vault_core.sessions import console
+        from vault_core.sessions.profiles import SessionOptions
+
+        page = console.Page(path, service)
+        options = dataclasses.replace(options or SessionOptions(), console=True)
+        asking = asking or self.asking()
+        if profile is None:
+            environ = self.settings.environ
+            region = options.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+            return console.of_environment(self.host(asking), region, options, page)
+        plan, issued = self.session(profile, options, asking=asking)
+        return console.of_plan(self.host(asking), plan, issued.credentials, page)
 
     # -- the parts, for the command line -----------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ APP = "awsv"
 
 DEFAULTS: Mapping[str, str] = {
     "backend": "file",
+    "browser": "system",
     "key_max_age": "90d",
     "passphrase_source": "env,prompt",
     "prompt": "terminal",

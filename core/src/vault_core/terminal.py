@@ -15,6 +15,7 @@ SIGKILL and SIGSTOP cannot be seen coming. In a thread other than the main one P
 only answers, exceptions and deadlines restore the terminal.
 """
 
+import base64
 import errno
 import os
 import select
@@ -94,6 +95,17 @@ class Terminal:
                     return default
             text = "please answer y or n: "
         raise QuestionRefused("no answer: neither y nor n")
+
+    def copy(self, secret: Secret) -> bool:
+        """Have the terminal put a secret into its clipboard (xterm's OSC 52); whether that was sent. Many terminals
+        ignore it, or have a setting for it.
+        """
+        rest = b"\x1b]52;c;" + base64.b64encode(secret.reveal()) + b"\x07"
+        with suppress(SourceUnavailable, OSError), _never_stopped(), _terminal() as fd:
+            _require_foreground(fd)
+            while rest and select.select([], [fd], [], _BEAT)[1]:
+                rest = rest[os.write(fd, rest) :]
+        return not rest
 
     def write(self, text: str) -> None:
         """Show lines at the terminal; nothing happens where there is none, or where it takes no output."""

@@ -18,7 +18,7 @@ from vault_testkit.context import FakeContext
 
 MFA = "arn:aws:iam::123456789012:mfa/phone"
 CODE = "918273"
-[SPEC] = vault_session_providers()
+SPEC, _ = vault_session_providers()
 
 
 @dataclass

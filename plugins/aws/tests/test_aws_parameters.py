@@ -10,7 +10,7 @@ import pytest
 from vault_core.api import ConfigError, Profile, SourceNeed
 from vault_plugin_aws.plugin import vault_session_providers
 
-[SPEC] = vault_session_providers()
+SPEC, _ = vault_session_providers()
 ROLE = "arn:aws:iam::123456789012:role/team/Deploy"
 MFA = "arn:aws:iam::123456789012:mfa/phone"
 
@@ -87,6 +87,11 @@ def test_a_default_that_is_written_down_changes_nothing() -> None:
         use_dualstack_endpoint="off",
     )
     assert plain == same == {"action": "AssumeRole", "role_arn": ROLE, "duration_seconds": 3600}
+
+
+def test_service_chooses_the_duration_where_the_caller_says_so() -> None:
+    profile = Profile(name="work", keys={"role_arn": ROLE}, default_duration=True, policy="{}")
+    assert SPEC.parameters({}, profile) == {"action": "AssumeRole", "role_arn": ROLE, "policy": "{}"}
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_ca_bundle_is_that_of_parameters_or_context(aws: Any, moto: MotoServer, 
 def test_the_entry_module_imports_no_sdk() -> None:
     program = (
         "import sys, vault_plugin_aws.plugin as plugin; from vault_core.api import Profile;"
-        "[spec] = plugin.vault_session_providers(); spec.parameters({}, Profile(name='x'));"
+        "spec, _ = plugin.vault_session_providers(); spec.parameters({}, Profile(name='x'));"
         "print(*sorted(name.partition('.')[0] for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -94,7 +95,7 @@ class Parameters(SessionPart):
         for profile in profiles:
             before = copy.deepcopy((options, dict(profile.keys)))
             first = json.dumps(dict(parameters(profile)), sort_keys=True)
-            backwards = Profile(name=profile.name, keys=dict(reversed(list(profile.keys.items()))))
+            backwards = replace(profile, keys=dict(reversed(list(profile.keys.items()))))
             for again in (profile, backwards):
                 found = json.dumps(dict(parameters(again)), sort_keys=True)
                 check(found == first, "parameters() of the same profile gives another result the second time")

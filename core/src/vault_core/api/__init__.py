@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vault_core.api.access_keys import AccessKey, KeyRequest, KeyUse, ManagesKeys
     from vault_core.api.command import CommandContext, CommandSpec
+    from vault_core.api.console import ConsoleRequest, OpensConsole
     from vault_core.api.context import Context, RunResult
     from vault_core.api.hooks import hookimpl
     from vault_core.api.mfa import MfaRequest, MfaSource, MfaSourceSpec
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "api.access_keys": "AccessKey KeyRequest KeyUse ManagesKeys",
     "api.command": "CommandContext CommandSpec",
+    "api.console": "ConsoleRequest OpensConsole",
     "api.context": "Context RunResult",
     "api.hooks": "hookimpl",
     "api.mfa": "MfaRequest MfaSource MfaSourceSpec",
@@ -105,6 +107,7 @@ __all__ = [
     "CommandContext",
     "CommandSpec",
     "ConfigError",
+    "ConsoleRequest",
     "Context",
     "Credentials",
     "CredentialsClient",
@@ -124,6 +127,7 @@ __all__ = [
     "NoSecret",
     "NoSuchKey",
     "OpenableSpec",
+    "OpensConsole",
     "Option",
     "OutcomeUnknown",
     "PassphraseError",

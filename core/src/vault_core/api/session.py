@@ -47,6 +47,12 @@ class Profile:
     name: str
     keys: Mapping[str, str] = field(default_factory=dict)
     """AWS config keys in lower case, without empty ones. ``mfa_serial`` is there only if this step uses MFA."""
+    policy: str | None = None
+    """A policy in JSON that narrows the session; the caller gives it, never a config file. A provider that applies it
+    returns it as the parameter ``policy``; otherwise the request is refused."""
+    default_duration: bool = False
+    """The service chooses the duration of the session. AWS opens its console for a role that a session has assumed only
+    if the request named no duration."""
 
 
 class SourceNeed(enum.Enum):

@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "Show how a profile gets its credentials (never prompts).",
     "export": "Print a profile's credentials.",
     "import": "Import keys into the vault, or undo an import.",
+    "login": "Open the AWS console in a browser.",
     "list": "List profiles, stored keys and sessions.",
     "passwd": "Change the passphrase of the store.",
     "plugins": "List, check and create plugins.",

@@ -74,6 +74,11 @@ def _read(path: str) -> str:
         return ""
 
 
+def inherited_umask() -> int:
+    """The umask that this process got, for a program that outlives it; -1 where it was not changed."""
+    return -1 if _umask is None else _umask
+
+
 def unharden() -> None:
     """Restore the limit on core files and the umask, for the program that ``exec`` runs in place of this one."""
     if _umask is not None:

@@ -8,6 +8,7 @@ the value, which may be a secret.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from vault_core.api import (
     ANY,
     AccessKey,
     CallerIdentity,
+    ConsoleRequest,
     Credentials,
     Expect,
     IdentifiesCaller,
@@ -27,6 +29,7 @@ from vault_core.api import (
     ManagesKeys,
     MfaRequest,
     MfaSource,
+    OpensConsole,
     PassphraseRequest,
     PassphraseSource,
     Profile,
@@ -390,5 +393,21 @@ class _KeyManager(_Opened, ManagesKeys):
         return names
 
 
-_OFFERS: Mapping[type, type] = {IdentifiesCaller: _Identifier, ManagesKeys: _KeyManager}
+class _Console(_Opened, OpensConsole):
+    def console_url(self, request: ConsoleRequest) -> Secret:
+        returned = self._calls("console_url", lambda: self._opened.console_url(request))
+        url: Secret = self._calls.expect("console_url", returned, Secret, "a Secret")
+        if not _URL.fullmatch(_text(url)):  # a browser, a terminal and a page in HTML get it as it is
+            self._calls.refuse("console_url", "something else than a URL", "one that starts with https:// or http://")
+        return url
+
+
+_URL = re.compile(r"https?://[A-Za-z0-9\[][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,32767}", re.ASCII)
+"""The characters of RFC 3986; the length is that of a command line's word in most tools, and far above AWS's URLs."""
+
+_OFFERS: Mapping[type, type] = {
+    IdentifiesCaller: _Identifier,
+    ManagesKeys: _KeyManager,
+    OpensConsole: _Console,
+}
 """What a provider may offer besides sessions, and its checking wrapper."""

@@ -130,7 +130,6 @@ class Rotations:
 
     def _rotate(self, job: _Job, tell: Callable[[str], None]) -> Rotated:
         name, store = job.key.name, job.key.store
-        prompts = self.host
         place = Place(
             name=name,
             profile=job.profiles[0],
@@ -138,7 +137,7 @@ class Rotations:
             journal=Journal(self.folder, store.identity, name, shared=self.wishes.shared),
             changes=self.changes,
             tell=tell,
-            confirm=prompts.confirm if prompts.cannot_ask() is None else None,
+            confirm=self.host.confirm if self.host.cannot_ask() is None else None,
             shared=self.wishes.shared,
         )
         with ExitStack() as stack:

@@ -7,14 +7,15 @@ its MFA code is asked for, once for all of them.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from vault_core.api import Profile, SessionSpec, SourceNeed
-from vault_core.errors import ConfigError
+from vault_core.errors import ConfigError, UsageError
 from vault_core.plugins.boundary import parameters
 from vault_core.plugins.host import Host
 from vault_core.records import dataclass
@@ -28,10 +29,19 @@ CHAINED_ROLE_MAX = 3600
 TOKEN_TTL = 3600
 CHAINED_TOKEN_TTL = 8 * 3600
 ROLE_TTL = 3600
-"""Seconds; aws-vault's defaults of AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL and AWS_ASSUME_ROLE_TTL."""
+FEDERATION_TTL = 3600
+"""Seconds; aws-vault's defaults of AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL, AWS_ASSUME_ROLE_TTL and
+AWS_FEDERATION_TOKEN_TTL."""
 
 STS = "sts"
 """The default session provider."""
+
+FEDERATION = "federation"
+"""The session provider that gives a user, who has no role, a session for the console."""
+
+CONSOLE_SECONDS = range(900, 43200 + 1)
+"""What AWS's federation endpoint takes as the duration of a console session ("custom identity broker" in the IAM user
+guide)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,8 @@ class Plan:
     """The region for programs; None if neither the options, the environment nor the config has one."""
     chain: tuple[AwsProfile, ...]
     notes: tuple[str, ...] = ()
+    console_seconds: int | None = None
+    """How long the console is to last; None: as long as the session."""
 
     def steps(self) -> tuple[Step, ...]:
         """From the stored key to the credentials."""
@@ -114,9 +126,42 @@ class Planner:
         self._marks = self._generations_of(chain)
         self._notes = []
         last = self._steps(chain)
+        self._refuse_unkept(name, last)
         environ = self._host.settings.environ
         region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or chain[0].keys.get("region")
-        return Plan(name, last, self._options.region or region, chain, tuple(self._notes))
+        seconds = self._options.duration if self._is_role_of_key(last) else None
+        return Plan(name, last, self._options.region or region, chain, tuple(self._notes), seconds)
+
+    def _is_role_of_key(self, step: Step) -> bool:
+        """The step is a role for the console that a long-term key assumes: of these alone AWS lets us choose how long
+        the console lasts."""
+        if not self._options.console or not isinstance(step, SessionStep) or step.provider != STS:
+            return False
+        return isinstance(step.source, KeyStep)
+
+    def _refuse_unkept(self, name: str, last: Step) -> None:
+        """Refuse a request that the session of a plan cannot keep.
+
+        :raises UsageError: a duration of the console that AWS does not grant, or a policy that would not be applied.
+        """
+        options = self._options
+        applied = last.parameters.get("policy") if isinstance(last, SessionStep) else None
+        if options.policy is not None and applied != options.policy:
+            raise UsageError(f"the session of profile {name!r} takes no policy", hint="omit --policy")
+        if (
+            not options.console
+            or not options.duration
+            or (isinstance(last, SessionStep) and last.provider == FEDERATION)
+        ):
+            return
+        if not self._is_role_of_key(last):
+            raise UsageError(
+                f"the console of profile {name!r} cannot have a duration: AWS grants one only for a role that is"
+                " assumed with a user's own key",
+                hint="omit --duration",
+            )
+        if options.duration not in CONSOLE_SECONDS:
+            raise UsageError(f"a console session lasts 15 minutes to 12 hours, and not {options.duration} s")
 
     def user(self, name: str) -> tuple[KeyStep, SessionStep | None]:
         """Return the stored key that a profile starts from, and the session with MFA of its user; None without an MFA
@@ -158,6 +203,8 @@ class Planner:
         if foreign is not None:
             return self._roles(roles, chain[0], self._steps(chain[foreign:]), serial)
         key = self._key(chain)
+        if self._options.console and not roles:
+            return self._federation(chain[-1], key)
         if self._options.no_session:
             return self._roles(roles, chain[0], key, serial)
         if not roles:
@@ -172,12 +219,19 @@ class Planner:
     def _roles(self, roles: Sequence[AwsProfile], target: AwsProfile, step: Step, serial: str | None) -> Step:
         """The roles in a chain; an MFA code goes to the first one."""
         for number, role in enumerate(roles):
-            step = self._role(role, step, serial if number == 0 else None, role is target)
+            is_last = number == len(roles) - 1
+            step = self._role(role, step, serial if number == 0 else None, role is target, is_last=is_last)
         return step
 
     def _long_single_role(self, roles: Sequence[AwsProfile], target: AwsProfile) -> bool:
-        """A single role for longer than an hour: STS grants that to a long-term key, not to a session token."""
-        return len(roles) == 1 and self._role_seconds(roles[0], roles[0] is target) > CHAINED_ROLE_MAX
+        """A single role for longer than an hour: STS grants that to a long-term key, not to a session token. For the
+        console STS grants it any duration that the user chose."""
+        if len(roles) != 1:
+            return False
+        seconds = self._role_seconds(roles[0], roles[0] is target)
+        if self._options.console:
+            return self._options.duration is not None or seconds != ROLE_TTL
+        return seconds > CHAINED_ROLE_MAX
 
     def _key(self, chain: Sequence[AwsProfile]) -> KeyStep:
         base = chain[-1]
@@ -205,7 +259,16 @@ class Planner:
             keys["mfa_serial"] = serial
         return self._session(STS, base.name, keys, key)
 
-    def _role(self, role: AwsProfile, source: Step, serial: str | None, is_target: bool) -> SessionStep:
+    def _federation(self, base: AwsProfile, key: KeyStep) -> SessionStep:
+        """A session for the console of a user; AWS takes no MFA code for it."""
+        seconds = self._options.duration or self._seconds("AWS_FEDERATION_TOKEN_TTL") or FEDERATION_TTL
+        keys = {name: value for name, value in base.keys.items() if name not in ("role_arn", "mfa_serial")}
+        keys["duration_seconds"] = str(seconds)
+        return self._session(FEDERATION, base.name, keys, key, policy=self._options.policy)
+
+    def _role(
+        self, role: AwsProfile, source: Step, serial: str | None, is_target: bool, *, is_last: bool
+    ) -> SessionStep:
         keys = {name: value for name, value in role.keys.items() if name != "mfa_serial"}
         seconds = self._role_seconds(role, is_target)
         if isinstance(source, SessionStep) and seconds > CHAINED_ROLE_MAX:
@@ -216,10 +279,16 @@ class Planner:
         keys["duration_seconds"] = str(seconds)
         if serial is not None:
             keys["mfa_serial"] = serial
-        return self._session(STS, role.name, keys, source)
+        policy = self._options.policy if is_last else None
+        by_default = is_last and self._options.console and isinstance(source, SessionStep)
+        if by_default and seconds < ROLE_TTL:
+            self._notes.append(
+                f"role of profile {role.name!r}: the console lasts an hour, AWS's limit behind a session"
+            )
+        return self._session(STS, role.name, keys, source, policy=policy, default_duration=by_default)
 
     def _role_seconds(self, role: AwsProfile, is_target: bool) -> int:
-        if is_target and self._options.duration:
+        if is_target and self._options.duration and not self._options.console:
             return self._options.duration
         if (seconds := self._seconds("AWS_ASSUME_ROLE_TTL")) is not None:
             return seconds
@@ -239,15 +308,31 @@ class Planner:
         need: SourceNeed = self._host.plugins.load("session", provider).source
         source: Step | None = None
         if need is not SourceNeed.NEVER and len(chain) > 1:
-            source = self._steps(chain[1:])
+            source = self._behind()._steps(chain[1:])
         elif need is SourceNeed.REQUIRED:
             source = self._key(chain)
-        return self._session(provider, chain[0].name, dict(chain[0].keys), source)
+        return self._session(provider, chain[0].name, dict(chain[0].keys), source, policy=self._options.policy)
 
-    def _session(self, provider: str, name: str, keys: Mapping[str, str], source: Step | None) -> SessionStep:
+    def _behind(self) -> Planner:
+        """Plans what another provider's session is made from, which is neither narrowed nor for the console."""
+        planner = copy.copy(self)
+        planner._options = replace(self._options, console=False, policy=None)
+        return planner
+
+    def _session(
+        self,
+        provider: str,
+        name: str,
+        keys: Mapping[str, str],
+        source: Step | None,
+        *,
+        policy: str | None = None,
+        default_duration: bool = False,
+    ) -> SessionStep:
         spec: SessionSpec = self._host.plugins.load("session", provider)
         context = self._host.context("session", provider, spec.options, profile=keys)
-        found = parameters(self._host.plugins, spec, context.options, Profile(name=name, keys=keys))
+        profile = Profile(name=name, keys=keys, policy=policy, default_duration=default_duration)
+        found = parameters(self._host.plugins, spec, context.options, profile)
         below = source.cache_key if source else ""
         cache_key = _digest(provider, found, below, self._marks.get(name))
         return SessionStep(provider, name, found, source, cache_key, keys)

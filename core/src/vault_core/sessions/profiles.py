@@ -59,6 +59,10 @@ class SessionOptions:
     """The region to report to the user of the credentials; the STS endpoint does not depend on it."""
     mfa_token: Secret | None = None
     """An MFA code, used once instead of asking the MFA sources."""
+    console: bool = False
+    """The session is for the web console, which AWS does not open for every session. ``duration`` is the console's."""
+    policy: str | None = None
+    """A policy in JSON that narrows the session of the requested profile."""
 
 
 @dataclass(frozen=True, slots=True)

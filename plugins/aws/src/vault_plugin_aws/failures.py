@@ -17,6 +17,8 @@ class StsAttempt(Attempt):
     mfa_serial: str | None
     identity: bool = False
     """The call is GetCallerIdentity."""
+    federation: bool = False
+    """The call is GetFederationToken."""
 
     def refused(self, refusal: Refusal) -> SessionError:
         if refusal.is_denied:
@@ -32,6 +34,8 @@ class StsAttempt(Attempt):
     def _what(self) -> str:
         if self.identity:
             return f"to identify {self.caller}"
+        if self.federation:
+            return f"a session for the console to {self.caller}"
         return f"to assume {self.role}" if self.role else f"a session token to {self.caller}"
 
     def _denied(self, message: str) -> SessionError:
@@ -42,6 +46,9 @@ class StsAttempt(Attempt):
             text = f"AWS did not accept the MFA code for {self.mfa_serial}"
             return MfaRejected(text, hint="wait for the device's next code, then repeat")
         text = f"AWS refused {self._what}: {message or 'access denied'}"
+        if self.federation:
+            text += "; GetFederationToken takes no MFA code"
+            return AccessDenied(text, hint="allow the user sts:GetFederationToken, or log in by a profile with a role")
         if self.role is None:
             return AccessDenied(text, hint="check the policies of the user")
         mfa = "" if self.mfa_serial else "; a role that demands MFA needs mfa_serial in the profile"

@@ -10,13 +10,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vault_core.api import ConfigError, Profile, boolean
+from vault_core.api import ConfigError, Option, Profile, boolean
 
 DEFAULT_SECONDS = 3600
 ASSUME_ROLE_SECONDS = range(900, 43200 + 1)
 SESSION_TOKEN_SECONDS = range(900, 129600 + 1)
+FEDERATION_TOKEN_SECONDS = range(900, 129600 + 1)
 MAX_TAGS = 50
 MAX_SHOWN = 200
+ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+"""What the user may, and no more: a session has the permissions that both the user's policies and this one grant."""
 
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
@@ -26,6 +29,24 @@ REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 ENDPOINT = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 TAG_KEY = re.compile(r"[\w .:/=+@-]{1,128}")
 TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
+
+
+def _signin_url(text: str) -> str:
+    """Parse the option ``signin-url``.
+
+    :raises ValueError: it is not a URL, or has a query.
+    """
+    if not ENDPOINT.fullmatch(text) or not text.isascii() or not text.isprintable():
+        raise ValueError("not a URL that starts with https:// or http://, without user and query")
+    return text
+
+
+SIGNIN_URL = Option(
+    name="signin-url",
+    help="AWS's federation endpoint, for 'awsv login': the URL that gets the session. Default: that of the partition.",
+    parse=_signin_url,
+    from_profile=False,  # a profile may be a stranger's, and a whole session is sent there
+)
 
 
 def parameters(_options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
@@ -38,6 +59,20 @@ def parameters(_options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     return {name: value for name, value in {**action, **_endpoint(keys)}.items() if value is not None}
 
 
+def federation_token(profile: Profile) -> dict[str, Any]:
+    """GetFederationToken, for a user. Without a policy the session would have no permission at all.
+
+    :raises ConfigError: as :func:`parameters`.
+    """
+    keys = _Keys(profile)
+    return {
+        "action": "GetFederationToken",
+        "duration_seconds": keys.seconds(FEDERATION_TOKEN_SECONDS),
+        "policy": ALL if profile.policy is None else profile.policy,
+        **_endpoint(keys),
+    }
+
+
 def _assume_role(keys: _Keys) -> dict[str, Any]:
     tags = keys.tags()
     return {
@@ -47,7 +82,8 @@ def _assume_role(keys: _Keys) -> dict[str, Any]:
         "external_id": keys.matching("external_id", EXTERNAL_ID, "2 to 1224 of A-Z a-z 0-9 _ + = , . @ : / -"),
         "source_identity": keys.matching("source_identity", SESSION_NAME, "2 to 64 of A-Z a-z 0-9 _ + = , . @ -"),
         "mfa_serial": keys.mfa_serial(),
-        "duration_seconds": keys.seconds(ASSUME_ROLE_SECONDS),
+        "duration_seconds": None if keys.default_duration else keys.seconds(ASSUME_ROLE_SECONDS),
+        "policy": keys.policy,
         "session_tags": tags,
         "transitive_session_tags": keys.transitive(tags or {}),
     }
@@ -78,6 +114,8 @@ class _Keys:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self.policy = profile.policy
+        self.default_duration = profile.default_duration
 
     def text(self, key: str) -> str | None:
         return self._profile.keys.get(key)

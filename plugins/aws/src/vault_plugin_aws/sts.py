@@ -20,10 +20,12 @@ from vault_botocore.failures import CHECK_NETWORK, Failure, Outcome, explain
 from vault_botocore.session import silenced
 from vault_core.api import (
     CallerIdentity,
+    ConsoleRequest,
     Context,
     Credentials,
     IdentifiesCaller,
     MfaRejected,
+    OpensConsole,
     Secret,
     SessionError,
     SessionProvider,
@@ -46,14 +48,17 @@ FIELDS = {
     "source_identity": "SourceIdentity",
     "mfa_serial": "SerialNumber",
     "duration_seconds": "DurationSeconds",
+    "name": "Name",
+    "policy": "Policy",
     "transitive_session_tags": "TransitiveTagKeys",
 }
 """The parameters that are passed to STS unchanged, with STS's names."""
 
 IDENTITY = "GetCallerIdentity"
+FEDERATION = "GetFederationToken"
 
 
-class StsProvider(IamKeys, SessionProvider, IdentifiesCaller):
+class StsProvider(IamKeys, SessionProvider, IdentifiesCaller, OpensConsole):
     """Sessions of AWS STS, and the access keys of the users that they start from.
 
     :param context: its environment gives the proxies and the CA bundle.
@@ -96,6 +101,16 @@ class StsProvider(IamKeys, SessionProvider, IdentifiesCaller):
         identity = self._run(call, request.deadline)
         assert isinstance(identity, CallerIdentity)  # noqa: S101 - what this action returns
         return identity
+
+    def console_url(self, request: ConsoleRequest) -> Secret:
+        """The address that logs a browser in; see :mod:`vault_plugin_aws.console`.
+
+        :raises SessionError: AWS refused the session, or did not answer.
+        :raises ConfigError: the region, the page or the endpoint makes no sense.
+        """
+        from vault_plugin_aws.console import console_url
+
+        return console_url(self._context, request)
 
     def _run(self, call: _Call, deadline: float) -> Answer:
         """The call's result, or an error at the deadline: the lookup of a host name cannot be interrupted."""
@@ -144,6 +159,7 @@ class _Call:
             role=parameters.get("role_arn"),
             mfa_serial=parameters.get("mfa_serial"),
             identity=parameters["action"] == IDENTITY,
+            federation=parameters["action"] == FEDERATION,
             secrets=tuple(secret for secret in secrets if secret is not None),
         )
 
@@ -178,6 +194,8 @@ class _Call:
                 return _identity(client.get_caller_identity())
             if self._parameters["action"] == "AssumeRole":
                 return _credentials(client.assume_role(**self._arguments()))
+            if self._parameters["action"] == FEDERATION:
+                return _credentials(client.get_federation_token(**self._arguments()))
             return _credentials(client.get_session_token(**self._arguments()))
         except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
             return explain(error, self.attempt)
