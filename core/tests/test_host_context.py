@@ -204,7 +204,7 @@ def test_a_program_of_no_known_name_is_told_by_its_number(host: Host, monkeypatc
 
     monkeypatch.setattr(os, "getppid", lambda: 7)
     monkeypatch.setattr(Path, "read_text", unreadable)
-    assert ", started by a program (pid 7) in " in host.prompts.asker
+    assert ", started by a program (pid 7) in " in host.asker
 
 
 def test_a_key_of_a_profile_that_is_secret_for_one_plugin_is_shown_of_none(host: Host) -> None:

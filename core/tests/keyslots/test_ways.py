@@ -342,7 +342,7 @@ def full(table: Any, dek: Any, ctx: Any) -> Any:
 def test_rekey_makes_every_slot_again(made: Any, tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path, passphrases=["right"], factors={name: [text] for name, text in FACTORS.items()})
     table, text = full(made[0], made[1], ctx)
-    ctx.answers = [text.reveal_text()]
+    ctx.terminal.answers = [text.reveal_text()]
     again, dek, dropped = rekey(ctx, table, WHERE)
     assert dropped == ()
     assert again.store == table.store
@@ -366,19 +366,19 @@ def test_rekey_lets_a_person_try_a_recovery_key_three_times(made: Any, tmp_path:
     _, wrong = new_slot.recovery(made[0].store)
     rescue, text = new_slot.recovery(made[0].store)
     table = made[0].add(made[1], rescue)
-    ctx.answers = ["mistyped", wrong.reveal_text(), text.reveal_text()]
+    ctx.terminal.answers = ["mistyped", wrong.reveal_text(), text.reveal_text()]
     again, _, dropped = rekey(ctx, table, WHERE)
     assert ([slot.type for slot in again.slots], dropped) == (["passphrase", "recovery"], ())
     assert ctx.notes[-1] == "this is not the recovery key of this slot"
-    ctx.answers = ["mistyped"] * 3 + [text.reveal_text()]  # type: ignore[assignment]  # a list of text is one of what it takes
+    ctx.terminal.answers = ["mistyped"] * 3 + [text.reveal_text()]  # type: ignore[assignment]  # a list of text is one of what it takes
     assert [slot.id for slot in rekey(ctx, table, WHERE)[2]] == [rescue.id]
-    assert ctx.answers == [text.reveal_text()]
+    assert ctx.terminal.answers == [text.reveal_text()]
 
 
 def test_rekey_drops_what_does_not_open(made: Any, tmp_path: Path, nobody: Any) -> None:
     ctx = FakeContext(tmp_path, passphrases=["right"])
     table, _ = full(made[0], made[1], ctx)
-    ctx.answers = [None]
+    ctx.terminal.answers = [None]
     again, dek, dropped = rekey(ctx, table, WHERE)
     assert [slot.type for slot in again.slots] == ["passphrase", "key"]
     assert [slot.type for slot in dropped] == ["composite", "recovery"]

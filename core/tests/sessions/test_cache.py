@@ -87,12 +87,14 @@ def standing(fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> FakeCloc
     ],
 )
 def test_the_rule(ago: float, left: float, usable: bool, standing: FakeClock) -> None:
-    assert session(ago=ago, left=left, now=standing.now()).usable(None) is usable
+    until = session(ago=ago, left=left, now=standing.now()).served_until(None)
+    assert (until > standing.now().timestamp()) is usable
 
 
 @pytest.mark.parametrize(("minimum", "usable"), [(0, True), (99, True), (100, False), (-5, True)])
 def test_a_minimum_of_ones_own(minimum: float, usable: bool, standing: FakeClock) -> None:
-    assert session(ago=3500, left=100, now=standing.now()).usable(minimum) is usable
+    until = session(ago=3500, left=100, now=standing.now()).served_until(minimum)
+    assert (until > standing.now().timestamp()) is usable
 
 
 def test_what_was_made_just_now_is_good_however_short(tmp_path: Path) -> None:

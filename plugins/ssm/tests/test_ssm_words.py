@@ -237,7 +237,7 @@ def test_put_waits_for_twenty_seconds() -> None:
     """For the three calls together: a client's own limit is five seconds for each."""
     asked: list[Any] = []
     calls: Any = SimpleNamespace(attempt=ATTEMPT, run=lambda _work, seconds: asked.append(seconds))
-    put_parameter.put(calls, put_parameter.Order("/a/b", Secret("canary"), None, overwrite=False))
+    put_parameter.put(calls, Secret("canary"), None, overwrite=False)
     assert asked == [20]
 
 

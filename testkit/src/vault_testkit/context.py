@@ -60,10 +60,10 @@ class FakeContext:
         """What :meth:`keep` was given, by source and ``key_id``."""
         self.attended = attended
         self._sources = sources
-        self._terminal = FakeTerminal(answers)
+        self.terminal = FakeTerminal(answers)
         self.can_show_dialog = can_show_dialog
         self._recursions = dict(recursions or {})
-        self.questions = self._terminal.questions
+        self.questions = self.terminal.questions
         self.notes: list[str] = []
         self.unlocked: list[str] = []
         """The ``key_id`` of every call of :meth:`unlock`."""
@@ -110,10 +110,10 @@ class FakeContext:
         return StoreKeySlots(self, where, cost=cost)
 
     def ask(self, question: str, *, secret: bool = True) -> Secret:
-        return self._terminal.ask(question, secret=secret)
+        return self.terminal.ask(question, secret=secret)
 
     def confirm(self, question: str) -> bool:
-        return self._terminal.confirm(question)
+        return self.terminal.confirm(question)
 
     def notify(self, message: str) -> None:
         self.notes.append(message)

@@ -20,11 +20,11 @@ from vault_core.api import (
     SourceNeed,
 )
 from vault_core.errors import PluginError
-from vault_core.importing import identify as module
-from vault_core.importing.identify import KeyCheck, identify
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
+from vault_core.sessions import identify as module
+from vault_core.sessions.identify import KeyCheck, identify
 from vault_core.settings import Settings
 
 
