@@ -233,7 +233,9 @@ def test_session_of_the_environment_is_used_as_it_is(person: Home, aws: Federati
     assert "the environment holds a long-term key" in long_term.stderr
     timed = person.awsv("login", "-s", "-d", "1h", env=env)
     assert "takes neither a duration nor a policy" in timed.stderr
-    assert (long_term.returncode, timed.returncode) == (2, 2)
+    broken = person.awsv("login", "-s", env={**env, "AWS_SESSION_TOKEN": "a\udcff"})
+    assert "AWS_SESSION_TOKEN is not a line of ASCII text" in broken.stderr
+    assert (long_term.returncode, timed.returncode, broken.returncode) == (2, 2, 2)
 
 
 def test_policy_narrows_the_session(person: Home, front: RecordingProxy) -> None:

@@ -70,9 +70,12 @@ def of_environment(host: Host, region: str | None, options: SessionOptions, page
 
 
 def _session_of(environ: Mapping[str, str]) -> Credentials:
-    key_id, secret, token = (
-        environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    )
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    key_id, secret, token = (environ.get(name) for name in names)
+    for name in names:
+        text = environ.get(name, "")
+        if not (text.isascii() and text.isprintable()):
+            raise UsageError(f"{name} is not a line of ASCII text", hint="awsv login PROFILE uses a profile's session")
     if not (key_id and secret):
         raise UsageError("login needs a profile", hint="awsv login PROFILE; 'awsv list' shows the profiles")
     if not token:
