@@ -77,6 +77,9 @@ def test_new_key_is_used_and_stored_before_the_old_one_is_touched(rotating: Home
     ]
     assert iam.bob.secret_access_key not in done.stdout + done.stderr
     assert iam.keys[new].secret not in done.stdout + done.stderr
+    files = [path for path in rotating.root.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".json" for path in files)  # the journal
+    assert [path for path in files if iam.keys[new].secret.encode() in path.read_bytes()] == []
 
 
 def test_role_chain_leads_to_the_user_and_the_key_is_rotated_once(rotating: Home, iam: IamFront) -> None:
