@@ -115,11 +115,11 @@ SUCCESSES: Sequence[Run] = (
     (["config", "credential-process", "--yes", "work"], UNLOCKED, "", 0, set()),
     (["remove", "--force", "new"], UNLOCKED, "", 0, set()),
     (["list", "--keys"], UNLOCKED, "", 0, set()),
-    (["rotate", "work"], UNLOCKED, "", 0, set()),
     (["clear"], UNLOCKED, "", 0, set()),
 )
 
 FAILURES: Sequence[Run] = (
+    (["rotate", "work"], UNLOCKED, "", 6, set()),
     (["exec", "-j", "work"], MISTYPED, "", 5, set()),
     (["add", "--env", "new"], {**MISTYPED, **KEYS}, "", 5, set()),
     (["list", "--unlock"], MISTYPED, "", 5, set()),

@@ -265,6 +265,9 @@ class SimulatedJournal:
         with self.world.point("journal", lambda: StorageError("lost"), lambda: StorageError("full")):
             self.world.entry = entry
 
+    def of(self, name: str) -> SimulatedJournal:
+        return self
+
     def remove(self) -> None:
         with self.world.point("journal", lambda: StorageError("lost"), lambda: StorageError("full")):
             self.world.entry = None

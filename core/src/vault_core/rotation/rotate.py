@@ -90,7 +90,7 @@ class Place:
 
         :raises StorageError: there is none.
         """
-        found = self.vault.get(self.name, shared=self.shared)
+        found = self.find()
         if found is None:
             store = self.vault.store
             raise StorageError(
@@ -98,6 +98,10 @@ class Place:
                 hint=command_line("awsv add", self.name),
             )
         return found
+
+    def find(self) -> StoredKey | None:
+        """The stored key, if there is one."""
+        return self.vault.get(self.name, shared=self.shared)
 
     def write(self, key: Credentials, expect: str) -> None:
         with self.changes.changing_key(self.vault, self.name):
@@ -129,6 +133,8 @@ class Rotation:
     replaced: str | None = None
     """The id of the key whose rotation ended in this run."""
     deactivated_now: bool = False
+    not_revoked: VaultError | None = None
+    """Why the sessions could not be revoked."""
 
     def run(self) -> Rotated:
         """Perform steps until there is none.
@@ -237,10 +243,7 @@ class Rotation:
             case Do.DELETE:
                 self._delete(step.key)
             case Do.REVOKE:
-                before = datetime.now(UTC)
-                self.iam.revoke(before)
-                self._write(replace(self._journal, revoked=before.timestamp()))
-                self.place.tell(f"revoked the sessions of user {self.iam.user.name} from before {before:%H:%M:%S} UTC")
+                self._revoke()
             case Do.CLOSE:
                 self._close()
 
@@ -300,10 +303,11 @@ class Rotation:
         except VaultError as error:  # the write may have been done all the same
             failure = error
         try:
-            self.stored = self.place.read()
+            found = self.place.find()
         except VaultError as error:
             raise self._unreadable(failure or error) from None
-        if self.stored.credentials != self.secret:
+        self.stored = found or self.stored
+        if found is None or found.credentials != self.secret:
             lost = failure or StorageError("the store does not return the key that was put into it")
             self._abandon(self.secret.access_key_id, lost)
         self.place.tell(f"stored {self.held} for profile {self.place.name!r}")
@@ -369,6 +373,19 @@ class Rotation:
             finally:
                 self.stored = self.place.read()
 
+    def _revoke(self) -> None:
+        """A missing permission does not keep the leaked key from being replaced: it is reported at the end."""
+        before = datetime.now(UTC)
+        try:
+            self.iam.revoke(before)
+        except CredentialsRefused:
+            raise
+        except AccessDenied as error:
+            self.not_revoked = error
+        else:
+            self.place.tell(f"revoked the sessions of user {self.iam.user.name} from before {before:%H:%M:%S} UTC")
+        self._write(replace(self._journal, revoked=before.timestamp()))
+
     def _is_gone(self, key: str) -> None:
         self.gone.add(key)
         if self.listed is not None:
@@ -385,8 +402,9 @@ class Rotation:
         if self.held == old:
             return
         for name, stored in self.place.copies(old).items():
-            place = replace(self.place, name=name, shared=False)
+            place = replace(self.place, name=name, shared=False, journal=self.place.journal.of(name))
             place.write(self.stored.credentials, stored.version)
+            place.journal.write(self._journal)  # a rotation of that name finds the same facts
             self.place.tell(f"stored {self.held} for profile {name!r}, too")
 
     def _abandon(self, key: str, error: VaultError) -> None:
@@ -401,14 +419,17 @@ class Rotation:
                 self._write(replace(self._journal, new=None, created=None))
         except VaultError as again:
             raise PartlyDone(
-                f"{error.message}; the new key {key} could not be deleted: {again.message}; the stored key"
-                f" {self._journal.old} is unchanged",
+                f"{error.message}; the new key {key} could not be deleted: {again.message}; {self._unchanged()}",
                 hint=f"{self._again()}, which deletes {key} first",
             ) from None
         raise type(error)(
-            f"{error.message}; the new key {key} was deleted again, and {self._journal.old} is stored as before",
+            f"{error.message}; the new key {key} was deleted again; {self._unchanged()}",
             hint=error.hint,
         ) from None
+
+    def _unchanged(self) -> str:
+        old = self._journal.old
+        return f"{old} is stored as before" if self.held == old else f"another process stored {self.held} meanwhile"
 
     # -- ends --------------------------------------------------------------------------------------------------------
 
@@ -464,6 +485,13 @@ class Rotation:
         return f"'{command_line('awsv rotate', self.place.profile)}'"
 
     def _result(self) -> Rotated:
+        """:raises PartlyDone: the sessions were to be revoked, and were not."""
+        if self.not_revoked is not None:
+            raise PartlyDone(
+                f"{self.held} has replaced the leaked key, but the sessions of user {self.iam.user.name} were not"
+                f" revoked: {self.not_revoked.message}",
+                hint="have an administrator attach the policy AWSRevokeOlderSessions (docs/rotation.md)",
+            )
         entry = self.entry
         user = self.iam.user.name
         if entry is None:
