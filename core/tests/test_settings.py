@@ -13,10 +13,11 @@ import pytest
 from support.person import Person
 from vault_core.api import AtRest, Option, StorageSpec, boolean
 from vault_core.awsconfig.shared import read
+from vault_core.child_env import is_secret_variable
 from vault_core.errors import ConfigError
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
-from vault_core.settings import DEFAULTS, Settings, StoreSettings, Value, is_secret_variable
+from vault_core.settings import DEFAULTS, Settings, StoreSettings, Value
 
 
 @pytest.fixture

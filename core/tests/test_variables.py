@@ -13,12 +13,13 @@ import pytest
 
 from vault_core.api import Option
 from vault_core.asking import Asking
+from vault_core.child_env import is_secret_variable
 from vault_core.errors import PluginLoadError
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import for_examination, owner, visible
-from vault_core.settings import Settings, is_secret_variable
+from vault_core.settings import Settings
 
 SECRETS = {
     "AWS_VAULT_PASSPHRASE": "canary",

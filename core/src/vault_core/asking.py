@@ -143,7 +143,10 @@ class Prompts:
 
         :raises QuestionRefused: the user declined.
         """
-        return self.cannot_ask() is None and self.terminal.confirm(question, asker=self.asker)
+        if self.cannot_ask() is not None:
+            return False
+        consulted.prevent()
+        return self.terminal.confirm(question, asker=self.asker)
 
     @property
     def asker(self) -> str:

@@ -41,6 +41,14 @@ IDENTITY_PREFIXES = (
 """Prefixes of further such variables."""
 
 
+_SECRETS = ("PASSPHRASE", "PASSPHRASE_FD", "PASSWORD", "TOKEN", "SECRET", "SECRET_ID")
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether the variable holds a secret, judging by its name. In doubt it does, so children do not get it."""
+    return name in ("VAULT_TOKEN", "BAO_TOKEN") or (name.startswith("AWS_VAULT_") and name.endswith(_SECRETS))
+
+
 def is_identity(name: str) -> bool:
     """Whether a variable names an AWS identity, or is a part of its credentials."""
     return name in IDENTITY or name.startswith(IDENTITY_PREFIXES)

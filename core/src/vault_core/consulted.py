@@ -54,13 +54,13 @@ def note(kind: str, path: "os.PathLike[str] | str", status: os.stat_result | Non
     _files.setdefault((kind, text), status)
 
 
-def note_folder(path: str) -> None:
-    """Note that the entries of a folder were consulted."""
+def look(kind: str, path: "os.PathLike[str] | str") -> None:
+    """Note that a file was consulted, as it is now."""
     if _files is not None:
         try:
-            note("d", path, os.stat(path))  # noqa: PTH116 - no Path for what is a text everywhere
-        except OSError:
-            note("d", path, None)
+            note(kind, path, os.stat(path, follow_symlinks=kind in "fd"))  # noqa: PTH116 - Path costs more
+        except OSError:  # if it is there and cannot be examined, the memo does not hold
+            note(kind, path, None)
 
 
 class Environment(Mapping[str, str]):

@@ -36,6 +36,9 @@ def read(
     except (FileNotFoundError, NotADirectoryError):
         consulted.note("n", path, None)
         raise
+    except OSError:
+        consulted.look("f" if follow else "n", path)
+        raise
     try:
         status = os.fstat(descriptor)
         consulted.note("f" if follow else "n", path, status)

@@ -10,6 +10,7 @@ from vault_core import consulted
 
 _LINKS = 40
 """How many chained symbolic links Linux follows."""
+_PASSWD, _GROUP = "/etc/passwd", "/etc/group"
 
 
 class Untrusted(OSError):
@@ -48,14 +49,14 @@ def check_way(path: Path) -> None:
 
 
 def note_way(path: Path) -> None:
-    """Note as consulted what decides where a path leads (:mod:`vault_core.consulted`); its content is not.
-
-    :raises OSError: as :func:`check_way`.
-    """
-    for above in (*_above(path), path):
-        found = above.lstat() if os.path.lexists(above) else None
-        if found is None or above != path or not stat.S_ISREG(found.st_mode):
-            consulted.note("n", above, found)
+    """Note as consulted what decides where a path leads (:mod:`vault_core.consulted`); its content is not. A path that
+    leads nowhere because its links form a cycle prevents a memo."""
+    try:
+        for above in _above(path):
+            consulted.look("n", above)
+    except OSError:
+        consulted.prevent()
+    consulted.look("t", path)
 
 
 def _above(path: Path) -> Iterator[Path]:
@@ -133,6 +134,7 @@ def _above_home() -> Collection[Path]:
 
     try:
         home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        consulted.look("f", _PASSWD)
     except KeyError:  # a container without names
         return ()
     if not home.is_absolute():
@@ -150,8 +152,8 @@ def _is_personal(group: int) -> bool:
     import grp
     import pwd
 
-    for decides in (Path("/etc/passwd"), Path("/etc/group")):
-        consulted.note("f", decides, decides.stat() if decides.exists() else None)
+    for decides in (_PASSWD, _GROUP):
+        consulted.look("f", decides)
     try:
         user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except KeyError:

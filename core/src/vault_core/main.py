@@ -30,7 +30,7 @@ def main() -> int:
         if "vault_core.fast.answer" not in sys.modules:  # the launcher asked it already, where it could
             from vault_core.fast.answer import answer
 
-            if (code := answer(sys.argv[1:])) is not None:
+            if (code := answer(sys.argv[1:], sys.path)) is not None:
                 return code
         if sys.argv[1:] in (["--version"], ["version"]):
             return _version()

@@ -8,7 +8,6 @@ is in :attr:`vault_core.api.Option.from_profile`, and the host enforces it.
 """
 
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import field
@@ -62,10 +61,6 @@ AWS_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
 CONFIG_LIMIT = 1 << 20
 """The maximum size of ``config.toml``, in bytes."""
 
-_SECRET_VARIABLE = re.compile(
-    r"(AWS_VAULT_.*(PASSPHRASE|PASSPHRASE_FD|PASSWORD|TOKEN|SECRET|SECRET_ID)|(VAULT|BAO)_TOKEN)\Z"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -87,11 +82,6 @@ class StoreSettings:
 def profile_key(plugin: str, option: str) -> str:
     """The key of an AWS profile that sets a plugin's option, if a profile may."""
     return f"vault_{plugin}_{option}".replace("-", "_")
-
-
-def is_secret_variable(name: str) -> bool:
-    """Whether the variable holds a secret, judging by its name. In doubt it does, so children do not get it."""
-    return _SECRET_VARIABLE.match(name) is not None
 
 
 def is_way_to_passphrase(name: str) -> bool:

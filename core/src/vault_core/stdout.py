@@ -54,7 +54,7 @@ def write_raw(text: str) -> None:
         while data:
             data = data[os.write(descriptor, data) :]
     except OSError as error:
-        raise _lost(error) from None
+        raise lost(error) from None
 
 
 def flush() -> None:
@@ -68,7 +68,7 @@ def flush() -> None:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes again at its end, and would complain
-        raise _lost(error) from None
+        raise lost(error) from None
 
 
 def open_to_others(descriptor: int | None = None) -> str | None:
@@ -101,6 +101,7 @@ def _descriptor() -> int:
     return 1 if _kept is None else _kept
 
 
-def _lost(error: OSError) -> OutputError:
+def lost(error: OSError) -> OutputError:
+    """The error for output that was not written."""
     reason = (error.strerror or type(error).__name__).lower()
     return OutputError(f"cannot write to standard output: {reason}", reader_left=isinstance(error, BrokenPipeError))

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from vault_core import child_env
 from vault_core.api import NoSecret, Option, RunResult, Secret, StorageDenied, WrongSecret
+from vault_core.child_env import is_secret_variable
 from vault_core.keyslots.service import StoreKeySlots
 from vault_core.plugins.running import run
 from vault_core.plugins.waiting import lock, wait
-from vault_core.settings import OWN_VARIABLES, PREFIX, is_secret_variable
+from vault_core.settings import OWN_VARIABLES, PREFIX
 from vault_core.vlt import Argon2id, KeySlots
 from vault_testkit.terminal import FakeTerminal
 

@@ -8,7 +8,7 @@ from vault_core.fast.leave import Answer, leave
 from vault_core.sessions.child import child_environment, credential_variables
 from vault_core.sessions.engine import IssuedCredentials
 from vault_core.sessions.formats import FORMATS
-from vault_core.sessions.inherited_files import Inherited
+from vault_core.sessions.inherited_files import Inherited, named_paths
 from vault_core.sessions.plan import KeyStep, Plan
 from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import REMOVED
@@ -46,4 +46,5 @@ def _answer(app: App, plan: Plan, issued: IssuedCredentials, until: float) -> An
         given=given,
         hidden=environ.keys() - left.keys(),
         can_exec=not inherited.naming and not inherited.configured and REMOVED not in environ,
+        paths=named_paths(environ, app.settings.explicit_values()),
     )

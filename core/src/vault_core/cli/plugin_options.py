@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
+from vault_core.child_env import is_secret_variable
 from vault_core.cli.app import App
 from vault_core.command_line import did_you_mean
 from vault_core.errors import UsageError, VaultError
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.install_hint import OURS
 from vault_core.plugins.variables import variable
-from vault_core.settings import is_secret_variable
 
 AWS_VAULT_FLAGS = {
     "--file-dir": "file.dir",

@@ -12,6 +12,7 @@ Only modules are imported here that the interpreter has built in, or that take m
 """
 
 import posix
+import resource
 import sys
 from time import time
 
@@ -20,17 +21,18 @@ try:
 except ImportError:  # a Python that was built without it
     from hashlib import blake2b
 
-from vault_core.child_env import is_identity
+from vault_core.child_env import is_identity, is_secret_variable
 
 FORMAT = b"awsv memo 1"
 KEY = MAC = 32
+NAME = 16
 """Lengths in bytes."""
 LARGEST = 1 << 17
 """The longest memo, in bytes: a token has a thousand, and each of some fifty files that were consulted a hundred."""
 OURS = ("AWS_VAULT_", "VAULT_", "BAO_")
 """Prefixes of the variables that may hold a secret of awsv, or name the place of one."""
 
-_TYPE, _REGULAR, _FOLDER, _PIPE = 0o170000, 0o100000, 0o040000, 0o010000
+_TYPE, _REGULAR, _FOLDER, _PIPE, _LINK = 0o170000, 0o100000, 0o040000, 0o010000, 0o120000
 """Types of files, in ``st_mode`` (inode(7))."""
 _READ = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
 
@@ -43,6 +45,8 @@ class Memo:
         fields.reverse()
         if fields.pop() != FORMAT:
             raise ValueError("another format")
+        self.path = _list(fields)
+        """Where code was imported from."""
         self.made, self.until = float(fields.pop()), float(fields.pop())
         """From when and until when it may be used: seconds since 1970."""
         self.json, self.env = fields.pop(), fields.pop()
@@ -93,33 +97,42 @@ def _is_unchanged(entry: bytes) -> bool:
 def fingerprint(kind: bytes, found: posix.stat_result) -> bytes:
     """The identity of a file, and of its content unless it is a folder.
 
-    :param kind: ``f``: the file to which symbolic links lead. ``n``: what has this very name, perhaps a link. ``d``: a
-        folder, and which entries it has.
+    :param kind: ``f``: the file to which symbolic links lead. ``n``: what has this very name, perhaps a link. ``t``:
+        as ``n``, and of what is no link only the type. ``d``: a folder, and which entries it has.
     """
     mode = found.st_mode
+    if kind == b"t" and mode & _TYPE != _LINK:
+        return b"t%d" % (mode & _TYPE)
     identity = b"%c%d-%d-%d-%d-%d" % (kind, found.st_dev, found.st_ino, mode, found.st_uid, found.st_gid)
     if mode & _TYPE == _FOLDER and kind != b"d":
         return identity
     return b"%b-%d-%d-%d" % (identity, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def answer(words: list[str]) -> int | None:
+def answer(words: list[str], path: list[str] | None = None) -> int | None:
     """Run the command; its exit code. None: nothing was done, and the usual path has to do it.
 
     :param words: the command line without the program.
+    :param path: ``sys.path`` of the usual path. None: Python has not completed it yet, because we are in a virtual
+        environment, where nothing but the files that are in the memo decides it.
     """
     try:
         if words == ["--version"]:
             return _write(_version())
         what, profile, command = _asked(words)
         environ = posix.environ
-        memo = read(profile, environ)
-        if not memo.holds(environ):
-            return None
-        if command:
+        limit = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, limit[1]))  # a core file would hold the session
+        try:
+            memo = read(profile, environ)
+            is_usable = memo.holds(environ) and path in (None, list(map(_decoded, memo.path)))
+            if is_usable and not command and _is_private_output():
+                return _write(memo.json if what == "json" else memo.env)
+        finally:
+            resource.setrlimit(resource.RLIMIT_CORE, limit)
+        if is_usable and command:
             _become(memo, command, environ)
-            return None
-        return _write(memo.json if what == "json" else memo.env) if _is_private_output() else None
+        return None
     except (LookupError, OSError, ValueError):  # a memo is a cache: it has no damaged state
         return None
 
@@ -129,7 +142,7 @@ def _asked(words: list[str]) -> tuple[str, bytes, list[bytes]]:
 
     :raises ValueError: another command, or another form of one of these.
     """
-    encoded = [word.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()) for word in words]
+    encoded = list(map(_encoded, words))
     plain = [not word.startswith("-") and word != "" for word in words]
     if len(words) == 3 and words[0] == "exec" and words[1] in ("-j", "--json") and plain[2]:
         return "json", encoded[2], []
@@ -142,11 +155,19 @@ def _asked(words: list[str]) -> tuple[str, bytes, list[bytes]]:
     raise ValueError("another command")
 
 
+def _encoded(text: str) -> bytes:
+    return text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
 def places(profile: bytes, environ: dict[bytes, bytes]) -> tuple[bytes, list[bytes]]:
     """Where the memo of a profile is: its share in the state folder, and the places where the other share may be.
 
     These are the folders of :class:`vault_core.settings.Settings`. The name covers the installation and the version of
-    Python, which are in the path of this module.
+    Python, which are in the path of this module, and the encoding by which bytes are the name of a profile.
 
     :raises ValueError: there is no home folder.
     """
@@ -162,7 +183,8 @@ def places(profile: bytes, environ: dict[bytes, bytes]) -> tuple[bytes, list[byt
         folders = [home + b"/Library/Caches/TemporaryItems"]
     else:
         folders = [b"/run/user/%d" % posix.geteuid(), b"/tmp/runtime-%d" % posix.geteuid()]
-    name = b"/awsv/memos/" + blake2b(__file__.encode() + b"\0" + profile, digest_size=16).hexdigest().encode()
+    who = b"\0".join((_encoded(__file__), sys.getfilesystemencoding().encode(), profile))
+    name = b"/awsv/memos/" + blake2b(who, digest_size=NAME).hexdigest().encode()
     return state + name, [folder + name for folder in folders]
 
 
@@ -221,7 +243,9 @@ def _is_private_output() -> bool:
     found = posix.fstat(1)
     if found.st_mode & _TYPE not in (_REGULAR, _PIPE):
         return True
-    return found.st_uid in (0, posix.geteuid()) and not found.st_mode & 0o077
+    # macOS shows a pipe without a name as open to the group.
+    others = 0o007 if found.st_mode & _TYPE == _PIPE and sys.platform == "darwin" else 0o077
+    return found.st_uid in (0, posix.geteuid()) and not found.st_mode & others
 
 
 def _write(data: bytes) -> int | None:
@@ -230,8 +254,14 @@ def _write(data: bytes) -> int | None:
     try:
         while written < len(data):
             written += posix.write(1, data[written:])
-    except OSError:
-        return 1 if written else None
+    except OSError as error:
+        if not written:
+            return None
+        from vault_core import output, stdout
+
+        lost = stdout.lost(error)
+        output.report_error(lost)
+        return lost.exit_code
     return 0
 
 
@@ -283,7 +313,8 @@ def sensitive(environ: dict[bytes, bytes]) -> tuple[list[bytes], list[bytes]]:
         is_ours = word.startswith(OURS)
         if is_ours:
             ours.append(name)
-        if (is_ours or is_identity(word)) and (text.startswith((b"/", b"~/")) or name.endswith((b"_FILE", b"_FD"))):
+        is_path = is_ours and text.startswith((b"/", b"~/")) and not (is_secret_variable(word) or is_identity(word))
+        if (is_ours or is_identity(word)) and (is_path or name.endswith((b"_FILE", b"_FD"))):
             places.append(name + b"=" + text)
     return sorted(ours), sorted(places)
 
@@ -294,7 +325,12 @@ def _find(name: bytes, environ: dict[bytes, bytes]) -> bytes:
     :raises FileNotFoundError: there is none that can be executed.
     """
     folders = (
-        [b""] if b"/" in name else [(one or b".") + b"/" for one in environ.get(b"PATH", b"/bin:/usr/bin").split(b":")]
+        [b""]
+        if b"/" in name
+        else [
+            one if one.endswith(b"/") else (one or b".") + b"/"
+            for one in environ.get(b"PATH", b"/bin:/usr/bin").split(b":")
+        ]
     )
     for folder in folders:
         try:

@@ -113,7 +113,7 @@ def normalise(name: str) -> str:
 
 
 def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
-    consulted.note_folder(folder)
+    consulted.look("d", folder)
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -127,8 +127,8 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
                 consulted.note("f", path, os.fstat(file.fileno()))
                 text = file.read()
         except (OSError, UnicodeDecodeError) as error:
-            if isinstance(error, FileNotFoundError):
-                consulted.note("n", path, None)
+            if isinstance(error, OSError):
+                consulted.look("f", path)
             # Without entry points it still hides a later distribution of the same name.
             text = ""
         yield normalise(match["name"]), match["version"], text

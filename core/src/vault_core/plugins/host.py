@@ -18,7 +18,7 @@ from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
 from vault_core.secret import Secret
-from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, is_secret_variable, profile_key
+from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, profile_key
 
 if TYPE_CHECKING:
     from vault_core.api import Option, PassphraseSourceSpec, RunResult
@@ -47,7 +47,7 @@ class Host(Prompts):
         return {
             name
             for name in self.settings.environ.texts
-            if is_secret_variable(name)
+            if child_env.is_secret_variable(name)
             or (name.startswith(PREFIX) and name not in OWN_VARIABLES and not self._is_harmless(name, named))
         }
 

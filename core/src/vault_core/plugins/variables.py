@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from vault_core.api import Option
+from vault_core.child_env import is_secret_variable
 from vault_core.consulted import Visible
-from vault_core.settings import OWN_VARIABLES, is_secret_variable, is_way_to_passphrase
+from vault_core.settings import OWN_VARIABLES, is_way_to_passphrase
 
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
 """Variables that every program of a plugin gets."""

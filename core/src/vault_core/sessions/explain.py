@@ -7,13 +7,14 @@ from typing import Any
 
 from vault_core.awsconfig.quoting import PROCESS
 from vault_core.awsconfig.shared import may_be_shown, without_passwords
+from vault_core.child_env import is_secret_variable
 from vault_core.errors import PassphraseError, StorageError, WrongSecret
 from vault_core.plugins.host import Host
 from vault_core.records import dataclass
 from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import kind_of
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
-from vault_core.settings import Value, is_secret_variable
+from vault_core.settings import Value
 from vault_core.storage.vault import Vault
 
 MASK = "***"

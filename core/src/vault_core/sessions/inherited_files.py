@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from vault_core.child_env import is_identity
+from vault_core.child_env import is_identity, is_secret_variable
 from vault_core.errors import UsageError
-from vault_core.settings import PREFIX, is_secret_variable
+from vault_core.settings import PREFIX
 
 Identity = tuple[int, int]
 """Device and inode: the same for every descriptor of a pipe, a socket or a file."""
@@ -61,8 +61,7 @@ class Inherited:
         """
         if given is None:
             given = open_files()
-        ours = {name: text for name, text in environ.items() if name.startswith(_OURS) or is_identity(name)}
-        return cls(given, _open_ones(ours, environ), _open_ones(configured, environ))
+        return cls(given, _open_ones(_ours(environ), environ), _open_ones(configured, environ))
 
     def secret(self, kept: Collection[str]) -> dict[int, str]:
         """The descriptors with a secret, each with the name of the variable (or setting) that names its file.
@@ -96,6 +95,19 @@ class Inherited:
 def open_files() -> dict[int, Identity]:
     """The descriptors that a child would inherit now, with their files."""
     return {number: found for number in _numbers() if (found := _of_descriptor(number))}
+
+
+def named_paths(environ: Mapping[str, str], configured: Mapping[str, str]) -> list[str]:
+    """The paths that variables and settings name, or may name: where a link to an open file could be.
+
+    :param configured: as for :meth:`Inherited.now`.
+    """
+    texts = {**configured, **_ours(environ)}
+    return [_path(text, environ) for name, text in texts.items() if _may_name(name, text)]
+
+
+def _ours(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environ.items() if name.startswith(_OURS) or is_identity(name)}
 
 
 def _empty(number: int) -> None:
