@@ -108,8 +108,8 @@ def test_right_answer_is_returned(method: str, answer: Any) -> None:
     [
         ("list_keys", [KEY], "list"),
         ("list_keys", ("AKIA1",), "str"),
-        ("list_keys", (dataclasses.replace(KEY, active="Active"),), "AccessKey whose active is str"),  # type: ignore[arg-type]
-        ("list_keys", (dataclasses.replace(KEY, last_use=1),), "AccessKey whose last_use is int"),  # type: ignore[arg-type]
+        ("list_keys", (dataclasses.replace(KEY, active="Active"),), "AccessKey whose active is str"),  # type: ignore[arg-type]  # what is refused
+        ("list_keys", (dataclasses.replace(KEY, last_use=1),), "AccessKey whose last_use is int"),  # type: ignore[arg-type]  # what is refused
         ("list_keys", (dataclasses.replace(KEY, created=NAIVE),), "a key whose created is not in UTC"),
         ("create_key", None, "None"),
         (

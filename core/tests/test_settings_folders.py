@@ -84,8 +84,11 @@ def test_which_plugins_may_load(given: str | None, names: tuple[str, ...] | None
 def test_what_holds_where_nobody_says_otherwise() -> None:
     assert dict(DEFAULTS) == {
         "backend": "file",
+        "browser": "system",
+        "key_max_age": "90d",
         "passphrase_source": "env,prompt",
         "prompt": "terminal",
+        "rotation_grace": "7d",
         "session_cache": "runtime",
         "session_provider": "",
         "wait": "300",

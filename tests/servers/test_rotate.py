@@ -37,7 +37,7 @@ def held(home: Home, name: str = "work") -> tuple[str, str]:
 def rotated(home: Home, *words: str, code: int = 0, **options: Any) -> list[Mapping[str, Any]]:
     done = home.awsv("rotate", "--json", *words, **options)
     assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return json.loads(done.stdout)  # type: ignore[no-any-return]  # JSON
 
 
 def test_rotation_ends_inactive_and_finish_deletes(rotating: Home, iam: IamFront) -> None:

@@ -125,7 +125,7 @@ def test_clock_or_secret_that_is_wrong_is_named_before_anything_happens(
 ) -> None:
     home.env |= UNLOCKED
     add(home, moto.alice, "work")
-    front.on("GetCallerIdentity", fault)  # type: ignore[arg-type]
+    front.on("GetCallerIdentity", fault)  # type: ignore[arg-type]  # one of several
     done = home.awsv("rotate", "work")
     assert done.returncode == 6
     assert text in done.stderr

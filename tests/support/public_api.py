@@ -183,6 +183,7 @@ _MODULES = (
     "mfa",
     "session",
     "access_keys",
+    "console",
     "command",
     "spec",
     "scan",

@@ -122,7 +122,7 @@ else:
             object.__setattr__(self, name, value)
 
     class _Signature:
-        """The signature of a record's constructor, made when somebody asks for it."""
+        """The signature of a record's constructor, made at its first use."""
 
         def __init__(self, fields):
             self._fields = fields

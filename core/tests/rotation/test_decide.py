@@ -100,7 +100,7 @@ def check_touched(facts: Facts, step: Step) -> None:
 
 def facts(entry: Entry | None, held: str = OLD, **more: object) -> Facts:
     base = {"listed": {OLD: True}, "signs": Signs.KEY, "now": NOW, "grace": GRACE}
-    return Facts(held=held, journal=entry, **(base | more))  # type: ignore[arg-type]
+    return Facts(held=held, journal=entry, **(base | more))  # type: ignore[arg-type]  # fields by name
 
 
 def waiting(ago: float, **more: object) -> Facts:

@@ -73,7 +73,7 @@ def test_normal_rotation_keeps_a_working_key_whatever_happens(
 ) -> None:
     for trouble in single(points(clock, NORMAL, signs, kind)):
         world, old = fresh(clock, **kind)
-        world.after_each = lambda world=world: normal_promise(world)  # type: ignore[misc]
+        world.after_each = lambda world=world: normal_promise(world)  # type: ignore[misc]  # binds the loop's world
         run(world, NORMAL, signs, trouble)
         normal_promise(world)
         world.now += 61

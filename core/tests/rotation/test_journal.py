@@ -112,8 +112,8 @@ def test_journal_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def _hold(folder: str, ready: object, end: object) -> None:
     with Journal(Path(folder), "store", "work").held():
-        ready.set()  # type: ignore[attr-defined]
-        end.wait(60)  # type: ignore[attr-defined]
+        ready.set()  # type: ignore[attr-defined]  # an Event of another process
+        end.wait(60)  # type: ignore[attr-defined]  # as above
 
 
 def test_second_process_is_refused_at_once(tmp_path: Path) -> None:

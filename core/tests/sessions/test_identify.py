@@ -73,7 +73,7 @@ class One(Plugins):
 
 
 def checked(provider: SessionProvider, tmp_path: Path, **keys: Credentials) -> dict[str, KeyCheck]:
-    profiles: Any = SimpleNamespace(endpoint=lambda name: {"region": f"region of {name}"})
+    profiles: Any = SimpleNamespace(endpoint=lambda name, _service: {"region": f"region of {name}"})
     return identify(Host(Settings({"HOME": str(tmp_path)}), One(provider)), profiles, keys)
 
 

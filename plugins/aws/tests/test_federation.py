@@ -1,4 +1,4 @@
-"""The provider ``federation``: GetFederationToken with a user's own key."""
+"""The provider ``sts-federation``: GetFederationToken with a user's own key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLICY = '{"Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}'
 
 
 class TestFederation(SessionContract):
-    entry_point = "federation"
+    entry_point = "sts-federation"
 
     @pytest.fixture
     def profiles(self, moto: MotoServer) -> list[Profile]:

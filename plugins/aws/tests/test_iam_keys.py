@@ -44,7 +44,7 @@ from vault_plugin_aws import client, iam
 from vault_plugin_aws.plugin import vault_session_providers
 from vault_testkit.context import FakeContext
 
-[SPEC] = vault_session_providers()
+SPEC = next(spec for spec in vault_session_providers() if spec.name == "sts")
 CHANGES = {
     "CreateAccessKey": lambda keys, request, key: keys.create_key(request),
     "UpdateAccessKey": lambda keys, request, key: keys.set_active(request, key, active=False),

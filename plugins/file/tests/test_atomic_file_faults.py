@@ -106,8 +106,8 @@ def test_lock_is_tried_again_after_a_pause(
         if log.count("tried") < 3:
             raise BlockingIOError
 
-    monkeypatch.setattr(atomic_file.fcntl, "flock", busy)  # type: ignore[attr-defined]
-    monkeypatch.setattr(atomic_file.time, "sleep", log.append)  # type: ignore[attr-defined]
+    monkeypatch.setattr(atomic_file.fcntl, "flock", busy)  # type: ignore[attr-defined]  # its import
+    monkeypatch.setattr(atomic_file.time, "sleep", log.append)  # type: ignore[attr-defined]  # as above
     opened().put(KEY, Secret("y"))
     assert log[:5] == ["tried", atomic_file._POLL, "tried", atomic_file._POLL, "tried"]
 

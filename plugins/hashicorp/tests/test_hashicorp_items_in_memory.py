@@ -136,7 +136,7 @@ def test_lost_races_end_after_thirty_seconds_of_pauses(monkeypatch: pytest.Monke
     clock = FakeTime()
     monkeypatch.setattr(items, "time", clock)
     with pytest.raises(StorageUnavailable, match=r"^other processes keep changing secret/f/k at https://a$") as caught:
-        Items(Contended(), "f").put("k", Secret("1"))  # type: ignore[arg-type]
+        Items(Contended(), "f").put("k", Secret("1"))  # type: ignore[arg-type]  # a stand-in
     assert caught.value.hint == "try again"
     assert sum(clock.slept) == pytest.approx(30, abs=5)
     assert 0 < max(clock.slept) < 0.05

@@ -18,7 +18,7 @@ OURS = {
     ("passphrase", "env"): "vault-plugin-env",
     ("passphrase", "prompt"): "vault-plugin-prompt",
     ("mfa", "terminal"): "vault-plugin-prompt",
-    ("session", "federation"): "vault-plugin-aws",
+    ("session", "sts-federation"): "vault-plugin-aws",
     ("session", "sts"): "vault-plugin-aws",
     ("command", "file"): "vault-plugin-file",
     ("command", "import-aws-vault"): "vault-plugin-aws-vault",

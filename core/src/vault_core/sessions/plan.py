@@ -36,7 +36,7 @@ AWS_FEDERATION_TOKEN_TTL."""
 STS = "sts"
 """The default session provider."""
 
-FEDERATION = "federation"
+FEDERATION = "sts-federation"
 """The session provider that gives a user, who has no role, a session for the console."""
 
 CONSOLE_SECONDS = range(900, 43200 + 1)

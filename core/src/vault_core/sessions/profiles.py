@@ -316,7 +316,7 @@ def duration(text: str) -> int:
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return int(text)
     if not re.fullmatch(r"(\d{1,9}[dhms])+", text, re.ASCII):
-        raise UsageError(f"{text!r} is not a duration", hint="for example 90m, 1h30m or 3600")
+        raise UsageError(f"{text!r} is not a duration", hint="for example 90m, 1h30m, 7d or 3600")
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
 
 

@@ -1,4 +1,4 @@
-"""The session provider ``federation``: GetFederationToken, a session for the console of a user who has no role."""
+"""The session provider ``sts-federation``: GetFederationToken, a session for the console of a user who has no role."""
 
 from __future__ import annotations
 

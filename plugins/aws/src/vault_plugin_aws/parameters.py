@@ -56,7 +56,7 @@ def parameters(_options: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """
     keys = _Keys(profile)
     action = _assume_role(keys) if "role_arn" in profile.keys else _session_token(keys)
-    return {name: value for name, value in {**action, **_endpoint(keys)}.items() if value is not None}
+    return _set({**action, **_endpoint(keys)})
 
 
 def federation_token(profile: Profile) -> dict[str, Any]:
@@ -65,12 +65,16 @@ def federation_token(profile: Profile) -> dict[str, Any]:
     :raises ConfigError: as :func:`parameters`.
     """
     keys = _Keys(profile)
-    return {
+    found = {
         "action": "GetFederationToken",
         "duration_seconds": keys.seconds(FEDERATION_TOKEN_SECONDS),
         "policy": ALL if profile.policy is None else profile.policy,
-        **_endpoint(keys),
     }
+    return _set({**found, **_endpoint(keys)})
+
+
+def _set(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _assume_role(keys: _Keys) -> dict[str, Any]:

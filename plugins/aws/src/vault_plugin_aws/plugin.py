@@ -32,7 +32,7 @@ def vault_session_providers() -> Sequence[SessionSpec]:
             source=SourceNeed.REQUIRED,
         ),
         SessionSpec(
-            name="federation",
+            name="sts-federation",
             summary="AWS STS: GetFederationToken, for the console of a user without a role",
             open=_open_federation,
             parameters=lambda _, profile: federation_token(profile),
