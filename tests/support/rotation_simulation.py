@@ -29,7 +29,8 @@ from vault_core.errors import (
 from vault_core.rotation.aws import Iam, User, patiently
 from vault_core.rotation.decide import Signs
 from vault_core.rotation.journal import Entry
-from vault_core.rotation.rotate import Place, Rotated, Rotation, Wishes
+from vault_core.rotation.place import Place, Rotated, Wishes
+from vault_core.rotation.rotate import Rotation
 from vault_core.storage.vault import StoredKey
 
 ACCOUNT = "123456789012"

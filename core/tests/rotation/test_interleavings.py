@@ -13,7 +13,7 @@ from support.security import DEEP
 from vault_core.api import Credentials
 from vault_core.errors import PartlyDone, VaultError
 from vault_core.rotation.decide import Signs
-from vault_core.rotation.rotate import Rotated, Wishes
+from vault_core.rotation.place import Rotated, Wishes
 
 HOWS = ("kill-before", "kill-after", "refuse", "deny", "lose")
 STRIDE = 1 if DEEP else 4
