@@ -40,7 +40,6 @@ mfa_serial = {MFA}
 
 RENEW = 'eval "$(AWS_VAULT= aws-vault export --format=export-env $AWS_VAULT)"'
 """The line of the alias ``avr``."""
-LOGIN_LANDS = "login lands in the same change"
 
 
 class Zsh:
@@ -151,7 +150,6 @@ def federation(person: Home) -> Iterator[str]:
     thread.join()
 
 
-@pytest.mark.xfail(reason=LOGIN_LANDS)
 def test_login_s_prints_the_address_of_the_console(federation: str, zsh: Zsh) -> None:
     printed = zsh.run("aws-vault login -s work")
     assert re.search(r"Action=login\S*SigninToken=TOKEN", printed)
@@ -164,7 +162,6 @@ urllib.request.urlopen(sys.argv[-1]).read()
 """
 
 
-@pytest.mark.xfail(reason=LOGIN_LANDS)
 def test_login_opens_a_browser_without_a_credential_in_its_arguments(federation: str, person: Home, zsh: Zsh) -> None:
     browser, record = person.root / "browser", person.root / "arguments"
     browser.write_text(BROWSER.format(python=sys.executable, record=str(record)), encoding="utf-8")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         WrongSecret,
     )
     from vault_core.rotation.listing import KeyReport
-    from vault_core.rotation.rotate import Rotated, Wishes
+    from vault_core.rotation.place import Rotated, Wishes
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
     from vault_core.sessions.ready import Outcome
@@ -48,7 +48,7 @@ _HOMES = (
     "sessions.profiles",
     "sessions.plan",
     "sessions.ready",
-    "rotation.rotate",
+    "rotation.place",
     "rotation.listing",
 )
 """The modules that define the public names: searched in this order, so that the first ones cost little."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vault_core.api import Credentials
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.rotation.listing import KeyReport
-    from vault_core.rotation.rotate import Rotated, Wishes
+    from vault_core.rotation.place import Rotated, Wishes
     from vault_core.secret import Secret
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine, IssuedCredentials
@@ -165,7 +165,7 @@ class Client:
         :raises ConfigError: a pattern matches nothing, or a single profile starts from no stored key.
         """
         from vault_core.rotation.many import Rotations
-        from vault_core.rotation.rotate import Wishes
+        from vault_core.rotation.place import Wishes
         from vault_core.sessions.ready import matching
 
         with self._operation():

@@ -10,7 +10,7 @@ import pytest
 from vault_core.api import Credentials, Secret
 from vault_core.errors import StorageDenied, StorageError
 from vault_core.rotation.many import Rotations
-from vault_core.rotation.rotate import Place
+from vault_core.rotation.place import Place
 from vault_core.storage.vault import StoredKey
 
 KEY = StoredKey(Credentials(access_key_id="AKIA", secret_access_key=Secret("s")), "1", shared=True)

@@ -14,7 +14,8 @@ from vault_core.errors import ConfigError, CredentialsRefused, StorageDenied, Us
 from vault_core.rotation.aws import Aws, Iam, User, patiently, user_of
 from vault_core.rotation.decide import SETTLED, Signs
 from vault_core.rotation.journal import Entry, Journal
-from vault_core.rotation.rotate import Place, Rotated, Rotation, Wishes
+from vault_core.rotation.place import Place, Rotated, Wishes
+from vault_core.rotation.rotate import Rotation
 from vault_core.sessions.plan import KeyStep, Planner, SessionStep
 from vault_core.storage.vault import StoredKey, Vault
 
