@@ -137,6 +137,18 @@ def test_child_does_not_inherit_the_passphrase_in_an_open_file(home: Home) -> No
     assert "canary" not in done.stdout
 
 
+def test_child_does_not_inherit_the_passphrase_in_an_open_file_that_became_one_later(home: Home) -> None:
+    path = home.root / "passphrase"
+    path.touch(0o600)
+    env = {"AWS_VAULT_FILE_PASSPHRASE_FILE": str(path)}
+    remember(home, env)
+    assert is_hot(home, "exec", "role", "--", "true", env=env)
+    path.unlink()
+    path.symlink_to("/dev/fd/9")
+    done = home.run("bash", "-c", 'exec 9<<<canary; "$0" exec role -- cat /dev/fd/9', PROGRAM, env=env)
+    assert "canary" not in done.stdout
+
+
 def test_hot_path_loads_six_modules(home: Home) -> None:
     remember(home)
     done = home.watched("exec", "-j", "role", flags=["-v", "-S"])
@@ -170,6 +182,7 @@ CHANGES: dict[str, Callable[[Home], object]] = {
     "state folder is open to others": lambda home: (Path(home.env["XDG_STATE_HOME"]) / "awsv").chmod(0o777),
     "home is open to others": lambda home: home.path.chmod(0o777),
     "place of the store is a link": lambda home: _linked(Path(home.env["XDG_DATA_HOME"]) / "awsv"),
+    "store is a link": lambda home: _linked(Path(home.env["XDG_DATA_HOME"]) / "awsv/store.vlt"),
 }
 
 
@@ -223,6 +236,16 @@ def test_memos_are_removed_with_the_sessions(home: Home, words: tuple[str, ...])
     done = home.awsv(*words, env=UNLOCKED)
     assert done.returncode == 0, done.stderr
     assert memos(home) == []
+
+
+def test_clear_removes_no_file_behind_a_link_in_the_runtime_folder(home: Home) -> None:
+    others = home.root / "others"
+    others.mkdir()
+    (others / "thesis").touch()
+    (home.runtime / "awsv/memos").symlink_to(others)
+    done = home.awsv("clear", env=UNLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in others.iterdir()] == ["thesis"]
 
 
 def test_session_cache_off_removes_the_memo(home: Home) -> None:

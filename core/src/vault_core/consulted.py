@@ -23,7 +23,7 @@ def start() -> None:
 
 
 def prevent() -> None:
-    """From here on there is no memo of this run: something was shown to the user, or asked."""
+    """From here on there is no memo of this run: the user was asked something, or something was shown."""
     global _files
     _files = None
 

@@ -98,7 +98,7 @@ def fingerprint(kind: bytes, found: posix.stat_result) -> bytes:
     """The identity of a file, and of its content unless it is a folder.
 
     :param kind: ``f``: the file to which symbolic links lead. ``n``: what has this very name, perhaps a link. ``t``:
-        as ``n``, and of anything but a link only the type. ``d``: a folder, and which entries it has.
+        as ``n``, and only the type of what is not a link. ``d``: a folder, and which entries it has.
     """
     mode = found.st_mode
     if kind == b"t" and mode & _TYPE != _LINK:
