@@ -34,7 +34,9 @@ if TYPE_CHECKING:
         VaultError,
         WrongSecret,
     )
+    from vault_core.rotation.inventory import Inventory
     from vault_core.rotation.listing import KeyReport
+    from vault_core.rotation.revoke import Revoked
     from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
@@ -45,10 +47,12 @@ _HOMES = {
     "Asking": "asking",
     "Client": "client",
     "Credentials": "api",
+    "Inventory": "rotation.inventory",
     "KeyReport": "rotation.listing",
     "Outcome": "sessions.ready",
     "Plan": "sessions.plan",
     "Prompter": "asking",
+    "Revoked": "rotation.revoke",
     "Rotated": "rotation.rotate",
     "Secret": "secret",
     "SessionOptions": "sessions.profiles",
@@ -64,6 +68,7 @@ __all__ = [
     "Client",
     "ConfigError",
     "Credentials",
+    "Inventory",
     "KeyReport",
     "MfaError",
     "MfaRejected",
@@ -73,6 +78,7 @@ __all__ = [
     "Plan",
     "PluginError",
     "Prompter",
+    "Revoked",
     "Rotated",
     "Secret",
     "SessionError",

@@ -10,7 +10,7 @@ import click
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.text import MAX_NAMED
+from vault_core.cli.text import MAX_NAMED, SHARED
 from vault_core.command_line import command_line
 from vault_core.errors import UsageError
 from vault_core.rotation.text import age
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vault_core.rotation.listing import KeyReport
 
 LOCKED = "locked"
-SHARED = " (shared)"
 
 
 @subcommand("list")
