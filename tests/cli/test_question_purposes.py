@@ -27,6 +27,7 @@ def machine(tmp_path: Path) -> Home:
         ("add work", "adding the key of profile work"),
         ("rotate work", "the rotation of keys"),
         ("list --keys", "the list of stored keys"),
+        ("inventory", "the inventory of stored keys"),
         ("remove work", "removing the key of profile work"),
         ("passwd", "changing the passphrase of store file"),
         ("slot add --source env", "adding a way to unlock store file"),

@@ -115,6 +115,9 @@ SUCCESSES: Sequence[Run] = (
     (["config", "credential-process", "--yes", "work"], UNLOCKED, "", 0, set()),
     (["remove", "--force", "new"], UNLOCKED, "", 0, set()),
     (["list", "--keys"], UNLOCKED, "", 0, set()),
+    (["inventory", "--json"], UNLOCKED, "", 0, set()),
+    (["inventory", "--check"], UNLOCKED, "", 0, set()),
+    (["rotate", "work"], UNLOCKED, "", 0, set()),
     (["clear"], UNLOCKED, "", 0, set()),
 )
 

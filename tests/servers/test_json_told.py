@@ -40,6 +40,7 @@ def fields(found: Any) -> set[str]:
         (("list",), 0),
         (("list", "--keys"), 0),
         (("rotate", "work"), 0),
+        (("inventory", "--check"), 0),
         (("explain", "work"), 0),
         (("plugins", "list"), 0),
         (("plugins", "check", "file"), 0),

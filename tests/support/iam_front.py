@@ -7,6 +7,7 @@ credential of its own; it can refuse, lose or interrupt any call, and remembers 
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import secrets
 import socket
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -86,6 +88,14 @@ class IamFront:
         self.keys: dict[str, KeyState] = {}
         self.sessions: dict[str, tuple[str, bool]] = {}
         """Session key id to its user, and whether MFA was used."""
+        self.assumed: dict[str, str] = {}
+        """Key id of an assumed role's session to the name of the role."""
+        self.issued: dict[str, float] = {}
+        """When a session was issued."""
+        self.revoked: dict[tuple[str, str], float] = {}
+        """(``user`` or ``role``, its name) to the moment: sessions from before it are refused."""
+        self.ended: dict[str, int] = {}
+        """A key to the number of calls that had arrived when it was made inactive."""
         self.denied: set[tuple[str, str]] = set()
         """(user, action)."""
         self.roots: set[str] = set()
@@ -192,6 +202,12 @@ class IamFront:
         return False
 
     def _refusal(self, key: str, action: str) -> Fault | None:
+        if key in self.issued:
+            who = ("role", self.assumed[key]) if key in self.assumed else ("user", self.sessions[key][0])
+            if self.issued[key] < self.revoked.get(who, 0.0):
+                return deny(f"{who[1]} is not authorized to perform: {action} with an explicit deny in a policy")
+        if key in self.assumed:
+            return None
         if key in self.sessions:
             user, has_mfa = self.sessions[key]
             if action not in PROGRAM_CALLS and not has_mfa:
@@ -218,12 +234,24 @@ class IamFront:
                     state = self.keys[subject]
                     state.active = parameters["Status"] == "Active"
                     state.deactivations += not state.active
+                    if not state.active:
+                        self.ended[subject] = len(self.calls)
                 case "DeleteAccessKey":
                     self.keys.pop(subject, None)
                 case "GetSessionToken":
                     session = f"ASIA{secrets.token_hex(8).upper()}"
                     self.sessions[session] = (self.keys[key].user, "TokenCode" in parameters)
+                    self.issued[session] = time.time()
                     return re.sub(r"(<AccessKeyId>)[^<]*", rf"\g<1>{session}", body)
+                case "AssumeRole":
+                    session = _tag(body, "AccessKeyId")
+                    self.assumed[session] = parameters["RoleArn"].rpartition("/")[2]
+                    self.issued[session] = time.time()
+                case "PutUserPolicy" | "PutRolePolicy" if parameters["PolicyName"] == "AWSRevokeOlderSessions":
+                    found = json.loads(parameters["PolicyDocument"])["Statement"][0]["Condition"]["DateLessThan"]
+                    kind = "user" if "UserName" in parameters else "role"
+                    name = parameters.get("UserName") or parameters["RoleName"]
+                    self.revoked[kind, name] = datetime.fromisoformat(found["aws:TokenIssueTime"]).timestamp()
                 case "ListAccessKeys":
                     return self._without_new(body)
         return body

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
         VaultError,
         WrongSecret,
     )
+    from vault_core.rotation.inventory import Inventory
     from vault_core.rotation.listing import KeyReport
     from vault_core.rotation.place import Rotated, Wishes
+    from vault_core.rotation.revoke import Revoked
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
     from vault_core.sessions.ready import Outcome
@@ -50,6 +52,8 @@ _HOMES = (
     "sessions.ready",
     "rotation.place",
     "rotation.listing",
+    "rotation.inventory",
+    "rotation.revoke",
 )
 """The modules that define the public names: searched in this order, so that the first ones cost little."""
 
@@ -60,6 +64,7 @@ __all__ = [
     "Client",
     "ConfigError",
     "Credentials",
+    "Inventory",
     "KeyReport",
     "MfaError",
     "MfaRejected",
@@ -69,6 +74,7 @@ __all__ = [
     "Plan",
     "PluginError",
     "Prompter",
+    "Revoked",
     "Rotated",
     "Secret",
     "SessionError",

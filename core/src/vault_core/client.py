@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from vault_core.api import Credentials
     from vault_core.awsconfig.shared import AwsConfig
+    from vault_core.rotation.inventory import Inventory
     from vault_core.rotation.listing import KeyReport
     from vault_core.rotation.place import Rotated, Wishes
+    from vault_core.rotation.revoke import Revoked
     from vault_core.secret import Secret
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine, IssuedCredentials
@@ -208,6 +210,64 @@ class Client:
                 grace=self._seconds("rotation_grace"),
             )
             return reports.make(self.vault(asking=asking))
+
+    def inventory(self, *, check: bool = False, asking: Asking | None = None) -> Inventory:
+        """Return what a thief of this machine would have, without secrets: the keys of every store that the settings
+        or a profile name, plain keys, who uses them, and the live sessions.
+
+        :param check: ask AWS who each stored key belongs to.
+        :raises PassphraseError: no store could be opened, as no passphrase source opens it.
+        :raises StorageError: no store could be read.
+        """
+        from vault_core.rotation.inventory import Stocktaking
+
+        with self._operation():
+            asking = asking or self.asking("the inventory of stored keys")
+            return Stocktaking(
+                host=self.host(asking),
+                planner=self.planner(asking=asking),
+                profiles=self.resolver,
+                folder=self.rotations_dir,
+                sessions=self.cache.sessions(),
+                tell=self._notice,
+                check=check,
+            ).take()
+
+    def revoke(
+        self,
+        inventory: Path,
+        admins: Sequence[str],
+        *,
+        sessions: bool = False,
+        options: SessionOptions | None = None,
+        agree: Callable[[Sequence[Revoked]], None] | None = None,
+        asking: Asking | None = None,
+    ) -> list[Revoked]:
+        """Deactivate the keys that an inventory names, and nothing else.
+
+        :param inventory: the file, which is not trusted.
+        :param admins: profiles whose credentials sign; for each key the first one that knows it.
+        :param sessions: also revoke the sessions of the users of these keys, and of the roles in the inventory.
+        :param agree: gets what is to be done before anything is; it raises an error to prevent that.
+        :returns: what became of each key, user and role, errors included.
+        :raises UsageError: the file is not an inventory.
+        :raises VaultError: the credentials of no profile can be had.
+        """
+        from vault_core.rotation.inventory_file import read
+        from vault_core.rotation.revoke import Revocation, administrators
+
+        listed = read(inventory)
+        with self._operation():
+            asking = asking or self.asking("the revocation of keys")
+            host = self.host(asking)
+            engine = self.engine(options, asking=asking, foreground=True)
+            planner = self.planner(options, asking=asking)
+            signing = administrators(host, planner, engine, self.resolver, admins, self._notice)
+            revocation = Revocation(host, signing, listed, self._notice, sessions)
+            found = revocation.look()
+            if agree is not None:
+                agree(found)
+            return revocation.perform(found)
 
     @property
     def rotations_dir(self) -> Path:

@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "Show how a profile gets its credentials (never prompts).",
     "export": "Print a profile's credentials.",
     "import": "Import keys into the vault, or undo an import.",
+    "inventory": "List what a thief of this machine would have.",
     "login": "Open the AWS console in a browser.",
     "list": "List profiles, stored keys and sessions.",
     "passwd": "Change the passphrase of the store.",
@@ -37,6 +38,7 @@ COMMANDS = {
     "ready": "Make the sessions of many profiles at once.",
     "recovery": "Make a recovery key for the store.",
     "remove": "Remove the stored keys of a profile.",
+    "revoke": "Deactivate the keys of a lost machine.",
     "rotate": "Renew stored keys, so that no key is lost.",
     "slot": "Manage the ways to unlock the store.",
 }

@@ -29,13 +29,15 @@ from vault_core.errors import (
 )
 from vault_core.plugins.boundary import open_provider, parameters
 from vault_core.rotation.decide import Signs
-from vault_core.sessions.plan import STS
+from vault_core.sessions.plan import STS, KeyStep
 from vault_core.sessions.singleflight import NETWORK_LIMIT
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from vault_core.plugins.host import Host
+    from vault_core.sessions.engine import Engine
+    from vault_core.sessions.plan import Planner
     from vault_core.sessions.profiles import Profiles
 
 T = TypeVar("T")
@@ -81,6 +83,19 @@ class Aws:
         """A call of IAM that begins now."""
         deadline = time.monotonic() + NETWORK_LIMIT
         return KeyRequest(parameters=self._iam, source=source, deadline=deadline, user=user)
+
+
+def signer(planner: Planner, engine: Engine, admin: str) -> Credentials:
+    """The credentials of a profile that signs for others: those of a role, or of a user, of whom IAM accepts no session
+    without MFA.
+
+    :raises VaultError: they cannot be had.
+    """
+    plan = planner.plan(admin)
+    if any(profile.role for profile in plan.chain) or not isinstance(plan.steps()[0], KeyStep):
+        return engine.credentials(plan).credentials
+    key, session = planner.user(admin)
+    return engine.obtain(session or key)
 
 
 def _no_mfa() -> NoReturn:

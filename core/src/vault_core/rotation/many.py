@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials
 from vault_core.errors import ConfigError, CredentialsRefused, StorageDenied, UsageError, VaultError
-from vault_core.rotation.aws import Aws, Iam, User, patiently, user_of
+from vault_core.rotation.aws import Aws, Iam, User, patiently, signer, user_of
 from vault_core.rotation.decide import SETTLED, Signs
 from vault_core.rotation.journal import Entry, Journal
 from vault_core.rotation.place import Place, Rotated, Wishes
@@ -78,7 +78,7 @@ class Rotations:
                 hint="name one profile",
             )
         if self.admin is not None:
-            self._admin = self._credentials_of(self.admin)
+            self._admin = signer(self.planner, self.engine, self.admin)
         for job in jobs:
             self._prepare(job)
         outcomes = []
@@ -89,14 +89,6 @@ class Rotations:
 
     def _tell(self, head: str, line: str) -> None:
         self.tell(f"{head}: {line}")
-
-    def _credentials_of(self, admin: str) -> Credentials:
-        """Those of a role, or of a user: IAM accepts no session of a user without MFA."""
-        plan = self.planner.plan(admin)
-        if any(profile.role for profile in plan.chain) or not isinstance(plan.steps()[0], KeyStep):
-            return self.engine.credentials(plan).credentials
-        key, session = self.planner.user(admin)
-        return self.engine.obtain(session or key)
 
     def _jobs(self, names: Sequence[str]) -> list[_Job]:
         """:raises VaultError: a profile has no stored key; with several profiles, it is left out with a notice."""
