@@ -92,7 +92,6 @@ def command(app: App, only: str | None, shared: bool, keys: bool, unlock: bool, 
 
 
 def _write_keys(app: App, only: str | None, as_json: bool) -> None:
-
     if only:
         raise UsageError(f"--keys and --{only} are two lists", hint=f"omit --{only} or --keys")
     reports = app.client.key_reports(asking=app.about("the list of stored keys").asking)
