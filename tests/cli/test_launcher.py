@@ -18,7 +18,7 @@ import pytest
 import vault_core
 from support import parts
 from support.home import PROGRAM, Home
-from support.overlay_env import OverlayEnv
+from support.overlay_env import OverlayEnv, name_interpreter
 from support.vaults import KEY_ID, SECRET, UNLOCKED, fill, offline
 
 BASE = Path(sys.executable).resolve()
@@ -146,7 +146,7 @@ def local(home: Home) -> Path:
     """``~/.local`` as ``pip install --user`` leaves it: no interpreter beside the script."""
     root = home.path / ".local"
     site = OverlayEnv(root)
-    site.awsv.with_name("awsv-python").write_text(f"#!{BASE}\n")
+    name_interpreter(site.awsv, BASE)
     site.python.unlink()
     (root / "pyvenv.cfg").unlink()
     return root
@@ -288,7 +288,7 @@ def test_packages_of_another_user_are_not_imported_by_root(home: Home) -> None:
     system = home.root / "system"
     system.mkdir()
     shutil.copy(PROGRAM, system)
-    (system / "awsv-python").write_text(f"#!{BASE}\n")
+    name_interpreter(system / "awsv", BASE)
     home.run(system / "awsv", "--version")
     assert (home.root / "ran").exists()  # of this very user they are, so the test could see it
     (home.root / "ran").unlink()

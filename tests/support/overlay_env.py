@@ -26,6 +26,12 @@ HEADER = "from __future__ import annotations\nimport os, subprocess, sys\nfrom v
 REAL = Path(sysconfig.get_paths()["purelib"])
 
 
+def name_interpreter(launcher: Path, interpreter: str | Path) -> None:
+    """Write the file beside a launcher whose first line names its interpreter, as an installer does."""
+    rest = PROGRAM.with_name("awsv-python").read_text(encoding="utf-8").partition("\n")[2]
+    launcher.with_name("awsv-python").write_text(f"#!{interpreter}\n{rest}", encoding="utf-8")
+
+
 class OverlayEnv:
     """A virtual environment in a folder.
 
@@ -46,7 +52,7 @@ class OverlayEnv:
             if not (absent and path.name.removeprefix("_editable_impl_").startswith(absent)):
                 (self.packages / path.name).symlink_to(path)
         shutil.copy(PROGRAM, self.awsv)
-        self.awsv.with_name("awsv-python").write_text(f"#!{self.python}\n")
+        name_interpreter(self.awsv, self.python)
 
     def install(
         self,
