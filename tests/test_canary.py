@@ -113,11 +113,11 @@ SUCCESSES: Sequence[Run] = (
     (["list", "--keys"], UNLOCKED, "", 0, set()),
     (["inventory", "--json"], UNLOCKED, "", 0, set()),
     (["inventory", "--check"], UNLOCKED, "", 0, set()),
-    (["rotate", "work"], UNLOCKED, "", 0, set()),
     (["clear"], UNLOCKED, "", 0, set()),
 )
 
 FAILURES: Sequence[Run] = (
+    (["rotate", "work"], UNLOCKED, "", 6, set()),
     (["exec", "-j", "work"], MISTYPED, "", 5, set()),
     (["add", "--env", "new"], {**MISTYPED, **KEYS}, "", 5, set()),
     (["list", "--unlock"], MISTYPED, "", 5, set()),

@@ -77,6 +77,9 @@ def test_new_key_is_used_and_stored_before_the_old_one_is_touched(rotating: Home
     ]
     assert iam.bob.secret_access_key not in done.stdout + done.stderr
     assert iam.keys[new].secret not in done.stdout + done.stderr
+    files = [path for path in rotating.root.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".json" for path in files)  # the journal
+    assert [path for path in files if iam.keys[new].secret.encode() in path.read_bytes()] == []
 
 
 def test_role_chain_leads_to_the_user_and_the_key_is_rotated_once(rotating: Home, iam: IamFront) -> None:
@@ -90,7 +93,7 @@ def test_mfa_is_taken_once_and_its_session_signs(rotating: Home, iam: IamFront) 
     rotating.configure(ROLES.replace("[profile app]\n", f"[profile app]\nmfa_serial = {MFA}\n"))
     [outcome] = rotated(rotating, "db", "-t", "123456")
     assert iam.codes == ["123456"]
-    assert iam.signed_by(iam.bob.access_key_id) == ["GetSessionToken"]
+    assert iam.signed_by(iam.bob.access_key_id) == ["GetSessionToken", "GetCallerIdentity"]
     assert iam.at_iam("bob")[outcome["old"]] is False
 
 
@@ -169,6 +172,16 @@ def test_key_that_was_made_active_again_is_not_deleted_unasked(rotating: Home, i
     assert rotated(rotating, "work", "--finish")[0]["state"] == "deleted"
 
 
+def test_same_key_under_two_names_is_rotated_once_and_either_name_finishes(rotating: Home, iam: IamFront) -> None:
+    add(rotating, iam.bob, "work", "copy")
+    first, second = rotated(rotating, "--all")
+    assert (first["name"], second["name"], first["new"]) == ("copy", "work", second["new"])
+    assert [call.action for call in iam.calls].count("CreateAccessKey") == 1
+    assert rotated(rotating, "work", "--finish")[0]["state"] == "deleted"
+    assert rotated(rotating, "copy", "--finish")[0]["state"] in ("deleted", "nothing")
+    assert set(iam.at_iam("bob")) == {first["new"]}
+
+
 # -- a key that leaked -------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +238,45 @@ def test_leaked_key_without_the_right_to_list_is_replaced_all_the_same(rotating:
     iam.denied |= {("admin", "ListAccessKeys"), ("admin", "ListAttachedUserPolicies")}
     [outcome] = rotated(rotating, "work", "--leaked", "--as", "admin")
     assert set(iam.at_iam("bob")) == {outcome["new"]}
+
+
+def test_leaked_key_cannot_be_its_own_administrator(rotating: Home, iam: IamFront) -> None:
+    add(rotating, iam.bob, "work", "same")
+    for admin in ("work", "same"):
+        done = rotating.awsv("rotate", "work", "--leaked", "--as", admin)
+        assert done.returncode == 2
+        assert "the key that is to be replaced" in done.stderr
+    assert iam.at_iam("bob") == {iam.bob.access_key_id: True}
+
+
+def test_leaked_pattern_that_means_two_keys_is_refused(rotating: Home, iam: IamFront) -> None:
+    add(rotating, iam.user("carol"), "work2")
+    rotating.configure("[profile work]\n[profile work2]\n")
+    done = rotating.awsv("rotate", "work*", "--leaked")
+    assert done.returncode == 2
+    assert "about one key" in done.stderr
+    assert iam.calls == []
+
+
+def test_sessions_that_may_not_be_revoked_are_reported_and_the_key_is_replaced(rotating: Home, iam: IamFront) -> None:
+    iam.denied |= {("bob", "PutUserPolicy"), ("bob", "ListAttachedUserPolicies")}
+    done = rotating.awsv("rotate", "work", "--leaked", "--revoke-sessions")
+    assert done.returncode == 7
+    assert "were not revoked: AWS does not let" in done.stderr
+    assert iam.works(*held(rotating))
+    assert set(iam.at_iam("bob")) == {held(rotating)[0]}
+
+
+def test_live_session_of_another_user_does_not_sign(rotating: Home, iam: IamFront) -> None:
+    """The store was changed by another machine: this one has a session of the key that was there."""
+    rotating.configure(f"[profile work]\nmfa_serial = {MFA}\n")
+    assert rotating.awsv("exec", "-j", "-t", "123456", "work").returncode == 0
+    carol = iam.user("carol")
+    add(rotating, carol, "work")
+    done = rotating.awsv("rotate", "work")
+    assert done.returncode == 2
+    assert "the live session is of user bob" in done.stderr
+    assert held(rotating)[0] == carol.access_key_id
 
 
 def test_quarantine_is_named_with_the_way_out(rotating: Home, iam: IamFront) -> None:

@@ -115,8 +115,8 @@ def test_key_of_the_root_user_is_refused(rotating: Home, iam: IamFront) -> None:
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        (clock_skew(7200), "this machine's clock is 120 minutes behind AWS's"),
-        (error(400, "RequestExpired", "Request has expired.", date_shift=-7200), "120 minutes ahead of AWS's"),
+        (clock_skew(7200), "this machine's clock is 2 hours behind AWS's"),
+        (error(400, "RequestExpired", "Request has expired.", date_shift=-7200), "2 hours ahead of AWS's"),
         (bad_signature("the signed text"), "the secret key does not match the access key"),
     ],
 )

@@ -29,7 +29,8 @@ from vault_core.errors import (
 from vault_core.rotation.aws import Iam, User, patiently
 from vault_core.rotation.decide import Signs
 from vault_core.rotation.journal import Entry
-from vault_core.rotation.rotate import Place, Rotated, Rotation, Wishes
+from vault_core.rotation.place import Place, Rotated, Wishes
+from vault_core.rotation.rotate import Rotation
 from vault_core.storage.vault import StoredKey
 
 ACCOUNT = "123456789012"
@@ -49,7 +50,7 @@ class Trouble:
     """What happens at one point, counted from the start of a run.
 
     :param how: ``kill-before``, ``kill-after``, ``refuse`` (not carried out), ``deny``, ``lose`` (carried out, and an
-        error all the same).
+        error all the same); of a write of the store: ``late``, ``late-killed`` (see :attr:`World.late`).
     """
 
     point: int
@@ -74,6 +75,8 @@ class World:
     """
 
     delay: float = 0.0
+    iam_delay: float = 0.0
+    """The same for calls of IAM."""
     stale: bool = False
     remote: bool = False
     keys: dict[str, IamKey] = field(default_factory=dict)
@@ -90,6 +93,8 @@ class World:
     """What somebody else does before a point."""
     after_each: Callable[[], None] = lambda: None
     revoked: int = 0
+    late: tuple[Credentials, str] | None = None
+    """A write that failed, and is carried out when a key is deleted, if its version is still there."""
     changed: float = 0.0
     before: dict[str, IamKey] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -140,13 +145,18 @@ class World:
 
     # -- IAM ---------------------------------------------------------------------------------------------------------
 
-    def accepts(self, source: Credentials) -> bool:
+    def land(self) -> None:
+        """Carry out the write that is late."""
+        if self.late is not None and self.late[1] == str(self.version):
+            self.store(self.late[0])
+
+    def accepts(self, source: Credentials, delay: float = 0.0) -> bool:
         if source.session_token is not None:
             return True
         state = self.keys.get(source.access_key_id)
         if state is None or not state.active:
             self.dead_signatures += 1
-        return state is not None and state.active and self.now - state.born >= self.delay
+        return state is not None and state.active and self.now - state.born >= max(delay, self.delay)
 
 
 class SimulatedKeys(ManagesKeys):
@@ -159,7 +169,7 @@ class SimulatedKeys(ManagesKeys):
     def _call(self, name: str, request: KeyRequest) -> Iterator[None]:
         unknown = OutcomeUnknown if name not in ("ListAccessKeys",) else SessionError
         with self.world.point(name, lambda: unknown("lost"), lambda: SessionError("refused")):
-            if not self.world.accepts(request.source):
+            if not self.world.accepts(request.source, self.world.iam_delay):
                 raise CredentialsRefused("no such key")
             yield
 
@@ -192,6 +202,7 @@ class SimulatedKeys(ManagesKeys):
             self._known(key_id)
             self.world.remember()
             del self.world.keys[key_id]
+            self.world.land()
 
     def _known(self, key_id: str) -> None:
         if key_id not in self.world.keys:
@@ -243,6 +254,11 @@ class SimulatedVault:
         return StoredKey(key, str(self.world.version)) if name == NAME else None
 
     def put(self, name: str, key: Credentials, *, expect: Any, shared: bool = False) -> None:
+        trouble = self.world.trouble
+        if trouble and trouble.point == len(self.world.points) and trouble.how.startswith("late"):
+            self.world.points.append("put")
+            self.world.late = key, expect
+            raise Crash if trouble.how == "late-killed" else StorageUnavailable("no answer")
         with self.world.point("put", lambda: StorageUnavailable("lost"), lambda: StorageError("read-only")):
             if expect != str(self.world.version):
                 raise StorageConflict("changed")
@@ -264,6 +280,9 @@ class SimulatedJournal:
     def write(self, entry: Entry) -> None:
         with self.world.point("journal", lambda: StorageError("lost"), lambda: StorageError("full")):
             self.world.entry = entry
+
+    def of(self, name: str) -> SimulatedJournal:
+        return self
 
     def remove(self) -> None:
         with self.world.point("journal", lambda: StorageError("lost"), lambda: StorageError("full")):

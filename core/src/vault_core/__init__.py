@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     )
     from vault_core.rotation.inventory import Inventory
     from vault_core.rotation.listing import KeyReport
+    from vault_core.rotation.place import Rotated, Wishes
     from vault_core.rotation.revoke import Revoked
-    from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.plan import Plan
     from vault_core.sessions.profiles import SessionOptions
     from vault_core.sessions.ready import Outcome
@@ -53,11 +53,11 @@ _HOMES = {
     "Plan": "sessions.plan",
     "Prompter": "asking",
     "Revoked": "rotation.revoke",
-    "Rotated": "rotation.rotate",
+    "Rotated": "rotation.place",
     "Secret": "secret",
     "SessionOptions": "sessions.profiles",
     "Settings": "settings",
-    "Wishes": "rotation.rotate",
+    "Wishes": "rotation.place",
 }
 """A name to the module that defines it; every other name is an error of :mod:`vault_core.errors`."""
 

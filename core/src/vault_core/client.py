@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from vault_core.awsconfig.shared import AwsConfig
     from vault_core.rotation.inventory import Inventory
     from vault_core.rotation.listing import KeyReport
+    from vault_core.rotation.place import Rotated, Wishes
     from vault_core.rotation.revoke import Revoked
-    from vault_core.rotation.rotate import Rotated, Wishes
     from vault_core.sessions.cache import Cache
     from vault_core.sessions.engine import Engine, IssuedCredentials
     from vault_core.sessions.generations import Generations
@@ -166,7 +166,7 @@ class Client:
         :raises ConfigError: a pattern matches nothing, or a single profile starts from no stored key.
         """
         from vault_core.rotation.many import Rotations
-        from vault_core.rotation.rotate import Wishes
+        from vault_core.rotation.place import Wishes
         from vault_core.sessions.ready import matching
 
         with self._operation():

@@ -13,7 +13,7 @@ from support.security import DEEP
 from vault_core.api import Credentials
 from vault_core.errors import PartlyDone, VaultError
 from vault_core.rotation.decide import Signs
-from vault_core.rotation.rotate import Rotated, Wishes
+from vault_core.rotation.place import Rotated, Wishes
 
 HOWS = ("kill-before", "kill-after", "refuse", "deny", "lose")
 STRIDE = 1 if DEEP else 4
@@ -194,3 +194,24 @@ def test_store_that_is_restored_never_costs_the_only_active_key(clock: Callable[
         assert isinstance(outcome, PartlyDone)
         assert new[0] in (outcome.hint or "")
         assert {key: state.active for key, state in world.keys.items()} == {old: False, new[0]: True}
+
+
+@pytest.mark.parametrize("signs", [Signs.KEY, Signs.SESSION, Signs.ADMIN])
+@pytest.mark.parametrize("how", ["late", "late-killed"])
+def test_write_that_a_server_carries_out_late_costs_no_key(how: str, signs: Signs, clock: Callable[[Any], Any]) -> None:
+    """The store says that the write failed, and shows the old key; the write would land after the new key is gone."""
+    world, _ = fresh(clock, remote=True)
+    run(world, NORMAL, signs)
+    put = world.points.index("put")
+    world, old = fresh(clock, remote=True)
+    run(world, NORMAL, signs, Trouble(put, how))
+    assert world.late is not None
+    assert (world.stored[0], world.held_works) == (old, True)
+    settle(world, NORMAL, signs)
+    assert world.held_works
+
+
+def test_new_key_that_iam_accepts_later_than_sts_is_waited_for(clock: Callable[[Any], Any]) -> None:
+    world, old = fresh(clock, delay=2.0, iam_delay=9.0)
+    assert isinstance(run(world, NORMAL, Signs.KEY), Rotated)
+    assert {key: state.active for key, state in world.keys.items()} == {old: False, world.stored[0]: True}

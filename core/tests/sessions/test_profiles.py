@@ -26,7 +26,17 @@ def profiles(config: str, environ: Mapping[str, str] | None = None, credentials:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("3600", 3600), ("90m", 5400), ("1h", 3600), ("1h30m", 5400), ("1h1m1s", 3661), ("0", 0), ("0s", 0)],
+    [
+        ("3600", 3600),
+        ("90m", 5400),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("1h1m1s", 3661),
+        ("0", 0),
+        ("0s", 0),
+        ("7d", 604800),
+        ("1d1h", 90000),
+    ],
 )
 def test_durations(text: str, seconds: int) -> None:
     assert duration(text) == seconds

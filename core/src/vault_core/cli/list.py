@@ -10,16 +10,15 @@ import click
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.text import MAX_NAMED, SHARED
 from vault_core.command_line import command_line
 from vault_core.errors import UsageError
-from vault_core.rotation.text import age
 from vault_core.sessions.listing import ListedProfile, LiveSession, listed, live, stored_names
 
 if TYPE_CHECKING:
     from vault_core.rotation.listing import KeyReport
 
 LOCKED = "locked"
+SHARED = " (shared)"
 
 
 @subcommand("list")
@@ -93,6 +92,8 @@ def command(app: App, only: str | None, shared: bool, keys: bool, unlock: bool, 
 
 
 def _write_keys(app: App, only: str | None, as_json: bool) -> None:
+    from vault_core.cli.text import MAX_NAMED  # the other lists do not need it
+
     if only:
         raise UsageError(f"--keys and --{only} are two lists", hint=f"omit --{only} or --keys")
     reports = app.client.key_reports(asking=app.about("the list of stored keys").asking)
@@ -113,6 +114,8 @@ def _write_keys(app: App, only: str | None, as_json: bool) -> None:
 
 def key_row(key: KeyReport) -> tuple[str, ...]:
     """One line of the table of keys."""
+    from vault_core.rotation.text import age
+
     status = {True: "active", False: "refused" if key.created is None else "inactive", None: "not known"}[key.active]
     last_used = f"{age(key.last_used)} ago, {key.last_used_service}" if key.last_used else "never"
     if key.active is None or key.reason is not None:

@@ -9,7 +9,7 @@ import click
 from vault_core.cli.app import App
 from vault_core.cli.options import profile_name, subcommand
 from vault_core.errors import PartlyDone, UsageError
-from vault_core.rotation.rotate import Rotated, Wishes
+from vault_core.rotation.place import Rotated, Wishes
 from vault_core.secret import Secret
 from vault_core.sessions.profiles import SessionOptions
 

@@ -64,7 +64,11 @@ class Journal:
         digest = hashlib.sha256(json.dumps([store, name, shared]).encode()).hexdigest()
         self._path = folder / f"{digest}.json"
         self._lock = folder / f"{digest}.lock"
-        self._name = name
+        self._store, self._name = store, name
+
+    def of(self, name: str) -> Journal:
+        """The journal of another key of the same store, which is not shared."""
+        return Journal(self._path.parent, self._store, name)
 
     def held(self) -> AbstractContextManager[object]:
         """Keep other processes from rotating the key.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from vault_core.errors import ConfigError, CredentialsRefused, StorageDenied, Us
 from vault_core.rotation.aws import Aws, Iam, User, patiently, signer, user_of
 from vault_core.rotation.decide import SETTLED, Signs
 from vault_core.rotation.journal import Entry, Journal
-from vault_core.rotation.rotate import Place, Rotated, Rotation, Wishes
+from vault_core.rotation.place import Place, Rotated, Wishes
+from vault_core.rotation.rotate import Rotation
 from vault_core.sessions.plan import KeyStep, Planner, SessionStep
 from vault_core.storage.vault import StoredKey, Vault
 
@@ -60,6 +61,8 @@ class Rotations:
     admin: str | None = None
     _vaults: dict[str, Vault] = field(default_factory=dict)
     _admin: Credentials | None = None
+    _done: dict[str, Rotated] = field(default_factory=dict)
+    """The outcomes by the id of the key that is stored now: other names may have the same one."""
 
     def run(self, names: Sequence[str]) -> list[Rotated]:
         """Rotate the keys that these profiles start from; the outcomes in the order of the keys.
@@ -69,6 +72,11 @@ class Rotations:
         :raises VaultError: the credentials of ``admin`` cannot be had.
         """
         jobs = self._jobs(names)
+        if len(jobs) > 1 and (self.wishes.leaked or self.wishes.replace):
+            raise UsageError(
+                f"--leaked and --replace are about one key, and these profiles start from {len(jobs)}",
+                hint="name one profile",
+            )
         if self.admin is not None:
             self._admin = signer(self.planner, self.engine, self.admin)
         for job in jobs:
@@ -136,6 +144,8 @@ class Rotations:
         with ExitStack() as stack:
             stack.enter_context(place.journal.held())
             stored = self._stored(place)
+            if (done := self._done.get(stored.credentials.access_key_id)) is not None:
+                return replace(done, name=name)
             if place.journal.is_damaged():
                 tell("the journal of an earlier rotation is damaged: keys that it named are treated as foreign ones")
             entry = place.journal.read()
@@ -144,6 +154,8 @@ class Rotations:
             outcome = Rotation(place, iam, self.wishes, stored, entry, proven=iam.held_works).run()
             if self.wishes.leaked and (policy := iam.quarantine()):
                 _tell_quarantine(tell, iam.user, policy)
+            if outcome.new is not None:
+                self._done[outcome.new] = outcome
             return outcome
 
     def _stored(self, place: Place) -> StoredKey:
@@ -162,9 +174,14 @@ class Rotations:
         aws = Aws(self.host, self.profiles, job.key.name)
         key = stored.credentials
         if self._admin is not None:
+            if self._admin.access_key_id == key.access_key_id:
+                raise UsageError(
+                    f"profile {self.admin!r} signs with {key.access_key_id}, the key that is to be replaced",
+                    hint="omit --as, or name a profile with another key or a role",
+                )
             return Iam(aws, Signs.ADMIN, self._admin, self._user_by_admin(aws, key, self._admin))
         if job.signer is not None:
-            return Iam(aws, Signs.SESSION, job.signer, user_of(aws.identify(job.signer), key.access_key_id))
+            return Iam(aws, Signs.SESSION, job.signer, self._user_by_session(aws, key, job.signer))
         young = entry is not None and entry.new == key.access_key_id and time.time() - (entry.created or 0) < SETTLED
         try:
             identity = patiently(lambda: aws.identify(key), CredentialsRefused) if young else aws.identify(key)
@@ -174,6 +191,18 @@ class Rotations:
                 hint="'awsv rotate PROFILE --leaked --as ADMIN' makes a new key; 'awsv add PROFILE' stores one",
             ) from None
         return Iam(aws, Signs.KEY, key, user_of(identity, key.access_key_id), patient=young, held_works=True)
+
+    def _user_by_session(self, aws: Aws, key: Credentials, session: Credentials) -> User:
+        """The user of a session, which may be from the cache, and so from before the key was replaced elsewhere."""
+        user = user_of(aws.identify(session), key.access_key_id)
+        with suppress(CredentialsRefused):  # it may be inactive already
+            if (other := user_of(aws.identify(key), key.access_key_id)) != user:
+                raise UsageError(
+                    f"the live session is of user {user.name} in {user.account}, and {key.access_key_id} of"
+                    f" {other.name} in {other.account}",
+                    hint="run 'awsv clear', then repeat",
+                )
+        return user
 
     def _user_by_admin(self, aws: Aws, key: Credentials, admin: Credentials) -> User:
         account = aws.identify(admin).account

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,90 +24,15 @@ from vault_core.errors import (
 )
 from vault_core.rotation.aws import Iam, patiently
 from vault_core.rotation.decide import ENDS, MOST_KEYS, SETTLED, Do, Facts, Signs, Step, may_start, next_step
-from vault_core.rotation.journal import Entry, Journal
+from vault_core.rotation.journal import Entry
+from vault_core.rotation.place import Place, Rotated, Wishes
 from vault_core.rotation.text import described
 
 if TYPE_CHECKING:
-    from vault_core.sessions.key_changes import KeyChanges
-    from vault_core.storage.vault import StoredKey, Vault
+    from vault_core.storage.vault import StoredKey
 
 _MOST_STEPS = 40
 """A rotation has a dozen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the user asks of a rotation."""
-
-    leaked: bool = False
-    finish: bool = False
-    revoke: bool = False
-    replace: str | None = None
-    """The id of a key to delete if there is no room for a new one."""
-    shared: bool = False
-    grace: float = 0.0
-    """Seconds between the deactivation of a key and its deletion."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rotated:
-    """What became of one stored key."""
-
-    name: str
-    """The name under which the key is stored."""
-    user: str | None = None
-    old: str | None = None
-    """The id of the key before; None where nothing is known to be under way."""
-    new: str | None = None
-    """The id of the key that the vault holds now."""
-    state: str
-    """``inactive`` (a new key is stored, and the old one is inactive), ``waiting`` (so it was before, and it is not yet
-    to be deleted), ``deleted`` (the old key), ``nothing`` (to finish) or ``failed``."""
-    due: datetime | None = None
-    """From when on the old key is deleted by the next rotation; aware, UTC."""
-    error: VaultError | None = None
-
-
-@dataclass
-class Place:
-    """Where a key is stored, and what is shown and asked about it."""
-
-    name: str
-    profile: str
-    """For commands in hints."""
-    vault: Vault
-    journal: Journal
-    changes: KeyChanges
-    tell: Callable[[str], None]
-    """Shows a line about progress."""
-    confirm: Callable[[str], bool] | None
-    """Asks yes or no; None: the user cannot be asked."""
-    shared: bool = False
-
-    def read(self) -> StoredKey:
-        """The stored key.
-
-        :raises StorageError: there is none.
-        """
-        found = self.vault.get(self.name, shared=self.shared)
-        if found is None:
-            store = self.vault.store
-            raise StorageError(
-                f"no key is stored for profile {self.name!r} in store {store.name!r} ({store.place})",
-                hint=command_line("awsv add", self.name),
-            )
-        return found
-
-    def write(self, key: Credentials, expect: str) -> None:
-        with self.changes.changing_key(self.vault, self.name):
-            self.vault.put(self.name, key, expect=expect, shared=self.shared)
-
-    def copies(self, key_id: str) -> dict[str, StoredKey]:
-        """The other names under which a key is stored. A store on a server is not searched: each name is a request."""
-        if Capability.REMOTE in self.vault.store.spec.capabilities:
-            return {}
-        found = {name: self.vault.get(name, shared=False) for name in self.vault.names() if name != self.name}
-        return {name: key for name, key in found.items() if key and key.credentials.access_key_id == key_id}
 
 
 @dataclass
@@ -129,6 +53,8 @@ class Rotation:
     replaced: str | None = None
     """The id of the key whose rotation ended in this run."""
     deactivated_now: bool = False
+    not_revoked: VaultError | None = None
+    """Why the sessions could not be revoked."""
 
     def run(self) -> Rotated:
         """Perform steps until there is none.
@@ -237,10 +163,7 @@ class Rotation:
             case Do.DELETE:
                 self._delete(step.key)
             case Do.REVOKE:
-                before = datetime.now(UTC)
-                self.iam.revoke(before)
-                self._write(replace(self._journal, revoked=before.timestamp()))
-                self.place.tell(f"revoked the sessions of user {self.iam.user.name} from before {before:%H:%M:%S} UTC")
+                self._revoke()
             case Do.CLOSE:
                 self._close()
 
@@ -265,8 +188,8 @@ class Rotation:
             return
         except OutcomeUnknown as error:
             raise OutcomeUnknown(
-                f"{error.message}: there may be a key of user {self.iam.user.name} that no process has; the stored key is"
-                f" unchanged",
+                f"{error.message}: there may be a key of user {self.iam.user.name} that no process has; the stored key"
+                " is unchanged",
                 hint=f"repeat the command: it shows such a key ({error.hint})" if error.hint else "repeat the command",
             ) from None
         now = time.time()
@@ -300,10 +223,11 @@ class Rotation:
         except VaultError as error:  # the write may have been done all the same
             failure = error
         try:
-            self.stored = self.place.read()
+            found = self.place.find()
         except VaultError as error:
             raise self._unreadable(failure or error) from None
-        if self.stored.credentials != self.secret:
+        self.stored = found or self.stored
+        if found is None or found.credentials != self.secret:
             lost = failure or StorageError("the store does not return the key that was put into it")
             self._abandon(self.secret.access_key_id, lost)
         self.place.tell(f"stored {self.held} for profile {self.place.name!r}")
@@ -369,6 +293,19 @@ class Rotation:
             finally:
                 self.stored = self.place.read()
 
+    def _revoke(self) -> None:
+        """A missing permission does not keep the leaked key from being replaced: it is reported at the end."""
+        before = datetime.now(UTC)
+        try:
+            self.iam.revoke(before)
+        except CredentialsRefused:
+            raise
+        except AccessDenied as error:
+            self.not_revoked = error
+        else:
+            self.place.tell(f"revoked the sessions of user {self.iam.user.name} from before {before:%H:%M:%S} UTC")
+        self._write(replace(self._journal, revoked=before.timestamp()))
+
     def _is_gone(self, key: str) -> None:
         self.gone.add(key)
         if self.listed is not None:
@@ -385,8 +322,9 @@ class Rotation:
         if self.held == old:
             return
         for name, stored in self.place.copies(old).items():
-            place = replace(self.place, name=name, shared=False)
+            place = replace(self.place, name=name, shared=False, journal=self.place.journal.of(name))
             place.write(self.stored.credentials, stored.version)
+            place.journal.write(self._journal)  # a rotation of that name finds the same facts
             self.place.tell(f"stored {self.held} for profile {name!r}, too")
 
     def _abandon(self, key: str, error: VaultError) -> None:
@@ -401,14 +339,17 @@ class Rotation:
                 self._write(replace(self._journal, new=None, created=None))
         except VaultError as again:
             raise PartlyDone(
-                f"{error.message}; the new key {key} could not be deleted: {again.message}; the stored key"
-                f" {self._journal.old} is unchanged",
+                f"{error.message}; the new key {key} could not be deleted: {again.message}; {self._unchanged()}",
                 hint=f"{self._again()}, which deletes {key} first",
             ) from None
         raise type(error)(
-            f"{error.message}; the new key {key} was deleted again, and {self._journal.old} is stored as before",
+            f"{error.message}; the new key {key} was deleted again; {self._unchanged()}",
             hint=error.hint,
         ) from None
+
+    def _unchanged(self) -> str:
+        old = self._journal.old
+        return f"{old} is stored as before" if self.held == old else f"another process stored {self.held} meanwhile"
 
     # -- ends --------------------------------------------------------------------------------------------------------
 
@@ -464,6 +405,13 @@ class Rotation:
         return f"'{command_line('awsv rotate', self.place.profile)}'"
 
     def _result(self) -> Rotated:
+        """:raises PartlyDone: the sessions were to be revoked, and were not."""
+        if self.not_revoked is not None:
+            raise PartlyDone(
+                f"{self.held} has replaced the leaked key, but the sessions of user {self.iam.user.name} were not"
+                f" revoked: {self.not_revoked.message}",
+                hint="have an administrator attach the policy AWSRevokeOlderSessions (docs/rotation.md)",
+            )
         entry = self.entry
         user = self.iam.user.name
         if entry is None:
