@@ -94,7 +94,7 @@ def test_a_command_loads_only_its_own_module(machine: Home) -> None:
     assert "vault_core.cli.list" in modules
     assert modules <= {
         f"vault_core.cli.{name}"
-        for name in ("app", "commands", "harden", "list", "options", "plugin_options", "render", "text")
+        for name in ("app", "commands", "harden", "list", "options", "plugin_options", "render")
     }
 
 

@@ -117,7 +117,6 @@ SUCCESSES: Sequence[Run] = (
     (["list", "--keys"], UNLOCKED, "", 0, set()),
     (["inventory", "--json"], UNLOCKED, "", 0, set()),
     (["inventory", "--check"], UNLOCKED, "", 0, set()),
-    (["rotate", "work"], UNLOCKED, "", 0, set()),
     (["clear"], UNLOCKED, "", 0, set()),
 )
 

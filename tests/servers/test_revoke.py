@@ -192,7 +192,7 @@ def test_permissions_that_are_missing(laptop: Home, desk: Home, iam: IamFront) -
 
 @pytest.fixture
 def elsewhere(iam: IamFront) -> Iterator[Key]:
-    """The key of a user of another account; the role ``Admin`` is there, too."""
+    """The key of another account's user, who is called ``bob``, too; the role ``Admin`` is there."""
     import boto3
 
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/Admin"
@@ -205,9 +205,9 @@ def elsewhere(iam: IamFront) -> Iterator[Key]:
         aws_secret_access_key=inside["SecretAccessKey"],
         aws_session_token=inside["SessionToken"],
     )
-    admin.create_user(UserName="erin")
-    made = admin.create_access_key(UserName="erin")["AccessKey"]
-    iam.keys[made["AccessKeyId"]] = KeyState("erin", made["SecretAccessKey"])
+    admin.create_user(UserName="bob")
+    made = admin.create_access_key(UserName="bob")["AccessKey"]
+    iam.keys[made["AccessKeyId"]] = KeyState("bob", made["SecretAccessKey"])
     yield Key(made["AccessKeyId"], made["SecretAccessKey"])
     del iam.keys[made["AccessKeyId"]]
 
@@ -223,7 +223,7 @@ def test_keys_of_two_accounts_need_two_profiles(laptop: Home, desk: Home, iam: I
     assert found[iam.bob.access_key_id]["state"] == "inactive"
     found = revoked(desk, path, "--as", "admin", "--as", "far")
     one = found[elsewhere.access_key_id]
-    assert (one["state"], one["account"], one["user"], one["admin"]) == ("inactive", OTHER_ACCOUNT, "erin", "far")
+    assert (one["state"], one["account"], one["user"], one["admin"]) == ("inactive", OTHER_ACCOUNT, "bob", "far")
 
 
 def test_sessions_of_users_and_roles_end(laptop: Home, desk: Home, iam: IamFront) -> None:

@@ -212,12 +212,10 @@ class Client:
             return reports.make(self.vault(asking=asking))
 
     def inventory(self, *, check: bool = False, asking: Asking | None = None) -> Inventory:
-        """Return what a thief of this machine would have, without secrets: the keys of every store that the settings
-        or a profile name, plain keys, who uses them, and the live sessions.
+        """Return what a thief of this machine would have, without secrets: stored and plain keys, live sessions.
 
         :param check: ask AWS who each stored key belongs to.
-        :raises PassphraseError: no store could be opened, as no passphrase source opens it.
-        :raises StorageError: no store could be read.
+        :raises VaultError: no store could be read.
         """
         from vault_core.rotation.inventory import Stocktaking
 
@@ -240,18 +238,17 @@ class Client:
         *,
         sessions: bool = False,
         options: SessionOptions | None = None,
-        agree: Callable[[Sequence[Revoked]], None] | None = None,
+        agree: Callable[[Sequence[Revoked]], None] = lambda _: None,
         asking: Asking | None = None,
     ) -> list[Revoked]:
         """Deactivate the keys that an inventory names, and nothing else.
 
         :param inventory: the file, which is not trusted.
-        :param admins: profiles whose credentials sign; for each key the first one that knows it.
-        :param sessions: also revoke the sessions of the users of these keys, and of the roles in the inventory.
-        :param agree: gets what is to be done before anything is; it raises an error to prevent that.
-        :returns: what became of each key, user and role, errors included.
-        :raises UsageError: the file is not an inventory.
-        :raises VaultError: the credentials of no profile can be had.
+        :param admins: profiles that sign; for each key the first one that knows it.
+        :param sessions: also revoke the sessions of their users, and of the roles in the inventory.
+        :param agree: gets what is to be done before anything is; what it raises prevents that.
+        :returns: the outcomes, errors included.
+        :raises VaultError: the file is not an inventory, or no profile has credentials.
         """
         from vault_core.rotation.inventory_file import read
         from vault_core.rotation.revoke import Revocation, administrators
@@ -259,15 +256,10 @@ class Client:
         listed = read(inventory)
         with self._operation():
             asking = asking or self.asking("the revocation of keys")
-            host = self.host(asking)
-            engine = self.engine(options, asking=asking, foreground=True)
-            planner = self.planner(options, asking=asking)
-            signing = administrators(host, planner, engine, self.resolver, admins, self._notice)
-            revocation = Revocation(host, signing, listed, self._notice, sessions)
-            found = revocation.look()
-            if agree is not None:
-                agree(found)
-            return revocation.perform(found)
+            host, engine = self.host(asking), self.engine(options, asking=asking, foreground=True)
+            plans = self.planner(options, asking=asking)
+            signing = administrators(host, plans, engine, self.resolver, admins, self._notice)
+            return Revocation(host, signing, listed, self._notice, sessions).run(agree)
 
     @property
     def rotations_dir(self) -> Path:

@@ -6,7 +6,6 @@ import click
 
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.text import SHARED
 from vault_core.errors import PartlyDone
 from vault_core.rotation.inventory import Inventory, InventoryKey
 
@@ -72,7 +71,7 @@ def _row(key: InventoryKey) -> tuple[str, ...]:
     return (
         key.key,
         f"{key.place} (unencrypted)" if key.store is None else key.store,
-        ", ".join(key.names) + (SHARED if key.shared else ""),
+        ", ".join(key.names) + (" (shared)" if key.shared else ""),
         key.owner.account or "-",
         key.owner.user or key.owner.user_arn or "-",
         ", ".join(roles) or "-",

@@ -10,7 +10,6 @@ import click
 from vault_core import output
 from vault_core.cli.app import App
 from vault_core.cli.options import subcommand
-from vault_core.cli.text import MAX_NAMED, SHARED
 from vault_core.command_line import command_line
 from vault_core.errors import UsageError
 from vault_core.sessions.listing import ListedProfile, LiveSession, listed, live, stored_names
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from vault_core.rotation.listing import KeyReport
 
 LOCKED = "locked"
+SHARED = " (shared)"
 
 
 @subcommand("list")
@@ -92,6 +92,8 @@ def command(app: App, only: str | None, shared: bool, keys: bool, unlock: bool, 
 
 
 def _write_keys(app: App, only: str | None, as_json: bool) -> None:
+    from vault_core.cli.text import MAX_NAMED  # the other lists do not need it
+
     if only:
         raise UsageError(f"--keys and --{only} are two lists", hint=f"omit --{only} or --keys")
     reports = app.client.key_reports(asking=app.about("the list of stored keys").asking)

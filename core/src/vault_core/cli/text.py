@@ -5,8 +5,6 @@ from pathlib import Path
 
 MAX_NAMED = 20
 """The most names that a message lists; the table, where there is one, has them all."""
-SHARED = " (shared)"
-"""Marks a key that the users of a store share, in tables."""
 
 
 def counted(number: int, thing: str) -> str:

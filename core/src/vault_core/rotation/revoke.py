@@ -123,6 +123,15 @@ class Revocation:
     tell: Callable[[str], None]
     sessions: bool = False
 
+    def run(self, agree: Callable[[Sequence[Revoked]], None]) -> list[Revoked]:
+        """What became of each key, user and role, errors included.
+
+        :param agree: gets what is to be done before anything is; what it raises prevents that.
+        """
+        found = self.look()
+        agree(found)
+        return self.perform(found)
+
     def look(self) -> list[Revoked]:
         """What is to be done. Changes nothing."""
         found = self._each(self._find, self.listed.keys)
