@@ -283,7 +283,7 @@ def test_no_other_program_is_started(person: Home) -> None:
         done = person.run(program, *options, PROGRAM, *words, env={**UNLOCKED, **OTHERS, **KEYS})
         assert done.returncode == 0, done.stderr
         itself, interpreter, *others = re.findall(r"execve\(.*", log.read_text())
-        assert re.match(r'execve\("[^"]*", \["[^"]*", "-I", "[^"]*/awsv"', interpreter)
+        assert re.match(r'execve\("[^"]*", \["[^"]*", "-I", "-S", "[^"]*/awsv"', interpreter)
         assert "passphrase" in canaries.found(itself)  # the search sees what is there
         assert len(others) == ("--" in words)
         assert canaries.found("".join(others)) == (SESSION if others else set())

@@ -325,7 +325,7 @@ def test_missing_file_and_pipe_are_refused_at_once(desk: Home) -> None:
 def test_key_of_the_root_user_is_left_to_the_root_user(desk: Home, iam: IamFront) -> None:
     entry = KEY | {"account": ACCOUNT, "user_arn": f"arn:aws:iam::{ACCOUNT}:root"}
     found = revoked(desk, carry({"version": 1, "keys": [entry]}, desk), code=7)
-    assert "root user" in found[KEY["key"]]["error"]  # type: ignore[index]
+    assert "root user" in found[KEY["key"]]["error"]  # type: ignore[index]  # a JSON object
 
 
 def test_user_of_the_inventory_is_not_believed(laptop: Home, desk: Home, iam: IamFront) -> None:
