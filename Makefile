@@ -40,7 +40,7 @@ check: lint
 	@scripts/run-tests $(VENV) -m unit --quiet --no-header
 
 coverage: $(VENV)/.installed
-	@scripts/coverage $(VENV) "" $(T)
+	@scripts/coverage $(VENV) $(T)
 
 test-one: $(VENV)/.installed
 	@scripts/run-tests $(VENV) --numprocesses 0 $(T)
