@@ -125,8 +125,8 @@ def test_commands_of_readme_install_all_from_checkout(
     more = {"vault-plugin-keychain", "vault-plugin-ssm"}
     assert user.plugins() == {*STANDARD, *more}
 
-    main = user.checkout / "core/src/vault_core/main.py"
-    main.write_text(main.read_text().replace('f"awsv {', 'f"newer awsv {'))
+    answer = user.checkout / "core/src/vault_core/fast/answer.py"
+    answer.write_text(answer.read_text().replace('f"awsv {', 'f"newer awsv {'))
     user.types(upgrade)
     assert user.home.run(user.awsv, "--version").stdout.startswith("newer awsv ")
     assert user.plugins() == {*STANDARD, *more}

@@ -39,7 +39,7 @@ def fields(found: Any) -> set[str]:
         (("ready", "work", "none"), 7),
         (("list",), 0),
         (("list", "--keys"), 0),
-        (("rotate", "work"), 0),
+        (("rotate", "--finish", "work"), 0),
         (("inventory", "--check"), 0),
         (("explain", "work"), 0),
         (("plugins", "list"), 0),

@@ -212,7 +212,7 @@ def test_import_of_the_package_alone_imports_nothing_else(home: Home) -> None:
         except AttributeError as error:
             print(error)
     """
-    expected = "['__future__', 'vault_core'] True\nmodule 'vault_core' has no attribute 'Nothing'\n"
+    expected = "['vault_core'] True\nmodule 'vault_core' has no attribute 'Nothing'\n"
     assert run_well(home, program) == expected
 
 

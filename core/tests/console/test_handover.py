@@ -156,7 +156,7 @@ def test_of_two_requests_at_once_one_is_redirected(waiting: Waiting) -> None:
 @pytest.mark.parametrize("more", ["", "connection.shutdown(socket.SHUT_WR)"], ids=["open", "half closed"])
 @pytest.mark.root("starts a process of another user")
 def test_another_user_who_knows_the_address_gets_nothing(waiting: Waiting, more: str) -> None:
-    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-I", "-c"]
+    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-I", "-c"]
     program = STRANGER.replace("{more}", more)
     done = subprocess.run(
         [*stranger, program, str(waiting.port), waiting.address.path], capture_output=True, text=True, check=True
