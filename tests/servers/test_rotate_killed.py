@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,8 +106,10 @@ def run_into(home: Home, iam: IamFront, words: list[str], call: int, how: str, a
 
 
 def finish(home: Home, iam: IamFront, words: list[str]) -> None:
-    """Repeat the command; where it names another one, that one."""
+    """Repeat the command later; where it names another one, that one."""
     for _ in range(3):
+        # Without a terminal a failed session is not tried again for ten seconds: this is after them.
+        shutil.rmtree(Path(home.env["XDG_STATE_HOME"]) / "awsv/flights", ignore_errors=True)
         done = home.awsv(*words)
         if done.returncode == 7 and "--replace" in done.stderr:
             done = home.awsv(*done.stderr.splitlines()[-1].partition(": awsv ")[2].split())
