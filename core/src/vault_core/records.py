@@ -74,7 +74,7 @@ else:
         shown = tuple(name for name, field in fields.items() if field.repr)
         set_field = object.__setattr__
 
-        def __init__(self, *args, **given):  # noqa: N807
+        def __init__(self, *args, **given):  # noqa: N807 - methods of the class that is made
             if len(args) > len(positional):
                 raise TypeError(f"{type(self).__name__}() takes {len(positional)} positional arguments")
             for name, value in zip(positional, args, strict=False):
@@ -97,16 +97,16 @@ else:
                 check()
 
         @recursive_repr()
-        def __repr__(self):  # noqa: N807
+        def __repr__(self):  # noqa: N807 - methods of the class that is made
             values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
             return f"{type(self).__qualname__}({values})"
 
-        def __eq__(self, other):  # noqa: N807
+        def __eq__(self, other):  # noqa: N807 - methods of the class that is made
             if other.__class__ is not self.__class__:
                 return NotImplemented
             return all(getattr(self, name) == getattr(other, name) for name in compared)
 
-        def __hash__(self):  # noqa: N807
+        def __hash__(self):  # noqa: N807 - methods of the class that is made
             return hash(tuple(getattr(self, name) for name in compared))
 
         return {"__init__": __init__, "__repr__": __repr__, "__eq__": __eq__, "__hash__": __hash__}
