@@ -78,17 +78,17 @@ def test_sqlite_is_installed_from_its_wheel_and_chosen_by_a_variable(
 def password_store(home: Home) -> Iterator[Mapping[str, str]]:
     """The home's owner has a GnuPG key and a password store."""
     parts.need("pass", shutil.which("pass"), how="apt-get install pass gnupg")
-    # The socket of GnuPG's agent lies in its folder, and the path of a socket is short.
-    folder = Path(tempfile.mkdtemp(prefix="gpg-"))
-    env = {"GNUPGHOME": str(folder)}
-    try:
-        new = ("--quick-generate-key", "ana@example.org", "future-default", "default", "never")
-        assert home.run("gpg", "--batch", "--passphrase", "", *new, env=env).returncode == 0
-        assert home.run("pass", "init", "ana@example.org", env=env).returncode == 0
-        yield env
-    finally:
-        home.run("gpgconf", "--kill", "all", env=env)
-        shutil.rmtree(folder)
+    # The folder contains the socket of GnuPG's agent, whose path must be short. The agent removes its sockets while it
+    # ends, which may be while the folder is removed.
+    with tempfile.TemporaryDirectory(prefix="gpg-", ignore_cleanup_errors=True) as folder:
+        env = {"GNUPGHOME": folder}
+        try:
+            new = ("--quick-generate-key", "ana@example.org", "future-default", "default", "never")
+            assert home.run("gpg", "--batch", "--passphrase", "", *new, env=env).returncode == 0
+            assert home.run("pass", "init", "ana@example.org", env=env).returncode == 0
+            yield env
+        finally:
+            home.run("gpgconf", "--kill", "all", env=env)
 
 
 @pytest.mark.slow

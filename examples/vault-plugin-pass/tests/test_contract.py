@@ -25,24 +25,24 @@ def password_store(passphrase: str = "") -> Iterator[dict[str, str]]:
     """The environment of a user with a GnuPG key and a password store."""
     if not shutil.which("pass"):
         pytest.skip("absent part: pass (apt-get install pass gnupg)")
-    # Not pytest's folder: it contains the socket of GnuPG's agent, whose path must be short.
-    root = Path(tempfile.mkdtemp(prefix="pass-"))
-    (root / "gnupg").mkdir(mode=0o700)
-    environ = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(root),
-        "GNUPGHOME": str(root / "gnupg"),
-        "PASSWORD_STORE_DIR": str(root / "store"),
-    }
-
-    loopback = ("--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase)
-    try:
-        run(environ, "gpg", *loopback, "--quick-generate-key", KEY, "future-default", "default", "never")
-        run(environ, "pass", "init", KEY)
-        yield environ
-    finally:
-        run(environ, "gpgconf", "--kill", "all")
-        shutil.rmtree(root)
+    # Not pytest's folder: it contains the socket of GnuPG's agent, whose path must be short. The agent removes its
+    # sockets while it ends, which may be while the folder is removed.
+    with tempfile.TemporaryDirectory(prefix="pass-", ignore_cleanup_errors=True) as root:
+        folder = Path(root)
+        (folder / "gnupg").mkdir(mode=0o700)
+        environ = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
+            "GNUPGHOME": str(folder / "gnupg"),
+            "PASSWORD_STORE_DIR": str(folder / "store"),
+        }
+        loopback = ("--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase)
+        try:
+            run(environ, "gpg", *loopback, "--quick-generate-key", KEY, "future-default", "default", "never")
+            run(environ, "pass", "init", KEY)
+            yield environ
+        finally:
+            run(environ, "gpgconf", "--kill", "all")
 
 
 def run(environ: dict[str, str], *argv: str) -> None:
