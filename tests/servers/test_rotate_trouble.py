@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.home import PROGRAM, Home
+from support.home import Home
 from support.iam_front import IamFront, Trouble
-from support.moto import MotoServer
+from support.moto import ACCOUNT, MotoServer
 from support.recording_proxy import RecordingProxy, bad_signature, clock_skew, error
 from support.stored import UNLOCKED, add
 
@@ -27,8 +27,7 @@ def held(home: Home) -> tuple[str, str]:
 
 
 def rotate_limited(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
-    """Rotate where no file can be larger than a journal: what a full disk does, without a disk."""
-    return home.run("/bin/sh", "-c", f'ulimit -f {BLOCKS}; exec "$@"', "sh", PROGRAM, "rotate", "work", *words)
+    return home.limited(BLOCKS, "rotate", "work", *words)
 
 
 @pytest.mark.parametrize("words", [[], ["--leaked"]], ids=["normal", "leaked"])
@@ -42,6 +41,24 @@ def test_store_that_cannot_be_written_costs_no_key(words: list[str], rotating: H
     done = rotating.awsv("rotate", "work", *words)
     assert done.returncode == 0, done.stderr
     assert iam.works(*held(rotating))
+
+
+def test_store_that_cannot_be_written_costs_no_session_that_replaces_a_leaked_key(
+    rotating: Home, iam: IamFront
+) -> None:
+    """The leaked key is inactive by then: of this user, nothing but the session can sign."""
+    rotating.configure(f"[profile work]\nmfa_serial = arn:aws:iam::{ACCOUNT}:mfa/bob\n")
+    done = rotate_limited(rotating, "--leaked", "-t", "123456")
+    assert done.returncode == 4, done.stderr
+    assert iam.at_iam("bob") == {iam.bob.access_key_id: False}
+    done = rotating.awsv("rotate", "work", "--leaked")
+    assert done.returncode == 0, done.stderr
+    assert iam.works(*held(rotating))
+    assert iam.bob.access_key_id not in iam.at_iam("bob")
+    # The session of the leaked key is served no more.
+    done = rotating.awsv("exec", "-j", "work")
+    assert done.returncode == 6
+    assert "MFA" in done.stderr
 
 
 def test_new_key_that_can_neither_be_stored_nor_deleted_is_named_and_deleted_by_the_next_run(

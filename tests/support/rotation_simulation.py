@@ -82,6 +82,8 @@ class World:
     keys: dict[str, IamKey] = field(default_factory=dict)
     now: float = 1_800_000_000.0
     stored: tuple[str, str] = ("", "")
+    session: str = ""
+    """The id of the key of which the cache has a session."""
     version: int = 0
     entry: Entry | None = None
     denied: set[str] = field(default_factory=set)
@@ -290,9 +292,33 @@ class SimulatedJournal:
 
 
 class SimulatedChanges:
+    """Stands for :class:`vault_core.sessions.key_changes.KeyChanges`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
     @contextmanager
     def changing_key(self, vault: Any, name: str) -> Iterator[list[int]]:
+        self._drop()
         yield []
+        self._drop()
+
+    def _drop(self) -> None:
+        with self.world.point("sessions", lambda: StorageError("lost"), lambda: StorageError("full")):
+            self.world.session = ""
+
+
+def sign_in(world: World) -> None:
+    """Have a session of the user, from the cache or from the key in the vault.
+
+    :raises CredentialsRefused: neither is possible.
+    """
+    if world.session:
+        return
+    if not world.held_works:
+        world.dead_signatures += 1
+        raise CredentialsRefused("the key is inactive")
+    world.session = world.stored[0]
 
 
 ADMIN = Credentials(access_key_id="ASIAADMIN", secret_access_key=Secret("a"), session_token=Secret("t"))
@@ -304,10 +330,12 @@ def run(world: World, wishes: Wishes, signs: Signs, trouble: Trouble | None = No
     vault: Any = SimulatedVault(world)
     aws: Any = SimulatedAws(world)
     journal: Any = SimulatedJournal(world)
-    changes: Any = SimulatedChanges()
+    changes: Any = SimulatedChanges(world)
     place = Place(NAME, NAME, vault, journal, changes, lambda line: None, None)
     try:
         stored = place.read()
+        if signs is Signs.SESSION:
+            sign_in(world)
         iam = Iam(aws, signs, ADMIN, USER)
         if signs is Signs.KEY:
             key = stored.credentials
@@ -315,7 +343,9 @@ def run(world: World, wishes: Wishes, signs: Signs, trouble: Trouble | None = No
             young = entry is not None and entry.new == key.access_key_id
             patiently(lambda: aws.identify(key), CredentialsRefused) if young else aws.identify(key)
             iam = Iam(aws, signs, key, USER, patient=young, held_works=True)
-        return Rotation(place, iam, wishes, stored, journal.read(), proven=iam.held_works).run()
+        outcome = Rotation(place, iam, wishes, stored, journal.read(), proven=iam.held_works).run()
+        assert world.session in ("", world.stored[0]), "a session of another key than the stored one is served"
+        return outcome
     except VaultError as error:
         return error
     except Crash:

@@ -190,6 +190,7 @@ def test_store_that_is_restored_never_costs_the_only_active_key(clock: Callable[
         outcome = run(world, NORMAL, signs)
         assert isinstance(outcome, Rotated)
         new, world.stored = world.stored, before
+        world.session = new[0]  # used meanwhile: without a session, nothing of the user can sign
         outcome = run(world, NORMAL, signs)
         assert isinstance(outcome, PartlyDone)
         assert new[0] in (outcome.hint or "")

@@ -85,8 +85,17 @@ class Place:
         return self.vault.get(self.name, shared=self.shared)
 
     def write(self, key: Credentials, expect: str) -> None:
+        """Store a key of the same user. The sessions of the old one stay until :meth:`drop_sessions`: when a leaked key
+        is inactive, its session is all that can sign, also for the run after one that failed or was killed here."""
+        self.vault.put(self.name, key, expect=expect, shared=self.shared)
+
+    def drop_sessions(self) -> None:
+        """Serve no session of an earlier key any more.
+
+        :raises StorageError: the state folder cannot be written.
+        """
         with self.changes.changing_key(self.vault, self.name):
-            self.vault.put(self.name, key, expect=expect, shared=self.shared)
+            pass
 
     def copies(self, key_id: str) -> dict[str, StoredKey]:
         """The other names under which a key is stored. A store on a server is not searched: each name is a request."""

@@ -62,6 +62,8 @@ class Rotation:
         :raises PartlyDone: the user has to decide; the hint is the command.
         :raises VaultError: a step failed. Nothing is lost: the next run goes on from here.
         """
+        if self.entry is not None and self.entry.new == self.held and not self.entry.is_waiting:
+            self.place.drop_sessions()  # a run that was killed after it had stored the key did not
         self._list()
         self._note_wishes()
         self.may_start = may_start(self._facts())
@@ -230,6 +232,7 @@ class Rotation:
         if found is None or found.credentials != self.secret:
             lost = failure or StorageError("the store does not return the key that was put into it")
             self._abandon(self.secret.access_key_id, lost)
+        self.place.drop_sessions()
         self.place.tell(f"stored {self.held} for profile {self.place.name!r}")
         if self.iam.signs is Signs.KEY:
             self.iam.source, self.iam.patient = self.secret, True
@@ -323,7 +326,8 @@ class Rotation:
             return
         for name, stored in self.place.copies(old).items():
             place = replace(self.place, name=name, shared=False, journal=self.place.journal.of(name))
-            place.write(self.stored.credentials, stored.version)
+            with place.changes.changing_key(place.vault, name):
+                place.write(self.stored.credentials, stored.version)
             place.journal.write(self._journal)  # a rotation of that name finds the same facts
             self.place.tell(f"stored {self.held} for profile {name!r}, too")
 
