@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.home import PROGRAM, Home
+from support.home import Home
 from support.overlay_env import OverlayEnv
 from support.slot_plugins import PLAIN, SHELF
 from support.vaults import CHEAP, KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET, offline
@@ -115,9 +115,7 @@ def test_a_full_disk_is_gone_on_with(pair: Pair) -> None:
     pair.fill("a", many)
     limit = ((pair.folders["b"] / "store.vlt").stat().st_size + 4096) // 512
     words = (*COPY, "--delete-source")
-    cut = pair.home.run(
-        "sh", "-c", f'ulimit -f {limit}; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"', PROGRAM, *words, env=ENV
-    )
+    cut = pair.home.limited(limit, *words, env=ENV)
     assert cut.returncode in (4, 7), cut.stderr
     here, there = pair.read("a"), pair.read("b")
     assert set(here) | set(there) == {*KEYS, *many, "own"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.home import PROGRAM, Home
+from support.home import Home
 from support.moto import ACCOUNT, MotoServer
 from support.recording_proxy import Fault, RecordingProxy, deny
 from support.stored import until
@@ -127,15 +127,7 @@ def test_import_full_disk_reports_what_was_stored(person: Home) -> None:
     )
     size = store_path(person).stat().st_size
     limit = (size + 4096) // 512
-    done = person.run(
-        "sh",
-        "-c",
-        f'ulimit -f {limit}; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"',
-        PROGRAM,
-        *IMPORT,
-        "--json",
-        env=UNLOCKED,
-    )
+    done = person.limited(limit, *IMPORT, "--json", env=UNLOCKED)
     assert done.returncode == 7, done.stderr
     states = {one["profile"]: one["state"] for one in json.loads(done.stdout)["keys"]}
     arrived = {name for name, state in states.items() if state == "copied"}

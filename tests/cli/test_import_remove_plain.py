@@ -356,14 +356,7 @@ def test_remove_full_disk_changes_nothing(small: Home) -> None:
     assert small.awsv(*COPY, env=UNLOCKED).returncode == 0
     before, size = small.credentials.read_bytes(), store_path(small).stat().st_size
     for blocks in ((size + 1024) // 512, 150):
-        done = small.run(
-            "sh",
-            "-c",
-            f'ulimit -f {blocks}; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"',
-            PROGRAM,
-            *REMOVE,
-            env=UNLOCKED,
-        )
+        done = small.limited(blocks, *REMOVE, env=UNLOCKED)
         assert done.returncode in (2, 4), (done.returncode, done.stderr)
         assert small.credentials.read_bytes() == before
         assert [path.name for path in small.credentials.parent.iterdir() if "awsv" in path.name] == []

@@ -120,6 +120,18 @@ class Home:
         """
         return self.run(sys.executable, "-I", *flags, PROGRAM, *args, env=env, timeout=timeout)
 
+    def limited(
+        self, blocks: int, *args: str | Path, env: Mapping[str, str | None] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``awsv`` where no file may grow beyond a size: what a full disk does, without a disk.
+
+        Bytecode (-B) would be cut as well, for whoever starts next.
+
+        :param blocks: the size, in blocks of 512 bytes.
+        """
+        limit = ("/bin/sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh")
+        return self.run(*limit, sys.executable, "-I", "-S", "-B", PROGRAM, *args, env=env)
+
     def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[str]:
         """Start ``awsv`` and do not wait for it.
 
