@@ -30,8 +30,6 @@ from vault_core.api import Secret, StorageBackend
 START_SECONDS = 60.0
 EPHEMERAL = 32_768
 """The first port that the kernel gives away: ``ip_local_port_range`` of Linux, and other systems' are higher."""
-_KEPT: list[socket.socket] = []
-"""What keeps the ports of :func:`free_port`."""
 ROOT = "root-token-of-a-test"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -335,7 +333,7 @@ def free_port() -> int:
         except OSError:
             kept.close()
             continue
-        _KEPT.append(kept)
+        kept.detach()  # stays bound until the process ends
         return port
 
 
