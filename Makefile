@@ -20,7 +20,7 @@ help:
 	@echo 'make test-one T=tests/cli/test_copy.py::test_x   one test, one file, or what pytest -k would take: T="-k anchor"'
 	@echo 'make coverage  the tests again, with branch coverage of each distribution against its floor'
 	@echo 'make demo    a day with awsv: a pretended AWS, the real AWS CLI, an own temporary home'
-	@echo 'make test    lint, all tests, and most of them on every other installed Python 3.11, 3.12, 3.13'
+	@echo 'make test    lint, all tests, and those that matter on the other installed Pythons, with coverage'
 	@echo 'make test-deep  all that is promised of the encrypted store, the clusters and the contracts, whole: an hour and more'
 	@echo 'make contracts  the contract of storage backends on every backend: which part passes, and what it costs'
 	@echo 'make lint    ruff, the import contracts and mypy'
@@ -40,7 +40,7 @@ check: lint
 	@scripts/run-tests $(VENV) -m unit --quiet --no-header
 
 coverage: $(VENV)/.installed
-	@scripts/coverage $(VENV) $(T)
+	@scripts/coverage $(VENV) "" $(T)
 
 test-one: $(VENV)/.installed
 	@scripts/run-tests $(VENV) --numprocesses 0 $(T)

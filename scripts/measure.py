@@ -27,7 +27,9 @@ def _measure(root: str) -> None:
             data_file=f"{root}/.cache/coverage/data",
             data_suffix=True,
             branch=True,
-            include=[f"{root}/{part}/src/*" for part in ("core", "testkit", "vault-botocore", "plugins/*")],
+            include=[
+                f"{root}/{part}/src/*" for part in ("core", "testkit", "vault-botocore", "plugins/*", "examples/*")
+            ],
             check_preimported=False,
             messages=False,
         )

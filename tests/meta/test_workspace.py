@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 DEMO_SECONDS = 120
+LEAST_COVERAGE = 85
+"""Percent of the branches of each distribution."""
 
 
 def program(path: Path, text: str) -> Path:
@@ -127,27 +130,96 @@ def test_a_folder_with_a_blank_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a tree/.venv").exists()
 
 
-@pytest.mark.parametrize(("outcome", "code"), [("exit 0", 0), ("exit 1", 1)], ids=["pass", "fail"])
-def test_the_other_interpreters_are_tested_or_named(outcome: str, code: int, tmp_path: Path) -> None:
-    tree, path = tmp_path / "tree", tmp_path / "path"
-    program(tree / "scripts/run-tests", f'echo "tests in $1"; {outcome}')
+def others(folder: Path, run_tests: str, coverage: str) -> subprocess.CompletedProcess[str]:
+    """Run ``test-others`` with stand-ins, where Python 3.11 had its turn and the home ``folder/home`` may have more."""
+    tree, path = folder / "tree", folder / "path"
+    program(tree / "scripts/run-tests", run_tests)
+    program(tree / "scripts/coverage", coverage)
     shutil.copy(ROOT / "scripts/test-others", tree / "scripts")
     program(tree / ".venv/bin/python", "echo 3.11")
-    program(path / "python3.12", "exit 127")  # as a version manager's launcher of what is not selected
-    program(tmp_path / "home/.pyenv/versions/3.13.0/bin/python", "echo 3.13")
+    program(path / "python3.13", "exit 127")  # as a version manager's launcher of what is not selected
     (path / "dirname").symlink_to(shutil.which("dirname", path=SYSTEM_PATH) or "")
-    done = subprocess.run(
+    return subprocess.run(
         ["/bin/sh", tree / "scripts/test-others", ".venv"],
-        env={"PATH": str(path), "HOME": str(tmp_path / "home"), "MAKE": ":"},
+        env={"PATH": str(path), "HOME": str(folder / "home"), "MAKE": ":"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("exit 0", 0), ("exit 1", 1)], ids=["pass", "fail"])
+def test_the_other_interpreters_are_tested_or_named(outcome: str, code: int, tmp_path: Path) -> None:
+    program(tmp_path / "home/.pyenv/versions/3.12.0/bin/python", "echo 3.12")
+    done = others(tmp_path, "", f'echo "tests in $1"; {outcome}')
     assert done.returncode == code, done.stderr
     lines = done.stdout.splitlines()
-    assert "tests in .venv-3.13" in lines
-    assert "not tested, because not installed here: Python 3.12" in lines
-    assert ("failed on Python 3.13" in lines) == bool(code)
+    assert "tests in .venv-3.12" in lines
+    assert "not tested, because not installed here: Python 3.13" in lines
+    assert ("failed on Python 3.12" in lines) == bool(code)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("true", 0), ("false", 1)], ids=["enough", "too little"])
+def test_coverage_is_measured_on_the_newest_of_the_other_interpreters(outcome: str, code: int, tmp_path: Path) -> None:
+    for number in ("3.12", "3.13"):
+        program(tmp_path / f"home/.pyenv/versions/{number}.0/bin/python", f"echo {number}")
+    done = others(tmp_path, 'echo "tests in $1 with $*"', f'echo "measured in $1"; {outcome}')
+    assert done.returncode == code, done.stderr
+    assert "tests in .venv-3.12 with .venv-3.12 -m unit --quiet" in done.stdout
+    assert "measured in .venv-3.13\n" in done.stdout
+    assert ("tests in .venv-3.13 with .venv-3.13 -m not slow and unmeasured --quiet" in done.stdout) != bool(code)
+    assert ("failed on Python 3.13\n" in done.stdout) == bool(code)
+
+
+def test_without_another_interpreter_it_is_told_that_coverage_was_not_measured(tmp_path: Path) -> None:
+    done = others(tmp_path, "false", "false")
+    assert done.returncode == 0, done.stderr
+    assert "coverage was not measured, because no other Python is installed here: make coverage\n" in done.stdout
+
+
+def test_each_distribution_with_sources_has_a_floor_of_its_coverage() -> None:
+    floors = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["awsv"]["coverage"]
+    folders = [path.parent for pattern in ("*", "*/*") for path in ROOT.glob(f"{pattern}/pyproject.toml")]
+    assert floors.keys() == {str(folder.relative_to(ROOT)) for folder in folders if [*folder.glob("src/*/*.py")]}
+    assert {folder: floor for folder, floor in floors.items() if floor < LEAST_COVERAGE} == {}
+
+
+FAILS_ONCE = """
+import pathlib
+import pytest
+
+@pytest.mark.parametrize("number", range(6))
+def test_something(number):
+    made = pathlib.Path(__file__).with_name(f"ran-{number}")
+    first = not made.exists()
+    made.touch()
+    assert not (number < FIRST and first) and number >= ALWAYS
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "always", "ci", "code"),
+    [(0, 0, "true", 0), (3, 0, "true", 0), (4, 0, "true", 1), (1, 0, "", 1), (2, 1, "true", 1)],
+)
+def test_run_tests_repeats_few_failures_once_in_ci(first: int, always: int, ci: str, code: int, tmp_path: Path) -> None:
+    for name in ("scripts", "tests"):
+        (tmp_path / name).mkdir()
+    shutil.copy(ROOT / "scripts/run-tests", tmp_path / "scripts")
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    text = FAILS_ONCE.replace("FIRST", str(first)).replace("ALWAYS", str(always))
+    (tmp_path / "tests/test_it.py").write_text(text)
+    done = subprocess.run(
+        [tmp_path / "scripts/run-tests", BIN.parent, "tests", "-p", "no:vault_testkit"],
+        env={"PATH": SYSTEM_PATH, "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    repeated = done.stdout.partition("== repeated")[2]
+    assert bool(repeated) == (ci == "true" and 0 < first <= 3)
+    assert (f"{first} passed" in repeated) == (bool(repeated) and not always)
+    assert ("1 failed, 1 passed" in repeated) == bool(always)
 
 
 CI_PARTS = ("test", "demo", "test-root", "test-others")
