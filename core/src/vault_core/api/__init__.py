@@ -115,15 +115,16 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names.s
 
 __all__ = sorted(_HOMES)
 
+if not TYPE_CHECKING:  # type checkers know the names, and report others
 
-def __getattr__(name: str) -> object:
-    """Import a public name at its first use: a command pays for the kinds of plugins that it loads."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        """Import a public name at its first use: a command pays for the kinds of plugins that it loads."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    globals()[name] = found = getattr(import_module(f"vault_core.{_HOMES[name]}"), name)
-    return found
+        globals()[name] = found = getattr(import_module(f"vault_core.{_HOMES[name]}"), name)
+        return found
 
 
 def __dir__() -> list[str]:
