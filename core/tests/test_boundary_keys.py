@@ -21,7 +21,7 @@ from vault_core.api import (
     SessionSpec,
     SourceNeed,
 )
-from vault_core.plugins.boundary import open_provider
+from vault_core.plugins.boundary.sessions import open_provider
 
 KEY = AccessKey(id="AKIA1", user="alice", active=True, created=datetime(2026, 1, 1, tzinfo=UTC))
 MADE = Credentials(access_key_id="AKIA2", secret_access_key=Secret("s"))

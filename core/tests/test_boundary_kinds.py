@@ -24,7 +24,9 @@ from vault_core.api import (
     StorageBackend,
     StorageSpec,
 )
-from vault_core.plugins.boundary import open_provider, open_store, said
+from vault_core.plugins.boundary.calls import said
+from vault_core.plugins.boundary.sessions import open_provider
+from vault_core.plugins.boundary.storage import open_store
 from vault_core.vlt import SlotKeeper
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.scripted import Codes, Machine, Make, Provider, Shelf, session
-from vault_core import client as client_module
+from vault_core import parts
 from vault_core.api import Credentials, SessionRequest, SourceUnavailable
 from vault_core.asking import Asking
 from vault_core.client import Client
@@ -143,7 +143,7 @@ def test_an_error_is_raised_as_it_is(make: Make) -> None:
 
 
 def test_notice_by_default_is_one_printable_warning(caplog: pytest.LogCaptureFixture) -> None:
-    client_module._log("a\x1b[2J\nb 100%")
+    parts._log("a\x1b[2J\nb 100%")
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
         ("vault_core", "WARNING", "a\\x1b[2J\\nb 100%")
     ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import inspect
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import vault_core
 import vault_testkit as testing
 from support import public_api
 from vault_core import api, vlt
@@ -50,6 +54,14 @@ def test_every_public_method_says_what_it_does() -> None:
         if "(" in member.signature.partition(":")[0] and not member.doc and member.name != "__init__"
     ]
     assert silent == []
+
+
+@pytest.mark.parametrize("module", [vault_core, api, vlt], ids=lambda module: module.__name__)
+def test_type_checkers_see_the_names_that_a_program_can_import(module: ModuleType) -> None:
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)]
+    seen = {alias.asname: f"{node.module}.{alias.name}" for node in imports for alias in node.names if alias.asname}
+    assert sorted(seen) == module.__all__
+    assert all(getattr(module, name) is pkgutil.resolve_name(origin) for name, origin in seen.items())
 
 
 def test_everything_public_is_frozen() -> None:

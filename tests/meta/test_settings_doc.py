@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from support import documents
-from vault_core.settings import DEFAULTS, OWN_VARIABLES, Settings
+from vault_core.settings import DEFAULTS, OWN_VARIABLES, PROFILE_SETTINGS, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/settings.md"
@@ -24,6 +24,12 @@ def test_every_setting_with_its_default() -> None:
     found = {name: (table[name][2], table[name][3]) for name in DEFAULTS}
     told = {name: default or "sts" for name, default in DEFAULTS.items()}
     assert found == {name: (f"AWS_VAULT_{name.upper()}", default) for name, default in told.items()}
+
+
+def test_every_profile_key() -> None:
+    table = rows()
+    keys = {name: f"vault_{name}" if name in PROFILE_SETTINGS else "" for name in DEFAULTS}
+    assert {name: table[name][1] for name in DEFAULTS} == keys
 
 
 def test_every_variable_of_the_core() -> None:

@@ -11,94 +11,68 @@ backends that write the file format themselves) and :mod:`vault_testkit`. Everyt
 
 TYPE_CHECKING = False  # known to type checkers; importing typing would cost more than this whole module
 
-if TYPE_CHECKING:
-    from vault_core.api import Credentials, Secret
-    from vault_core.asking import Asking, Prompter
-    from vault_core.client import Client
+if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
+    # isort: off
+    from vault_core.api import Credentials as Credentials, Secret as Secret
+    from vault_core.asking import Asking as Asking, Prompter as Prompter
+    from vault_core.client import Client as Client
     from vault_core.errors import (
-        AccessDenied,
-        Cancelled,
-        ConfigError,
-        MfaError,
-        MfaRejected,
-        NoSecret,
-        PassphraseError,
-        PluginError,
-        SessionError,
-        SourceUnavailable,
-        StorageError,
-        StorageLocked,
-        UsageError,
-        VaultError,
-        WrongSecret,
+        AccessDenied as AccessDenied,
+        Cancelled as Cancelled,
+        ConfigError as ConfigError,
+        MfaError as MfaError,
+        MfaRejected as MfaRejected,
+        NoSecret as NoSecret,
+        PassphraseError as PassphraseError,
+        PluginError as PluginError,
+        SessionError as SessionError,
+        SourceUnavailable as SourceUnavailable,
+        StorageError as StorageError,
+        StorageLocked as StorageLocked,
+        UsageError as UsageError,
+        VaultError as VaultError,
+        WrongSecret as WrongSecret,
     )
-    from vault_core.rotation.inventory import Inventory
-    from vault_core.rotation.listing import KeyReport
-    from vault_core.rotation.place import Rotated, Wishes
-    from vault_core.rotation.revoke import Revoked
-    from vault_core.sessions.plan import Plan
-    from vault_core.sessions.profiles import SessionOptions
-    from vault_core.sessions.ready import Outcome
-    from vault_core.settings import Settings
+    from vault_core.rotation.inventory import Inventory as Inventory
+    from vault_core.rotation.listing import KeyReport as KeyReport
+    from vault_core.rotation.place import Rotated as Rotated, Wishes as Wishes
+    from vault_core.rotation.revoke import Revoked as Revoked
+    from vault_core.sessions.plan import Plan as Plan
+    from vault_core.sessions.profiles import SessionOptions as SessionOptions
+    from vault_core.sessions.ready import Outcome as Outcome
+    from vault_core.settings import Settings as Settings
 
-_HOMES = (
-    "errors",
-    "settings",
-    "api",
-    "asking",
-    "client",
-    "sessions.profiles",
-    "sessions.plan",
-    "sessions.ready",
-    "rotation.place",
-    "rotation.listing",
-    "rotation.inventory",
-    "rotation.revoke",
-)
-"""The modules that define the public names: searched in this order, so that the first ones cost little."""
+_MODULES = {
+    "api": "Credentials Secret",
+    "asking": "Asking Prompter",
+    "client": "Client",
+    "errors": "AccessDenied Cancelled ConfigError MfaError MfaRejected NoSecret PassphraseError PluginError"
+    " SessionError SourceUnavailable StorageError StorageLocked UsageError VaultError WrongSecret",
+    "rotation.inventory": "Inventory",
+    "rotation.listing": "KeyReport",
+    "rotation.place": "Rotated Wishes",
+    "rotation.revoke": "Revoked",
+    "sessions.plan": "Plan",
+    "sessions.profiles": "SessionOptions",
+    "sessions.ready": "Outcome",
+    "settings": "Settings",
+}
+"""A module to the public names that it defines."""
 
-__all__ = [
-    "AccessDenied",
-    "Asking",
-    "Cancelled",
-    "Client",
-    "ConfigError",
-    "Credentials",
-    "Inventory",
-    "KeyReport",
-    "MfaError",
-    "MfaRejected",
-    "NoSecret",
-    "Outcome",
-    "PassphraseError",
-    "Plan",
-    "PluginError",
-    "Prompter",
-    "Revoked",
-    "Rotated",
-    "Secret",
-    "SessionError",
-    "SessionOptions",
-    "Settings",
-    "SourceUnavailable",
-    "StorageError",
-    "StorageLocked",
-    "UsageError",
-    "VaultError",
-    "Wishes",
-    "WrongSecret",
-]
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
+__all__ = sorted(_HOMES)
 
-def __getattr__(name: str) -> object:
-    """Import a public name at its first use: ``import vault_core`` alone costs nothing."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # type checkers know the names, and report others
 
-    homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
-    globals()[name] = found = next(getattr(home, name) for home in homes if hasattr(home, name))
-    return found
+    def __getattr__(name: str) -> object:
+        """Import a public name at its first use: ``import vault_core`` alone costs nothing."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = found = getattr(import_module(f"vault_core.{_HOMES[name]}"), name)
+        return found
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from vault_core.api import MfaRequest, MfaSourceSpec
 from vault_core.command_line import command_line
 from vault_core.errors import MfaError, QuestionRefused, SourceUnavailable
-from vault_core.plugins.boundary import open_mfa
+from vault_core.plugins.boundary.sources import open_mfa
 from vault_core.plugins.host import Host
 from vault_core.secret import Secret
 

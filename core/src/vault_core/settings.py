@@ -35,6 +35,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Every setting of the core, with its default."""
 
+PROFILE_SETTINGS = ("backend", "passphrase_source", "prompt", "session_provider")
+"""The settings that an AWS profile can choose, too."""
+
 PREFIX = "AWS_VAULT_"
 """The beginning of every variable of awsv, of the core and of plugins."""
 

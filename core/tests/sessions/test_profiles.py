@@ -10,6 +10,7 @@ import pytest
 from vault_core.awsconfig.shared import AwsConfig
 from vault_core.errors import ConfigError, UsageError
 from vault_core.sessions.profiles import LONGEST_CHAIN, Profiles, duration, own_profile, seconds_of
+from vault_core.settings import DEFAULTS, PROFILE_SETTINGS
 
 FILE = Path("/home/u/.aws/config")
 
@@ -19,6 +20,18 @@ CREDENTIALS = FILE.with_name("credentials")
 
 def profiles(config: str, environ: Mapping[str, str] | None = None, credentials: str = "") -> Profiles:
     return Profiles(AwsConfig.parse(config.encode(), credentials.encode(), FILE, CREDENTIALS), environ or {})
+
+
+@pytest.mark.parametrize("setting", sorted(DEFAULTS))
+def test_profile_with_a_setting_that_is_not_for_profiles_is_refused(setting: str) -> None:
+    found = profiles(f"[profile p]\nvault_{setting} = x\n")
+    if setting in PROFILE_SETTINGS:
+        assert found.profile("p", target=True).keys == {f"vault_{setting}": "x"}
+        return
+    with pytest.raises(ConfigError) as refused:
+        found.profile("p", target=True)
+    assert f"vault_{setting} ({FILE}:2) has no effect" in refused.value.message
+    assert f"AWS_VAULT_{setting.upper()}" in (refused.value.hint or "")
 
 
 # -- durations ---------------------------------------------------------------------------------------------------------

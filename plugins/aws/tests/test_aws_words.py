@@ -11,6 +11,7 @@ import pytest
 from vault_botocore.failures import Failure, Outcome, Refusal
 from vault_core.api import AccessDenied, ConfigError, Credentials, MfaRejected, Profile, Secret, SessionError
 from vault_plugin_aws import client, sts
+from vault_plugin_aws.call import Call
 from vault_plugin_aws.failures import StsAttempt
 from vault_plugin_aws.parameters import parameters
 from vault_testkit.context import FakeContext
@@ -31,19 +32,19 @@ def test_call_is_repeated_unless_aws_refused_it_or_has_the_code(
 ) -> None:
     monkeypatch.setattr(sts, "PAUSES", (0.0, 0.0))
     source = Credentials(access_key_id="AKIA", secret_access_key=Secret("s"))
-    call = sts._Call({"action": "AssumeRole"}, source, Secret("123456") if has_code else None, {})
+    call = sts._call({"action": "AssumeRole"}, source, Secret("123456") if has_code else None, {})
     made = []
-    monkeypatch.setattr(call, "_once", lambda _: (made.append(1), Failure(SessionError("x"), outcome))[1])
+    monkeypatch.setattr(call, "_once", lambda: (made.append(1), Failure(SessionError("x"), outcome))[1])
     with monkeypatch.context() as patch:
         pauses: list[float] = []
-        patch.setattr(call.over, "wait", lambda pause: pauses.append(pause) or False)
-        call._repeat(None)
+        patch.setattr(call._over, "wait", lambda pause: pauses.append(pause) or False)
+        Call._attempts(call)
     again = outcome.name in ("THROTTLED", "UNREACHABLE") or (outcome is Outcome.UNCERTAIN and not has_code)
     assert len(made) == (3 if again else 1)
     assert pauses == ([0.0, 0.0] if again else [])
     made.clear()
-    call.over.set()
-    call._repeat(None)
+    call._over.set()
+    Call._attempts(call)
     assert len(made) == 1
 
 

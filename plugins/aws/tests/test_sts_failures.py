@@ -21,7 +21,7 @@ from vault_core.api import (
     SessionError,
     VaultError,
 )
-from vault_plugin_aws import sts
+from vault_plugin_aws import call, sts
 
 pytestmark = pytest.mark.usefixtures("quick")
 MFA = "arn:aws:iam::123456789012:mfa/phone"
@@ -193,7 +193,8 @@ def test_the_time_for_the_code_is_not_the_network_s(aws: Any, monkeypatch: pytes
         return answer()
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0], time_ns=time.time_ns)
-    monkeypatch.setattr(sts, "time", clock)
+    for module in (sts, call):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(aws, "_answer", slowly)
     assert aws.issue(mfa_serial=MFA).session_token
     assert late == [3600.0]

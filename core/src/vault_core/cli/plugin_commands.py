@@ -11,7 +11,7 @@ from vault_core.cli.app import App, Output
 from vault_core.cli.key_slots import offer_recovery
 from vault_core.cli.options import global_options
 from vault_core.errors import UsageError, VaultError
-from vault_core.plugins.boundary import Calls
+from vault_core.plugins.boundary.calls import Calls
 from vault_core.secret import Secret
 from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import StoreSettings

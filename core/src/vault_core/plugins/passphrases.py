@@ -9,7 +9,7 @@ from vault_core import files
 from vault_core.api import Context, PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
 from vault_core.asking import Prompts
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
-from vault_core.plugins.boundary import open_source
+from vault_core.plugins.boundary.sources import open_source
 from vault_core.plugins.loader import Plugins
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED, Settings

@@ -27,7 +27,7 @@ from vault_core.errors import (
     SessionError,
     VaultError,
 )
-from vault_core.plugins.boundary import open_provider, parameters
+from vault_core.plugins.boundary.sessions import open_provider, parameters
 from vault_core.rotation.decide import Signs
 from vault_core.sessions.plan import STS, KeyStep
 from vault_core.sessions.singleflight import NETWORK_LIMIT

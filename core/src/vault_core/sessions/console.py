@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from vault_core import files
 from vault_core.api import ConsoleRequest, Credentials, OpensConsole, Profile, Secret
 from vault_core.errors import PluginError, UsageError
-from vault_core.plugins.boundary import open_provider, parameters
+from vault_core.plugins.boundary.sessions import open_provider, parameters
 from vault_core.sessions.plan import FEDERATION, STS, Plan, SessionStep
 from vault_core.sessions.profiles import ENDPOINT
 from vault_core.sessions.singleflight import NETWORK_LIMIT

@@ -8,7 +8,7 @@ from vault_core.api import Credentials, SessionRequest
 from vault_core.command_line import command_line
 from vault_core.errors import ConfigError, MfaRejected, SessionError, StorageError, VaultError
 from vault_core.mfa import TRIES, MfaCodes
-from vault_core.plugins.boundary import open_provider
+from vault_core.plugins.boundary.sessions import open_provider
 from vault_core.plugins.host import Host
 from vault_core.records import dataclass
 from vault_core.secret import Secret

@@ -14,7 +14,7 @@ from vault_core.records import dataclass
 from vault_core.sessions.cache import Cache
 from vault_core.sessions.engine import kind_of
 from vault_core.sessions.plan import KeyStep, Plan, SessionStep, Step
-from vault_core.settings import Value
+from vault_core.settings import PROFILE_SETTINGS, Value
 from vault_core.storage.vault import Vault
 
 MASK = "***"
@@ -86,7 +86,7 @@ def explain(host: Host, cache: Cache, plan: Plan) -> Explanation:
             if key in profile.origins
         ],
         settings={
-            name: host.settings.value(name, plan.chain[-1].keys) for name in ("backend", "passphrase_source", "prompt")
+            name: value for name in PROFILE_SETTINGS if (value := host.settings.value(name, plan.chain[-1].keys)).text
         },
         notes=list(plan.notes),
     )

@@ -17,7 +17,7 @@ from vault_core.api import (
     SessionSpec,
 )
 from vault_core.errors import AccessDenied, PluginError, VaultError
-from vault_core.plugins.boundary import open_provider, parameters
+from vault_core.plugins.boundary.sessions import open_provider, parameters
 from vault_core.plugins.host import Host
 from vault_core.sessions.plan import STS
 from vault_core.sessions.profiles import Profiles

@@ -16,7 +16,7 @@ from typing import Any
 
 from vault_core.api import Profile, SessionSpec, SourceNeed
 from vault_core.errors import ConfigError, UsageError
-from vault_core.plugins.boundary import parameters
+from vault_core.plugins.boundary.sessions import parameters
 from vault_core.plugins.host import Host
 from vault_core.records import dataclass
 from vault_core.sessions.generations import Generations

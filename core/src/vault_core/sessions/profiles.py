@@ -14,7 +14,7 @@ from vault_core.awsconfig.shared import AwsConfig, Section
 from vault_core.errors import ConfigError, UsageError
 from vault_core.records import dataclass
 from vault_core.secret import Secret
-from vault_core.settings import Value
+from vault_core.settings import DEFAULTS, PREFIX, PROFILE_SETTINGS, Value
 
 NOT_YET = (
     "credential_source",
@@ -131,10 +131,23 @@ class Profiles:
                     f"profile {name!r} needs {key} ({values[key].origin}), which awsv does not support yet",
                     hint="use this profile with the AWS CLI, or remove the key",
                 )
+        self._refuse_ineffective(name, values)
         self._refuse_empty(name, section, values)
         keys = {key: value.text for key, value in values.items()}
         origins = {key: value.origin for key, value in values.items()}
         return AwsProfile(name, keys, origins, self._source_profile(name, section, values))
+
+    def _refuse_ineffective(self, name: str, values: Mapping[str, Value]) -> None:
+        """Refuse a setting of awsv that no profile can choose: it would be ignored.
+
+        :raises ConfigError: there is one.
+        """
+        for setting in DEFAULTS:
+            if setting not in PROFILE_SETTINGS and (value := values.get(f"vault_{setting}")):
+                raise ConfigError(
+                    f"profile {name!r}: vault_{setting} ({value.origin}) has no effect in a profile",
+                    hint=f"remove the line, and set {PREFIX}{setting.upper()} or {setting} in config.toml instead",
+                )
 
     def _refuse_empty(self, name: str, section: Section | None, values: Collection[str]) -> None:
         """Refuse an empty value (``role_arn =``): awsv would ignore it, and SDKs fail or use another identity.

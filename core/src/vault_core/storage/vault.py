@@ -37,7 +37,8 @@ from vault_core.errors import (
     StorageLocked,
     UsageError,
 )
-from vault_core.plugins.boundary import open_store, said
+from vault_core.plugins.boundary.calls import said
+from vault_core.plugins.boundary.storage import open_store
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 

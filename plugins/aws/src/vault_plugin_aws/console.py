@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from vault_botocore.failures import CHECK_NETWORK, Attempt, Failure, Outcome, Refusal, explain
+from vault_botocore.failures import CHECK_NETWORK, Attempt, Failure, Outcome, Refusal
 from vault_botocore.session import find_ca_bundle, session, silenced
 from vault_botocore.transport import send
 from vault_core.api import ConfigError, ConsoleRequest, Context, Secret, SessionError, refuse_plain_http
+from vault_plugin_aws.call import Call, secrets_of
 from vault_plugin_aws.client import CONNECT_SECONDS, READ_SECONDS
 from vault_plugin_aws.parameters import REGION, SIGNIN_URL
 
@@ -67,12 +66,7 @@ def console_url(context: Context, request: ConsoleRequest) -> Secret:
     endpoint = context.options.get(SIGNIN_URL.name) or f"https://{partition.signin}/federation"
     refuse_plain_http(endpoint, context.environ)
     exchange = _Exchange(endpoint, request, context.environ)
-    try:
-        result = context.wait(exchange.run, timeout=request.deadline - time.monotonic())
-    except TimeoutError:
-        raise SessionError(f"{exchange.host} did not answer in time", hint=CHECK_NETWORK) from None
-    finally:
-        exchange.over.set()
+    result = exchange.result(context, request.deadline)
     if isinstance(result, Failure):
         raise result.error
     query = {
@@ -159,45 +153,21 @@ class _SigninAttempt(Attempt):
         return SessionError(f"{self.host} refused the session: {refusal.reason}", hint=self.renew)
 
 
-class _Exchange:
-    """A session for a sign-in token.
-
-    :ivar over: set when the result is no longer wanted; no further attempt follows.
-    """
+class _Exchange(Call[Secret]):
+    """A session for a sign-in token."""
 
     def __init__(self, endpoint: str, request: ConsoleRequest, environ: Mapping[str, str]) -> None:
-        self.over = threading.Event()
-        self.host = urlsplit(endpoint).netloc
+        session = request.credentials
+        attempt = _SigninAttempt(
+            host=urlsplit(endpoint).netloc,
+            caller=session.access_key_id,
+            renew=CHECK_NETWORK,
+            secrets=secrets_of(session),
+        )
+        super().__init__(attempt, lambda: self._answered(self._send()), pauses=PAUSES)
         self._endpoint = endpoint
         self._request = request
         self._environ = environ
-
-    def run(self) -> Secret | Failure:
-        """The token, or the failure. Never raises: no traceback of the SDK leaves the thread."""
-        with silenced():
-            for pause in (*PAUSES, None):
-                result = self._once()
-                if isinstance(result, Secret) or pause is None or not self._again(result.outcome):
-                    break
-                if self.over.wait(pause):
-                    break
-            return result
-
-    @staticmethod
-    def _again(outcome: Outcome) -> bool:
-        return outcome in (Outcome.THROTTLED, Outcome.UNREACHABLE, Outcome.UNCERTAIN)
-
-    def _once(self) -> Secret | Failure:
-        try:
-            return self._answered(self._send())
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-            session = self._request.credentials
-            hidden = (session.secret_access_key, session.session_token)
-            secrets = tuple(secret for secret in hidden if secret is not None)
-            return explain(
-                error,
-                _SigninAttempt(host=self.host, caller=session.access_key_id, renew=CHECK_NETWORK, secrets=secrets),
-            )
 
     def _send(self) -> Any:
         from botocore.awsrequest import AWSRequest
@@ -227,17 +197,17 @@ class _Exchange:
 
     def _answered(self, response: Any) -> Secret | Failure:
         """What the endpoint answered. None of its text is shown: it may repeat what it was sent."""
-        status = response.status_code
+        status, host = response.status_code, self.attempt.host
         if status == 200:
-            return _token(response.content, self.host)
+            return _token(response.content, host)
         if 300 <= status < 400:
-            return Failure(SessionError(f"{self.host} redirects the session elsewhere (HTTP {status}): not followed"))
+            return Failure(SessionError(f"{host} redirects the session elsewhere (HTTP {status}): not followed"))
         if status == 429 or status >= 500:
-            text = f"{self.host} failed (HTTP {status})"
+            text = f"{host} failed (HTTP {status})"
             return Failure(SessionError(text, hint="repeat in a minute"), Outcome.THROTTLED)
         return Failure(
             SessionError(
-                f"{self.host} refused the session (HTTP {status}): it has expired, or AWS does not open the console"
+                f"{host} refused the session (HTTP {status}): it has expired, or AWS does not open the console"
                 " for it as requested",
                 hint="run 'awsv clear', then repeat, without --duration if you gave one",
             )

@@ -1,25 +1,19 @@
 """The access keys of IAM users.
 
 A call that AWS refuses is made once. One that fails for another reason is repeated, except CreateAccessKey: it is
-repeated only if AWS cannot have carried it out. Each call runs in a thread that is abandoned at the request's deadline
-and at Ctrl-C.
+repeated only if AWS cannot have carried it out.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
-from vault_botocore.failures import CHECK_NETWORK, Attempt, Failure, Outcome, Refusal, explain
-from vault_botocore.session import silenced
+from vault_botocore.failures import Attempt, Failure, Outcome, Refusal
 from vault_core.api import (
     AccessDenied,
     AccessKey,
@@ -33,8 +27,8 @@ from vault_core.api import (
     Secret,
     SessionError,
     TooManyKeys,
-    VaultError,
 )
+from vault_plugin_aws.call import REPEATABLE, ClientCall, renewal, secrets_of
 from vault_plugin_aws.client import check, connect_iam
 
 T = TypeVar("T")
@@ -147,86 +141,32 @@ class IamKeys(ManagesKeys):
     def _ask_iam(
         self, request: KeyRequest, work: Callable[[Any], T], *, repeat: bool = True, subject: str | None = None
     ) -> T:
-        """The result of a call, or an error at the deadline: the lookup of a host name cannot be interrupted.
+        """The result of a call.
 
         :param repeat: a second time does no harm.
         """
-        check(request.parameters, self._context.environ)
-        call = _Call(request, work, self._context.environ, repeat=repeat, subject=subject)
-        try:
-            result = self._context.wait(call.run, timeout=request.deadline - time.monotonic())
-        except TimeoutError:
-            text = f"{call.attempt.host} did not answer in time; {UNKNOWN}"
-            raise OutcomeUnknown(text, hint=CHECK_NETWORK) from None
-        finally:
-            call.over.set()
-        if isinstance(result, Failure):
-            raise _error(result)
-        return result
-
-
-def _error(failure: Failure) -> VaultError:
-    if not failure.outcome.is_open:
-        return failure.error
-    return OutcomeUnknown(f"{failure.error.message}; {UNKNOWN}", hint=failure.error.hint)
-
-
-class _Call(Generic[T]):
-    """One call with its repetitions.
-
-    :ivar over: set when its result is no longer wanted; no further attempt follows.
-    :ivar attempt: for messages.
-    """
-
-    def __init__(
-        self,
-        request: KeyRequest,
-        work: Callable[[Any], T],
-        environ: Mapping[str, str],
-        *,
-        repeat: bool,
-        subject: str | None,
-    ) -> None:
-        self.over = threading.Event()
-        self._request, self._work, self._environ, self._repeat = request, work, environ, repeat
-        source = request.source
-        secrets = (source.secret_access_key, source.session_token)
-        self.attempt = IamAttempt(
+        environ, source = self._context.environ, request.source
+        check(request.parameters, environ)
+        attempt = IamAttempt(
             host="IAM",
             caller=source.access_key_id,
-            renew="run 'awsv clear', then repeat" if source.session_token else "store an active access key of the user",
+            renew=renewal(source),
             subject=subject or (f"user {request.user}" if request.user else f"the user of {source.access_key_id}"),
-            secrets=tuple(secret for secret in secrets if secret is not None),
+            secrets=secrets_of(source),
         )
-
-    def run(self) -> T | Failure:
-        """The result, or the failure. Never raises: no traceback of the SDK leaves the thread."""
-        with silenced():
-            try:
-                client = connect_iam(self._request.parameters, self._request.source, self._environ)
-            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-                return explain(error, self.attempt)
-            self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
-            with closing(client):
-                return self._until_done(client)
-
-    def _until_done(self, client: Any) -> T | Failure:
-        for pause in (*PAUSES, None):
-            result = self._once(client)
-            if not isinstance(result, Failure) or pause is None or not self._again(result.outcome):
-                break
-            if self.over.wait(pause):
-                break
-        return result
-
-    def _again(self, outcome: Outcome) -> bool:
-        return outcome in (Outcome.THROTTLED, Outcome.UNREACHABLE) or (outcome is Outcome.UNCERTAIN and self._repeat)
-
-    def _once(self, client: Any) -> T | Failure:
-        try:
-            return self._work(client)
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-            return explain(error, self.attempt)
+        call = ClientCall(
+            attempt,
+            partial(connect_iam, request.parameters, source, environ),
+            work,
+            pauses=PAUSES,
+            repeat={*REPEATABLE, Outcome.UNCERTAIN} if repeat else REPEATABLE,
+        )
+        result = call.result(self._context, request.deadline)
+        if not isinstance(result, Failure):
+            return result
+        if result.outcome.is_open:
+            raise OutcomeUnknown(f"{result.error.message}; {UNKNOWN}", hint=result.error.hint)
+        raise result.error
 
 
 def revocation(before: datetime) -> str:

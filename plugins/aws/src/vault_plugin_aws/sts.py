@@ -1,23 +1,19 @@
 """The session provider ``sts``: GetSessionToken, AssumeRole, and GetCallerIdentity to identify a key.
 
 A call that AWS refuses is made once. A call that fails for another reason is repeated, with an MFA code only if AWS
-cannot have used the code. Each call runs in a thread that is abandoned at the request's deadline and at Ctrl-C.
+cannot have used the code.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
-from vault_botocore.failures import CHECK_NETWORK, Failure, Outcome, explain
-from vault_botocore.session import silenced
+from vault_botocore.failures import Failure, Outcome
 from vault_core.api import (
     CallerIdentity,
     ConsoleRequest,
@@ -31,14 +27,13 @@ from vault_core.api import (
     SessionProvider,
     SessionRequest,
 )
+from vault_plugin_aws.call import REPEATABLE, ClientCall, renewal, secrets_of
 from vault_plugin_aws.client import check, connect
 from vault_plugin_aws.failures import StsAttempt
 from vault_plugin_aws.iam import IamKeys
 
 PAUSES = (0.5, 2.0)
 """Seconds before the second and the third (and last) attempt: STS counts requests per second."""
-
-NEW_KEY = "store an active access key of the user with 'awsv add'"
 
 Answer = Credentials | CallerIdentity
 
@@ -81,8 +76,7 @@ class StsProvider(IamKeys, SessionProvider, IdentifiesCaller, OpensConsole):
         asked = time.monotonic()
         code = _code(request)
         deadline = request.deadline + time.monotonic() - asked
-        call = _Call(request.parameters, request.source, code, self._context.environ)
-        issued = self._run(call, deadline)
+        issued = self._ask_sts(request.parameters, request.source, code, deadline)
         assert isinstance(issued, Credentials)  # noqa: S101 - what both actions of a session return
         return issued
 
@@ -97,8 +91,7 @@ class StsProvider(IamKeys, SessionProvider, IdentifiesCaller, OpensConsole):
             raise SessionError("STS needs a key, and there is none")
         check(request.parameters, self._context.environ)
         endpoint = {name: value for name, value in request.parameters.items() if name not in FIELDS}
-        call = _Call({**endpoint, "action": IDENTITY}, request.source, None, self._context.environ)
-        identity = self._run(call, request.deadline)
+        identity = self._ask_sts({**endpoint, "action": IDENTITY}, request.source, None, request.deadline)
         assert isinstance(identity, CallerIdentity)  # noqa: S101 - what this action returns
         return identity
 
@@ -112,14 +105,10 @@ class StsProvider(IamKeys, SessionProvider, IdentifiesCaller, OpensConsole):
 
         return console_url(self._context, request)
 
-    def _run(self, call: _Call, deadline: float) -> Answer:
-        """The call's result, or an error at the deadline: the lookup of a host name cannot be interrupted."""
-        try:
-            result = self._context.wait(call.run, timeout=deadline - time.monotonic())
-        except TimeoutError:
-            raise SessionError(f"{call.attempt.host} did not answer in time", hint=CHECK_NETWORK) from None
-        finally:
-            call.over.set()
+    def _ask_sts(
+        self, parameters: Mapping[str, Any], source: Credentials, code: Secret | None, deadline: float
+    ) -> Answer:
+        result = _call(parameters, source, code, self._context.environ).result(self._context, deadline)
         if isinstance(result, Failure):
             raise result.error
         return result
@@ -136,79 +125,50 @@ def _code(request: SessionRequest) -> Secret | None:
     return Secret(digits)
 
 
-class _Call:
-    """One call with its repetitions.
+def _call(
+    parameters: Mapping[str, Any], source: Credentials, code: Secret | None, environ: Mapping[str, str]
+) -> ClientCall[Answer]:
+    attempt = StsAttempt(
+        host=f"STS in {parameters['region']}" if "region" in parameters else "STS",
+        caller=source.access_key_id,
+        renew=renewal(source),
+        role=parameters.get("role_arn"),
+        mfa_serial=parameters.get("mfa_serial"),
+        identity=parameters["action"] == IDENTITY,
+        federation=parameters["action"] == FEDERATION,
+        secrets=secrets_of(source, code),
+    )
+    return ClientCall(
+        attempt,
+        partial(connect, parameters, source, environ),
+        partial(_answer, parameters, code),
+        pauses=PAUSES,
+        # With a code only if AWS has not seen it: AWS accepts each code once.
+        repeat={*REPEATABLE, Outcome.UNCERTAIN} if code is None else REPEATABLE,
+    )
 
-    :ivar over: set when its result is no longer wanted; no further attempt follows.
-    :ivar attempt: for messages.
-    """
 
-    def __init__(
-        self, parameters: Mapping[str, Any], source: Credentials, code: Secret | None, environ: Mapping[str, str]
-    ) -> None:
-        self.over = threading.Event()
-        self._parameters = parameters
-        self._source = source
-        self._code = code
-        self._environ = environ
-        secrets = (source.secret_access_key, source.session_token, code)
-        self.attempt = StsAttempt(
-            host=f"STS in {parameters['region']}" if "region" in parameters else "STS",
-            caller=source.access_key_id,
-            renew="run 'awsv clear', then repeat" if source.session_token else NEW_KEY,
-            role=parameters.get("role_arn"),
-            mfa_serial=parameters.get("mfa_serial"),
-            identity=parameters["action"] == IDENTITY,
-            federation=parameters["action"] == FEDERATION,
-            secrets=tuple(secret for secret in secrets if secret is not None),
-        )
+def _answer(parameters: Mapping[str, Any], code: Secret | None, client: Any) -> Answer:
+    match parameters["action"]:
+        case "GetCallerIdentity":
+            return _identity(client.get_caller_identity())
+        case "AssumeRole":
+            return _credentials(client.assume_role(**_arguments(parameters, code)))
+        case "GetFederationToken":
+            return _credentials(client.get_federation_token(**_arguments(parameters, code)))
+        case _:
+            return _credentials(client.get_session_token(**_arguments(parameters, code)))
 
-    def run(self) -> Answer | Failure:
-        """The result, or the failure. Never raises: no traceback of the SDK leaves the thread."""
-        with silenced():
-            try:
-                client = connect(self._parameters, self._source, self._environ)
-            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-                return explain(error, self.attempt)
-            self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
-            with closing(client):
-                return self._repeat(client)
 
-    def _repeat(self, client: Any) -> Answer | Failure:
-        for pause in (*PAUSES, None):
-            result = self._once(client)
-            if not isinstance(result, Failure) or pause is None or not self._again(result.outcome):
-                break
-            if self.over.wait(pause):
-                break
-        return result
-
-    def _again(self, outcome: Outcome) -> bool:
-        if outcome is Outcome.UNCERTAIN:
-            return self._code is None  # AWS may have seen the code, and accepts each code once
-        return outcome in (Outcome.THROTTLED, Outcome.UNREACHABLE)
-
-    def _once(self, client: Any) -> Answer | Failure:
-        try:
-            if self._parameters["action"] == IDENTITY:
-                return _identity(client.get_caller_identity())
-            if self._parameters["action"] == "AssumeRole":
-                return _credentials(client.assume_role(**self._arguments()))
-            if self._parameters["action"] == FEDERATION:
-                return _credentials(client.get_federation_token(**self._arguments()))
-            return _credentials(client.get_session_token(**self._arguments()))
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-            return explain(error, self.attempt)
-
-    def _arguments(self) -> dict[str, Any]:
-        found = {FIELDS[name]: value for name, value in self._parameters.items() if name in FIELDS}
-        if self._code is not None:
-            found["TokenCode"] = self._code.reveal_text()
-        if self._parameters["action"] == "AssumeRole":
-            found["RoleSessionName"] = self._parameters.get("role_session_name", f"awsv-{time.time_ns()}")
-        if "session_tags" in self._parameters:
-            found["Tags"] = [{"Key": key, "Value": value} for key, value in self._parameters["session_tags"].items()]
-        return found
+def _arguments(parameters: Mapping[str, Any], code: Secret | None) -> dict[str, Any]:
+    found = {FIELDS[name]: value for name, value in parameters.items() if name in FIELDS}
+    if code is not None:
+        found["TokenCode"] = code.reveal_text()
+    if parameters["action"] == "AssumeRole":
+        found["RoleSessionName"] = parameters.get("role_session_name", f"awsv-{time.time_ns()}")
+    if "session_tags" in parameters:
+        found["Tags"] = [{"Key": key, "Value": value} for key, value in parameters["session_tags"].items()]
+    return found
 
 
 def _identity(answer: Mapping[str, Any]) -> CallerIdentity:

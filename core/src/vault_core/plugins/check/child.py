@@ -12,7 +12,7 @@ from vault_core import stdout
 from vault_core.api import Capability, Option, StorageSpec
 from vault_core.asking import Asking
 from vault_core.errors import PluginError, VaultError
-from vault_core.plugins.boundary import said
+from vault_core.plugins.boundary.calls import said
 from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.spec_problems import problems
