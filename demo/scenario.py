@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from machine import ADMIN, REGION, Answer, Failed, Machine, Result
+from signin import SignIn
 
 ACCOUNT = "123456789012"
 MFA = f"arn:aws:iam::{ACCOUNT}:mfa/ops"
@@ -232,8 +233,43 @@ class Day:
         expect("identity", assumed("Deploy", used.stdout).rpartition("/")[2], f"tf-{STATES}")
         good(f"{STATES} sessions, one prompt")
 
+    def console(self) -> None:
+        chapter("7. The console of a role, in a browser elsewhere")
+        command = "awsv login --stdout --service s3 deploy"
+        signin = SignIn()
+        try:
+            result = self.machine.run(command, env={"AWS_VAULT_STS_SIGNIN_URL": signin.url})
+        finally:
+            signin.close()
+        expect("sign-in tokens (the session came in the body of a POST)", len(signin.tokens), 1)
+        url, token = result.stdout.strip(), signin.tokens[0]
+        expect("the URL has the token", url.endswith(f"&SigninToken={token}"), True)
+        self.secrets.append(token)
+        hidden = url.replace(token, f"{token[:4]}… ({len(token)} characters)")
+        shown(command, Result(hidden, result.stderr, result.seconds, result.calls))
+        expect("calls to AWS (the role; the session with MFA is live)", result.calls, 1)
+        good("the URL is a credential: only --stdout prints it, and a browser gets it by a private page")
+
+    def rotate(self) -> None:
+        chapter("8. A new key for profile work")
+        before = self.key("work")
+        rotated = self.run("awsv rotate work")
+        after = self.key("work")
+        expect("old key in the output", f"made {before} inactive" in rotated.stderr, True)
+        expect("keys before and after differ", before != after, True)
+        held = json.loads(self.machine.run("awsv exec -n -j work").stdout)
+        expect("key that a program gets", held["AccessKeyId"], after)
+        self.secrets.append(held["SecretAccessKey"])
+        good(f"{after} was used and stored before {before} was made inactive; --finish deletes that one")
+        self.search("the new key is encrypted, too")
+
+    def key(self, name: str) -> str:
+        """The id of a stored key, from the list of all, which is shown."""
+        rows = [line.split() for line in self.run("awsv list --keys").stdout.splitlines()]
+        return next(row[1] for row in rows if row and row[0] == name)
+
     def offline(self) -> None:
-        chapter("7. AWS is stopped, and the passphrase is removed")
+        chapter("9. AWS is stopped, and the passphrase is removed")
         self.machine.stop_aws()
         del self.machine.env["AWS_VAULT_FILE_PASSPHRASE"]
         command = "awsv exec -j tf-1"
@@ -254,7 +290,8 @@ class Day:
             say(f"  {command:<46}{first.seconds * 1000:>7.0f} ms{again.seconds * 1000:>7.0f} ms   {calls}")
 
     def steps(self) -> list[Callable[[], None]]:
-        return [self.account, self.store, self.look, self.execute, self.sdk, self.chain, self.ready, self.offline]
+        first = [self.account, self.store, self.look, self.execute, self.sdk, self.chain, self.ready]
+        return [*first, self.console, self.rotate, self.offline]
 
 
 def main() -> int:

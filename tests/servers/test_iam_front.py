@@ -10,6 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
+from support import quarantine
 from support.iam_front import IamFront, Trouble
 from support.moto import REGION, Key
 
@@ -90,3 +91,16 @@ def test_reply_is_lost_before_or_after_the_call_is_carried_out(iam: IamFront, ho
 def test_third_key_is_refused(iam: IamFront) -> None:
     iam.key("bob")
     assert code(client(iam, "iam", iam.bob).create_access_key, UserName="bob") == "LimitExceeded"
+
+
+def test_quarantine_denies_what_the_policy_of_aws_denies_until_it_is_detached(iam: IamFront) -> None:
+    own, admin, sts = client(iam, "iam", iam.bob), iam.user("admin"), client(iam, "sts", iam.bob)
+    iam.quarantine("bob")
+    for refused in (own.create_access_key, sts.get_session_token):
+        with pytest.raises(ClientError, match=rf"explicit deny .*{quarantine.ARN}"):
+            refused()
+    assert sts.get_caller_identity()["Arn"].endswith("user/bob")
+    [policy] = own.list_attached_user_policies(UserName="bob")["AttachedPolicies"]
+    assert policy["PolicyArn"] == quarantine.ARN
+    client(iam, "iam", admin).detach_user_policy(UserName="bob", PolicyArn=quarantine.ARN)
+    assert sts.get_session_token()["Credentials"]

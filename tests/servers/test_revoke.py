@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ def test_key_that_is_gone_is_done_if_its_account_is_known(laptop: Home, desk: Ho
     assert revoked(desk, path)[iam.bob.access_key_id]["state"] == "deleted"
     found = revoked(desk, unknown, code=7)[iam.bob.access_key_id]
     assert (found["state"], found["admin"]) == ("foreign", None)
-    assert "it is deleted, or of another account" in found["error"]
+    assert "it is deleted, or of another account, or the profile may not ask" in found["error"]
 
 
 def test_failure_of_one_key_does_not_keep_the_others(laptop: Home, desk: Home, iam: IamFront) -> None:
@@ -188,6 +188,58 @@ def test_permissions_that_are_missing(laptop: Home, desk: Home, iam: IamFront) -
     found = revoked(desk, path, code=7)
     assert {one["state"] for one in found.values()} == {"failed"}
     assert "UpdateAccessKey" in found[carol.access_key_id]["error"]
+
+
+def renamed(key: Any) -> None:
+    key["user"] = "robert"
+
+
+def taken_for_another(key: Any) -> None:
+    key["user"] = "carol"
+
+
+def without_user(key: Any) -> None:
+    key["user"] = None
+
+
+@pytest.mark.parametrize("change", [renamed, taken_for_another, without_user])
+def test_key_about_which_aws_is_silent_is_not_reported_as_deleted(
+    change: Callable[[Any], None], laptop: Home, desk: Home, iam: IamFront
+) -> None:
+    """AWS denies GetAccessKeyLastUsed for a key that it does not know, and where the permission is missing."""
+    carol = iam.user("carol")
+    add(laptop, carol, "carol")
+    listed = inventory(laptop, "--check")
+    [bob] = [key for key in listed["keys"] if key["user"] == "bob"]
+    change(bob)
+    path = carry(listed, desk)
+    iam.denied.add(("admin", "GetAccessKeyLastUsed"))
+    done = desk.awsv("revoke", "--from", path, "--yes", "--as", "admin")
+    assert done.returncode == 7
+    assert "1 of 2 are done; 1 key may still be active" in done.stderr
+    assert "AWS says the same of a key that it does not know" in done.stdout
+    assert "hint: allow iam:GetAccessKeyLastUsed" in done.stderr
+    assert iam.at_iam("carol") == {carol.access_key_id: False}
+    iam.denied.clear()
+    assert revoked(desk, path)[iam.bob.access_key_id]["state"] == "inactive"
+    assert iam.at_iam("bob") == {iam.bob.access_key_id: False}
+
+
+def test_key_that_is_gone_keeps_no_other_from_being_deactivated(laptop: Home, desk: Home, iam: IamFront) -> None:
+    """By the session of a role, too, which has no key of its own that AWS could be asked about."""
+    carol, dave = iam.user("carol"), iam.user("dave")
+    add(laptop, carol, "carol")
+    add(laptop, dave, "dave")
+    desk.configure(f"[profile admin]\n[profile role]\nrole_arn = {ROLE}\nsource_profile = admin\n")
+    path = carry(inventory(laptop, "--check"), desk)
+    for user, key in (("bob", iam.bob), ("dave", dave)):
+        iam.moto.client("iam").delete_access_key(UserName=user, AccessKeyId=key.access_key_id)
+    replacement = iam.key("bob").access_key_id
+    found = revoked(desk, path, "--as", "role", code=7)
+    assert (found[carol.access_key_id]["state"], found[iam.bob.access_key_id]["state"]) == ("inactive", "deleted")
+    assert found[dave.access_key_id]["state"] == "failed"  # no key of dave is left to ask about
+    assert {one["state"] for one in revoked(desk, path).values()} == {"was inactive", "deleted"}
+    assert iam.at_iam("bob") == {replacement: True}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from support import quarantine
 from support.home import Home
 from support.iam_front import IamFront
 from support.moto import ACCOUNT
@@ -279,22 +280,35 @@ def test_live_session_of_another_user_does_not_sign(rotating: Home, iam: IamFron
     assert held(rotating)[0] == carol.access_key_id
 
 
-def test_quarantine_is_named_with_the_way_out(rotating: Home, iam: IamFront) -> None:
-    admin = iam.moto.client("iam")
-    statement = {"Effect": "Deny", "Action": "iam:CreateAccessKey", "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    arn = admin.create_policy(PolicyName="AWSCompromisedKeyQuarantineV3", PolicyDocument=document)["Policy"]["Arn"]
-    admin.attach_user_policy(UserName="bob", PolicyArn=arn)
-    iam.denied |= {("bob", "CreateAccessKey"), ("bob", "UpdateAccessKey")}
+@pytest.mark.parametrize("named", [True, False], ids=["named", "asked for"])
+def test_quarantine_is_named_with_the_way_out(named: bool, rotating: Home, iam: IamFront) -> None:
+    """AWS's refusal names the policy or not; then the user may ask for it."""
+    iam.quarantine("bob")
+    iam.names_policies = named
+    if named:
+        iam.denied.add(("bob", "ListAttachedUserPolicies"))
     done = rotating.awsv("rotate", "work", "--leaked")
     assert done.returncode == 6
-    assert "under quarantine (AWSCompromisedKeyQuarantineV3)" in done.stderr
+    assert f"user bob under quarantine ({quarantine.NAME}), because" in done.stderr
     assert "--leaked --as ADMIN" in done.stderr
+    assert iam.at_iam("bob") == {iam.bob.access_key_id: True}
     add(rotating, iam.user("admin"), "admin")
     done = rotating.awsv("rotate", "work", "--leaked", "--as", "admin")
     assert done.returncode == 0, done.stderr
-    assert f"--policy-arn {arn}" in done.stderr
+    assert f"--policy-arn {quarantine.ARN}" in done.stderr
     assert "support case" in done.stderr
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "asked for"])
+def test_quarantine_that_denies_the_session_with_mfa_is_named(named: bool, rotating: Home, iam: IamFront) -> None:
+    rotating.configure(f"[profile work]\nmfa_serial = {MFA}\n")
+    iam.quarantine("bob")
+    iam.names_policies = named
+    done = rotating.awsv("rotate", "work", "--leaked", "-t", "123456")
+    assert done.returncode == 6
+    assert f"user bob under quarantine ({quarantine.NAME}), because" in done.stderr
+    assert "sts:GetSessionToken" in done.stderr
+    assert "--leaked --as ADMIN" in done.stderr
 
 
 # -- what cannot be rotated ------------------------------------------------------------------------------------------

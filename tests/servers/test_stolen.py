@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from support import documents
+from support import documents, quarantine
 from support.home import Home
 from support.iam_front import IamFront
 from support.moto import ACCOUNT, REGION
@@ -65,6 +65,15 @@ class Thief:
         seen = dict(self.tries)
         until(lambda: all(self.tries[key] > count + 1 for key, count in seen.items()), "the thief tries again")
 
+    def is_still_served(self) -> None:
+        """The quarantine takes neither the key nor the session, nor the roles that trust the user."""
+        count = len(self.iam.calls)
+        self.goes_on()
+        assert {call.key for call in self.iam.calls[count:] if call.accepted} >= {self.key_id, self.session_id}
+        assert self._key.assume_role(RoleArn=ROLE, RoleSessionName="thief")["Credentials"]
+        with pytest.raises(ClientError, match=quarantine.ARN):
+            self._key.get_session_token()
+
     def stop(self) -> None:
         self.over.set()
         self._thread.join()
@@ -81,6 +90,11 @@ def stealing(iam: IamFront, key_id: str) -> Iterator[Thief]:
         thief.stop()
 
 
+def active_key(iam: IamFront, user: str) -> str:
+    [found] = [key for key, active in iam.at_iam(user).items() if active]
+    return found
+
+
 def nothing_signed(iam: IamFront, thief: Thief) -> None:
     """After its deactivation the key signed no call that was accepted; the session none from now on."""
     thief.goes_on()
@@ -95,10 +109,11 @@ def nothing_signed(iam: IamFront, thief: Thief) -> None:
 @pytest.fixture
 def machines(rotating: Home, tmp_path: Path, iam: IamFront) -> dict[str, Home]:
     """The laptop, with bob's key as ``work`` and, for the first drill, an administrator; and the desk."""
-    rotating.configure(f"[profile work]\n[profile app]\nrole_arn = {ROLE}\nsource_profile = work\n[profile admin]\n")
+    admin = f"[profile admin]\nregion = {REGION}\n"
+    rotating.configure(f"{admin}[profile work]\n[profile app]\nrole_arn = {ROLE}\nsource_profile = work\n")
     desk = Home(tmp_path / "desk", iam.url)
     desk.env |= UNLOCKED
-    desk.configure(f"[profile admin]\nregion = {REGION}\n")
+    desk.configure(admin)
     add(desk, iam.user("admin"), "admin")
     return {"laptop": rotating, "desk": desk}
 
@@ -112,7 +127,9 @@ def test_the_drills_do_what_they_show(
     machines: dict[str, Home], iam: IamFront, aws_v1: Path, record_property: Callable[[str, object], None]
 ) -> None:
     laptop, desk = machines["laptop"], machines["desk"]
-    first, leaked, stolen, make, store, rehearsal = [fence for fence in documents.fences(DRILL) if fence.mark == "run"]
+    first, leaked, refused, way_out, detach, stolen, make, store, rehearsal = [
+        fence for fence in documents.fences(DRILL) if fence.mark == "run"
+    ]
 
     def act(what: str, fence: documents.Fence) -> None:
         assert fence.argument is not None
@@ -126,10 +143,21 @@ def test_the_drills_do_what_they_show(
     with stealing(iam, iam.bob.access_key_id) as thief:
         act("a leaked key", leaked)
         nothing_signed(iam, thief)
+
+    iam.revoked.clear()
+    with stealing(iam, active_key(iam, "bob")) as thief:
+        iam.quarantine("bob")
+        act("a key that AWS found, refused", refused)
+        thief.is_still_served()
+        act("a key that AWS found, with an administrator", way_out)
+        nothing_signed(iam, thief)
+    assert iam.quarantined == {"bob"}
+    act("the end of the quarantine", detach)
+    assert iam.quarantined == set()
     remove_admin()
 
     act("the inventory", first)
-    [current] = [key for key, active in iam.at_iam("bob").items() if active]
+    current = active_key(iam, "bob")
     (desk.cwd / "inventory.json").write_bytes((laptop.cwd / "inventory.json").read_bytes())
     iam.revoked.clear()
     with stealing(iam, current) as thief:

@@ -23,12 +23,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from support import quarantine
 from support.home import Home
 from support.moto import ACCOUNT, Key, MotoServer
 from support.recording_proxy import CREDENTIAL, Fault, deny, error, unknown_key
 from support.stored import UNLOCKED, add
 
 PROGRAM_CALLS = ("GetSessionToken", "AssumeRole", "GetCallerIdentity")
+SAYS_WHOSE = "iam:GetAccessKeyLastUsed"
+"""AWS denies this call for a key that it does not know: nobody learns from it which keys there are."""
 IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
     "<Arn>arn:aws:iam::{account}:{who}</Arn><UserId>AIDA</UserId><Account>{account}</Account>"
@@ -102,6 +105,10 @@ class IamFront:
         """The keys of the root user."""
         self.allowed: dict[str, set[str]] = {}
         """User to the only actions of IAM that are not denied."""
+        self.quarantined: set[str] = set()
+        """Users to whom AWS has attached the policy of :mod:`support.quarantine`."""
+        self.names_policies = True
+        """A refusal names the policy that denies, as AWS does by now."""
         self.hides_new: float = 0.0
         """Seconds for which ListAccessKeys does not show a new key."""
         self.calls: list[Signed] = []
@@ -132,6 +139,12 @@ class IamFront:
         with self._lock:
             self.keys[made.access_key_id] = KeyState(user, made.secret_access_key)
         return made
+
+    def quarantine(self, user: str) -> None:
+        """Do what AWS does when it finds a key of a user in public."""
+        self.moto.client("iam").attach_user_policy(UserName=user, PolicyArn=quarantine.ARN)
+        with self._lock:
+            self.quarantined.add(user)
 
     def forget_user(self, name: str) -> None:
         """Delete a user and whatever hangs on it."""
@@ -217,6 +230,13 @@ class IamFront:
             if state is None or not state.active or time.monotonic() - state.born < self.delay:
                 return unknown_key()
             user = state.user
+        if user in self.quarantined and action in quarantine.denied():
+            service = "sts" if action in PROGRAM_CALLS else "iam"
+            policy = f": {quarantine.ARN}" if self.names_policies else ""
+            return deny(
+                f"User: arn:aws:iam::{ACCOUNT}:user/{user} is not authorized to perform: {service}:{action}"
+                f" with an explicit deny in an identity-based policy{policy}"
+            )
         only = self.allowed.get(user)
         if (user, action) in self.denied or (only is not None and action not in (*PROGRAM_CALLS, *only)):
             return deny(f"User: {user} is not authorized to perform: iam:{action}")
@@ -252,6 +272,8 @@ class IamFront:
                     kind = "user" if "UserName" in parameters else "role"
                     name = parameters.get("UserName") or parameters["RoleName"]
                     self.revoked[kind, name] = datetime.fromisoformat(found["aws:TokenIssueTime"]).timestamp()
+                case "DetachUserPolicy" if parameters["PolicyArn"] == quarantine.ARN:
+                    self.quarantined.discard(parameters["UserName"])
                 case "ListAccessKeys":
                     return self._without_new(body)
         return body
@@ -300,6 +322,11 @@ class _Handler(BaseHTTPRequestHandler):
             identity = IDENTITY.format(account=ACCOUNT, who=who)
             return self._send(200, identity.encode(), "text/xml")
         status, kind, answer = self._ask_moto(body)
+        if parameters.get("Action") == "GetAccessKeyLastUsed" and b"NoSuchEntity" in answer:
+            unknown = deny(
+                f"not authorized to perform: {SAYS_WHOSE} on resource: access key {parameters['AccessKeyId']}"
+            )
+            return self._send(unknown.status or 500, unknown.body, "text/xml")
         if status < 300:
             answer = front.learn(key, parameters, answer.decode()).encode()
         if trouble is not None and how == "after":

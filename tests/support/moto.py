@@ -59,7 +59,12 @@ class MotoServer:
             return subprocess.Popen(
                 # Port 0: the kernel chooses a free one, and no other process can take it in between.
                 [sys.executable, str(self.program()), "-H", "127.0.0.1", "-p", "0"],
-                env={"PATH": "/usr/bin:/bin", "HOME": str(self._log.parent), "PYTHONUNBUFFERED": "1"},
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "HOME": str(self._log.parent),
+                    "PYTHONUNBUFFERED": "1",
+                    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

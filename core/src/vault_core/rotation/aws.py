@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ PAUSES = (0.25, 0.5, 1.0, 2.0)
 """Seconds between two attempts; the last one repeats."""
 QUARANTINE = "AWSCompromisedKeyQuarantine"
 """The beginning of the names of the policies that AWS attaches to a user whose key it found in public (V2, V3, …)."""
+_POLICY = re.compile(rf"{QUARANTINE}\w*")
 
 
 class Aws:
@@ -83,6 +85,25 @@ class Aws:
         """A call of IAM that begins now."""
         deadline = time.monotonic() + NETWORK_LIMIT
         return KeyRequest(parameters=self._iam, source=source, deadline=deadline, user=user)
+
+    def quarantine(self, source: Credentials, user: str) -> str | None:
+        """The policy by which AWS has put a user under quarantine; None if there is none, or if it is not known."""
+        try:
+            policies = self.keys.attached_policies(self.request(source, user))
+        except VaultError:
+            return None
+        return next((arn for arn in policies if QUARANTINE in arn), None)
+
+    def explained(self, error: AccessDenied, source: Credentials, user: str) -> AccessDenied:
+        """The error for a call that AWS denied a user: another one if the user is under quarantine."""
+        found = _POLICY.search(error.message) or _POLICY.search(self.quarantine(source, user) or "")
+        if found is None:
+            return error
+        return AccessDenied(
+            f"AWS has put user {user} under quarantine ({found[0]}), because a key of the user was found in public:"
+            f" {error.message}",
+            hint="'awsv rotate PROFILE --leaked --as ADMIN', with a profile that may manage the user's keys",
+        )
 
 
 def signer(planner: Planner, engine: Engine, admin: str) -> Credentials:
@@ -173,12 +194,8 @@ class Iam:
             raise SessionError(f"{key.access_key_id} is a key of user {found.name} in {found.account}: another one")
 
     def quarantine(self) -> str | None:
-        """The policy by which AWS has put the user under quarantine; None if there is none, or if it is not known."""
-        try:
-            policies = self.aws.keys.attached_policies(self.aws.request(self.source, self.user.name))
-        except VaultError:
-            return None
-        return next((arn for arn in policies if QUARANTINE in arn), None)
+        """See :meth:`Aws.quarantine`."""
+        return self.aws.quarantine(self.source, self.user.name)
 
     def _call(self, work: Callable[[KeyRequest], T]) -> T:
         def once() -> T:
@@ -189,14 +206,7 @@ class Iam:
         except CredentialsRefused:
             raise
         except AccessDenied as error:
-            policy = QUARANTINE if QUARANTINE in error.message else self.quarantine()
-            if policy is None:
-                raise
-            raise AccessDenied(
-                f"AWS has put user {self.user.name} under quarantine ({policy.rpartition('/')[2]}), because a key of"
-                f" the user was found in public: {error.message}",
-                hint="'awsv rotate PROFILE --leaked --as ADMIN', with a profile that may manage the user's keys",
-            ) from None
+            raise self.aws.explained(error, self.source, self.user.name) from None
 
 
 def patiently(work: Callable[[], T], refused: type[VaultError]) -> T:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials
-from vault_core.errors import ConfigError, CredentialsRefused, StorageDenied, UsageError, VaultError
+from vault_core.errors import AccessDenied, ConfigError, CredentialsRefused, StorageDenied, UsageError, VaultError
 from vault_core.rotation.aws import Aws, Iam, User, patiently, signer, user_of
 from vault_core.rotation.decide import SETTLED, Signs
 from vault_core.rotation.journal import Entry, Journal
@@ -111,11 +111,20 @@ class Rotations:
     def _prepare(self, job: _Job) -> None:
         """Whatever may ask the user."""
         try:
-            self._vault(job).get(job.key.name, shared=self.wishes.shared)
+            stored = self._vault(job).get(job.key.name, shared=self.wishes.shared)
             if self._admin is None and job.session is not None:
-                job.signer = self.engine.obtain(job.session)
+                job.signer = self._session(job, job.session, stored)
         except VaultError as error:
             job.error = error
+
+    def _session(self, job: _Job, step: SessionStep, stored: StoredKey | None) -> Credentials:
+        try:
+            return self.engine.obtain(step)
+        except AccessDenied as error:
+            if stored is None or isinstance(error, CredentialsRefused):
+                raise
+            aws, key = Aws(self.host, self.profiles, job.key.name), stored.credentials
+            raise aws.explained(error, key, user_of(aws.identify(key), key.access_key_id).name) from None
 
     def _vault(self, job: _Job) -> Vault:
         return self._vaults.setdefault(job.key.store.identity, Vault(self.host, job.key.store))
@@ -139,6 +148,7 @@ class Rotations:
             tell=tell,
             confirm=self.host.confirm if self.host.cannot_ask() is None else None,
             shared=self.wishes.shared,
+            admin=self.admin,
         )
         with ExitStack() as stack:
             stack.enter_context(place.journal.held())
@@ -164,7 +174,7 @@ class Rotations:
             if found is not None:
                 raise StorageDenied(
                     f"the key of {place.name!r} in {vault.store.place} is shared: all its users would get the new one",
-                    hint="give --shared if that is meant",
+                    hint=f"if that is meant: {replace(place, shared=True).command()}",
                 )
         return place.read()
 
@@ -232,6 +242,6 @@ def _announce(place: Place, iam: Iam, wishes: Wishes, entry: Entry | None) -> No
 
 def _tell_quarantine(tell: Callable[[str], None], user: User, policy: str) -> None:
     tell(
-        f"AWS has put user {user.name} under quarantine: when you have looked at what the key did, detach the policy"
-        f" (aws iam detach-user-policy --user-name {user.name} --policy-arn {policy}) and answer AWS's support case"
+        f"AWS has put user {user.name} under quarantine: look at what the key did, do what AWS's support case asks, and"
+        f" then detach the policy (aws iam detach-user-policy --user-name {user.name} --policy-arn {policy})"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,6 +66,14 @@ class Place:
     confirm: Callable[[str], bool] | None
     """Asks yes or no; None: the user cannot be asked."""
     shared: bool = False
+    admin: str | None = None
+    """The profile that signs, if it is not the key's own; for commands in hints."""
+
+    def command(self, *flags: str) -> str:
+        """The command that rotates this key, by the same signer."""
+        shared = ("--shared",) if self.shared else ()
+        admin = ("--as", shlex.quote(self.admin)) if self.admin is not None else ()
+        return command_line(" ".join(("awsv rotate", *shared, *admin, *flags)), self.profile)
 
     def read(self) -> StoredKey:
         """The stored key.
@@ -76,7 +85,7 @@ class Place:
             store = self.vault.store
             raise StorageError(
                 f"no key is stored for profile {self.name!r} in store {store.name!r} ({store.place})",
-                hint=command_line("awsv add", self.name),
+                hint=command_line("awsv add --shared" if self.shared else "awsv add", self.name),
             )
         return found
 

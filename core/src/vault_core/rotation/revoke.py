@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +27,7 @@ from vault_core.rotation.inventory import WORKERS
 from vault_core.rotation.inventory_file import Listed, ListedKey
 
 if TYPE_CHECKING:
-    from vault_core.api import Credentials
+    from vault_core.api import AccessKey, Credentials
     from vault_core.plugins.host import Host
     from vault_core.sessions.engine import Engine
     from vault_core.sessions.plan import Planner
@@ -197,18 +198,41 @@ class Revocation:
 
     def _by_user(self, admin: Admin, key: ListedKey, denied: SessionError) -> Revoked | None:
         """What the user whom the inventory names has, if AWS does not say whose the key is; None: it is not known."""
-        gone = Revoked(kind="key", subject=key.id, account=key.account, user=key.user, state="deleted")
-        if key.user is None:
-            return gone if isinstance(denied, NoSuchKey) else None
         try:
-            keys = admin.aws.keys.list_keys(admin.aws.request(admin.credentials, key.user), with_use=False)
-        except NoSuchKey:
-            return gone
+            keys = self._keys_of(admin, key.user)
         except SessionError:
             return None
-        if key.id not in {one.id for one in keys}:
-            return gone
-        return self._active(admin, key.id, key.user)
+        if key.user is not None and key.id in {one.id for one in keys}:
+            return self._active(admin, key.id, key.user)
+        if isinstance(denied, NoSuchKey) or self._is_told(admin, keys):
+            return Revoked(kind="key", subject=key.id, account=key.account, user=key.user, state="deleted")
+        return None
+
+    @staticmethod
+    def _keys_of(admin: Admin, user: str | None) -> tuple[AccessKey, ...]:
+        """The keys of a user; none if there is no such user.
+
+        :raises SessionError: it is not known.
+        """
+        try:
+            request = admin.aws.request(admin.credentials, user)
+            return () if user is None else admin.aws.keys.list_keys(request, with_use=False)
+        except NoSuchKey:
+            return ()
+
+    @staticmethod
+    def _is_told(admin: Admin, keys: Iterable[AccessKey]) -> bool:
+        """Whether AWS tells a profile whose a key is, of one that there is.
+
+        If so, a key about which AWS denies the answer is none of the account: of those it says that access is denied,
+        as it does if the permission is missing.
+        """
+        own = [] if admin.credentials.session_token else [admin.credentials.access_key_id]
+        for key in (*own, *(one.id for one in keys)):
+            with suppress(SessionError):
+                admin.aws.keys.owner_of(admin.aws.request(admin.credentials, None), key)
+                return True
+        return False
 
     def _active(self, admin: Admin, key: str, user: str) -> Revoked | None:
         """Whether a key of a user is active; None: it is not the user's, in this account."""
@@ -295,7 +319,8 @@ def _shown(one: Revoked) -> str:
 def _foreign(subject: str, account: str | None) -> SessionError:
     if account is None:
         return SessionError(
-            f"no given profile knows {subject}: it is deleted, or of another account",
-            hint="add --as with a profile of the account of the key",
+            f"AWS says to no given profile whose key {subject} is: it is deleted, or of another account, or the profile"
+            " may not ask",
+            hint="add --as with a profile of the account of the key, or allow iam:GetAccessKeyLastUsed",
         )
     return SessionError(f"{subject} is of account {account}", hint=f"add --as with a profile of account {account}")

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vault_core.api import AccessKey, Capability, Credentials
-from vault_core.command_line import command_line
 from vault_core.errors import (
     AccessDenied,
     CredentialsRefused,
@@ -370,11 +369,11 @@ class Rotation:
                 self.wishes = replace(self.wishes, replace=keys[0])
                 return
         other = keys[0] if keys else "KEYID"
-        flags = f"--replace {other}" + (" --leaked" if self.wishes.leaked else "")
+        flags = ("--replace", other, *(["--leaked"] if self.wishes.leaked else []))
         raise PartlyDone(
             f"user {self.iam.user.name} has {MOST_KEYS} keys, as many as AWS allows, and awsv deletes none that it did"
             f" not make: {'; '.join(map(self._shown, (self.held, *keys)))}",
-            hint=f"if {other} is not in use: {command_line(f'awsv rotate {flags}', self.place.profile)}",
+            hint=f"if {other} is not in use: {self.place.command(*flags)}",
         )
 
     def _shown(self, key: str) -> str:
@@ -393,7 +392,7 @@ class Rotation:
     def _reactivated(self, key: str) -> PartlyDone:
         return PartlyDone(
             f"the old key of profile {self.place.name!r} was made active again: {self._shown(key)}",
-            hint=f"when nothing needs it: {command_line('awsv rotate --finish', self.place.profile)}",
+            hint=f"when nothing needs it: {self.place.command('--finish')}",
         )
 
     def _restored(self, entry: Entry) -> PartlyDone:
@@ -406,7 +405,7 @@ class Rotation:
         )
 
     def _again(self) -> str:
-        return f"'{command_line('awsv rotate', self.place.profile)}'"
+        return f"'{self.place.command()}'"
 
     def _result(self) -> Rotated:
         """:raises PartlyDone: the sessions were to be revoked, and were not."""

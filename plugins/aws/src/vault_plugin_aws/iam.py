@@ -39,6 +39,8 @@ MOST_PAGES = 10
 """Of a list. A user has two keys, eight MFA devices and, by the highest quota, 20 attached policies."""
 REVOCATION = "AWSRevokeOlderSessions"
 """The name that the AWS console gives to its policy ("Revoke active sessions", IAM user guide)."""
+SAYS_WHOSE = "GetAccessKeyLastUsed"
+"""For a key that is deleted, or of another account, AWS denies this call to everybody."""
 UNKNOWN = "it is not known whether AWS carried it out"
 
 
@@ -51,9 +53,10 @@ class IamAttempt(Attempt):
 
     def refused(self, refusal: Refusal) -> SessionError:
         if refusal.is_denied:
+            same = "; AWS says the same of a key that it does not know" if refusal.action == SAYS_WHOSE else ""
             return AccessDenied(
                 f"AWS does not let {self.caller} call iam:{refusal.action} for {self.subject}:"
-                f" {refusal.message or 'access denied'}",
+                f" {refusal.message or 'access denied'}{same}",
                 hint=f"allow iam:{refusal.action}, or sign with a session with MFA if the policy demands it",
             )
         if refusal.code == "NoSuchEntity":
