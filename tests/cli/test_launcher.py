@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import venv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def test_what_another_user_could_have_put_there_is_not_imported(local: Path, hom
         done = home.run(local / "bin/awsv", "--version")
         folder.chmod(0o755)
         assert done.returncode == 1
-        assert "No module named 'vault_core'" in done.stderr
+        assert "has no vault-core\nhint: install awsv again, where only you write\n" in done.stderr
 
 
 def test_what_others_could_add_or_their_group_can_write_is_not_imported(local: Path, home: Home) -> None:
@@ -199,6 +200,18 @@ def test_an_interpreter_that_is_gone_is_named(tmp_path: Path, home: Home) -> Non
         f"awsv: the Python that {tmp_path}/awsv was installed for is not there\n"
         "hint: install awsv again; to have it in another folder, make a symbolic link to it\n"
     )
+
+
+def test_an_interpreter_without_the_core_is_named(tmp_path: Path, home: Home) -> None:
+    """As after "python3.13 -m venv --upgrade": the programs stay, and the packages are another Python's."""
+    venv.create(tmp_path / "venv", symlinks=True)
+    shutil.copy(PROGRAM, tmp_path / "venv/bin")
+    python = tmp_path / "venv/bin/python"
+    done = home.run(tmp_path / "venv/bin/awsv", "exec", "-j", "work")
+    assert (done.returncode, done.stdout) == (1, "")
+    release = "{}.{}".format(*sys.version_info)
+    told = f"awsv: {python} (Python {release}) has no vault-core\nhint: install awsv again, where only you write\n"
+    assert done.stderr == told
 
 
 # -- what is in its way ------------------------------------------------------------------------------------------------
