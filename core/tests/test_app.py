@@ -6,21 +6,25 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.scripted import KEY, Machine, Person, Provider, Shelf
-from vault_core import stdout
+from vault_core import output, stdout
 from vault_core.api import Credentials, SessionRequest
 from vault_core.asking import Asking
 from vault_core.cli import exec as exec_
-from vault_core.cli import export
+from vault_core.cli import export, memo
 from vault_core.cli.app import MACHINE_QUESTION_LIMIT, App
 from vault_core.client import Client
 from vault_core.errors import Cancelled, ConfigError, StorageError, UsageError
+from vault_core.fast.leave import Answer
+from vault_core.sessions.profiles import SessionOptions
 from vault_core.settings import Settings
 from vault_core.storage.vault import Store, StoredKey, Vault
 
@@ -228,6 +232,21 @@ def test_question_for_a_program_ends_early(
     assert [(asking.time_limit, asking.attended) for asking in used] == [(MACHINE_QUESTION_LIMIT, False)]
 
 
+@pytest.mark.parametrize("principal", [None, lambda _: "ana"], ids=["nobody in particular", "a login"])
+def test_memo_is_left_only_where_no_plugin_has_to_say_whose_the_store_is(
+    app: App, machine: Machine, principal: Callable[[Any], str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token of a login lies where only its plugin looks: a memo would outlive a change of it."""
+    left: list[Answer | None] = []
+    monkeypatch.setattr(memo, "leave", lambda _settings, _profile, answered, _packages: left.append(answered))
+    plugins = machine.host.plugins
+    plugins._loaded["storage", "file"] = replace(plugins.load("storage", "file"), principal=principal)
+    for _ in range(2):
+        plan, issued = app.session("user", SessionOptions(), machine=True)
+        memo.leave_memo(app, plan, issued, SessionOptions())
+    assert [answered is not None for answered in left] == [False, principal is None], "the first session is new"
+
+
 def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(
     app: App, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -279,6 +298,18 @@ def test_a_program_waits_45_seconds_for_an_answer_and_a_person_as_long_as_they_s
     assert asking.time_limit == limit
     engine = app.client.engine(None, asking=asking, foreground=not for_program)
     assert engine._flights.foreground is foreground
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("person", [True, False])
+@pytest.mark.parametrize("for_program", [True, False])
+def test_notices_are_for_a_person_who_sees_them(
+    tmp_path: Path, for_program: bool, person: bool, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a store that is an older copy would be read, with a warning that goes to a log."""
+    monkeypatch.setattr(output, "is_seen", lambda: seen)
+    asking = Machine(tmp_path, person=person).app().asking_for_sessions(machine=for_program)
+    assert asking.attended is (person and seen and not for_program)
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------

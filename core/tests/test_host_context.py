@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from dataclasses import FrozenInstanceError, replace
@@ -74,6 +75,16 @@ def test_a_question_without_a_limit_has_no_deadline(host: Host, person: Person) 
     context(host).ask("PIN: ")
     assert person.asked[0]["deadline"] is None
     assert person.asked[0]["secret"] is True
+
+
+def test_a_question_waits_for_that_of_another_process(host: Host, person: Person) -> None:
+    ctx = context(host, Asking(time_limit=0.1))
+    with (ctx.state_dir / f"terminal-{os.getsid(0)}.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(SourceUnavailable, match="another question"):
+            ctx.ask("PIN: ")
+    assert person.asked == []
+    assert ctx.ask("PIN: ") == Secret("answer")
 
 
 def test_where_nobody_can_answer_nobody_is_asked(host: Host, person: Person) -> None:

@@ -1,6 +1,7 @@
 """The memo of the hot path: what it needs to be used, and that it is not used otherwise."""
 
 import os
+import posix
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,17 @@ def test_memo_holds_while_nothing_changes(machine: Machine) -> None:
     assert memo.given == [b"A=1"]
 
 
+def _write_with_the_time_of_before(file: Path) -> None:
+    """As ``cp -p`` and the unpacking of an archive do: of size, time and inode nothing tells."""
+    before = file.stat()
+    file.write_text("[profile evil]\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
 CHANGES: dict[str, Callable[[Machine], object]] = {
     "file is written again": lambda machine: machine.config.write_text("[profile work]\n"),
+    "file is written again and has the time of before": lambda machine: _write_with_the_time_of_before(machine.config),
     "file is replaced by an equal one": lambda machine: (
         (machine.home / "other").write_text("[profile work]\n"),
         (machine.home / "other").rename(machine.config),
@@ -85,6 +95,13 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("how", DAMAGE.values(), ids=DAMAGE)
 def test_memo_with_one_damaged_share_is_none(machine: Machine, which: int, how: Callable[[Path], object]) -> None:
     how(machine.shares[which])
+    assert not machine.holds()
+
+
+def test_memo_of_another_user_is_none(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root can open it, whatever its mode."""
+    owner = posix.geteuid()
+    monkeypatch.setattr(posix, "geteuid", lambda: owner + 1)
     assert not machine.holds()
 
 

@@ -176,6 +176,20 @@ def test_no_child_is_started_from_a_memo_where_the_working_folder_decides_about_
     assert not answer.read(PROFILE, machine.environ).can_exec
 
 
+def test_no_child_is_started_once_a_variable_names_another_file(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, started = ["exec", "work", "--", "true"], []
+    monkeypatch.setattr(posix, "execve", lambda *given: started.append(given))
+    machine.set(AWS_VAULT_FILE_PASSPHRASE_FILE="/home/me/passphrase")
+    machine.leave()
+    assert answer.answer(words) is None
+    assert len(started) == 1
+    machine.set(AWS_VAULT_FILE_PASSPHRASE_FILE="/dev/fd/9")
+    assert answer.answer(words) is None
+    assert len(started) == 1, "the child would inherit the descriptor"
+
+
 # -- files that are not ours -------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,14 @@ def test_token_is_found_in_usual_places(
     assert works(store)
 
 
+def test_token_of_the_user_outlives_the_store(openbao: Server, name: str, open_store: Open) -> None:
+    token = openbao.person(name)
+    store, _ = open_store({"VAULT_ADDR": openbao.url, "VAULT_TOKEN": token})
+    assert works(store)
+    store.close()
+    assert openbao.call("GET", "auth/token/lookup-self", token=token)["data"]["id"] == token
+
+
 def test_bao_variables_take_precedence(openbao: Server, open_store: Open) -> None:
     environ = {"BAO_ADDR": openbao.url, "VAULT_ADDR": "http://127.0.0.1:1", "BAO_TOKEN": openbao.token}
     store, _ = open_store(environ | {"VAULT_TOKEN": "another"})

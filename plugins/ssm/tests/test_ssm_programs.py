@@ -12,6 +12,7 @@ import pytest
 from support.recording_proxy import Fault, RecordingProxy, running
 from vault_core.api import ConfigError, PassphraseError, SourceUnavailable
 from vault_plugin_ssm import source
+from vault_testkit.context import FakeContext
 
 PASSPHRASE = "correct horse battery staple, canary"
 SECRETS = dict.fromkeys(
@@ -82,6 +83,17 @@ def test_a_program_is_told_no_secret(
     assert not {name for name, value in given.items() if value == "canary"}
     kept = {name: ssm.environ[name] for name in (*KEPT, "HOME", "PATH", "AWS_CONFIG_FILE", "AWS_REGION")}
     assert kept.items() <= given.items()
+
+
+def test_a_program_is_not_told_where_a_passphrase_is(
+    ssm: Any, program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host leaves these variables to children: a nested awsv needs them. This program must not ask with them."""
+    ways = {f"AWS_VAULT_{name}": "canary" for name in ("FILE_PASSPHRASE_FILE", "FILE_PASSPHRASE_COMMAND")}
+    monkeypatch.setattr(FakeContext, "child_environ", property(lambda context: context.environ))
+    ssm.environ |= ways
+    assert ssm.get().reveal_text() == PASSPHRASE
+    assert "canary" not in told(tmp_path).values()
 
 
 def test_a_program_does_not_read_what_is_for_the_child_of_exec(ssm: Any, program: Path, tmp_path: Path) -> None:
