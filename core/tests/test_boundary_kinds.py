@@ -24,7 +24,7 @@ from vault_core.api import (
     StorageBackend,
     StorageSpec,
 )
-from vault_core.plugins.boundary.calls import said
+from vault_core.plugins.boundary.calls import answer as answer_of
 from vault_core.plugins.boundary.sessions import open_provider
 from vault_core.plugins.boundary.storage import open_store
 from vault_core.vlt import SlotKeeper
@@ -158,6 +158,6 @@ def test_only_that_a_plugin_is_available_needs_no_words(question: str, answer: A
     spec: Any = SimpleNamespace(name="odd", unavailable=gives(answer), readers=gives(answer))
     context: Any = None
     if wrong is None:
-        assert said(Shelf(storage=spec), "storage", spec, question, context) == answer
+        assert answer_of(Shelf(storage=spec), "storage", spec, question, context) == answer
     else:
-        refused(lambda: said(Shelf(storage=spec), "storage", spec, question, context), "storage", question, wrong)
+        refused(lambda: answer_of(Shelf(storage=spec), "storage", spec, question, context), "storage", question, wrong)

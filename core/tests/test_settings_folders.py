@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from support.person import Person
-from vault_core import files, folders
+from vault_core import config_toml, files, folders
 from vault_core.errors import ConfigError
-from vault_core.settings import CONFIG_LIMIT, DEFAULTS, Settings, is_way_to_passphrase
+from vault_core.settings import DEFAULTS, Settings, is_way_to_passphrase
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_what_holds_where_nobody_says_otherwise() -> None:
         "session_provider": "",
         "wait": "300",
     }
-    assert CONFIG_LIMIT == 1 << 20
+    assert config_toml.LIMIT == 1 << 20
 
 
 AS_ROOT = pytest.mark.root("files of root take root")

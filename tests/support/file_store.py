@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from support.vaults import KEY_ID, OTHER_ID, OTHER_SECRET, PASSPHRASE, SECRET
 from vault_core.api import Secret, StorageCorrupt, VaultError
 from vault_plugin_file import vlt_file
 from vault_plugin_file.backend import FileBackend
 from vault_testkit import FakeContext
+
+KEYS = {"work": (KEY_ID, SECRET), "other": (OTHER_ID, OTHER_SECRET)}
 
 
 def content(store: FileBackend) -> dict[str, str]:
@@ -87,3 +90,19 @@ def untouched(folder: Path, data: bytes) -> None:
         assert (caught.value.exit_code, str(path) in caught.value.message) == (4, True)
     assert context.unlocked == []
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (data, written)
+
+
+def done(process: Any, *, code: int = 0) -> Any:
+    assert process.returncode == code, process.stderr
+    assert "Traceback" not in process.stderr
+    assert PASSPHRASE not in process.stdout + process.stderr
+    assert SECRET not in process.stderr
+    if code:
+        assert process.stdout == ""
+    return process.stdout if code == 0 else process.stderr
+
+
+def told(process: Any) -> Any:
+    """The standard error of a command that succeeded."""
+    done(process)
+    return process.stderr

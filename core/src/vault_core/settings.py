@@ -8,14 +8,13 @@ is in :attr:`vault_core.api.Option.from_profile`, and the host enforces it.
 """
 
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vault_core import files, folders
+from vault_core import config_toml, files, folders
 from vault_core.consulted import Environment
 from vault_core.errors import ConfigError
 from vault_core.records import dataclass
@@ -60,9 +59,6 @@ OWN_VARIABLES = frozenset(
 
 AWS_CONFIG_FILE = "AWS_CONFIG_FILE"
 AWS_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
-
-CONFIG_LIMIT = 1 << 20
-"""The maximum size of ``config.toml``, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,72 +211,7 @@ class Settings:
 
         :raises ConfigError: it cannot be read, another user can write it, it is not TOML, or it has an unknown key.
         """
-        try:
-            raw = files.read(self.config_file, limit=CONFIG_LIMIT, check=self._check_config_owner)
-        except FileNotFoundError:
-            if link := files.dangling_link(self.config_file):  # the store that was meant would be another one
-                raise ConfigError(
-                    f"cannot read {self.config_file}: {link} is a symbolic link to nothing",
-                    hint=f"make what it points to, or remove it: rm {shlex.quote(str(link))}",
-                ) from None
-            return {}
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read {self.config_file}: {error.strerror}", hint="put a regular file of yours there"
-            ) from None
-        import tomllib
-
-        try:
-            config = tomllib.loads(raw.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            what = "nested too deeply" if isinstance(error, RecursionError) else error
-            raise ConfigError(f"{self.config_file}: {what}", hint="fix the file, or move it away") from None
-        for key, value in config.items():
-            if key in ("store", "plugin"):
-                self._check_tables(key, value)
-            elif key in DEFAULTS:
-                self._check_plain(key, value)
-            else:
-                raise ConfigError(
-                    f"{self.config_file}: unknown setting {key!r}",
-                    hint=f"available: {', '.join(DEFAULTS)}, [store.NAME], [plugin.NAME]",
-                )
-        return config
-
-    def _check_config_owner(self, file: os.stat_result) -> None:
-        """The file decides where secrets go: only this user, or root, may be able to write it.
-
-        :raises ConfigError: another user can write it, or replace it.
-        """
-        folder = self.config_dir
-        own = "keep a config.toml of your own in awsv below a folder of yours, and name that folder by XDG_CONFIG_HOME"
-        if file.st_uid not in (os.geteuid(), 0):
-            raise ConfigError(
-                f"{self.config_file} decides where keys go, and belongs to user id {file.st_uid}", hint=own
-            )
-        place = folder.stat()
-        closed = f"chmod go-w {shlex.quote(str(folder))} {shlex.quote(str(self.config_file))}"
-        if file.st_mode & 0o022 or (place.st_uid in (os.geteuid(), 0) and place.st_mode & 0o022):
-            raise ConfigError(
-                f"{self.config_file} decides where keys go, and others can write it or its folder", hint=closed
-            )
-        try:
-            folders.check(folder, roots=True)
-            folders.check_way(self.config_file)  # which may be a link into a folder of another user
-        except OSError as error:
-            raise ConfigError(f"{self.config_file} cannot be trusted: {error.strerror or error}", hint=own) from None
-
-    def _check_tables(self, kind: str, tables: object) -> None:
-        if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):
-            raise ConfigError(f"{self.config_file}: {kind} must consist of tables, as in [{kind}.NAME]")
-        for name, table in tables.items():
-            for key, value in table.items():
-                self._check_plain(f"[{kind}.{name}] {key}", value)
-
-    def _check_plain(self, key: str, value: object) -> None:
-        parts = value if isinstance(value, list) else [value]
-        if any(isinstance(part, dict | list) for part in parts):
-            raise ConfigError(f"{self.config_file}: {key} is neither one value nor a list of values")
+        return config_toml.read(self.config_file, DEFAULTS)
 
     # -- values ------------------------------------------------------------------------------------------------------
 

@@ -3,15 +3,15 @@
 What this module promises:
 
 - The question goes to ``/dev/tty``, so standard input and output may be pipes.
-- Nobody is asked, and no process is stopped, where nobody can answer: without a controlling terminal, or in the
+- No question is asked, and no process is stopped, if no user can answer: without a controlling terminal, or in the
   background of one, a question fails at once.
-- While a secret is typed nothing is echoed, and the terminal is as it was before on every way out: an answer, an
+- While a secret is typed nothing is echoed, and the terminal is restored however the question ends: an answer, an
   exception, Ctrl-C, a deadline, SIGTERM, SIGHUP, SIGQUIT, and Ctrl-Z, after which the question is shown again.
 - Text of others (profile names, folders) cannot move the cursor or hide itself: what is not printable is escaped. Nor
-  can it fill a row up and have the next one to itself: who asks is cut to one row, and each further row of a question
-  begins with ``…``.
+  can it fill a row and control the next one: the name of the program that asks is cut to one row, and each further row
+  of a question begins with ``…``.
 
-SIGKILL and SIGSTOP cannot be seen coming. In a thread other than the main one Python delivers no signals, so there
+SIGKILL and SIGSTOP cannot be caught. In a thread other than the main one Python delivers no signals, so there
 only answers, exceptions and deadlines restore the terminal.
 """
 
@@ -35,7 +35,7 @@ from vault_core.secret import Secret
 
 _PATH: Final = "/dev/tty"
 _BEAT: Final = 0.5
-"""Seconds between two looks at whether we are still in the foreground: no signal tells."""
+"""Seconds between two checks that this process is still in the foreground: no signal reports that."""
 _CONFIRM_TRIES: Final = 3
 _COLUMNS: Final = 80
 """Of a terminal that does not know how wide it is."""

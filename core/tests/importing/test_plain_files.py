@@ -196,10 +196,10 @@ class ItemStore:
         self.store = SimpleNamespace(place="the store")
         self.keeps = True
 
-    def original(self, name: str) -> Secret | None:
+    def backup(self, name: str) -> Secret | None:
         return self.items.get(name)
 
-    def keep_original(self, name: str, value: Secret | None) -> None:
+    def keep_backup(self, name: str, value: Secret | None) -> None:
         if value is None:
             del self.items[name]
         elif self.keeps:

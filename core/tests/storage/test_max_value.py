@@ -56,8 +56,8 @@ def test_sealed_put_at_the_limit_asks_for_the_passphrase(tmp_path: Path) -> None
 def test_original_above_the_limit_is_refused(tmp_path: Path) -> None:
     inner = MemoryBackend()
     opened = vault(tmp_path, inner, AtRest.SERVICE, 64)
-    with pytest.raises(StorageError, match="the original of credentials takes 65 bytes, and store 'odd'"):
-        opened.keep_original("credentials", Secret("x" * 65))
+    with pytest.raises(StorageError, match="the backup of a plain file takes 65 bytes, and store 'odd'"):
+        opened.keep_backup("credentials", Secret("x" * 65))
     assert inner.kept == {}
-    opened.keep_original("credentials", Secret("x" * 64))
-    assert opened.original("credentials") == Secret("x" * 64)
+    opened.keep_backup("credentials", Secret("x" * 64))
+    assert opened.backup("credentials") == Secret("x" * 64)

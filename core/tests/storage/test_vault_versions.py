@@ -92,9 +92,9 @@ def test_an_original_is_kept_apart_from_the_key_of_its_name(tmp_path: Path) -> N
     inner = MemoryBackend()
     opened = vault(tmp_path, BOTH, inner)
     opened.put("work", ONE)
-    assert opened.original("work") is None
-    opened.keep_original("work", Secret("text"))
-    assert opened.original("work") == Secret("text")
+    assert opened.backup("work") is None
+    opened.keep_backup("work", Secret("text"))
+    assert opened.backup("work") == Secret("text")
     assert set(inner.kept) == {"credentials/work", "original/work"}
-    opened.keep_original("work", None)
+    opened.keep_backup("work", None)
     assert set(inner.kept) == {"credentials/work"}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import pty
 import struct
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,14 +15,10 @@ from typing import NoReturn
 
 import pytest
 
-from support.busy import seconds
-from vault_core.api import Cancelled, PassphraseError, PassphraseRequest, Purpose, Secret, SourceUnavailable
+from support.env_source import CANARY, EVERY, NAME, context, get, refusal
+from vault_core.api import Cancelled, PassphraseRequest, Purpose, Secret, SourceUnavailable
 from vault_plugin_env import plugin, reading
 from vault_testkit import FakeContext
-
-NAME = "AWS_VAULT_FILE_PASSPHRASE"
-EVERY = "AWS_VAULT_PASSPHRASE"
-CANARY = "canary Zk3 läßt grüßen"
 
 
 @pytest.fixture(autouse=True)
@@ -32,27 +26,6 @@ def _nothing_remembered() -> Iterator[None]:
     reading._read_once.clear()
     yield
     reading._read_once.clear()
-
-
-def context(tmp_path: Path, environ: Mapping[str, str]) -> FakeContext:
-    return FakeContext(tmp_path, store="file", environ={"PATH": os.environ["PATH"], **environ})
-
-
-def get(context: FakeContext, *, store: str = "file", deadline: float | None = None, attempt: int = 1) -> Secret | None:
-    [spec] = plugin.vault_passphrase_sources()
-    request = PassphraseRequest(store=store, key_id="file/1", attempt=attempt, deadline=deadline)
-    return spec.open(context).get(request)
-
-
-def refusal(tmp_path: Path, environ: Mapping[str, str], error: type[Exception] = PassphraseError) -> str:
-    """The message of the refusal; neither it nor a notice contains the canary."""
-    asked = context(tmp_path, environ)
-    with pytest.raises(error) as caught:
-        get(asked)
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + "".join(asked.notes)
-    assert CANARY not in told
-    assert not asked.questions
-    return str(caught.value)
 
 
 def file(tmp_path: Path, content: str | bytes = CANARY + "\n", mode: int = 0o600) -> Path:
@@ -361,64 +334,3 @@ def test_descriptor_of_terminal_is_refused(tmp_path: Path) -> None:
         for end in ends:
             os.close(end)
     assert message == f"{NAME}_FD: descriptor {ends[1]} is a terminal, which would show the passphrase"
-
-
-# -- a command ---------------------------------------------------------------------------------------------------------
-
-
-def script(tmp_path: Path, body: str) -> str:
-    path = tmp_path / "a script.py"
-    path.write_text(f"#!{sys.executable}\nimport os, sys\n{body}\n")
-    path.chmod(0o700)
-    return f"'{path}'"
-
-
-@pytest.mark.process
-def test_command_is_split_without_shell(tmp_path: Path) -> None:
-    command = script(tmp_path, "print('|'.join(sys.argv[1:]))")
-    asked = context(tmp_path, {NAME + "_COMMAND": f"{command} 'two words' $HOME ';' *"})
-    assert get(asked) == Secret("two words|$HOME|;|*")
-
-
-@pytest.mark.process
-def test_command_gets_environment_without_passphrase(tmp_path: Path) -> None:
-    command = script(tmp_path, "print(' '.join(sorted(os.environ)))")
-    environ = {"GNUPGHOME": "/x", "AWS_VAULT_OTHER_PASSPHRASE": CANARY, EVERY: CANARY, "AWS_VAULT_BACKEND": "file"}
-    names = get(context(tmp_path, {**environ, NAME + "_COMMAND": command}))
-    assert names is not None
-    seen = names.reveal_text().split()
-    assert {"GNUPGHOME", "AWS_VAULT_BACKEND", "PATH"} <= set(seen)
-    assert not [name for name in seen if "PASSPHRASE" in name]
-
-
-@pytest.mark.process
-def test_failed_command_is_unavailable(tmp_path: Path) -> None:
-    command = script(tmp_path, f"print({CANARY!r}); print({CANARY!r}, file=sys.stderr); sys.exit(3)")
-    message = refusal(tmp_path, {NAME + "_COMMAND": f"{command} '{CANARY}'"}, SourceUnavailable)
-    assert message == f"{NAME}_COMMAND: {command[1:-1]} ended with exit code 3"
-
-
-@pytest.mark.process
-@pytest.mark.parametrize("output", ["", "\\n"])
-def test_command_without_output_is_refused(tmp_path: Path, output: str) -> None:
-    command = script(tmp_path, f"sys.stdout.write('{output}')")
-    assert refusal(tmp_path, {NAME + "_COMMAND": command}) == f"{NAME}_COMMAND is set but empty"
-
-
-@pytest.mark.process
-def test_command_that_cannot_run_is_reported(tmp_path: Path) -> None:
-    name = f"{NAME}_COMMAND"
-    message = refusal(tmp_path, {name: f"echo '{CANARY}"})
-    assert message == f"{name} cannot be split into words: no closing quotation"
-    refusal(tmp_path, {name: f"/nonexistent/command '{CANARY}'"}, SourceUnavailable)
-
-
-@pytest.mark.process
-def test_command_is_limited_by_deadline(tmp_path: Path) -> None:
-    asked = context(tmp_path, {NAME + "_COMMAND": "sleep 20"})
-    start = time.monotonic()
-    with pytest.raises(SourceUnavailable, match=r"^sleep did not end within 0\.\d+ s$"):
-        get(asked, deadline=time.monotonic() + 0.1)
-    with pytest.raises(SourceUnavailable, match=f"{NAME}_COMMAND: no time left to run sleep"):
-        get(asked, deadline=time.monotonic() - 1)
-    assert time.monotonic() - start < seconds(5)

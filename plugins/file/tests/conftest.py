@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from support.file_store import KEYS
+from support.vaults import UNLOCKED, fill, offline
 from vault_core import vlt
 from vault_core.api import Secret
 from vault_core.keyslots import new_slot
@@ -146,3 +148,12 @@ def in_child(work: Any, *, user: Any = None, umask: Any = None) -> Any:
 def child() -> Any:
     """The function :func:`in_child`."""
     return in_child
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Any:
+    """A machine with a store of two keys."""
+    home = offline(tmp_path)
+    fill(home, KEYS)
+    home.env |= UNLOCKED
+    return home

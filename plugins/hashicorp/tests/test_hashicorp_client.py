@@ -21,7 +21,6 @@ from vault_core.api import (
     Cancelled,
     ConfigError,
     Secret,
-    StorageDenied,
     StorageError,
     StorageLocked,
     StorageUnavailable,
@@ -321,41 +320,6 @@ def test_long_names_with_same_start_are_two_identities(openbao: Server, open_sto
 
 
 # -- what is wrong is named --------------------------------------------------------------------------------------------
-
-
-def test_token_without_lookup_self_is_locked(openbao: Server, open_store: Open) -> None:
-    openbao.call("PUT", "sys/policies/acl/blind", {"policy": 'path "secret/*" { capabilities = ["read"] }'})
-    made = openbao.call("POST", "auth/token/create", {"policies": ["blind"], "no_default_policy": True})
-    with pytest.raises(StorageLocked, match="its policy lacks read on auth/token/lookup-self"):
-        open_store(openbao.environ(made["auth"]["client_token"]))
-
-
-def test_empty_token_file_is_locked(openbao: Server, open_store: Open, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("\n")
-    with pytest.raises(StorageLocked, match="/token is empty"):
-        open_store(openbao.environ(), token_file=str(tmp_path / "token"))
-
-
-def test_secret_id_is_ignored_by_other_methods(openbao: Server, open_store: Open) -> None:
-    with pytest.raises(StorageDenied, match="refuses the name or password") as denied:
-        open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username="nobody", password="wrong")
-    assert "secret ID" not in str(denied.value.hint)
-
-
-def test_login_with_second_factor_is_denied(openbao: Server, open_store: Open) -> None:
-    name = f"ana-{secrets.token_hex(4)}"
-    openbao.person(name)
-    method = openbao.call("POST", "identity/mfa/method/totp", {"issuer": "test"})["data"]["method_id"]
-    accessor = openbao.call("GET", "sys/auth")["userpass/"]["accessor"]
-    alias = {"alias_name": name, "alias_mount_accessor": accessor}
-    entity = openbao.call("POST", "identity/lookup/entity", alias)["data"]["id"]
-    enforced = {"mfa_method_ids": [method], "identity_entity_ids": [entity]}
-    openbao.call("POST", f"identity/mfa/login-enforcement/{name}", enforced)
-    try:
-        with pytest.raises(StorageDenied, match="returned no token: it may require a second factor"):
-            open_store({"VAULT_ADDR": openbao.url}, auth="userpass", username=name, password=f"{name}-password")
-    finally:
-        openbao.call("DELETE", f"identity/mfa/login-enforcement/{name}")
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a call."""
+    """The outcome of a call."""
 
     result: Any = None
     error: BaseException | None = None
 
     def text(self) -> str:
-        """Everything that a person or a log could see of it."""
+        """Everything that a user or a log could see of it."""
         if self.error is None:
             return f"{self.result!r} {self.result}"
         hint = getattr(self.error, "hint", None) or ""
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def call(action: Callable[[], Any], what: str) -> Outcome:
-    """Do it, for at most :data:`PATIENCE` seconds."""
+    """Make the call, for at most :data:`PATIENCE` seconds."""
     __tracebackhide__ = True
     found: list[Outcome] = []
 
@@ -62,7 +62,7 @@ def call(action: Callable[[], Any], what: str) -> Outcome:
 
 
 def nowhere(secrets: Iterable[str], context: FakeContext, places: Iterable[Path], *texts: str) -> None:
-    """Fail if one of the secrets can be read in what the plugin said, logged or wrote."""
+    """Fail if one of the secrets can be read in a message, a log or a file of the plugin."""
     __tracebackhide__ = True
     said = "\n".join([*texts, *context.notes, *context.questions])
     where = list(places)

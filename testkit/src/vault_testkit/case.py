@@ -1,4 +1,4 @@
-"""One test of a contract: its corner of the store, what it costs, and the tidying up after it."""
+"""One test of a contract: its part of the store, the number of its operations, and the clean-up after it."""
 
 import json
 import secrets
@@ -16,11 +16,11 @@ from vault_testkit.counting import OPERATIONS, Corner
 from vault_testkit.store_under_test import RAW, StoreUnderTest
 
 PROPERTY = "vault-contract"
-"""Under this name a test's report says what it belongs to and what it did."""
+"""The name of the property in a test's report that says what it belongs to and what it did."""
 
 
 def fail(message: str) -> NoReturn:
-    """The backend broke its contract."""
+    """Fail the test: the backend broke its contract."""
     __tracebackhide__ = True
     pytest.fail(message)
 
@@ -33,9 +33,9 @@ def check(kept: object, message: str) -> None:
 
 
 class Case:
-    """What a part of the contract works with.
+    """The store, the processes and the budget of one test.
 
-    :param budget: the most operations that this test should take; None: as many as it likes.
+    :param budget: the most operations that this test should take; None: any number.
     """
 
     def __init__(self, target: StoreUnderTest, budget: int | None) -> None:
@@ -61,7 +61,7 @@ class Case:
             self.skip(f"{self.spec.name} does not declare {names}")
 
     def needs_at_rest(self, *kinds: api.AtRest, because: str) -> None:
-        """Skip the test, visibly, unless these encrypt."""
+        """Skip the test, visibly, unless one of these encrypts."""
         if self.spec.at_rest not in kinds:
             self.skip(f"{self.spec.name} is at_rest={self.spec.at_rest.name}: {because}")
 
@@ -77,19 +77,19 @@ class Case:
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def open(self, layer: str = RAW, *, target: StoreUnderTest | None = None) -> api.StorageBackend:
-        """The store, opened anew; it is closed after the test."""
+        """Open the store again; it is closed after the test."""
         store = (target or self.target).open(layer, self._count, self._written)
         self._opened.append(store)
         return store
 
     def foreign(self) -> api.StorageBackend:
-        """The whole backend, other people's keys included."""
+        """The whole backend, including keys of other users."""
         backend = Corner(self.spec.open(self.target.context()), self._count, "", set())
         self._opened.append(backend)
         return backend
 
     def common(self) -> tuple[api.StorageBackend, api.StorageBackend]:
-        """A person's own items and those that everybody shares, both of one store that is opened anew."""
+        """A user's own items and the shared ones, both of one store that is opened again."""
         backend = self.spec.open(self.target.context())
         if not isinstance(backend, api.SharedItems):
             fail(f"{self.spec.name} declares SHARED, and its open store is not a SharedItems")
@@ -100,13 +100,13 @@ class Case:
         return own, common
 
     def worker(self) -> Worker:
-        """A process that can do jobs at the store; it ends with the test."""
+        """A process that can do tasks with the store; it ends with the test."""
         worker = Worker(self.target, self.counts.update)
         self._workers.append(worker)
         return worker
 
     def do(self, *tasks: Mapping[str, Any], worker: Worker | None = None, may_fail: bool = False) -> Report:
-        """Have the tasks done by other processes at the same time.
+        """Let other processes do the tasks at the same time.
 
         :param may_fail: do not fail if one of them raises.
         """
@@ -128,12 +128,12 @@ class Case:
     # -- what it costs -------------------------------------------------------------------------------------------------
 
     def afford(self, wanted: int, what: str, *, cost: int, least: int = 1) -> int:
-        """How many rounds this test can take.
+        """The number of rounds that this test can afford.
 
         :param wanted: without a budget.
         :param what: the rounds, for the table (``keys``).
         :param cost: operations a round.
-        :param least: with fewer the test says nothing.
+        :param least: with fewer rounds the test would prove nothing.
         """
         if self._budget is None:
             return wanted
@@ -143,7 +143,7 @@ class Case:
         return rounds
 
     def sample(self, steps: int, what: str, *, cost: int, most: int = 24) -> list[int]:
-        """Which of so many steps to look at: the first, the last, and evenly spread ones between."""
+        """The steps to look at: the first, the last, and evenly spread ones between."""
         number = min(steps, self.afford(min(steps, most), what, cost=cost, least=2))
         if number <= 1:
             return list(range(1, steps + 1))
@@ -152,11 +152,11 @@ class Case:
     # -- afterwards ----------------------------------------------------------------------------------------------------
 
     def over(self) -> None:
-        """Close everything and remove every key of this test, whatever became of it."""
+        """Close everything and remove every key of this test, whether it passed or failed."""
         for worker in self._workers:
             worker.close()
         for store in self._opened:
-            with suppress(Exception):  # it had its chance; a failure to close is another test's
+            with suppress(Exception):  # another test is about a failure to close
                 store.close()
         with suppress(api.VaultError):  # a store that is locked or broken on purpose
             self._remove(self.target.open(RAW, lambda _: None, set()))
@@ -165,7 +165,7 @@ class Case:
                 self._remove(self.common()[1])
 
     def _remove(self, corner: api.StorageBackend) -> None:
-        """Everything that is listed, and what was put and is not listed. What fails hinders only itself."""
+        """Remove every key that is listed, or that was put and is not listed. One that cannot be removed is skipped."""
         keys = set(self._written)
         with suppress(Exception):
             keys |= set(corner.keys())
@@ -173,19 +173,19 @@ class Case:
             try:
                 corner.delete(key)
             except (api.StorageLocked, api.StorageUnavailable, api.PassphraseError):
-                break  # nobody is there, for the other keys either
-            except Exception:  # noqa: BLE001, S112 - the backend may be as bad as it likes; its tests have told
+                break  # the other keys cannot be removed either
+            except Exception:  # noqa: BLE001, S112 - the backend may be broken; its tests have reported that
                 continue
         corner.close()
 
 
 def new_prefix() -> str:
-    """With which the names of one test's keys begin: random, so that nobody else's are touched."""
+    """The prefix of the names of one test's keys: random, so that no other keys are touched."""
     return f"ct{secrets.token_hex(5)}-"
 
 
 def is_ours(key: str) -> bool:
-    """Whether a key of the whole store belongs to a test of this contract, this one or another that runs now."""
+    """Whether a key of the whole store belongs to this test of the contract, or to another one that runs now."""
     name = key.partition("/")[2]
     return name.startswith("ct") and name[12:13] == "-"
 

@@ -15,35 +15,35 @@ from typing import Any
 from vault_testkit.store_under_test import StoreUnderTest
 
 PATIENCE = 60.0
-"""Seconds that a job may take."""
+"""Time limit for a job, in seconds."""
 
 
 class Stuck(Exception):
-    """The other process said nothing in time, or died."""
+    """The other process did not answer in time, or died."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one job."""
+    """The result of one job."""
 
     said: list[dict[str, Any]]
-    """Everything, in order; ``task`` is the number of the task."""
+    """Every line of the tasks, in order; ``task`` is the number of the task."""
     codes: list[int]
     """Exit status of each task's process; -9 where it was killed."""
 
     def of(self, word: str) -> list[Any]:
-        """Everything that was said under this word."""
+        """The values of a word in every line that has it."""
         return [line[word] for line in self.said if word in line]
 
     def errors(self) -> list[str]:
-        """The types of what was raised and not expected, with where."""
+        """The type and the place of every unexpected exception."""
         return [f"{line['error']}: {line.get('message', '').strip()}" for line in self.said if "error" in line]
 
 
 class Worker:
-    """A process that does jobs at a store, in processes of its own.
+    """A process that does jobs with a store, in processes of its own.
 
-    :param count: called with how often which operation was done.
+    :param count: called with the number of times that each operation was done.
     """
 
     def __init__(self, target: StoreUnderTest, count: Callable[[Mapping[str, int]], None]) -> None:
@@ -70,7 +70,7 @@ class Worker:
     def do(self, *tasks: Mapping[str, Any]) -> Report:
         """Do the tasks at the same time, each in a process of its own.
 
-        :raises Stuck: see there.
+        :raises Stuck: the process did not answer in time, or died.
         """
         self._write(list(tasks))
         self._at_work = True

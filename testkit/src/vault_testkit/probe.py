@@ -1,7 +1,7 @@
-"""Imports a plugin's module as the core does when the plugin is named, and tells what that did.
+"""Imports a plugin's module as the core does when the plugin is named, and reports what that did.
 
-Run as a program, in an interpreter of its own, by :mod:`vault_testkit.purity`. Standard input says where and what;
-the answer goes to the file that it names.
+Run as a program, in an interpreter of its own, by :mod:`vault_testkit.purity`. Standard input names the module and
+the file for the report.
 """
 
 import json
@@ -17,7 +17,7 @@ _ON_PROCESSES = {"os.system", "os.exec", "os.posix_spawn", "os.fork", "os.putenv
 
 
 class Watch:
-    """Hears the interpreter's audit events while it is on."""
+    """Records the interpreter's audit events while it is on."""
 
     def __init__(self) -> None:
         self.on = True
@@ -37,7 +37,7 @@ class Watch:
 
 
 def main() -> None:
-    """Import, call the hook, and tell."""
+    """Import the module, call the hook, and write the report."""
     given = json.load(sys.stdin)
     sys.path[:] = given["path"]
     sys.dont_write_bytecode = True

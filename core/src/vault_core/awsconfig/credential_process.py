@@ -1,8 +1,8 @@
 """Make the AWS SDKs ask awsv for a profile's credentials: one ``credential_process`` line, and nothing in its way.
 
-An SDK looks at that line late (``docs/adr/0003-credential-process.md`` says why that matters). So a role's keys get
-names that only awsv knows, and whatever else would still win is named, with its file and line, before anything is
-written.
+SDKs prefer most other keys to that line (``docs/adr/0003-credential-process.md`` says why that matters). So a role's
+keys get names that only awsv knows, and every other key that would still take precedence is named, with its file and
+line, before anything is written.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -25,7 +25,7 @@ from vault_core.errors import ConfigError, VaultError
 ROLE = ("role_arn", "source_profile", "mfa_serial")
 """The keys of a role that are renamed."""
 PREFIX = "vault_"
-"""A role's key with it means the same to awsv, and nothing to an SDK."""
+"""A role's key with this prefix means the same to awsv, and nothing to an SDK."""
 
 MARK = "written by 'awsv config credential-process', whose --undo removes it"
 
@@ -37,7 +37,7 @@ SDK_ORDER = (
     "login_session",
     PROCESS,
 )
-"""What decides whose credentials an SDK takes, first come, first served: botocore's ``create_credential_resolver``.
+"""The keys that decide whose credentials an SDK uses, in the order of botocore's ``create_credential_resolver``.
 
 Botocore prefers static keys to the process only if they are in the credentials file; the SDKs for Go and
 JavaScript do so in the config file too. So there is one order for both files.
@@ -46,7 +46,7 @@ JavaScript do so in the config file too. So there is one order for both files.
 
 @dataclass(slots=True)
 class Proposal:
-    """What would be written, and what is left alone."""
+    """A proposed change of the config file."""
 
     path: Path
     before: bytes
@@ -54,13 +54,13 @@ class Proposal:
     changed: list[str] = field(default_factory=list)
     """The profiles that the change is about."""
     nothing: dict[str, str] = field(default_factory=dict)
-    """Profiles for which nothing is to be done, and why."""
+    """Profiles that need no change, and why."""
     skipped: dict[str, VaultError] = field(default_factory=dict)
     """Profiles that awsv cannot serve, or that another program serves."""
     blocked: dict[str, VaultError] = field(default_factory=dict)
-    """Profiles whose credentials an SDK would still take from a plain key."""
+    """Profiles for which an SDK would still use a plain key."""
     waiting: list[str] = field(default_factory=list)
-    """Those of :attr:`changed` whose plain key wins until it is removed, which is about to happen."""
+    """Those of :attr:`changed` whose plain key takes precedence until it is removed, which comes next."""
 
 
 def propose(
@@ -74,16 +74,16 @@ def propose(
     check: Callable[[str], object] = lambda _: None,
     copied: Collection[str] = (),
 ) -> Proposal:
-    """Work out the change of the config file that makes SDKs ask awsv for these profiles, or that takes it back.
+    """Work out the change of the config file that makes SDKs ask awsv for these profiles, or that reverts it.
 
     :param config: both files as read.
-    :param raw: what the config file held then.
+    :param raw: the content of the config file at that time.
     :param names: profiles; one without a section gets one.
     :param launcher: absolute path of awsv.
     :param as_name: leave the profile as it is, and give a second one of this name the line.
     :param check: raises VaultError for a profile that awsv itself cannot use.
-    :param copied: profiles whose key in the credentials file is a copy of a stored one, to be removed: it is in
-        nobody's way.
+    :param copied: profiles whose key in the credentials file is a copy of a stored one and will be removed: it is not
+        an obstacle.
     :raises ConfigError: the file cannot be changed safely.
     """
     document = Document(raw, config.config_file)
@@ -113,7 +113,7 @@ def propose(
 
 
 def in_order(config: AwsConfig, name: str) -> list[Entry]:
-    """Every key from which an SDK might take a profile's credentials, the one that wins first.
+    """Every key from which an SDK might take a profile's credentials, in their order of precedence.
 
     The credentials file is merged over the config file, as botocore does.
     """
@@ -143,7 +143,7 @@ class _StillWins(ConfigError):
 
 
 class _Wiring:
-    """The edits for one profile after the other. A method that raises has changed nothing."""
+    """Edits the document, one profile at a time. A method that raises has changed nothing."""
 
     def __init__(self, config: AwsConfig, document: Document, launcher: Path) -> None:
         self._config = config
@@ -215,7 +215,7 @@ class _Wiring:
         return self._config.profiles.get(name)
 
     def _own_line(self, section: Section) -> Entry | None:
-        """The profile's line if it is ours, None if there is none."""
+        """The profile's line if awsv wrote it; None if it has no line."""
         current = section.entries.get(PROCESS)
         if current is None:
             return None
@@ -259,7 +259,7 @@ class _Wiring:
             )
 
     def _refuse_winners(self, name: str, renamed: Collection[str] = ()) -> None:
-        """Raise if something else than the line would win."""
+        """Raise if another key than the line would take precedence."""
         winners = [
             entry
             for entry in in_order(self._config, name)

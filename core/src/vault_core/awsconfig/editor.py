@@ -1,7 +1,7 @@
-"""A config file that is edited without loss: no byte changes but those that an edit is about.
+"""A config file that is edited without loss: an edit changes no other byte.
 
-Comments, indentation, line ends and a missing last line end stay. The result is read back, and one that says anything
-but what the edits say is refused.
+Comments, indentation, line ends and a missing last line end stay. The result is read back, and is refused if it differs
+from what the edits mean.
 """
 
 from bisect import bisect_right
@@ -18,7 +18,7 @@ class Document:
     Edits are collected; :meth:`edited` applies them. Each section and key is named as it was before the first edit,
     and each line is edited once.
 
-    :param raw: what the file holds.
+    :param raw: the content of the file.
     :param path: names the file in errors.
     :raises ConfigError: botocore would reject the file.
     """
@@ -30,7 +30,7 @@ class Document:
         self.blocks = {block.header: block for block in self.every_block if block.header != ini.DEFAULTS}
         """The sections by header."""
         self._intended = ini.contents(self.every_block)
-        """What the file says after the edits; ``DEFAULT`` may be there more than once."""
+        """The sections after the edits; ``DEFAULT`` may be there more than once."""
         self._by_header = {header: pairs for header, pairs in self._intended if header != ini.DEFAULTS}
         self._gone: set[str] = set()
         """The headers of the sections that an edit removes."""
@@ -54,7 +54,7 @@ class Document:
         self._by_header[header][key] = value
 
     def rename(self, header: str, key: str, spelled: str) -> None:
-        """Call a key otherwise; nothing but the bytes of its name changes."""
+        """Rename a key; only the bytes of its name change."""
         pair = self.blocks[header].pairs[key]
         line, margin = _content(self.lines[pair.first]), _margin(self.lines[pair.first])
         self._changed[pair.first] = margin + spelled + line[len(margin) + len(pair.spelled) :]
@@ -80,7 +80,7 @@ class Document:
         return True
 
     def append_section(self, header: str, pairs: Mapping[str, str], comment: str) -> None:
-        """Add a section at the end, a comment above it, behind an empty line."""
+        """Add a section with a comment above it at the end, after an empty line."""
         last = len(self.lines) - 1
         section = [f"# {comment}", f"[{header}]", *(f"{key} = {value}" for key, value in pairs.items())]
         tail = self._added.setdefault(last, [])
@@ -105,7 +105,7 @@ class Document:
     def edited(self) -> bytes:
         """The file after the edits.
 
-        :raises ConfigError: read back, it says something else than the edits meant.
+        :raises ConfigError: the file that is read back differs from what the edits mean.
         """
         raw = self._text().encode()
         if Document(raw, self.path)._intended != [one for one in self._intended if one[0] not in self._gone]:
@@ -134,9 +134,9 @@ class Document:
         return self._headers[place] if place < len(self._headers) else None
 
     def _text(self) -> str:
-        """The lines put together, each new one with the line end of the line above it.
+        """The joined lines, each new one with the line end of the line above it.
 
-        Where the file ended without a line end, it still does.
+        A file without a line end at its end still has none.
         """
         ends = [_end(line) for line in self.lines]
         usual = next(filter(None, reversed(ends)), "\n")

@@ -1,8 +1,8 @@
 """The INI dialect of the AWS shared config file, line by line.
 
 What is found here is what Python's :class:`configparser.RawConfigParser` finds, because botocore reads with it: the
-same sections, keys and values, and an error for the same files. Beyond it, everything has its line, so a message can
-point at it and an edit can leave all other bytes alone. A test compares the two on generated files.
+same sections, keys and values, and an error for the same files. In addition, everything has its line, so that a message
+can name it and an edit can leave all other bytes alone. A test compares the two on generated files.
 """
 
 import re
@@ -26,7 +26,7 @@ class Pair:
     spelled: str
     """As it is written in the file."""
     values: list[str]
-    """One part a line, stripped; blank lines are empty parts."""
+    """One part per line, stripped; blank lines are empty parts."""
     first: int
     """The index of its first line."""
     last: int
@@ -49,7 +49,7 @@ class Block:
 
     @property
     def last(self) -> int:
-        """The index of the last line that says something."""
+        """The index of the last line with content."""
         return max((pair.last for pair in self.pairs.values()), default=self.line)
 
 
@@ -87,7 +87,7 @@ def parse(lines: list[str], path: Path) -> list[Block]:
 
 
 def contents(blocks: list[Block]) -> list[tuple[str, dict[str, str]]]:
-    """What the sections say, without where and how: two files with equal contents mean the same."""
+    """The headers, keys and values, without their places and spelling: files with equal contents mean the same."""
     return [(block.header, {key: pair.value for key, pair in block.pairs.items()}) for block in blocks]
 
 
@@ -147,7 +147,7 @@ class _Parser:
 
 
 def _split(content: str) -> tuple[str, str, str]:
-    """Key, delimiter and value of a line; the delimiter is empty where there is none."""
+    """Key, delimiter and value of a line; the delimiter is empty if there is none."""
     for position, char in enumerate(content):
         if char in "=:":
             return content[:position].rstrip(), char, content[position + 1 :].strip()

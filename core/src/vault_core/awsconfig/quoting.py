@@ -32,7 +32,7 @@ def quote(word: str) -> str:
 
 
 def section_header(name: str) -> str:
-    """What stands between the brackets of a profile's section.
+    """The text between the brackets of a profile's section.
 
     :raises ConfigError: botocore would not read the name back (one with a line break).
     """
@@ -80,7 +80,7 @@ def process_line(launcher: Path, profile: str) -> str:
     words = [str(launcher), *_arguments(profile)]
     first, *rest = (quote(word) for word in words)
     if first[0] in "\"'" and first[0] == rest[-1][-1]:
-        # The SDK for Go takes a pair of quotes around the whole value away and hands the rest to a shell. A path is
+        # The SDK for Go removes a pair of quotes around the whole value and passes the rest to a shell. The path is
         # absolute, so its first character needs no quotes.
         first = words[0][0] + quote(words[0][1:])
     value = " ".join([first, *rest])
@@ -114,7 +114,7 @@ def _arguments(profile: str) -> list[str]:
 
 
 def _lines_back(text: str) -> list[tuple[str, dict[str, str]]] | None:
-    """What the text reads back as; None where it cannot be written or read."""
+    """The sections that the text is read back as; None if it cannot be written or read."""
     path = Path()
     try:
         lines = ini.split_lines(ini.decode(text.encode(), path))

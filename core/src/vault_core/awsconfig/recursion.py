@@ -1,8 +1,8 @@
 """Whether an AWS SDK that uses a profile would run awsv again: a vault must not wait for a key that is in it.
 
-The way is botocore's: what decides first (:func:`~vault_core.awsconfig.credential_process.in_order`), through
-``source_profile`` to its end. Where it is not certain whether a program runs
-awsv, it is taken to run it: one error too many is better than a loop.
+The search is botocore's: the key that decides first (:func:`~vault_core.awsconfig.credential_process.in_order`), and
+every ``source_profile``. If it is not certain whether a program runs awsv, the answer is yes: an unnecessary error is
+better than a loop.
 """
 
 import re
@@ -18,7 +18,7 @@ from vault_core.awsconfig.shared import STATIC, AwsConfig, Entry
 _SCRIPT_BYTES = 1 << 16
 """How much of a script is searched: a wrapper of awsv is short."""
 _NOT_ENOUGH = frozenset(("sso_session", "sso_start_url", "sso_region", "aws_secret_access_key"))
-"""Keys for which alone botocore does not stop at SSO or at a plain key."""
+"""Keys that alone do not make botocore use SSO or a plain key."""
 _OWN_PACKAGE = "vault_core"
 _OWN_WORD = re.compile(rf"(?:^|[\s/;&|(`\"'])(?:{'|'.join(OWN_COMMANDS)})(?=$|[\s;&|)`\"'])")
 
@@ -67,7 +67,7 @@ def _decides(config: AwsConfig, name: str, *, is_source: bool) -> tuple[Entry | 
 def _runs_awsv(command: str, environ: Mapping[str, str]) -> bool:
     words = process_words(command)
     if any(Path(word).name in OWN_COMMANDS or _OWN_WORD.search(word) for word in words):
-        return True  # under a name of ours, or as what a shell or another program is to run
+        return True  # as the program itself, or as an argument of a shell or another program
     found = shutil.which(words[0], path=environ.get("PATH", "")) if words else None
     return found is not None and _is_wrapper(Path(found))
 

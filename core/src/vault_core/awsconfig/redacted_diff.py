@@ -1,7 +1,7 @@
-"""A change of the config file as people read it: a unified diff that shows no secret.
+"""A change of the config file as a unified diff that shows no secret.
 
-The config file may hold plain keys, also behind a comment sign, and a diff shows lines around a change. No plugin is
-loaded for it: the value of every option of a plugin is left out, as only the plugin knows whether it is a secret.
+The config file may contain plain keys, also in comments, and a diff shows the lines around a change. No plugin is
+loaded for it: the value of every option of a plugin is masked, as only the plugin knows whether it is a secret.
 """
 
 import re
@@ -18,18 +18,18 @@ _HIDDEN = re.compile(rf"{MAY_BE_SECRET.pattern}|{_PLUGINS_KEY.pattern}", re.IGNO
 _DELIMITER = re.compile(r"[=:]\s*")
 _BLANK = re.compile(r"\s+")
 _FREE = re.compile(r"\s*([#;]|credential_process\b)", re.IGNORECASE)
-"""The beginning of a note or of a command line: what stands behind a word there needs no delimiter."""
+"""The beginning of a comment or of a command line, in which a secret can follow a word without a delimiter."""
 
 
 def patch(before: bytes, after: bytes, path: Path) -> str:
-    """The diff with three lines of context; empty where nothing changes. Values that may be secret are ``***``."""
+    """The diff with three lines of context; empty if nothing changes. Values that may be secret are ``***``."""
     old, new = _shown(before, path), _shown(after, path)
     lines = list(_unified(old, new))
     return "".join(f"{line}\n" for line in ([f"--- {path}", f"+++ {path}", *lines] if lines else []))
 
 
 def _unified(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    """The changes, as :func:`difflib.unified_diff` shows them behind its two headers."""
+    """The changes, as :func:`difflib.unified_diff` shows them after its two headers."""
     for group in _BySection(None, old, new).get_grouped_opcodes(3):
         first, last = group[0], group[-1]
         yield f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@"
@@ -49,7 +49,7 @@ def _range(begin: int, end: int) -> str:
 class _BySection(SequenceMatcher[str]):
     """Compares the pieces between two lines that occur once in each file, as headers do.
 
-    ``SequenceMatcher`` looks through what is left of the whole file for each change: a minute for 2,000 profiles.
+    ``SequenceMatcher`` searches the rest of the whole file for each change: a minute for 2,000 profiles.
     """
 
     a: Sequence[str]
@@ -93,7 +93,7 @@ def _shown(raw: bytes, path: Path) -> list[str]:
 
 
 def without_secret(line: str) -> str:
-    """A line of the file, comments included, without the text after a word that may name a secret."""
+    """A line of the file, possibly a comment, without the text after a word that may name a secret."""
     # Searched for where the core's own keys are replaced by spaces: vault_passphrase_source hides nothing.
     searched = _PLUGINS_KEY.sub(lambda key: " " * len(key[0]) if may_be_shown(key[0].lower()) else key[0], line)
     word = _HIDDEN.search(searched)

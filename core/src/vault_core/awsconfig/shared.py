@@ -1,7 +1,7 @@
 """The AWS shared config file and the credentials file, as botocore understands them.
 
 Every profile, key and value equals what ``botocore.configloader`` returns, and what it rejects is rejected here. Two
-things differ on purpose: a file that cannot be read, or is named and not there, is an error (botocore takes it for
+things differ on purpose: a file that cannot be read, or that is named and missing, is an error (for botocore it is
 empty), and a profile without a name is not a profile.
 """
 
@@ -21,14 +21,15 @@ from vault_core.settings import DEFAULTS
 
 STATIC = ("aws_access_key_id", "aws_secret_access_key")
 SESSION = ("aws_session_token", "aws_security_token")
-"""Beside a static key: it is a session's."""
+"""Keys that, beside a static key, make it a session."""
 
 OWN_PREFIX = "vault_"
 OWN_KEYS = frozenset((*DEFAULTS, "role_arn", "source_profile", "mfa_serial"))
-"""What the core itself reads with :data:`OWN_PREFIX` before it: no secret. All other keys with it are plugins'."""
+"""The keys that the core itself reads, after :data:`OWN_PREFIX`: none is a secret. All other keys with the prefix are
+options of plugins."""
 
 MAY_BE_SECRET = re.compile(r"secret|token|passw|passphrase|(private|api)[_ -]?key", re.IGNORECASE)
-"""Words that make the value of a key, or of something in a comment, one that is not shown."""
+"""Words in the name of a key, or in a comment, because of which the value is not shown."""
 
 _PASSWORD_IN_URL = re.compile(r"(?<=//)[^\s/@]+@")
 
@@ -39,15 +40,15 @@ _SECRET_WORDS = ("access_key", "secret", "session_token", "security_token", "pas
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key of a section with its value, and where it stands."""
+    """A key of a section, its value and its place."""
 
     key: str
     """In lower case."""
     value: str = field(repr=False)  # of the credentials file, too
-    """A nested block keeps its line breaks and begins with one."""
+    """The value of a nested block keeps its line breaks and begins with one."""
     path: Path
     line: int
-    """Counted from 1. It lies outside the section where the key comes from ``[DEFAULT]``."""
+    """Counted from 1. Outside of the section if the key comes from ``[DEFAULT]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,13 @@ class Section:
 
 @records.dataclass(frozen=True, slots=True)
 class AwsConfig:
-    """Both files. Immutable: what they said when they were read."""
+    """The content of both files when they were read. Immutable."""
 
     config_file: Path
     credentials_file: Path
     profiles: Mapping[str, Section] = field(default_factory=dict)
-    """``[default]`` and ``[profile NAME]`` of the config file, by name. Where two headers come to one name, the later
-    one stands."""
+    """``[default]`` and ``[profile NAME]`` of the config file, by name. Of two headers with the same name, the later
+    one counts."""
     credentials: Mapping[str, Section] = field(default_factory=dict)
     """The credentials file, by header. Holds secrets, which :meth:`merged` leaves out."""
     sso_sessions: Mapping[str, Section] = field(default_factory=dict)
@@ -86,9 +87,9 @@ class AwsConfig:
     def load(
         cls, config_file: Path, credentials_file: Path, named_by: Callable[[Path], str] = lambda _: ""
     ) -> AwsConfig:
-        """Read both files; one that no variable names and that does not exist is empty.
+        """Read both files. A file that does not exist and that no variable names is empty.
 
-        :param named_by: the variable that names a file, or nothing.
+        :param named_by: returns the variable that names a file, or an empty string.
         :raises ConfigError: one cannot be read, or botocore would reject it; names the file and the line.
         """
         files = config_file, credentials_file
@@ -97,7 +98,7 @@ class AwsConfig:
 
     @classmethod
     def parse(cls, config: bytes, credentials: bytes, config_file: Path, credentials_file: Path) -> AwsConfig:
-        """The same from what the files hold.
+        """Parse the content of both files.
 
         :raises ConfigError: as :meth:`load`.
         """
@@ -121,16 +122,17 @@ class AwsConfig:
     def names(self) -> list[str]:
         """The profiles of both files, those of the config file first.
 
-        A section that only the credentials file has counts where it says more than a plain key does: a profile whose
-        credentials are that key, or a session that some program writes there, is nobody's who asks a vault.
+        A section that only the credentials file has is a profile if it has a role, or settings without a plain key or
+        a session: those are credentials of their own, which need no vault.
         """
         alone = (section for name, section in self.credentials.items() if name not in self.profiles)
         return [*self.profiles, *(section.name for section in alone if _is_profile(section))]
 
     def merged(self, name: str) -> Section | None:
-        """What both files say of a profile, without the secrets of the credentials file; None: nothing.
+        """The keys of a profile in both files, without the secrets of the credentials file; None: neither file has it.
 
-        As in botocore's ``Session.full_config``, the credentials file wins key by key, an empty value too.
+        As in botocore's ``Session.full_config``, the credentials file takes precedence, key by key, even with an empty
+        value.
         """
         section, above = self.profiles.get(name), self.credentials.get(name)
         settings = _settings(above) if above is not None else {}
@@ -150,7 +152,7 @@ def is_secret(key: str) -> bool:
 
 
 def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
-    """Whether the value of a profile's key may be printed. What nobody vouches for may be a secret.
+    """Whether the value of a profile's key may be printed. The value of an unknown key may be a secret.
 
     :param known: keys of plugins' options that are not declared secret.
     """
@@ -160,7 +162,7 @@ def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
 
 
 def without_passwords(text: str) -> str:
-    """The text, with nothing of what its URLs have before their host."""
+    """The text, without the user names and passwords in its URLs."""
     return _PASSWORD_IN_URL.sub("***@", text)
 
 
@@ -169,11 +171,11 @@ LIMIT = 16 << 20
 
 
 def read(path: Path, variable: str = "") -> bytes:
-    """What a config file holds; nothing where there is none, or where it is ``/dev/null``.
+    """The content of a config file; empty if there is no file, or if it is ``/dev/null``.
 
-    :param variable: the environment variable that names the file. A file that was named and is not there is no empty
-        one: a profile's role and its MFA device would vanish, and who asked for them would get their own rights.
-    :raises ConfigError: it was named and is not there, is not an ordinary file, cannot be read, or is too large.
+    :param variable: the environment variable that names the file. A file that is named and missing does not count as
+        empty: a profile's role and MFA device would be missing, and the user would get their own rights.
+    :raises ConfigError: it is named and missing, is not an ordinary file, cannot be read, or is too large.
     """
     correct = f"correct or unset {variable}" if variable else ""
     try:
@@ -194,9 +196,9 @@ def read(path: Path, variable: str = "") -> bytes:
 
 
 def classify(header: str) -> tuple[str, str]:
-    """What a header of the config file stands for: ``profile``, ``sso-session``, ``services`` or nothing, and its name.
+    """The kind of a header of the config file (``profile``, ``sso-session``, ``services`` or empty), and its name.
 
-    As in botocore, the first word need only begin so, and a header that does not come to two words is ignored.
+    As in botocore, the header only has to start with the kind, and one that does not have two words is ignored.
     """
     for kind in ("profile", "sso-session", "services"):
         if header.startswith(kind):
@@ -253,7 +255,7 @@ def _entries(block: ini.Block, path: Path) -> dict[str, Entry]:
 
 
 def _check_blocks(entries: Collection[Entry]) -> set[str]:
-    """Look at the nested blocks among these entries, whose keys are returned.
+    """Check the nested blocks among these entries; return the keys of all entries.
 
     :raises ConfigError: as :func:`nested`.
     """

@@ -1,9 +1,9 @@
 """Write a config file: all of it or nothing, and only over what was read.
 
-A symbolic link is followed and stays; the file keeps its owner and mode; what is new is for its owner alone. The file
-may hold plain keys, so no copy of it is left behind: it is written without a name, and has one beside the file only
-for the instant before it takes the file's place. Where the file system cannot do that, or the process dies in that
-instant, :func:`sweep` removes what is left.
+A symbolic link is followed and stays; a file keeps its owner and mode; a new file is private. The file may contain
+plain keys, so no copy of it is left behind: the new content is written to a file without a name, which gets a temporary
+one only in the instant before it replaces the old file. If the file system has no such files, or the process dies in
+that instant, :func:`sweep` removes the temporary file.
 """
 
 import errno
@@ -25,7 +25,7 @@ LOCK_SECONDS = 10.0
 
 _UNNAMED = getattr(os, "O_TMPFILE", 0)
 _HAS_NONE_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
-"""How file systems and old kernels say that they have no files without a name."""
+"""The errors of file systems and old kernels that have no files without a name."""
 
 
 def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | None = None) -> None:
@@ -34,7 +34,7 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
     :param before: what was read; empty also means that there was no file.
     :param locks: a folder of the user's own, made when it is needed, for the lock that writers share: any user who
         can read the file itself could lock it, and keep the lock.
-    :param mode: the permissions that it gets; None: those it had, and 0600 where there was none.
+    :param mode: the new permissions; None: those of the old file, or 0600 if there was none.
     :raises ConfigError: it has changed since, is read-only, or cannot be written; it is as it was.
     """
     target = Path(os.path.realpath(path))
@@ -59,9 +59,9 @@ def save(path: Path, before: bytes, after: bytes, *, locks: Path, mode: int | No
 
 
 def sweep(path: Path, *, locks: Path) -> None:
-    """Remove what a process that was killed while it wrote a file left beside it: it may hold plain keys.
+    """Remove the temporary files of processes that were killed while they wrote a file: they may contain plain keys.
 
-    What a living one is about to put in the file's place stays, and what cannot be removed now stays for the next time.
+    The temporary file of a running process stays, and so does one that cannot be removed now.
     """
     target = Path(os.path.realpath(path))
     if _left(target):
@@ -97,10 +97,10 @@ def _create(target: Path, before: bytes, after: bytes, mode: int | None) -> None
 
 
 def alone(target: Path, locks: Path, purpose: str = "") -> AbstractContextManager[object]:
-    """Keep out other awsv processes of this user.
+    """Exclude other awsv processes of this user.
 
-    :param purpose: of what is more than one write; each has a lock of its own.
-    :raises ConfigError: one is at it for longer than :data:`LOCK_SECONDS`, or there can be no lock.
+    :param purpose: of an operation of several writes; each purpose has a lock of its own.
+    :raises ConfigError: another process holds the lock for longer than :data:`LOCK_SECONDS`, or it cannot be made.
     """
     lock = _lock_file(target, locks, purpose)
     try:
@@ -122,7 +122,7 @@ def _lock_file(target: Path, locks: Path, purpose: str = "") -> Path:
 
 
 def _sweep(target: Path) -> None:
-    """With the lock, which keeps the living ones out."""
+    """Called with the lock, so that no running process is writing."""
     for left in _left(target):
         with suppress(OSError):
             left.unlink()
@@ -141,9 +141,9 @@ def _prefix(target: Path) -> str:
 
 @contextmanager
 def _written(target: Path, after: bytes, status: os.stat_result | None, mode: int | None) -> Iterator[tuple[int, Path]]:
-    """A new file, complete and on the disk, for its owner alone or like the one it replaces; and a free name beside it.
+    """A complete new file on the disk, private or with the mode of the file that it replaces; and a name beside it.
 
-    It has no name where that can be, else that name, which is gone afterwards.
+    The file has no name if the system supports that, else that name. The name is removed at the end.
     """
     temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
     descriptor = _open(temporary)

@@ -16,7 +16,7 @@ from vault_core.errors import StorageError, VaultError
 def command(app: App, profile: str | None) -> None:
     """Forget sessions: all of them, or those that depend on a profile.
 
-    No older session is served to the profile afterwards, even if its file cannot be read and removed. AWS cannot recall
+    Afterwards no older session is served to the profile, even if its file cannot be removed. AWS cannot recall
     sessions: anyone with a copy can use it until it expires.
 
     \b

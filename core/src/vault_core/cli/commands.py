@@ -55,7 +55,7 @@ HELP = """Keep AWS keys in a vault, and hand short-lived credentials to any AWS 
 \b
 Start:
   awsv add work                     store the keys of profile "work"
-  awsv exec work -- aws s3 ls       run a program with a session of it
+  awsv exec work -- aws s3 ls       run a program with its session
   awsv config credential-process work --as work-sdk    point every AWS SDK at awsv
 """
 

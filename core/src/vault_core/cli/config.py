@@ -28,7 +28,7 @@ def command(ctx: click.Context) -> None:
 @click.option(
     "--as", "as_name", metavar="NAME", callback=profile_name, help="Add profile NAME instead of changing PROFILE."
 )
-@click.option("--undo", is_flag=True, help="Undo the change: restore the file as it was before.")
+@click.option("--undo", is_flag=True, help="Undo the change of the profile.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the change and write nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj

@@ -64,7 +64,7 @@ command.params.extend(global_options(hidden=True))
 @click.option("--check", is_flag=True, help="Verify each key with sts:GetCallerIdentity.")
 @click.option("--overwrite", is_flag=True, help="Replace stored keys that differ.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be done and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_json: bool) -> None:
     """Copy every long-term key of ~/.aws/credentials.
@@ -101,7 +101,7 @@ def credentials_file(app: App, check: bool, overwrite: bool, dry_run: bool, as_j
 
 
 @subcommand("undo", of=command, short_help="Restore ~/.aws/credentials.")
-@click.option("--overwrite", is_flag=True, help="Even if the file was changed since; its present content is kept.")
+@click.option("--overwrite", is_flag=True, help="Even if it has changed since; the vault keeps its present content.")
 @click.pass_obj
 def undo(app: App, overwrite: bool) -> None:
     """Restore ~/.aws/credentials, byte for byte, to its state before 'awsv import --remove-plain'.

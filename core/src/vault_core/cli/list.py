@@ -38,12 +38,13 @@ def command(app: App, only: str | None, shared: bool, keys: bool, unlock: bool, 
     """List profiles, stored keys and sessions.
 
     The store is opened only if that takes neither a prompt nor a server; otherwise Credentials is "locked". --unlock
-    prompts, and so do --credentials, --shared and --keys, which need the store. --keys also asks AWS, as each key.
+    prompts, and so do --credentials, --shared and --keys, which need the store. --keys also asks AWS, signing with each
+    key.
 
     \b
     --json prints a list of objects with
       profile    its name
-      in_config  whether the AWS config has it: either file, but not for a plain key alone
+      in_config  whether it is a profile of the AWS config; a section with only a plain key is not
       stored     whether a key is stored for it; null where the store is locked
       shared     whether the users of the store share that key; null where the store is locked
       sessions   the live ones: a list of objects with kind and expires (UTC)

@@ -17,7 +17,7 @@ from vault_core.secret import Secret
 @click.option("--recovery", is_flag=True, help="Open the store with its recovery key instead of the old passphrase.")
 @descriptor_option(RECOVERY_FD, "Read the recovery key from descriptor N.")
 @new_passphrase_option
-@click.option("--slot", "chosen", metavar="ID", help="The passphrase to change, with --recovery if there are several.")
+@click.option("--slot", "chosen", metavar="ID", help="With --recovery: the passphrase to change, if there are several.")
 @click.pass_obj
 def command(
     app: App, recovery: bool, recovery_fd: int | None, new_passphrase_fd: int | None, chosen: str | None

@@ -54,7 +54,7 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
 
     \b
     --json prints a list of objects with what 'plugins list' has, and with
-      hint     what helps, or null
+      hint     what to do about it, or null
       said     the first line that the plugin printed, or null
       summary, capabilities, options
                what it offers, if it could be loaded; an option has name, flag, variable,
@@ -86,11 +86,11 @@ def check_plugins(app: App, name: str | None, as_json: bool) -> None:
         raise PartlyDone(f"{works}; {first} does not", hint=_hint(broken[0]))
 
 
-@subcommand("new", of=command, short_help="Create a storage plugin project that works.")
+@subcommand("new", of=command, short_help="Create a working storage plugin.")
 @click.argument("name")
 @click.pass_obj
 def new_plugin(app: App, name: str) -> None:
-    """Create a storage plugin project that works, in the new folder vault-plugin-NAME.
+    """Create a working storage plugin in the new folder vault-plugin-NAME.
 
     It stores items as files in a folder; replace them with your service. Its only test is the contract kit for storage
     backends, which it passes.

@@ -24,7 +24,7 @@ _OPTIONS = (
         "-d", "--duration", metavar="TIME", callback=_duration, help="How long the session lasts: 90m, 1h30m, 3600."
     ),
     click.option("-n", "--no-session", is_flag=True, help="Skip GetSessionToken and use the stored key directly."),
-    click.option("--region", metavar="REGION", help="The region for the child command."),
+    click.option("--region", metavar="REGION", help="The region to use instead of the profile's."),
     click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of a prompt for it."),
 )
 

@@ -82,7 +82,7 @@ def add(
     new_passphrase_fd: int | None,
     recovery_fd: int | None,
 ) -> None:
-    """Add a way to unlock the store. One of the existing ways opens the store for that.
+    """Add a way to unlock the store. The store is first unlocked in one of the existing ways.
 
     \b
     Examples:

@@ -45,7 +45,7 @@ class Backups:
 
         :raises StorageCorrupt: the item is damaged.
         """
-        value = self._vault.original(self._name)
+        value = self._vault.backup(self._name)
         if value is None:
             return []
         try:
@@ -82,14 +82,14 @@ class Backups:
         :raises StorageError: as for :meth:`push`.
         """
         if not backups:
-            self._vault.keep_original(self._name, None)
+            self._vault.keep_backup(self._name, None)
             return
         fields = [
             {"content": base64.b64encode(backup.content.reveal()).decode(), "mode": backup.mode, "left": backup.left}
             for backup in backups
         ]
         value = {"path": os.fsencode(self._path).decode("utf-8", "backslashreplace"), "originals": fields}
-        self._vault.keep_original(self._name, Secret(json.dumps(value, ensure_ascii=True)))
+        self._vault.keep_backup(self._name, Secret(json.dumps(value, ensure_ascii=True)))
         if self.read() != backups:
             raise StorageUnavailable(
                 f"the backup of {self._path} reads back differently from {self._vault.store.place}",

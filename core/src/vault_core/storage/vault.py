@@ -37,7 +37,7 @@ from vault_core.errors import (
     StorageLocked,
     UsageError,
 )
-from vault_core.plugins.boundary.calls import said
+from vault_core.plugins.boundary.calls import answer
 from vault_core.plugins.boundary.storage import open_store
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 CREDENTIALS = "credentials/"
 """The kind of the items that hold AWS keys."""
-ORIGINALS = "original/"
+BACKUPS = "original/"
 """The kind of the items that hold the content of a plain file from before its keys were removed."""
 MAX_NAME = 255
 """Bytes of a profile name: encoded, it has three times as many, and with the kind it fits into an item key of 900."""
@@ -124,7 +124,7 @@ class Store:
         return self._answer("readers")
 
     def _answer(self, question: str) -> str | None:
-        return said(self.context.plugins, "storage", self.spec, question, self.context)
+        return answer(self.context.plugins, "storage", self.spec, question, self.context)
 
     @property
     def is_shared(self) -> bool:
@@ -297,22 +297,22 @@ class Vault(SlotKeeper):
         except StorageConflict:
             return False
 
-    def original(self, name: str) -> Secret | None:
-        """What :meth:`keep_original` keeps under a name, or None."""
-        item = self._own.get(ORIGINALS + encode(name))
+    def backup(self, name: str) -> Secret | None:
+        """What :meth:`keep_backup` keeps under a name, or None."""
+        item = self._own.get(BACKUPS + encode(name))
         return item.value if item else None
 
-    def keep_original(self, name: str, value: Secret | None) -> None:
+    def keep_backup(self, name: str, value: Secret | None) -> None:
         """Keep the content of a plain file, encrypted like a key; None deletes it.
 
         :param value: printable ASCII.
         :raises StorageError: the store cannot keep a value of this size; nothing was changed.
         """
         if value is None:
-            self._own.delete(ORIGINALS + encode(name))
+            self._own.delete(BACKUPS + encode(name))
             return
-        self._refuse_too_large(f"the original of {name}", value)
-        self._own.put(ORIGINALS + encode(name), value)
+        self._refuse_too_large("the backup of a plain file", value)
+        self._own.put(BACKUPS + encode(name), value)
 
     def slots(self) -> SlotTable | None:
         """See :meth:`SlotKeeper.slots`.

@@ -17,7 +17,7 @@ TRIES = 3
 @click.option("--overwrite", is_flag=True, help="Replace stored keys that differ.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be done and write nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Change config lines that run aws-vault without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def command(
     ctx: api.CommandContext, folder: str | None, overwrite: bool, dry_run: bool, yes: bool, as_json: bool

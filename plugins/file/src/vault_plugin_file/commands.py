@@ -56,7 +56,7 @@ def init(ctx: CommandContext) -> None:
 
 
 @command.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def show_status(ctx: CommandContext, as_json: bool) -> None:
     """Show slots, sizes, permissions and anchor (never prompts).
@@ -162,7 +162,7 @@ def backup(ctx: CommandContext, file: Path, overwrite: bool) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Replace the store without asking.")
 @click.pass_obj
 def restore(ctx: CommandContext, file: Path, yes: bool) -> None:
-    """Restore the store from a backup, after every entry of the backup was checked.
+    """Restore the store from a backup, after checking every entry of the backup.
 
     The old file is kept next to it.
 

@@ -50,7 +50,7 @@ def command() -> None:
     help=f"The identity that writes: {IDENTITIES} (default: the one that reads).",
 )
 @click.option("--region", metavar="NAME", callback=_parsed(region_name), help="The region, if not the usual one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Output JSON.")
 @click.pass_obj
 def put_passphrase(
     ctx: CommandContext,

@@ -112,7 +112,7 @@ class Opened:
         return secret
 
 
-def said(plugins: Plugins, kind: str, spec: Any, question: str, context: Context) -> str | None:
+def answer(plugins: Plugins, kind: str, spec: Any, question: str, context: Context) -> str | None:
     """The result of an optional callable of a spec; None if the spec has none, or if ``unavailable`` returns None."""
     ask = getattr(spec, question, None)
     if ask is None:

@@ -12,7 +12,7 @@ from vault_core import stdout
 from vault_core.api import Capability, Option, StorageSpec
 from vault_core.asking import Asking
 from vault_core.errors import PluginError, VaultError
-from vault_core.plugins.boundary.calls import said
+from vault_core.plugins.boundary.calls import answer
 from vault_core.plugins.host import Host, HostContext
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.spec_problems import problems
@@ -44,7 +44,7 @@ def _report(kind: str, name: str, flags: Mapping[str, str]) -> dict[str, Any]:
             host.plugins.command(name)
         else:
             context = _context(host, kind, name, spec)
-            reason = said(host.plugins, kind, spec, "unavailable", context)
+            reason = answer(host.plugins, kind, spec, "unavailable", context)
         offers = describe(name, spec, context)
     except VaultError as error:
         if error.exit_code in (VaultError.exit_code, PluginError.exit_code):  # not a failure that a contract allows
@@ -76,7 +76,7 @@ def describe(name: str, spec: Any, context: HostContext | None) -> dict[str, Any
     if isinstance(spec, StorageSpec):
         found |= {"at_rest": spec.at_rest.value, "max_value": spec.max_value}
         for question in ("locate", "readers"):
-            found[question] = context and said(context.plugins, "storage", spec, question, context)
+            found[question] = context and answer(context.plugins, "storage", spec, question, context)
     found["options"] = [_option(name, option) for option in getattr(spec, "options", ())]
     return found
 
