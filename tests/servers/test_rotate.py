@@ -14,6 +14,7 @@ from support.home import Home
 from support.iam_front import IamFront
 from support.moto import ACCOUNT
 from support.stored import add
+from support.vaults import stored
 
 MFA = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
 ROLES = f"""
@@ -29,10 +30,7 @@ source_profile = app
 
 def held(home: Home, name: str = "work") -> tuple[str, str]:
     """The key in the vault."""
-    done = home.awsv("exec", "-n", "-j", name)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    return found["AccessKeyId"], found["SecretAccessKey"]
+    return stored(home)[name]
 
 
 def rotated(home: Home, *words: str, code: int = 0, **options: Any) -> list[Mapping[str, Any]]:
@@ -48,6 +46,8 @@ def test_rotation_ends_inactive_and_finish_deletes(rotating: Home, iam: IamFront
     assert (outcome["old"], outcome["state"], outcome["user"]) == (old, "inactive", "bob")
     assert held(rotating) == (outcome["new"], iam.keys[outcome["new"]].secret)
     assert iam.at_iam("bob") == {old: False, outcome["new"]: True}
+    given = json.loads(rotating.awsv("exec", "-n", "-j", "work").stdout)
+    assert (given["AccessKeyId"], given["SecretAccessKey"]) == held(rotating)
     assert iam.signed_by(outcome["new"])[0] == "GetCallerIdentity"
     [again] = rotated(rotating, "work")
     assert (again["state"], again["new"], again["due"]) == ("waiting", outcome["new"], outcome["due"])
@@ -330,6 +330,8 @@ def test_missing_permission_is_named_and_costs_no_key(
     assert f"iam:{action}" in done.stderr
     assert iam.works(*held(rotating))
     assert (held(rotating)[0] != iam.bob.access_key_id) is changed
+    half = f"{held(rotating)[0]} is stored and works; {iam.bob.access_key_id} is still active"
+    assert (half in done.stderr) is (action == "UpdateAccessKey")
     iam.denied.clear()
     done = rotating.awsv("rotate", "work", "--finish" if changed else "work")
     assert done.returncode == 0, done.stderr
@@ -345,8 +347,25 @@ def test_profile_of_identity_center_is_refused(rotating: Home, iam: IamFront) ->
     rotating.configure("[profile sso]\nsso_start_url = https://x.awsapps.com/start\nsso_account_id = 1\n")
     done = rotating.awsv("rotate", "sso")
     assert done.returncode == 2
-    assert "sso" in done.stderr
+    assert "profile 'sso' has no stored key that could be rotated: by sso_" in done.stderr
+    assert "'awsv list' shows" in done.stderr
     assert iam.calls == []
+
+
+@pytest.mark.parametrize("action", ["CreateAccessKey", "DeleteAccessKey", "UpdateAccessKey"])
+def test_leaked_key_that_is_still_active_after_a_refusal_is_named(action: str, rotating: Home, iam: IamFront) -> None:
+    """There is an inactive key as well, which is to be deleted first."""
+    [first] = rotated(rotating, "work")
+    iam.denied |= {("bob", action), ("bob", "ListAttachedUserPolicies")}
+    done = rotating.awsv("rotate", "work", "--leaked")
+    assert done.returncode == 6
+    assert f"{first['new']} has leaked and is still active; --as ADMIN deactivates it first" in done.stderr
+    assert iam.at_iam("bob")[first["new"]]
+    add(rotating, iam.user("admin"), "admin")
+    done = rotating.awsv("rotate", "work", "--leaked", "--as", "admin")
+    assert done.returncode == 0, done.stderr
+    assert "still active" not in done.stderr
+    assert first["new"] not in iam.at_iam("bob")
 
 
 def test_name_without_a_key_is_refused(rotating: Home, iam: IamFront) -> None:

@@ -26,7 +26,7 @@ from vault_core.errors import (
     TooManyKeys,
     VaultError,
 )
-from vault_core.rotation.aws import Iam, User, patiently
+from vault_core.rotation.aws import Aws, Iam, User, patiently
 from vault_core.rotation.decide import Signs
 from vault_core.rotation.journal import Entry
 from vault_core.rotation.place import Place, Rotated, Wishes
@@ -224,8 +224,8 @@ class SimulatedKeys(ManagesKeys):
             self.world.revoked += 1
 
 
-class SimulatedAws:
-    """Stands for :class:`vault_core.rotation.aws.Aws`."""
+class SimulatedAws(Aws):
+    """The real one, but for its calls."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -157,7 +157,7 @@ PAGES = {
     "cloudwatch/home#logsV2:log-groups/x": "/cloudwatch/home?region=eu-west-1#logsV2:log-groups/x",
     "@evil.example/": "/@evil.example/?region=eu-west-1",
     "//evil.example/x": "/evil.example/x?region=eu-west-1",
-    "https://evil.example": "/https://evil.example?region=eu-west-1",
+    "/https://evil.example": "/https://evil.example?region=eu-west-1",
     "\\\\evil": "/%5C%5Cevil?region=eu-west-1",
     "a b/é?q=ü&z": "/a%20b/%C3%A9?q=%C3%BC&z=&region=eu-west-1",
 }
@@ -174,7 +174,15 @@ def test_service_is_its_home_page(login: Console, sent: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"service": "../x"}, {"service": "EC2"}, {"service": ""}, {"path": "a\r\nb"}, {"path": "x", "service": "y"}],
+    [
+        {"service": "../x"},
+        {"service": "EC2"},
+        {"service": ""},
+        {"path": "a\r\nb"},
+        {"path": "x", "service": "y"},
+        {"path": "https://evil.example"},
+        {"path": "HTTPS://eu-west-1.console.aws.amazon.com/s3/buckets"},
+    ],
 )
 def test_page_that_makes_no_sense_is_refused(login: Console, sent: list[Any], more: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

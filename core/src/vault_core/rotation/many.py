@@ -10,13 +10,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vault_core.api import Credentials
-from vault_core.errors import AccessDenied, ConfigError, CredentialsRefused, StorageDenied, UsageError, VaultError
+from vault_core.errors import (
+    AccessDenied,
+    ConfigError,
+    CredentialsRefused,
+    StorageDenied,
+    UsageError,
+    VaultError,
+)
 from vault_core.rotation.aws import Aws, Iam, User, patiently, signer, user_of
 from vault_core.rotation.decide import SETTLED, Signs
 from vault_core.rotation.journal import Entry, Journal
 from vault_core.rotation.place import Place, Rotated, Wishes
 from vault_core.rotation.rotate import Rotation
 from vault_core.sessions.plan import KeyStep, Planner, SessionStep
+from vault_core.sessions.profiles import ELSEWHERE
 from vault_core.storage.vault import StoredKey, Vault
 
 if TYPE_CHECKING:
@@ -95,6 +103,7 @@ class Rotations:
         jobs: dict[str, _Job] = {}
         for name in names:
             try:
+                self._refuse_keyless(name)
                 key, session = self.planner.user(name)
             except VaultError as error:
                 if len(names) == 1:
@@ -107,6 +116,17 @@ class Rotations:
         if not jobs:
             raise ConfigError("none of these profiles starts from a stored key", hint="'awsv list' shows stored keys")
         return list(jobs.values())
+
+    def _refuse_keyless(self, name: str) -> None:
+        """:raises ConfigError: the profile's credentials are from elsewhere, Identity Center for example."""
+        section = self.profiles.config.merged(name)
+        if section is not None and (key := next(filter(section.entries.__contains__, ELSEWHERE), None)):
+            entry = section.entries[key]
+            raise ConfigError(
+                f"profile {name!r} has no stored key that could be rotated: by {key} ({entry.path}:{entry.line}), its"
+                " credentials are from elsewhere",
+                hint="'awsv list' shows the profiles with a stored key",
+            )
 
     def _prepare(self, job: _Job) -> None:
         """Whatever may ask the user."""
@@ -158,9 +178,7 @@ class Rotations:
             if place.journal.is_damaged():
                 tell("the journal of an earlier rotation is damaged: keys that it named are treated as foreign ones")
             entry = place.journal.read()
-            iam = self._iam(job, stored, entry)
-            _announce(place, iam, self.wishes, entry)
-            outcome = Rotation(place, iam, self.wishes, stored, entry, proven=iam.held_works).run()
+            iam, outcome = self._renew(job, place, stored, entry)
             if self.wishes.leaked and (policy := iam.quarantine()):
                 _tell_quarantine(tell, iam.user, policy)
             if outcome.new is not None:
@@ -177,6 +195,17 @@ class Rotations:
                     hint=f"if that is meant: {replace(place, shared=True).command()}",
                 )
         return place.read()
+
+    def _renew(self, job: _Job, place: Place, stored: StoredKey, entry: Entry | None) -> tuple[Iam, Rotated]:
+        rotation = None
+        try:
+            iam = self._iam(job, stored, entry)
+            _announce(place, iam, self.wishes, entry)
+            rotation = Rotation(place, iam, self.wishes, stored, entry, proven=iam.held_works)
+            return iam, rotation.run()
+        except CredentialsRefused:
+            place.refuse_replaced(rotation.stored if rotation else stored)
+            raise
 
     def _iam(self, job: _Job, stored: StoredKey, entry: Entry | None) -> Iam:
         """Who signs, and whose keys are meant."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vault_core.api import Capability, Credentials
 from vault_core.command_line import command_line
-from vault_core.errors import StorageError, VaultError
+from vault_core.errors import StorageConflict, StorageError, VaultError
 from vault_core.rotation.journal import Journal
 
 if TYPE_CHECKING:
@@ -92,6 +92,17 @@ class Place:
     def find(self) -> StoredKey | None:
         """The stored key, if there is one."""
         return self.vault.get(self.name, shared=self.shared)
+
+    def refuse_replaced(self, known: StoredKey) -> None:
+        """:raises StorageConflict: the store holds another key by now: a run for another name of the same key, or of
+        another user of the store, has a journal of its own.
+        """
+        found = self.find()
+        if found is not None and found.credentials != known.credentials:
+            raise StorageConflict(
+                f"another process replaced the key of {self.name!r} meanwhile",
+                hint="repeat the command, which goes on with the key that is stored now",
+            )
 
     def write(self, key: Credentials, expect: str) -> None:
         """Store a key of the same user. The sessions of the old one stay until :meth:`drop_sessions`: when a leaked key

@@ -61,6 +61,14 @@ class Rotation:
         :raises PartlyDone: the user has to decide; the hint is the command.
         :raises VaultError: a step failed. Nothing is lost: the next run goes on from here.
         """
+        try:
+            return self._run()
+        except VaultError:
+            if text := self._left_active():
+                self.place.tell(text)
+            raise
+
+    def _run(self) -> Rotated:
         if self.entry is not None and self.entry.new == self.held and not self.entry.is_waiting:
             self.place.drop_sessions()  # a run that was killed after it had stored the key did not
         self._list()
@@ -263,6 +271,7 @@ class Rotation:
         if key == entry.old:
             self._update_copies(key)
         else:
+            self.place.refuse_replaced(self.stored)  # the question may have been open for long
             self.place.tell(f"deleting {self._shown(key)}")
         with suppress(NoSuchKey):
             self.iam.delete(key)
@@ -350,6 +359,23 @@ class Rotation:
             hint=error.hint,
         ) from None
 
+    def _left_active(self) -> str | None:
+        """About a key that a run which ends early did not deactivate, although it was to."""
+        entry = self.entry
+        if entry is None or (self.wishes.leaked and not entry.leaked):
+            key, leaked = self.held, self.wishes.leaked
+        else:
+            key, leaked = entry.old, entry.leaked
+            if entry.deactivated is not None or (self.held == key and not leaked):
+                return None
+        found = (self.listed or {}).get(key)
+        if key in self.gone or (found is not None and not found.active):
+            return None
+        if leaked:
+            more = "" if self.iam.signs is Signs.ADMIN else "; --as ADMIN deactivates it first"
+            return f"{key} has leaked and is still active{more}"
+        return f"{self.held} is stored and works; {key} is still active" if key != self.held else None
+
     def _unchanged(self) -> str:
         old = self._journal.old
         return f"{old} is stored as before" if self.held == old else f"another process stored {self.held} meanwhile"
@@ -360,7 +386,9 @@ class Rotation:
         """Show the keys, and have the user name one to delete.
 
         :raises PartlyDone: nobody did.
+        :raises StorageConflict: one of them is the key that is stored by now.
         """
+        self.place.refuse_replaced(self.stored)
         keys = self._facts().others
         if len(keys) == 1 and self.place.confirm is not None:
             self.place.tell(f"user {self.iam.user.name} has another key, and no room for a new one")

@@ -16,11 +16,9 @@ from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.settings import DEFAULTS, PREFIX, PROFILE_SETTINGS, Value
 
-NOT_YET = (
+ELSEWHERE = (
     "credential_source",
-    "include_profile",
     "login_session",
-    "mfa_process",
     "sso_account_id",
     "sso_role_name",
     "sso_session",
@@ -28,6 +26,8 @@ NOT_YET = (
     "web_identity_token_file",
     "web_identity_token_process",
 )
+"""Keys by which a profile has its credentials from elsewhere, and not from a stored key."""
+NOT_YET = (*ELSEWHERE, "include_profile", "mfa_process")
 """Keys that change the identity of a profile and that no session provider supports."""
 
 RENAMED = ("role_arn", "source_profile", "mfa_serial")
@@ -129,7 +129,7 @@ class Profiles:
             if key in values:
                 raise ConfigError(
                     f"profile {name!r} needs {key} ({values[key].origin}), which awsv does not support yet",
-                    hint="use this profile with the AWS CLI, or remove the key",
+                    hint="use this profile with the AWS CLI, or remove that line",
                 )
         self._refuse_ineffective(name, values)
         self._refuse_empty(name, section, values)
@@ -248,7 +248,7 @@ class Profiles:
         if asked is None:
             raise ConfigError(
                 f"profile {name!r} needs credential_process ({process.origin}), which awsv does not run yet",
-                hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove the key",
+                hint=f"use the AWS CLI's own --profile={shlex.quote(name)}, or remove that line",
             )
         if asked == name:
             return source

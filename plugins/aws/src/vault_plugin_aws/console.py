@@ -30,6 +30,8 @@ PAUSES = (0.5, 2.0)
 SIGNIN_TOKEN = re.compile(r"[!-~]{1,8192}")
 """Printable ASCII. AWS documents no length; the tokens seen have some hundred characters."""
 SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+WHOLE = re.compile(r"https?://", re.IGNORECASE)
+"""How a URL begins that was copied from a browser, host and all: it would be a page of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def _destination(request: ConsoleRequest, region: str, partition: Partition) -> 
             f"{request.service!r} is not the name of a service in the console", hint="write it as in the console's URLs"
         )
     page = f"{request.service}/home" if request.service else (request.path or "console/home").lstrip("/")
+    if WHOLE.match(request.path or ""):
+        raise ConfigError("the page is a whole URL", hint="give what follows the host: s3/buckets, for example")
     before, hash_sign, fragment = page.partition("#")
     path, _, query = before.partition("?")
     if not path.isprintable() or not fragment.isprintable() or not query.isprintable():
