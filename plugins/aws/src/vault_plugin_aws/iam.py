@@ -11,7 +11,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -203,12 +202,11 @@ class _Call(Generic[T]):
         """The result, or the failure. Never raises: no traceback of the SDK leaves the thread."""
         with silenced():
             try:
-                client = connect_iam(self._request.parameters, self._request.source, self._environ)
+                with connect_iam(self._request.parameters, self._request.source, self._environ) as client:
+                    self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
+                    return self._until_done(client)
             except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
                 return explain(error, self.attempt)
-            self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
-            with closing(client):
-                return self._until_done(client)
 
     def _until_done(self, client: Any) -> T | Failure:
         for pause in (*PAUSES, None):

@@ -10,7 +10,6 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -167,12 +166,11 @@ class _Call:
         """The result, or the failure. Never raises: no traceback of the SDK leaves the thread."""
         with silenced():
             try:
-                client = connect(self._parameters, self._source, self._environ)
+                with connect(self._parameters, self._source, self._environ) as client:
+                    self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
+                    return self._repeat(client)
             except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
                 return explain(error, self.attempt)
-            self.attempt = replace(self.attempt, host=urlsplit(client.meta.endpoint_url).netloc)
-            with closing(client):
-                return self._repeat(client)
 
     def _repeat(self, client: Any) -> Answer | Failure:
         for pause in (*PAUSES, None):
