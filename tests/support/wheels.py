@@ -63,16 +63,30 @@ class Wheelhouse:
 
     def _fill(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        pinned = without_configuration({"PIP_CONSTRAINT": str(ROOT / "constraints.txt")})
-        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--only-binary=:all:")
-        options = ("--dest", self.folder, "--find-links", self.folder)
         try:
-            run(*pip, *options, *TOOLS, env=pinned)
+            self._fetch(*TOOLS)
         except AssertionError as error:
             raise NoIndex(str(error).strip().splitlines()[-1]) from None
         alone = shutil.copytree(ROOT / "awsv", self.folder.parent / "awsv")  # in the checkout it requires paths
         self.build(*PROJECTS, ROOT / "testkit", alone)
-        run(*pip, *options, *sorted(self.folder.glob("vault_*.whl")), env=pinned)
+        self._fetch(*sorted(self.folder.glob("vault_*.whl")))
+
+    def fetched_for(self, version: str) -> list[Path]:
+        """Wheels with those that another minor version of Python needs.
+
+        :param version: such as ``3.12``.
+        """
+        with FileLock(self.folder.parent.with_suffix(".lock")):
+            if not (done := self.folder.parent / version).exists():
+                self._fetch(*sorted(self.folder.glob("vault_*.whl")), "--python-version", version)
+                done.touch()
+        return sorted(self.folder.iterdir())
+
+    def _fetch(self, *words: str | Path) -> None:
+        """Have pip download what is named, and what that depends on."""
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--only-binary=:all:")
+        pinned = without_configuration({"PIP_CONSTRAINT": str(ROOT / "constraints.txt")})
+        run(*pip, "--dest", self.folder, "--find-links", self.folder, *words, env=pinned)
 
     def build(self, *projects: Path) -> None:
         """Add the wheels of these projects."""

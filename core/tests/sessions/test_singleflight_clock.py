@@ -130,7 +130,9 @@ def test_what_a_killed_process_left_beside_flights_goes(tmp_path: Path) -> None:
     assert not left.exists()
 
 
-def test_who_waits_for_a_leader_looks_again_after_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_for_a_leader_without_a_pipe_looks_again_after_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And not in a loop that takes a processor for as long as the leader asks."""
     clock, looks = FakeTime(), []
     monkeypatch.setattr(singleflight, "time", clock)
@@ -142,7 +144,7 @@ def test_who_waits_for_a_leader_looks_again_after_pauses(tmp_path: Path, monkeyp
     with files.held(one(tmp_path).lock, timeout=0):
         assert flights(tmp_path).run("step", lookup, lambda _: "led") == "made"
     assert len(clock.slept) >= 4
-    assert set(clock.slept) == {singleflight._POLL}
+    assert set(clock.slept) == {singleflight._PAUSE}
 
 
 def test_ctrl_c_waits_two_seconds_for_the_outcome_of_a_leader_here(
@@ -152,5 +154,5 @@ def test_ctrl_c_waits_two_seconds_for_the_outcome_of_a_leader_here(
     monkeypatch.setattr(singleflight, "time", clock)
     one(tmp_path).phase("question")
     assert str(flights(tmp_path).interrupted("step")) == "interrupted"
-    assert set(clock.slept) == {singleflight._POLL}
+    assert set(clock.slept) == {singleflight._PAUSE}
     assert sum(clock.slept) == pytest.approx(2, abs=0.2)

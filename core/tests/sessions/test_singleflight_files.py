@@ -84,7 +84,7 @@ def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     seen.update(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in (tmp_path / "f").iterdir())
-    assert seen == {"step.lock 600", "step.leader 600", "step.failed 600"}
+    assert seen == {"step.lock 600", "step.leader 600", "step.end 600", "step.failed 600"}
     assert (tmp_path / "f").stat().st_mode & 0o777 == 0o700
 
 

@@ -282,6 +282,6 @@ def test_each_partition_has_its_endpoint_and_signing_region(
     parameters = {
         name: value for name, value in {"region": region, "endpoint_url": endpoint}.items() if value is not None
     }
-    made = client.connect_iam(parameters, Credentials(access_key_id="AKIA", secret_access_key=Secret("x")), {})
-    assert made.meta.endpoint_url == (endpoint or f"https://{host}")
-    assert made._request_signer.region_name == signs
+    with client.connect_iam(parameters, Credentials(access_key_id="AKIA", secret_access_key=Secret("x")), {}) as made:
+        assert made.meta.endpoint_url == (endpoint or f"https://{host}")
+        assert made._request_signer.region_name == signs

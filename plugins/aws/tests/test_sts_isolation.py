@@ -6,10 +6,10 @@ import logging
 import ssl
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from support import certificates, proxies
 from support import recording_proxy as fault
+from support.busy import seconds
 from support.moto import MotoServer
 from support.recording_proxy import Fault, RecordingProxy, running
 from vault_botocore import session as botocore_session
@@ -161,7 +162,7 @@ def test_an_sdk_that_lacks_a_module_is_no_trouble_of_the_network(aws: Any, monke
 )
 def test_the_endpoint(aws: Any, keys: dict[str, object], url: str, region: str) -> None:
     """Seen in the request as it would be sent: nothing reaches the network."""
-    made = client.connect(keys, aws.source, {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9", "AWS_REGION": "hostile-1"})
+    environ = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9", "AWS_REGION": "hostile-1"}
     sent = []
 
     class Stop(Exception):
@@ -171,10 +172,11 @@ def test_the_endpoint(aws: Any, keys: dict[str, object], url: str, region: str) 
         sent.append((request.url.rstrip("/"), request.headers["Authorization"].decode().split("/")[2]))
         raise Stop
 
-    made.meta.events.register("before-send.sts", keep)
-    with pytest.raises(Stop):
-        made.get_caller_identity()
-    made.close()
+    with client.connect(keys, aws.source, environ) as made:
+        made.meta.events.register("before-send.sts", keep)
+        with pytest.raises(Stop):
+            made.get_caller_identity()
+        made.meta.events.unregister("before-send.sts", keep)
     assert sent == [(url, region)]
 
 
@@ -242,30 +244,45 @@ def test_the_entry_module_imports_no_sdk() -> None:
     assert loaded & {*SDKS, "requests", "cryptography", "click", "logging", "http"} == set()
 
 
-def test_equal_settings_share_the_sdk_session_and_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_settings_share_session_and_client_of_the_sdk_and_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """``awsv ready`` connects in many threads at once."""
     made: list[object] = []
+    clients: list[str] = []
     real = botocore_session.session
 
     def session(*args: Any, **kwargs: Any) -> Any:
         made.append(kwargs)
-        return real(*args, **kwargs)
+        session = real(*args, **kwargs)
+        create = session.create_client
+
+        def create_client(service: str, **kwargs: Any) -> Any:
+            clients.append(kwargs["region_name"])
+            return create(service, **kwargs)
+
+        session.create_client = create_client
+        return session
 
     monkeypatch.setattr(client, "session", session)
     client._session.cache_clear()
+    client._client.cache_clear()
+    all_are_here = threading.Barrier(12)
     sources = [Credentials(access_key_id=f"AKIA{number:016}", secret_access_key=Secret("s")) for number in range(12)]
     regions = ["eu-west-1", "us-east-1", "ap-east-1"] * 4
 
     def connect(source: Credentials, region: str) -> tuple[str, str]:
-        with closing(client.connect({"region": region}, source, {"HOME": "/nowhere"})) as connected:
-            return connected._request_signer._credentials.access_key, connected.meta.region_name
+        with client.connect({"region": region}, source, {"HOME": "/nowhere"}) as connected:
+            all_are_here.wait(seconds(20))
+            signs = connected._request_signer._credentials.get_frozen_credentials()
+            return signs.access_key, connected.meta.region_name
 
     with ThreadPoolExecutor(12) as pool:
         found = list(pool.map(connect, sources, regions))
     assert found == [(one.access_key_id, region) for one, region in zip(sources, regions, strict=True)]
-    assert len(made) == 1
-    client.connect({"region": "eu-west-1"}, sources[0], {"HOME": "/nowhere", "HTTPS_PROXY": "http://proxy"}).close()
-    client.connect(
-        {"region": "eu-west-1", "sts_regional_endpoints": "legacy"}, sources[0], {"HOME": "/nowhere"}
-    ).close()
+    assert (len(made), sorted(clients)) == (1, sorted(set(regions)))
+    for parameters, environ in (
+        ({"region": "eu-west-1"}, {"HOME": "/nowhere", "HTTPS_PROXY": "http://proxy"}),
+        ({"region": "eu-west-1", "sts_regional_endpoints": "legacy"}, {"HOME": "/nowhere"}),
+    ):
+        with client.connect(parameters, sources[0], environ):
+            pass
     assert len(made) == 3

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -31,10 +32,11 @@ _AWAITED = {"question": "an answer to its question", "network": "AWS"}
 _LARGEST = 1 << 16
 _UNUSED = 24 * 3600.0
 """Seconds after which the files of a step are removed: no leader works that long."""
-_POLL = 0.03
-"""Seconds between two looks at whether the leader's record has changed, which costs one system call."""
-_UNNOTICED = 0.25
-"""Seconds within which a leader is found to be dead: it leaves its record as it was."""
+_AGAIN = 1.0
+"""Seconds after which a process that waits looks again, though the leader has not ended: at the limits of its phase,
+and whether this process is to end."""
+_PAUSE = 0.03
+"""Seconds until it looks again where nothing will say so: the leader has just begun, or has no pipe."""
 _NOTICE_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
 
@@ -116,7 +118,6 @@ class SingleFlight:
         """The session that another process made meanwhile; None with the flight's lock in ``lock``."""
         waited = Waiting(flight, self._limits, self.notice)
         while True:
-            before = flight.state()
             self._raise_failure(flight)
             try:
                 lock.enter_context(files.held(flight.lock, timeout=0))
@@ -130,13 +131,7 @@ class SingleFlight:
             if self._cancelled:
                 raise Cancelled("interrupted")
             waited.check()
-            self._until_changed(flight, before)
-
-    def _until_changed(self, flight: Flight, before: tuple[int, int]) -> None:
-        """Return when the leader has another phase or has ended, and at the latest when it may have died."""
-        until = time.monotonic() + _UNNOTICED
-        while flight.state() == before and time.monotonic() < until and not self._cancelled:
-            time.sleep(_POLL)
+            flight.wait()
 
     def _raise_failure(self, flight: Flight) -> None:
         failure = flight.failure()
@@ -162,7 +157,7 @@ class SingleFlight:
                 return failure[0]
             if not led_here or time.monotonic() > until:
                 return Cancelled("interrupted")
-            time.sleep(_POLL)
+            flight.wait()
 
 
 class Waiting:
@@ -207,6 +202,7 @@ class Flight:
         self._sign = sign
         self.lock = path.with_name(f"{path.name}.lock")
         self._leader = path.with_name(f"{path.name}.leader")
+        self._end = path.with_name(f"{path.name}.end")
         self._failed = path.with_name(f"{path.name}.failed")
         self._spent = False
 
@@ -226,13 +222,38 @@ class Flight:
                 return pid, phase
         return 0, ""
 
-    def state(self) -> tuple[int, int]:
-        """Differs whenever the leader has recorded something in between: the record is replaced, and removed."""
-        try:
-            found = self._leader.lstat()
-        except OSError:
-            return 0, 0
-        return found.st_ino, found.st_mtime_ns
+    def wait(self) -> None:
+        """Return when the leader has ended, be it by its death, and after :data:`_AGAIN` at the latest."""
+        with ExitStack() as opened:
+            try:
+                end = os.open(self._end, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+                opened.callback(os.close, end)
+                os.read(end, 1)
+            except (
+                BlockingIOError
+            ):  # there is a leader: it writes nothing, but the system tells when it cannot any more
+                poll = select.poll()
+                poll.register(end, 0)
+                poll.poll(_AGAIN * 1000)
+                return
+            except OSError:
+                pass
+            time.sleep(_PAUSE)
+
+    @contextmanager
+    def _pipe(self) -> Iterator[None]:
+        """A pipe that this process could write to: the system wakes who waits for its end, all at once."""
+        with ExitStack() as opened:
+            with suppress(OSError):  # a full disk, or a file system without pipes: they look again after pauses
+                self._end.unlink(missing_ok=True)
+                os.mkfifo(self._end, 0o600)
+                # For reading, too: for writing alone it opens only where another process reads.
+                opened.callback(os.close, os.open(self._end, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    self._end.unlink()
 
     def led_at_our_terminal(self) -> bool:
         """Whether the leader is alive and has our controlling terminal: it then belongs to our session."""
@@ -267,17 +288,18 @@ class Flight:
         with suppress(FileNotFoundError):
             self._failed.unlink()
         self.phase("waiting")
-        try:
-            yield
-        except VaultError as error:
-            self._keep(error)
-            raise
-        except KeyboardInterrupt:
-            self._keep(Cancelled("interrupted"))
-            raise Cancelled("interrupted") from None
-        finally:
-            with suppress(FileNotFoundError):
-                self._leader.unlink()
+        with self._pipe():  # it closes when the outcome is there
+            try:
+                yield
+            except VaultError as error:
+                self._keep(error)
+                raise
+            except KeyboardInterrupt:
+                self._keep(Cancelled("interrupted"))
+                raise Cancelled("interrupted") from None
+            finally:
+                with suppress(FileNotFoundError):
+                    self._leader.unlink()
 
     def _keep(self, error: VaultError) -> None:
         taken_over = isinstance(error, TakenOver)

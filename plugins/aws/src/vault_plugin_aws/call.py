@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -85,12 +85,12 @@ class Call(Generic[T]):
 class ClientCall(Call[T]):
     """One call by a client of the SDK, which all attempts share.
 
-    :param connect: makes the client.
+    :param connect: makes the client, for a ``with`` block.
     :param work: one attempt with it.
     """
 
     def __init__(
-        self, attempt: Attempt, connect: Callable[[], Any], work: Callable[[Any], T], **repetition: Any
+        self, attempt: Attempt, connect: Callable[[], AbstractContextManager[Any]], work: Callable[[Any], T], **repetition: Any
     ) -> None:
         super().__init__(attempt, lambda: work(self._client), **repetition)
         self._connect = connect
@@ -98,12 +98,11 @@ class ClientCall(Call[T]):
 
     def _attempts(self) -> T | Failure:
         try:
-            self._client = self._connect()
+            with self._connect() as self._client:
+                self.attempt = replace(self.attempt, host=urlsplit(self._client.meta.endpoint_url).netloc)
+                return super()._attempts()
         except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
             return explain(error, self.attempt)
-        self.attempt = replace(self.attempt, host=urlsplit(self._client.meta.endpoint_url).netloc)
-        with closing(self._client):
-            return super()._attempts()
 
 
 def secrets_of(credentials: Credentials, *more: Secret | None) -> tuple[Secret, ...]:
