@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from support.iam_front import IamFront, KeyState, Trouble
 from support.moto import ACCOUNT, Key
 from support.stored import UNLOCKED, add
 from support.vaults import fill
+from vault_core.rotation.decide import SETTLED
+from vault_plugin_aws.iam import REVOCATION
 
 OTHER_ACCOUNT = "222222222222"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RoleA"
@@ -283,6 +286,7 @@ def test_sessions_of_users_and_roles_end(laptop: Home, desk: Home, iam: IamFront
     path = carry(inventory(laptop), desk)
     revoked(desk, path)
     assert all(_works(iam, session) for session in stolen.values()), "deactivation alone ends no session"
+    began = datetime.now(UTC)
     found = revoked(desk, path, "--revoke-sessions")
     assert {one["kind"]: one["state"] for one in found.values()} == {
         "key": "was inactive",
@@ -290,6 +294,15 @@ def test_sessions_of_users_and_roles_end(laptop: Home, desk: Home, iam: IamFront
         "role": "revoked",
     }
     assert not any(_works(iam, session) for session in stolen.values())
+    client = iam.moto.client("iam")
+    for policy in (
+        client.get_user_policy(UserName="bob", PolicyName=REVOCATION),
+        client.get_role_policy(RoleName="RoleA", PolicyName=REVOCATION),
+    ):
+        [statement] = policy["PolicyDocument"]["Statement"]
+        until = datetime.fromisoformat(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
+        # A key works for some seconds after its deactivation: what a thief makes with it meanwhile ends, too.
+        assert until >= began + timedelta(seconds=SETTLED)
 
 
 def _works(iam: IamFront, session: Mapping[str, str]) -> bool:

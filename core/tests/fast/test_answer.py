@@ -5,6 +5,7 @@ import posix
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +64,17 @@ CHANGES: dict[str, Callable[[Machine], object]] = {
 def test_memo_does_not_hold_after_one_change(machine: Machine, change: Callable[[Machine], object]) -> None:
     change(machine)
     assert not machine.holds()
+
+
+@pytest.mark.parametrize("field", ["st_mode", "st_ino", "st_dev", "st_uid", "st_gid"])
+def test_folder_on_the_way_is_another_one_or_another_users(tmp_path: Path, field: str) -> None:
+    """What is in it does not count, and whose it is does: its owner can lead the way elsewhere."""
+    found = tmp_path.stat()
+    values = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+    other: Any = SimpleNamespace(**{**values, field: values[field] + 1})
+    (tmp_path / "entry").touch()
+    assert answer.fingerprint(b"n", tmp_path.stat()) == answer.fingerprint(b"n", found)
+    assert answer.fingerprint(b"n", other) != answer.fingerprint(b"n", found)
 
 
 @pytest.mark.parametrize("seconds", [601.0, -5.0], ids=["after its end", "before it was made"])

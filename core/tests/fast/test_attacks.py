@@ -127,6 +127,20 @@ def test_memo_does_not_hold_once_a_folder_of_packages_appears(
     assert not machine.holds()
 
 
+def test_memo_does_not_hold_once_a_path_file_is_edited_in_place(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ``.pth`` file names folders with code, and holds code itself; the folder that it is in stays as it was."""
+    packages = machine.home / "site-packages"
+    packages.mkdir()
+    (packages / "editable.pth").write_text("/srv/old")
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(packages)])
+    machine.leave()
+    assert machine.holds()
+    (packages / "editable.pth").write_text("/srv/evil")
+    assert not machine.holds()
+
+
 def test_memo_of_another_path_of_imports_is_not_used(machine: Machine, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["exec", "-j", "work"]
     assert answer.answer(words, [*sys.path, "/home/me/.local/lib/python3/site-packages"]) is None
@@ -188,6 +202,25 @@ def test_no_child_is_started_once_a_variable_names_another_file(
     machine.set(AWS_VAULT_FILE_PASSPHRASE_FILE="/dev/fd/9")
     assert answer.answer(words) is None
     assert len(started) == 1, "the child would inherit the descriptor"
+
+
+@pytest.mark.parametrize("descriptor", [0, 1, 2])
+def test_no_child_is_started_from_a_memo_where_a_standard_descriptor_is_closed(
+    machine: Machine, descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first file that the child opens would take its place, and get what is meant for a terminal."""
+    started: list[object] = []
+    monkeypatch.setattr(posix, "execve", lambda *given: started.append(given))
+    kept = os.dup(descriptor)
+    os.close(descriptor)
+    try:
+        left = answer.answer(["exec", "work", "--", "true"])
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+    assert (left, started) == (None, [])
+    answer.answer(["exec", "work", "--", "true"])
+    assert len(started) == 1
 
 
 # -- files that are not ours -------------------------------------------------------------------------------------------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from support.rotation_simulation import GRACE, Trouble, World, run
+from support.rotation_simulation import GRACE, SimulatedAws, Trouble, World, run
 from support.security import DEEP
-from vault_core.api import Credentials
-from vault_core.errors import PartlyDone, VaultError
+from vault_core.api import CallerIdentity, Credentials, Secret
+from vault_core.errors import PartlyDone, SessionError, StorageConflict, StorageError, VaultError
 from vault_core.rotation.decide import Signs
 from vault_core.rotation.place import Rotated, Wishes
 
@@ -216,3 +218,57 @@ def test_new_key_that_iam_accepts_later_than_sts_is_waited_for(clock: Callable[[
     world, old = fresh(clock, delay=2.0, iam_delay=9.0)
     assert isinstance(run(world, NORMAL, Signs.KEY), Rotated)
     assert {key: state.active for key, state in world.keys.items()} == {old: False, world.stored[0]: True}
+
+
+EVERY = pytest.mark.parametrize("signs", [Signs.KEY, Signs.SESSION, Signs.ADMIN])
+
+
+@EVERY
+def test_store_that_returns_another_secret_costs_no_key(
+    signs: Signs, clock: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, old = fresh(clock)
+
+    def mangled(key: Credentials) -> None:
+        world.stored, world.version = (key.access_key_id, "cut off"), world.version + 1
+
+    monkeypatch.setattr(world, "store", mangled)
+    outcome = run(world, NORMAL, signs)
+    assert isinstance(outcome, StorageError)
+    assert "does not return the key that was put into it" in outcome.message
+    assert {key: state.active for key, state in world.keys.items()} == {old: True}
+
+
+@EVERY
+def test_new_key_of_another_user_is_not_stored(
+    signs: Signs, clock: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, old = fresh(clock)
+    identify = SimulatedAws.identify
+
+    def identified(aws: SimulatedAws, source: Credentials) -> CallerIdentity:
+        found = identify(aws, source)
+        of_new = source.session_token is None and source.access_key_id != old
+        return replace(found, arn=found.arn.replace("alice", "bob")) if of_new else found
+
+    monkeypatch.setattr(SimulatedAws, "identify", identified)
+    outcome = run(world, NORMAL, signs)
+    assert isinstance(outcome, SessionError)
+    assert "is a key of user bob" in outcome.message
+    assert {key: state.active for key, state in world.keys.items()} == {old: True}
+    assert world.stored[0] == old
+
+
+@EVERY
+def test_key_that_another_process_stores_meanwhile_is_not_overwritten(
+    signs: Signs, clock: Callable[[Any], Any]
+) -> None:
+    theirs = Credentials(access_key_id="AKIATHEIRS", secret_access_key=Secret("theirs"))
+    world, _ = fresh(clock)
+    run(world, NORMAL, signs)
+    for point in range(world.points.index("CreateAccessKey"), world.points.index("put") + 1):
+        world, old = fresh(clock)
+        world.at[point] = partial(world.store, theirs)
+        assert isinstance(run(world, NORMAL, signs), StorageConflict), point
+        assert world.stored == ("AKIATHEIRS", "theirs")
+        assert {key: state.active for key, state in world.keys.items()} == {old: True}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +49,16 @@ def test_file_is_private_and_of_one_key(journal: Journal, tmp_path: Path) -> Non
         Journal(path.parent, "store", "work", shared=True),
     ):
         assert other.read() is None
+
+
+def test_entry_survives_a_loss_of_power(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the only trace of a key that was made and is not stored yet."""
+    synced: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode)))
+    journal.write(ENTRY)
+    assert synced == [False, True], "the file, then the folder with its name"
+    journal.remove()
+    assert synced == [False, True, True]
 
 
 def test_every_shortening_of_the_file_is_no_entry(journal: Journal) -> None:

@@ -90,7 +90,11 @@ class ClientCall(Call[T]):
     """
 
     def __init__(
-        self, attempt: Attempt, connect: Callable[[], AbstractContextManager[Any]], work: Callable[[Any], T], **repetition: Any
+        self,
+        attempt: Attempt,
+        connect: Callable[[], AbstractContextManager[Any]],
+        work: Callable[[Any], T],
+        **repetition: Any,
     ) -> None:
         super().__init__(attempt, lambda: work(self._client), **repetition)
         self._connect = connect
