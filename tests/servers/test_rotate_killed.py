@@ -23,6 +23,7 @@ from support.iam_front import IamFront, Trouble
 from support.moto import ACCOUNT
 from support.security import sample
 from support.stored import add
+from support.vaults import stored
 
 MFA = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
 HOWS = ("kill-before", "kill-after", "kill-soon", "refuse", "deny", "lose-before", "lose-after")
@@ -66,10 +67,8 @@ def machine(rotating: Home, iam: IamFront, request: pytest.FixtureRequest) -> Ho
 
 
 def held(home: Home) -> tuple[str, str]:
-    done = home.awsv("exec", "-n", "-j", "work")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    return found["AccessKeyId"], found["SecretAccessKey"]
+    """The key in the vault."""
+    return stored(home)["work"]
 
 
 def run_into(home: Home, iam: IamFront, words: list[str], call: int, how: str, again: int) -> int:
