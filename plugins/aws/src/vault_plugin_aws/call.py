@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -85,24 +85,28 @@ class Call(Generic[T]):
 class ClientCall(Call[T]):
     """One call by a client of the SDK, which all attempts share.
 
-    :param connect: makes the client.
+    :param connect: makes the client, which is closed at the end of the ``with`` block.
     :param work: one attempt with it.
     """
 
     def __init__(
-        self, attempt: Attempt, connect: Callable[[], Any], work: Callable[[Any], T], **repetition: Any
+        self,
+        attempt: Attempt,
+        connect: Callable[[], AbstractContextManager[Any]],
+        work: Callable[[Any], T],
+        **repetition: Any,
     ) -> None:
         super().__init__(attempt, lambda: work(self._client), **repetition)
         self._connect = connect
         self._client: Any = None
 
     def _attempts(self) -> T | Failure:
-        try:
-            self._client = self._connect()
-        except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
-            return explain(error, self.attempt)
-        self.attempt = replace(self.attempt, host=urlsplit(self._client.meta.endpoint_url).netloc)
-        with closing(self._client):
+        with ExitStack() as end:
+            try:
+                self._client = end.enter_context(self._connect())
+            except Exception as error:  # noqa: BLE001 - explained; the SDK's own text can hold a secret
+                return explain(error, self.attempt)
+            self.attempt = replace(self.attempt, host=urlsplit(self._client.meta.endpoint_url).netloc)
             return super()._attempts()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -156,7 +157,7 @@ class IamKeys(ManagesKeys):
         )
         call = ClientCall(
             attempt,
-            partial(connect_iam, request.parameters, source, environ),
+            lambda: closing(connect_iam(request.parameters, source, environ)),
             work,
             pauses=PAUSES,
             repeat={*REPEATABLE, Outcome.UNCERTAIN} if repeat else REPEATABLE,

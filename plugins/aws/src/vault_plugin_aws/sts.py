@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -140,7 +141,7 @@ def _call(
     )
     return ClientCall(
         attempt,
-        partial(connect, parameters, source, environ),
+        lambda: closing(connect(parameters, source, environ)),
         partial(_answer, parameters, code),
         pauses=PAUSES,
         # With a code only if AWS has not seen it: AWS accepts each code once.
