@@ -36,7 +36,7 @@ _AGAIN = 1.0
 """Seconds after which a process that waits looks again, though the leader has not ended: at the limits of its phase,
 and whether this process is to end."""
 _PAUSE = 0.03
-"""Seconds until it looks again where nothing will say so: the leader has just begun, or has no pipe."""
+"""Seconds until a process looks again that nothing wakes: the leader has just begun, or has no pipe."""
 _NOTICE_AFTER = 2.0
 _OUTCOME_WITHIN = 2.0
 
@@ -229,9 +229,7 @@ class Flight:
                 end = os.open(self._end, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
                 opened.callback(os.close, end)
                 os.read(end, 1)
-            except (
-                BlockingIOError
-            ):  # there is a leader: it writes nothing, but the system tells when it cannot any more
+            except BlockingIOError:  # there is a leader: it writes nothing, but its end wakes poll()
                 poll = select.poll()
                 poll.register(end, 0)
                 poll.poll(_AGAIN * 1000)
@@ -242,7 +240,7 @@ class Flight:
 
     @contextmanager
     def _pipe(self) -> Iterator[None]:
-        """A pipe that this process could write to: the system wakes who waits for its end, all at once."""
+        """A pipe that this process could write to: when it ends, the system wakes all processes that wait there."""
         with ExitStack() as opened:
             with suppress(OSError):  # a full disk, or a file system without pipes: they look again after pauses
                 self._end.unlink(missing_ok=True)
