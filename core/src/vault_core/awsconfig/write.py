@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import shlex
 import stat
 from collections.abc import Iterator
@@ -129,9 +128,11 @@ def _sweep(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
-    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")  # and not a file with a similar name
+    prefix = _prefix(target)
     with suppress(OSError):  # no folder
-        return [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]
+        names = [path.name for path in target.parent.iterdir() if path.name.startswith(prefix)]
+        # And not a file with a similar name.
+        return [target.with_name(name) for name in names if re.fullmatch("[0-9a-f]{8}", name.removeprefix(prefix))]
     return []
 
 
@@ -145,7 +146,7 @@ def _written(target: Path, after: bytes, status: os.stat_result | None, mode: in
 
     It has no name where that can be, else that name, which is gone afterwards.
     """
-    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
+    temporary = target.with_name(f"{_prefix(target)}{os.urandom(4).hex()}")
     descriptor = _open(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
