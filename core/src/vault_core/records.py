@@ -43,7 +43,7 @@ else:
             "__dataclass_params__": _Parameters(frozen),
             "__match_args__": positional,
             "__signature__": _Signature(fields),
-            **{name: function for name, function in _methods(fields, positional).items() if name not in given},
+            **{name: function for name, function in _methods(cls, fields, positional).items() if name not in given},
         }
         if frozen:
             methods |= {"__setattr__": _refuse_change, "__delattr__": _refuse_change}
@@ -79,11 +79,11 @@ else:
             fields[name] = field
         return fields
 
-    def _methods(fields, positional):
+    def _methods(cls, fields, positional):
         names = tuple(fields)
         compared = tuple(name for name, field in fields.items() if field.compare)
         shown = tuple(name for name, field in fields.items() if field.repr)
-        set_field = object.__setattr__
+        set_field, has_check = object.__setattr__, hasattr(cls, "__post_init__")
 
         def __init__(self, *args, **given):  # noqa: N807 - methods of the class that is made
             if len(args) > len(positional):
@@ -94,18 +94,17 @@ else:
                 given[name] = value
             for name in names:
                 if name in given:
-                    value = given.pop(name)
+                    set_field(self, name, given.pop(name))
                 elif (field := fields[name]).default is not MISSING:
-                    value = field.default
+                    set_field(self, name, field.default)
                 elif field.default_factory is not MISSING:
-                    value = field.default_factory()
+                    set_field(self, name, field.default_factory())
                 else:
                     raise TypeError(f"{type(self).__name__}() missing a required argument: {name!r}")
-                set_field(self, name, value)
             if given:
                 raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {next(iter(given))!r}")
-            if (check := getattr(self, "__post_init__", None)) is not None:
-                check()
+            if has_check:
+                self.__post_init__()
 
         @recursive_repr()
         def __repr__(self):  # noqa: N807 - methods of the class that is made

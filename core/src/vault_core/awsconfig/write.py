@@ -7,7 +7,6 @@ instant, :func:`sweep` removes what is left.
 """
 
 import errno
-import hashlib
 import os
 import re
 import shlex
@@ -117,6 +116,8 @@ def alone(target: Path, locks: Path, purpose: str = "") -> AbstractContextManage
 
 
 def _lock_file(target: Path, locks: Path, purpose: str = "") -> Path:
+    import hashlib  # loads OpenSSL, and most runs find nothing to do
+
     return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}{purpose}.lock"
 
 

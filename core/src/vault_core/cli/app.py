@@ -62,9 +62,11 @@ class Output:
             [output.printable(cell) for cell in row] for row in (head, ["=" * len(title) for title in head], *rows)
         ]
         widths = [max(output.width(row[column]) for row in cells) for column in range(len(head))]
-        for row in cells:
-            line = "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
-            stdout.write(f"{line.rstrip()}\n")
+        padded = (
+            "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
+            for row in cells
+        )
+        self.write("\n".join(line.rstrip() for line in padded))
 
     def note(self, message: str) -> None:
         """Show one line on standard error."""
