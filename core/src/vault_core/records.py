@@ -51,7 +51,7 @@ else:
             methods["__hash__"] = None
         if not slots:
             for name, field in own.items():
-                if field.default is MISSING and name in given:  # what made the field is no default of it
+                if field.default is MISSING and name in given:  # what made the field does not count as its default
                     delattr(cls, name)
                 elif field.default is not MISSING:
                     setattr(cls, name, field.default)

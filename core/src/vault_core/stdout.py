@@ -98,7 +98,7 @@ def is_terminal() -> bool:
 
 
 def columns() -> int:
-    """The width of the real standard output; 0 where it is no terminal, or one that does not know."""
+    """The width of the real standard output; 0 where it is not a terminal, or does not know."""
     try:
         return os.get_terminal_size(_descriptor()).columns
     except OSError:
