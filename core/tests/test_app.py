@@ -329,3 +329,12 @@ def test_the_launcher_is_the_program_that_runs(tmp_path: Path, monkeypatch: pyte
     assert App().launcher == tmp_path / "bin/awsv"
     monkeypatch.setattr(sys, "argv", [os.fspath(tmp_path / "pytest")])
     assert App().launcher == Path(sys.executable).with_name("awsv")
+
+
+def test_a_table_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _, data: written.append(data) or len(data))
+    App(Settings({"HOME": str(tmp_path)})).write_table(("Name", "N"), [("a\nb", "1")] * 200)
+    [table] = written
+    assert table.startswith(b"Name  N\n====  =\na\\nb  1\n")
+    assert table.count(b"\n") == 202

@@ -138,7 +138,7 @@ def test_load_distribution_installed_twice_is_a_conflict(folder: Path) -> None:
 def test_load_option_with_variable_of_awsv_is_refused(
     kind: str, name: str, option: str, taken: str, folder: Path
 ) -> None:
-    hook, spec = _HOOKS[kind][0], _HOOKS[kind][1].__name__
+    hook, spec = _HOOKS[kind]
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl
@@ -165,7 +165,7 @@ def test_load_option_with_variable_of_awsv_is_refused(
     ],
 )
 def test_load_spec_with_wrong_types_is_refused(kind: str, wrong: str, told: str, folder: Path) -> None:
-    hook, spec = _HOOKS[kind][0], _HOOKS[kind][1].__name__
+    hook, spec = _HOOKS[kind]
     more = {"session": ", parameters=dict"}.get(kind, "")
     source = f"""
         @hookimpl

@@ -146,3 +146,64 @@ def test_no_source_is_compiled_for_a_record(monkeypatch: pytest.MonkeyPatch) -> 
         name: str
 
     assert record(frozen=True, slots=True)(Plain)("a").name == "a"
+
+
+FORMS = [
+    {"frozen": frozen, "slots": slots, "kw_only": kw_only}
+    for frozen in (True, False)
+    for slots in (True, False)
+    for kw_only in (True, False)
+]
+
+DOINGS_OF_FORMS: dict[str, Callable[[Any], Any]] = {
+    "made": lambda made: repr(made(name="a")),
+    "position": lambda made: repr(made("a")),
+    "own list": lambda made: made(name="a").tags is made(name="a").tags,
+    "no default list": lambda made: "tags" in vars(made),
+    "default": lambda made: isinstance(vars(made).get("size"), int),
+    "equal": lambda made: (made(name="a") == made(name="a"), made(name="a") == made(name="b")),
+    "hash": lambda made: hash(made(name="a", tags=())) == hash(made(name="a", tags=())),
+    "change": lambda made: setattr(made(name="a"), "name", "b"),
+    "delete": lambda made: delattr(made(name="a"), "name"),
+    "kept": lambda made: made(name="a").twice + made(name="a").twice,
+    "no dictionary": lambda made: hasattr(made(name="a"), "__dict__"),
+    "replace": lambda made: repr(dataclasses.replace(made(name="a"), size=9)),
+    "copy": lambda made: copy.copy(made(name="a", size=4)) == made(name="a", size=4),
+    "signature": lambda made: str(inspect.signature(made)),
+    "match": lambda made: made.__match_args__,
+    "frozen dataclass of it": lambda made: repr(dataclasses.dataclass(frozen=True)(type("Further", (made,), {}))),
+    "dataclass of it": lambda made: repr(dataclasses.dataclass(type("Further", (made,), {}))),
+}
+
+
+def formed(decorator: Any, form: dict[str, bool]) -> Any:
+    """The class of one source, made in one of the forms."""
+
+    @decorator(**form)
+    class Formed:
+        name: str
+        size: int = 3
+        tags: list[str] = dataclasses.field(default_factory=list)
+
+        @property
+        def twice(self) -> str:
+            return 2 * self.name
+
+    return Formed
+
+
+@pytest.mark.parametrize("doing", DOINGS_OF_FORMS.values(), ids=DOINGS_OF_FORMS)
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(name for name in form if form[name]) or "plain")
+def test_a_record_of_each_form_does_what_its_twin_does(form: dict[str, bool], doing: Callable[[Any], Any]) -> None:
+    assert str(outcome(doing, formed(record, form))) == str(outcome(doing, formed(dataclasses.dataclass, form)))
+
+
+def test_a_record_without_arguments_is_a_dataclass() -> None:
+    @record
+    class Plain:
+        name: str
+
+    plain: Any = Plain
+    made = plain("a")
+    made.name = "b"
+    assert repr(made).endswith("Plain(name='b')")

@@ -142,6 +142,18 @@ def test_every_way_in_which_an_installer_writes_its_interpreter(
     assert version(home, site.awsv) == right
 
 
+def test_in_an_environment_the_hot_path_is_one_file_and_no_package(tmp_path: Path, home: Home) -> None:
+    site = OverlayEnv(tmp_path / "site")
+    (site.packages / "vault_core").symlink_to(Path(vault_core.__file__).parent)
+    for path in site.packages.glob("vault_core-*.dist-info"):
+        path.unlink()
+    (site.packages / "vault_core-9.dist-info").mkdir()
+    done = home.run(site.python, "-I", "-S", "-v", site.awsv, "--version")
+    assert done.stdout == "awsv 9\n"
+    assert "answer.cpython" in done.stderr or "answer.py" in done.stderr
+    assert "import 'vault_core" not in done.stderr
+
+
 @pytest.fixture
 def local(home: Home) -> Path:
     """``~/.local`` as ``pip install --user`` leaves it: no interpreter beside the script."""

@@ -23,6 +23,7 @@ SDKS = {"boto3", "botocore", "hvac", "keyring", "requests", "urllib3", "s3transf
 SLOW = {"importlib.metadata", "asyncio", "http.server", "http.client", "rich", "logging", "email", "ssl", "subprocess"}
 STORE = "store.vlt"
 CRYPTOGRAPHY = {"cryptography", "_cffi_backend"}
+OPENSSL = {"hashlib", "_hashlib", "hmac", "_ssl"}
 QUIET = SDKS | SLOW
 
 
@@ -69,6 +70,60 @@ def test_version_loads_next_to_nothing(machine: Home) -> None:
 def test_a_command_that_makes_no_session_loads_no_sdk(machine: Home, words: tuple[str, ...]) -> None:
     modules = loaded(machine, *words)
     assert modules & (QUIET | CRYPTOGRAPHY) == set()
+
+
+def test_the_help_loads_neither_the_library_nor_what_a_session_needs(machine: Home) -> None:
+    modules = loaded(machine, "--help")
+    assert modules & {"vault_core.client", "vault_core.terminal", "vault_core.storage.vault", "pluggy", "json"} == set()
+    assert modules & (OPENSSL | {"termios", "shutil", "bz2"}) == set()
+
+
+def test_a_list_of_profiles_loads_no_openssl(machine: Home) -> None:
+    modules = loaded(machine, "list", "--profiles")
+    assert modules & (OPENSSL | {"secrets", "random", "pluggy", "shutil"}) == set()
+
+
+MADE_AT_START = """
+import dataclasses, re._compiler, sys
+
+def told(module, name, what):
+    real = getattr(module, name)
+
+    def telling(*args, **options):
+        frame, owner = sys._getframe(1), str(getattr(args[0], "__module__", ""))
+        while what == "pattern" and frame.f_globals["__name__"].partition(".")[0] in ("re", "functools"):
+            frame = frame.f_back
+        owner = owner if what == "class" else frame.f_globals["__name__"]
+        if owner.startswith("vault_"):
+            print("made:", what, owner, file=sys.stderr)
+        return real(*args, **options)
+
+    setattr(module, name, telling)
+
+told(dataclasses, "_process_class", "class")
+told(re._compiler, "compile", "pattern")
+from vault_core.main import main
+sys.exit(main())
+"""
+"""Tells which of our modules have a class generated as source, or a pattern compiled."""
+
+
+def made_at_start(home: Home, *words: str) -> list[str]:
+    script = home.root / "awsv-told"
+    script.write_text(MADE_AT_START)
+    done = home.run(sys.executable, script, *words)
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("made: ")]
+
+
+@pytest.mark.parametrize("words", [("--help",), ("list", "--profiles")], ids=" ".join)
+def test_a_short_command_generates_no_class_and_compiles_no_pattern(machine: Home, words: tuple[str, ...]) -> None:
+    assert made_at_start(machine, *words) == []
+
+
+@pytest.mark.parametrize("words", [("list",), ("explain", "work")], ids=" ".join)
+def test_a_command_generates_no_class(machine: Home, words: tuple[str, ...]) -> None:
+    assert [line for line in made_at_start(machine, *words) if line.startswith("made: class")] == []
 
 
 @pytest.mark.parametrize("words", [("--help",), ("plugins", "list"), ("list", "--profiles")], ids=" ".join)

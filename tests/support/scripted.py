@@ -172,6 +172,7 @@ class Machine:
         """The command line on this machine."""
         app = App(Settings({**self.host.settings.environ, **environ}))
         app._client = self.client(**environ)
+        app.plugins = app._client.plugins
         app._client._notice = output.notice
         return app
 

@@ -4,22 +4,24 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from vault_core import consulted, files, output, records
-from vault_core.api import StorageBackend
+from vault_core import consulted, files, output
 from vault_core.errors import QuestionRefused, SourceUnavailable
+from vault_core.records import dataclass
 from vault_core.secret import Secret
-from vault_core.terminal import Terminal
+
+if TYPE_CHECKING:
+    from vault_core.api import StorageBackend
 
 _ROW, _PURPOSE, _PROGRAM = 78, 40, 20
 """Columns: of the row that names the asker, in which the program that started us is never cut off (one more is for the
 ``…`` of what is cut); of the purpose; and of the program's name, which may be full of characters to escape."""
 
 
-@records.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Asking:
     """How one operation may turn to the user. :func:`dataclasses.replace` makes variants."""
 
@@ -74,7 +76,7 @@ class RunState:
     """Plugins that wait have to stop."""
     suspected: bool = False
     """A store may hold an older state than the user expects: sessions made from it are not cached."""
-    stores: list[StorageBackend] = field(default_factory=list)
+    stores: "list[StorageBackend]" = field(default_factory=list)
     """The open stores; :meth:`close_stores` closes them."""
     used_plugins: set[str] = field(default_factory=set)
     """The names of the plugins that got a context."""
@@ -102,11 +104,18 @@ class RunState:
                 self.stores.pop().close()
 
 
+def at_terminal() -> Prompter:
+    """What asks at the terminal."""
+    from vault_core.terminal import Terminal  # after all, few runs ask
+
+    return Terminal()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
     """The questions of one operation, and its notices."""
 
-    terminal: Prompter = field(default_factory=Terminal)
+    terminal: Prompter = field(default_factory=at_terminal)
     asking: Asking = field(default_factory=Asking)
     state: RunState = field(default_factory=RunState)
     notice: Callable[[str], None] = output.notice

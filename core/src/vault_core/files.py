@@ -15,6 +15,8 @@ from vault_core import consulted, folders
 
 _ABANDONED_AFTER = 60.0
 """Seconds after which a temporary file belongs to a process that was killed: a write takes milliseconds."""
+_PART = 1 << 16
+"""Bytes to read at a time beyond a file's size; the size in /proc is 0."""
 _POLL = 0.02
 """Seconds between two attempts to take a lock."""
 
@@ -48,14 +50,21 @@ def read(
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not an ordinary file"
             raise OSError(None, f"it is {kind}", str(path))
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = b"" if status.st_size > limit else file.read(limit + 1)
+        data = b"" if status.st_size > limit else _content(descriptor, status.st_size, limit + 1)
         if status.st_size > limit or len(data) > limit:  # the size in /proc is 0
             size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
             raise OSError(None, f"it is larger than {size}", str(path))
         return data
     finally:
         os.close(descriptor)
+
+
+def _content(descriptor: int, expected: int, most: int) -> bytes:
+    """What can be read of a file, up to so many bytes: a file object would ask the system as often again."""
+    data = os.read(descriptor, min(expected + 1, most))
+    while len(data) < most and (more := os.read(descriptor, min(_PART, most - len(data)))):
+        data += more
+    return data
 
 
 def read_private(path: Path, *, limit: int) -> bytes:

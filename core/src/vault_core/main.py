@@ -21,13 +21,16 @@ _COLLECTED_AFTER = 50_000
 command runs, and finds none."""
 
 
-def main() -> int:
-    """Run the command line; the exit code."""
+def main(*, asked: bool = False) -> int:
+    """Run the command line; the exit code.
+
+    :param asked: :mod:`vault_core.fast.answer` was asked already, and has no answer.
+    """
     gc.set_threshold(_COLLECTED_AFTER)
     _open_standard_descriptors()
     sys.unraisablehook = _interrupt_again
     try:
-        if "vault_core.fast.answer" not in sys.modules:  # the launcher asked it already, where it could
+        if not asked:
             from vault_core.fast.answer import answer
 
             if (code := answer(sys.argv[1:], sys.path)) is not None:

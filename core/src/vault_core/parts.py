@@ -8,12 +8,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vault_core.asking import Asking, Prompter, RunState
+from vault_core.asking import Asking, Prompter, RunState, at_terminal
 from vault_core.output import printable
 from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
 from vault_core.settings import Settings
-from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +40,7 @@ class Parts:
         self.settings = Settings() if settings is None else settings
         self.plugins = Plugins(self.settings.load_plugins)
         self.state = RunState()
-        self._prompter = Terminal() if ask is None else ask
+        self._prompter = at_terminal() if ask is None else ask
         self._may_ask = ask is not None
         self._notice = _log if notice is None else notice
         self._lock = threading.RLock()

@@ -1,13 +1,13 @@
-"""A stand-in for :func:`dataclasses.dataclass`, for the frozen classes with slots that a start defines.
+"""A stand-in for :func:`dataclasses.dataclass`, for the classes that a start defines.
 
 The original writes the source of six methods for each class and compiles it: for the classes that a short command
 imports, that was a quarter of its time. Here the methods are closures. An object takes a few microseconds longer to
-make, so a class with an object for each line of a file is better off with the original.
+make, so a class with an object for each line of a file is better off as a :class:`~typing.NamedTuple`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # known to type checkers; typing costs more than --version does
 
 __all__ = ["dataclass"]
 
@@ -19,39 +19,50 @@ else:
     from dataclasses import MISSING, Field, FrozenInstanceError
     from reprlib import recursive_repr
 
-    def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False):
-        """As the original with these arguments; ``frozen`` and ``slots`` have to be True.
+    def dataclass(cls=None, /, *, frozen: bool = False, slots: bool = False, kw_only: bool = False):
+        """As the original with these arguments.
 
         ``fields``, ``replace``, ``asdict``, ``copy`` and ``pickle`` work.
         """
-        if not (frozen and slots):
-            raise TypeError("a record is frozen and has slots")
-        return lambda cls: _made(cls, kw_only)
+        if cls is None:
+            return lambda decorated: _made(decorated, frozen, slots, kw_only)
+        return _made(cls, frozen, slots, kw_only)
 
-    def _made(cls, kw_only):
+    def _made(cls, frozen, slots, kw_only):
         own = _own_fields(cls, kw_only)
         inherited = {}
         for base in reversed(cls.__mro__[1:]):
             inherited |= getattr(base, "__dataclass_fields__", {})
         fields = {**inherited, **own}
-        namespace = {name: value for name, value in vars(cls).items() if name not in own}
-        for name in ("__dict__", "__weakref__"):
-            namespace.pop(name, None)
-        if namespace.get("__hash__", MISSING) is None:  # Python's doing, where the class has its own __eq__
-            del namespace["__hash__"]
         positional = tuple(name for name, field in fields.items() if field.init and not field.kw_only)
-        namespace |= {
-            "__slots__": tuple(name for name in own if name not in inherited),
+        given = dict(vars(cls))
+        if given.get("__hash__", MISSING) is None:  # Python's doing, where the class has its own __eq__
+            del given["__hash__"]
+        methods = {
             "__dataclass_fields__": fields,
-            "__dataclass_params__": _PARAMETERS,
+            "__dataclass_params__": _Parameters(frozen),
             "__match_args__": positional,
             "__signature__": _Signature(fields),
-            "__setattr__": _refuse_change,
-            "__delattr__": _refuse_change,
-            "__getstate__": _state,
-            "__setstate__": _set_state,
-            **{name: function for name, function in _methods(fields, positional).items() if name not in namespace},
+            **{name: function for name, function in _methods(cls, fields, positional).items() if name not in given},
         }
+        if frozen:
+            methods |= {"__setattr__": _refuse_change, "__delattr__": _refuse_change}
+        elif "__hash__" not in given:
+            methods["__hash__"] = None
+        if not slots:
+            for name, field in own.items():
+                if field.default is MISSING and name in given:  # what made the field does not count as its default
+                    delattr(cls, name)
+                elif field.default is not MISSING:
+                    setattr(cls, name, field.default)
+            for name, method in methods.items():
+                setattr(cls, name, method)
+            return cls
+        if frozen:
+            methods |= {"__getstate__": _state, "__setstate__": _set_state}
+        left_out = {*own, "__dict__", "__weakref__"}
+        namespace = {name: value for name, value in given.items() if name not in left_out} | methods
+        namespace["__slots__"] = tuple(name for name in own if name not in inherited)
         made = type(cls)(cls.__name__, cls.__bases__, namespace)
         made.__qualname__ = cls.__qualname__
         return made
@@ -68,11 +79,11 @@ else:
             fields[name] = field
         return fields
 
-    def _methods(fields, positional):
+    def _methods(cls, fields, positional):
         names = tuple(fields)
         compared = tuple(name for name, field in fields.items() if field.compare)
         shown = tuple(name for name, field in fields.items() if field.repr)
-        set_field = object.__setattr__
+        set_field, has_check = object.__setattr__, hasattr(cls, "__post_init__")
 
         def __init__(self, *args, **given):  # noqa: N807 - methods of the class that is made
             if len(args) > len(positional):
@@ -83,18 +94,17 @@ else:
                 given[name] = value
             for name in names:
                 if name in given:
-                    value = given.pop(name)
+                    set_field(self, name, given.pop(name))
                 elif (field := fields[name]).default is not MISSING:
-                    value = field.default
+                    set_field(self, name, field.default)
                 elif field.default_factory is not MISSING:
-                    value = field.default_factory()
+                    set_field(self, name, field.default_factory())
                 else:
                     raise TypeError(f"{type(self).__name__}() missing a required argument: {name!r}")
-                set_field(self, name, value)
             if given:
                 raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {next(iter(given))!r}")
-            if (check := getattr(self, "__post_init__", None)) is not None:
-                check()
+            if has_check:
+                self.__post_init__()
 
         @recursive_repr()
         def __repr__(self):  # noqa: N807 - methods of the class that is made
@@ -145,8 +155,12 @@ else:
                 return dataclasses._HAS_DEFAULT_FACTORY
             return inspect.Parameter.empty if field.default is MISSING else field.default
 
-    @dataclasses.dataclass(frozen=True, slots=True)
-    class _Pattern:
-        """What a record has in common with all others."""
+    class _Parameters:
+        """What a dataclass that is derived from a record reads of it: the original's own, made at its first use."""
 
-    _PARAMETERS = _Pattern.__dataclass_params__
+        def __init__(self, frozen):
+            self._frozen = frozen
+
+        def __get__(self, *_):
+            pattern = dataclasses.dataclass(frozen=self._frozen)(type("_Pattern", (), {}))
+            return pattern.__dataclass_params__

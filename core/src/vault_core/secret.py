@@ -4,7 +4,6 @@ A :class:`Secret` masks itself wherever Python turns objects into text; :meth:`S
 It does not wipe memory: CPython keeps copies that nobody can reach, and this module does not pretend otherwise.
 """
 
-import hmac
 from typing import Any, NoReturn
 
 MASK = "***"
@@ -49,6 +48,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # loads OpenSSL, and few runs compare secrets
+
         return hmac.compare_digest(self._value, other._value)
 
     def __repr__(self) -> str:

@@ -97,6 +97,14 @@ def is_terminal() -> bool:
     return os.isatty(_descriptor())
 
 
+def columns() -> int:
+    """The width of the real standard output; 0 where it is not a terminal, or does not know."""
+    try:
+        return os.get_terminal_size(_descriptor()).columns
+    except OSError:
+        return 0
+
+
 def _descriptor() -> int:
     return 1 if _kept is None else _kept
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -181,7 +182,7 @@ def test_the_sdk_for_javascript_asks_too(machine: Machine, name: str, node: Node
     a_role(machine, name)
     done = run(machine, [node.program, node.identity, name, moto.url], **node.env)
     assert done.returncode == 0, done.stderr
-    assert PORTABLE.fullmatch(name)
+    assert re.fullmatch(PORTABLE, name)
     assert "AKIAWIRED" in done.stdout
     assert machine.asked() == ["exec", "-j", name]
 

@@ -38,7 +38,7 @@ def test_a_key_of_which_a_typo_would_pass_is_never_made(monkeypatch: pytest.Monk
     monkeypatch.setattr(recovery, "_check", lambda key: honest(bytes(32) if key == other else key))
     assert not recovery.notices_typos(weak)
     drawn = iter([bytes(32), other, bytes(range(0x40, 0x60))])
-    monkeypatch.setattr("secrets.token_bytes", lambda count: next(drawn))
+    monkeypatch.setattr("os.urandom", lambda count: next(drawn))
     assert recovery.new() == good
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -377,4 +376,4 @@ def test_store_state_has_identity_epoch_and_mac(store: Any, path: Any) -> None:
     state = store.store.read()
     envelope = vlt_file.parse(path.read_bytes())
     assert state.store_state == StoreState(envelope.table.store, envelope.epoch, envelope.mac)
-    assert replace(state, epoch=9).store_state.epoch == 9
+    assert state._replace(epoch=9).store_state.epoch == 9

@@ -38,7 +38,7 @@ def look(kind: str, entry_point: str, folder: Path) -> dict[str, Any]:
     own = offers[0].module.partition(".")[0]
     found["modules"] = [name for name in found["modules"] if name not in (own, "vault_core", "pluggy")]
     found["printed"] = done.stdout + done.stderr
-    found["spec"] = _HOOKS[kind][1].__name__
+    found["spec"] = _HOOKS[kind][1]
     return found
 
 

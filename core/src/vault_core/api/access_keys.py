@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from vault_core.api.session import Credentials
+from vault_core.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vault_core.api.session import Credentials
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 
 

@@ -1,8 +1,9 @@
 """The result of looking for AWS keys outside the vault: what an importer found, before anything is copied."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vault_core.api.session import Credentials
+from vault_core.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

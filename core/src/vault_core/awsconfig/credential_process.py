@@ -126,7 +126,7 @@ def _without_plain_keys(config: AwsConfig, names: Collection[str]) -> AwsConfig:
     return replace(
         config,
         credentials={
-            name: replace(section, entries={k: one for k, one in section.entries.items() if k not in STATIC})
+            name: section._replace(entries={k: one for k, one in section.entries.items() if k not in STATIC})
             if name in names
             else section
             for name, section in config.credentials.items()

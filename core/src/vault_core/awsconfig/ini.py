@@ -5,8 +5,7 @@ same sections, keys and values, and an error for the same files. In addition, ev
 can name it and an edit can leave all other bytes alone. A test compares the two on generated files.
 """
 
-import re
-from dataclasses import dataclass, field
+import io
 from pathlib import Path
 
 from vault_core.errors import ConfigError
@@ -14,38 +13,44 @@ from vault_core.errors import ConfigError
 DEFAULTS = "DEFAULT"
 """The section whose keys every other section has too (``configparser.DEFAULTSECT``)."""
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
-
-@dataclass(slots=True)
 class Pair:
-    """A key and its value."""
+    """A key and its value.
 
-    key: str
-    """In lower case."""
-    spelled: str
-    """As it is written in the file."""
-    values: list[str]
-    """One part per line, stripped; blank lines are empty parts."""
-    first: int
-    """The index of its first line."""
-    last: int
-    """The index of its last line that is not empty."""
+    :param key: in lower case.
+    :param spelled: as it is written in the file.
+    :param line: the index of its line.
+    :ivar values: one part a line, stripped; blank lines are empty parts.
+    :ivar first: the index of its first line.
+    :ivar last: the index of its last line that is not empty.
+    """
+
+    __slots__ = ("first", "key", "last", "spelled", "values")
+
+    def __init__(self, key: str, spelled: str, value: str, line: int) -> None:
+        self.key = key
+        self.spelled = spelled
+        self.values = [value]
+        self.first = self.last = line
 
     @property
     def value(self) -> str:
         return "\n".join(self.values).rstrip()
 
 
-@dataclass(slots=True)
 class Block:
-    """A section: a header and what follows it."""
+    """A section: a header and what follows it.
 
-    header: str
-    """The text between the brackets, spaces included."""
-    line: int
-    """The index of the header's line."""
-    pairs: dict[str, Pair] = field(default_factory=dict)
+    :param header: the text between the brackets, spaces included.
+    :param line: the index of the header's line.
+    """
+
+    __slots__ = ("header", "line", "pairs")
+
+    def __init__(self, header: str, line: int) -> None:
+        self.header = header
+        self.line = line
+        self.pairs: dict[str, Pair] = {}
 
     @property
     def last(self) -> int:
@@ -73,7 +78,7 @@ def decode(raw: bytes, path: Path) -> str:
 
 def split_lines(text: str) -> list[str]:
     """The lines with their ends, which are CR LF, CR or LF and nothing else."""
-    return _LINE.findall(text)
+    return list(io.StringIO(text, newline=""))  # str.splitlines knows further ends
 
 
 def parse(lines: list[str], path: Path) -> list[Block]:
@@ -140,7 +145,7 @@ class _Parser:
         first = self.keys.setdefault((block.header, key), index)
         if first != index:
             self.fail(index, f"a second {key} in [{block.header}]; the first is in line {first + 1}", "remove one")
-        self.pair = block.pairs[key] = Pair(key, spelled, [value], index, index)
+        self.pair = block.pairs[key] = Pair(key, spelled, value, index)
 
     def fail(self, index: int, what: str, hint: str) -> None:
         raise ConfigError(f"{self.path}:{index + 1}: {what}", hint=hint)

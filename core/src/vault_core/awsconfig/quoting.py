@@ -16,17 +16,17 @@ from vault_core.errors import ConfigError
 
 PROCESS = "credential_process"
 
-PORTABLE = re.compile(r"[A-Za-z0-9_@+.%:/-]+")
+PORTABLE = r"[A-Za-z0-9_@+.%:/-]+"
 """The profile names that every SDK reads: those of the SDK for JavaScript v3, which ignores sections of other names."""
 
-_PLAIN = re.compile(r"[\w@%+=:,./-]+")
+_PLAIN = r"[\w@%+=:,./-]+"
 _NOT_IN_DOUBLE_QUOTES = frozenset("\"'\\$`!")
 """Double quotes are what the AWS documentation shows; these mean something inside them to some SDK's shell."""
 
 
 def quote(word: str) -> str:
     """One word for a header or a command."""
-    if _PLAIN.fullmatch(word):
+    if re.fullmatch(_PLAIN, word):
         return word
     return shlex.quote(word) if _NOT_IN_DOUBLE_QUOTES & set(word) else f'"{word}"'
 

@@ -11,10 +11,10 @@ from difflib import Match, SequenceMatcher
 from pathlib import Path
 
 from vault_core.awsconfig.editor import Document
-from vault_core.awsconfig.shared import MAY_BE_SECRET, OWN_PREFIX, may_be_shown, without_passwords
+from vault_core.awsconfig.shared import HIDDEN_WORDS, OWN_PREFIX, may_be_shown, without_passwords
 
 _PLUGINS_KEY = re.compile(rf"\b{OWN_PREFIX}[\w-]+", re.IGNORECASE)
-_HIDDEN = re.compile(rf"{MAY_BE_SECRET.pattern}|{_PLUGINS_KEY.pattern}", re.IGNORECASE)
+_HIDDEN = re.compile(rf"{HIDDEN_WORDS}|{_PLUGINS_KEY.pattern}", re.IGNORECASE)
 _DELIMITER = re.compile(r"[=:]\s*")
 _BLANK = re.compile(r"\s+")
 _FREE = re.compile(r"\s*([#;]|credential_process\b)", re.IGNORECASE)

@@ -11,12 +11,14 @@ import re
 import shlex
 from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+from typing import NamedTuple
 
-from vault_core import files, records
+from vault_core import files
 from vault_core.awsconfig import ini
 from vault_core.errors import ConfigError
+from vault_core.records import dataclass
 from vault_core.settings import DEFAULTS
 
 STATIC = ("aws_access_key_id", "aws_secret_access_key")
@@ -28,31 +30,32 @@ OWN_KEYS = frozenset((*DEFAULTS, "role_arn", "source_profile", "mfa_serial"))
 """The keys that the core itself reads, after :data:`OWN_PREFIX`: none is a secret. All other keys with the prefix are
 options of plugins."""
 
-MAY_BE_SECRET = re.compile(r"secret|token|passw|passphrase|(private|api)[_ -]?key", re.IGNORECASE)
-"""Words in the name of a key, or in a comment, because of which the value is not shown."""
+HIDDEN_WORDS = r"secret|token|passw|passphrase|(private|api)[_ -]?key"
+"""Words, in any case, in the name of a key or in a comment, because of which the value is not shown."""
 
-_PASSWORD_IN_URL = re.compile(r"(?<=//)[^\s/@]+@")
+_USER_IN_URL = r"(?<=//)[^\s/@]+@"
 
 _VARIABLES = "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
 
 _SECRET_WORDS = ("access_key", "secret", "session_token", "security_token", "password")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key of a section, its value and its place."""
 
     key: str
     """In lower case."""
-    value: str = field(repr=False)  # of the credentials file, too
+    value: str
     """The value of a nested block keeps its line breaks and begins with one."""
     path: Path
     line: int
     """Counted from 1. Outside of the section if the key comes from ``[DEFAULT]``."""
 
+    def __repr__(self) -> str:
+        return f"Entry({self.key!r}, {self.path}:{self.line})"  # the value may be a secret of the credentials file
 
-@dataclass(frozen=True, slots=True)
-class Section:
+
+class Section(NamedTuple):
     """A profile, an ``sso-session``, or a section of the credentials file."""
 
     name: str
@@ -68,7 +71,7 @@ class Section:
         return (entry.value or None) if entry else None
 
 
-@records.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AwsConfig:
     """The content of both files when they were read. Immutable."""
 
@@ -158,12 +161,12 @@ def may_be_shown(key: str, known: Collection[str] = ()) -> bool:
     """
     if key.startswith(OWN_PREFIX):
         return key.removeprefix(OWN_PREFIX) in OWN_KEYS or key in known
-    return not is_secret(key) and MAY_BE_SECRET.search(key) is None
+    return not is_secret(key) and re.search(HIDDEN_WORDS, key, re.IGNORECASE) is None
 
 
 def without_passwords(text: str) -> str:
     """The text, without the user names and passwords in its URLs."""
-    return _PASSWORD_IN_URL.sub("***@", text)
+    return re.sub(_USER_IN_URL, "***@", text)
 
 
 LIMIT = 16 << 20

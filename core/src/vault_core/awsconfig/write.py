@@ -7,10 +7,8 @@ that instant, :func:`sweep` removes the temporary file.
 """
 
 import errno
-import hashlib
 import os
 import re
-import secrets
 import shlex
 import stat
 from collections.abc import Iterator
@@ -118,6 +116,8 @@ def alone(target: Path, locks: Path, purpose: str = "") -> AbstractContextManage
 
 
 def _lock_file(target: Path, locks: Path, purpose: str = "") -> Path:
+    import hashlib  # loads OpenSSL, and most runs find nothing to do
+
     return locks / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}{purpose}.lock"
 
 
@@ -129,9 +129,11 @@ def _sweep(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
-    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")  # and not a file with a similar name
+    prefix = _prefix(target)
     with suppress(OSError):  # no folder
-        return [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]
+        names = [path.name for path in target.parent.iterdir() if path.name.startswith(prefix)]
+        # And not a file with a similar name.
+        return [target.with_name(name) for name in names if re.fullmatch("[0-9a-f]{8}", name.removeprefix(prefix))]
     return []
 
 
@@ -145,7 +147,7 @@ def _written(target: Path, after: bytes, status: os.stat_result | None, mode: in
 
     The file has no name if the system supports that, else that name. The name is removed at the end.
     """
-    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}")
+    temporary = target.with_name(f"{_prefix(target)}{os.urandom(4).hex()}")
     descriptor = _open(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -9,27 +9,26 @@ A command is a ``click`` command made with :func:`vault_core.cli.options.subcomm
 from __future__ import annotations
 
 import copy
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vault_core import output, stdout
-from vault_core.asking import Asking
+from vault_core.asking import Asking, at_terminal
 from vault_core.cli.harden import refuse_tracer
-from vault_core.client import Client
 from vault_core.errors import UsageError
-from vault_core.plugins.host import Host
 from vault_core.plugins.loader import Plugins
+from vault_core.records import dataclass
 from vault_core.settings import Settings
-from vault_core.terminal import Terminal
 
 if TYPE_CHECKING:
+    from vault_core.client import Client
     from vault_core.importing.record import ImportRecords
+    from vault_core.plugins.host import Host
     from vault_core.sessions.engine import IssuedCredentials
     from vault_core.sessions.plan import Plan, Planner
     from vault_core.sessions.profiles import SessionOptions
@@ -51,6 +50,8 @@ class Output:
 
         :param value: as for :func:`vault_core.cli.render.to_json`.
         """
+        import json  # most commands write none
+
         from vault_core.cli.render import to_json
 
         stdout.write_raw(json.dumps(to_json(value), indent=2, ensure_ascii=True) + "\n")
@@ -61,9 +62,11 @@ class Output:
             [output.printable(cell) for cell in row] for row in (head, ["=" * len(title) for title in head], *rows)
         ]
         widths = [max(output.width(row[column]) for row in cells) for column in range(len(head))]
-        for row in cells:
-            line = "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
-            stdout.write(f"{line.rstrip()}\n")
+        padded = (
+            "  ".join(cell + " " * (width - output.width(cell)) for cell, width in zip(row, widths, strict=True))
+            for row in cells
+        )
+        self.write("\n".join(line.rstrip() for line in padded))
 
     def note(self, message: str) -> None:
         """Show one line on standard error."""
@@ -82,10 +85,19 @@ class App(Output):
     """How this command may ask the user; see :meth:`about` and :meth:`looking`."""
 
     def __post_init__(self) -> None:
-        self._client = Client(self.settings, ask=Terminal(), notice=output.notice)
-        self._client.plugins = Plugins(self.settings.load_plugins, before_load=stdout.capture)
+        self.plugins = Plugins(self.settings.load_plugins, before_load=stdout.capture)
+        """The installed plugins, loaded as they are named."""
 
     # -- parts -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _client(self) -> Client:
+        """Made at the first need: the help has none."""
+        from vault_core.client import Client
+
+        client = Client(self.settings, ask=at_terminal(), notice=output.notice)
+        client.plugins = self.plugins
+        return client
 
     @cached_property
     def client(self) -> Client:
@@ -109,6 +121,7 @@ class App(Output):
         return self._with(replace(self.asking, allowed=False, offline=True))
 
     def _with(self, asking: Asking) -> Self:
+        assert self._client  # noqa: S101 - one for all variants
         variant = copy.copy(self)
         variant.asking = asking
         return variant
@@ -121,18 +134,14 @@ class App(Output):
         return open_files()
 
     @property
-    def plugins(self) -> Plugins:
-        """The installed plugins, loaded as they are named."""
-        return self._client.plugins
-
-    @property
     def host(self) -> Host:
         """The services of this command, for plugins."""
         return self.client.host(self.asking)
 
     def close(self) -> None:
         """Close what plugins hold open: at the end, and before this process becomes another program."""
-        self._client.close()
+        if "_client" in vars(self):
+            self._client.close()
 
     def planner(self, options: SessionOptions) -> Planner:
         """See :meth:`Client.planner`."""

@@ -1,5 +1,7 @@
 """``awsv config``: point AWS tools at awsv. Each change is shown before it is written."""
 
+import re
+
 import click
 
 from vault_core import output
@@ -88,7 +90,7 @@ def credential_process(
 
 def _warn_of_names(app: App, names: list[str]) -> None:
     for name in names:
-        if not PORTABLE.fullmatch(name):
+        if not re.fullmatch(PORTABLE, name):
             app.note(
                 f"the AWS SDK for JavaScript does not see profile {name!r}: it reads only names of A-Z a-z 0-9 _@+.%:/-"
             )

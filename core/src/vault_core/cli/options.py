@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from vault_core import stdout
 from vault_core.cli.app import App
 from vault_core.cli.plugin_options import plugin_options
 
@@ -14,6 +15,9 @@ GLOBAL_OPTIONS: Mapping[str, str] = {
     "passphrase-source": "Where passphrases come from, in order (env,prompt).",
     "prompt": "Where MFA codes come from, in order (terminal).",
 }
+
+_WIDEST, _MARGIN, _NARROWEST = 80, 2, 50
+"""Columns of the help; click's."""
 
 
 def _set_flag(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -27,9 +31,19 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
     app.debug = app.debug or value
 
 
+def _help_width(app: App) -> int:
+    """The columns of the help, as many as click would use. Click imports shutil to find them, and so every compression
+    that Python knows."""
+    wanted = app.settings.environ.get("COLUMNS", "")
+    columns = (int(wanted) if wanted.isdecimal() else 0) or stdout.columns() or _WIDEST
+    return max(min(columns, _WIDEST) - _MARGIN, _NARROWEST)
+
+
 def _show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        ctx.ensure_object(App).write(ctx.get_help())
+        app = ctx.ensure_object(App)
+        ctx.terminal_width = _help_width(app)
+        app.write(ctx.get_help())
         ctx.exit()
 
 

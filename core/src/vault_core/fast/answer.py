@@ -21,8 +21,6 @@ try:
 except ImportError:  # a Python that was built without it
     from hashlib import blake2b
 
-from vault_core.child_env import is_identity, is_secret_variable
-
 FORMAT = b"awsv memo 1"
 KEY = MAC = 32
 NAME = 16
@@ -284,6 +282,8 @@ def _become(memo: Memo, command: list[bytes], environ: dict[bytes, bytes]) -> No
         return
     for descriptor in (0, 1, 2):
         posix.fstat(descriptor)
+    from vault_core.child_env import is_identity  # not for the other answers
+
     program = _find(command[0], environ)
     hidden = frozenset(memo.hidden)
     left = {
@@ -307,6 +307,8 @@ def _become(memo: Memo, command: list[bytes], environ: dict[bytes, bytes]) -> No
 def sensitive(environ: dict[bytes, bytes]) -> tuple[list[bytes], list[bytes]]:
     """The names of the variables that may hold a secret of awsv, and ``NAME=TEXT`` of those that may name an open file
     with one (see :mod:`vault_core.sessions.inherited_files`)."""
+    from vault_core.child_env import is_identity, is_secret_variable
+
     ours, places = [], []
     for name, text in environ.items():
         word = name.decode("utf-8", "surrogateescape")

@@ -12,12 +12,12 @@ import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from vault_core import consulted, files, folders
 from vault_core.child_env import is_identity, is_secret_variable
 from vault_core.fast import answer
+from vault_core.records import dataclass
 from vault_core.settings import AWS_CONFIG_FILE, AWS_CREDENTIALS_FILE, Settings
 
 _SETTLED = 2.0
@@ -26,7 +26,7 @@ count time in steps of up to two seconds, and a second change within one step le
 
 _MEMOS = "memos"
 """The folder of the memos, in the state folder and in the runtime folder."""
-_OURS = re.compile(rf"[0-9a-f]{{{2 * answer.NAME}}}|\.[0-9a-f]{{{2 * answer.NAME}}}\..*\.tmp")
+_OURS = rf"[0-9a-f]{{{2 * answer.NAME}}}|\.[0-9a-f]{{{2 * answer.NAME}}}\..*\.tmp"
 """The names of the files there: of memos, and of those that a killed process was writing."""
 
 
@@ -102,7 +102,7 @@ def forget_all(settings: Settings, older_than: float = 0) -> None:
     for folder in _folders(settings):
         with suppress(OSError):
             for path in folder.iterdir():
-                if _OURS.fullmatch(path.name) and (not older_than or files.is_older(path, older_than)):
+                if re.fullmatch(_OURS, path.name) and (not older_than or files.is_older(path, older_than)):
                     path.unlink(missing_ok=True)
 
 

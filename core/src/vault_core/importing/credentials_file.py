@@ -120,7 +120,7 @@ def _why_not(config: AwsConfig, document: Document, asks: Callable[[str], str | 
         return "its key is in [DEFAULT], which applies to every section"
     section = config.credentials[name]
     rest = {key: entry for key, entry in section.entries.items() if key not in STATIC}
-    without = {**config.credentials, name: replace(section, entries=rest)}
+    without = {**config.credentials, name: section._replace(entries=rest)}
     first = next(iter(in_order(replace(config, credentials=without), name)), None)
     if first is None:
         return UNWIRED

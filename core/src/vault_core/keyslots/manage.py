@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from vault_core.keyslots import new_slot, rekey
 from vault_core.keyslots.hints import missing_store
 from vault_core.keyslots.new_slot import DEFAULT_COST, Choose, lock_name
 from vault_core.keyslots.service import StoreKeySlots
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.vlt import NewSlot, Slot, SlotKeeper, SlotTable
 from vault_core.vlt.derive import slot_key

@@ -6,12 +6,11 @@ of ``sys.path`` count, so metadata in the working folder is never read.
 """
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from vault_core import consulted
+from vault_core.records import dataclass
 
 API = 1
 """The version of the plugin API of this core."""
@@ -27,13 +26,19 @@ KINDS = {
 GROUPS = {kind: f"vault.{kind}.v{API}" for kind in KINDS}
 """Kind of plugin to entry-point group; the group carries the API version."""
 
-_GROUP = re.compile(rf"vault\.(?P<kind>{'|'.join(GROUPS)})\.v(?P<api>0|[1-9][0-9]{{0,3}})\Z", re.ASCII)
-_DIST_INFO = re.compile(r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)-(?P<version>[^-/]+)\.dist-info\Z")
-"""The name is that of the packaging specifications, so the ``~ame`` of a failed uninstallation does not match."""
-_USABLE = re.compile(r"[a-z][a-z0-9-]{1,31}\Z")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_ALPHANUMERIC = frozenset(f"{_LETTERS}{_LETTERS.upper()}0123456789")
+_IN_DISTRIBUTION = _ALPHANUMERIC | frozenset("._-")
+"""Characters in the name of a distribution, which begins and ends with one of :data:`_ALPHANUMERIC`."""
+_IN_PLUGIN = frozenset(f"{_LETTERS}0123456789-")
+"""Characters in the name of a plugin, which begins with one of :data:`_LETTERS`."""
+_SHORTEST, _LONGEST = 2, 32
+"""Characters of the name of a plugin."""
+_MOST_DIGITS = 4
+"""Of a version of the plugin API."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class AvailablePlugin:
     """One entry point of one installed distribution."""
 
@@ -57,7 +62,7 @@ class AvailablePlugin:
     @property
     def nameable(self) -> bool:
         """Whether the name is valid: other names cannot be used in flags and settings."""
-        return _USABLE.match(self.name) is not None
+        return _SHORTEST <= len(self.name) <= _LONGEST and self.name[0] in _LETTERS and _IN_PLUGIN.issuperset(self.name)
 
     @property
     def usable(self) -> bool:
@@ -82,7 +87,11 @@ def _collect(path: Iterable[str], read: Callable[[str], Iterator[tuple[str, str,
         seen.update(distribution for distribution, _, _ in found)
         for distribution, version, text in found:
             offers.extend(_parse(text, distribution, version))
-    return tuple(sorted(offers))
+    return tuple(sorted(offers, key=_order))
+
+
+def _order(offer: AvailablePlugin) -> tuple[str | int, ...]:
+    return offer.kind, offer.name, offer.distribution, offer.version, offer.module, offer.api
 
 
 def scan_slowly() -> tuple[AvailablePlugin, ...]:
@@ -109,7 +118,10 @@ def version_of(distribution: str) -> str | None:
 
 def normalise(name: str) -> str:
     """The normalised name of a distribution, as in the packaging specifications."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    name = name.replace("_", "-").replace(".", "-").lower()
+    while "--" in name:
+        name = name.replace("--", "-")
+    return name
 
 
 def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
@@ -119,7 +131,8 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
     except OSError:
         return
     for name in names:
-        if not name.endswith(".dist-info") or not (match := _DIST_INFO.match(name)):
+        distribution, _, version = name.removesuffix(".dist-info").rpartition("-")
+        if not name.endswith(".dist-info") or not version or not _is_distribution(distribution):
             continue
         path = os.path.join(folder, name, "entry_points.txt")
         try:
@@ -131,21 +144,33 @@ def _entry_point_files(folder: str) -> Iterator[tuple[str, str, str]]:
                 consulted.look("f", path)
             # Without entry points it still hides a later distribution of the same name.
             text = ""
-        yield normalise(match["name"]), match["version"], text
+        yield normalise(distribution), version, text
+
+
+def _is_distribution(name: str) -> bool:
+    """Whether this is a name of the packaging specifications; the ``~ame`` of a failed uninstallation is none."""
+    return bool(name) and _ALPHANUMERIC.issuperset(name[0] + name[-1]) and _IN_DISTRIBUTION.issuperset(name)
 
 
 def _parse(text: str, distribution: str, version: str) -> Iterator[AvailablePlugin]:
-    group: re.Match[str] | None = None
+    group: tuple[str, int] | None = None
     offers: dict[tuple[str, str], AvailablePlugin] = {}
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
-            group = _GROUP.match(line[1:-1].strip())
+            group = _group(line[1:-1].strip())
         elif group and "=" in line and not line.startswith(("#", ";")):
             name, _, module = (part.strip() for part in line.partition("="))
-            offer = AvailablePlugin(group["kind"], name, distribution, version, module, int(group["api"]))
+            offer = AvailablePlugin(group[0], name, distribution, version, module, group[1])
             known = offers.get((offer.kind, name))
             # A distribution does not conflict with itself; of several API versions, ours counts.
             if known is None or (known.api != API and offer.api == API):
                 offers[offer.kind, name] = offer
     yield from offers.values()
+
+
+def _group(text: str) -> tuple[str, int] | None:
+    """The kind and the version of the plugin API of an entry-point group of ours; None for another group."""
+    kind, _, api = text.removeprefix("vault.").partition(".v")
+    is_version = api.isascii() and api.isdigit() and len(api) <= _MOST_DIGITS and api == str(int(api))
+    return (kind, int(api)) if text.startswith("vault.") and kind in KINDS and is_version else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,7 @@ from vault_core.plugins import waiting
 from vault_core.plugins.discovery import AvailablePlugin
 from vault_core.plugins.loader import Plugins
 from vault_core.plugins.variables import owner, variable, visible
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.settings import OWN_VARIABLES, PREFIX, Settings, StoreSettings, Value, profile_key
 

@@ -5,23 +5,15 @@ is named, and whatever it raises becomes a :class:`PluginError` with its distrib
 the host program's output goes; the command line captures standard output before (:mod:`vault_core.stdout`).
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from vault_core.api import (
-    CommandSpec,
-    MfaSourceSpec,
-    Option,
-    PassphraseSourceSpec,
-    PluginSpec,
-    SessionSpec,
-    StorageSpec,
-)
+from vault_core import api
 from vault_core.command_line import did_you_mean
 from vault_core.errors import PluginConflict, PluginDisabled, PluginError, PluginLoadError, PluginNotFound, VaultError
 from vault_core.plugins.discovery import API, KINDS, AvailablePlugin, normalise, scan, scan_slowly
@@ -29,13 +21,17 @@ from vault_core.plugins.install_hint import OURS, STANDARD, install_hint
 from vault_core.plugins.variables import variable
 from vault_core.settings import LOAD_PLUGINS, OWN_VARIABLES
 
-_HOOKS: Mapping[str, tuple[str, type[PluginSpec]]] = {
-    "storage": ("vault_storage_backends", StorageSpec),
-    "passphrase": ("vault_passphrase_sources", PassphraseSourceSpec),
-    "session": ("vault_session_providers", SessionSpec),
-    "mfa": ("vault_mfa_sources", MfaSourceSpec),
-    "command": ("vault_commands", CommandSpec),
+if TYPE_CHECKING:
+    from vault_core.api import Option
+
+_HOOKS: Mapping[str, tuple[str, str]] = {
+    "storage": ("vault_storage_backends", "StorageSpec"),
+    "passphrase": ("vault_passphrase_sources", "PassphraseSourceSpec"),
+    "session": ("vault_session_providers", "SessionSpec"),
+    "mfa": ("vault_mfa_sources", "MfaSourceSpec"),
+    "command": ("vault_commands", "CommandSpec"),
 }
+"""A kind to its hook, and to the name of the class of its specs in :mod:`vault_core.api`, which imports it then."""
 
 
 class Plugins:
@@ -206,15 +202,17 @@ class Plugins:
                 hint=f"update or uninstall {offer.distribution}, or name another plugin",
             ) from error
         for spec in specs:
-            if isinstance(spec, expected) and spec.name == offer.name:
+            if isinstance(spec, getattr(api, expected)) and spec.name == offer.name:
                 _refuse_wrong(offer, spec)
                 _refuse_taken(offer, getattr(spec, "options", ()))
                 return spec
-        raise _lacks(offer, f"no {expected.__name__} of that name")
+        raise _lacks(offer, f"no {expected} of that name")
 
 
 def _specs(offer: AvailablePlugin, hook: str) -> list[Any]:
     """What the hook of a plugin's module returns. The manager is of this plugin alone: no other one is called."""
+    import pluggy
+
     from vault_core import hookspecs
 
     manager = pluggy.PluginManager("vault")

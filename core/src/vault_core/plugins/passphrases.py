@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vault_core import files
 from vault_core.api import Context, PassphraseRequest, PassphraseSource, PassphraseSourceSpec, Purpose
@@ -11,6 +11,7 @@ from vault_core.asking import Prompts
 from vault_core.errors import NoSecret, PassphraseError, PluginError, QuestionRefused, SourceUnavailable, WrongSecret
 from vault_core.plugins.boundary.sources import open_source
 from vault_core.plugins.loader import Plugins
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.settings import REMOVED, Settings
 

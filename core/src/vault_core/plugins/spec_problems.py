@@ -6,7 +6,7 @@ from typing import Any
 
 from vault_core.api import AtRest, Capability, Option, SessionSpec, SourceNeed, StorageSpec
 
-_OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+_OPTION_NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z"
 _SMALLEST_LIMIT = 64
 """The smallest valid :attr:`~vault_core.api.StorageSpec.max_value`, in bytes."""
 
@@ -42,7 +42,7 @@ def problems(spec: Any) -> Iterator[str]:
 def _option_problems(options: tuple[Option, ...], *, is_session: bool) -> Iterator[str]:
     names = [option.name for option in options]
     for name in names:
-        if not isinstance(name, str) or not _OPTION_NAME.match(name):
+        if not isinstance(name, str) or not re.match(_OPTION_NAME, name):
             yield f"{name!r} is not an option name: lower-case words joined by -"
     if len(set(names)) < len(names):
         yield "two of its options have the same name"

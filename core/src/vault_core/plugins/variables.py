@@ -17,7 +17,7 @@ ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMP
 DESKTOP = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SSH_CONNECTION", "CI", "TZ")
 """Further variables that decide whether a plugin can run here."""
 
-_PLACE = re.compile(r"(LC|XDG)_[A-Z_]+|[A-Z0-9_]+_(ADDR|DIR|FILE|HOST|NAMESPACE|PORT|REGION)|[A-Z0-9_]*HOME", re.ASCII)
+_PLACE = r"(?a)(LC|XDG)_[A-Z_]+|[A-Z0-9_]+_(ADDR|DIR|FILE|HOST|NAMESPACE|PORT|REGION)|[A-Z0-9_]*HOME"
 """Names of variables that say where something is, and do not hold a secret."""
 
 
@@ -60,7 +60,7 @@ def for_examination(environ: Mapping[str, str], plugin: str, installed: Iterable
             return False
         if name.startswith("AWS_VAULT_"):
             return name in OWN_VARIABLES or owner(name, names) == plugin
-        return name in ENVIRONMENT or name in DESKTOP or _PLACE.fullmatch(name) is not None
+        return name in ENVIRONMENT or name in DESKTOP or re.fullmatch(_PLACE, name) is not None
 
     return {name: text for name, text in environ.items() if given(name)}
 

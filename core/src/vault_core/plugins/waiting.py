@@ -15,7 +15,7 @@ from typing import TypeVar
 from vault_core import files
 from vault_core.errors import StorageUnavailable
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = r"[a-z0-9][a-z0-9._-]*"
 _POLL = 0.05
 """Seconds between two calls of ``check``."""
 
@@ -28,7 +28,7 @@ def lock(folder: Path, name: str, *, timeout: float, check: Callable[[], None]) 
 
     :param folder: the private folder of the lock file; made if necessary.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise ValueError(f"not a name of a lock: {name!r}")
     path = folder / f"plugin-{name}.lock"
     try:

@@ -8,11 +8,8 @@ HMAC-SHA256(key, cache key), so it reveals nothing without the key. The file's t
 session, so what has ended is found without decrypting the others.
 """
 
-import hashlib
-import hmac
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -102,6 +99,9 @@ class Cache:
 
     def name(self, cache_key: str) -> str:
         """The file name of a step: an HMAC, so it reveals nothing without the key."""
+        import hashlib
+        import hmac
+
         return hmac.new(self._key or b"", cache_key.encode(), hashlib.sha256).hexdigest()
 
     def get(self, cache_key: str, *, made_since: datetime | None = None) -> Session | None:
@@ -130,7 +130,7 @@ class Cache:
         latest = session.issued + timedelta(seconds=min(seconds, LONGEST) + SKEW)
         if session.credentials.expires > latest:
             session = replace(session, credentials=replace(session.credentials, expires=latest))
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = os.urandom(_NONCE)
         sealed = nonce + self._aead.encrypt(nonce, json.dumps(_to_json(session)).encode(), name.encode())
         ends = session.left() + time.time()
         try:
@@ -287,7 +287,7 @@ def _key_in(folder: Path) -> bytes:
                 return key
             path.unlink()  # half written by a machine that went down: sessions of that key are gone with it
         with suppress(FileExistsError):  # another process was first
-            files.create(path, secrets.token_bytes(_KEY_BYTES))
+            files.create(path, os.urandom(_KEY_BYTES))
     raise OSError(None, f"{path} cannot be made")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +12,7 @@ from vault_core import files
 from vault_core.api import ConsoleRequest, Credentials, OpensConsole, Profile, Secret
 from vault_core.errors import PluginError, UsageError
 from vault_core.plugins.boundary.sessions import open_provider, parameters
+from vault_core.records import dataclass
 from vault_core.sessions.plan import FEDERATION, STS, Plan, SessionStep
 from vault_core.sessions.profiles import ENDPOINT
 from vault_core.sessions.singleflight import NETWORK_LIMIT

@@ -17,7 +17,7 @@ from vault_core.errors import SessionError, UsageError
 _FOR_ALL = "DEFAULT"
 """The section whose keys every other section has, to botocore."""
 
-_NO_SECTION = re.compile(r"\]|\A\s|\s\Z|\s[#;]")
+_NO_SECTION = r"\]|\A\s|\s\Z|\s[#;]"
 """What some SDK reads as another name, or as no section: the keys are then those of the section before. ``]`` ends a
 name, spaces around it are removed, and the SDK for JavaScript has a comment begin within it."""
 
@@ -89,7 +89,7 @@ def as_json(profile: str, credentials: Credentials, region: str | None) -> str:
 
 
 def as_ini(profile: str, credentials: Credentials, region: str | None) -> str:
-    if output.printable(profile) != profile or profile == _FOR_ALL or _NO_SECTION.search(profile):
+    if output.printable(profile) != profile or profile == _FOR_ALL or re.search(_NO_SECTION, profile):
         raise UsageError(f"the profile name {profile!r} cannot be the name of a section", hint="use --format json")
     found = _in_lines(credentials, region)
     wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")

@@ -6,7 +6,7 @@ events: not by a process that is making it, and not if its file could not be rea
 """
 
 import hashlib
-import secrets
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,11 +76,11 @@ class Generations:
         except (OSError, ValueError):
             pass
         # A file that cannot be read: no session was made under it, and none is found again.
-        return secrets.token_hex(8)
+        return os.urandom(8).hex()
 
     def _advance(self, file: str) -> None:
         # Durable: if a loss of power undid a generation, sessions of a removed key would be served again.
-        files.replace(self._folder / file, secrets.token_hex(8).encode(), durable=True)
+        files.replace(self._folder / file, os.urandom(8).hex().encode(), durable=True)
         if self._tidy:  # once a process: it looks at every file, and an import draws a generation for each key
             return
         self._tidy = True

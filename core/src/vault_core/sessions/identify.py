@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from vault_core.api import (
@@ -19,6 +19,7 @@ from vault_core.api import (
 from vault_core.errors import AccessDenied, PluginError, VaultError
 from vault_core.plugins.boundary.sessions import open_provider, parameters
 from vault_core.plugins.host import Host
+from vault_core.records import dataclass
 from vault_core.sessions.plan import STS
 from vault_core.sessions.profiles import Profiles
 

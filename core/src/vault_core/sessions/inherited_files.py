@@ -11,12 +11,13 @@ import re
 import stat
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
 from vault_core.child_env import is_identity, is_secret_variable
 from vault_core.errors import UsageError
+from vault_core.records import dataclass
 from vault_core.settings import PREFIX
 
 Identity = tuple[int, int]
@@ -29,7 +30,7 @@ _HOLDS = (stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK)
 """Types of files that can deliver a secret; terminals and other devices do not."""
 _OURS = (PREFIX, "VAULT_", "BAO_")
 """Prefixes of the variables that plugins take paths from."""
-_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+_NUMBER = r"(?a)\d{1,9}"
 _LINKS = 40
 """Linux follows at most this many chained symbolic links."""
 
@@ -179,7 +180,7 @@ def _is_descriptor(path: str) -> bool:
         for _ in range(_LINKS):
             folder, name = os.path.split(path)
             folder = os.path.realpath(folder or ".")
-            if _NUMBER.fullmatch(name) and os.stat(folder).st_dev == device:  # noqa: PTH116 - as above
+            if re.fullmatch(_NUMBER, name) and os.stat(folder).st_dev == device:  # noqa: PTH116 - as above
                 return True
             path = os.path.join(folder, os.readlink(os.path.join(folder, name)))  # noqa: PTH115, PTH118 - text
     return False

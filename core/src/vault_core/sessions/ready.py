@@ -3,11 +3,11 @@
 import fnmatch
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 
 from vault_core.errors import ConfigError, PassphraseError, VaultError
 from vault_core.mfa import MfaRefused
+from vault_core.records import dataclass
 from vault_core.sessions.engine import Engine
 from vault_core.sessions.plan import KeyStep, Plan, Planner, Step
 from vault_core.storage.vault import check_name

@@ -16,12 +16,12 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from vault_core import files, output
 from vault_core.errors import Cancelled, PluginError, SessionError, VaultError
+from vault_core.records import dataclass
 
 QUIET = 10.0
 """Seconds for which a failure is remembered."""

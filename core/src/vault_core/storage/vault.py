@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_core import folders, records
+from vault_core import folders
 from vault_core.api import (
     ABSENT,
     ANY,
@@ -39,6 +38,7 @@ from vault_core.errors import (
 )
 from vault_core.plugins.boundary.calls import answer
 from vault_core.plugins.boundary.storage import open_store
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.vlt import SlotKeeper
 
@@ -132,7 +132,7 @@ class Store:
         return Capability.SHARED in self.spec.capabilities
 
 
-@records.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key in the vault, and the version of its item."""
 

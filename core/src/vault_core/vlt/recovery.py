@@ -5,8 +5,8 @@ The checksum distinguishes a mistyped key from the key of another store: a misty
 
 import base64
 import hashlib
+import os
 import re
-import secrets
 
 from vault_core.errors import PassphraseError
 from vault_core.secret import Secret
@@ -16,15 +16,15 @@ GROUP = 4
 _KEY_BYTES = 32
 _CHECK_BYTES = 3
 _CHARACTERS = 56
-_SEPARATORS = re.compile("[ \t\r\n-]")
-_TEXT = re.compile(f"[A-Z2-7]{{{_CHARACTERS}}}")
+_SEPARATORS = "[ \t\r\n-]"
+_TEXT = f"[A-Z2-7]{{{_CHARACTERS}}}"
 _MISREAD = str.maketrans("018", "OIB")
 
 
 def new() -> Secret:
     """A new recovery key, as text in 14 groups joined by ``-``. Its checksum detects every single wrong character."""
     while True:
-        text = text_of(secrets.token_bytes(_KEY_BYTES))
+        text = text_of(os.urandom(_KEY_BYTES))
         if notices_typos(text):  # all but one in ten thousand keys
             return text
 
@@ -53,12 +53,12 @@ def key_of(text: Secret) -> bytes:
     :raises PassphraseError: it is mistyped; the message says how, and shows no part of the key.
     """
     try:
-        typed = _SEPARATORS.sub("", text.reveal_text()).upper().translate(_MISREAD)
+        typed = re.sub(_SEPARATORS, "", text.reveal_text()).upper().translate(_MISREAD)
     except ValueError:
         raise _mistyped("it is not text") from None
     if len(typed) != _CHARACTERS:
         raise _mistyped(f"it has {len(typed)} characters instead of {_CHARACTERS}")
-    if not _TEXT.fullmatch(typed):
+    if not re.fullmatch(_TEXT, typed):
         raise _mistyped("it holds a character that no recovery key has")
     data = base64.b32decode(typed)
     key, check = data[:_KEY_BYTES], data[_KEY_BYTES:]
@@ -75,7 +75,7 @@ def last_group(text: Secret) -> Secret:
 def same_group(group: Secret, typed: Secret) -> bool:
     """Whether ``typed`` is ``group``; it is normalised like a whole key."""
     try:
-        return Secret(_SEPARATORS.sub("", typed.reveal_text()).upper().translate(_MISREAD)) == group
+        return Secret(re.sub(_SEPARATORS, "", typed.reveal_text()).upper().translate(_MISREAD)) == group
     except ValueError:
         return False
 

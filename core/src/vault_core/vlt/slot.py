@@ -21,8 +21,8 @@ HALF = 32
 """A slot key is a wrap key of this length, then a commitment of this length."""
 MAX_FACTORS = 4
 MAX_LABEL = 64
-_ID = re.compile(r"[0-9a-f]{16}")
-_SOURCE = re.compile(r"[a-z][a-z0-9-]{1,31}")
+_ID = r"[0-9a-f]{16}"
+_SOURCE = r"[a-z][a-z0-9-]{1,31}"
 _FURTHER = {"passphrase": ("kdf",), "key": ("source",), "composite": ("factors",), "recovery": ()}
 
 
@@ -172,8 +172,8 @@ def check_label(label: object, name: str) -> None:
         raise ValueError(f"{name} is malformed: no control characters")
 
 
-def _match(pattern: re.Pattern[str], value: object, name: str) -> None:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+def _match(pattern: str, value: object, name: str) -> None:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
         raise ValueError(f"{name} is malformed")
 
 

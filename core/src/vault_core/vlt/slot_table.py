@@ -7,10 +7,10 @@ A wrong secret (:class:`~vault_core.errors.WrongSecret`) and a damaged slot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from vault_core.errors import StorageConflict, StorageDenied, StorageError, StorageLocked, UsageError, WrongSecret
+from vault_core.records import dataclass
 from vault_core.secret import Secret
 from vault_core.vlt.derive import slot_key
 from vault_core.vlt.encoding import from_base64, to_base64

@@ -91,7 +91,7 @@ def _place(request: ConsoleRequest) -> tuple[str, Partition]:
     if region is None:
         partition = _known(of_role or "aws", "the role")
         return partition.region, partition
-    if not REGION.fullmatch(region):
+    if not re.fullmatch(REGION, region):
         raise ConfigError(f"{region!r} is not the name of an AWS region", hint="give one such as --region eu-west-1")
     of_region = _partition_of(region)
     if of_role and of_region != of_role:

@@ -21,14 +21,14 @@ MAX_SHOWN = 200
 ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 """What the user may, and no more: a session has the permissions that both the user's policies and this one grant."""
 
-ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
-SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
-MFA_SERIAL = re.compile(r"[\w+=/:,.@-]{9,256}", re.ASCII)
-REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-ENDPOINT = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
-TAG_KEY = re.compile(r"[\w .:/=+@-]{1,128}")
-TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
+ROLE_ARN = r"(?a)arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}"
+SESSION_NAME = r"(?a)[\w+=,.@-]{2,64}"
+EXTERNAL_ID = r"(?a)[\w+=,.@:/-]{2,1224}"
+MFA_SERIAL = r"(?a)[\w+=/:,.@-]{9,256}"
+REGION = r"(?a)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+ENDPOINT = r"https?://[^\s/?#@]+(?:/[^\s?#]*)?"
+TAG_KEY = r"[\w .:/=+@-]{1,128}"
+TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 
 
 def _signin_url(text: str) -> str:
@@ -36,7 +36,7 @@ def _signin_url(text: str) -> str:
 
     :raises ValueError: it is not a URL, or has a query.
     """
-    if not ENDPOINT.fullmatch(text) or not text.isascii() or not text.isprintable():
+    if not re.fullmatch(ENDPOINT, text) or not text.isascii() or not text.isprintable():
         raise ValueError("not a URL that starts with https:// or http://, without user and query")
     return text
 
@@ -129,9 +129,9 @@ class _Keys:
         shown = re.sub(r"//.*@", "//***@", self.text(key) or "")[:MAX_SHOWN]
         return ConfigError(f"profile '{self._profile.name}': {key} is not {expected}: {shown!r}")
 
-    def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str | None:
+    def matching(self, key: str, pattern: str, expected: str) -> str | None:
         text = self.text(key)
-        if text is not None and not pattern.fullmatch(text):
+        if text is not None and not re.fullmatch(pattern, text):
             raise self.wrong(key, expected)
         return text
 
@@ -172,7 +172,7 @@ class _Keys:
         found: dict[str, str] = {}
         for pair in pairs:
             name, separator, value = (part.strip() for part in pair.partition("="))
-            if not separator or not TAG_KEY.fullmatch(name) or not TAG_VALUE.fullmatch(value):
+            if not separator or not re.fullmatch(TAG_KEY, name) or not re.fullmatch(TAG_VALUE, value):
                 raise self.wrong("session_tags", "a list key=value,key=value")
             # AWS compares tag keys without regard to case.
             if name.casefold() in {known.casefold() for known in found}:

@@ -16,7 +16,7 @@ from vault_plugin_env.reading import Reader
 
 _FORMS = ("", "_FILE", "_FD", "_COMMAND")
 _EVERY_STORE = "AWS_VAULT_PASSPHRASE"
-_OURS = re.compile(r"AWS_VAULT_.*PASSPHRASE")
+_OURS = r"AWS_VAULT_.*PASSPHRASE"
 _COMMAND_SECONDS = 30.0
 
 
@@ -68,7 +68,7 @@ class Environment(api.PassphraseSource):
         # The user's own command runs as in the shell, but without the passphrase variables; so if it runs awsv, that
         # awsv does not run the command again.
         done = self._context.run(
-            argv, timeout=seconds, env=[name for name in self._context.environ if not _OURS.match(name)]
+            argv, timeout=seconds, env=[name for name in self._context.environ if not re.match(_OURS, name)]
         )
         if done.returncode:
             raise api.SourceUnavailable(f"{name}: {argv[0]} ended with exit code {done.returncode}")

@@ -53,7 +53,6 @@ class AtomicFile:
         self._name = name
         self._limit = limit
         self._patience = patience
-        self._temp_name = re.compile(rf"\.{re.escape(name)}\.\d+\.[0-9a-f]{{16}}\.tmp")
 
     def read(self) -> bytes | None:
         """The content; None if the file or its folder does not exist.
@@ -258,9 +257,10 @@ class AtomicFile:
 
     def _sweep(self, folder: int) -> None:
         """Remove temporary files of killed writers. Only under the lock, when no other writer is alive."""
+        ours = re.compile(rf"\.{re.escape(self._name)}\.\d+\.[0-9a-f]{{16}}\.tmp")
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
-                if self._temp_name.fullmatch(name):
+                if ours.fullmatch(name):
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=folder)
 

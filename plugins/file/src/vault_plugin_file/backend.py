@@ -1,7 +1,6 @@
 """The storage backend ``file``: entries by key, and key slots. Reading one entry decrypts no other."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from vault_core import api
@@ -47,7 +46,7 @@ class FileBackend(api.StorageBackend, SlotKeeper):
         def change(state: State) -> State:
             self._check_expected(key, state.entries.get(key), expect)
             entry = vlt_file.seal_entry(state.table, state.dek, key, state.epoch + 1, value)
-            return replace(state, entries={**state.entries, key: entry})
+            return state._replace(entries={**state.entries, key: entry})
 
         if expect not in (api.ANY, api.ABSENT) and self.store.look()[0] is None:
             self._check_expected(key, None, expect)
@@ -61,7 +60,7 @@ class FileBackend(api.StorageBackend, SlotKeeper):
             self._check_expected(key, state.entries.get(key), expect)
             existed = key in state.entries
             rest = {name: entry for name, entry in state.entries.items() if name != key}
-            return replace(state, entries=rest) if existed else None
+            return state._replace(entries=rest) if existed else None
 
         if self.store.look()[0] is None:
             self._check_expected(key, None, expect)
@@ -100,7 +99,7 @@ class FileBackend(api.StorageBackend, SlotKeeper):
             raise self.store.missing()
         if dek is not None:
             self.store.open_with(dek)
-        self._update(lambda state: replace(state, table=change(state.table, state.dek)), create=False)
+        self._update(lambda state: state._replace(table=change(state.table, state.dek)), create=False)
 
     # -- checks --------------------------------------------------------------------------------------------------------
 

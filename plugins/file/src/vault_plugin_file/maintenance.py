@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 from vault_core.api import Cancelled, StorageConflict, StorageCorrupt, StorageError, StorageUnavailable
@@ -110,7 +109,7 @@ def rekey(store: StoreFile, may_drop: Callable[[Sequence[str]], bool]) -> tuple[
         for name, entry in state.entries.items():
             value = vlt_file.open_entry(state.table, state.dek, name, entry)
             entries[name] = vlt_file.seal_entry(table, dek, name, state.epoch + 1, value)
-        return replace(state, table=table, dek=dek, entries=entries)
+        return state._replace(table=table, dek=dek, entries=entries)
 
     new = store.update(reseal, create=False)
     store.key_slots.forget_kept(old.table)
@@ -140,7 +139,7 @@ def restore(
         if memory.here - {copy.table.store}:
             store.rollback_guard.forget()  # first: a crash after this leaves a store without an anchor, and no alarm
         epoch = _newest(copy, memory, data)
-        return store.write(file, replace(copy, epoch=epoch)), kept
+        return store.write(file, copy._replace(epoch=epoch)), kept
 
 
 def _keep(store: StoreFile, file: LockedFile, data: bytes | None) -> Path | None:

@@ -19,8 +19,8 @@ import enum
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vault_core import vlt
 from vault_core.api import StorageError, StorageUnavailable, StoreContext
@@ -32,8 +32,7 @@ _PATIENCE = 1.0
 """Seconds to wait for the lock of an anchor, which another process holds for a few milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreState:
+class StoreState(NamedTuple):
     """What identifies one state of one store."""
 
     store: bytes
@@ -87,8 +86,7 @@ def compare(newest: StoreState | None, state: StoreState) -> RollbackStatus:
     return RollbackStatus.SAME if state.mac == newest.mac else RollbackStatus.FORK
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """The anchors of one place and of one store."""
 
     here: frozenset[bytes]

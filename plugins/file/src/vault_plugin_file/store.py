@@ -7,9 +7,8 @@ the user sees a warning, and never written. A different store than the recorded 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from vault_core import api
 from vault_core.vlt import Argon2id, KeySlots, NewerFormat, SlotTable
@@ -23,8 +22,7 @@ _TRIES = 5  # a write is retried if the store was created, or its data key chang
 Entries = Mapping[str, vlt_file.Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """One authenticated, decrypted state of the file."""
 
     data: bytes
@@ -208,7 +206,7 @@ class StoreFile:
         changed = change(state)
         if changed is None:
             return state
-        written = self.write(file, replace(changed, table=self.key_slots.upgraded(changed.table, changed.dek)))
+        written = self.write(file, changed._replace(table=self.key_slots.upgraded(changed.table, changed.dek)))
         self.key_slots.forget()
         return written
 
@@ -229,7 +227,7 @@ class StoreFile:
         except Unconfirmed as error:
             self._raise_unconfirmed(file, data, epoch, str(error))
         self._key = (state.table.store, state.dek)
-        self._seen = replace(state, data=data, epoch=epoch)
+        self._seen = state._replace(data=data, epoch=epoch)
         self.rollback_guard.pin(self._seen.store_state)
         return self._seen
 

@@ -9,8 +9,7 @@ newer version wrote the file). Nothing is ever repaired.
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vault_core import vlt
 from vault_core.api import Secret
@@ -25,9 +24,9 @@ _MAC = 32
 _TAG = 16
 _BLOCK = 4096
 _FSALT = 32
-_NAME = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
-_ROW = re.compile(rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>0|[1-9][0-9]{0,18})\}[,}]')
-_BASE64 = re.compile(r"[A-Za-z0-9+/=]*")
+_NAME = r"[a-z0-9._-]+/[a-z0-9._-]+"
+_ROW = rb'[{,]"(?P<name>[^"]*)":\{"s":"(?P<s>[^"]*)","v":(?P<v>0|[1-9][0-9]{0,18})\}[,}]'
+_BASE64 = r"[A-Za-z0-9+/=]*"
 _MAX_NAME = 900
 
 
@@ -35,8 +34,7 @@ class Foreign(ValueError):
     """The file is not a store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A parsed file; nothing in it is authenticated yet."""
 
     table: vlt.SlotTable
@@ -58,8 +56,7 @@ class Envelope:
         return vlt.same(_header_mac(self.table, dek, self.signed), self.mac)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of the index."""
 
     version: int
@@ -92,7 +89,7 @@ class Index(Mapping[str, Entry]):
         low, high = 0, len(self._text)
         while low < high:
             middle = (low + high) // 2
-            row = _ROW.search(self._text, middle)
+            row = _next_row(self._text, middle)
             if row is None or row["name"] > wanted:
                 high = middle
             elif row["name"] < wanted:
@@ -117,9 +114,13 @@ class Index(Mapping[str, Entry]):
         return self._all
 
 
+def _next_row(text: bytes | memoryview, start: int) -> re.Match[bytes] | None:
+    return re.compile(_ROW).search(text, start)
+
+
 def is_name(text: str) -> bool:
     """Whether this is a valid name of an entry."""
-    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
+    return len(text) <= _MAX_NAME and re.fullmatch(_NAME, text) is not None
 
 
 def parse(data: bytes) -> Envelope:
@@ -196,7 +197,7 @@ def _parse_index(text: bytes, epoch: int) -> dict[str, Entry]:
 
 
 def _entry(sealed: Any, version: Any, epoch: int) -> Entry:
-    if not isinstance(sealed, str) or not _BASE64.fullmatch(sealed):
+    if not isinstance(sealed, str) or not re.fullmatch(_BASE64, sealed):
         raise ValueError("an entry of its index is malformed")
     return Entry(vlt.integer(version, "version of an entry", least=1, most=epoch), sealed)
 

@@ -171,12 +171,12 @@ class _KeyManager(Opened, ManagesKeys):
 class _Console(Opened, OpensConsole):
     def console_url(self, request: ConsoleRequest) -> Secret:
         url = self._checked(Secret, "a Secret", "console_url", request)
-        if not _URL.fullmatch(_text(url)):  # a browser, a terminal and a page in HTML get it as it is
+        if not re.fullmatch(_URL, _text(url)):  # a browser, a terminal and a page in HTML get it as it is
             self._calls.refuse("console_url", "something else than a URL", "one that starts with https:// or http://")
         return url
 
 
-_URL = re.compile(r"https?://[A-Za-z0-9\[][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,32767}", re.ASCII)
+_URL = r"(?a)https?://[A-Za-z0-9\[][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,32767}"
 """The characters of RFC 3986; the length is that of a command line's word in most tools, and far above AWS's URLs."""
 
 _OFFERS: Mapping[type, type] = {
