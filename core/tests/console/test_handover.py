@@ -227,3 +227,18 @@ def test_page_is_not_written_where_others_can_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="open to other users"), page(folder, Secret(URL)):
         pass
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("user", "inode", "owner"), [(1000, 4711, 1000), (0, 4711, 0), (0, 0, None)])
+def test_socket_without_a_process_is_nobodys(
+    user: int, inode: int, owner: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system shows user 0 there, who is root to a process of root."""
+    address = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}"
+    table = tmp_path / "tcp"
+    table.write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        f"   0: {address}:1F90 {address}:0050 01 00000000:00000000 00:00000000 00000000 {user} 0 {inode} 1\n"
+    )
+    monkeypatch.setattr(handover, "_TABLES", (str(table),))
+    assert handover._owner(("127.0.0.1", 8080), ("127.0.0.1", 80), "01") == owner
