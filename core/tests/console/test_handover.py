@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -136,6 +137,16 @@ def test_connections_that_send_nothing_hold_nobody_up(waiting: Waiting) -> None:
     finally:
         for connection in idle:
             connection.close()
+
+
+def test_oldest_of_too_many_connections_makes_room(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "_MOST_OPEN", 2)
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", waiting.port), timeout=30)) for _ in range(3)
+        ]
+        assert opened[0].recv(1) == b""
+        assert b"302" in waiting.ask()
 
 
 def test_of_two_requests_at_once_one_is_redirected(waiting: Waiting) -> None:
