@@ -247,6 +247,26 @@ def test_memo_is_left_only_where_no_plugin_has_to_say_whose_the_store_is(
     assert [answered is not None for answered in left] == [False, principal is None], "the first session is new"
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_no_child_is_started_from_a_memo_where_a_setting_names_an_open_file(
+    machine: Machine, tmp_path: Path, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual path closes it for the child; the hot path does not know which one it is."""
+    left: list[Answer | None] = []
+    monkeypatch.setattr(memo, "leave", lambda _settings, _profile, answered, _packages: left.append(answered))
+    folder = tmp_path / ".config/awsv"
+    folder.mkdir(parents=True, mode=0o700)
+    with (tmp_path / "token").open("w") as file:
+        path = f"/dev/fd/{file.fileno()}" if named else tmp_path / "token"
+        (folder / "config.toml").write_text(f'[plugin.hashicorp]\ntoken-file = "{path}"\n')
+        app = machine.app()
+        for _ in range(2):
+            plan, issued = app.session("user", SessionOptions(), machine=True)
+            memo.leave_memo(app, plan, issued, SessionOptions())
+    assert left[-1] is not None
+    assert left[-1].can_exec is not named
+
+
 def test_a_region_that_drives_a_terminal_is_exported_by_no_format_of_lines(
     app: App, capfd: pytest.CaptureFixture[str]
 ) -> None:

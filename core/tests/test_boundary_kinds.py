@@ -16,6 +16,7 @@ from vault_core.api import (
     CallerIdentity,
     IdentifiesCaller,
     Item,
+    OpensConsole,
     Secret,
     SessionProvider,
     SessionSpec,
@@ -141,6 +142,51 @@ def test_identify_with_wrong_type_is_refused(answer: Any, what: str) -> None:
     around = provider(Identifying(answer))
     assert isinstance(around, IdentifiesCaller)
     refused(lambda: around.identify(None), "session", "identify", what)  # type: ignore[arg-type]  # the answer is refused, whatever the request
+
+
+class Opening(Identifying, OpensConsole):
+    def console_url(self, request: object) -> Any:
+        return self.answer
+
+
+URL = "https://signin.aws.amazon.com/federation?Action=login&Destination=https%3A%2F%2Fconsole&SigninToken=a-B_9~"
+
+
+@pytest.mark.parametrize("url", [URL, "http://127.0.0.1:4566/federation?Action=login", "https://[::1]:8443/x#/y"])
+def test_address_of_the_console_is_handed_on(url: str) -> None:
+    around = provider(Opening(Secret(url)))
+    assert isinstance(around, OpensConsole)
+    assert around.console_url(None) == Secret(url)  # type: ignore[arg-type]  # handed on
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://",
+        f"{URL}\n",
+        f"{URL}\nSet-Cookie: a=b",
+        f"{URL}\x1b[2J",
+        f'{URL}"><script>',
+        f"{URL} --proxy-server=evil",
+        f"{URL}ü",
+        f" {URL}",
+        f"{URL}{'x' * 32_768}",
+    ],
+)
+def test_address_of_the_console_that_is_none_is_refused(url: str) -> None:
+    """A browser, a terminal, a header and a page in HTML get it as it is."""
+    around = provider(Opening(Secret(url)))
+    assert isinstance(around, OpensConsole)
+    refused(lambda: around.console_url(None), "session", "console_url", "something else than a URL")  # type: ignore[arg-type]  # the answer is refused, whatever the request
+
+
+def test_console_url_with_wrong_type_is_refused() -> None:
+    around = provider(Opening(URL))
+    assert isinstance(around, OpensConsole)
+    refused(lambda: around.console_url(None), "session", "console_url", "str")  # type: ignore[arg-type]  # the answer is refused, whatever the request
 
 
 @pytest.mark.parametrize(

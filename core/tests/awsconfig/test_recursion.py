@@ -38,6 +38,11 @@ GUILTY = {
     "a link": ("[profile p]\ncredential_process = {bin}/link\n", "", 2),
     "a shell": ("[profile p]\ncredential_process = /bin/sh -c '{bin}/awsv exec -j work'\n", "", 2),
     "beside a plain key": ("[profile p]\n" + KEYS + PROCESS, "", 4),
+    "a role that wins over the plain key beside it": (
+        f"[profile p]\n{ROLE}source_profile = q\n{KEYS}[profile q]\n{PROCESS}",
+        "",
+        7,
+    ),
     "a role on the line beside it": ("[profile p]\n" + ROLE + "source_profile = p\n" + KEYS + PROCESS, "", 6),
     "a source with a role, a plain key and the line": (
         f"[profile p]\n{ROLE}source_profile = q\n[profile q]\nsource_profile = r\n{ROLE}{KEYS}{PROCESS}",

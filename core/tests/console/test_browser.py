@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -111,3 +113,14 @@ def test_profiles_have_different_folders() -> None:
     assert len(set(folders)) == len(names)
     assert all(folder.parent == Path("/state/browsers") for folder in folders)
     assert all(len(folder.name) < 255 and folder.name not in {".", "..", ""} for folder in folders)
+
+
+@pytest.mark.process
+def test_browser_outlives_the_terminal_and_ctrl_c(tmp_path: Path) -> None:
+    """It gets a session of its own: what the terminal sends to awsv does not reach it."""
+    seen = tmp_path / "seen"
+    script = "import os, sys; open(sys.argv[1], 'w').write(f'{os.getsid(0)} {os.getppid()}')"
+    browser = Browser((sys.executable, "-c", script, str(seen)))
+    child = browser.start("http://127.0.0.1/", {}, umask=-1)
+    assert child.wait(60) == 0
+    assert seen.read_text() == f"{child.pid} {os.getpid()}"

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -138,6 +139,16 @@ def test_connections_that_send_nothing_hold_nobody_up(waiting: Waiting) -> None:
             connection.close()
 
 
+def test_oldest_of_too_many_connections_makes_room(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "_MOST_OPEN", 2)
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", waiting.port), timeout=30)) for _ in range(3)
+        ]
+        assert opened[0].recv(1) == b""
+        assert b"302" in waiting.ask()
+
+
 def test_of_two_requests_at_once_one_is_redirected(waiting: Waiting) -> None:
     connections = [socket.create_connection(("127.0.0.1", waiting.port), timeout=30) for _ in range(4)]
     request = f"GET {waiting.address.path} HTTP/1.1\r\nHost: 127.0.0.1:{waiting.port}\r\n\r\n".encode()
@@ -227,3 +238,18 @@ def test_page_is_not_written_where_others_can_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="open to other users"), page(folder, Secret(URL)):
         pass
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("user", "inode", "owner"), [(1000, 4711, 1000), (0, 4711, 0), (0, 0, None)])
+def test_socket_without_a_process_is_nobodys(
+    user: int, inode: int, owner: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system shows user 0 there, who is root to a process of root."""
+    address = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}"
+    table = tmp_path / "tcp"
+    table.write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        f"   0: {address}:1F90 {address}:0050 01 00000000:00000000 00:00000000 00000000 {user} 0 {inode} 1\n"
+    )
+    monkeypatch.setattr(handover, "_TABLES", (str(table),))
+    assert handover._owner(("127.0.0.1", 8080), ("127.0.0.1", 80), "01") == owner

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vault_core.api import CallerIdentity, Credentials, KeyRequest, Secret
-from vault_core.errors import CredentialsRefused, UsageError
-from vault_core.rotation.aws import User
+from vault_core.errors import ConfigError, CredentialsRefused, UsageError
+from vault_core.rotation.aws import User, user_of
 from vault_core.rotation.many import Rotations
 
 KEY = Credentials(access_key_id="AKIASTORED", secret_access_key=Secret("s"))
@@ -50,3 +50,11 @@ def test_administrator_of_another_account_is_refused() -> None:
 def test_inactive_key_is_whose_the_administrators_account_says() -> None:
     found = user({"AKIASTORED": None, "ASIAADMIN": "111111111111"})
     assert found == User("111111111111", "the owner of AKIASTORED, says ASIAADMIN")
+
+
+@pytest.mark.parametrize("what", ["assumed-role/Reader/bob", "federated-user/bob", "user/", "root"])
+def test_key_of_anybody_but_a_user_is_refused(what: str) -> None:
+    """The name of a role's session is whatever its caller chose: it may be that of a user."""
+    prefix = "arn:aws:sts::111111111111:" if what.startswith(("assumed", "federated")) else "arn:aws:iam::111111111111:"
+    with pytest.raises(ConfigError, match=r"which is not an IAM user|is a key of the root user"):
+        user_of(CallerIdentity(account="111111111111", arn=prefix + what), "AKIASTORED")

@@ -139,6 +139,22 @@ def test_next_step_of_a_situation(given: Facts, wanted: Step) -> None:
     assert next_step(given) == wanted
 
 
+LEAKED = replace(BEGUN, leaked=True, revoke=True, new=NEW, created=NOW - 9, deactivated=NOW - 8)
+
+
+@pytest.mark.parametrize(
+    ("signs", "listed", "wanted"),
+    [
+        (Signs.SESSION, {OLD: False, NEW: True}, Step(Do.DELETE, OLD)),
+        (Signs.SESSION, {NEW: True}, Step(Do.REVOKE)),
+        (Signs.KEY, {OLD: False, NEW: True}, Step(Do.REVOKE)),
+        (Signs.ADMIN, {OLD: False, NEW: True}, Step(Do.REVOKE)),
+    ],
+)
+def test_session_that_signs_is_revoked_after_its_last_call(signs: Signs, listed: dict[str, bool], wanted: Step) -> None:
+    assert next_step(facts(LEAKED, NEW, signs=signs, listed=listed, proven=True)) == wanted
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
