@@ -188,7 +188,7 @@ def run_command(root: Path, answer: Callable[..., Any], monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "odd_commands", module)
     made = app(root, gives(None))
     spec = CommandSpec(name="odd", summary="s", target="odd_commands:command")
-    made.client.plugins = Shelf(command=spec)
+    made.plugins = Shelf(command=spec)
     command = plugin_commands.PluginCommand(made, "odd", plugin_commands.load(made, "odd"))
     return command.main([], prog_name="odd", standalone_mode=False)
 

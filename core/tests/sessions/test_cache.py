@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -121,10 +120,11 @@ def test_of_two_processes_that_make_the_key_at_once_both_have_the_first_ones(
     path = tmp_path / "run/awsv/session.key"
 
     def made(count: int) -> bytes:
+        monkeypatch.undo()
         files.replace(path, first)  # the other process, at the worst moment
         return b"2" * count
 
-    monkeypatch.setattr(cache_module, "secrets", SimpleNamespace(token_bytes=made))
+    monkeypatch.setattr("os.urandom", made)
     assert cache(tmp_path)._key == first
     assert path.read_bytes() == first
 
