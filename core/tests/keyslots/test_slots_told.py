@@ -167,3 +167,19 @@ def test_a_store_that_is_not_there_has_no_slots(tmp_path: Path) -> None:
     keeper: Any = SimpleNamespace(slots=lambda: None)
     with pytest.raises(StorageUnavailable):
         KeySlots(context, keeper, nothing, nothing).list()
+
+
+def test_a_change_of_the_slots_forgets_the_derived_keys_of_that_store(tmp_path: Path) -> None:
+    """The key of a slot that is gone would open the store once more in this process."""
+    table, dek = SlotTable(STORE, (slot(),)), Secret("dek")
+    nothing: Any = None
+    context: Any = FakeContext(tmp_path, store="team")
+    forgotten: list[str] = []
+
+    def change_slots(change: Any, *, dek: Secret) -> None:
+        assert change(table, dek) is table
+        assert forgotten == []  # not before the store is written
+
+    keeper: Any = SimpleNamespace(change_slots=change_slots)
+    KeySlots(context, keeper, nothing, forgotten.append).change(lambda found, _: found, dek)
+    assert forgotten == [f"{STORE.hex()}/"]

@@ -71,3 +71,9 @@ def test_what_one_profile_may_not_the_next_of_the_account_does(one: Revoked) -> 
     outcome = perform(one, admin("second", HERE, second), admin("first", HERE, first))
     assert (outcome.state, outcome.admin) == ("inactive" if one.kind == "key" else "revoked", "second")
     assert first.changed == second.changed
+
+
+@pytest.mark.parametrize(("account", "owned"), [(HERE, True), (THERE, False)])
+def test_signer_owns_its_user_only_in_its_own_account(account: str, owned: bool) -> None:
+    one = Revoked(kind="user", subject="bob", account=account, admin="bob", state="not revoked")
+    assert admin("bob", HERE, Keys(may=True)).owns(one) is owned
