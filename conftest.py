@@ -4,6 +4,7 @@ pytest_plugins = [
     "support.fixtures",
     "support.iam_front",
     "support.kinds",
+    "support.measured",
     "support.openbao",
     "support.root",
     "support.security",

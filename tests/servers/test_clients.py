@@ -151,6 +151,7 @@ def calls(home: Home, *argv: str | Path, env: dict[str, str | None] | None = Non
     return [made[process] for process in programs]
 
 
+@pytest.mark.unmeasured
 def test_written_line_costs_the_cli_one_process_beside_static_keys(
     home: Home, front: RecordingProxy, moto: MotoServer, key_id: str, aws_v1: Path
 ) -> None:
