@@ -31,12 +31,12 @@ def main() -> int:
             percent = measured.report(include=[f"{ROOT / distribution}/src/*"], file=io.StringIO())
         except NoDataError:
             percent = 0.0
-        print(f"{percent:5.1f} %  floor {floor}  {distribution}")  # noqa: T201
+        print(f"{percent:5.1f} %  floor {floor}  {distribution}")  # noqa: T201 - what the script is for
         below += [distribution] if percent < floor else []
     if below:
-        print(f"below its floor: {', '.join(below)}; what is missing: coverage report -m --include='{below[0]}/*'")  # noqa: T201
+        print(f"below its floor: {', '.join(below)}; what is missing: coverage report -m --include='{below[0]}/*'")  # noqa: T201 - what the script is for
     for warning in damaged:
-        print(f"not counted, so that no floor is enforced: {warning.message}")  # noqa: T201
+        print(f"not counted, so that no floor is enforced: {warning.message}")  # noqa: T201 - what the script is for
     return bool(below and not damaged)
 
 
